@@ -1,0 +1,12 @@
+// Says where things are in this repository, once.
+
+import { fileURLToPath } from "node:url";
+
+export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+
+/** What setup remembers between runs. It lies in build/, so removing that folder starts afresh. */
+export const stateFile = `${root}/build/setup.json`;
+
+export const addonFile = `${root}/build/Release/io.node`;
+export const abiProgram = `${root}/build/Release/abi_ts`;
+export const abiFile = `${root}/packages/core/src/internal/abi.ts`;

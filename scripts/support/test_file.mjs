@@ -1,0 +1,97 @@
+// Runs one compiled test file in a process of its own and turns what it printed into a result.
+
+import { spawn } from "node:child_process";
+import { stripVTControlCharacters } from "node:util";
+import { root } from "./paths.mjs";
+
+const timeoutMs = 120_000;
+
+/** The process groups that are running, so that an interrupted run leaves nothing behind. */
+const runningGroups = new Set();
+
+function killGroup(groupId) {
+  try {
+    process.kill(-groupId, "SIGKILL");
+  } catch {
+    // It has ended on its own.
+  }
+}
+
+export function killRunningFiles() {
+  for (const groupId of runningGroups) killGroup(groupId);
+}
+
+/** Starts the file and resolves to how it ended and everything it printed. */
+function runProcess(path) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ["--expose-gc", "--enable-source-maps", path], {
+      cwd: root,
+      // A group of its own: a time-out also ends what the test has started.
+      detached: true,
+      env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    runningGroups.add(child.pid);
+    let output = "";
+    let timedOut = false;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      killGroup(child.pid);
+    }, timeoutMs);
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (chunk) => {
+        output += chunk;
+      });
+    }
+    // "exit", then a kill of the group: a process left behind would hold the pipes open for ever.
+    child.on("exit", () => killGroup(child.pid));
+    child.on("close", (status, signal) => {
+      clearTimeout(timer);
+      runningGroups.delete(child.pid);
+      resolve({ status, signal, timedOut, output: stripVTControlCharacters(output) });
+    });
+  });
+}
+
+/** The numbers of uvu's closing summary, the last one printed, or undefined if there is none. */
+export function parseSummary(output) {
+  const pattern = /^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)$/gm;
+  const last = [...output.matchAll(pattern)].at(-1);
+  if (!last) return undefined;
+  const [total, passed, skipped] = last.slice(1).map(Number);
+  return { passed, failed: total - passed, skipped };
+}
+
+/** The problems of the file as a whole, apart from failed tests, as sentences. */
+export function problemsOf({ status, signal, timedOut }, summary, skipReasons) {
+  if (timedOut) return [`did not end within ${timeoutMs / 1000} s`];
+  if (signal) return [`was ended by ${signal}`];
+  if (!summary) return [`ended with status ${status} and without a summary: is run() called?`];
+  const problems = [];
+  if (status !== 0 && summary.failed === 0) problems.push(`ended with status ${status}`);
+  if (summary.passed + summary.failed + summary.skipped === 0) problems.push("ran no test");
+  if (summary.skipped > skipReasons.length) {
+    problems.push("skipped without a reason: skip with test/support/skip.ts");
+  }
+  return problems;
+}
+
+/** Runs the file. A problem of the file as a whole counts as one failed test. */
+export async function runTestFile(path) {
+  const start = performance.now();
+  const ended = await runProcess(path);
+  const summary = parseSummary(ended.output);
+  const skipReasons = [...ended.output.matchAll(/^skipped: (.+)$/gm)].map((match) => match[1]);
+  const problems = problemsOf(ended, summary, skipReasons);
+  const { passed = 0, failed = 0, skipped = 0 } = summary ?? {};
+  return {
+    path,
+    passed,
+    failed: failed + problems.length,
+    skipped,
+    skipReasons,
+    problems,
+    output: ended.output,
+    seconds: (performance.now() - start) / 1000,
+  };
+}
