@@ -1,0 +1,363 @@
+// The Node-API edge: turns JavaScript calls into calls of the engine, and nothing else. The only
+// file that knows Node.
+//
+// Lifetime. A Session owns an engine, its part of the event loop, and a strong reference to itself
+// and to the shared memory, until close() or until the environment (the process or a Worker) ends.
+// Then it shuts the engine down first, which waits for the kernel to let go of every buffer, and
+// frees itself when libuv has let go of its handles: Node waits for an asynchronous clean-up hook.
+#include <napi.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "check.h"
+#include "engine.h"
+#include "loop.h"
+#include "socket.h"
+
+namespace {
+
+using io::abi::header_active;
+using io::abi::header_queued;
+
+// Turns of the pump before other handles of the event loop get theirs.
+constexpr int pump_rounds = 16;
+
+bool lay_out(uint8_t* data, size_t size_bytes, uint32_t entries, io::Shared& shared) {
+  const size_t header_bytes = io::abi::header_words * sizeof(uint32_t);
+  const size_t entries_bytes = entries * sizeof(io::abi::Entry);
+  const size_t completions_bytes = entries * sizeof(io::abi::CompletionEntry);
+  if (size_bytes != header_bytes + entries_bytes + completions_bytes + io::abi::text_size_bytes) {
+    return false;
+  }
+  if (reinterpret_cast<uintptr_t>(data) % alignof(io::abi::Entry) != 0) return false;
+  shared.header = reinterpret_cast<uint32_t*>(data);
+  shared.entries = reinterpret_cast<io::abi::Entry*>(data + header_bytes);
+  shared.entry_count = entries;
+  shared.completions =
+      reinterpret_cast<io::abi::CompletionEntry*>(data + header_bytes + entries_bytes);
+  shared.completion_count = entries;
+  shared.text = data + header_bytes + entries_bytes + completions_bytes;
+  return true;
+}
+
+io::MemoryHold hold_of(const Napi::ArrayBuffer& buffer) {
+  return io::MemoryHold::of(static_cast<napi_value>(buffer));
+}
+
+class Session : public Napi::ObjectWrap<Session> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "Session",
+                       {
+                           InstanceAccessor<&Session::failure>("failure"),
+                           InstanceAccessor<&Session::reason>("reason"),
+                           InstanceAccessor<&Session::backend>("backend"),
+                           InstanceMethod<&Session::submit>("submit"),
+                           InstanceMethod<&Session::poll>("poll"),
+                           InstanceMethod<&Session::activate>("activate"),
+                           InstanceMethod<&Session::add_buffer>("addBuffer"),
+                           InstanceMethod<&Session::release_buffer>("releaseBuffer"),
+                           InstanceMethod<&Session::adopt>("adopt"),
+                           InstanceMethod<&Session::number_of>("numberOf"),
+                           InstanceMethod<&Session::set_option>("setOption"),
+                           InstanceMethod<&Session::name>("name"),
+                           InstanceMethod<&Session::counters>("counters"),
+                           InstanceMethod<&Session::close>("close"),
+                       });
+  }
+
+  // (backend, entries, inFlightLimit, attached, shared, dispatch)
+  explicit Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(info) {
+    io::BackendOptions options;
+    options.entries = info[1].As<Napi::Number>().Uint32Value();
+    options.in_flight_limit = info[2].As<Napi::Number>().Uint32Value();
+    attached_ = info[3].As<Napi::Boolean>().Value();
+    auto memory = info[4].As<Napi::ArrayBuffer>();
+    io::Shared shared;
+    CHECK(options.entries >= io::abi::entries_least);
+    CHECK(options.in_flight_limit >= 1);
+    CHECK(options.in_flight_limit <= io::abi::in_flight_limit_most);
+    CHECK(lay_out(static_cast<uint8_t*>(memory.Data()), memory.ByteLength(), options.entries,
+                  shared));
+
+    io::Opened opened = io::open_backend(info[0].As<Napi::String>().Utf8Value(), options);
+    reason_ = opened.reason;
+    if (opened.backend == nullptr) {
+      failure_ = opened.error;
+      return;
+    }
+    backend_ = opened.name;
+    header_ = shared.header;
+    hold_ = hold_of(memory);
+    memory_ = Napi::Persistent(static_cast<Napi::Object>(memory));
+    dispatch_ = Napi::Persistent(info[5].As<Napi::Function>());
+    engine_ =
+        std::make_unique<io::Engine>(std::move(opened.backend), shared, options.in_flight_limit);
+    if (attached_) start_loop(info.Env());
+    if (failure_ != 0) return;
+    Ref();
+    CHECK(napi_add_async_cleanup_hook(info.Env(), environment_ends, this, &cleanup_) == napi_ok);
+  }
+
+ private:
+  // ---- JavaScript's calls
+
+  Napi::Value failure(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), failure_);
+  }
+  Napi::Value reason(const Napi::CallbackInfo& info) {
+    return Napi::String::New(info.Env(), reason_);
+  }
+  Napi::Value backend(const Napi::CallbackInfo& info) {
+    return Napi::String::New(info.Env(), backend_);
+  }
+
+  void submit(const Napi::CallbackInfo&) {
+    CHECK(engine_ != nullptr);
+    engine_->submit();
+  }
+
+  // Detached mode: (deadlineNs) -> completions published. The caller dispatches them.
+  Napi::Value poll(const Napi::CallbackInfo& info) {
+    CHECK(engine_ != nullptr);
+    CHECK(!attached_);
+    const double deadline_ns = info[0].As<Napi::Number>().DoubleValue();
+    const uint32_t published = engine_->poll(static_cast<int64_t>(deadline_ns));
+    return Napi::Number::New(info.Env(), published);
+  }
+
+  // The first operation after idleness: from here on the event loop stays alive.
+  void activate(const Napi::CallbackInfo&) {
+    CHECK(engine_ != nullptr);
+    if (attached_) loop_->keep_alive(true);
+    header_[header_active] = 1;
+  }
+
+  // (Uint8Array, register, hold) -> handle, or -1 when there are too many. `hold` is false for
+  // memory that cannot be detached (a SharedArrayBuffer); TypeScript keeps its object alive.
+  Napi::Value add_buffer(const Napi::CallbackInfo& info) {
+    CHECK(engine_ != nullptr);
+    auto view = info[0].As<Napi::Uint8Array>();
+    io::MemoryHold hold;
+    if (info[2].As<Napi::Boolean>().Value()) hold = hold_of(view.ArrayBuffer());
+    const uint32_t handle = engine_->add_buffer(view.Data(), view.ByteLength(), std::move(hold),
+                                                info[1].As<Napi::Boolean>().Value());
+    return Napi::Number::New(info.Env(), static_cast<int32_t>(handle));
+  }
+
+  Napi::Value release_buffer(const Napi::CallbackInfo& info) {
+    CHECK(engine_ != nullptr);
+    const uint32_t handle = info[0].As<Napi::Number>().Uint32Value();
+    return Napi::Boolean::New(info.Env(), engine_->release_buffer(handle));
+  }
+
+  // (system descriptor) -> descriptor: the engine owns it from here on
+  Napi::Value adopt(const Napi::CallbackInfo& info) {
+    CHECK(engine_ != nullptr);
+    const int number = info[0].As<Napi::Number>().Int32Value();
+    return Napi::Number::New(info.Env(), engine_->adopt(number));
+  }
+
+  Napi::Value number_of(const Napi::CallbackInfo& info) {
+    CHECK(engine_ != nullptr);
+    const int32_t descriptor = info[0].As<Napi::Number>().Int32Value();
+    return Napi::Number::New(info.Env(), engine_->number_of(descriptor));
+  }
+
+  // (descriptor, option, value) -> 0 or a negative errno
+  Napi::Value set_option(const Napi::CallbackInfo& info) {
+    CHECK(engine_ != nullptr);
+    const int number = engine_->number_of(info[0].As<Napi::Number>().Int32Value());
+    const uint32_t option = info[1].As<Napi::Number>().Uint32Value();
+    const int32_t value = info[2].As<Napi::Number>().Int32Value();
+    const int result = number < 0 ? number : io::set_socket_option(number, option, value);
+    return Napi::Number::New(info.Env(), result);
+  }
+
+  // (descriptor, peer) -> [family, port, host], or a negative errno
+  Napi::Value name(const Napi::CallbackInfo& info) {
+    CHECK(engine_ != nullptr);
+    const Napi::Env env = info.Env();
+    const int number = engine_->number_of(info[0].As<Napi::Number>().Int32Value());
+    io::SocketName name;
+    const bool peer = info[1].As<Napi::Boolean>().Value();
+    const int error = number < 0 ? number : io::socket_name(number, peer, name);
+    if (error != 0) return Napi::Number::New(env, error);
+    Napi::Array result = Napi::Array::New(env, 3);
+    result.Set(0u, Napi::Number::New(env, name.family));
+    result.Set(1u, Napi::Number::New(env, name.port));
+    result.Set(2u, Napi::String::New(env, name.host));
+    return result;
+  }
+
+  // (Float64Array)
+  void counters(const Napi::CallbackInfo& info) {
+    CHECK(engine_ != nullptr);
+    auto out = info[0].As<Napi::Float64Array>();
+    CHECK(out.ElementLength() == io::abi::counter_count);
+    engine_->read_counters(out.Data());
+  }
+
+  void close(const Napi::CallbackInfo& info) {
+    if (engine_ == nullptr) return;
+    end_engine();
+    dispatch_.Reset();
+    memory_.Reset();
+    if (loop_ != nullptr) {
+      loop_->close();  // closed() follows
+    } else {
+      finish_closing();
+    }
+    static_cast<void>(info);
+  }
+
+  // ---- attached mode
+
+  void start_loop(Napi::Env env) {
+    uv_loop_t* loop = nullptr;
+    CHECK(napi_get_uv_event_loop(env, &loop) == napi_ok);
+    const int descriptor = engine_->wait_descriptor();
+    int error = descriptor;
+    loop_ = std::make_unique<io::Loop>();
+    if (descriptor >= 0) {
+      error = loop_->start(loop, descriptor,
+                           {
+                               .before_wait = [](void* self) { as(self).before_wait(); },
+                               .woken = [](void* self) { as(self).woken(); },
+                               .closed = [](void* self) { as(self).finish_closing(); },
+                               .context = this,
+                           });
+    }
+    if (error >= 0) {
+      CHECK(engine_->arm());
+      armed_ = true;
+      return;
+    }
+    failure_ = -error;
+    reason_ = "the wake-up of the event loop could not be made";
+    engine_.reset();
+    loop_.reset();
+  }
+
+  static Session& as(void* self) { return *static_cast<Session*>(self); }
+
+  void before_wait() {
+    if (engine_ != nullptr && header_[header_queued] != 0) pump();
+  }
+
+  void woken() {
+    if (engine_ == nullptr) return;
+    engine_->count_wake_up();
+    pump();
+  }
+
+  // Submits and dispatches until nothing more happens at once, then goes to sleep. Called by libuv
+  // only, so never from inside JavaScript.
+  void pump() {
+    if (armed_) engine_->disarm();
+    armed_ = false;
+    const Napi::Env env = Env();
+    for (int round = 0; round < pump_rounds; round++) {
+      const uint32_t published = engine_->poll(0);
+      if (published == 0) break;
+      const Napi::HandleScope scope(env);
+      dispatch_.MakeCallback(env.Global(), {Napi::Number::New(env, published)});
+      if (engine_ == nullptr) return;  // closed by a callback
+      // The dispatcher reports what callbacks throw by itself. What is left is mostly an
+      // environment that is being ended: JavaScript cannot run, and the clean-up hook comes next.
+      if (env.IsExceptionPending()) {
+        napi_fatal_exception(env, env.GetAndClearPendingException().Value());
+        break;
+      }
+    }
+    if (engine_->idle()) {
+      header_[header_active] = 0;
+      loop_->keep_alive(false);
+    }
+    armed_ = true;
+    if (!engine_->arm()) engine_->wake();
+  }
+
+  // ---- the end
+
+  void end_engine() {
+    if (engine_->shut_down()) {
+      engine_.reset();
+    } else {
+      // The kernel may still write into buffers: they, and all that describes them, stay for ever.
+      static_cast<void>(engine_.release());
+      static_cast<void>(std::make_unique<io::MemoryHold>(hold_).release());
+    }
+  }
+
+  void finish_closing() {
+    loop_.reset();
+    if (cleanup_ == nullptr) return;
+    napi_remove_async_cleanup_hook(cleanup_);
+    cleanup_ = nullptr;
+    if (!environment_ended_) Unref();
+  }
+
+  static void environment_ends(napi_async_cleanup_hook_handle, void* context) {
+    Session& self = as(context);
+    self.environment_ended_ = true;
+    if (self.engine_ != nullptr) {
+      self.end_engine();
+      if (self.loop_ != nullptr) self.loop_->close();
+    }
+    if (self.loop_ == nullptr) self.finish_closing();
+  }
+
+  int failure_ = 0;
+  std::string reason_;
+  std::string backend_;
+  bool attached_ = false;
+  bool armed_ = false;
+  bool environment_ended_ = false;
+  uint32_t* header_ = nullptr;
+  io::MemoryHold hold_;
+  Napi::ObjectReference memory_;
+  Napi::FunctionReference dispatch_;
+  std::unique_ptr<io::Engine> engine_;
+  std::unique_ptr<io::Loop> loop_;
+  napi_async_cleanup_hook_handle cleanup_ = nullptr;
+};
+
+// () -> [{ name, available, reason }]
+Napi::Value probe(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array list = Napi::Array::New(env);
+  uint32_t index = 0;
+  for (const io::Candidate& candidate : io::probe_backends()) {
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("name", candidate.name);
+    row.Set("available", candidate.available);
+    row.Set("reason", candidate.reason);
+    list.Set(index++, row);
+  }
+  return list;
+}
+
+// (ArrayBuffer, alignment) -> how far its memory lies beyond a multiple of the alignment
+Napi::Value address_remainder(const Napi::CallbackInfo& info) {
+  auto memory = info[0].As<Napi::ArrayBuffer>();
+  const uint32_t alignment = info[1].As<Napi::Number>().Uint32Value();
+  CHECK(alignment != 0);
+  const auto address = reinterpret_cast<uintptr_t>(memory.Data());
+  return Napi::Number::New(info.Env(), static_cast<double>(address % alignment));
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  exports.Set("Session", Session::define(env));
+  exports.Set("probe", Napi::Function::New(env, probe));
+  exports.Set("addressRemainder", Napi::Function::New(env, address_remainder));
+  exports.Set("holdsMemory", io::MemoryHold::supported());
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(io, initialize)

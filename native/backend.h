@@ -1,0 +1,99 @@
+// The seam between the engine and a kernel interface, and the ranked list of what there is.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "operation.h"
+
+namespace io {
+
+// What a backend says of a finished (or, with `more`, progressing) operation. `result` is a count,
+// a descriptor number or a negative errno.
+struct Completed {
+  Operation* operation;
+  int32_t result;
+  bool more;
+  bool receive_empty;  // receive: nothing was left in the socket
+};
+
+// A bounded list that the engine hands to poll(). A backend stops reaping when it is full.
+class Completions {
+ public:
+  explicit Completions(size_t capacity) : items_(capacity), limit_(capacity) {}
+  bool full() const { return count_ >= limit_; }
+  void push(const Completed& completed) { items_[count_++] = completed; }
+  std::span<const Completed> items() const { return {items_.data(), count_}; }
+  void clear() { count_ = 0; }
+  void limit(size_t limit) { limit_ = limit; }
+
+ private:
+  std::vector<Completed> items_;
+  size_t limit_;
+  size_t count_ = 0;
+};
+
+struct BackendOptions {
+  uint32_t entries = 1024;
+  uint32_t in_flight_limit = 4096;
+};
+
+inline constexpr int64_t wait_for_ever = -1;
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  // The table of operations by slot, once, before anything else. It does not move.
+  virtual void serve(std::vector<Operation>& operations) = 0;
+  // Takes a batch in order; linked operations stand next to each other. What the kernel cannot take
+  // now is kept and taken by a later call.
+  virtual void submit(std::span<Operation* const> batch) = 0;
+  // Makes sure that the kernel has seen what was submitted; poll() does so too.
+  virtual void flush() = 0;
+  // Collects completions. Waits until there is one, up to `deadline_ns` (0: not at all).
+  virtual void poll(int64_t deadline_ns, Completions& completed) = 0;
+  // Asks for the end of everything in flight on a descriptor; its operations complete as usual.
+  virtual void cancel_descriptor(int number) = 0;
+  // Asks for the end of everything in flight.
+  virtual void cancel_all() = 0;
+  // Attached mode: a descriptor that becomes readable when poll() would make progress, from arm()
+  // on. arm() returns false when there is progress to be made at once.
+  virtual int wait_descriptor() = 0;
+  virtual bool arm() = 0;
+  virtual void disarm() = 0;
+  // Makes the wait descriptor readable, because there is work left.
+  virtual void wake() = 0;
+  // Asks the kernel to keep memory mapped. Returns its index there, or not_registered.
+  virtual int32_t register_memory(uint8_t* data, size_t size_bytes) = 0;
+  virtual void unregister_memory(int32_t index) = 0;
+  virtual bool supports(abi::Opcode opcode) const = 0;
+  virtual uint64_t system_calls() const = 0;
+  virtual uint64_t overflows() const = 0;
+};
+
+struct Candidate {
+  const char* name;
+  bool available;
+  std::string reason;  // one sentence: what was tried, and why not when it is not available
+};
+
+struct Opened {
+  const char* name = nullptr;
+  std::unique_ptr<Backend> backend;  // null when `reason` says why not
+  std::string reason;
+  int error = 0;       // the errno behind it
+  bool fatal = false;  // an error that must not be answered by falling back
+};
+
+// In order of preference; each is really tried.
+std::vector<Candidate> probe_backends();
+// `name` is "auto" or a name from the list.
+Opened open_backend(const std::string& name, const BackendOptions& options);
+
+// The candidates, one per file in backend/.
+Opened open_io_uring(const BackendOptions& options);
+
+}  // namespace io

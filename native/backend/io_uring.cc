@@ -1,0 +1,546 @@
+// The io_uring backend: checked operations become submission queue entries, completion queue
+// entries become completions. Linux 5.19 or later.
+//
+// What the kernel reads through pointers while it *prepares* an entry (paths, addresses, time
+// values, message headers and their vectors) need only live until the entry has been submitted
+// (IORING_FEAT_SUBMIT_STABLE); they live in the operation, so longer. What it reads or writes later
+// (buffers, the result of statx) lives in V8's memory, held by a buffer handle, or in the
+// operation.
+#include <fcntl.h>
+#include <liburing.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <deque>
+
+#include "../backend.h"
+#include "../check.h"
+#include "uapi.h"
+
+namespace io {
+
+namespace {
+
+using abi::Opcode;
+
+// user_data is the slot with its generation above; these mark what is not an operation.
+constexpr uint64_t internal_cancel = UINT64_MAX;
+constexpr uint64_t deadline_mark = 1u << 31;
+
+uint64_t user_data_of(uint64_t slot, uint64_t generation) {
+  return slot | generation << 32;
+}
+
+// The kernel's table of memory that it keeps mapped, made when the first piece is registered.
+constexpr uint32_t registered_limit = 1024;
+
+__kernel_timespec timespec_of(int64_t nanoseconds) {
+  return {.tv_sec = nanoseconds / 1'000'000'000, .tv_nsec = nanoseconds % 1'000'000'000};
+}
+
+// Completions per operation: its own and its deadline's; beside them multishot accepts and the
+// engine's own cancels. The kernel's limit for the ring is 65,536.
+constexpr uint32_t completions_per_operation = 4;
+
+class IoUring final : public Backend {
+ public:
+  IoUring(const io_uring& ring, uint32_t setup_flags, io_uring_probe* known)
+      : ring_(ring), setup_flags_(setup_flags), timespecs_(ring.sq.ring_entries) {
+    for (int opcode = 0; opcode < 256; opcode++) {
+      known_[opcode] = opcode <= known->last_op && io_uring_opcode_supported(known, opcode) != 0;
+    }
+  }
+
+  ~IoUring() override {
+    io_uring_queue_exit(&ring_);
+    if (event_descriptor_ >= 0) ::close(event_descriptor_);
+  }
+
+  void submit(std::span<Operation* const> batch) override {
+    if (!waiting_.empty()) take_waiting();
+    size_t taken = 0;
+    while (taken < batch.size() && waiting_.empty()) {
+      const size_t group = group_length(batch.subspan(taken));
+      if (!start_group(batch.subspan(taken, group))) break;
+      taken += group;
+    }
+    waiting_.insert(waiting_.end(), batch.begin() + static_cast<ptrdiff_t>(taken), batch.end());
+  }
+
+  void flush() override {
+    if (io_uring_sq_ready(&ring_) > 0) enter_without_waiting();
+  }
+
+  void poll(int64_t deadline_ns, Completions& completed) override {
+    if (!waiting_.empty()) take_waiting();
+    if (io_uring_cq_ready(&ring_) > 0 || !waiting_.empty()) deadline_ns = 0;
+    if (deadline_ns == 0) {
+      if (io_uring_sq_ready(&ring_) > 0 || has_task_work()) enter_without_waiting();
+    } else {
+      enter_and_wait(deadline_ns);
+    }
+    reap(completed);
+  }
+
+  void cancel_descriptor(int number) override {
+    io_uring_sqe* entry = internal_entry();
+    if (entry == nullptr) return;
+    io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
+    finish_internal(entry);
+  }
+
+  void cancel_all() override {
+    io_uring_sqe* entry = internal_entry();
+    if (entry == nullptr) return;
+    io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    finish_internal(entry);
+  }
+
+  int wait_descriptor() override {
+    if (event_descriptor_ < 0) {
+      const int descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+      if (descriptor < 0) return -errno;
+      const int error = io_uring_register_eventfd(&ring_, descriptor);
+      if (error < 0) {
+        ::close(descriptor);
+        return error;
+      }
+      event_descriptor_ = descriptor;
+    }
+    return event_descriptor_;
+  }
+
+  // With DEFER_TASKRUN the ring's own descriptor does not wake an epoll_wait; the eventfd does, on
+  // the first piece of work since the last time the work was run. So: let it speak, then look once
+  // more at what came while it was silent.
+  bool arm() override {
+    if (!waiting_.empty() || io_uring_sq_ready(&ring_) > 0) return false;
+    io_uring_cq_eventfd_toggle(&ring_, true);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (io_uring_cq_ready(&ring_) == 0 && !has_task_work()) return true;
+    io_uring_cq_eventfd_toggle(&ring_, false);
+    return false;
+  }
+
+  // Silence while the engine is reaping anyway: each signal is a write that nobody needs.
+  void disarm() override {
+    uint64_t value = 0;
+    if (::read(event_descriptor_, &value, sizeof(value)) < 0) CHECK(errno == EAGAIN);
+    io_uring_cq_eventfd_toggle(&ring_, false);
+  }
+
+  void wake() override {
+    const uint64_t one = 1;
+    CHECK(::write(event_descriptor_, &one, sizeof(one)) == sizeof(one));
+  }
+
+  int32_t register_memory(uint8_t* data, size_t size_bytes) override {
+    if (!registered_table_) {
+      // 5.19. Fails with ENOMEM under a tight memlock limit: reads and writes then go the plain
+      // way.
+      if (io_uring_register_buffers_sparse(&ring_, registered_limit) != 0) return -1;
+      registered_table_ = true;
+      for (uint32_t index = registered_limit; index > 0; index--)
+        registered_free_.push_back(index - 1);
+    }
+    if (registered_free_.empty()) return -1;
+    const uint32_t index = registered_free_.back();
+    if (!update_registered(index, data, size_bytes)) return -1;
+    registered_free_.pop_back();
+    return static_cast<int32_t>(index);
+  }
+
+  void unregister_memory(int32_t index) override {
+    CHECK(update_registered(static_cast<uint32_t>(index), nullptr, 0));
+    registered_free_.push_back(static_cast<uint32_t>(index));
+  }
+
+  bool supports(Opcode opcode) const override {
+    return opcode == Opcode::truncate ? known_[uapi::op_ftruncate] : true;
+  }
+
+  void serve(std::vector<Operation>& operations) override { operations_ = &operations; }
+  uint64_t system_calls() const override { return system_calls_; }
+  uint64_t overflows() const override { return io_uring_cq_overflow(); }
+
+ private:
+  uint64_t io_uring_cq_overflow() const { return *ring_.cq.koverflow; }
+
+  bool has_task_work() const {
+    constexpr unsigned wanted = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
+    if ((setup_flags_ & IORING_SETUP_TASKRUN_FLAG) == 0) {
+      return (setup_flags_ & IORING_SETUP_DEFER_TASKRUN) != 0;
+    }
+    return (std::atomic_ref(*ring_.sq.kflags).load(std::memory_order_relaxed) & wanted) != 0;
+  }
+
+  // ---- into the kernel
+
+  void enter_without_waiting() {
+    system_calls_++;
+    check_entered(io_uring_submit_and_get_events(&ring_));
+  }
+
+  void enter_and_wait(int64_t deadline_ns) {
+    system_calls_++;
+    if (deadline_ns == wait_for_ever) {
+      check_entered(io_uring_submit_and_wait(&ring_, 1));
+      return;
+    }
+    __kernel_timespec limit = timespec_of(deadline_ns);
+    io_uring_cqe* unused = nullptr;
+    check_entered(io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &limit, nullptr));
+  }
+
+  // EAGAIN, EBUSY and ENOMEM: the kernel could not take the entries now; they stay in the queue.
+  // EINTR and ETIME: the wait ended early. Anything else means that the ring is broken.
+  static void check_entered(int result) {
+    CHECK(result >= 0 || result == -EAGAIN || result == -EBUSY || result == -ENOMEM ||
+          result == -EINTR || result == -ETIME);
+  }
+
+  void take_waiting() {
+    std::vector<Operation*> waiting(waiting_.begin(), waiting_.end());
+    waiting_.clear();
+    submit(waiting);
+  }
+
+  static size_t group_length(std::span<Operation* const> batch) {
+    size_t length = 1;
+    while (batch[length - 1]->linked) length++;
+    return length;
+  }
+
+  // Linked entries must reach the kernel in one call, so room for all of them is made first. False
+  // when there is none.
+  bool start_group(std::span<Operation* const> group) {
+    const unsigned needed =
+        static_cast<unsigned>(group.size()) + (group.back()->has_deadline ? 1 : 0);
+    if (io_uring_sq_space_left(&ring_) < needed) {
+      enter_without_waiting();
+      if (io_uring_sq_space_left(&ring_) < needed) return false;
+    }
+    for (Operation* operation : group) start(*operation);
+    return true;
+  }
+
+  void start(Operation& operation) {
+    io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+    CHECK(entry != nullptr);
+    prepare(operation, entry);
+    io_uring_sqe_set_data64(entry, user_data_of(operation.slot, operation.generation));
+    if (operation.linked) entry->flags |= IOSQE_IO_LINK;
+    operation.result_known = false;
+    operation.deadline_pending = operation.has_deadline;
+    operation.deadline_fired = false;
+    if (!operation.has_deadline) return;
+    entry->flags |= IOSQE_IO_LINK;
+    io_uring_sqe* deadline = io_uring_get_sqe(&ring_);
+    CHECK(deadline != nullptr);
+    io_uring_prep_link_timeout(deadline, timespec_for(deadline, operation.deadline_ns), 0);
+    io_uring_sqe_set_data64(deadline,
+                            user_data_of(operation.slot | deadline_mark, operation.generation));
+  }
+
+  __kernel_timespec* timespec_for(io_uring_sqe* entry, int64_t nanoseconds) {
+    __kernel_timespec& time = timespecs_[static_cast<size_t>(entry - ring_.sq.sqes)];
+    time = timespec_of(nanoseconds);
+    return &time;
+  }
+
+  void prepare(Operation& operation, io_uring_sqe* entry) {
+    const int number = operation.number;
+    // -1 is the current position, for the kernel as for us (IORING_FEAT_RW_CUR_POS).
+    const uint64_t offset = static_cast<uint64_t>(operation.offset);
+    switch (operation.opcode) {
+      case Opcode::nop:
+        return io_uring_prep_nop(entry);
+      case Opcode::timeout:
+        return io_uring_prep_timeout(entry, timespec_for(entry, operation.offset), 0, 0);
+      case Opcode::cancel:
+        return io_uring_prep_cancel64(
+            entry, user_data_of(operation.argument, operation.argument_extra), 0);
+      case Opcode::cancel_descriptor:
+        return io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
+      case Opcode::cancel_all:
+        return io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+      case Opcode::close:
+        return io_uring_prep_close(entry, number);
+      case Opcode::read:
+        if (operation.registered_index >= 0) {
+          return io_uring_prep_read_fixed(entry, number, operation.address, operation.length,
+                                          offset, operation.registered_index);
+        }
+        return io_uring_prep_read(entry, number, operation.address, operation.length, offset);
+      case Opcode::write:
+        if (operation.registered_index >= 0) {
+          return io_uring_prep_write_fixed(entry, number, operation.address, operation.length,
+                                           offset, operation.registered_index);
+        }
+        return io_uring_prep_write(entry, number, operation.address, operation.length, offset);
+      case Opcode::read_vectored:
+        return io_uring_prep_readv(entry, number, operation.extra->vectors.data(),
+                                   static_cast<unsigned>(operation.extra->vectors.size()), offset);
+      case Opcode::write_vectored:
+        return io_uring_prep_writev(entry, number, operation.extra->vectors.data(),
+                                    static_cast<unsigned>(operation.extra->vectors.size()), offset);
+      case Opcode::sync:
+        return io_uring_prep_fsync(
+            entry, number, operation.argument == abi::sync_level_data ? IORING_FSYNC_DATASYNC : 0);
+      case Opcode::allocate:
+        return io_uring_prep_fallocate(entry, number,
+                                       operation.argument != 0 ? FALLOC_FL_KEEP_SIZE : 0,
+                                       operation.offset, operation.extent);
+      case Opcode::truncate:
+        return io_uring_prep_rw(uapi::op_ftruncate, entry, number, nullptr, 0, offset);
+      default:
+        return prepare_path_or_socket(operation, entry);
+    }
+  }
+
+  void prepare_path_or_socket(Operation& operation, io_uring_sqe* entry) {
+    const int number = operation.number;
+    Extra* extra = operation.extra.get();
+    switch (operation.opcode) {
+      case Opcode::open:
+        return io_uring_prep_openat(entry, AT_FDCWD, extra->path.c_str(),
+                                    static_cast<int>(operation.argument), operation.argument_extra);
+      case Opcode::stat: {
+        const bool by_number = number != no_descriptor;
+        const int flags = by_number                 ? AT_EMPTY_PATH
+                          : operation.argument != 0 ? AT_SYMLINK_NOFOLLOW
+                                                    : 0;
+        return io_uring_prep_statx(entry, by_number ? number : AT_FDCWD, extra->path.c_str(), flags,
+                                   STATX_BASIC_STATS | STATX_BTIME,
+                                   reinterpret_cast<struct statx*>(extra->stat_result));
+      }
+      case Opcode::rename:
+        return io_uring_prep_renameat(entry, AT_FDCWD, extra->path.c_str(), AT_FDCWD,
+                                      extra->path_to.c_str(), 0);
+      case Opcode::unlink:
+        return io_uring_prep_unlinkat(entry, AT_FDCWD, extra->path.c_str(),
+                                      operation.argument != 0 ? AT_REMOVEDIR : 0);
+      case Opcode::mkdir:
+        return io_uring_prep_mkdirat(entry, AT_FDCWD, extra->path.c_str(), operation.argument);
+      case Opcode::socket:
+        return io_uring_prep_socket(entry, static_cast<int>(operation.argument),
+                                    SOCK_STREAM | SOCK_CLOEXEC, 0, 0);
+      case Opcode::accept:
+        return io_uring_prep_accept(entry, number, nullptr, nullptr, SOCK_CLOEXEC);
+      case Opcode::accept_multishot:
+        return io_uring_prep_multishot_accept(entry, number, nullptr, nullptr, SOCK_CLOEXEC);
+      case Opcode::connect:
+        return io_uring_prep_connect(entry, number, reinterpret_cast<sockaddr*>(&extra->address),
+                                     extra->address_size_bytes);
+      case Opcode::send:
+        return io_uring_prep_send(entry, number, operation.address, operation.length, MSG_NOSIGNAL);
+      case Opcode::send_vectored:
+        return io_uring_prep_sendmsg(entry, number, &extra->message, MSG_NOSIGNAL);
+      case Opcode::receive:
+        io_uring_prep_recv(entry, number, operation.address, operation.length, 0);
+        // 5.19: the socket was empty, so a first try would only cost time.
+        if (operation.poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
+        return;
+      case Opcode::shutdown:
+        return io_uring_prep_shutdown(entry, number, static_cast<int>(operation.argument));
+      default:
+        CHECK(!"the engine carries out bind and listen itself");
+    }
+  }
+
+  io_uring_sqe* internal_entry() {
+    io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+    if (entry == nullptr) {
+      enter_without_waiting();
+      entry = io_uring_get_sqe(&ring_);
+    }
+    return entry;  // null: the kernel takes nothing now; the caller asks again with its next event
+  }
+
+  static void finish_internal(io_uring_sqe* entry) {
+    entry->flags |= IOSQE_CQE_SKIP_SUCCESS;  // 5.17
+    io_uring_sqe_set_data64(entry, internal_cancel);
+  }
+
+  // ---- out of the kernel
+
+  void reap(Completions& completed) {
+    unsigned head;
+    unsigned seen = 0;
+    io_uring_cqe* entry;
+    io_uring_for_each_cqe(&ring_, head, entry) {
+      if (completed.full()) break;
+      seen++;
+      take_completion(*entry, completed);
+    }
+    if (seen > 0) io_uring_cq_advance(&ring_, seen);
+  }
+
+  void take_completion(const io_uring_cqe& entry, Completions& completed) {
+    if (entry.user_data == internal_cancel) return;
+    const uint32_t slot = static_cast<uint32_t>(entry.user_data & ~deadline_mark & UINT32_MAX);
+    CHECK(slot < operations_->size());
+    Operation& operation = (*operations_)[slot];
+    CHECK(operation.phase == Phase::active);
+    CHECK(operation.generation == entry.user_data >> 32);
+    const bool more = (entry.flags & IORING_CQE_F_MORE) != 0;
+    if (!operation.has_deadline) {
+      const bool empty = (entry.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
+      completed.push({&operation, entry.res, more, empty});
+      return;
+    }
+    take_part(operation, entry);
+    if (operation.deadline_pending || !operation.result_known) return;
+    completed.push({&operation, operation.result, false, false});
+  }
+
+  // An operation with a deadline has two completions, in either order, and ends with the second.
+  static void take_part(Operation& operation, const io_uring_cqe& entry) {
+    if ((entry.user_data & deadline_mark) != 0) {
+      operation.deadline_pending = false;
+      operation.deadline_fired = entry.res == -ETIME;
+    } else {
+      operation.result_known = true;
+      operation.result = entry.res;
+    }
+    const bool ended = operation.result == -ECANCELED || operation.result == -EINTR;
+    if (operation.result_known && operation.deadline_fired && ended) operation.result = -ETIMEDOUT;
+  }
+
+  bool update_registered(uint32_t index, uint8_t* data, size_t size_bytes) {
+    const iovec piece = {data, size_bytes};
+    const __u64 tag = 0;
+    return io_uring_register_buffers_update_tag(&ring_, index, &piece, &tag, 1) == 1;
+  }
+
+  io_uring ring_;
+  uint32_t setup_flags_;
+  bool known_[256] = {};
+  std::vector<__kernel_timespec> timespecs_;
+  std::deque<Operation*> waiting_;  // checked, but the kernel had no room
+  std::vector<Operation>* operations_ = nullptr;
+  int event_descriptor_ = -1;
+  bool registered_table_ = false;
+  std::vector<uint32_t> registered_free_;
+  uint64_t system_calls_ = 0;
+};
+
+// ---- set-up
+
+std::string why_not(const char* call, int error) {
+  std::string text = std::string(call) + " failed with " + strerrorname_np(error) + " (" +
+                     std::strerror(error) + "): ";
+  switch (error) {
+    case ENOSYS:
+      return text +
+             "the kernel has no io_uring (older than 5.1, or built without it), or a sandbox "
+             "hides it (gVisor, a seccomp profile that answers ENOSYS)";
+    case EPERM:
+    case EACCES:
+      return text +
+             "forbidden by a seccomp profile (Docker 25 and later, containerd), or by sysctl "
+             "kernel.io_uring_disabled (1 needs CAP_SYS_ADMIN or the group of "
+             "kernel.io_uring_group, 2 forbids it to all)";
+    case EINVAL:
+      return text + "the kernel does not know the set-up flags: it is older than 5.19";
+    case ENOMEM:
+      return text +
+             "not enough memory may be locked: raise RLIMIT_MEMLOCK (ulimit -l), or wait until "
+             "rings that were closed just now have been released";
+    case EMFILE:
+    case ENFILE:
+      return text + "too many open descriptors: raise RLIMIT_NOFILE (ulimit -n)";
+    default:
+      return text + "not one of the known causes";
+  }
+}
+
+uint32_t power_of_two(uint32_t value) {
+  uint32_t power = 1;
+  while (power < value) power *= 2;
+  return power;
+}
+
+int set_up(const BackendOptions& options, uint32_t entries, uint32_t flags, io_uring& ring) {
+  io_uring_params parameters;
+  std::memset(&parameters, 0, sizeof(parameters));
+  parameters.flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL;
+  const uint32_t wanted = power_of_two(options.in_flight_limit * completions_per_operation);
+  parameters.cq_entries = wanted > 2 * entries ? wanted : 2 * entries;
+  const int error = io_uring_queue_init_params(entries, &ring, &parameters);
+  if (error < 0) return -error;
+  return 0;
+}
+
+// The flags that help, best first; a kernel that does not know them answers EINVAL.
+constexpr uint32_t setup_ladder[] = {
+    // 6.1: completions are worked on when we ask for them, by us, in one go.
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    // 5.19: no interrupt of our thread for every completion.
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+};
+constexpr uint32_t entries_floor = 128;
+
+Opened refuse(std::string reason, int error) {
+  Opened opened;
+  opened.reason = std::move(reason);
+  opened.error = error;
+  // Out of memory or of descriptors is the caller's to solve: another backend would hide it.
+  opened.fatal = error == ENOMEM || error == EMFILE || error == ENFILE;
+  return opened;
+}
+
+std::string describe(const io_uring& ring, uint32_t flags) {
+  std::string text = "io_uring works here (";
+  text +=
+      (flags & IORING_SETUP_DEFER_TASKRUN) != 0 ? "DEFER_TASKRUN, SINGLE_ISSUER" : "COOP_TASKRUN";
+  text += ", " + std::to_string(ring.sq.ring_entries) + " entries, completion ring of " +
+          std::to_string(ring.cq.ring_entries) + ")";
+  return text;
+}
+
+}  // namespace
+
+Opened open_io_uring(const BackendOptions& options) {
+  io_uring ring;
+  uint32_t flags = 0;
+  int error = EINVAL;
+  for (size_t rung = 0; rung < std::size(setup_ladder) && error == EINVAL; rung++) {
+    flags = setup_ladder[rung];
+    uint32_t entries = options.entries;
+    error = set_up(options, entries, flags, ring);
+    while (error == ENOMEM && entries > entries_floor) {
+      entries /= 2;
+      error = set_up(options, entries, flags, ring);
+    }
+  }
+  if (error != 0) return refuse(why_not("io_uring_setup", error), error);
+
+  // Saves looking up the descriptor in every call; without it everything works the same.
+  io_uring_register_ring_fd(&ring);
+  constexpr unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE |
+                              IORING_FEAT_RW_CUR_POS | IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP;
+  io_uring_probe* known = io_uring_get_probe_ring(&ring);
+  const bool complete = known != nullptr && io_uring_opcode_supported(known, IORING_OP_SOCKET) != 0;
+  if ((ring.features & needed) != needed || !complete) {
+    io_uring_free_probe(known);
+    io_uring_queue_exit(&ring);
+    return refuse("the kernel's io_uring is too old: 5.19 or later is needed", ENOSYS);
+  }
+  // A child that forks without exec must not share the rings.
+  io_uring_ring_dontfork(&ring);
+  // [bounded, unbounded] kernel workers: blocking calls may not start thousands of threads.
+  unsigned workers[2] = {32, 64};
+  io_uring_register_iowq_max_workers(&ring, workers);
+
+  Opened opened;
+  opened.reason = describe(ring, flags);
+  opened.backend = std::make_unique<IoUring>(ring, flags, known);
+  io_uring_free_probe(known);
+  return opened;
+}
+
+}  // namespace io

@@ -1,0 +1,91 @@
+// Handles of memory: see buffers.h.
+#include "buffers.h"
+
+#include "check.h"
+
+namespace io {
+
+namespace {
+
+// A handle is an index with the generation of its use above it.
+constexpr uint32_t index_bits = 16;
+constexpr uint32_t index_mask = (1u << index_bits) - 1;
+constexpr uint16_t generation_mask = 0x7fff;
+
+}  // namespace
+
+uint32_t Buffers::add(uint8_t* data, size_t size_bytes, MemoryHold hold) {
+  uint32_t index;
+  if (!free_.empty()) {
+    index = free_.back();
+    free_.pop_back();
+  } else {
+    if (buffers_.size() == limit) return UINT32_MAX;
+    index = static_cast<uint32_t>(buffers_.size());
+    buffers_.emplace_back();
+  }
+  Buffer& buffer = buffers_[index];
+  CHECK(!buffer.alive);
+  CHECK(buffer.in_flight == 0);
+  buffer.data = data;
+  buffer.size_bytes = size_bytes;
+  buffer.alive = true;
+  buffer.released = false;
+  buffer.registered_index = not_registered;
+  buffer.hold = std::move(hold);
+  count_++;
+  size_bytes_ += size_bytes;
+  return index | (static_cast<uint32_t>(buffer.generation) << index_bits);
+}
+
+Buffer* Buffers::find(uint32_t handle) {
+  const uint32_t index = handle & index_mask;
+  if (index >= buffers_.size()) return nullptr;
+  Buffer& buffer = buffers_[index];
+  if (!buffer.alive || buffer.released) return nullptr;
+  if (buffer.generation != handle >> index_bits) return nullptr;
+  return &buffer;
+}
+
+Buffer& Buffers::at(uint32_t handle) {
+  const uint32_t index = handle & index_mask;
+  CHECK(index < buffers_.size());
+  Buffer& buffer = buffers_[index];
+  CHECK(buffer.alive);
+  CHECK(buffer.generation == handle >> index_bits);
+  return buffer;
+}
+
+uint8_t* Buffers::resolve(Buffer& buffer, double offset, double length) const {
+  const double size = static_cast<double>(buffer.size_bytes);
+  // Written so that NaN fails every comparison.
+  if (!(offset >= 0 && length >= 0 && offset <= size && length <= size - offset)) return nullptr;
+  return buffer.data + static_cast<size_t>(offset);
+}
+
+bool Buffers::release(uint32_t handle) {
+  Buffer* buffer = find(handle);
+  if (buffer == nullptr) return false;
+  buffer->released = true;
+  if (buffer->in_flight == 0) free(handle & index_mask);
+  return true;
+}
+
+void Buffers::finish(uint32_t handle) {
+  Buffer& buffer = at(handle);
+  CHECK(buffer.in_flight > 0);
+  buffer.in_flight--;
+  if (buffer.in_flight == 0 && buffer.released) free(handle & index_mask);
+}
+
+void Buffers::free(uint32_t index) {
+  Buffer& buffer = buffers_[index];
+  buffer.alive = false;
+  buffer.hold = MemoryHold();
+  buffer.generation = (buffer.generation + 1) & generation_mask;
+  count_--;
+  size_bytes_ -= buffer.size_bytes;
+  free_.push_back(index);
+}
+
+}  // namespace io

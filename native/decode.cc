@@ -1,0 +1,371 @@
+// Checks of entries: every handle, bound, offset and number that JavaScript wrote. See decode.h.
+#include "decode.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+
+#include "check.h"
+
+namespace io {
+
+namespace {
+
+constexpr double offset_limit = 9007199254740991.0;  // 2^53 - 1
+
+bool whole(double value, int64_t& out) {
+  if (!(value >= 0 && value <= offset_limit)) return false;  // false for NaN too
+  if (value != std::floor(value)) return false;
+  out = static_cast<int64_t>(value);
+  return true;
+}
+
+int decode_offset(const abi::Entry& entry, Operation& operation) {
+  if (entry.offset == -1) {
+    operation.offset = -1;  // the current position
+    return 0;
+  }
+  return whole(entry.offset, operation.offset) ? 0 : -EINVAL;
+}
+
+int decode_descriptor(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  Descriptor* descriptor = context.descriptors.find(entry.descriptor);
+  if (descriptor == nullptr) return -EBADF;
+  if (descriptor->closing) return -EBADF;
+  operation.number = Descriptors::number(entry.descriptor);
+  return 0;
+}
+
+int decode_memory(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  Buffer* buffer = context.buffers.find(entry.buffer);
+  if (buffer == nullptr) return -EFAULT;
+  uint8_t* address = context.buffers.resolve(*buffer, entry.buffer_offset, entry.length);
+  if (address == nullptr) return -EFAULT;
+  operation.buffer = entry.buffer;
+  operation.registered_index = buffer->registered_index;
+  operation.address = address;
+  operation.length =
+      entry.length > abi::transfer_limit_bytes ? abi::transfer_limit_bytes : entry.length;
+  return 0;
+}
+
+// A piece of the text area, or null when it does not lie inside.
+const char* text_at(const DecodeContext& context, double offset, uint32_t length) {
+  int64_t start = 0;
+  if (!whole(offset, start)) return nullptr;
+  if (start > abi::text_size_bytes || length > abi::text_size_bytes - start) return nullptr;
+  return reinterpret_cast<const char*>(context.text + start);
+}
+
+int decode_path(const DecodeContext& context, double offset, uint32_t length, std::string& path) {
+  const char* text = text_at(context, offset, length);
+  if (text == nullptr) return -EFAULT;
+  if (length == 0) return -ENOENT;
+  if (std::memchr(text, 0, length) != nullptr) return -EINVAL;
+  path.assign(text, length);
+  return 0;
+}
+
+int decode_vectors(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  const uint32_t count = entry.length;
+  if (count == 0 || count > abi::vector_limit) return -EINVAL;
+  const char* text = text_at(context, entry.buffer_offset, count * sizeof(abi::VectorEntry));
+  if (text == nullptr) return -EFAULT;
+  Extra& extra = operation.need_extra();
+  extra.vectors.clear();
+  extra.vector_buffers.clear();
+  for (uint32_t index = 0; index < count; index++) {
+    abi::VectorEntry vector;
+    std::memcpy(&vector, text + index * sizeof(vector), sizeof(vector));
+    int64_t handle = 0;
+    if (!whole(vector.buffer, handle) || handle > UINT32_MAX) return -EFAULT;
+    Buffer* buffer = context.buffers.find(static_cast<uint32_t>(handle));
+    if (buffer == nullptr) return -EFAULT;
+    uint8_t* address = context.buffers.resolve(*buffer, vector.offset, vector.length);
+    if (address == nullptr) return -EFAULT;
+    extra.vectors.push_back({address, static_cast<size_t>(vector.length)});
+    extra.vector_buffers.push_back(static_cast<uint32_t>(handle));
+  }
+  std::memset(&extra.message, 0, sizeof(extra.message));
+  extra.message.msg_iov = extra.vectors.data();
+  extra.message.msg_iovlen = extra.vectors.size();
+  return 0;
+}
+
+int ipv6_address(const std::string& host, sockaddr_in6& address) {
+  const size_t percent = host.find('%');
+  const std::string digits = host.substr(0, percent);
+  if (inet_pton(AF_INET6, digits.c_str(), &address.sin6_addr) != 1) return -EINVAL;
+  if (percent != std::string::npos) {
+    address.sin6_scope_id = if_nametoindex(host.c_str() + percent + 1);
+    if (address.sin6_scope_id == 0) return -ENODEV;
+  }
+  return 0;
+}
+
+// The family stands in `argument`, the port in `argument_extra`, host or path in the text area.
+int decode_address(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  const char* text = text_at(context, entry.buffer_offset, entry.length);
+  if (text == nullptr) return -EFAULT;
+  const std::string host(text, entry.length);
+  if (entry.argument_extra > UINT16_MAX) return -EINVAL;
+  Extra& extra = operation.need_extra();
+  std::memset(&extra.address, 0, sizeof(extra.address));
+  if (entry.argument == abi::family_ipv4) {
+    auto& address = reinterpret_cast<sockaddr_in&>(extra.address);
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(entry.argument_extra));
+    if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) return -EINVAL;
+    extra.address_size_bytes = sizeof(address);
+    return 0;
+  }
+  if (entry.argument == abi::family_ipv6) {
+    auto& address = reinterpret_cast<sockaddr_in6&>(extra.address);
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(static_cast<uint16_t>(entry.argument_extra));
+    extra.address_size_bytes = sizeof(address);
+    return ipv6_address(host, address);
+  }
+  if (entry.argument == abi::family_unix) {
+    auto& address = reinterpret_cast<sockaddr_un&>(extra.address);
+    address.sun_family = AF_UNIX;
+    if (host.empty() || host.size() >= sizeof(address.sun_path)) return -ENAMETOOLONG;
+    std::memcpy(address.sun_path, host.data(), host.size());
+    // A leading zero byte is Linux's abstract namespace, whose names have a length and no end mark.
+    const size_t end_mark = host[0] == '\0' ? 0 : 1;
+    extra.address_size_bytes =
+        static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + host.size() + end_mark);
+    return 0;
+  }
+  return -EAFNOSUPPORT;
+}
+
+int decode_open(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  if ((entry.argument & ~abi::open_flags_all) != 0) return -EINVAL;
+  if ((entry.argument_extra & ~07777u) != 0) return -EINVAL;
+  const uint32_t flags = entry.argument;
+  const bool reads = (flags & abi::open_flag_read) != 0;
+  const bool writes = (flags & (abi::open_flag_write | abi::open_flag_append)) != 0;
+  int system_flags = O_CLOEXEC;
+  system_flags |= writes ? (reads ? O_RDWR : O_WRONLY) : O_RDONLY;
+  if ((flags & abi::open_flag_append) != 0) system_flags |= O_APPEND;
+  if ((flags & abi::open_flag_create) != 0) system_flags |= O_CREAT;
+  if ((flags & abi::open_flag_exclusive) != 0) system_flags |= O_EXCL;
+  if ((flags & abi::open_flag_truncate) != 0) system_flags |= O_TRUNC;
+  if ((flags & abi::open_flag_directory) != 0) system_flags |= O_DIRECTORY;
+  if ((flags & abi::open_flag_no_follow) != 0) system_flags |= O_NOFOLLOW;
+#ifdef O_DIRECT
+  if ((flags & abi::open_flag_direct) != 0) system_flags |= O_DIRECT;
+#endif
+  operation.argument = static_cast<uint32_t>(system_flags);
+  operation.argument_extra = entry.argument_extra;
+  return decode_path(context, entry.buffer_offset, entry.length, operation.need_extra().path);
+}
+
+// The result goes into a Float64Array of the caller: eight bytes a field, aligned.
+int decode_stat(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  Buffer* buffer = context.buffers.find(entry.buffer);
+  if (buffer == nullptr) return -EFAULT;
+  operation.address =
+      context.buffers.resolve(*buffer, entry.buffer_offset, abi::stat_fields * sizeof(double));
+  if (operation.address == nullptr) return -EFAULT;
+  if (reinterpret_cast<uintptr_t>(operation.address) % sizeof(double) != 0) return -EFAULT;
+  operation.buffer = entry.buffer;
+  operation.argument = entry.argument;  // 1: do not follow a link
+  Extra& extra = operation.need_extra();
+  extra.path.clear();
+  if (entry.length == 0) return decode_descriptor(entry, context, operation);
+  return decode_path(context, entry.offset, entry.length, extra.path);
+}
+
+int decode_file_range(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  if (!whole(entry.offset, operation.offset)) return -EINVAL;
+  if (!whole(entry.extent, operation.extent)) return -EINVAL;
+  operation.argument = entry.argument;
+  return decode_descriptor(entry, context, operation);
+}
+
+int decode_rename(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  Extra& extra = operation.need_extra();
+  const int from = decode_path(context, entry.buffer_offset, entry.length, extra.path);
+  if (from != 0) return from;
+  return decode_path(context, entry.offset, entry.argument, extra.path_to);
+}
+
+int decode_socket(const abi::Entry& entry, Operation& operation) {
+  switch (entry.argument) {
+    case abi::family_ipv4:
+      operation.argument = AF_INET;
+      return 0;
+    case abi::family_ipv6:
+      operation.argument = AF_INET6;
+      return 0;
+    case abi::family_unix:
+      operation.argument = AF_UNIX;
+      return 0;
+    default:
+      return -EAFNOSUPPORT;
+  }
+}
+
+int decode_shutdown(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  switch (entry.argument) {
+    case abi::shutdown_receive:
+      operation.argument = SHUT_RD;
+      break;
+    case abi::shutdown_send:
+      operation.argument = SHUT_WR;
+      break;
+    case abi::shutdown_both:
+      operation.argument = SHUT_RDWR;
+      break;
+    default:
+      return -EINVAL;
+  }
+  return decode_descriptor(entry, context, operation);
+}
+
+int first_error(int first, int second) {
+  return first != 0 ? first : second;
+}
+
+int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  using abi::Opcode;
+  switch (static_cast<Opcode>(entry.operation & 0xff)) {
+    case Opcode::nop:
+    case Opcode::cancel_all:
+      return 0;
+    case Opcode::timeout:
+      return whole(entry.offset, operation.offset) ? 0 : -EINVAL;
+    case Opcode::cancel:
+      operation.argument = entry.argument;
+      operation.argument_extra = entry.argument_extra;
+      return 0;
+    case Opcode::cancel_descriptor:
+    case Opcode::close:
+    case Opcode::accept:
+    case Opcode::accept_multishot:
+      return decode_descriptor(entry, context, operation);
+    case Opcode::open:
+      return decode_open(entry, context, operation);
+    case Opcode::read:
+    case Opcode::write: {
+      const int error = decode_descriptor(entry, context, operation);
+      if (error != 0) return error;
+      return first_error(decode_offset(entry, operation), decode_memory(entry, context, operation));
+    }
+    case Opcode::read_vectored:
+    case Opcode::write_vectored: {
+      const int error = decode_descriptor(entry, context, operation);
+      if (error != 0) return error;
+      return first_error(decode_offset(entry, operation),
+                         decode_vectors(entry, context, operation));
+    }
+    case Opcode::stat:
+      return decode_stat(entry, context, operation);
+    case Opcode::sync:
+      operation.argument = entry.argument;
+      if (entry.argument != abi::sync_level_data && entry.argument != abi::sync_level_full) {
+        return -EINVAL;
+      }
+      return decode_descriptor(entry, context, operation);
+    case Opcode::allocate:
+    case Opcode::truncate:
+      return decode_file_range(entry, context, operation);
+    case Opcode::rename:
+      return decode_rename(entry, context, operation);
+    case Opcode::unlink:
+    case Opcode::mkdir:
+      if (entry.argument > 07777) return -EINVAL;
+      operation.argument = entry.argument;
+      return decode_path(context, entry.buffer_offset, entry.length, operation.need_extra().path);
+    case Opcode::socket:
+      return decode_socket(entry, operation);
+    case Opcode::bind:
+    case Opcode::connect:
+      return first_error(decode_descriptor(entry, context, operation),
+                         decode_address(entry, context, operation));
+    case Opcode::listen:
+      if (entry.argument > INT32_MAX) return -EINVAL;
+      operation.argument = entry.argument;
+      return decode_descriptor(entry, context, operation);
+    case Opcode::send:
+    case Opcode::receive: {
+      const int error = decode_descriptor(entry, context, operation);
+      if (error != 0) return error;
+      operation.poll_first = context.descriptors.at(operation.number).receive_empty;
+      return decode_memory(entry, context, operation);
+    }
+    case Opcode::send_vectored:
+      return first_error(decode_descriptor(entry, context, operation),
+                         decode_vectors(entry, context, operation));
+    case Opcode::shutdown:
+      return decode_shutdown(entry, context, operation);
+  }
+  return -EINVAL;  // no such operation
+}
+
+bool has_vectors(abi::Opcode opcode) {
+  return opcode == abi::Opcode::read_vectored || opcode == abi::Opcode::write_vectored ||
+         opcode == abi::Opcode::send_vectored;
+}
+
+// Operations that the engine itself carries out, or that end other operations: the kernel cannot
+// put them into a chain.
+bool can_be_linked(abi::Opcode opcode) {
+  using abi::Opcode;
+  return opcode != Opcode::cancel && opcode != Opcode::cancel_descriptor &&
+         opcode != Opcode::cancel_all && opcode != Opcode::close && opcode != Opcode::bind &&
+         opcode != Opcode::listen && opcode != Opcode::accept_multishot;
+}
+
+}  // namespace
+
+int decode(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  const uint32_t flags = entry.operation & ~0xffu;
+  if ((flags & ~abi::entry_flags_all) != 0) return -EINVAL;
+  operation.opcode = static_cast<abi::Opcode>(entry.operation & 0xff);
+  operation.linked = (flags & abi::entry_flag_linked) != 0;
+  operation.has_deadline = (flags & abi::entry_flag_deadline) != 0;
+  operation.number = no_descriptor;
+  operation.buffer = no_buffer;
+  operation.registered_index = not_registered;
+  operation.poll_first = false;
+
+  if (flags != 0) {
+    if (!can_be_linked(operation.opcode)) return -EINVAL;
+    if (operation.linked && operation.has_deadline) return -EINVAL;
+    if (operation.has_deadline && !whole(entry.deadline_ns, operation.deadline_ns)) return -EINVAL;
+  }
+  const int error = decode_fields(entry, context, operation);
+  if (error != 0) return error;
+
+  // A close is not in flight on its descriptor: it waits for those that are.
+  if (operation.number != no_descriptor && operation.opcode != abi::Opcode::close) {
+    context.descriptors.at(operation.number).in_flight++;
+  }
+  if (operation.buffer != no_buffer) context.buffers.begin(operation.buffer);
+  if (has_vectors(operation.opcode)) {
+    for (const uint32_t buffer : operation.extra->vector_buffers) context.buffers.begin(buffer);
+  }
+  return 0;
+}
+
+void let_go(const DecodeContext& context, Operation& operation) {
+  if (operation.number != no_descriptor && operation.opcode != abi::Opcode::close) {
+    Descriptor& descriptor = context.descriptors.at(operation.number);
+    CHECK(descriptor.in_flight > 0);
+    descriptor.in_flight--;
+  }
+  if (operation.buffer != no_buffer) context.buffers.finish(operation.buffer);
+  if (has_vectors(operation.opcode)) {
+    for (const uint32_t buffer : operation.extra->vector_buffers) context.buffers.finish(buffer);
+  }
+}
+
+}  // namespace io

@@ -1,0 +1,24 @@
+// From an entry, which anybody may have scribbled on, to a checked operation.
+#pragma once
+
+#include "abi.h"
+#include "buffers.h"
+#include "descriptors.h"
+#include "operation.h"
+
+namespace io {
+
+struct DecodeContext {
+  Buffers& buffers;
+  Descriptors& descriptors;
+  const uint8_t* text;  // text_size_bytes of it
+};
+
+// Fills `operation` and takes the descriptor and the buffers into use. Returns 0, or a negative
+// errno; then nothing has been taken into use.
+int decode(const abi::Entry& entry, const DecodeContext& context, Operation& operation);
+
+// Gives back what decode() took into use.
+void let_go(const DecodeContext& context, Operation& operation);
+
+}  // namespace io

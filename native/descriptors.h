@@ -1,0 +1,91 @@
+// The descriptors that an engine opened or adopted. An entry can name no other: a stale number is
+// EBADF even when the system has handed it out again.
+//
+// Who owns one: the engine, from the completion that brings it until its close operation has been
+// handed to the kernel, or until the engine ends. Closing waits until nothing is in flight on it.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <vector>
+
+#include "abi.h"
+#include "check.h"
+
+namespace io {
+
+struct Descriptor {
+  uint16_t generation = 0;
+  bool open = false;
+  bool receive_empty = false;  // the last receive took all there was
+  bool closing = false;
+  uint32_t closing_slot = 0;  // the close operation that waits for in_flight to reach zero
+  uint32_t in_flight = 0;
+};
+
+class Descriptors {
+ public:
+  static constexpr int number_limit = 1 << abi::descriptor_number_bits;
+
+  static int number(int32_t value) { return value & (number_limit - 1); }
+
+  // Takes ownership of the system's number; returns the value that JavaScript sees, or -EMFILE when
+  // the number is too large to carry a generation (the caller still owns it then).
+  int32_t add(int number) {
+    CHECK(number >= 0);
+    if (number >= number_limit) return -EMFILE;
+    if (static_cast<size_t>(number) >= entries_.size()) {
+      entries_.resize((static_cast<size_t>(number) | 63) + 1);
+    }
+    Descriptor& descriptor = entries_[static_cast<size_t>(number)];
+    CHECK(!descriptor.open);
+    CHECK(descriptor.in_flight == 0);
+    const uint16_t generation =
+        static_cast<uint16_t>(descriptor.generation % abi::descriptor_generation_limit + 1);
+    descriptor = Descriptor{};
+    descriptor.generation = generation;
+    descriptor.open = true;
+    count_++;
+    return number | static_cast<int32_t>(generation) << abi::descriptor_number_bits;
+  }
+
+  // The entry of an open descriptor, or null when the value is unknown or stale.
+  Descriptor* find(int32_t value) {
+    if (value < 0) return nullptr;
+    const size_t index = static_cast<size_t>(number(value));
+    if (index >= entries_.size()) return nullptr;
+    Descriptor& descriptor = entries_[index];
+    if (!descriptor.open) return nullptr;
+    if (descriptor.generation != value >> abi::descriptor_number_bits) return nullptr;
+    return &descriptor;
+  }
+
+  Descriptor& at(int number) {
+    CHECK(number >= 0 && static_cast<size_t>(number) < entries_.size());
+    return entries_[static_cast<size_t>(number)];
+  }
+
+  // Ownership goes to the caller, who closes it.
+  void remove(int number) {
+    Descriptor& descriptor = at(number);
+    CHECK(descriptor.open);
+    CHECK(descriptor.in_flight == 0);
+    descriptor.open = false;
+    count_--;
+  }
+
+  template <class Visit>
+  void each_open(Visit visit) {
+    for (size_t index = 0; index < entries_.size(); index++) {
+      if (entries_[index].open) visit(static_cast<int>(index));
+    }
+  }
+
+  uint32_t count() const { return count_; }
+
+ private:
+  std::vector<Descriptor> entries_;
+  uint32_t count_ = 0;
+};
+
+}  // namespace io

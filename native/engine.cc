@@ -1,0 +1,322 @@
+// The engine: order, ownership and bookkeeping. See engine.h.
+#include "engine.h"
+
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "check.h"
+#include "result.h"
+
+namespace io {
+
+using abi::Counter;
+using abi::Opcode;
+
+Engine::Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t in_flight_limit)
+    : backend_(std::move(backend)),
+      shared_(shared),
+      operations_(in_flight_limit),
+      completions_(shared.completion_count) {
+  for (uint32_t slot = 0; slot < in_flight_limit; slot++) operations_[slot].slot = slot;
+  backend_->serve(operations_);
+  batch_.reserve(shared.entry_count);
+  // The text area is buffer handle 0. It outlives the engine, so it needs no hold.
+  const uint32_t handle = buffers_.add(shared.text, abi::text_size_bytes, MemoryHold());
+  CHECK(handle == abi::text_handle);
+}
+
+Engine::~Engine() {
+  CHECK(in_flight_ == 0);
+}
+
+int Engine::begin(const abi::Entry& entry) {
+  if (entry.slot >= operations_.size()) return -EINVAL;
+  Operation& operation = operations_[entry.slot];
+  if (operation.phase != Phase::free) return -EINVAL;
+  if (operation.generation != entry.generation) return -EINVAL;
+  const int error = decode(entry, context(), operation);
+  if (error != 0) return error;
+  operation.phase = Phase::active;
+  return 0;
+}
+
+void Engine::submit() {
+  take_queued();
+  backend_->flush();
+}
+
+void Engine::take_queued() {
+  uint32_t queued = shared_.header[abi::header_queued];
+  if (queued != 0) {
+    // The header is shared with JavaScript: a count beyond the ring is garbage.
+    queued = std::min(queued, shared_.entry_count);
+    uint32_t index = 0;
+    while (index < queued) {
+      // Copied first, so that what is checked is what is used.
+      group_.clear();
+      do {
+        group_.push_back(shared_.entries[index]);
+        index++;
+      } while ((group_.back().operation & abi::entry_flag_linked) != 0 && index < queued);
+      group_.back().operation &= ~abi::entry_flag_linked;  // nothing follows the last one
+      take_group(group_);
+    }
+    shared_.header[abi::header_queued] = 0;
+    shared_.header[abi::header_text_used] = 0;
+  }
+  flush_batch();
+}
+
+// Entries that are linked stand or fall together: when one is refused, none of them starts.
+void Engine::take_group(std::vector<abi::Entry>& group) {
+  const uint32_t first_sequence = sequence_;
+  sequence_ += static_cast<uint32_t>(group.size());
+  size_t begun = 0;
+  int error = group.size() > abi::chain_limit ? -EINVAL : 0;
+  while (error == 0 && begun < group.size()) {
+    error = begin(group[begun]);
+    if (error == 0) begun++;
+  }
+  if (error == 0) {
+    for (const abi::Entry& entry : group) {
+      in_flight_++;
+      route(operations_[entry.slot]);
+    }
+    count(Counter::submitted) += group.size();
+    count(Counter::in_flight_most) = std::max<uint64_t>(count(Counter::in_flight_most), in_flight_);
+    return;
+  }
+  for (size_t index = 0; index < group.size(); index++) {
+    const uint32_t sequence = first_sequence + static_cast<uint32_t>(index);
+    if (index < begun) {
+      Operation& operation = operations_[group[index].slot];
+      let_go(context(), operation);
+      operation.phase = Phase::free;
+    }
+    refused_.push_back({sequence, index == begun ? error : -ECANCELED});
+    count(Counter::refused)++;
+  }
+}
+
+void Engine::route(Operation& operation) {
+  if (operation.opcode == Opcode::close) {
+    begin_close(operation);
+  } else if (!carry_out(operation)) {
+    batch_.push_back(&operation);
+  }
+}
+
+// Calls that never wait are made here and now, on every backend alike. True when it was one.
+bool Engine::carry_out(Operation& operation) {
+  int result = 0;
+  if (operation.opcode == Opcode::bind) {
+    const Extra& extra = *operation.extra;
+    result = ::bind(operation.number, reinterpret_cast<const sockaddr*>(&extra.address),
+                    extra.address_size_bytes);
+  } else if (operation.opcode == Opcode::listen) {
+    result = ::listen(operation.number, static_cast<int>(operation.argument));
+  } else if (operation.opcode == Opcode::truncate && !backend_->supports(Opcode::truncate)) {
+    // Linux before 6.9 has no asynchronous form. A chain is refused there rather than reordered.
+    if (operation.linked) {
+      local_.push_back({&operation, -EINVAL});
+      return true;
+    }
+    flush_batch();
+    result = ::ftruncate(operation.number, operation.offset);
+  } else {
+    return false;
+  }
+  local_.push_back({&operation, result == 0 ? 0 : -errno});
+  return true;
+}
+
+// Closing stops new work on the descriptor, ends what is in flight, and waits for it.
+void Engine::begin_close(Operation& operation) {
+  Descriptor& descriptor = descriptors_.at(operation.number);
+  CHECK(!descriptor.closing);
+  descriptor.closing = true;
+  if (descriptor.in_flight == 0) {
+    descriptors_.remove(operation.number);
+    batch_.push_back(&operation);
+    return;
+  }
+  descriptor.closing_slot = operation.slot;
+  operation.phase = Phase::closing;
+  flush_batch();  // what was queued before must be there to be cancelled
+  backend_->cancel_descriptor(operation.number);
+  count(Counter::cancels)++;
+}
+
+void Engine::flush_batch() {
+  if (batch_.empty()) return;
+  backend_->submit(batch_);
+  batch_.clear();
+}
+
+uint32_t Engine::poll(int64_t deadline_ns) {
+  take_queued();
+  published_ = 0;
+  size_t taken = 0;
+  while (taken < refused_.size() && published_ < shared_.completion_count) {
+    const Refused& refused = refused_[taken++];
+    publish(refused.sequence, 0, refused.result, abi::completion_flag_refused);
+  }
+  refused_.erase(refused_.begin(), refused_.begin() + static_cast<ptrdiff_t>(taken));
+  taken = 0;
+  while (taken < local_.size() && published_ < shared_.completion_count) {
+    const Local local = local_[taken++];
+    finish({local.operation, local.result, false, false});
+  }
+  local_.erase(local_.begin(), local_.begin() + static_cast<ptrdiff_t>(taken));
+
+  completions_.clear();
+  completions_.limit(shared_.completion_count - published_);
+  backend_->poll(published_ != 0 ? 0 : deadline_ns, completions_);
+  // Drained first: from here on the backend holds nothing of what is published.
+  for (const Completed& completed : completions_.items()) finish(completed);
+  return published_;
+}
+
+bool Engine::arm() {
+  if (shared_.header[abi::header_queued] != 0) return false;
+  if (!batch_.empty() || !local_.empty() || !refused_.empty()) return false;
+  return backend_->arm();
+}
+
+void Engine::finish(const Completed& completed) {
+  Operation& operation = *completed.operation;
+  CHECK(operation.phase == Phase::active);
+  const int32_t result = settle(operation, completed.result);
+  if (completed.more) {
+    publish(operation.slot, operation.generation, result, abi::completion_flag_more);
+    return;
+  }
+  if (operation.opcode == Opcode::receive) {
+    descriptors_.at(operation.number).receive_empty = completed.receive_empty;
+  }
+  publish(operation.slot, operation.generation, result, 0);
+  let_go(context(), operation);
+  if (operation.number != no_descriptor && operation.opcode != Opcode::close) {
+    after_close(operation);
+  }
+  operation.phase = Phase::free;
+  operation.generation++;
+  CHECK(in_flight_ > 0);
+  in_flight_--;
+}
+
+// An operation ended on a descriptor; when it is closing, that was perhaps the last one.
+void Engine::after_close(Operation& operation) {
+  Descriptor& descriptor = descriptors_.at(operation.number);
+  if (!descriptor.closing) return;
+  if (descriptor.in_flight > 0) {
+    // A linked operation may have started after the cancel looked: ask again.
+    backend_->cancel_descriptor(operation.number);
+    count(Counter::cancels)++;
+    return;
+  }
+  Operation& close = operations_[descriptor.closing_slot];
+  CHECK(close.phase == Phase::closing);
+  CHECK(close.number == operation.number);
+  close.phase = Phase::active;
+  descriptors_.remove(close.number);
+  batch_.push_back(&close);
+}
+
+int32_t Engine::take_descriptor(int32_t number) {
+  if (number < 0) return number;
+  const int32_t descriptor = descriptors_.add(number);
+  if (descriptor < 0) ::close(number);
+  return descriptor;
+}
+
+// From what the kernel said to what JavaScript sees.
+int32_t Engine::settle(Operation& operation, int32_t result) {
+  switch (operation.opcode) {
+    case Opcode::open:
+    case Opcode::socket:
+    case Opcode::accept:
+    case Opcode::accept_multishot:
+      return take_descriptor(result);
+    case Opcode::close:
+      // A close that was itself cancelled has closed nothing.
+      if (result == -ECANCELED) ::close(operation.number);
+      return result == -ECANCELED || result == -EINTR ? 0 : result;
+    case Opcode::timeout:
+      return result == -ETIME ? 0 : result;
+    case Opcode::stat:
+      if (result == 0) write_stat_result(*operation.extra, operation.address);
+      return result;
+    default:
+      return result;
+  }
+}
+
+void Engine::publish(uint32_t slot, uint32_t generation, int32_t result, uint32_t flags) {
+  CHECK(published_ < shared_.completion_count);
+  shared_.completions[published_++] = {slot, generation, result, flags};
+  count(Counter::completed)++;
+}
+
+uint32_t Engine::add_buffer(uint8_t* data, size_t size_bytes, MemoryHold hold, bool register_it) {
+  const uint32_t handle = buffers_.add(data, size_bytes, std::move(hold));
+  if (handle == UINT32_MAX || !register_it) return handle;
+  Buffer& buffer = *buffers_.find(handle);
+  buffer.registered_index = backend_->register_memory(data, size_bytes);
+  if (buffer.registered_index != not_registered) registered_bytes_ += size_bytes;
+  return handle;
+}
+
+bool Engine::release_buffer(uint32_t handle) {
+  Buffer* buffer = handle == abi::text_handle ? nullptr : buffers_.find(handle);
+  if (buffer == nullptr) return false;
+  if (buffer->registered_index != not_registered) {
+    // The kernel keeps the pages until the operations that use them have completed.
+    backend_->unregister_memory(buffer->registered_index);
+    registered_bytes_ -= buffer->size_bytes;
+  }
+  return buffers_.release(handle);
+}
+
+int Engine::number_of(int32_t descriptor) {
+  const Descriptor* found = descriptors_.find(descriptor);
+  if (found == nullptr || found->closing) return -EBADF;
+  return Descriptors::number(descriptor);
+}
+
+bool Engine::shut_down() {
+  constexpr int64_t round_ns = 10'000'000;
+  constexpr int rounds_limit = 3000;       // 30 s: a disk that answers at all has answered
+  shared_.header[abi::header_queued] = 0;  // what was only queued never starts
+  flush_batch();
+  for (int round = 0; in_flight_ > 0 && round < rounds_limit; round++) {
+    // Again in every round: a cancel does not see what starts after it.
+    backend_->cancel_all();
+    poll(round_ns);
+  }
+  if (in_flight_ > 0) return false;
+  descriptors_.each_open([this](int number) {
+    descriptors_.remove(number);
+    ::close(number);
+  });
+  return true;
+}
+
+void Engine::read_counters(double* out) {
+  count(Counter::in_flight) = in_flight_;
+  count(Counter::system_calls) = backend_->system_calls();
+  count(Counter::overflows) = backend_->overflows();
+  count(Counter::descriptors) = descriptors_.count();
+  count(Counter::buffers) = buffers_.count();
+  count(Counter::buffer_bytes) = buffers_.size_bytes();
+  count(Counter::registered_bytes) = registered_bytes_;
+  for (size_t index = 0; index < abi::counter_count; index++) {
+    out[index] = static_cast<double>(counters_[index]);
+  }
+}
+
+}  // namespace io

@@ -1,0 +1,111 @@
+// One engine per IO: takes entries from the submission ring, checks them, hands them to the
+// backend, and publishes completions. It decides all order and owns slots, descriptors and buffer
+// handles.
+//
+// It runs on the thread that made it and on no other.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "abi.h"
+#include "backend.h"
+#include "buffers.h"
+#include "decode.h"
+#include "descriptors.h"
+#include "operation.h"
+
+namespace io {
+
+// The memory that TypeScript and the engine share. V8 allocates it; the engine's owner keeps it
+// alive.
+struct Shared {
+  uint32_t* header;
+  abi::Entry* entries;
+  uint32_t entry_count;
+  abi::CompletionEntry* completions;
+  uint32_t completion_count;
+  uint8_t* text;
+};
+
+class Engine {
+ public:
+  Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t in_flight_limit);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Hands the queued entries to the kernel. Publishes nothing.
+  void submit();
+  // submit(), then collects completions into the completion ring; returns how many. Waits for the
+  // first one up to `deadline_ns`, -1 for as long as it takes.
+  uint32_t poll(int64_t deadline_ns);
+  // True when nothing is queued and nothing is in flight.
+  bool idle() const { return in_flight_ == 0 && shared_.header[abi::header_queued] == 0; }
+
+  // Attached mode: see Backend.
+  int wait_descriptor() { return backend_->wait_descriptor(); }
+  bool arm();
+  void disarm() { backend_->disarm(); }
+  void wake() { backend_->wake(); }
+
+  uint32_t add_buffer(uint8_t* data, size_t size_bytes, MemoryHold hold, bool register_it);
+  bool release_buffer(uint32_t handle);
+  int32_t adopt(int number) { return descriptors_.add(number); }
+  // The system's number of an open descriptor, or -EBADF.
+  int number_of(int32_t descriptor);
+
+  // Cancels everything and waits for every final completion, then closes the descriptors that are
+  // left. False when something could not be ended in time: the engine must then be leaked, with its
+  // memory, because the kernel may still write.
+  bool shut_down();
+
+  void count_wake_up() { count(abi::Counter::wake_ups)++; }
+  void read_counters(double* out);
+  const Backend& backend() const { return *backend_; }
+
+ private:
+  struct Local {  // a completion that needed no kernel
+    Operation* operation;
+    int32_t result;
+  };
+  struct Refused {
+    uint32_t sequence;
+    int32_t result;
+  };
+
+  uint64_t& count(abi::Counter counter) { return counters_[static_cast<size_t>(counter)]; }
+  DecodeContext context() { return {buffers_, descriptors_, shared_.text}; }
+
+  void take_queued();
+  int begin(const abi::Entry& entry);
+  void take_group(std::vector<abi::Entry>& group);
+  void route(Operation& operation);
+  bool carry_out(Operation& operation);
+  void begin_close(Operation& operation);
+  void flush_batch();
+  void finish(const Completed& completed);
+  int32_t settle(Operation& operation, int32_t result);
+  int32_t take_descriptor(int32_t number);
+  void after_close(Operation& operation);
+  void publish(uint32_t slot, uint32_t generation, int32_t result, uint32_t flags);
+
+  std::unique_ptr<Backend> backend_;
+  Shared shared_;
+  Buffers buffers_;
+  Descriptors descriptors_;
+  std::vector<Operation> operations_;
+  std::vector<Operation*> batch_;
+  std::vector<abi::Entry> group_;
+  std::vector<Local> local_;
+  std::vector<Refused> refused_;
+  Completions completions_;
+  uint32_t sequence_ = 0;  // of the next entry; TypeScript counts the same
+  uint32_t in_flight_ = 0;
+  uint32_t published_ = 0;
+  uint64_t counters_[abi::counter_count] = {};
+  size_t registered_bytes_ = 0;
+};
+
+}  // namespace io

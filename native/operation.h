@@ -1,0 +1,74 @@
+// One operation: what a checked entry says, with everything the kernel may look at until the final
+// completion. Operations live in a table by slot and are reused; they never move.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "abi.h"
+
+namespace io {
+
+// free -> active (decoded) -> free (final completion). `closing` is a close that waits for what is
+// in flight on its descriptor.
+enum class Phase : uint8_t { free, active, closing };
+
+inline constexpr int no_descriptor = -1;
+inline constexpr uint32_t no_buffer = UINT32_MAX;
+
+// What only some operations need. Kept with its slot once made, so that a slot that sends vectors
+// again allocates nothing.
+struct Extra {
+  std::string path;
+  std::string path_to;
+  sockaddr_storage address;
+  socklen_t address_size_bytes = 0;
+  std::vector<iovec> vectors;
+  std::vector<uint32_t> vector_buffers;
+  msghdr message;
+  alignas(8) uint8_t
+      stat_result[256];  // struct statx; its header clashes with libc's on some systems
+};
+
+struct Operation {
+  uint32_t slot = 0;
+  uint32_t generation = 0;
+  abi::Opcode opcode = abi::Opcode::nop;
+  Phase phase = Phase::free;
+  bool linked = false;
+  bool has_deadline = false;
+  bool poll_first = false;  // receive: the socket was empty, so wait before trying
+
+  // Kept by the backend between the parts of a completion.
+  bool deadline_pending = false;
+  bool deadline_fired = false;
+  bool result_known = false;
+  int32_t result = 0;
+  uint32_t result_flags = 0;
+
+  int number = no_descriptor;  // the system's descriptor number
+  uint32_t buffer = no_buffer;
+  int32_t registered_index = -1;
+  uint8_t* address = nullptr;
+  uint32_t length = 0;
+  uint32_t argument = 0;
+  uint32_t argument_extra = 0;
+  int64_t offset = 0;
+  int64_t extent = 0;
+  int64_t deadline_ns = 0;
+  std::unique_ptr<Extra> extra;
+
+  Extra& need_extra() {
+    if (!extra) extra = std::make_unique<Extra>();
+    return *extra;
+  }
+};
+
+}  // namespace io

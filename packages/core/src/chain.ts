@@ -1,0 +1,85 @@
+// Linked operations with promises: described first, then queued next to each other.
+import { Completion } from "./completion.js";
+import { IOError, operationError, rangeError, typeError } from "./errors.js";
+import { CHAIN_LIMIT } from "./internal/abi.js";
+import type { Ring } from "./ring.js";
+
+/** An operation that is described but not started, for `io.chain`. Its arguments were checked. */
+export class Prepared {
+  /** The ring that it will run on. @internal */
+  readonly ring: Ring;
+  /** Queues it. @internal */
+  readonly start: (
+    completion: Completion<number>,
+    callback: (c: Completion<number>, result: number) => void,
+  ) => void;
+  /** The count that means success in full, or -1 where any count does. @internal */
+  readonly whole: number;
+
+  /** @internal */
+  constructor(ring: Ring, whole: number, start: Prepared["start"]) {
+    this.ring = ring;
+    this.whole = whole;
+    this.start = start;
+  }
+}
+
+/** Runs a chain; see `IO.chain`. */
+export function runChain(
+  ring: Ring,
+  backend: string,
+  prepared: readonly Prepared[],
+): Promise<number[]> {
+  return new Promise((resolve, reject) => {
+    if (prepared.length < 1 || prepared.length > CHAIN_LIMIT) {
+      const message = `give 1 to ${CHAIN_LIMIT} operations, not ${prepared.length}`;
+      throw rangeError("chain", message);
+    }
+    for (const one of prepared) {
+      if (!(one instanceof Prepared))
+        throw typeError("chain", "give what file.writing() and its like return");
+      if (one.ring !== ring) throw typeError("chain", "all operations must be of this IO");
+    }
+    const results = new Array<number>(prepared.length).fill(0);
+    const opcodes = new Array<number>(prepared.length).fill(0);
+    let left = prepared.length;
+    const completed = (completion: Completion<number>, result: number): void => {
+      results[completion.context] = result;
+      opcodes[completion.context] = completion.opcode;
+      left--;
+      if (left > 0) return;
+      const error = chainError(prepared, results, opcodes, backend);
+      if (error === undefined) resolve(results);
+      else reject(error);
+    };
+    ring.chain(prepared.length);
+    for (const [index, one] of prepared.entries()) one.start(new Completion(index), completed);
+  });
+}
+
+// The operation that broke the chain is the first that failed for a reason of its own, or that was
+// short; those behind it were cancelled for its sake.
+function chainError(
+  prepared: readonly Prepared[],
+  results: number[],
+  opcodes: number[],
+  backend: string,
+): IOError | undefined {
+  const first = results.findIndex((result, index) => {
+    const whole = prepared[index]?.whole ?? -1;
+    return result < 0 || (whole >= 0 && result < whole);
+  });
+  if (first === -1) return undefined;
+  const result = results[first] ?? 0;
+  if (result < 0) return operationError(opcodes[first] ?? 0, result, backend);
+  const whole = prepared[first]?.whole;
+  return new IOError({
+    code: "ERR_IO_CHAIN_SHORT",
+    operation: "chain",
+    backend,
+    message:
+      `chain: operation ${first + 1} of ${results.length} moved ${result} of ${whole} bytes, so the ` +
+      "ones behind it were not started",
+    cause: results,
+  });
+}

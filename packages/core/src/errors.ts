@@ -1,0 +1,138 @@
+// The one error class, and the sentences that tell a person what to do about an errno.
+import { getSystemErrorMap } from "node:util";
+import { OPERATION_NAMES } from "./internal/abi.js";
+
+/** What an {@link IOError} is made of. */
+export interface IOErrorFields {
+  /** Node's own code where there is one ("ECONNRESET"), else one that begins with "ERR_IO_". */
+  code: string;
+  /** The operation's name in this library: "read", "acceptMultishot". */
+  operation: string;
+  message: string;
+  /** The negative error number of the system, as Node has it. */
+  errno?: number;
+  /** The system call, as Node names it: "read", "accept". */
+  syscall?: string;
+  backend?: string;
+  path?: string;
+  address?: string;
+  cause?: unknown;
+}
+
+/**
+ * Every failure of this library.
+ *
+ * `code` is Node's own where the system gave an error number ("ENOENT", "ECONNRESET"), "ABORT_ERR"
+ * after an abort, "ETIMEDOUT" after a `timeoutMs`, "ERR_OUT_OF_RANGE" and "ERR_INVALID_ARG_TYPE" for
+ * arguments, and begins with "ERR_IO_" for what only this library knows.
+ *
+ * @example
+ * ```ts
+ * import { IO, IOError } from "@io/core";
+ *
+ * await using io = await IO.open();
+ * try {
+ *   await io.openFile("/nowhere/at/all");
+ * } catch (error) {
+ *   if (error instanceof IOError && error.code === "ENOENT") process.exitCode = 1;
+ *   else throw error;
+ * }
+ * ```
+ */
+export class IOError extends Error {
+  /** Node's code, or one that begins with "ERR_IO_". */
+  readonly code: string;
+  /** The operation's name in this library. */
+  readonly operation: string;
+  /** The negative error number of the system, where it gave one. */
+  readonly errno?: number;
+  /** The system call, as Node names it. */
+  readonly syscall?: string;
+  /** The backend that ran the operation. */
+  readonly backend?: string;
+  /** The path that the operation was given. */
+  readonly path?: string;
+  /** The address that the operation was given. */
+  readonly address?: string;
+
+  constructor(fields: IOErrorFields) {
+    super(fields.message, fields.cause === undefined ? undefined : { cause: fields.cause });
+    this.name = fields.code === "ABORT_ERR" ? "AbortError" : "IOError";
+    this.code = fields.code;
+    this.operation = fields.operation;
+    if (fields.errno !== undefined) this.errno = fields.errno;
+    if (fields.syscall !== undefined) this.syscall = fields.syscall;
+    if (fields.backend !== undefined) this.backend = fields.backend;
+    if (fields.path !== undefined) this.path = fields.path;
+    if (fields.address !== undefined) this.address = fields.address;
+  }
+}
+
+/** What an operation was about, for its error. */
+export interface Subject {
+  readonly path?: string;
+  readonly address?: string;
+}
+
+const ADVICE: ReadonlyMap<string, string> = new Map([
+  ["EBADF", "the descriptor was closed, or never belonged to this IO"],
+  ["EFAULT", "the memory that was named lies outside its buffer"],
+  ["EADDRINUSE", "another socket has this address: stop it, or choose another port or path"],
+  ["EMFILE", "too many descriptors are open: close some, or raise RLIMIT_NOFILE (ulimit -n)"],
+  ["ENOSPC", "the disk is full: nothing more can be written until space is freed"],
+  ["ECANCELED", "the operation was cancelled, or one that it was linked to failed"],
+  ["ETIMEDOUT", "it did not end within its time limit"],
+  ["ECONNREFUSED", "nobody listens at this address"],
+  ["EAGAIN", "the descriptor is in non-blocking mode: take it back to blocking mode"],
+]);
+
+// Direct I/O is the commonest cause of an EINVAL that says nothing else.
+const DIRECT_ADVICE =
+  "an argument is not allowed here; with direct I/O the memory, the position and the length must " +
+  "be multiples of the device's block size";
+
+/** Name and text of an errno, with the platform's own names. */
+export function errnoName(errno: number): readonly [string, string] {
+  return getSystemErrorMap().get(errno) ?? [`E${-errno}`, "unknown error"];
+}
+
+/** The error of an operation that completed with a negative errno. */
+export function operationError(
+  opcode: number,
+  errno: number,
+  backend: string,
+  subject: Subject = {},
+): IOError {
+  const [operation, syscall] = OPERATION_NAMES.get(opcode) ?? [`operation ${opcode}`, "unknown"];
+  const [code, text] = errnoName(errno);
+  const object = subject.path ?? subject.address;
+  const readsOrWrites = operation.startsWith("read") || operation.startsWith("write");
+  const advice = code === "EINVAL" && readsOrWrites ? DIRECT_ADVICE : ADVICE.get(code);
+  const where = object === undefined ? "" : ` of '${object}'`;
+  return new IOError({
+    code,
+    errno,
+    syscall,
+    operation,
+    backend,
+    message: `${operation}${where} failed: ${code}, ${text}${advice ? ` (${advice})` : ""}`,
+    ...subject,
+  });
+}
+
+/** The error of an argument that is outside of what is allowed. */
+export function rangeError(operation: string, message: string): IOError {
+  return new IOError({ code: "ERR_OUT_OF_RANGE", operation, message: `${operation}: ${message}` });
+}
+
+/** The error of an argument of the wrong kind. */
+export function typeError(operation: string, message: string): IOError {
+  const code = "ERR_INVALID_ARG_TYPE";
+  return new IOError({ code, operation, message: `${operation}: ${message}` });
+}
+
+/** The error of something that was used after it was closed. */
+export function closedError(operation: string, what: string): IOError {
+  const message = `${operation}: ${what} is closed`;
+  return new IOError({ code: "ERR_IO_CLOSED", operation, message });
+}

@@ -1,0 +1,283 @@
+// Files with promises, over the ring.
+import { Prepared } from "./chain.js";
+import { closedError, IOError, rangeError } from "./errors.js";
+import { STAT_FIELDS as FIELDS } from "./internal/abi.js";
+import { checkView } from "./internal/memory.js";
+import type { OperationOptions, Operations, Pending } from "./internal/operations.js";
+import type { Descriptor, SyncLevel } from "./ring.js";
+import { type Stat, statFrom } from "./stat.js";
+
+/** A place in a file or a length, in bytes: 0 to 2^53 - 1. */
+export type Position = number | bigint;
+
+// Multiples of this satisfy the alignment rule of direct I/O on every common device.
+const DIRECT_ALIGNMENT_BYTES = 4096;
+
+/** Checks a position; without one it is the file's current position. */
+export function positionNumber(position: Position | undefined, operation: string): number {
+  if (position === undefined) return -1;
+  const value = Number(position);
+  if (value >= 0 && Number.isSafeInteger(value)) return value;
+  throw rangeError(operation, `the position is ${position}: give 0 to 2^53 - 1`);
+}
+
+/**
+ * An open file. Every operation returns a promise that settles when the operation has completed; the
+ * buffer is the kernel's until then, also after an abort.
+ *
+ * `read` and `write` are single operations and may be short; `readAll` and `writeAll` go on until all
+ * is done. After `close()` every call fails with code "ERR_IO_CLOSED".
+ *
+ * @example
+ * ```ts
+ * import { IO } from "@io/core";
+ *
+ * await using io = await IO.open();
+ * await using file = await io.openFile("notes.txt", { read: true, write: true, create: true });
+ * await file.writeAll(Buffer.from("hello"), 0);
+ * await file.sync("data");
+ * const back = new Uint8Array(5);
+ * const count = await file.readAll(back, 0);
+ * process.stdout.write(`${count} bytes: ${Buffer.from(back)}\n`);
+ * ```
+ */
+export class File implements AsyncDisposable {
+  /** For the verbs of `io.ring`. */
+  readonly descriptor: Descriptor;
+  /** As it was given to `io.openFile`. */
+  readonly path: string;
+  /** Whether the file was opened past the page cache (O_DIRECT). */
+  readonly direct: boolean;
+  readonly #operations: Operations;
+  #closing: Promise<void> | null = null;
+
+  /** @internal */
+  constructor(operations: Operations, descriptor: Descriptor, path: string, direct: boolean) {
+    this.#operations = operations;
+    this.descriptor = descriptor;
+    this.path = path;
+    this.direct = direct;
+  }
+
+  /** Reads up to `buffer.byteLength` bytes; resolves with how many, 0 at the end of the file. */
+  read(buffer: ArrayBufferView, position?: Position, options?: OperationOptions): Promise<number> {
+    const operations = this.#operations;
+    const promise = operations.begin(options, this);
+    const pending = operations.begun;
+    if (pending === null) return promise;
+    try {
+      this.#check("read");
+      const offset = positionNumber(position, "read");
+      operations.ring.read(pending, this.descriptor, buffer, offset, operations.settle);
+    } catch (error) {
+      operations.fail(pending, error);
+    }
+    return promise;
+  }
+
+  /** Writes up to `buffer.byteLength` bytes; resolves with how many. */
+  write(buffer: ArrayBufferView, position?: Position, options?: OperationOptions): Promise<number> {
+    const operations = this.#operations;
+    const promise = operations.begin(options, this);
+    const pending = operations.begun;
+    if (pending === null) return promise;
+    try {
+      this.#check("write");
+      const offset = positionNumber(position, "write");
+      operations.ring.write(pending, this.descriptor, buffer, offset, operations.settle);
+    } catch (error) {
+      operations.fail(pending, error);
+    }
+    return promise;
+  }
+
+  /**
+   * Fills `buffer` from `position`, in as many reads as it takes; resolves with the bytes read, fewer
+   * than the buffer has only at the end of the file.
+   */
+  async readAll(
+    buffer: ArrayBufferView,
+    position: Position,
+    options?: OperationOptions,
+  ): Promise<number> {
+    checkView(buffer, "readAll");
+    const start = positionNumber(position, "readAll");
+    let done = 0;
+    while (done < buffer.byteLength) {
+      const count = await this.read(rest(buffer, done), start + done, options);
+      if (count === 0) return done;
+      const whole = this.direct ? count - (count % DIRECT_ALIGNMENT_BYTES) : count;
+      // A direct read that ends between blocks is the end of the file, or was cut short: only a read
+      // that begins at a block can go on, so the last piece is read again.
+      if (whole !== count && (await this.#endsBy(start + done + count, options)))
+        return done + count;
+      if (whole === 0) throw this.#noProgress("readAll", count, buffer.byteLength - done);
+      done += whole;
+    }
+    return done;
+  }
+
+  /** Writes all of `buffer` at `position`, in as many writes as it takes. */
+  async writeAll(
+    buffer: ArrayBufferView,
+    position: Position,
+    options?: OperationOptions,
+  ): Promise<void> {
+    checkView(buffer, "writeAll");
+    const start = positionNumber(position, "writeAll");
+    let done = 0;
+    while (done < buffer.byteLength) {
+      const count = await this.write(rest(buffer, done), start + done, options);
+      const last = done + count === buffer.byteLength;
+      const whole = this.direct && !last ? count - (count % DIRECT_ALIGNMENT_BYTES) : count;
+      if (whole === 0) throw this.#noProgress("writeAll", count, buffer.byteLength - done);
+      done += whole;
+    }
+  }
+
+  /** Reads into several buffers in turn (scatter); may be short. */
+  async readVectored(
+    buffers: readonly ArrayBufferView[],
+    position?: Position,
+    options?: OperationOptions,
+  ): Promise<number> {
+    const offset = positionNumber(position, "readVectored");
+    return this.#run("readVectored", options, (pending, ring, settle) =>
+      ring.readVectored(pending, this.descriptor, buffers, offset, settle),
+    );
+  }
+
+  /** Writes several buffers in turn (gather); may be short. */
+  async writeVectored(
+    buffers: readonly ArrayBufferView[],
+    position?: Position,
+    options?: OperationOptions,
+  ): Promise<number> {
+    const offset = positionNumber(position, "writeVectored");
+    return this.#run("writeVectored", options, (pending, ring, settle) =>
+      ring.writeVectored(pending, this.descriptor, buffers, offset, settle),
+    );
+  }
+
+  /** What is known of the file. */
+  async stat(options?: OperationOptions): Promise<Stat> {
+    const fields = new Float64Array(FIELDS);
+    await this.#run("stat", options, (pending, ring, settle) =>
+      ring.stat(pending, this.descriptor, fields, settle),
+    );
+    return statFrom(fields);
+  }
+
+  /**
+   * Makes what was written durable: "data" its bytes and its size, "full" all that belongs to it. It
+   * covers what had completed before the call.
+   */
+  async sync(level: SyncLevel = "full", options?: OperationOptions): Promise<void> {
+    await this.#run("sync", options, (pending, ring, settle) =>
+      ring.sync(pending, this.descriptor, level, settle),
+    );
+  }
+
+  /** Reserves disk space, so that writes there cannot fail with ENOSPC. `keepSize`: without growing. */
+  async allocate(
+    offset: Position,
+    lengthBytes: Position,
+    options?: OperationOptions & { keepSize?: boolean },
+  ): Promise<void> {
+    const start = positionNumber(offset, "allocate");
+    const length = positionNumber(lengthBytes, "allocate");
+    await this.#run("allocate", options, (pending, ring, settle) =>
+      ring.allocate(pending, this.descriptor, start, length, options?.keepSize ?? false, settle),
+    );
+  }
+
+  /** Cuts the file to `lengthBytes`, or lets it grow to them with a hole. */
+  async truncate(lengthBytes: Position, options?: OperationOptions): Promise<void> {
+    const length = positionNumber(lengthBytes, "truncate");
+    await this.#run("truncate", options, (pending, ring, settle) =>
+      ring.truncate(pending, this.descriptor, length, settle),
+    );
+  }
+
+  /** A read for `io.chain`. */
+  reading(buffer: ArrayBufferView, position?: Position): Prepared {
+    this.#check("reading");
+    checkView(buffer, "reading");
+    const offset = positionNumber(position, "reading");
+    return new Prepared(this.#operations.ring, buffer.byteLength, (completion, callback) => {
+      this.#operations.ring.read(completion, this.descriptor, buffer, offset, callback);
+    });
+  }
+
+  /** A write for `io.chain`. */
+  writing(buffer: ArrayBufferView, position?: Position): Prepared {
+    this.#check("writing");
+    checkView(buffer, "writing");
+    const offset = positionNumber(position, "writing");
+    return new Prepared(this.#operations.ring, buffer.byteLength, (completion, callback) => {
+      this.#operations.ring.write(completion, this.descriptor, buffer, offset, callback);
+    });
+  }
+
+  /** A sync for `io.chain`. */
+  syncing(level: SyncLevel = "full"): Prepared {
+    this.#check("syncing");
+    return new Prepared(this.#operations.ring, -1, (completion, callback) => {
+      this.#operations.ring.sync(completion, this.descriptor, level, callback);
+    });
+  }
+
+  /** Ends what is in flight on the file, then closes it. May be called again, with the same promise. */
+  close(): Promise<void> {
+    this.#closing ??= this.#operations
+      .run((pending, settle) => this.#operations.ring.close(pending, this.descriptor, settle))
+      .then(noValue);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #check(operation: string): void {
+    if (this.#closing !== null) throw closedError(operation, `the file '${this.path}'`);
+  }
+
+  #run(
+    operation: string,
+    options: OperationOptions | undefined,
+    start: (pending: Pending, ring: Operations["ring"], settle: Operations["settle"]) => void,
+  ): Promise<number> {
+    return this.#operations.run(
+      (pending, settle) => {
+        this.#check(operation);
+        start(pending, this.#operations.ring, settle);
+      },
+      options,
+      this,
+    );
+  }
+
+  async #endsBy(position: number, options?: OperationOptions): Promise<boolean> {
+    const { sizeBytes } = await this.stat(options);
+    return position >= sizeBytes;
+  }
+
+  #noProgress(operation: string, count: number, wanted: number): IOError {
+    return new IOError({
+      code: "ERR_IO_NO_PROGRESS",
+      operation,
+      path: this.path,
+      message: `${operation} of '${this.path}': only ${count} of ${wanted} bytes, and no way to go on`,
+    });
+  }
+}
+
+/** Turns a result that says nothing into none. */
+export function noValue(): void {}
+
+/** The part of a view that is still to do. */
+export function rest(buffer: ArrayBufferView, done: number): ArrayBufferView {
+  if (done === 0) return buffer;
+  return new Uint8Array(buffer.buffer, buffer.byteOffset + done, buffer.byteLength - done);
+}

@@ -1,0 +1,43 @@
+/**
+ * Completion-based I/O for Node.js: files, sockets and timers over io_uring.
+ *
+ * @example
+ * ```ts
+ * import { IO } from "@io/core";
+ *
+ * await using io = await IO.open(); // io.backend === "io_uring"; io.why tells how it was chosen
+ * await using log = await io.openFile("wal.log", { write: true, create: true });
+ * using page = io.buffers.acquire(4096);
+ * await io.chain(log.writing(page, 0), log.syncing("data"));
+ * ```
+ *
+ * @packageDocumentation
+ */
+export type { Address } from "./address.js";
+export { type BackendName, type Candidate, type Capability, type Probe, probe } from "./backend.js";
+export { type AcquiredBuffer, Buffers } from "./buffers.js";
+export { Prepared } from "./chain.js";
+export { type Callback, Completion } from "./completion.js";
+export { IOError, type IOErrorFields } from "./errors.js";
+export { File, type Position } from "./file.js";
+export type { OperationOptions } from "./internal/operations.js";
+export {
+  type ConnectOptions,
+  IO,
+  type IOOptions,
+  type ListenOptions,
+  type OpenOptions,
+  type Stats,
+} from "./io.js";
+export { Listener } from "./listener.js";
+export {
+  type Descriptor,
+  OpenFlags,
+  Ring,
+  type ShutdownHow,
+  STAT_FIELDS,
+  type SyncLevel,
+} from "./ring.js";
+export { Socket, type SocketOptions } from "./socket.js";
+export type { FileKind, Stat } from "./stat.js";
+export { Timer } from "./timer.js";

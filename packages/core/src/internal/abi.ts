@@ -1,0 +1,158 @@
+// Generated from native/abi.def by native/abi_ts.cc. Do not edit: change the list.
+
+export const OPCODE_NOP = 1;
+export const OPCODE_TIMEOUT = 2;
+export const OPCODE_CANCEL = 3;
+export const OPCODE_CANCEL_DESCRIPTOR = 4;
+export const OPCODE_CANCEL_ALL = 5;
+export const OPCODE_OPEN = 6;
+export const OPCODE_CLOSE = 7;
+export const OPCODE_READ = 8;
+export const OPCODE_WRITE = 9;
+export const OPCODE_READ_VECTORED = 10;
+export const OPCODE_WRITE_VECTORED = 11;
+export const OPCODE_STAT = 12;
+export const OPCODE_SYNC = 13;
+export const OPCODE_ALLOCATE = 14;
+export const OPCODE_TRUNCATE = 15;
+export const OPCODE_RENAME = 16;
+export const OPCODE_UNLINK = 17;
+export const OPCODE_MKDIR = 18;
+export const OPCODE_SOCKET = 19;
+export const OPCODE_BIND = 20;
+export const OPCODE_LISTEN = 21;
+export const OPCODE_ACCEPT = 22;
+export const OPCODE_ACCEPT_MULTISHOT = 23;
+export const OPCODE_CONNECT = 24;
+export const OPCODE_SEND = 25;
+export const OPCODE_SEND_VECTORED = 26;
+export const OPCODE_RECEIVE = 27;
+export const OPCODE_SHUTDOWN = 28;
+
+export const ENTRY_FLAG_LINKED = 256;
+export const ENTRY_FLAG_DEADLINE = 512;
+export const ENTRY_FLAGS_ALL = 768;
+export const COMPLETION_FLAG_MORE = 1;
+export const COMPLETION_FLAG_REFUSED = 2;
+export const HEADER_QUEUED = 0;
+export const HEADER_TEXT_USED = 1;
+export const HEADER_ACTIVE = 2;
+export const HEADER_WORDS = 16;
+export const TEXT_SIZE_BYTES = 65536;
+export const TEXT_HANDLE = 0;
+export const CHAIN_LIMIT = 64;
+export const VECTOR_LIMIT = 1024;
+export const ENTRIES_LEAST = 128;
+export const ENTRIES_MOST = 32768;
+export const IN_FLIGHT_LIMIT_MOST = 16384;
+export const TRANSFER_LIMIT_BYTES = 2147479552;
+export const DESCRIPTOR_NUMBER_BITS = 20;
+export const DESCRIPTOR_GENERATION_LIMIT = 2047;
+export const OPEN_FLAG_READ = 1;
+export const OPEN_FLAG_WRITE = 2;
+export const OPEN_FLAG_APPEND = 4;
+export const OPEN_FLAG_CREATE = 8;
+export const OPEN_FLAG_EXCLUSIVE = 16;
+export const OPEN_FLAG_TRUNCATE = 32;
+export const OPEN_FLAG_DIRECT = 64;
+export const OPEN_FLAG_DIRECTORY = 128;
+export const OPEN_FLAG_NO_FOLLOW = 256;
+export const OPEN_FLAGS_ALL = 511;
+export const SYNC_LEVEL_DATA = 1;
+export const SYNC_LEVEL_FULL = 2;
+export const FAMILY_IPV4 = 1;
+export const FAMILY_IPV6 = 2;
+export const FAMILY_UNIX = 3;
+export const SHUTDOWN_RECEIVE = 1;
+export const SHUTDOWN_SEND = 2;
+export const SHUTDOWN_BOTH = 3;
+export const SOCKET_OPTION_NO_DELAY = 1;
+export const SOCKET_OPTION_KEEP_ALIVE = 2;
+export const SOCKET_OPTION_REUSE_ADDRESS = 3;
+export const SOCKET_OPTION_REUSE_PORT = 4;
+export const SOCKET_OPTION_IPV6_ONLY = 5;
+export const SOCKET_OPTION_RECEIVE_BUFFER_BYTES = 6;
+export const SOCKET_OPTION_SEND_BUFFER_BYTES = 7;
+export const STAT_SIZE_BYTES = 0;
+export const STAT_MODE = 1;
+export const STAT_INODE = 2;
+export const STAT_DEVICE = 3;
+export const STAT_LINKS = 4;
+export const STAT_USER = 5;
+export const STAT_GROUP = 6;
+export const STAT_BLOCK_SIZE_BYTES = 7;
+export const STAT_ALLOCATED_BYTES = 8;
+export const STAT_ACCESSED_MS = 9;
+export const STAT_MODIFIED_MS = 10;
+export const STAT_CHANGED_MS = 11;
+export const STAT_CREATED_MS = 12;
+export const STAT_FIELDS = 13;
+
+export const ENTRY_OPERATION = 0;
+export const ENTRY_SLOT = 1;
+export const ENTRY_GENERATION = 2;
+export const ENTRY_DESCRIPTOR = 3;
+export const ENTRY_BUFFER = 4;
+export const ENTRY_LENGTH = 5;
+export const ENTRY_BUFFER_OFFSET = 3;
+export const ENTRY_OFFSET = 4;
+export const ENTRY_EXTENT = 5;
+export const ENTRY_DEADLINE_NS = 6;
+export const ENTRY_ARGUMENT = 14;
+export const ENTRY_ARGUMENT_EXTRA = 15;
+export const COMPLETION_SLOT = 0;
+export const COMPLETION_GENERATION = 1;
+export const COMPLETION_RESULT = 2;
+export const COMPLETION_FLAGS = 3;
+export const ENTRY_WORDS = 16;
+export const COMPLETION_WORDS = 4;
+export const VECTOR_DOUBLES = 3;
+
+/** Operation number to its name here and to the system call that errors name. */
+export const OPERATION_NAMES: ReadonlyMap<number, readonly [string, string]> = new Map([
+  [1, ["nop", "nop"]],
+  [2, ["timeout", "timeout"]],
+  [3, ["cancel", "cancel"]],
+  [4, ["cancelDescriptor", "cancel"]],
+  [5, ["cancelAll", "cancel"]],
+  [6, ["open", "open"]],
+  [7, ["close", "close"]],
+  [8, ["read", "read"]],
+  [9, ["write", "write"]],
+  [10, ["readVectored", "readv"]],
+  [11, ["writeVectored", "writev"]],
+  [12, ["stat", "stat"]],
+  [13, ["sync", "fsync"]],
+  [14, ["allocate", "fallocate"]],
+  [15, ["truncate", "ftruncate"]],
+  [16, ["rename", "rename"]],
+  [17, ["unlink", "unlink"]],
+  [18, ["mkdir", "mkdir"]],
+  [19, ["socket", "socket"]],
+  [20, ["bind", "bind"]],
+  [21, ["listen", "listen"]],
+  [22, ["accept", "accept"]],
+  [23, ["acceptMultishot", "accept"]],
+  [24, ["connect", "connect"]],
+  [25, ["send", "send"]],
+  [26, ["sendVectored", "sendmsg"]],
+  [27, ["receive", "recv"]],
+  [28, ["shutdown", "shutdown"]],
+]);
+
+/** The engine's counters, in the order of its array. */
+export const COUNTER_NAMES = [
+  "submitted",
+  "completed",
+  "refused",
+  "inFlight",
+  "inFlightMost",
+  "systemCalls",
+  "wakeUps",
+  "cancels",
+  "overflows",
+  "descriptors",
+  "buffers",
+  "bufferBytes",
+  "registeredBytes",
+] as const;

@@ -1,0 +1,204 @@
+// Which memory the engine knows, and how long. A region is a piece of memory that operations use as
+// one: a whole ArrayBuffer that a user brought, or one acquired block of a slab of io.buffers.
+//
+// Who owns what: the map holds the ArrayBuffer, the engine shares its memory, and a region counts the
+// operations in flight on it, so that nothing is let go before the kernel has.
+import { markAsUntransferable } from "node:worker_threads";
+import { IOError, rangeError, typeError } from "../errors.js";
+import { TRANSFER_LIMIT_BYTES } from "./abi.js";
+import type { Native, NativeSession } from "./native.js";
+
+export const PAGE_SIZE_BYTES = 4096;
+
+// How much memory of users stays known to the engine while it is idle, because it will likely come
+// again. What is in flight may be more.
+const KNOWN_LIMIT_COUNT = 1024;
+const KNOWN_LIMIT_BYTES = 16 * 1024 * 1024;
+
+export class Region {
+  readonly handle: number;
+  /** Where the region begins in the ArrayBuffer, and where the handle's memory begins there. */
+  readonly start: number;
+  readonly handleStart: number;
+  readonly sizeBytes: number;
+  inFlight = 0;
+  /** Set for a block of a slab while it may be used; user memory always may. */
+  acquired = true;
+  /** Called when a released block has nothing in flight any more. */
+  onIdle: ((region: Region) => void) | null = null;
+
+  constructor(handle: number, handleStart: number, start: number, sizeBytes: number) {
+    this.handle = handle;
+    this.handleStart = handleStart;
+    this.start = start;
+    this.sizeBytes = sizeBytes;
+  }
+
+  finish(): void {
+    this.inFlight--;
+    if (this.inFlight === 0 && this.onIdle !== null) this.onIdle(this);
+  }
+}
+
+/** What is known of one ArrayBuffer. */
+interface Known {
+  readonly buffer: ArrayBufferLike;
+  readonly sizeBytes: number;
+  /** The whole of it, or null for a slab, whose blocks stand in `pages`. */
+  readonly whole: Region | null;
+  readonly pages: (Region | null)[];
+  readonly pagesStart: number;
+}
+
+export class Memory {
+  readonly #native: Native;
+  readonly #session: NativeSession;
+  readonly #known = new Map<ArrayBufferLike, Known>();
+  #knownBytes = 0;
+  #knownCount = 0;
+  #last: Known | null = null;
+
+  constructor(native: Native, session: NativeSession) {
+    this.#native = native;
+    this.#session = session;
+  }
+
+  /** The region that a view lies in, checked; it is not in flight yet. */
+  regionOf(view: ArrayBufferView, operation: string): Region {
+    const buffer = view.buffer;
+    let known = this.#last;
+    if (known === null || known.buffer !== buffer) {
+      known = this.#known.get(buffer) ?? this.#add(view, operation);
+      this.#last = known;
+    }
+    // A detached ArrayBuffer has no bytes any more, whatever it had when it was first seen.
+    if (buffer.byteLength !== known.sizeBytes) throw this.#detached(operation);
+    if (known.whole !== null) return known.whole;
+    const region = known.pages[((view.byteOffset - known.pagesStart) / PAGE_SIZE_BYTES) | 0];
+    if (region === undefined || region === null || !region.acquired) {
+      throw new IOError({
+        code: "ERR_IO_BUFFER_RELEASED",
+        operation,
+        message: `${operation}: the buffer was released to io.buffers, or never acquired`,
+      });
+    }
+    if (view.byteOffset + view.byteLength > region.start + region.sizeBytes) {
+      throw rangeError(operation, "the buffer reaches beyond the memory that was acquired with it");
+    }
+    return region;
+  }
+
+  /** The first offset in a buffer whose address is a multiple of `alignment`. */
+  alignedStart(buffer: ArrayBuffer, alignment: number): number {
+    const past = this.#native.addressRemainder(buffer, alignment);
+    return past === 0 ? 0 : alignment - past;
+  }
+
+  /** Makes a slab known, whose blocks the caller enters into the array that is returned. */
+  addSlab(buffer: ArrayBuffer, start: number, sizeBytes: number): [number, (Region | null)[]] {
+    // A slab is the library's own and never leaves this thread.
+    markAsUntransferable(buffer);
+    const memory = new Uint8Array(buffer, start, sizeBytes);
+    const handle = this.#handle(memory, true, "acquire");
+    const pages = new Array<Region | null>(sizeBytes / PAGE_SIZE_BYTES).fill(null);
+    this.#known.set(buffer, {
+      buffer,
+      sizeBytes: buffer.byteLength,
+      whole: null,
+      pages,
+      pagesStart: start,
+    });
+    return [handle, pages];
+  }
+
+  #add(view: ArrayBufferView, operation: string): Known {
+    const buffer = view.buffer;
+    this.#refuseUnfit(buffer, operation);
+    this.#makeRoom(buffer.byteLength);
+    const shared = buffer instanceof SharedArrayBuffer;
+    // Without V8's help the only way to keep the kernel's memory is to forbid its transfer.
+    if (!shared && !this.#native.holdsMemory) markAsUntransferable(buffer);
+    const handle = this.#handle(new Uint8Array(buffer), false, operation, !shared);
+    const known: Known = {
+      buffer,
+      sizeBytes: buffer.byteLength,
+      whole: new Region(handle, 0, 0, buffer.byteLength),
+      pages: [],
+      pagesStart: 0,
+    };
+    this.#known.set(buffer, known);
+    this.#knownCount++;
+    this.#knownBytes += buffer.byteLength;
+    return known;
+  }
+
+  #handle(memory: Uint8Array, register: boolean, operation: string, hold = true): number {
+    const handle = this.#session.addBuffer(memory, register, hold && this.#native.holdsMemory);
+    if (handle !== -1) return handle;
+    throw new IOError({
+      code: "ERR_IO_BUFFERS_LIMIT",
+      operation,
+      message: `${operation}: more than 65,536 buffers are in use at once; reuse some`,
+    });
+  }
+
+  #refuseUnfit(buffer: ArrayBufferLike, operation: string): void {
+    const resizable = "resizable" in buffer && buffer.resizable === true;
+    const growable = "growable" in buffer && buffer.growable === true;
+    if (resizable || growable) {
+      const message =
+        "a resizable buffer may lose memory that the kernel writes to: use a fixed one";
+      throw typeError(operation, message);
+    }
+    if (buffer.byteLength === 0 && isDetached(buffer)) throw this.#detached(operation);
+  }
+
+  #detached(operation: string): IOError {
+    return new IOError({
+      code: "ERR_IO_BUFFER_DETACHED",
+      operation,
+      message: `${operation}: the buffer is detached: its memory was transferred to somebody else`,
+    });
+  }
+
+  // Lets go of idle memory, oldest first, when too much of it is known.
+  #makeRoom(sizeBytes: number): void {
+    const fits = (): boolean =>
+      this.#knownCount < KNOWN_LIMIT_COUNT && this.#knownBytes + sizeBytes <= KNOWN_LIMIT_BYTES;
+    if (fits()) return;
+    for (const known of this.#known.values()) {
+      if (known.whole === null || known.whole.inFlight > 0) continue;
+      this.#forget(known, known.whole);
+      if (fits()) return;
+    }
+  }
+
+  #forget(known: Known, whole: Region): void {
+    this.#known.delete(known.buffer);
+    if (this.#last === known) this.#last = null;
+    this.#session.releaseBuffer(whole.handle);
+    this.#knownCount--;
+    this.#knownBytes -= known.sizeBytes;
+  }
+}
+
+function isDetached(buffer: ArrayBufferLike): boolean {
+  try {
+    new Uint8Array(buffer);
+    return false;
+  } catch (error) {
+    if (error instanceof TypeError) return true;
+    throw error;
+  }
+}
+
+/** The bytes of a view that one operation can move. */
+export function transferLength(view: ArrayBufferView): number {
+  return Math.min(view.byteLength, TRANSFER_LIMIT_BYTES);
+}
+
+/** Refuses what is not memory. */
+export function checkView(view: unknown, operation: string): asserts view is ArrayBufferView {
+  if (ArrayBuffer.isView(view)) return;
+  throw typeError(operation, "the buffer must be a TypedArray, a DataView or a Buffer");
+}

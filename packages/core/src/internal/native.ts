@@ -1,0 +1,43 @@
+// The engine as TypeScript sees it: the functions that native/addon.cc exports.
+
+export interface NativeSession {
+  /** 0, or the errno that explains why there is no engine; `reason` says it in words. */
+  readonly failure: number;
+  readonly reason: string;
+  readonly backend: string;
+  submit(): void;
+  /** Detached mode only: completions published. */
+  poll(deadlineNs: number): number;
+  activate(): void;
+  /** A handle, or -1 when there are too many. */
+  addBuffer(memory: Uint8Array, register: boolean, hold: boolean): number;
+  releaseBuffer(handle: number): boolean;
+  adopt(systemDescriptor: number): number;
+  numberOf(descriptor: number): number;
+  setOption(descriptor: number, option: number, value: number): number;
+  name(descriptor: number, peer: boolean): [family: number, port: number, host: string] | number;
+  counters(out: Float64Array): void;
+  close(): void;
+}
+
+export interface NativeCandidate {
+  readonly name: string;
+  readonly available: boolean;
+  readonly reason: string;
+}
+
+export interface Native {
+  readonly Session: new (
+    backend: string,
+    entries: number,
+    inFlightLimit: number,
+    attached: boolean,
+    shared: ArrayBuffer,
+    dispatch: (published: number) => void,
+  ) => NativeSession;
+  probe(): NativeCandidate[];
+  /** The address of a buffer's memory, modulo `alignment`. */
+  addressRemainder(buffer: ArrayBuffer, alignment: number): number;
+  /** Whether memory stays alive although its ArrayBuffer is detached. */
+  readonly holdsMemory: boolean;
+}

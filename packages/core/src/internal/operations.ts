@@ -1,0 +1,158 @@
+// Promises over the ring: one completion from a pool per operation, settled when the operation has
+// completed and never earlier. An abort or a time limit asks the kernel to end the operation; the
+// promise waits for its answer, because until then the memory is the kernel's.
+import { type Callback, Completion } from "../completion.js";
+import { IOError, operationError, rangeError, type Subject } from "../errors.js";
+import type { Ring } from "../ring.js";
+import type { Queue } from "./queue.js";
+
+/** How a single operation may be ended early. */
+export interface OperationOptions {
+  /** Cancels the operation; its promise is rejected with code "ABORT_ERR" once the kernel let go. */
+  signal?: AbortSignal;
+  /** Cancels the operation after so many milliseconds, with code "ETIMEDOUT". */
+  timeoutMs?: number;
+}
+
+type Resolve = (result: number) => void;
+type Reject = (error: unknown) => void;
+
+const MOST_TIMEOUT_MS = Number.MAX_SAFE_INTEGER / 1e6;
+
+/** A completion that settles a promise. */
+export class Pending extends Completion {
+  /** @internal */
+  resolve: Resolve | null = null;
+  /** @internal */
+  reject: Reject | null = null;
+  subject: Subject | undefined = undefined;
+  signal: AbortSignal | undefined = undefined;
+  onAbort: (() => void) | undefined = undefined;
+}
+
+// The promise constructor hands its functions to a closure; one that is made once costs nothing per
+// operation. Promise executors run at once, so nothing can come between.
+let takenResolve: Resolve;
+let takenReject: Reject;
+function take(resolve: Resolve, reject: Reject): void {
+  takenResolve = resolve;
+  takenReject = reject;
+}
+
+export class Operations {
+  readonly ring: Ring;
+  readonly backend: string;
+  readonly #queue: Queue;
+  readonly #pool: Pending[] = [];
+  /** The callback of every verb that is started with a completion from `begin`. */
+  readonly settle: Callback;
+
+  constructor(ring: Ring, queue: Queue, backend: string) {
+    this.ring = ring;
+    this.backend = backend;
+    this.#queue = queue;
+    this.settle = (completion, result) => this.#settle(completion as Pending, result);
+  }
+
+  /**
+   * Runs one verb as a promise. `start` queues it with the completion that it is given, and `settle`
+   * as the callback; what it throws rejects the promise.
+   */
+  run(
+    start: (pending: Pending, settle: Callback) => void,
+    options?: OperationOptions,
+    subject?: Subject,
+  ): Promise<number> {
+    const promise = this.begin(options, subject);
+    const pending = this.begun;
+    if (pending === null) return promise;
+    try {
+      start(pending, this.settle);
+    } catch (error) {
+      this.fail(pending, error);
+    }
+    return promise;
+  }
+
+  /** The completion that the last `begin` prepared, or null when its promise is already rejected. */
+  begun: Pending | null = null;
+
+  /** The longer form of `run` for the hottest verbs, which saves a closure. */
+  begin(options?: OperationOptions, subject?: Subject): Promise<number> {
+    const promise = new Promise<number>(take);
+    const pending = this.#pool.pop() ?? new Pending();
+    pending.resolve = takenResolve;
+    pending.reject = takenReject;
+    this.begun = pending;
+    pending.subject = subject;
+    if (options !== undefined) this.#apply(pending, options);
+    return promise;
+  }
+
+  fail(pending: Pending, error: unknown): void {
+    const reject = pending.reject;
+    this.#giveBack(pending);
+    reject?.(error);
+  }
+
+  #apply(pending: Pending, options: OperationOptions): void {
+    const { signal, timeoutMs } = options;
+    try {
+      if (timeoutMs !== undefined) {
+        if (!(timeoutMs >= 0 && timeoutMs <= MOST_TIMEOUT_MS)) {
+          throw rangeError("timeoutMs", `${timeoutMs} is not a number of milliseconds`);
+        }
+        // A limit of 0 would mean none to the queue.
+        this.#queue.setDeadline(Math.max(1, Math.round(timeoutMs * 1e6)));
+      }
+      if (signal === undefined) return;
+      if (signal.aborted) throw aborted("submit", signal);
+    } catch (error) {
+      this.#queue.breakChain();
+      this.begun = null;
+      this.fail(pending, error);
+      return;
+    }
+    pending.signal = signal;
+    pending.onAbort = () => {
+      if (pending.active) this.ring.cancel(new Completion(), pending, ignore);
+    };
+    signal.addEventListener("abort", pending.onAbort, { once: true });
+  }
+
+  #settle(pending: Pending, result: number): void {
+    const { resolve, reject, subject, signal, opcode } = pending;
+    this.#giveBack(pending);
+    if (result >= 0) {
+      resolve?.(result);
+      return;
+    }
+    const error = operationError(opcode, result, this.backend, subject);
+    const ended = error.code === "ECANCELED" || error.code === "EINTR";
+    reject?.(signal?.aborted && ended ? aborted(error.operation, signal) : error);
+  }
+
+  #giveBack(pending: Pending): void {
+    if (pending.signal !== undefined && pending.onAbort !== undefined) {
+      pending.signal.removeEventListener("abort", pending.onAbort);
+    }
+    pending.signal = undefined;
+    pending.onAbort = undefined;
+    pending.subject = undefined;
+    pending.resolve = null;
+    pending.reject = null;
+    this.#pool.push(pending);
+  }
+}
+
+/** For operations whose result says nothing that anybody needs. */
+export function ignore(): void {}
+
+function aborted(operation: string, signal: AbortSignal): IOError {
+  return new IOError({
+    code: "ABORT_ERR",
+    operation,
+    message: `${operation} was aborted by its signal`,
+    cause: signal.reason,
+  });
+}

@@ -1,0 +1,349 @@
+// The rings and the slots: queues entries for the engine, and turns its completions into callbacks.
+//
+// A slot goes free -> queued -> in flight -> free. Its generation rises when it becomes free, here and
+// in the engine alike, so that neither takes an old entry for a new one.
+import { type Callback, type Completion, noCallback } from "../completion.js";
+import { closedError, IOError } from "../errors.js";
+import {
+  CHAIN_LIMIT,
+  COMPLETION_FLAG_MORE,
+  COMPLETION_FLAG_REFUSED,
+  COMPLETION_FLAGS,
+  COMPLETION_GENERATION,
+  COMPLETION_RESULT,
+  COMPLETION_SLOT,
+  COMPLETION_WORDS,
+  ENTRY_DEADLINE_NS,
+  ENTRY_FLAG_DEADLINE,
+  ENTRY_FLAG_LINKED,
+  ENTRY_GENERATION,
+  ENTRY_OPERATION,
+  ENTRY_SLOT,
+  ENTRY_WORDS,
+  HEADER_ACTIVE,
+  HEADER_QUEUED,
+  HEADER_TEXT_USED,
+  HEADER_WORDS,
+  OPCODE_CANCEL_ALL,
+  TEXT_SIZE_BYTES,
+  VECTOR_DOUBLES,
+} from "./abi.js";
+import type { NativeSession } from "./native.js";
+
+const HEADER_BYTES = HEADER_WORDS * 4;
+const ENTRY_BYTES = ENTRY_WORDS * 4;
+const COMPLETION_BYTES = COMPLETION_WORDS * 4;
+
+/** Gets the queue its session, which in turn needs the queue's memory and dispatcher. */
+export type OpenSession = (
+  shared: ArrayBuffer,
+  dispatch: (published: number) => void,
+) => NativeSession;
+
+export class Queue {
+  readonly session: NativeSession;
+  /** The submission ring, as words and as doubles; the operation's fields are written by the verbs. */
+  readonly words: Int32Array;
+  readonly doubles: Float64Array;
+  readonly inFlightLimit: number;
+  readonly capacity: number;
+  inFlight = 0;
+  closed = false;
+  /** Called after a batch of completions was dispatched, while someone waits for idleness. */
+  onDispatched: (() => void) | null = null;
+  dispatching = false;
+  /** A cancel of everything is in flight. */
+  cancelling = false;
+  /** Entries that the engine gave back under slots that are not theirs; 0 unless rings are damaged. */
+  strays = 0;
+
+  readonly #header: Int32Array;
+  readonly #completionWords: Int32Array;
+  readonly #text: Buffer;
+  readonly #textDoubles: Float64Array;
+  readonly #completions: (Completion<unknown> | null)[];
+  readonly #generations: Int32Array;
+  readonly #free: Int32Array;
+  #freeCount: number;
+  // Which slot an entry was queued for, by its sequence number: the engine names a refused entry by
+  // that, because what stands in the entry cannot be trusted.
+  readonly #slotsBySequence: Int32Array;
+  readonly #sequenceMask: number;
+  #sequence = 0;
+  // What the next entries carry besides their operation; `#modified` is their one common test.
+  #modified = false;
+  #chainLeft = 0;
+  #deadlineNs = 0;
+  #thrown: unknown[] = [];
+
+  constructor(capacity: number, inFlightLimit: number, open: OpenSession) {
+    const completionsBytes = capacity * COMPLETION_BYTES;
+    const entriesEnd = HEADER_BYTES + capacity * ENTRY_BYTES;
+    const textStart = entriesEnd + completionsBytes;
+    const shared = new ArrayBuffer(textStart + TEXT_SIZE_BYTES);
+    this.capacity = capacity;
+    this.inFlightLimit = inFlightLimit;
+    this.#header = new Int32Array(shared, 0, HEADER_WORDS);
+    this.words = new Int32Array(shared, HEADER_BYTES, capacity * ENTRY_WORDS);
+    this.doubles = new Float64Array(shared, HEADER_BYTES, (capacity * ENTRY_WORDS) / 2);
+    this.#completionWords = new Int32Array(shared, entriesEnd, capacity * COMPLETION_WORDS);
+    this.#text = Buffer.from(shared, textStart, TEXT_SIZE_BYTES);
+    this.#textDoubles = new Float64Array(shared, textStart, TEXT_SIZE_BYTES / 8);
+    this.#completions = new Array<Completion<unknown> | null>(inFlightLimit).fill(null);
+    this.#generations = new Int32Array(inFlightLimit);
+    this.#free = new Int32Array(inFlightLimit);
+    for (let index = 0; index < inFlightLimit; index++) {
+      this.#free[index] = inFlightLimit - 1 - index;
+    }
+    this.#freeCount = inFlightLimit;
+    let sequences = 1;
+    while (sequences < inFlightLimit) sequences *= 2;
+    this.#slotsBySequence = new Int32Array(sequences);
+    this.#sequenceMask = sequences - 1;
+    this.session = open(shared, (published) => {
+      this.dispatch(published);
+      if (this.#thrown.length > 0) this.#reportLater(0);
+    });
+  }
+
+  /**
+   * Queues an entry for an operation whose fields the caller writes next; returns where its words
+   * begin. Everything that can be wrong with the arguments has been checked before.
+   */
+  begin<C>(completion: Completion<C>, opcode: number, callback: Callback<C>): number {
+    if (completion.slot !== -1) throw this.#refuse("ERR_IO_COMPLETION_ACTIVE", BUSY);
+    if (this.#freeCount === 0) throw this.#refuse("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
+    const header = this.#header;
+    let position = header[HEADER_QUEUED] as number;
+    if (position === this.capacity) {
+      this.session.submit();
+      position = 0;
+    }
+    header[HEADER_QUEUED] = position + 1;
+    const slot = this.#free[--this.#freeCount] as number;
+    const at = position * ENTRY_WORDS;
+    this.words[at + ENTRY_OPERATION] = opcode;
+    this.words[at + ENTRY_SLOT] = slot;
+    this.words[at + ENTRY_GENERATION] = this.#generations[slot] as number;
+    this.#slotsBySequence[this.#sequence++ & this.#sequenceMask] = slot;
+    this.#completions[slot] = completion as Completion<unknown>;
+    completion.slot = slot;
+    completion.opcode = opcode;
+    completion.callback = callback;
+    this.inFlight++;
+    if (this.#modified) this.#modify(at);
+    if (header[HEADER_ACTIVE] === 0) this.session.activate();
+    return at;
+  }
+
+  /** Cancels everything, also after `closed` was set; needs a free slot, and without one it waits. */
+  cancelAll(completion: Completion, callback: Callback): void {
+    if (this.#freeCount === 0) return;
+    this.cancelling = true;
+    this.begin(completion, OPCODE_CANCEL_ALL, (ended, result) => {
+      this.cancelling = false;
+      callback(ended, result);
+    });
+  }
+
+  /** What names an operation in flight to the engine; a slot that never exists when there is none. */
+  tokenOf<C>(completion: Completion<C>): [slot: number, generation: number] {
+    if (completion.slot === -1) return [-1, 0];
+    return [completion.slot, this.#generations[completion.slot] as number];
+  }
+
+  /** Throws when the IO is closed. */
+  check(operation: string): void {
+    if (this.closed) throw closedError(operation, "the IO");
+  }
+
+  #modify(at: number): void {
+    if (this.#chainLeft > 1)
+      this.words[at + ENTRY_OPERATION] = this.#flagged(at, ENTRY_FLAG_LINKED);
+    if (this.#chainLeft > 0) this.#chainLeft--;
+    if (this.#deadlineNs > 0) {
+      this.words[at + ENTRY_OPERATION] = this.#flagged(at, ENTRY_FLAG_DEADLINE);
+      this.doubles[at / 2 + ENTRY_DEADLINE_NS] = this.#deadlineNs;
+      this.#deadlineNs = 0;
+    }
+    this.#modified = this.#chainLeft > 0;
+  }
+
+  #flagged(at: number, flag: number): number {
+    return (this.words[at + ENTRY_OPERATION] as number) | flag;
+  }
+
+  /** The next operation is cancelled when it takes longer. */
+  setDeadline(deadlineNs: number): void {
+    this.#deadlineNs = deadlineNs;
+    this.#modified = true;
+  }
+
+  /** The next `length` operations form a chain. */
+  beginChain(length: number): void {
+    if (!(Number.isInteger(length) && length >= 1 && length <= CHAIN_LIMIT)) {
+      throw this.#refuse("ERR_OUT_OF_RANGE", `a chain has 1 to ${CHAIN_LIMIT} operations`);
+    }
+    if (this.#chainLeft > 0) throw this.#refuse("ERR_IO_CHAIN_OPEN", "the last chain is not full");
+    if (this.#freeCount < length) {
+      throw this.#refuse("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
+    }
+    // Linked entries must reach the engine in one batch.
+    const queued = this.#header[HEADER_QUEUED] as number;
+    const textUsed = this.#header[HEADER_TEXT_USED] as number;
+    if (queued + length > this.capacity || textUsed > 0) this.session.submit();
+    this.#chainLeft = length;
+    this.#modified = true;
+  }
+
+  /** An argument was refused: what was queued of a chain so far ends it. */
+  breakChain(): void {
+    this.#deadlineNs = 0;
+    this.#modified = false;
+    if (this.#chainLeft === 0) return;
+    this.#chainLeft = 0;
+    const queued = this.#header[HEADER_QUEUED] as number;
+    if (queued === 0) return;
+    const at = (queued - 1) * ENTRY_WORDS + ENTRY_OPERATION;
+    this.words[at] = (this.words[at] as number) & ~ENTRY_FLAG_LINKED;
+  }
+
+  // ---- the text area: paths, addresses and vectors on their way to the engine
+
+  /** Room for so many bytes, aligned for doubles; returns where it begins. */
+  #takeText(sizeBytes: number, operation: string): number {
+    // The entry that names the text must follow in the same batch, so there must be room for it.
+    this.reserveText(sizeBytes);
+    const needed = (sizeBytes + 7) & ~7;
+    const used = this.#header[HEADER_TEXT_USED] as number;
+    if (used + needed > TEXT_SIZE_BYTES) {
+      const message = `${operation}: paths and vectors of one batch are limited to 64 KiB`;
+      throw this.#refuse("ERR_OUT_OF_RANGE", message);
+    }
+    this.#header[HEADER_TEXT_USED] = used + needed;
+    return used;
+  }
+
+  /** Makes room for an entry and so much text, so that nothing is flushed between the two. */
+  reserveText(sizeBytes: number): void {
+    if (this.#chainLeft > 0) return; // beginChain() has made what room there can be
+    const full = this.#header[HEADER_QUEUED] === this.capacity;
+    const used = this.#header[HEADER_TEXT_USED] as number;
+    // Every piece is rounded up to 8 bytes; an entry has two pieces at most.
+    if (full || used + sizeBytes + 16 > TEXT_SIZE_BYTES) this.session.submit();
+  }
+
+  putString(text: string, operation: string): [start: number, length: number] {
+    const length = Buffer.byteLength(text);
+    const start = this.#takeText(length, operation);
+    this.#text.write(text, start, length, "utf8");
+    return [start, length];
+  }
+
+  /** Takes room for `count` vectors; they are written with `putVector`. */
+  takeVectors(count: number, operation: string): number {
+    return this.#takeText(count * VECTOR_DOUBLES * 8, operation);
+  }
+
+  putVector(start: number, index: number, handle: number, offset: number, length: number): void {
+    const at = start / 8 + index * VECTOR_DOUBLES;
+    this.#textDoubles[at] = handle;
+    this.#textDoubles[at + 1] = offset;
+    this.#textDoubles[at + 2] = length;
+  }
+
+  // ---- completions
+
+  /** Detached mode: submits, waits up to `deadlineNs` (-1: as long as it takes), dispatches. */
+  poll(deadlineNs: number): number {
+    const published = this.session.poll(deadlineNs);
+    this.dispatch(published);
+    if (this.#thrown.length > 0) {
+      // The program called us, so it gets the first error itself.
+      const first = this.#thrown[0];
+      this.#reportLater(1);
+      throw first;
+    }
+    return published;
+  }
+
+  /** Calls back for what the engine has published. A callback may queue, but nothing recurses. */
+  dispatch(published: number): void {
+    this.dispatching = true;
+    let index = 0;
+    while (index < published) {
+      try {
+        while (index < published) this.#complete(index++ * COMPLETION_WORDS);
+      } catch (error) {
+        // The rest of the batch must not be lost because one callback threw.
+        this.#thrown.push(error);
+      }
+    }
+    this.dispatching = false;
+    if (this.onDispatched !== null) this.onDispatched();
+  }
+
+  #complete(at: number): void {
+    const words = this.#completionWords;
+    const flags = words[at + COMPLETION_FLAGS] as number;
+    const result = words[at + COMPLETION_RESULT] as number;
+    let slot = words[at + COMPLETION_SLOT] as number;
+    if (flags & COMPLETION_FLAG_REFUSED) {
+      slot = this.#slotsBySequence[slot & this.#sequenceMask] as number;
+    } else if (this.#generations[slot] !== words[at + COMPLETION_GENERATION]) {
+      this.strays++;
+      return;
+    }
+    const completion = this.#completions[slot];
+    if (completion === null || completion === undefined) {
+      this.strays++;
+      return;
+    }
+    const callback = completion.callback;
+    if ((flags & COMPLETION_FLAG_MORE) === 0) {
+      this.#completions[slot] = null;
+      // The engine never started a refused entry, so its generation stays.
+      if ((flags & COMPLETION_FLAG_REFUSED) === 0) {
+        this.#generations[slot] = (this.#generations[slot] as number) + 1;
+      }
+      this.#free[this.#freeCount++] = slot;
+      this.inFlight--;
+      completion.slot = -1;
+      completion.callback = noCallback;
+      if (completion.region !== null) {
+        completion.region.finish();
+        completion.region = null;
+      } else if (completion.regions !== null) {
+        for (const region of completion.regions) region.finish();
+        completion.regions = null;
+      }
+    }
+    callback(completion, result);
+  }
+
+  // What callbacks threw goes where the errors of Node's own callbacks go: "uncaughtException".
+  #reportLater(from: number): void {
+    const thrown = this.#thrown.slice(from);
+    this.#thrown = [];
+    for (const error of thrown) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
+  #limitMessage(): string {
+    return (
+      `${this.inFlightLimit} operations are in flight, which is the limit of this IO: wait for some ` +
+      "to complete, or open it with a higher inFlightLimit"
+    );
+  }
+
+  #refuse(code: string, message: string): IOError {
+    this.breakChain();
+    return new IOError({ code, operation: "submit", message });
+  }
+}
+
+const BUSY =
+  "the completion already carries an operation: wait for its callback, or use another completion";

@@ -1,0 +1,470 @@
+// The front of the library: opens the engine, and gives files, sockets, timers and memory.
+import {
+  type Address,
+  addressFrom,
+  familyNumber,
+  formatAddress,
+  resolveAddress,
+} from "./address.js";
+import { type BackendName, requestedBackend } from "./backend.js";
+import { Buffers } from "./buffers.js";
+import { type Prepared, runChain } from "./chain.js";
+import { Completion } from "./completion.js";
+import { errnoName, IOError, rangeError } from "./errors.js";
+import { File } from "./file.js";
+import * as abi from "./internal/abi.js";
+import { loadNative } from "./internal/load.js";
+import { Memory } from "./internal/memory.js";
+import type { NativeSession } from "./internal/native.js";
+import { ignore, type OperationOptions, Operations } from "./internal/operations.js";
+import { Queue } from "./internal/queue.js";
+import { Listener } from "./listener.js";
+import { type Descriptor, OpenFlags, Ring } from "./ring.js";
+import { Socket, socketCallError } from "./socket.js";
+import { type Stat, statFrom } from "./stat.js";
+import { Timer } from "./timer.js";
+
+/** How an {@link IO} is opened. */
+export interface IOOptions {
+  /**
+   * "auto" (the default) takes the best that works here; a named backend that cannot be had is an
+   * error. The environment variable IO_BACKEND overrides it.
+   */
+  backend?: "auto" | BackendName;
+  /**
+   * "attached" (the default): completions come with Node's event loop. "detached": the program calls
+   * `io.run()` or `io.runFor()`, and nothing else makes progress; promises settle when that returns to
+   * the event loop, so such programs use callbacks.
+   */
+  mode?: "attached" | "detached";
+  /**
+   * Length of the submission ring, a power of two from 128 to 32,768; 1,024 by default. A full ring is
+   * flushed and taken again, so it limits nothing but the size of a batch.
+   */
+  entries?: number;
+  /** Operations in flight at most, up to 16,384; 4,096 by default. */
+  inFlightLimit?: number;
+  /** Bytes of memory in `io.buffers` at most; 64 MiB by default. */
+  buffersLimitBytes?: number;
+}
+
+/** How a file is opened; `{ read: true }` when nothing is said. */
+export interface OpenOptions extends OperationOptions {
+  read?: boolean;
+  write?: boolean;
+  /** Every write goes to the end. */
+  append?: boolean;
+  /** Make the file when it is not there. */
+  create?: boolean;
+  /** With `create`: fail when it is there. */
+  exclusive?: boolean;
+  /** Empty the file. */
+  truncate?: boolean;
+  /** Past the page cache (O_DIRECT): memory, positions and lengths must be multiples of a block. */
+  direct?: boolean;
+  /** Fail unless it is a directory. */
+  directory?: boolean;
+  /** `false`: fail when the last part of the path is a symbolic link. */
+  followLinks?: boolean;
+  /** Permissions of a file that is made, less the process's mask; 0o666 by default. */
+  mode?: number;
+}
+
+/** Where to listen: an address with a port (0: any free one), or a unix socket's path. */
+export type ListenOptions = {
+  /** Connections that may wait in the kernel; 511 by default, as in Node. */
+  backlog?: number;
+} & ({ host?: string; port: number; reusePort?: boolean } | { path: string });
+
+/** Where to connect. Nagle's algorithm is off unless `noDelay` is false. */
+export type ConnectOptions = { host?: string; port: number; noDelay?: boolean } | { path: string };
+
+/** What {@link IO.stats} counts. Sizes are bytes, the rest are counts since the IO was opened. */
+export type Stats = Record<(typeof abi.COUNTER_NAMES)[number], number> & {
+  /** Completions that named no operation of ours: stays 0 unless the rings were damaged. */
+  strays: number;
+};
+
+const DEFAULT_ENTRIES = 1024;
+const DEFAULT_IN_FLIGHT_LIMIT = 4096;
+const DEFAULT_BUFFERS_LIMIT_BYTES = 64 * 1024 * 1024;
+const DEFAULT_BACKLOG = 511;
+const CLOSE_ROUND_NS = 10_000_000;
+
+/**
+ * An I/O ring with everything on it, for one thread: each Worker opens its own.
+ *
+ * @example
+ * ```ts
+ * import { IO } from "@io/core";
+ *
+ * await using io = await IO.open();
+ * await using log = await io.openFile("wal.log", { write: true, create: true });
+ * using page = io.buffers.acquire(4096);
+ * await io.chain(log.writing(page, 0), log.syncing("data"));
+ * ```
+ */
+export class IO implements AsyncDisposable {
+  readonly backend: BackendName;
+  /** One sentence: how the backend was chosen. */
+  readonly why: string;
+  readonly mode: "attached" | "detached";
+  /** The lower layer: every operation with a callback, and no allocation. */
+  readonly ring: Ring;
+  /** Page-aligned memory that the kernel keeps mapped. */
+  readonly buffers: Buffers;
+  readonly #session: NativeSession;
+  readonly #queue: Queue;
+  readonly #operations: Operations;
+  #closing: Promise<void> | null = null;
+
+  /**
+   * Opens a ring. Fails with "ERR_IO_BACKEND_UNKNOWN", "ERR_IO_BACKEND_UNAVAILABLE" (the message says
+   * which call failed, how, and what to change), or the system's own code when memory or descriptors
+   * ran out.
+   */
+  static async open(options: IOOptions = {}): Promise<IO> {
+    return new IO(options);
+  }
+
+  private constructor(options: IOOptions) {
+    const entries = options.entries ?? DEFAULT_ENTRIES;
+    const inFlightLimit = options.inFlightLimit ?? DEFAULT_IN_FLIGHT_LIMIT;
+    checkLimits(entries, inFlightLimit);
+    const [name, how] = requestedBackend(options.backend ?? "auto");
+    this.mode = options.mode ?? "attached";
+    const attached = this.mode === "attached";
+    const native = loadNative();
+    this.#queue = new Queue(entries, inFlightLimit, (shared, dispatch) => {
+      const session = new native.Session(name, entries, inFlightLimit, attached, shared, dispatch);
+      if (session.failure !== 0) throw backendError(name, session);
+      return session;
+    });
+    this.#session = this.#queue.session;
+    this.backend = this.#session.backend as BackendName;
+    this.why = `${this.backend}, ${how}: ${this.#session.reason}`;
+    const memory = new Memory(native, this.#session);
+    this.ring = new Ring(this.#queue, memory);
+    this.buffers = new Buffers(memory, options.buffersLimitBytes ?? DEFAULT_BUFFERS_LIMIT_BYTES);
+    this.#operations = new Operations(this.ring, this.#queue, this.backend);
+  }
+
+  // ---- files
+
+  /** Opens a file. */
+  async openFile(path: string, options: OpenOptions = {}): Promise<File> {
+    const flags = openFlags(options);
+    const mode = options.mode ?? 0o666;
+    const descriptor = await this.#operations.run(
+      (pending, settle) => this.ring.open(pending, path, flags, mode, settle),
+      options,
+      { path },
+    );
+    return new File(this.#operations, descriptor, path, options.direct ?? false);
+  }
+
+  /** What is known of the file at a path. */
+  async stat(path: string, options?: OperationOptions & { followLinks?: boolean }): Promise<Stat> {
+    const fields = new Float64Array(abi.STAT_FIELDS);
+    const follow = options?.followLinks ?? true;
+    await this.#operations.run(
+      (pending, settle) => this.ring.stat(pending, path, fields, settle, follow),
+      options,
+      { path },
+    );
+    return statFrom(fields);
+  }
+
+  /** Renames a file, replacing what is there. Durable once the folder was synced. */
+  async rename(from: string, to: string, options?: OperationOptions): Promise<void> {
+    await this.#operations.run(
+      (pending, settle) => this.ring.rename(pending, from, to, settle),
+      options,
+      { path: from },
+    );
+  }
+
+  /** Removes a file, or an empty directory with `directory: true`. */
+  async unlink(path: string, options?: OperationOptions & { directory?: boolean }): Promise<void> {
+    await this.#operations.run(
+      (pending, settle) => this.ring.unlink(pending, path, options?.directory ?? false, settle),
+      options,
+      { path },
+    );
+  }
+
+  /** Makes a directory; its parent must be there. */
+  async mkdir(path: string, options?: OperationOptions & { mode?: number }): Promise<void> {
+    await this.#operations.run(
+      (pending, settle) => this.ring.mkdir(pending, path, options?.mode ?? 0o777, settle),
+      options,
+      { path },
+    );
+  }
+
+  // ---- network
+
+  /** Listens for connections. The address is free for the next listener at once (SO_REUSEADDR). */
+  async listen(options: ListenOptions): Promise<Listener> {
+    const address = await resolveAddress(options);
+    const backlog = options.backlog ?? DEFAULT_BACKLOG;
+    if (!(Number.isInteger(backlog) && backlog >= 0 && backlog <= 0x7fffffff)) {
+      throw rangeError("listen", `the backlog is ${backlog}: give a whole number from 0 on`);
+    }
+    return this.#withSocket(address, async (descriptor, subject) => {
+      if (address.family !== "unix") {
+        this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_ADDRESS);
+        if ("reusePort" in options && options.reusePort) {
+          this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_PORT);
+        }
+      }
+      await this.#operations.run(
+        (pending, settle) => this.ring.bind(pending, descriptor, address, settle),
+        undefined,
+        subject,
+      );
+      await this.#operations.run(
+        (pending, settle) => this.ring.listen(pending, descriptor, backlog, settle),
+        undefined,
+        subject,
+      );
+      const name = this.#session.name(descriptor, false);
+      const bound = typeof name === "number" ? address : addressFrom(...name);
+      return new Listener(this.#operations, descriptor, bound, (accepted) =>
+        this.#makeSocket(accepted, address.family !== "unix"),
+      );
+    });
+  }
+
+  /** Connects a socket. */
+  async connect(options: ConnectOptions & OperationOptions): Promise<Socket> {
+    const address = await resolveAddress(options);
+    const noDelay =
+      address.family !== "unix" && !("noDelay" in options && options.noDelay === false);
+    return this.#withSocket(address, async (descriptor, subject) => {
+      await this.#operations.run(
+        (pending, settle) => this.ring.connect(pending, descriptor, address, settle),
+        options,
+        subject,
+      );
+      return this.#makeSocket(descriptor, noDelay);
+    });
+  }
+
+  // A socket that does not become what it was made for is closed again.
+  async #withSocket<T>(
+    address: Address,
+    use: (descriptor: Descriptor, subject: { address: string }) => Promise<T>,
+  ): Promise<T> {
+    const subject = { address: formatAddress(address) };
+    familyNumber(address.family);
+    const descriptor = await this.#operations.run(
+      (pending, settle) => this.ring.socket(pending, address.family, settle),
+      undefined,
+      subject,
+    );
+    try {
+      return await use(descriptor, subject);
+    } catch (error) {
+      await this.#operations.run((pending, settle) => this.ring.close(pending, descriptor, settle));
+      throw error;
+    }
+  }
+
+  #makeSocket(descriptor: Descriptor, noDelay: boolean): Socket {
+    // Fails on a connection that is gone already, which its first receive will tell.
+    if (noDelay) this.#session.setOption(descriptor, abi.SOCKET_OPTION_NO_DELAY, 1);
+    return new Socket(this.#operations, this.#session, descriptor);
+  }
+
+  #setOption(descriptor: Descriptor, option: number): void {
+    const result = this.#session.setOption(descriptor, option, 1);
+    if (result < 0) throw socketCallError("listen", "setsockopt", result, this.backend);
+  }
+
+  // ---- time and composition
+
+  /** A round trip to the kernel that does nothing. */
+  async nop(options?: OperationOptions): Promise<void> {
+    const promise = this.#operations.begin(options);
+    const pending = this.#operations.begun;
+    if (pending !== null) {
+      try {
+        this.ring.nop(pending, this.#operations.settle);
+      } catch (error) {
+        this.#operations.fail(pending, error);
+      }
+    }
+    await promise;
+  }
+
+  /** Resolves after `durationNs` nanoseconds. */
+  async sleep(durationNs: number | bigint, options?: OperationOptions): Promise<void> {
+    const duration = Number(durationNs);
+    await this.#operations.run(
+      (pending, settle) => this.ring.timeout(pending, duration, settle),
+      options,
+    );
+  }
+
+  /** A repeating timer. */
+  timer(options: { intervalNs: number | bigint }): Timer {
+    const intervalNs = Number(options.intervalNs);
+    if (!(Number.isSafeInteger(intervalNs) && intervalNs > 0)) {
+      throw rangeError(
+        "timer",
+        `intervalNs is ${options.intervalNs}: give whole nanoseconds above 0`,
+      );
+    }
+    return new Timer(this.#operations, intervalNs);
+  }
+
+  /**
+   * Runs operations one after the other as one submission: each starts when the one before it has
+   * succeeded in full. Resolves with all results; rejects with the error of the first that failed, or
+   * with "ERR_IO_CHAIN_SHORT" when one moved fewer bytes than it was given.
+   */
+  chain(...prepared: Prepared[]): Promise<number[]> {
+    return runChain(this.ring, this.backend, prepared);
+  }
+
+  /** Asks for the end of everything in flight; resolves with how many operations were ended. */
+  cancelAll(): Promise<number> {
+    return this.#operations.run((pending, settle) => this.ring.cancelAll(pending, settle));
+  }
+
+  // ---- detached mode
+
+  /** Submits and calls back until nothing is in flight. Detached mode only. */
+  run(): void {
+    this.#checkDetached("run");
+    while (this.#queue.inFlight > 0) this.#queue.poll(-1);
+  }
+
+  /**
+   * Submits, waits up to `durationNs` nanoseconds for a completion, and calls back for all there are;
+   * returns how many. 0 never waits. Detached mode only.
+   */
+  runFor(durationNs: number | bigint): number {
+    this.#checkDetached("runFor");
+    const duration = Number(durationNs);
+    if (!(Number.isSafeInteger(duration) && duration >= 0)) {
+      throw rangeError("runFor", `durationNs is ${durationNs}: give whole nanoseconds`);
+    }
+    return this.#queue.poll(duration);
+  }
+
+  #checkDetached(operation: string): void {
+    this.#queue.check(operation);
+    if (this.mode === "attached") {
+      throw new IOError({
+        code: "ERR_IO_ATTACHED",
+        operation,
+        message: `${operation}: this IO is driven by Node's event loop; open it with mode "detached"`,
+      });
+    }
+    if (this.#queue.dispatching) {
+      throw new IOError({
+        code: "ERR_IO_REENTRANT",
+        operation,
+        message: `${operation}: called from inside a callback, which would recurse; return first`,
+      });
+    }
+  }
+
+  // ---- the end
+
+  /** What happened so far. */
+  stats(): Stats {
+    this.#queue.check("stats");
+    const counters = new Float64Array(abi.COUNTER_NAMES.length);
+    this.#session.counters(counters);
+    const stats: Record<string, number> = { strays: this.#queue.strays };
+    for (const [index, name] of abi.COUNTER_NAMES.entries()) stats[name] = counters[index] ?? 0;
+    return stats as Stats;
+  }
+
+  /**
+   * Takes no new operations, cancels what is in flight, waits for every final completion (each promise
+   * settles, each callback is called), and closes all descriptors of this IO. May be called again,
+   * with the same promise.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const queue = this.#queue;
+    if (queue.dispatching && this.mode === "detached") {
+      // Polling here would recurse; a microtask runs when the program's loop has returned.
+      await Promise.resolve();
+    }
+    queue.closed = true;
+    const cancel = (): void => queue.cancelAll(new Completion(), ignore);
+    if (this.mode === "detached") {
+      while (queue.inFlight > 0) {
+        cancel();
+        queue.poll(CLOSE_ROUND_NS);
+      }
+    } else if (queue.inFlight > 0) {
+      await new Promise<void>((resolve) => {
+        // A cancel does not see what starts after it, so it is asked again as long as things end.
+        queue.onDispatched = () => {
+          if (queue.inFlight === 0) resolve();
+          else if (!queue.cancelling) cancel();
+        };
+        cancel();
+      });
+      queue.onDispatched = null;
+    }
+    this.#session.close();
+  }
+}
+
+function checkLimits(entries: number, inFlightLimit: number): void {
+  const powerOfTwo = Number.isInteger(entries) && (entries & (entries - 1)) === 0;
+  if (!powerOfTwo || entries < abi.ENTRIES_LEAST || entries > abi.ENTRIES_MOST) {
+    const message = `entries is ${entries}: give a power of two from ${abi.ENTRIES_LEAST} to `;
+    throw rangeError("open", message + abi.ENTRIES_MOST);
+  }
+  const most = abi.IN_FLIGHT_LIMIT_MOST;
+  if (!(Number.isInteger(inFlightLimit) && inFlightLimit >= 1 && inFlightLimit <= most)) {
+    throw rangeError(
+      "open",
+      `inFlightLimit is ${inFlightLimit}: give a whole number from 1 to ${most}`,
+    );
+  }
+}
+
+function backendError(name: string, session: NativeSession): IOError {
+  const [code] = errnoName(-session.failure);
+  const exhausted = code === "ENOMEM" || code === "EMFILE" || code === "ENFILE";
+  const asked = name === "auto" ? "no backend works here" : `the backend "${name}" cannot be had`;
+  return new IOError({
+    code: exhausted ? code : "ERR_IO_BACKEND_UNAVAILABLE",
+    errno: -session.failure,
+    operation: "open",
+    backend: name,
+    message: `open: ${asked}: ${session.reason}`,
+  });
+}
+
+function openFlags(options: OpenOptions): number {
+  const writes = options.write === true || options.append === true;
+  const reads = options.read ?? !writes;
+  let flags = reads ? OpenFlags.read : 0;
+  if (options.write) flags |= OpenFlags.write;
+  if (options.append) flags |= OpenFlags.append;
+  if (options.create) flags |= OpenFlags.create;
+  if (options.exclusive) flags |= OpenFlags.exclusive;
+  if (options.truncate) flags |= OpenFlags.truncate;
+  if (options.direct) flags |= OpenFlags.direct;
+  if (options.directory) flags |= OpenFlags.directory;
+  if (options.followLinks === false) flags |= OpenFlags.noFollow;
+  return flags;
+}

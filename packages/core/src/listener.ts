@@ -1,0 +1,216 @@
+// Listening sockets with promises: one multishot accept, and a bounded queue of who has connected.
+import type { Address } from "./address.js";
+import { Completion } from "./completion.js";
+import { closedError, errnoName, IOError, operationError } from "./errors.js";
+import { noValue } from "./file.js";
+import { OPCODE_ACCEPT } from "./internal/abi.js";
+import { ignore, type OperationOptions, type Operations } from "./internal/operations.js";
+import type { Descriptor } from "./ring.js";
+import type { Socket } from "./socket.js";
+
+// Connections that were accepted and that nobody has taken: above the first the accepting stops, the
+// rest wait in the kernel's backlog; below the second it goes on.
+const QUEUE_HIGH = 128;
+const QUEUE_LOW = 32;
+
+// No descriptor or memory is left: accepting again at once would spin. Nothing tells when one is
+// free, so it is tried again after a while.
+const EXHAUSTED_CODES = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
+const EXHAUSTED_WAIT_NS = 50_000_000;
+
+// These say something of one connection and nothing of the listener.
+const PASSING_CODES = new Set(["ECONNABORTED", "EINTR", "EPERM", "EPROTO"]);
+
+interface Waiter {
+  resolve(socket: Socket): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * A listening socket: an async iterable of connections, or one at a time with `accept()`. The
+ * iteration ends when the listener is closed.
+ *
+ * It accepts ahead of the program, up to 128 connections, and then leaves the rest to the kernel's
+ * backlog. When the process runs out of descriptors it waits and tries again, and loses none.
+ *
+ * @example
+ * ```ts
+ * import { IO, type Socket } from "@io/core";
+ *
+ * await using io = await IO.open();
+ * await using listener = await io.listen({ host: "127.0.0.1", port: 0 });
+ * setImmediate(() => listener.close());
+ * for await (const socket of listener) void serve(socket);
+ *
+ * async function serve(socket: Socket): Promise<void> {
+ *   await socket.sendAll(Buffer.from("good bye\n"));
+ *   await socket.close();
+ * }
+ * ```
+ */
+export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
+  /** Where it listens; a port of 0 is resolved. */
+  readonly address: Address;
+  readonly descriptor: Descriptor;
+  readonly #operations: Operations;
+  readonly #makeSocket: (descriptor: Descriptor) => Socket;
+  readonly #completion = new Completion();
+  readonly #timer = new Completion();
+  readonly #accepted: Descriptor[] = [];
+  readonly #waiters: Waiter[] = [];
+  #failure: IOError | null = null;
+  #closing: Promise<void> | null = null;
+
+  /** @internal */
+  constructor(
+    operations: Operations,
+    descriptor: Descriptor,
+    address: Address,
+    makeSocket: (descriptor: Descriptor) => Socket,
+  ) {
+    this.#operations = operations;
+    this.descriptor = descriptor;
+    this.address = address;
+    this.#makeSocket = makeSocket;
+  }
+
+  /** The next connection. */
+  accept(options?: OperationOptions): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      this.#check("accept");
+      const descriptor = this.#accepted.shift();
+      if (descriptor !== undefined) {
+        resolve(this.#makeSocket(descriptor));
+        this.#arm();
+        return;
+      }
+      if (this.#failure !== null) throw this.#failure;
+      this.#wait({ resolve, reject }, options);
+      this.#arm();
+    });
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Socket> {
+    while (this.#closing === null) {
+      let socket: Socket;
+      try {
+        socket = await this.accept();
+      } catch (error) {
+        if (error instanceof IOError && error.code === "ERR_IO_CLOSED") return;
+        throw error;
+      }
+      yield socket;
+    }
+  }
+
+  /** Stops listening. Connections that were accepted and that nobody took are closed. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #check(operation: string): void {
+    if (this.#closing !== null) throw closedError(operation, "the listener");
+  }
+
+  // Whoever waits keeps the multishot accept running; so does an empty queue once it has run.
+  #arm(): void {
+    if (this.#closing !== null || this.#failure !== null) return;
+    if (this.#completion.active || this.#timer.active) return;
+    if (this.#accepted.length > QUEUE_LOW) return;
+    this.#operations.ring.acceptMultishot(this.#completion, this.descriptor, this.#onAccept);
+  }
+
+  readonly #onAccept = (_completion: Completion, result: number): void => {
+    if (result >= 0) this.#deliver(result);
+    else this.#onError(result);
+    if (this.#completion.active) {
+      if (this.#accepted.length === QUEUE_HIGH) {
+        this.#operations.ring.cancel(new Completion(), this.#completion, ignore);
+      }
+    } else if (this.#waiters.length > 0) {
+      this.#arm();
+    }
+  };
+
+  #deliver(descriptor: Descriptor): void {
+    const waiter = this.#waiters.shift();
+    if (this.#closing !== null) this.#operations.ring.close(new Completion(), descriptor, ignore);
+    else if (waiter !== undefined) waiter.resolve(this.#makeSocket(descriptor));
+    else this.#accepted.push(descriptor);
+  }
+
+  #onError(errno: number): void {
+    const [code] = errnoName(errno);
+    if (this.#closing !== null || code === "ECANCELED" || PASSING_CODES.has(code)) return;
+    if (EXHAUSTED_CODES.has(code)) {
+      this.#operations.ring.timeout(this.#timer, EXHAUSTED_WAIT_NS, () => this.#arm());
+      return;
+    }
+    this.#failure = operationError(OPCODE_ACCEPT, errno, this.#operations.backend);
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#failure);
+  }
+
+  // A signal or a time limit ends the waiting only: the accept goes on for whoever comes next.
+  #wait(waiter: Waiter, options: OperationOptions | undefined): void {
+    if (options?.signal === undefined && options?.timeoutMs === undefined) {
+      this.#waiters.push(waiter);
+      return;
+    }
+    const limit = new AbortController();
+    const { signal, timeoutMs } = options;
+    const onAbort = (): void => leave("ABORT_ERR", "was aborted by its signal");
+    const settled = (): void => {
+      limit.abort();
+      signal?.removeEventListener("abort", onAbort);
+    };
+    const entry: Waiter = {
+      resolve: (socket) => {
+        settled();
+        waiter.resolve(socket);
+      },
+      reject: (error) => {
+        settled();
+        waiter.reject(error);
+      },
+    };
+    const leave = (code: string, why: string): void => {
+      const index = this.#waiters.indexOf(entry);
+      if (index === -1) return;
+      this.#waiters.splice(index, 1);
+      const cause = signal?.reason;
+      entry.reject(new IOError({ code, operation: "accept", message: `accept ${why}`, cause }));
+    };
+    this.#waiters.push(entry);
+    if (signal?.aborted) return onAbort();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (timeoutMs === undefined) return;
+    this.#operations
+      .run((pending, settle) => this.#operations.ring.timeout(pending, timeoutMs * 1e6, settle), {
+        signal: limit.signal,
+      })
+      .then(
+        () => leave("ETIMEDOUT", `took longer than ${timeoutMs} ms`),
+        (error: unknown) => {
+          if (!limit.signal.aborted) entry.reject(error);
+        },
+      );
+  }
+
+  async #close(): Promise<void> {
+    const { ring } = this.#operations;
+    if (this.#timer.active) ring.cancel(new Completion(), this.#timer, ignore);
+    for (const waiter of this.#waiters.splice(0))
+      waiter.reject(closedError("accept", "the listener"));
+    for (const descriptor of this.#accepted.splice(0)) {
+      ring.close(new Completion(), descriptor, ignore);
+    }
+    await this.#operations
+      .run((pending, settle) => ring.close(pending, this.descriptor, settle))
+      .then(noValue);
+  }
+}

@@ -1,0 +1,585 @@
+// The ring: every operation, with a caller-owned completion and a callback. Nothing is allocated per
+// operation. Everything else in this package is made of these verbs.
+import { type Address, familyNumber } from "./address.js";
+import type { Callback, Completion } from "./completion.js";
+import { IOError, rangeError, typeError } from "./errors.js";
+import * as abi from "./internal/abi.js";
+import { checkView, type Memory, type Region, transferLength } from "./internal/memory.js";
+import type { Queue } from "./internal/queue.js";
+
+/**
+ * An open file or socket of one `IO`: the system's number with a generation, so that a descriptor that
+ * was closed is refused (EBADF) even when the system has handed its number out again.
+ */
+export type Descriptor = number;
+
+/** How much of a file `sync` makes durable: its bytes and size, or all its metadata too. */
+export type SyncLevel = "data" | "full";
+
+/** What a shut down socket stops doing. */
+export type ShutdownHow = "receive" | "send" | "both";
+
+/** How a file is opened, as bits for {@link Ring.open}. */
+export const OpenFlags = {
+  read: abi.OPEN_FLAG_READ,
+  write: abi.OPEN_FLAG_WRITE,
+  append: abi.OPEN_FLAG_APPEND,
+  create: abi.OPEN_FLAG_CREATE,
+  exclusive: abi.OPEN_FLAG_EXCLUSIVE,
+  truncate: abi.OPEN_FLAG_TRUNCATE,
+  direct: abi.OPEN_FLAG_DIRECT,
+  directory: abi.OPEN_FLAG_DIRECTORY,
+  noFollow: abi.OPEN_FLAG_NO_FOLLOW,
+} as const;
+
+/** The number of fields that {@link Ring.stat} writes, in doubles. */
+export const STAT_FIELDS: number = abi.STAT_FIELDS;
+
+const SHUTDOWN_NUMBERS = {
+  receive: abi.SHUTDOWN_RECEIVE,
+  send: abi.SHUTDOWN_SEND,
+  both: abi.SHUTDOWN_BOTH,
+} as const;
+
+/**
+ * The lower layer, in the shape of TigerBeetle's: each verb queues one operation with a
+ * {@link Completion} that the caller owns, and the callback is given the result: a count, a descriptor
+ * or 0, or a negative error number.
+ *
+ * What is queued goes to the kernel in one call at the end of the turn (attached), in `io.run()` or
+ * `io.runFor()` (detached), or at once with `flush()`. A verb throws an `IOError` when an argument is
+ * refused, when the limit of operations in flight is reached ("ERR_IO_IN_FLIGHT_LIMIT"), when the
+ * completion is in use ("ERR_IO_COMPLETION_ACTIVE"), and after `io.close()` ("ERR_IO_CLOSED"); then
+ * nothing was queued.
+ *
+ * Memory that is named belongs to the kernel until the final completion.
+ */
+export class Ring {
+  readonly #queue: Queue;
+  readonly #memory: Memory;
+
+  /** @internal */
+  constructor(queue: Queue, memory: Memory) {
+    this.#queue = queue;
+    this.#memory = memory;
+  }
+
+  // ---- ring
+
+  /** Does nothing and completes with 0. */
+  nop<C>(completion: Completion<C>, callback: Callback<C>): void {
+    this.#queue.check("nop");
+    this.#queue.begin(completion, abi.OPCODE_NOP, callback);
+  }
+
+  /** Completes with 0 after `durationNs` nanoseconds of the monotonic clock. */
+  timeout<C>(completion: Completion<C>, durationNs: number, callback: Callback<C>): void {
+    this.#queue.check("timeout");
+    if (!(Number.isSafeInteger(durationNs) && durationNs >= 0)) {
+      throw this.#refused(
+        rangeError("timeout", `durationNs is ${durationNs}: give whole nanoseconds`),
+      );
+    }
+    const at = this.#queue.begin(completion, abi.OPCODE_TIMEOUT, callback);
+    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = durationNs;
+  }
+
+  /**
+   * Asks for the end of one operation. Completes with 0 when it was ended, -ENOENT when it is not in
+   * flight any more, -EALREADY when it can no longer be ended. The target completes as always: with
+   * -ECANCELED, or with its result when it was faster.
+   */
+  cancel<C, T>(completion: Completion<C>, target: Completion<T>, callback: Callback<C>): void {
+    this.#queue.check("cancel");
+    const [slot, generation] = this.#queue.tokenOf(target);
+    const at = this.#queue.begin(completion, abi.OPCODE_CANCEL, callback);
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = slot;
+    this.#queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = generation;
+  }
+
+  /** Asks for the end of everything in flight on a descriptor; completes with how many were ended. */
+  cancelDescriptor<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("cancelDescriptor");
+    this.#descriptor(completion, abi.OPCODE_CANCEL_DESCRIPTOR, descriptor, callback);
+  }
+
+  /** Asks for the end of everything in flight; completes with how many were ended. */
+  cancelAll<C>(completion: Completion<C>, callback: Callback<C>): void {
+    this.#queue.check("cancelAll");
+    this.#queue.begin(completion, abi.OPCODE_CANCEL_ALL, callback);
+  }
+
+  // ---- files
+
+  /** Opens a file; completes with its descriptor. `flags` are {@link OpenFlags}, or-ed. */
+  open<C>(
+    completion: Completion<C>,
+    path: string,
+    flags: number,
+    mode: number,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("open");
+    this.#checkPath(path, "open");
+    const [start, length] = this.#queue.putString(path, "open");
+    const at = this.#queue.begin(completion, abi.OPCODE_OPEN, callback);
+    this.#putText(at, start, length);
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = flags;
+    this.#queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = mode;
+  }
+
+  /**
+   * Closes a descriptor: no new operation is taken for it, what is in flight on it is cancelled and
+   * completes, and then it is closed.
+   */
+  close<C>(completion: Completion<C>, descriptor: Descriptor, callback: Callback<C>): void {
+    this.#queue.check("close");
+    this.#descriptor(completion, abi.OPCODE_CLOSE, descriptor, callback);
+  }
+
+  /**
+   * Reads into `buffer` from `offset` bytes into the file, or from the current position when it is -1.
+   * Completes with the bytes read, 0 at the end of the file; it may be fewer than asked.
+   */
+  read<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffer: ArrayBufferView,
+    offset: number,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("read");
+    this.#checkOffset(offset, "read");
+    const at = this.#transfer(completion, abi.OPCODE_READ, "read", descriptor, buffer, callback);
+    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+  }
+
+  /** Writes `buffer`, as {@link read} reads. Completes with the bytes written. */
+  write<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffer: ArrayBufferView,
+    offset: number,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("write");
+    this.#checkOffset(offset, "write");
+    const at = this.#transfer(completion, abi.OPCODE_WRITE, "write", descriptor, buffer, callback);
+    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+  }
+
+  /** Reads into several buffers in turn (scatter), up to 1,024 of them. */
+  readVectored<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffers: readonly ArrayBufferView[],
+    offset: number,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("readVectored");
+    this.#checkOffset(offset, "readVectored");
+    const opcode = abi.OPCODE_READ_VECTORED;
+    const at = this.#vectored(completion, opcode, "readVectored", descriptor, buffers, callback);
+    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+  }
+
+  /** Writes several buffers in turn (gather), up to 1,024 of them. */
+  writeVectored<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffers: readonly ArrayBufferView[],
+    offset: number,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("writeVectored");
+    this.#checkOffset(offset, "writeVectored");
+    const opcode = abi.OPCODE_WRITE_VECTORED;
+    const at = this.#vectored(completion, opcode, "writeVectored", descriptor, buffers, callback);
+    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+  }
+
+  /**
+   * Writes what is known of a file into `into`, {@link STAT_FIELDS} numbers; completes with 0.
+   * `followLinks` counts for a path only.
+   */
+  stat<C>(
+    completion: Completion<C>,
+    target: Descriptor | string,
+    into: Float64Array,
+    callback: Callback<C>,
+    followLinks = true,
+  ): void {
+    this.#queue.check("stat");
+    if (into.length < abi.STAT_FIELDS) {
+      const message = `the result needs ${abi.STAT_FIELDS} numbers, the array has ${into.length}`;
+      throw this.#refused(rangeError("stat", message));
+    }
+    const region = this.#region(into, "stat");
+    let start = 0;
+    let length = 0;
+    if (typeof target === "string") {
+      this.#checkPath(target, "stat");
+      [start, length] = this.#queue.putString(target, "stat");
+    }
+    const at = this.#queue.begin(completion, abi.OPCODE_STAT, callback);
+    this.#use(completion, region);
+    const { words, doubles } = this.#queue;
+    words[at + abi.ENTRY_DESCRIPTOR] = typeof target === "string" ? -1 : target;
+    words[at + abi.ENTRY_BUFFER] = region.handle;
+    words[at + abi.ENTRY_LENGTH] = length;
+    words[at + abi.ENTRY_ARGUMENT] = followLinks ? 0 : 1;
+    doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = into.byteOffset - region.handleStart;
+    doubles[at / 2 + abi.ENTRY_OFFSET] = start;
+  }
+
+  /** Makes what was written durable; completes with 0. */
+  sync<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    level: SyncLevel,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("sync");
+    if (level !== "data" && level !== "full") {
+      throw this.#refused(typeError("sync", `the level is "data" or "full", not ${String(level)}`));
+    }
+    const at = this.#descriptor(completion, abi.OPCODE_SYNC, descriptor, callback);
+    const number = level === "data" ? abi.SYNC_LEVEL_DATA : abi.SYNC_LEVEL_FULL;
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = number;
+  }
+
+  /** Reserves disk space for a range of a file; with `keepSize` the file does not grow. */
+  allocate<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    offset: number,
+    lengthBytes: number,
+    keepSize: boolean,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("allocate");
+    this.#checkSize(offset, "allocate", "offset");
+    this.#checkSize(lengthBytes, "allocate", "lengthBytes");
+    const at = this.#descriptor(completion, abi.OPCODE_ALLOCATE, descriptor, callback);
+    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.#queue.doubles[at / 2 + abi.ENTRY_EXTENT] = lengthBytes;
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = keepSize ? 1 : 0;
+  }
+
+  /** Sets a file's size; completes with 0. */
+  truncate<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    lengthBytes: number,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("truncate");
+    this.#checkSize(lengthBytes, "truncate", "lengthBytes");
+    const at = this.#descriptor(completion, abi.OPCODE_TRUNCATE, descriptor, callback);
+    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = lengthBytes;
+    this.#queue.doubles[at / 2 + abi.ENTRY_EXTENT] = 0;
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = 0;
+  }
+
+  /** Renames a file, replacing what is there; completes with 0. */
+  rename<C>(completion: Completion<C>, from: string, to: string, callback: Callback<C>): void {
+    this.#queue.check("rename");
+    this.#checkPath(from, "rename");
+    this.#checkPath(to, "rename");
+    this.#queue.reserveText(Buffer.byteLength(from) + Buffer.byteLength(to));
+    const [fromStart, fromLength] = this.#queue.putString(from, "rename");
+    const [toStart, toLength] = this.#queue.putString(to, "rename");
+    const at = this.#queue.begin(completion, abi.OPCODE_RENAME, callback);
+    this.#putText(at, fromStart, fromLength);
+    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = toStart;
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = toLength;
+  }
+
+  /** Removes a file, or an empty directory when `directory` is set; completes with 0. */
+  unlink<C>(
+    completion: Completion<C>,
+    path: string,
+    directory: boolean,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("unlink");
+    this.#checkPath(path, "unlink");
+    const [start, length] = this.#queue.putString(path, "unlink");
+    const at = this.#queue.begin(completion, abi.OPCODE_UNLINK, callback);
+    this.#putText(at, start, length);
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = directory ? 1 : 0;
+  }
+
+  /** Makes a directory; completes with 0. */
+  mkdir<C>(completion: Completion<C>, path: string, mode: number, callback: Callback<C>): void {
+    this.#queue.check("mkdir");
+    this.#checkPath(path, "mkdir");
+    const [start, length] = this.#queue.putString(path, "mkdir");
+    const at = this.#queue.begin(completion, abi.OPCODE_MKDIR, callback);
+    this.#putText(at, start, length);
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = mode;
+  }
+
+  // ---- sockets
+
+  /** Makes a stream socket; completes with its descriptor. */
+  socket<C>(completion: Completion<C>, family: Address["family"], callback: Callback<C>): void {
+    this.#queue.check("socket");
+    const at = this.#queue.begin(completion, abi.OPCODE_SOCKET, callback);
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = familyNumber(family);
+  }
+
+  /** Gives a socket its own address; completes with 0. It cannot be linked. */
+  bind<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    address: Address,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("bind");
+    this.#addressed(completion, abi.OPCODE_BIND, "bind", descriptor, address, callback);
+  }
+
+  /** Lets a bound socket take connections, `backlog` waiting ones at most. It cannot be linked. */
+  listen<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    backlog: number,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("listen");
+    const at = this.#descriptor(completion, abi.OPCODE_LISTEN, descriptor, callback);
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = backlog;
+  }
+
+  /** Takes one connection; completes with its descriptor. */
+  accept<C>(completion: Completion<C>, descriptor: Descriptor, callback: Callback<C>): void {
+    this.#queue.check("accept");
+    this.#descriptor(completion, abi.OPCODE_ACCEPT, descriptor, callback);
+  }
+
+  /**
+   * Takes connections until it is cancelled or fails: the callback is given a descriptor each time,
+   * and `completion.active` is false on the last call. A multishot operation may end at any time
+   * without an error; then start it again.
+   */
+  acceptMultishot<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("acceptMultishot");
+    this.#descriptor(completion, abi.OPCODE_ACCEPT_MULTISHOT, descriptor, callback);
+  }
+
+  /** Connects a socket; completes with 0. */
+  connect<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    address: Address,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("connect");
+    this.#addressed(completion, abi.OPCODE_CONNECT, "connect", descriptor, address, callback);
+  }
+
+  /** Sends `buffer`; completes with the bytes that the kernel took, which may be fewer. */
+  send<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffer: ArrayBufferView,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("send");
+    this.#transfer(completion, abi.OPCODE_SEND, "send", descriptor, buffer, callback);
+  }
+
+  /** Sends several buffers in turn (gather), up to 1,024 of them. */
+  sendVectored<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffers: readonly ArrayBufferView[],
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("sendVectored");
+    const opcode = abi.OPCODE_SEND_VECTORED;
+    this.#vectored(completion, opcode, "sendVectored", descriptor, buffers, callback);
+  }
+
+  /** Receives into `buffer`; completes with the bytes received, 0 when the peer has ended. */
+  receive<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffer: ArrayBufferView,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("receive");
+    if (buffer.byteLength === 0) this.#emptyReceive(buffer);
+    this.#transfer(completion, abi.OPCODE_RECEIVE, "receive", descriptor, buffer, callback);
+  }
+
+  /** Ends one or both directions of a socket; completes with 0. */
+  shutdown<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    how: ShutdownHow,
+    callback: Callback<C>,
+  ): void {
+    this.#queue.check("shutdown");
+    const at = this.#descriptor(completion, abi.OPCODE_SHUTDOWN, descriptor, callback);
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = SHUTDOWN_NUMBERS[how];
+  }
+
+  // ---- composition
+
+  /**
+   * The next `length` operations queued form a chain: each starts when the one before has succeeded
+   * in full; after a failure, or a read or write that was short, the rest complete with -ECANCELED.
+   * A verb that throws ends the chain: what was queued of it stays queued.
+   */
+  chain(length: number): void {
+    this.#queue.check("chain");
+    this.#queue.beginChain(length);
+  }
+
+  /** Hands what is queued to the kernel now. */
+  flush(): void {
+    this.#queue.check("flush");
+    this.#queue.session.submit();
+  }
+
+  // ---- what the verbs share
+
+  #descriptor<C>(
+    completion: Completion<C>,
+    opcode: number,
+    descriptor: Descriptor,
+    callback: Callback<C>,
+  ): number {
+    const at = this.#queue.begin(completion, opcode, callback);
+    this.#queue.words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
+    return at;
+  }
+
+  #transfer<C>(
+    completion: Completion<C>,
+    opcode: number,
+    operation: string,
+    descriptor: Descriptor,
+    buffer: ArrayBufferView,
+    callback: Callback<C>,
+  ): number {
+    const region = this.#region(buffer, operation);
+    const at = this.#queue.begin(completion, opcode, callback);
+    this.#use(completion, region);
+    const { words, doubles } = this.#queue;
+    words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
+    words[at + abi.ENTRY_BUFFER] = region.handle;
+    words[at + abi.ENTRY_LENGTH] = transferLength(buffer);
+    doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = buffer.byteOffset - region.handleStart;
+    return at;
+  }
+
+  #vectored<C>(
+    completion: Completion<C>,
+    opcode: number,
+    operation: string,
+    descriptor: Descriptor,
+    buffers: readonly ArrayBufferView[],
+    callback: Callback<C>,
+  ): number {
+    if (buffers.length === 0 || buffers.length > abi.VECTOR_LIMIT) {
+      const message = `give 1 to ${abi.VECTOR_LIMIT} buffers, not ${buffers.length}`;
+      throw this.#refused(rangeError(operation, message));
+    }
+    const regions = buffers.map((buffer) => this.#region(buffer, operation));
+    const start = this.#queue.takeVectors(buffers.length, operation);
+    for (const [index, buffer] of buffers.entries()) {
+      const region = regions[index] as Region;
+      const offset = buffer.byteOffset - region.handleStart;
+      this.#queue.putVector(start, index, region.handle, offset, buffer.byteLength);
+    }
+    const at = this.#queue.begin(completion, opcode, callback);
+    for (const region of regions) region.inFlight++;
+    completion.regions = regions;
+    this.#queue.words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
+    this.#putText(at, start, buffers.length);
+    return at;
+  }
+
+  #addressed<C>(
+    completion: Completion<C>,
+    opcode: number,
+    operation: string,
+    descriptor: Descriptor,
+    address: Address,
+    callback: Callback<C>,
+  ): void {
+    if (!(Number.isInteger(address.port) && address.port >= 0 && address.port <= 65535)) {
+      const message = `the port is ${address.port}: give 0 to 65535`;
+      throw this.#refused(rangeError(operation, message));
+    }
+    const text = address.family === "unix" ? address.path : address.host;
+    const [start, length] = this.#queue.putString(text, operation);
+    const at = this.#descriptor(completion, opcode, descriptor, callback);
+    this.#putText(at, start, length);
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = familyNumber(address.family);
+    this.#queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = address.port;
+  }
+
+  #region(buffer: ArrayBufferView, operation: string): Region {
+    try {
+      checkView(buffer, operation);
+      return this.#memory.regionOf(buffer, operation);
+    } catch (error) {
+      throw this.#refused(error);
+    }
+  }
+
+  // From here until the final completion the memory belongs to the kernel.
+  #use<C>(completion: Completion<C>, region: Region): void {
+    region.inFlight++;
+    completion.region = region;
+  }
+
+  #putText(at: number, start: number, length: number): void {
+    this.#queue.doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = start;
+    this.#queue.words[at + abi.ENTRY_LENGTH] = length;
+  }
+
+  #checkOffset(offset: number, operation: string): void {
+    if (offset >= -1 && Number.isSafeInteger(offset)) return;
+    const message = `the offset is ${offset}: give 0 to 2^53 - 1, or -1 for the current position`;
+    throw this.#refused(rangeError(operation, message));
+  }
+
+  #checkSize(value: number, operation: string, name: string): void {
+    if (value >= 0 && Number.isSafeInteger(value)) return;
+    throw this.#refused(rangeError(operation, `${name} is ${value}: give 0 to 2^53 - 1`));
+  }
+
+  #checkPath(path: string, operation: string): void {
+    if (typeof path !== "string") {
+      throw this.#refused(typeError(operation, "the path must be a string"));
+    }
+    if (!path.includes("\0")) return;
+    const message = `${operation}: the path has a zero byte, which no file name can have`;
+    throw this.#refused(new IOError({ code: "ERR_INVALID_ARG_VALUE", operation, message }));
+  }
+
+  #emptyReceive(buffer: ArrayBufferView): never {
+    this.#region(buffer, "receive"); // says it better when the buffer is detached
+    const message =
+      "the buffer has no bytes, and a result of 0 would look like the end of the stream";
+    throw this.#refused(rangeError("receive", message));
+  }
+
+  #refused(error: unknown): unknown {
+    this.#queue.breakChain();
+    return error;
+  }
+}

@@ -1,0 +1,71 @@
+// Repeating timers over the ring's time-outs.
+import { Completion } from "./completion.js";
+import { ignore, type Operations } from "./internal/operations.js";
+
+/**
+ * A repeating timer: an async iterable that yields how many intervals have passed since it started.
+ * It keeps to its schedule: a consumer that is late is told the count once, not called in a burst.
+ *
+ * @example
+ * ```ts
+ * import { IO } from "@io/core";
+ *
+ * await using io = await IO.open();
+ * await using timer = io.timer({ intervalNs: 1_000_000 });
+ * for await (const count of timer) {
+ *   if (count >= 3) break;
+ * }
+ * ```
+ */
+export class Timer implements AsyncIterable<number>, AsyncDisposable {
+  readonly intervalNs: number;
+  readonly #operations: Operations;
+  readonly #startNs: bigint;
+  readonly #completion = new Completion();
+  #count = 0;
+  #closed = false;
+  #wake: (() => void) | null = null;
+
+  /** @internal */
+  constructor(operations: Operations, intervalNs: number) {
+    this.#operations = operations;
+    this.intervalNs = intervalNs;
+    this.#startNs = process.hrtime.bigint();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<number> {
+    while (!this.#closed) {
+      const passed = Math.floor(this.#elapsedNs() / this.intervalNs);
+      if (passed > this.#count) {
+        this.#count = passed;
+        yield passed;
+      } else {
+        await this.#sleep((this.#count + 1) * this.intervalNs - this.#elapsedNs());
+      }
+    }
+  }
+
+  /** Ends the iteration. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#completion.active) {
+      this.#operations.ring.cancel(new Completion(), this.#completion, ignore);
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #elapsedNs(): number {
+    return Number(process.hrtime.bigint() - this.#startNs);
+  }
+
+  #sleep(durationNs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      const ring = this.#operations.ring;
+      ring.timeout(this.#completion, Math.max(0, Math.ceil(durationNs)), () => this.#wake?.());
+    });
+  }
+}
