@@ -91,7 +91,7 @@ class Session : public Napi::ObjectWrap<Session> {
     }
     backend_ = opened.name;
     header_ = shared.header;
-    hold_ = hold_of(memory);
+    shared.hold = hold_of(memory);
     memory_ = Napi::Persistent(static_cast<Napi::Object>(memory));
     dispatch_ = Napi::Persistent(info[5].As<Napi::Function>());
     engine_ =
@@ -201,7 +201,7 @@ class Session : public Napi::ObjectWrap<Session> {
     engine_->read_counters(out.Data());
   }
 
-  void close(const Napi::CallbackInfo& info) {
+  void close(const Napi::CallbackInfo&) {
     if (engine_ == nullptr) return;
     end_engine();
     dispatch_.Reset();
@@ -211,7 +211,6 @@ class Session : public Napi::ObjectWrap<Session> {
     } else {
       finish_closing();
     }
-    static_cast<void>(info);
   }
 
   // ---- attached mode
@@ -287,9 +286,8 @@ class Session : public Napi::ObjectWrap<Session> {
     if (engine_->shut_down()) {
       engine_.reset();
     } else {
-      // The kernel may still write into buffers: they, and all that describes them, stay for ever.
+      // The kernel may still write into buffers: the engine, which holds them, stays for ever.
       static_cast<void>(engine_.release());
-      static_cast<void>(std::make_unique<io::MemoryHold>(hold_).release());
     }
   }
 
@@ -318,7 +316,6 @@ class Session : public Napi::ObjectWrap<Session> {
   bool armed_ = false;
   bool environment_ended_ = false;
   uint32_t* header_ = nullptr;
-  io::MemoryHold hold_;
   Napi::ObjectReference memory_;
   Napi::FunctionReference dispatch_;
   std::unique_ptr<io::Engine> engine_;

@@ -55,20 +55,44 @@ void Engine::take_queued() {
     // The header is shared with JavaScript: a count beyond the ring is garbage.
     queued = std::min(queued, shared_.entry_count);
     uint32_t index = 0;
-    while (index < queued) {
-      // Copied first, so that what is checked is what is used.
-      group_.clear();
-      do {
-        group_.push_back(shared_.entries[index]);
-        index++;
-      } while ((group_.back().operation & abi::entry_flag_linked) != 0 && index < queued);
-      group_.back().operation &= ~abi::entry_flag_linked;  // nothing follows the last one
-      take_group(group_);
-    }
+    while (index < queued) index += take_at(index, queued);
+    count(Counter::in_flight_most) = std::max<uint64_t>(count(Counter::in_flight_most), in_flight_);
     shared_.header[abi::header_queued] = 0;
     shared_.header[abi::header_text_used] = 0;
   }
   flush_batch();
+}
+
+// Takes the entry at `index`, or the chain that begins there; returns how many entries that was.
+// They are copied first, so that what is checked is what is used.
+uint32_t Engine::take_at(uint32_t index, uint32_t queued) {
+  const abi::Entry entry = shared_.entries[index];
+  if ((entry.operation & abi::entry_flag_linked) == 0) {
+    take_one(entry);
+    return 1;
+  }
+  group_.clear();
+  group_.push_back(entry);
+  while ((group_.back().operation & abi::entry_flag_linked) != 0 &&
+         index + group_.size() < queued) {
+    group_.push_back(shared_.entries[index + group_.size()]);
+  }
+  group_.back().operation &= ~abi::entry_flag_linked;  // nothing follows the last one
+  take_group(group_);
+  return static_cast<uint32_t>(group_.size());
+}
+
+void Engine::take_one(const abi::Entry& entry) {
+  const uint32_t sequence = sequence_++;
+  const int error = begin(entry);
+  if (error == 0) {
+    in_flight_++;
+    count(Counter::submitted)++;
+    route(operations_[entry.slot]);
+  } else {
+    refused_.push_back({sequence, error});
+    count(Counter::refused)++;
+  }
 }
 
 // Entries that are linked stand or fall together: when one is refused, none of them starts.
@@ -87,7 +111,6 @@ void Engine::take_group(std::vector<abi::Entry>& group) {
       route(operations_[entry.slot]);
     }
     count(Counter::submitted) += group.size();
-    count(Counter::in_flight_most) = std::max<uint64_t>(count(Counter::in_flight_most), in_flight_);
     return;
   }
   for (size_t index = 0; index < group.size(); index++) {

@@ -18,8 +18,7 @@
 
 namespace io {
 
-// The memory that TypeScript and the engine share. V8 allocates it; the engine's owner keeps it
-// alive.
+// The memory that TypeScript and the engine share. V8 allocates it.
 struct Shared {
   uint32_t* header;
   abi::Entry* entries;
@@ -27,6 +26,7 @@ struct Shared {
   abi::CompletionEntry* completions;
   uint32_t completion_count;
   uint8_t* text;
+  MemoryHold hold;  // of all of it, as long as the engine lives
 };
 
 class Engine {
@@ -80,6 +80,8 @@ class Engine {
 
   void take_queued();
   int begin(const abi::Entry& entry);
+  uint32_t take_at(uint32_t index, uint32_t queued);
+  void take_one(const abi::Entry& entry);
   void take_group(std::vector<abi::Entry>& group);
   void route(Operation& operation);
   bool carry_out(Operation& operation);

@@ -34,7 +34,13 @@ function linters() {
   const format = repair ? ["-i"] : ["--dry-run", "-Werror"];
   const all = [lintTypeScript, () => lintNative("clang-format", format, sources)];
   // The commands are the ones of the compiler, which knows a few options that clang does not.
-  const tidy = ["-p", "build", "--quiet", "--extra-arg=-Wno-unknown-warning-option"];
+  const tidy = [
+    "-p",
+    "build",
+    "--quiet",
+    "--extra-arg=-Wno-unknown-warning-option",
+    "--extra-arg=-Wno-ignored-optimization-argument",
+  ];
   if (!repair) all.push(() => lintNative("clang-tidy", tidy, compiled));
   return all;
 }

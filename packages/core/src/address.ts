@@ -37,7 +37,9 @@ export function formatAddress(address: Address): string {
     : `${address.host}:${address.port}`;
 }
 
-/** Host and port, or a unix socket's path, as an address; a host name is looked up by `node:dns`. */
+/**
+ * Host and port, or a unix socket's path, as an address; a host name is looked up by `node:dns`.
+ */
 export async function resolveAddress(
   target: { host?: string | undefined; port: number } | { path: string },
 ): Promise<Address> {

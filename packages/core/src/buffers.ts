@@ -16,9 +16,10 @@ interface Block {
  * Page-aligned memory for direct I/O, which the kernel already knows: it is registered, so that no
  * operation has to look it up and pin it.
  *
- * Blocks are whole pages, rounded up to a power of two; a released block is given out again, with what
- * was last in it. Releasing one that the kernel still uses is allowed: it is given out again only when
- * its last operation has completed. Memory goes back to the system when the `IO` is closed.
+ * Blocks are whole pages, rounded up to a power of two; a released block is given out again, with
+ * what was last in it. Releasing one that the kernel still uses is allowed: it is given out again
+ * only when its last operation has completed. Memory goes back to the system when the `IO` is
+ * closed.
  *
  * @example
  * ```ts
@@ -117,8 +118,8 @@ export class Buffers {
         code: "ERR_IO_BUFFERS_LIMIT",
         operation: "acquire",
         message:
-          `acquire: ${askedBytes} bytes more would exceed the limit of ${this.#limitBytes} bytes: ` +
-          "release buffers, or open the IO with a higher buffersLimitBytes",
+          `acquire: ${askedBytes} bytes more would exceed the limit of ${this.#limitBytes} ` +
+          "bytes: release buffers, or open the IO with a higher buffersLimitBytes",
       });
     }
     // V8 aligns memory to 16 bytes or so: one page more than needed always holds an aligned start.

@@ -78,8 +78,8 @@ function chainError(
     operation: "chain",
     backend,
     message:
-      `chain: operation ${first + 1} of ${results.length} moved ${result} of ${whole} bytes, so the ` +
-      "ones behind it were not started",
+      `chain: operation ${first + 1} of ${results.length} moved ${result} of ${whole} bytes, so ` +
+      "the ones behind it were not started",
     cause: results,
   });
 }

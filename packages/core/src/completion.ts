@@ -2,9 +2,9 @@
 import type { Region } from "./internal/memory.js";
 
 /**
- * Called when an operation has completed. `result` is a count, a descriptor or 0, or a negative error
- * number (`-os.constants.errno.ENOENT`). A multishot operation calls it many times; on the last call
- * `completion.active` is false.
+ * Called when an operation has completed. `result` is a count, a descriptor or 0, or a negative
+ * error number (`-os.constants.errno.ENOENT`). A multishot operation calls it many times; on the
+ * last call `completion.active` is false.
  */
 export type Callback<C = unknown> = (completion: Completion<C>, result: number) => void;
 
@@ -14,8 +14,8 @@ export function noCallback(): void {
 }
 
 /**
- * One operation of the ring, owned by the caller and used again and again: starting an operation with
- * it allocates nothing. It can carry one operation at a time.
+ * One operation of the ring, owned by the caller and used again and again: starting an operation
+ * with it allocates nothing. It can carry one operation at a time.
  *
  * @example
  * ```ts

@@ -23,8 +23,8 @@ export interface IOErrorFields {
  * Every failure of this library.
  *
  * `code` is Node's own where the system gave an error number ("ENOENT", "ECONNRESET"), "ABORT_ERR"
- * after an abort, "ETIMEDOUT" after a `timeoutMs`, "ERR_OUT_OF_RANGE" and "ERR_INVALID_ARG_TYPE" for
- * arguments, and begins with "ERR_IO_" for what only this library knows.
+ * after an abort, "ETIMEDOUT" after a `timeoutMs`, "ERR_OUT_OF_RANGE" and "ERR_INVALID_ARG_TYPE"
+ * for arguments, and begins with "ERR_IO_" for what only this library knows.
  *
  * @example
  * ```ts

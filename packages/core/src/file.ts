@@ -22,11 +22,11 @@ export function positionNumber(position: Position | undefined, operation: string
 }
 
 /**
- * An open file. Every operation returns a promise that settles when the operation has completed; the
- * buffer is the kernel's until then, also after an abort.
+ * An open file. Every operation returns a promise that settles when the operation has completed;
+ * the buffer is the kernel's until then, also after an abort.
  *
- * `read` and `write` are single operations and may be short; `readAll` and `writeAll` go on until all
- * is done. After `close()` every call fails with code "ERR_IO_CLOSED".
+ * `read` and `write` are single operations and may be short; `readAll` and `writeAll` go on until
+ * all is done. After `close()` every call fails with code "ERR_IO_CLOSED".
  *
  * @example
  * ```ts
@@ -92,8 +92,8 @@ export class File implements AsyncDisposable {
   }
 
   /**
-   * Fills `buffer` from `position`, in as many reads as it takes; resolves with the bytes read, fewer
-   * than the buffer has only at the end of the file.
+   * Fills `buffer` from `position`, in as many reads as it takes; resolves with the bytes read,
+   * fewer than the buffer has only at the end of the file.
    */
   async readAll(
     buffer: ArrayBufferView,
@@ -107,8 +107,8 @@ export class File implements AsyncDisposable {
       const count = await this.read(rest(buffer, done), start + done, options);
       if (count === 0) return done;
       const whole = this.direct ? count - (count % DIRECT_ALIGNMENT_BYTES) : count;
-      // A direct read that ends between blocks is the end of the file, or was cut short: only a read
-      // that begins at a block can go on, so the last piece is read again.
+      // A direct read that ends between blocks is the end of the file, or was cut short: only a
+      // read that begins at a block can go on, so the last piece is read again.
       if (whole !== count && (await this.#endsBy(start + done + count, options)))
         return done + count;
       if (whole === 0) throw this.#noProgress("readAll", count, buffer.byteLength - done);
@@ -169,8 +169,8 @@ export class File implements AsyncDisposable {
   }
 
   /**
-   * Makes what was written durable: "data" its bytes and its size, "full" all that belongs to it. It
-   * covers what had completed before the call.
+   * Makes what was written durable: "data" its bytes and its size, "full" all that belongs to it.
+   * It covers what had completed before the call.
    */
   async sync(level: SyncLevel = "full", options?: OperationOptions): Promise<void> {
     await this.#run("sync", options, (pending, ring, settle) =>
@@ -178,7 +178,9 @@ export class File implements AsyncDisposable {
     );
   }
 
-  /** Reserves disk space, so that writes there cannot fail with ENOSPC. `keepSize`: without growing. */
+  /**
+   * Reserves disk space, so that writes there cannot fail with ENOSPC. `keepSize`: without growing.
+   */
   async allocate(
     offset: Position,
     lengthBytes: Position,
@@ -227,7 +229,9 @@ export class File implements AsyncDisposable {
     });
   }
 
-  /** Ends what is in flight on the file, then closes it. May be called again, with the same promise. */
+  /**
+   * Ends what is in flight on the file, then closes it. May be called again, with the same promise.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#operations
       .run((pending, settle) => this.#operations.ring.close(pending, this.descriptor, settle))
@@ -268,7 +272,7 @@ export class File implements AsyncDisposable {
       code: "ERR_IO_NO_PROGRESS",
       operation,
       path: this.path,
-      message: `${operation} of '${this.path}': only ${count} of ${wanted} bytes, and no way to go on`,
+      message: `${operation} of '${this.path}': ${count} of ${wanted} bytes, and it cannot go on`,
     });
   }
 }

@@ -32,14 +32,14 @@ export interface IOOptions {
    */
   backend?: "auto" | BackendName;
   /**
-   * "attached" (the default): completions come with Node's event loop. "detached": the program calls
-   * `io.run()` or `io.runFor()`, and nothing else makes progress; promises settle when that returns to
-   * the event loop, so such programs use callbacks.
+   * "attached" (the default): completions come with Node's event loop. "detached": the program
+   * calls `io.run()` or `io.runFor()`, and nothing else makes progress; promises settle when that
+   * returns to the event loop, so such programs use callbacks.
    */
   mode?: "attached" | "detached";
   /**
-   * Length of the submission ring, a power of two from 128 to 32,768; 1,024 by default. A full ring is
-   * flushed and taken again, so it limits nothing but the size of a batch.
+   * Length of the submission ring, a power of two from 128 to 32,768; 1,024 by default. A full ring
+   * is flushed and taken again, so it limits nothing but the size of a batch.
    */
   entries?: number;
   /** Operations in flight at most, up to 16,384; 4,096 by default. */
@@ -119,9 +119,9 @@ export class IO implements AsyncDisposable {
   #closing: Promise<void> | null = null;
 
   /**
-   * Opens a ring. Fails with "ERR_IO_BACKEND_UNKNOWN", "ERR_IO_BACKEND_UNAVAILABLE" (the message says
-   * which call failed, how, and what to change), or the system's own code when memory or descriptors
-   * ran out.
+   * Opens a ring. Fails with "ERR_IO_BACKEND_UNKNOWN", "ERR_IO_BACKEND_UNAVAILABLE" (the message
+   * says which call failed, how, and what to change), or the system's own code when memory or
+   * descriptors ran out.
    */
   static async open(options: IOOptions = {}): Promise<IO> {
     return new IO(options);
@@ -321,8 +321,8 @@ export class IO implements AsyncDisposable {
 
   /**
    * Runs operations one after the other as one submission: each starts when the one before it has
-   * succeeded in full. Resolves with all results; rejects with the error of the first that failed, or
-   * with "ERR_IO_CHAIN_SHORT" when one moved fewer bytes than it was given.
+   * succeeded in full. Resolves with all results; rejects with the error of the first that failed,
+   * or with "ERR_IO_CHAIN_SHORT" when one moved fewer bytes than it was given.
    */
   chain(...prepared: Prepared[]): Promise<number[]> {
     return runChain(this.ring, this.backend, prepared);
@@ -342,8 +342,8 @@ export class IO implements AsyncDisposable {
   }
 
   /**
-   * Submits, waits up to `durationNs` nanoseconds for a completion, and calls back for all there are;
-   * returns how many. 0 never waits. Detached mode only.
+   * Submits, waits up to `durationNs` nanoseconds for a completion, and calls back for all there
+   * are; returns how many. 0 never waits. Detached mode only.
    */
   runFor(durationNs: number | bigint): number {
     this.#checkDetached("runFor");
@@ -360,7 +360,7 @@ export class IO implements AsyncDisposable {
       throw new IOError({
         code: "ERR_IO_ATTACHED",
         operation,
-        message: `${operation}: this IO is driven by Node's event loop; open it with mode "detached"`,
+        message: `${operation}: this IO is driven by Node's event loop; open it detached`,
       });
     }
     if (this.#queue.dispatching) {
@@ -385,9 +385,9 @@ export class IO implements AsyncDisposable {
   }
 
   /**
-   * Takes no new operations, cancels what is in flight, waits for every final completion (each promise
-   * settles, each callback is called), and closes all descriptors of this IO. May be called again,
-   * with the same promise.
+   * Takes no new operations, cancels what is in flight, waits for every final completion (each
+   * promise settles, each callback is called), and closes all descriptors of this IO. May be called
+   * again, with the same promise.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -8,8 +8,8 @@ import { ignore, type OperationOptions, type Operations } from "./internal/opera
 import type { Descriptor } from "./ring.js";
 import type { Socket } from "./socket.js";
 
-// Connections that were accepted and that nobody has taken: above the first the accepting stops, the
-// rest wait in the kernel's backlog; below the second it goes on.
+// Connections that were accepted and that nobody has taken: above the first the accepting stops,
+// the rest wait in the kernel's backlog; below the second it goes on.
 const QUEUE_HIGH = 128;
 const QUEUE_LOW = 32;
 
@@ -186,7 +186,10 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
       entry.reject(new IOError({ code, operation: "accept", message: `accept ${why}`, cause }));
     };
     this.#waiters.push(entry);
-    if (signal?.aborted) return onAbort();
+    if (signal?.aborted) {
+      onAbort();
+      return;
+    }
     signal?.addEventListener("abort", onAbort, { once: true });
     if (timeoutMs === undefined) return;
     this.#operations

@@ -1,5 +1,5 @@
-// The ring: every operation, with a caller-owned completion and a callback. Nothing is allocated per
-// operation. Everything else in this package is made of these verbs.
+// The ring: every operation, with a caller-owned completion and a callback. Nothing is allocated
+// per operation. Everything else in this package is made of these verbs.
 import { type Address, familyNumber } from "./address.js";
 import type { Callback, Completion } from "./completion.js";
 import { IOError, rangeError, typeError } from "./errors.js";
@@ -8,8 +8,8 @@ import { checkView, type Memory, type Region, transferLength } from "./internal/
 import type { Queue } from "./internal/queue.js";
 
 /**
- * An open file or socket of one `IO`: the system's number with a generation, so that a descriptor that
- * was closed is refused (EBADF) even when the system has handed its number out again.
+ * An open file or socket of one `IO`: the system's number with a generation, so that a descriptor
+ * that was closed is refused (EBADF) even when the system has handed its number out again.
  */
 export type Descriptor = number;
 
@@ -42,15 +42,15 @@ const SHUTDOWN_NUMBERS = {
 } as const;
 
 /**
- * The lower layer, in the shape of TigerBeetle's: each verb queues one operation with a
- * {@link Completion} that the caller owns, and the callback is given the result: a count, a descriptor
- * or 0, or a negative error number.
+ * The lower layer, in the shape of TigerBeetle's: each verb queues one operation with a {@link
+ * Completion} that the caller owns, and the callback is given the result: a count, a descriptor or
+ * 0, or a negative error number.
  *
  * What is queued goes to the kernel in one call at the end of the turn (attached), in `io.run()` or
- * `io.runFor()` (detached), or at once with `flush()`. A verb throws an `IOError` when an argument is
- * refused, when the limit of operations in flight is reached ("ERR_IO_IN_FLIGHT_LIMIT"), when the
- * completion is in use ("ERR_IO_COMPLETION_ACTIVE"), and after `io.close()` ("ERR_IO_CLOSED"); then
- * nothing was queued.
+ * `io.runFor()` (detached), or at once with `flush()`. A verb throws an `IOError` when an argument
+ * is refused, when the limit of operations in flight is reached ("ERR_IO_IN_FLIGHT_LIMIT"), when
+ * the completion is in use ("ERR_IO_COMPLETION_ACTIVE"), and after `io.close()` ("ERR_IO_CLOSED");
+ * then nothing was queued.
  *
  * Memory that is named belongs to the kernel until the final completion.
  */
@@ -85,8 +85,9 @@ export class Ring {
   }
 
   /**
-   * Asks for the end of one operation. Completes with 0 when it was ended, -ENOENT when it is not in
-   * flight any more, -EALREADY when it can no longer be ended. The target completes as always: with
+   * Asks for the end of one operation. Completes with 0 when it was ended, -ENOENT when it is not
+   * in flight any more, -EALREADY when it can no longer be ended. The target completes as always:
+   * with
    * -ECANCELED, or with its result when it was faster.
    */
   cancel<C, T>(completion: Completion<C>, target: Completion<T>, callback: Callback<C>): void {
@@ -97,7 +98,9 @@ export class Ring {
     this.#queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = generation;
   }
 
-  /** Asks for the end of everything in flight on a descriptor; completes with how many were ended. */
+  /**
+   * Asks for the end of everything in flight on a descriptor; completes with how many were ended.
+   */
   cancelDescriptor<C>(
     completion: Completion<C>,
     descriptor: Descriptor,
@@ -142,8 +145,8 @@ export class Ring {
   }
 
   /**
-   * Reads into `buffer` from `offset` bytes into the file, or from the current position when it is -1.
-   * Completes with the bytes read, 0 at the end of the file; it may be fewer than asked.
+   * Reads into `buffer` from `offset` bytes into the file, or from the current position when it is
+   * -1. Completes with the bytes read, 0 at the end of the file; it may be fewer than asked.
    */
   read<C>(
     completion: Completion<C>,

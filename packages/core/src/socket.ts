@@ -30,9 +30,10 @@ export interface SocketOptions {
 /**
  * A connected stream socket, TCP or unix.
  *
- * `receive` and `send` are single operations and may be short; `receiveAll` and `sendAll` go on until
- * all is done. Two sends at once may mix their bytes: wait for one before the next. The buffer is the
- * kernel's until the promise settles. After `close()` every call fails with code "ERR_IO_CLOSED".
+ * `receive` and `send` are single operations and may be short; `receiveAll` and `sendAll` go on
+ * until all is done. Two sends at once may mix their bytes: wait for one before the next. The
+ * buffer is the kernel's until the promise settles. After `close()` every call fails with code
+ * "ERR_IO_CLOSED".
  *
  * @example
  * ```ts
@@ -65,19 +66,25 @@ export class Socket implements AsyncDisposable {
     this.descriptor = descriptor;
   }
 
-  /** Its own address. All fields are empty when it was first asked for after the socket was closed. */
+  /**
+   * Its own address. All fields are empty when it was first asked for after the socket was closed.
+   */
   get localAddress(): Address {
     this.#localAddress ??= this.#name(false);
     return this.#localAddress ?? NO_ADDRESS;
   }
 
-  /** The peer's address. All fields are empty when it was first asked for after the peer had gone. */
+  /**
+   * The peer's address. All fields are empty when it was first asked for after the peer had gone.
+   */
   get remoteAddress(): Address {
     this.#remoteAddress ??= this.#name(true);
     return this.#remoteAddress ?? NO_ADDRESS;
   }
 
-  /** Receives up to `buffer.byteLength` bytes; resolves with how many, 0 when the peer has ended. */
+  /**
+   * Receives up to `buffer.byteLength` bytes; resolves with how many, 0 when the peer has ended.
+   */
   receive(buffer: ArrayBufferView, options?: OperationOptions): Promise<number> {
     const operations = this.#operations;
     const promise = operations.begin(options);
@@ -130,7 +137,9 @@ export class Socket implements AsyncDisposable {
     }
   }
 
-  /** Sends several buffers in turn (gather), up to 1,024; resolves with how many bytes were taken. */
+  /**
+   * Sends several buffers in turn (gather), up to 1,024; resolves with how many bytes were taken.
+   */
   sendVectored(buffers: readonly ArrayBufferView[], options?: OperationOptions): Promise<number> {
     return this.#operations.run((pending, settle) => {
       this.#check("sendVectored");

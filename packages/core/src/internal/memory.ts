@@ -1,8 +1,8 @@
 // Which memory the engine knows, and how long. A region is a piece of memory that operations use as
 // one: a whole ArrayBuffer that a user brought, or one acquired block of a slab of io.buffers.
 //
-// Who owns what: the map holds the ArrayBuffer, the engine shares its memory, and a region counts the
-// operations in flight on it, so that nothing is let go before the kernel has.
+// Who owns what: the map holds the ArrayBuffer, the engine shares its memory, and a region counts
+// the operations in flight on it, so that nothing is let go before the kernel has.
 import { markAsUntransferable } from "node:worker_threads";
 import { IOError, rangeError, typeError } from "../errors.js";
 import { TRANSFER_LIMIT_BYTES } from "./abi.js";

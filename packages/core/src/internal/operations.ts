@@ -8,7 +8,9 @@ import type { Queue } from "./queue.js";
 
 /** How a single operation may be ended early. */
 export interface OperationOptions {
-  /** Cancels the operation; its promise is rejected with code "ABORT_ERR" once the kernel let go. */
+  /**
+   * Cancels the operation; its promise is rejected with code "ABORT_ERR" once the kernel let go.
+   */
   signal?: AbortSignal;
   /** Cancels the operation after so many milliseconds, with code "ETIMEDOUT". */
   timeoutMs?: number;
@@ -55,8 +57,8 @@ export class Operations {
   }
 
   /**
-   * Runs one verb as a promise. `start` queues it with the completion that it is given, and `settle`
-   * as the callback; what it throws rejects the promise.
+   * Runs one verb as a promise. `start` queues it with the completion that it is given, and
+   * `settle` as the callback; what it throws rejects the promise.
    */
   run(
     start: (pending: Pending, settle: Callback) => void,
@@ -74,7 +76,9 @@ export class Operations {
     return promise;
   }
 
-  /** The completion that the last `begin` prepared, or null when its promise is already rejected. */
+  /**
+   * The completion that the last `begin` prepared, or null when its promise is already rejected.
+   */
   begun: Pending | null = null;
 
   /** The longer form of `run` for the hottest verbs, which saves a closure. */

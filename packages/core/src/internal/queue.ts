@@ -1,8 +1,8 @@
 // The rings and the slots: queues entries for the engine, and turns its completions into callbacks.
 //
-// A slot goes free -> queued -> in flight -> free. Its generation rises when it becomes free, here and
-// in the engine alike, so that neither takes an old entry for a new one.
-import { type Callback, type Completion, noCallback } from "../completion.js";
+// A slot goes free -> queued -> in flight -> free. Its generation rises when it becomes free, here
+// and in the engine alike, so that neither takes an old entry for a new one.
+import type { Callback, Completion } from "../completion.js";
 import { closedError, IOError } from "../errors.js";
 import {
   CHAIN_LIMIT,
@@ -42,7 +42,9 @@ export type OpenSession = (
 
 export class Queue {
   readonly session: NativeSession;
-  /** The submission ring, as words and as doubles; the operation's fields are written by the verbs. */
+  /**
+   * The submission ring, as words and as doubles; the operation's fields are written by the verbs.
+   */
   readonly words: Int32Array;
   readonly doubles: Float64Array;
   readonly inFlightLimit: number;
@@ -54,7 +56,9 @@ export class Queue {
   dispatching = false;
   /** A cancel of everything is in flight. */
   cancelling = false;
-  /** Entries that the engine gave back under slots that are not theirs; 0 unless rings are damaged. */
+  /**
+   * Entries that the engine gave back under slots that are not theirs; 0 unless rings are damaged.
+   */
   strays = 0;
 
   readonly #header: Int32Array;
@@ -136,7 +140,9 @@ export class Queue {
     return at;
   }
 
-  /** Cancels everything, also after `closed` was set; needs a free slot, and without one it waits. */
+  /**
+   * Cancels everything, also after `closed` was set; needs a free slot, and without one it waits.
+   */
   cancelAll(completion: Completion, callback: Callback): void {
     if (this.#freeCount === 0) return;
     this.cancelling = true;
@@ -146,7 +152,9 @@ export class Queue {
     });
   }
 
-  /** What names an operation in flight to the engine; a slot that never exists when there is none. */
+  /**
+   * What names an operation in flight to the engine; a slot that never exists when there is none.
+   */
   tokenOf<C>(completion: Completion<C>): [slot: number, generation: number] {
     if (completion.slot === -1) return [-1, 0];
     return [completion.slot, this.#generations[completion.slot] as number];
@@ -309,7 +317,6 @@ export class Queue {
       this.#free[this.#freeCount++] = slot;
       this.inFlight--;
       completion.slot = -1;
-      completion.callback = noCallback;
       if (completion.region !== null) {
         completion.region.finish();
         completion.region = null;
@@ -334,8 +341,8 @@ export class Queue {
 
   #limitMessage(): string {
     return (
-      `${this.inFlightLimit} operations are in flight, which is the limit of this IO: wait for some ` +
-      "to complete, or open it with a higher inFlightLimit"
+      `${this.inFlightLimit} operations are in flight, which is the limit of this IO: wait for ` +
+      "some to complete, or open it with a higher inFlightLimit"
     );
   }
 
