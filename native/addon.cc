@@ -60,8 +60,6 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceMethod<&Session::activate>("activate"),
                            InstanceMethod<&Session::add_buffer>("addBuffer"),
                            InstanceMethod<&Session::release_buffer>("releaseBuffer"),
-                           InstanceMethod<&Session::adopt>("adopt"),
-                           InstanceMethod<&Session::number_of>("numberOf"),
                            InstanceMethod<&Session::set_option>("setOption"),
                            InstanceMethod<&Session::name>("name"),
                            InstanceMethod<&Session::counters>("counters"),
@@ -69,7 +67,7 @@ class Session : public Napi::ObjectWrap<Session> {
                        });
   }
 
-  // (backend, entries, inFlightLimit, attached, shared, dispatch)
+  // (backend, entries, slots, attached, shared, dispatch)
   explicit Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(info) {
     io::BackendOptions options;
     options.entries = info[1].As<Napi::Number>().Uint32Value();
@@ -79,7 +77,6 @@ class Session : public Napi::ObjectWrap<Session> {
     io::Shared shared;
     CHECK(options.entries >= io::abi::entries_least);
     CHECK(options.in_flight_limit >= 1);
-    CHECK(options.in_flight_limit <= io::abi::in_flight_limit_most);
     CHECK(lay_out(static_cast<uint8_t*>(memory.Data()), memory.ByteLength(), options.entries,
                   shared));
 
@@ -152,19 +149,6 @@ class Session : public Napi::ObjectWrap<Session> {
     CHECK(engine_ != nullptr);
     const uint32_t handle = info[0].As<Napi::Number>().Uint32Value();
     return Napi::Boolean::New(info.Env(), engine_->release_buffer(handle));
-  }
-
-  // (system descriptor) -> descriptor: the engine owns it from here on
-  Napi::Value adopt(const Napi::CallbackInfo& info) {
-    CHECK(engine_ != nullptr);
-    const int number = info[0].As<Napi::Number>().Int32Value();
-    return Napi::Number::New(info.Env(), engine_->adopt(number));
-  }
-
-  Napi::Value number_of(const Napi::CallbackInfo& info) {
-    CHECK(engine_ != nullptr);
-    const int32_t descriptor = info[0].As<Napi::Number>().Int32Value();
-    return Napi::Number::New(info.Env(), engine_->number_of(descriptor));
   }
 
   // (descriptor, option, value) -> 0 or a negative errno

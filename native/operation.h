@@ -37,7 +37,8 @@ struct Extra {
       stat_result[256];  // struct statx; its header clashes with libc's on some systems
 };
 
-struct Operation {
+// What every operation touches comes first and fills one cache line.
+struct alignas(64) Operation {
   uint32_t slot = 0;
   uint32_t generation = 0;
   abi::Opcode opcode = abi::Opcode::nop;
@@ -45,22 +46,20 @@ struct Operation {
   bool linked = false;
   bool has_deadline = false;
   bool poll_first = false;  // receive: the socket was empty, so wait before trying
-
-  // Kept by the backend between the parts of a completion.
+  // Kept by the backend between the two parts of a completion with a deadline.
   bool deadline_pending = false;
   bool deadline_fired = false;
   bool result_known = false;
   int32_t result = 0;
-  uint32_t result_flags = 0;
-
   int number = no_descriptor;  // the system's descriptor number
   uint32_t buffer = no_buffer;
   int32_t registered_index = -1;
   uint8_t* address = nullptr;
+  int64_t offset = 0;
   uint32_t length = 0;
   uint32_t argument = 0;
   uint32_t argument_extra = 0;
-  int64_t offset = 0;
+
   int64_t extent = 0;
   int64_t deadline_ns = 0;
   std::unique_ptr<Extra> extra;

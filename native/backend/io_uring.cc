@@ -464,13 +464,17 @@ uint32_t power_of_two(uint32_t value) {
   return power;
 }
 
-int set_up(const BackendOptions& options, uint32_t entries, uint32_t flags, io_uring& ring) {
+// The kernel's submission queue. It stays small, so that its entries stay in the first-level cache;
+// a longer batch takes several calls, each for this many operations.
+constexpr uint32_t queue_entries = 128;
+
+int set_up(uint32_t completions, uint32_t flags, io_uring& ring) {
   io_uring_params parameters;
   std::memset(&parameters, 0, sizeof(parameters));
   parameters.flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL;
-  const uint32_t wanted = power_of_two(options.in_flight_limit * completions_per_operation);
-  parameters.cq_entries = wanted > 2 * entries ? wanted : 2 * entries;
-  const int error = io_uring_queue_init_params(entries, &ring, &parameters);
+  parameters.cq_entries = power_of_two(completions);
+  if (parameters.cq_entries < 2 * queue_entries) parameters.cq_entries = 2 * queue_entries;
+  const int error = io_uring_queue_init_params(queue_entries, &ring, &parameters);
   if (error < 0) return -error;
   return 0;
 }
@@ -482,8 +486,6 @@ constexpr uint32_t setup_ladder[] = {
     // 5.19: no interrupt of our thread for every completion.
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 };
-constexpr uint32_t entries_floor = 128;
-
 Opened refuse(std::string reason, int error) {
   Opened opened;
   opened.reason = std::move(reason);
@@ -510,12 +512,9 @@ Opened open_io_uring(const BackendOptions& options) {
   int error = EINVAL;
   for (size_t rung = 0; rung < std::size(setup_ladder) && error == EINVAL; rung++) {
     flags = setup_ladder[rung];
-    uint32_t entries = options.entries;
-    error = set_up(options, entries, flags, ring);
-    while (error == ENOMEM && entries > entries_floor) {
-      entries /= 2;
-      error = set_up(options, entries, flags, ring);
-    }
+    error = set_up(options.in_flight_limit * completions_per_operation, flags, ring);
+    // The floor is one completion for the operation and one for its deadline.
+    if (error == ENOMEM) error = set_up(options.in_flight_limit * 2, flags, ring);
   }
   if (error != 0) return refuse(why_not("io_uring_setup", error), error);
 

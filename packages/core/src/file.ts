@@ -233,9 +233,7 @@ export class File implements AsyncDisposable {
    * Ends what is in flight on the file, then closes it. May be called again, with the same promise.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#operations
-      .run((pending, settle) => this.#operations.ring.close(pending, this.descriptor, settle))
-      .then(noValue);
+    this.#closing ??= this.#operations.close(this.descriptor);
     return this.#closing;
   }
 
@@ -276,9 +274,6 @@ export class File implements AsyncDisposable {
     });
   }
 }
-
-/** Turns a result that says nothing into none. */
-export function noValue(): void {}
 
 /** The part of a view that is still to do. */
 export function rest(buffer: ArrayBufferView, done: number): ArrayBufferView {

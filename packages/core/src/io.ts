@@ -17,7 +17,7 @@ import { loadNative } from "./internal/load.js";
 import { Memory } from "./internal/memory.js";
 import type { NativeSession } from "./internal/native.js";
 import { ignore, type OperationOptions, Operations } from "./internal/operations.js";
-import { Queue } from "./internal/queue.js";
+import { Queue, slotsFor } from "./internal/queue.js";
 import { Listener } from "./listener.js";
 import { type Descriptor, OpenFlags, Ring } from "./ring.js";
 import { Socket, socketCallError } from "./socket.js";
@@ -136,7 +136,8 @@ export class IO implements AsyncDisposable {
     const attached = this.mode === "attached";
     const native = loadNative();
     this.#queue = new Queue(entries, inFlightLimit, (shared, dispatch) => {
-      const session = new native.Session(name, entries, inFlightLimit, attached, shared, dispatch);
+      const slots = slotsFor(inFlightLimit);
+      const session = new native.Session(name, entries, slots, attached, shared, dispatch);
       if (session.failure !== 0) throw backendError(name, session);
       return session;
     });
@@ -266,7 +267,7 @@ export class IO implements AsyncDisposable {
     try {
       return await use(descriptor, subject);
     } catch (error) {
-      await this.#operations.run((pending, settle) => this.ring.close(pending, descriptor, settle));
+      await this.#operations.close(descriptor);
       throw error;
     }
   }

@@ -2,9 +2,8 @@
 import type { Address } from "./address.js";
 import { Completion } from "./completion.js";
 import { closedError, errnoName, IOError, operationError } from "./errors.js";
-import { noValue } from "./file.js";
 import { OPCODE_ACCEPT } from "./internal/abi.js";
-import { ignore, type OperationOptions, type Operations } from "./internal/operations.js";
+import type { OperationOptions, Operations } from "./internal/operations.js";
 import type { Descriptor } from "./ring.js";
 import type { Socket } from "./socket.js";
 
@@ -122,16 +121,19 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     if (this.#closing !== null || this.#failure !== null) return;
     if (this.#completion.active || this.#timer.active) return;
     if (this.#accepted.length > QUEUE_LOW) return;
-    this.#operations.ring.acceptMultishot(this.#completion, this.descriptor, this.#onAccept);
+    try {
+      this.#operations.ring.acceptMultishot(this.#completion, this.descriptor, this.#onAccept);
+    } catch (error) {
+      // The IO was closed, or its limit is reached: whoever waits is told, later calls try again.
+      for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    }
   }
 
   readonly #onAccept = (_completion: Completion, result: number): void => {
     if (result >= 0) this.#deliver(result);
     else this.#onError(result);
     if (this.#completion.active) {
-      if (this.#accepted.length === QUEUE_HIGH) {
-        this.#operations.ring.cancel(new Completion(), this.#completion, ignore);
-      }
+      if (this.#accepted.length === QUEUE_HIGH) this.#operations.cancel(this.#completion);
     } else if (this.#waiters.length > 0) {
       this.#arm();
     }
@@ -139,7 +141,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
 
   #deliver(descriptor: Descriptor): void {
     const waiter = this.#waiters.shift();
-    if (this.#closing !== null) this.#operations.ring.close(new Completion(), descriptor, ignore);
+    if (this.#closing !== null) void this.#operations.close(descriptor);
     else if (waiter !== undefined) waiter.resolve(this.#makeSocket(descriptor));
     else this.#accepted.push(descriptor);
   }
@@ -205,15 +207,11 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { ring } = this.#operations;
-    if (this.#timer.active) ring.cancel(new Completion(), this.#timer, ignore);
-    for (const waiter of this.#waiters.splice(0))
-      waiter.reject(closedError("accept", "the listener"));
-    for (const descriptor of this.#accepted.splice(0)) {
-      ring.close(new Completion(), descriptor, ignore);
-    }
-    await this.#operations
-      .run((pending, settle) => ring.close(pending, this.descriptor, settle))
-      .then(noValue);
+    this.#operations.cancel(this.#timer);
+    const error = closedError("accept", "the listener");
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    const closing = this.#accepted.splice(0).map((taken) => this.#operations.close(taken));
+    closing.push(this.#operations.close(this.descriptor));
+    await Promise.all(closing);
   }
 }

@@ -1,7 +1,7 @@
 // Stream sockets with promises, over the ring.
 import { type Address, addressFrom, formatAddress } from "./address.js";
 import { closedError, IOError, operationError } from "./errors.js";
-import { noValue, rest } from "./file.js";
+import { rest } from "./file.js";
 import {
   SOCKET_OPTION_KEEP_ALIVE,
   SOCKET_OPTION_NO_DELAY,
@@ -166,9 +166,7 @@ export class Socket implements AsyncDisposable {
 
   /** Ends what is in flight, then closes the socket. May be called again, with the same promise. */
   close(): Promise<void> {
-    this.#closing ??= this.#operations
-      .run((pending, settle) => this.#operations.ring.close(pending, this.descriptor, settle))
-      .then(noValue);
+    this.#closing ??= this.#operations.close(this.descriptor);
     return this.#closing;
   }
 

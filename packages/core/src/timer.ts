@@ -1,6 +1,6 @@
 // Repeating timers over the ring's time-outs.
 import { Completion } from "./completion.js";
-import { ignore, type Operations } from "./internal/operations.js";
+import type { Operations } from "./internal/operations.js";
 
 /**
  * A repeating timer: an async iterable that yields how many intervals have passed since it started.
@@ -24,7 +24,6 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
   readonly #completion = new Completion();
   #count = 0;
   #closed = false;
-  #wake: (() => void) | null = null;
 
   /** @internal */
   constructor(operations: Operations, intervalNs: number) {
@@ -40,7 +39,8 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
         this.#count = passed;
         yield passed;
       } else {
-        await this.#sleep((this.#count + 1) * this.intervalNs - this.#elapsedNs());
+        const result = await this.#sleep((this.#count + 1) * this.intervalNs - this.#elapsedNs());
+        if (result < 0) return; // cancelled: the timer or its IO was closed
       }
     }
   }
@@ -48,9 +48,7 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
   /** Ends the iteration. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#completion.active) {
-      this.#operations.ring.cancel(new Completion(), this.#completion, ignore);
-    }
+    this.#operations.cancel(this.#completion);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -61,11 +59,12 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
     return Number(process.hrtime.bigint() - this.#startNs);
   }
 
-  #sleep(durationNs: number): Promise<void> {
+  #sleep(durationNs: number): Promise<number> {
     return new Promise((resolve) => {
-      this.#wake = resolve;
-      const ring = this.#operations.ring;
-      ring.timeout(this.#completion, Math.max(0, Math.ceil(durationNs)), () => this.#wake?.());
+      const wait = Math.max(0, Math.ceil(durationNs));
+      this.#operations.ring.timeout(this.#completion, wait, (_completion, result) => {
+        resolve(result);
+      });
     });
   }
 }

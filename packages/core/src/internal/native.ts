@@ -12,8 +12,6 @@ export interface NativeSession {
   /** A handle, or -1 when there are too many. */
   addBuffer(memory: Uint8Array, register: boolean, hold: boolean): number;
   releaseBuffer(handle: number): boolean;
-  adopt(systemDescriptor: number): number;
-  numberOf(descriptor: number): number;
   setOption(descriptor: number, option: number, value: number): number;
   name(descriptor: number, peer: boolean): [family: number, port: number, host: string] | number;
   counters(out: Float64Array): void;
@@ -30,7 +28,7 @@ export interface Native {
   readonly Session: new (
     backend: string,
     entries: number,
-    inFlightLimit: number,
+    slots: number,
     attached: boolean,
     shared: ArrayBuffer,
     dispatch: (published: number) => void,

@@ -3,7 +3,7 @@
 // promise waits for its answer, because until then the memory is the kernel's.
 import { type Callback, Completion } from "../completion.js";
 import { IOError, operationError, rangeError, type Subject } from "../errors.js";
-import type { Ring } from "../ring.js";
+import type { Descriptor, Ring } from "../ring.js";
 import type { Queue } from "./queue.js";
 
 /** How a single operation may be ended early. */
@@ -99,6 +99,28 @@ export class Operations {
     reject?.(error);
   }
 
+  /** Asks for the end of one operation; nothing happens when it is not in flight any more. */
+  cancel(target: Completion): void {
+    this.#queue.whenFree(() => {
+      if (this.#queue.closed || !target.active) return; // closing cancels everything by itself
+      this.ring.cancel(new Completion(), target, ignore);
+    });
+  }
+
+  /** Closes a descriptor. Once the IO is closing this has nothing left to do. */
+  close(descriptor: Descriptor): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (completion: Completion, result: number): void => {
+        if (result >= 0) resolve();
+        else reject(operationError(completion.opcode, result, this.backend));
+      };
+      this.#queue.whenFree(() => {
+        if (this.#queue.closed) resolve();
+        else this.ring.close(new Completion(), descriptor, settle);
+      });
+    });
+  }
+
   #apply(pending: Pending, options: OperationOptions): void {
     const { signal, timeoutMs } = options;
     try {
@@ -119,7 +141,7 @@ export class Operations {
     }
     pending.signal = signal;
     pending.onAbort = () => {
-      if (pending.active) this.ring.cancel(new Completion(), pending, ignore);
+      this.cancel(pending);
     };
     signal.addEventListener("abort", pending.onAbort, { once: true });
   }

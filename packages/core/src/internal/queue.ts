@@ -24,7 +24,10 @@ import {
   HEADER_QUEUED,
   HEADER_TEXT_USED,
   HEADER_WORDS,
+  OPCODE_CANCEL,
   OPCODE_CANCEL_ALL,
+  OPCODE_CANCEL_DESCRIPTOR,
+  OPCODE_CLOSE,
   TEXT_SIZE_BYTES,
   VECTOR_DOUBLES,
 } from "./abi.js";
@@ -33,6 +36,23 @@ import type { NativeSession } from "./native.js";
 const HEADER_BYTES = HEADER_WORDS * 4;
 const ENTRY_BYTES = ENTRY_WORDS * 4;
 const COMPLETION_BYTES = COMPLETION_WORDS * 4;
+
+// Slots above the limit of an IO, for operations that end others.
+const RESERVED_SLOTS = 8;
+const ENDING_OPCODES: ReadonlySet<number> = new Set([
+  OPCODE_CANCEL,
+  OPCODE_CANCEL_DESCRIPTOR,
+  OPCODE_CANCEL,
+  OPCODE_CANCEL_ALL,
+  OPCODE_CANCEL_DESCRIPTOR,
+  OPCODE_CLOSE,
+  OPCODE_CLOSE,
+]);
+
+/** The slots that the engine must have for a limit of operations in flight. */
+export function slotsFor(inFlightLimit: number): number {
+  return inFlightLimit + RESERVED_SLOTS;
+}
 
 /** Gets the queue its session, which in turn needs the queue's memory and dispatcher. */
 export type OpenSession = (
@@ -79,6 +99,7 @@ export class Queue {
   #chainLeft = 0;
   #deadlineNs = 0;
   #thrown: unknown[] = [];
+  readonly #waiting: (() => void)[] = [];
 
   constructor(capacity: number, inFlightLimit: number, open: OpenSession) {
     const completionsBytes = capacity * COMPLETION_BYTES;
@@ -93,15 +114,14 @@ export class Queue {
     this.#completionWords = new Int32Array(shared, entriesEnd, capacity * COMPLETION_WORDS);
     this.#text = Buffer.from(shared, textStart, TEXT_SIZE_BYTES);
     this.#textDoubles = new Float64Array(shared, textStart, TEXT_SIZE_BYTES / 8);
-    this.#completions = new Array<Completion<unknown> | null>(inFlightLimit).fill(null);
-    this.#generations = new Int32Array(inFlightLimit);
-    this.#free = new Int32Array(inFlightLimit);
-    for (let index = 0; index < inFlightLimit; index++) {
-      this.#free[index] = inFlightLimit - 1 - index;
-    }
-    this.#freeCount = inFlightLimit;
+    const slots = slotsFor(inFlightLimit);
+    this.#completions = new Array<Completion<unknown> | null>(slots).fill(null);
+    this.#generations = new Int32Array(slots);
+    this.#free = new Int32Array(slots);
+    for (let index = 0; index < slots; index++) this.#free[index] = slots - 1 - index;
+    this.#freeCount = slots;
     let sequences = 1;
-    while (sequences < inFlightLimit) sequences *= 2;
+    while (sequences < slots) sequences *= 2;
     this.#slotsBySequence = new Int32Array(sequences);
     this.#sequenceMask = sequences - 1;
     this.session = open(shared, (published) => {
@@ -116,7 +136,7 @@ export class Queue {
    */
   begin<C>(completion: Completion<C>, opcode: number, callback: Callback<C>): number {
     if (completion.slot !== -1) throw this.#refuse("ERR_IO_COMPLETION_ACTIVE", BUSY);
-    if (this.#freeCount === 0) throw this.#refuse("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
+    if (this.#freeCount <= RESERVED_SLOTS) this.#checkReserve(opcode);
     const header = this.#header;
     let position = header[HEADER_QUEUED] as number;
     if (position === this.capacity) {
@@ -140,15 +160,29 @@ export class Queue {
     return at;
   }
 
+  // Ending operations must be possible when the limit is reached, so the last slots are for that.
+  #checkReserve(opcode: number): void {
+    if (this.#freeCount > 0 && ENDING_OPCODES.has(opcode)) return;
+    throw this.#refuse("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
+  }
+
   /**
-   * Cancels everything, also after `closed` was set; needs a free slot, and without one it waits.
+   * Runs `start`, which queues an operation that ends others, now or as soon as there is a slot for
+   * it; what is in the reserved slots ends by itself.
    */
+  whenFree(start: () => void): void {
+    if (this.#freeCount > 0) start();
+    else this.#waiting.push(start);
+  }
+
+  /** Cancels everything, also after `closed` was set. */
   cancelAll(completion: Completion, callback: Callback): void {
-    if (this.#freeCount === 0) return;
     this.cancelling = true;
-    this.begin(completion, OPCODE_CANCEL_ALL, (ended, result) => {
-      this.cancelling = false;
-      callback(ended, result);
+    this.whenFree(() => {
+      this.begin(completion, OPCODE_CANCEL_ALL, (ended, result) => {
+        this.cancelling = false;
+        callback(ended, result);
+      });
     });
   }
 
@@ -193,7 +227,7 @@ export class Queue {
       throw this.#refuse("ERR_OUT_OF_RANGE", `a chain has 1 to ${CHAIN_LIMIT} operations`);
     }
     if (this.#chainLeft > 0) throw this.#refuse("ERR_IO_CHAIN_OPEN", "the last chain is not full");
-    if (this.#freeCount < length) {
+    if (this.#freeCount < length + RESERVED_SLOTS) {
       throw this.#refuse("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
     }
     // Linked entries must reach the engine in one batch.
@@ -288,6 +322,7 @@ export class Queue {
       }
     }
     this.dispatching = false;
+    while (this.#waiting.length > 0 && this.#freeCount > 0) this.#waiting.shift()?.();
     if (this.onDispatched !== null) this.onDispatched();
   }
 

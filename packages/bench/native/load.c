@@ -1,0 +1,181 @@
+// The load for an echo server: N connections from one thread, each with one message in flight.
+//
+// A connection sends a message, waits for the whole of it to come back, compares every byte, and
+// sends the next. The generator should cost less than any server it measures, so it runs on
+// io_uring with one system call per batch: a message is a send, which reports only failure, linked
+// to a receive that completes when all bytes are there. After a warm-up the messages of
+// `duration` are counted, and the time of each goes into a histogram.
+//
+// Usage: load <port> <connections> <bytes> <warm-up seconds> <duration seconds>
+// Prints "start" and "stop" around the counted time, then one JSON line.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <liburing.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+struct connection {
+  uint64_t sequence;
+  uint64_t sent_ns;
+  char *outgoing;
+  char *incoming;
+};
+
+static struct io_uring ring;
+static struct connection *connections;
+static unsigned connections_count;
+static size_t message_bytes;
+
+static void fail(const char *what, int error) {
+  fprintf(stderr, "load: %s: %s\n", what, strerror(error));
+  exit(1);
+}
+
+static uint64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+// The histogram: 32 buckets for each power of two, so a bucket is at most 3 % wide.
+enum { sub_buckets_bits = 5, sub_buckets = 1 << sub_buckets_bits, buckets = 64 * sub_buckets };
+static uint64_t histogram[buckets];
+
+static unsigned bucket_of(uint64_t value_ns) {
+  if (value_ns < sub_buckets) return (unsigned)value_ns;
+  unsigned shift = 63u - (unsigned)__builtin_clzll(value_ns) - sub_buckets_bits;
+  return (shift + 1) * sub_buckets + (unsigned)((value_ns >> shift) - sub_buckets);
+}
+
+static double bucket_value_ns(unsigned bucket) {
+  if (bucket < sub_buckets) return bucket;
+  unsigned shift = bucket / sub_buckets - 1;
+  return ((double)(bucket % sub_buckets) + sub_buckets + 0.5) * (double)(1ull << shift);
+}
+
+static double percentile_microseconds(double share, uint64_t total) {
+  uint64_t seen = 0;
+  for (unsigned bucket = 0; bucket < buckets; bucket++) {
+    seen += histogram[bucket];
+    if (seen > 0 && (double)seen >= share * (double)total) return bucket_value_ns(bucket) / 1e3;
+  }
+  return 0;
+}
+
+static int connect_to(uint16_t port) {
+  int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+  if (descriptor < 0) fail("socket", errno);
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (connect(descriptor, (struct sockaddr *)&address, sizeof address)) fail("connect", errno);
+  int on = 1;
+  setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return descriptor;
+}
+
+// Every message differs from the one before it and from those of other connections.
+static void queue_message(unsigned index, uint64_t time_ns) {
+  struct connection *connection = &connections[index];
+  connection->sequence++;
+  uint64_t stamp = connection->sequence * 0x9e3779b97f4a7c15u + index;
+  memcpy(connection->outgoing, &stamp, sizeof stamp);
+  memcpy(connection->outgoing + message_bytes - sizeof stamp, &stamp, sizeof stamp);
+  connection->sent_ns = time_ns;
+
+  struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+  io_uring_prep_send(sqe, (int)index, connection->outgoing, message_bytes, MSG_WAITALL);
+  sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+  io_uring_sqe_set_data64(sqe, UINT64_MAX);
+  sqe = io_uring_get_sqe(&ring);
+  io_uring_prep_recv(sqe, (int)index, connection->incoming, message_bytes, MSG_WAITALL);
+  sqe->flags |= IOSQE_FIXED_FILE;
+  sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+  io_uring_sqe_set_data64(sqe, index);
+}
+
+static void check_message(const struct connection *connection, int result) {
+  if (result < 0) fail("the exchange failed", -result);
+  if ((size_t)result != message_bytes) fail("the server ended early", EPIPE);
+  if (memcmp(connection->outgoing, connection->incoming, message_bytes)) {
+    fail("the server sent other bytes than it received", EPROTO);
+  }
+}
+
+// Answers every completion that is there with the next message. Returns how many there were.
+static unsigned turn(int counting) {
+  int submitted = io_uring_submit_and_wait(&ring, 1);
+  if (submitted < 0 && submitted != -EINTR) fail("io_uring_submit_and_wait", -submitted);
+  uint64_t time_ns = now_ns();
+  struct io_uring_cqe *cqe;
+  unsigned head;
+  unsigned reaped = 0;
+  io_uring_for_each_cqe(&ring, head, cqe) {
+    if (cqe->user_data == UINT64_MAX) fail("send", cqe->res < 0 ? -cqe->res : EPIPE);
+    unsigned index = (unsigned)cqe->user_data;
+    check_message(&connections[index], cqe->res);
+    if (counting) histogram[bucket_of(time_ns - connections[index].sent_ns)]++;
+    queue_message(index, time_ns);
+    reaped++;
+  }
+  io_uring_cq_advance(&ring, reaped);
+  return reaped;
+}
+
+static void open_connections(uint16_t port) {
+  int *descriptors = calloc(connections_count, sizeof *descriptors);
+  connections = calloc(connections_count, sizeof *connections);
+  for (unsigned index = 0; index < connections_count; index++) {
+    descriptors[index] = connect_to(port);
+    connections[index].outgoing = malloc(message_bytes);
+    connections[index].incoming = malloc(message_bytes);
+    for (size_t at = 0; at < message_bytes; at++) {
+      connections[index].outgoing[at] = (char)(at * 31 + index * 7);
+    }
+  }
+  int error = io_uring_register_files(&ring, descriptors, connections_count);
+  if (error < 0) fail("io_uring_register_files", -error);
+  free(descriptors);
+}
+
+static uint64_t run_for(double duration_seconds, int counting) {
+  uint64_t messages = 0;
+  uint64_t end_ns = now_ns() + (uint64_t)(duration_seconds * 1e9);
+  while (now_ns() < end_ns) messages += turn(counting);
+  return messages;
+}
+
+int main(int argc, char **argv) {
+  if (argc != 6) fail("usage: load <port> <connections> <bytes> <warm-up> <duration>", EINVAL);
+  connections_count = (unsigned)atoi(argv[2]);
+  message_bytes = (size_t)atoi(argv[3]);
+  if (connections_count < 1 || connections_count > 4096) fail("1 to 4096 connections", EINVAL);
+  if (message_bytes < 16 || message_bytes > 1 << 20) fail("16 bytes to 1 MiB", EINVAL);
+
+  struct io_uring_params params = {
+      .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE,
+      .cq_entries = 16384,
+  };
+  int error = io_uring_queue_init_params(8192, &ring, &params);
+  if (error < 0) fail("io_uring_setup", -error);
+  io_uring_register_ring_fd(&ring);
+  open_connections((uint16_t)atoi(argv[1]));
+  for (unsigned index = 0; index < connections_count; index++) queue_message(index, now_ns());
+
+  run_for(atof(argv[4]), 0);
+  if (write(STDOUT_FILENO, "start\n", 6) != 6) fail("write", errno);
+  uint64_t start_ns = now_ns();
+  uint64_t messages = run_for(atof(argv[5]), 1);
+  double elapsed_seconds = (double)(now_ns() - start_ns) / 1e9;
+  if (write(STDOUT_FILENO, "stop\n", 5) != 5) fail("write", errno);
+  printf("{\"messages/s\": %.1f, \"p50 microseconds\": %.2f, \"p99 microseconds\": %.2f}\n",
+         (double)messages / elapsed_seconds, percentile_microseconds(0.50, messages),
+         percentile_microseconds(0.99, messages));
+  return 0;
+}

@@ -1,0 +1,62 @@
+// What was asked for on the command line.
+
+import { parseArgs } from "node:util";
+import type { Settings } from "./harness.js";
+
+export const usage = `Usage: npm run bench -- [nop|files|echo|start]... [options]
+
+  nop      no-ops per second, by callback and by promise
+  files    4 KiB random reads, buffered and O_DIRECT
+  echo     a TCP echo server at 1, 50 and 500 connections
+  start    from the start of the process to its end
+
+  --json        print one object per workload, and nothing else
+  --small       run everything briefly; the default where CI is set
+  --rounds N    how often each contender runs (default 7)
+  --seconds S   how long each run measures (default 1)
+`;
+
+export interface Request {
+  workloads: string[];
+  json: boolean;
+  help: boolean;
+  settings: Settings;
+}
+
+function positive(text: string | undefined, name: string, otherwise: number): number {
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (value > 0 && Number.isFinite(value)) return value;
+  throw new RangeError(`--${name} must be a number above zero, not "${text}".`);
+}
+
+export function parseRequest(
+  argv: readonly string[],
+  known: readonly string[],
+  inCI: boolean,
+): Request {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      json: { type: "boolean", default: false },
+      small: { type: "boolean", default: inCI },
+      help: { type: "boolean", default: false },
+      rounds: { type: "string" },
+      seconds: { type: "string" },
+    },
+  });
+  const unknown = positionals.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new RangeError(`There is no workload "${unknown}".`);
+  const rounds = positive(values.rounds, "rounds", values.small ? 1 : 7);
+  return {
+    workloads: positionals.length > 0 ? positionals : [...known],
+    json: values.json,
+    help: values.help,
+    settings: {
+      rounds: Math.max(1, Math.round(rounds)),
+      durationSeconds: positive(values.seconds, "seconds", values.small ? 0.1 : 1),
+      small: values.small,
+    },
+  };
+}

@@ -1,0 +1,3 @@
+// What a program pays that imports node:http and ends.
+
+import "node:http";

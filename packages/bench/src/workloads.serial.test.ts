@@ -1,0 +1,75 @@
+// Runs every workload briefly, as `npm run bench` does, and checks what it prints. Nothing is said
+// about speed: on a busy machine this is about whether each contender still works.
+
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { Report } from "./harness.js";
+import { packageFolder } from "./native_build.js";
+import { runProcess } from "./processes.js";
+
+async function runSmall(workload: string): Promise<Report> {
+  const main = `${packageFolder}dist/main.js`;
+  const command = [process.execPath, main, workload, "--small", "--json", "--seconds", "0.05"];
+  const report = JSON.parse(await runProcess(command, { timeoutSeconds: 60 })) as Report;
+  for (const { case: name, name: contender, reason } of report.skipped) {
+    process.stdout.write(`skipped: ${workload}, ${name}, ${contender}: ${reason}\n`);
+  }
+  return report;
+}
+
+function checkShape(report: Report): void {
+  assert.type(report.machine, "string");
+  assert.type(report.quiet, "boolean");
+  for (const row of report.rows) {
+    assert.type(row.case, "string");
+    assert.type(row.name, "string");
+    assert.type(row.unit, "string");
+    assert.ok(row.low <= row.median && row.median <= row.high, `${row.case} ${row.name}`);
+  }
+  for (const [key, ratio] of Object.entries(report.ratios)) {
+    assert.match(key, / ours\//);
+    assert.ok(ratio > 0, `${key} is ${ratio}`);
+  }
+}
+
+/** Every contender has a row or is among those that were skipped. */
+function checkContenders(report: Report, cases: string[], names: string[]): void {
+  const present = [...report.rows, ...report.skipped];
+  for (const expected of cases) {
+    for (const name of names) {
+      const found = present.some((row) => row.case === expected && row.name.startsWith(name));
+      assert.ok(found, `${report.workload}: there is no "${name}" in "${expected}"`);
+    }
+    const ours = report.rows.some((row) => row.case === expected && row.name === "ours");
+    assert.ok(ours, `${report.workload}: ours did not run in "${expected}"`);
+  }
+}
+
+const expectations: Record<string, { cases: string[]; names: string[] }> = {
+  nop: { cases: ["callback 64", "promise 64"], names: ["ours", "C loop"] },
+  files: {
+    cases: ["buffered"],
+    names: ["ours", "ours promise", "fs.promises", "fs.read", "fio"],
+  },
+  echo: {
+    cases: ["1 x 128 B", "50 x 4 KiB", "500 x 128 B"],
+    names: ["ours", "ours promise", "node:net", "Bun", "C server"],
+  },
+  start: { cases: ["start"], names: ["ours", "node:http"] },
+};
+
+for (const [workload, { cases, names }] of Object.entries(expectations)) {
+  test(`${workload} runs small`, async () => {
+    const report = await runSmall(workload);
+    assert.is(report.workload, workload);
+    checkShape(report);
+    checkContenders(report, cases, names);
+  });
+}
+
+test("nop says how much of the heap an operation takes", async () => {
+  const { rows } = await runSmall("nop");
+  assert.ok(rows.some((row) => row.unit === "heap bytes per operation"));
+});
+
+test.run();

@@ -1,0 +1,9 @@
+// The workloads, in the order in which they run.
+
+import type { Workload } from "../harness.js";
+import { echo } from "./echo.js";
+import { files } from "./files.js";
+import { nop } from "./nop.js";
+import { start } from "./start.js";
+
+export const workloads: readonly Workload[] = [nop, files, echo, start];
