@@ -1,6 +1,4 @@
 // Addresses of sockets, and how they stand in an entry.
-import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX } from "./internal/abi.js";
 
 /**
@@ -45,8 +43,12 @@ export async function resolveAddress(
 ): Promise<Address> {
   if ("path" in target) return { family: "unix", host: "", port: 0, path: target.path };
   const host = target.host ?? "127.0.0.1";
-  const { address, family } = isIP(host.replace(/%.*$/, ""))
-    ? { address: host, family: isIP(host.replace(/%.*$/, "")) }
-    : await lookup(host);
+  // Loaded when first needed: a program that only uses files starts faster without them.
+  const { isIP } = await import("node:net");
+  const literal = isIP(host.replace(/%.*$/, ""));
+  const { address, family } =
+    literal === 0
+      ? await (await import("node:dns/promises")).lookup(host)
+      : { address: host, family: literal };
   return { family: family === 6 ? "ipv6" : "ipv4", host: address, port: target.port, path: "" };
 }

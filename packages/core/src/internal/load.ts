@@ -10,8 +10,12 @@ let loaded: Native | undefined;
 /** The engine. Throws an `IOError` that says what to build when it is not there. */
 export function loadNative(): Native {
   if (loaded !== undefined) return loaded;
-  const path = fileURLToPath(new URL("../../../../build/Release/io.node", import.meta.url));
-  if (!existsSync(path)) {
+  // This file is packages/core/dist/internal/load.js, or part of packages/core/bundle/index.js.
+  const [path, bundlePath] = ["../../../..", "../../.."].map((up) =>
+    fileURLToPath(new URL(`${up}/build/Release/io.node`, import.meta.url)),
+  ) as [string, string];
+  const found = [bundlePath, path].find((candidate) => existsSync(candidate));
+  if (found === undefined) {
     throw new IOError({
       code: "ERR_IO_ENGINE_MISSING",
       operation: "load",
@@ -19,6 +23,6 @@ export function loadNative(): Native {
       path,
     });
   }
-  loaded = createRequire(import.meta.url)(path) as Native;
+  loaded = createRequire(import.meta.url)(found) as Native;
   return loaded;
 }

@@ -3,10 +3,18 @@
 //
 // Who owns what: the map holds the ArrayBuffer, the engine shares its memory, and a region counts
 // the operations in flight on it, so that nothing is let go before the kernel has.
-import { markAsUntransferable } from "node:worker_threads";
+import { createRequire } from "node:module";
 import { IOError, rangeError, typeError } from "../errors.js";
 import { TRANSFER_LIMIT_BYTES } from "./abi.js";
 import type { Native, NativeSession } from "./native.js";
+
+// Loaded when first needed, and at once: acquiring memory cannot wait.
+const require = createRequire(import.meta.url);
+function markAsUntransferable(buffer: ArrayBufferLike): void {
+  (require("node:worker_threads") as typeof import("node:worker_threads")).markAsUntransferable(
+    buffer,
+  );
+}
 
 export const PAGE_SIZE_BYTES = 4096;
 
