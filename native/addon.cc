@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <vector>
 
 #include "check.h"
 #include "engine.h"
@@ -46,6 +47,11 @@ bool lay_out(uint8_t* data, size_t size_bytes, uint32_t entries, io::Shared& sha
 io::MemoryHold hold_of(const Napi::ArrayBuffer& buffer) {
   return io::MemoryHold::of(static_cast<napi_value>(buffer));
 }
+
+class Session;
+
+// Attached ones only.
+thread_local std::vector<Session*> sessions_of_this_thread;
 
 class Session : public Napi::ObjectWrap<Session> {
  public:
@@ -112,15 +118,19 @@ class Session : public Napi::ObjectWrap<Session> {
     return Napi::String::New(info.Env(), backend_);
   }
 
+  // After close() the calls find no engine and say so as the system would: EBADF, or nothing.
+
   void submit(const Napi::CallbackInfo&) {
-    CHECK(engine_ != nullptr);
+    if (engine_ == nullptr) return;
     engine_->submit();
+    // What was refused needs no kernel, so nobody else would wake the event loop for it.
+    if (attached_ && armed_ && engine_->has_news()) engine_->wake();
   }
 
   // Detached mode: (deadlineNs) -> completions published. The caller dispatches them.
   Napi::Value poll(const Napi::CallbackInfo& info) {
-    CHECK(engine_ != nullptr);
     CHECK(!attached_);
+    if (engine_ == nullptr) return Napi::Number::New(info.Env(), 0);
     const double deadline_ns = info[0].As<Napi::Number>().DoubleValue();
     const uint32_t published = engine_->poll(static_cast<int64_t>(deadline_ns));
     return Napi::Number::New(info.Env(), published);
@@ -128,15 +138,16 @@ class Session : public Napi::ObjectWrap<Session> {
 
   // The first operation after idleness: from here on the event loop stays alive.
   void activate(const Napi::CallbackInfo&) {
-    CHECK(engine_ != nullptr);
+    if (engine_ == nullptr) return;
     if (attached_) loop_->keep_alive(true);
     header_[header_active] = 1;
   }
 
-  // (Uint8Array, register, hold) -> handle, or -1 when there are too many. `hold` is false for
-  // memory that cannot be detached (a SharedArrayBuffer); TypeScript keeps its object alive.
+  // (Uint8Array, register, hold) -> handle, -1 when there are too many, -2 when closed. `hold` is
+  // false for memory that cannot be detached (a SharedArrayBuffer); TypeScript keeps its object
+  // alive.
   Napi::Value add_buffer(const Napi::CallbackInfo& info) {
-    CHECK(engine_ != nullptr);
+    if (engine_ == nullptr) return Napi::Number::New(info.Env(), -2);
     auto view = info[0].As<Napi::Uint8Array>();
     io::MemoryHold hold;
     if (info[2].As<Napi::Boolean>().Value()) hold = hold_of(view.ArrayBuffer());
@@ -146,15 +157,14 @@ class Session : public Napi::ObjectWrap<Session> {
   }
 
   Napi::Value release_buffer(const Napi::CallbackInfo& info) {
-    CHECK(engine_ != nullptr);
+    if (engine_ == nullptr) return Napi::Boolean::New(info.Env(), false);
     const uint32_t handle = info[0].As<Napi::Number>().Uint32Value();
     return Napi::Boolean::New(info.Env(), engine_->release_buffer(handle));
   }
 
   // (descriptor, option, value) -> 0 or a negative errno
   Napi::Value set_option(const Napi::CallbackInfo& info) {
-    CHECK(engine_ != nullptr);
-    const int number = engine_->number_of(info[0].As<Napi::Number>().Int32Value());
+    const int number = number_of(info[0]);
     const uint32_t option = info[1].As<Napi::Number>().Uint32Value();
     const int32_t value = info[2].As<Napi::Number>().Int32Value();
     const int result = number < 0 ? number : io::set_socket_option(number, option, value);
@@ -163,9 +173,8 @@ class Session : public Napi::ObjectWrap<Session> {
 
   // (descriptor, peer) -> [family, port, host], or a negative errno
   Napi::Value name(const Napi::CallbackInfo& info) {
-    CHECK(engine_ != nullptr);
     const Napi::Env env = info.Env();
-    const int number = engine_->number_of(info[0].As<Napi::Number>().Int32Value());
+    const int number = number_of(info[0]);
     io::SocketName name;
     const bool peer = info[1].As<Napi::Boolean>().Value();
     const int error = number < 0 ? number : io::socket_name(number, peer, name);
@@ -179,10 +188,15 @@ class Session : public Napi::ObjectWrap<Session> {
 
   // (Float64Array)
   void counters(const Napi::CallbackInfo& info) {
-    CHECK(engine_ != nullptr);
+    if (engine_ == nullptr) return;
     auto out = info[0].As<Napi::Float64Array>();
     CHECK(out.ElementLength() == io::abi::counter_count);
     engine_->read_counters(out.Data());
+  }
+
+  int number_of(const Napi::Value& descriptor) {
+    if (engine_ == nullptr) return -EBADF;
+    return engine_->number_of(descriptor.As<Napi::Number>().Int32Value());
   }
 
   void close(const Napi::CallbackInfo&) {
@@ -217,6 +231,7 @@ class Session : public Napi::ObjectWrap<Session> {
     if (error >= 0) {
       CHECK(engine_->arm());
       armed_ = true;
+      sessions_of_this_thread.push_back(this);
       return;
     }
     failure_ = -error;
@@ -242,20 +257,14 @@ class Session : public Napi::ObjectWrap<Session> {
   void pump() {
     if (armed_) engine_->disarm();
     armed_ = false;
-    const Napi::Env env = Env();
     for (int round = 0; round < pump_rounds; round++) {
       const uint32_t published = engine_->poll(0);
       if (published == 0) break;
-      const Napi::HandleScope scope(env);
-      dispatch_.MakeCallback(env.Global(), {Napi::Number::New(env, published)});
-      if (engine_ == nullptr) return;  // closed by a callback
-      // The dispatcher reports what callbacks throw by itself. What is left is mostly an
-      // environment that is being ended: JavaScript cannot run, and the clean-up hook comes next.
-      if (env.IsExceptionPending()) {
-        napi_fatal_exception(env, env.GetAndClearPendingException().Value());
-        break;
-      }
+      if (!dispatch(published)) return;
+      if (engine_ == nullptr) break;  // closed by a callback
     }
+    wake_others();
+    if (engine_ == nullptr) return;
     if (engine_->idle()) {
       header_[header_active] = 0;
       loop_->keep_alive(false);
@@ -264,9 +273,37 @@ class Session : public Napi::ObjectWrap<Session> {
     if (!engine_->arm()) engine_->wake();
   }
 
+  // False when JavaScript cannot run any more, because the environment is being ended: Node turns
+  // the event loop a last time before it calls the clean-up hook.
+  bool dispatch(uint32_t published) {
+    const Napi::Env env = Env();
+    const Napi::HandleScope scope(env);
+    const napi_value argument = Napi::Number::New(env, published);
+    napi_value ignored = nullptr;
+    const napi_status status =
+        napi_make_callback(env, nullptr, env.Global(), dispatch_.Value(), 1, &argument, &ignored);
+    if (status == napi_ok) return true;
+    bool pending = false;
+    napi_value error = nullptr;
+    if (napi_is_exception_pending(env, &pending) != napi_ok || !pending) return false;
+    if (napi_get_and_clear_last_exception(env, &error) != napi_ok) return false;
+    // The dispatcher reports what callbacks throw by itself, so this is a defect of its own.
+    return napi_fatal_exception(env, error) == napi_ok;
+  }
+
+  // A callback of this session may have queued something on another one of the same thread, whose
+  // prepare handle has already had its turn.
+  void wake_others() {
+    for (Session* other : sessions_of_this_thread) {
+      if (other == this || other->engine_ == nullptr || !other->armed_) continue;
+      if (other->engine_->has_queued()) other->engine_->wake();
+    }
+  }
+
   // ---- the end
 
   void end_engine() {
+    std::erase(sessions_of_this_thread, this);
     if (engine_->shut_down()) {
       engine_.reset();
     } else {

@@ -55,10 +55,11 @@ class Backend {
   virtual void flush() = 0;
   // Collects completions. Waits until there is one, up to `deadline_ns` (0: not at all).
   virtual void poll(int64_t deadline_ns, Completions& completed) = 0;
-  // Asks for the end of everything in flight on a descriptor; its operations complete as usual.
-  virtual void cancel_descriptor(int number) = 0;
-  // Asks for the end of everything in flight.
-  virtual void cancel_all() = 0;
+  // Ask for the end of one operation, of everything in flight on a descriptor, of everything. What
+  // is ended completes as usual. False when the kernel cannot take the request now: ask again.
+  virtual bool cancel(const Operation& target) = 0;
+  virtual bool cancel_descriptor(int number) = 0;
+  virtual bool cancel_all() = 0;
   // Attached mode: a descriptor that becomes readable when poll() would make progress, from arm()
   // on. arm() returns false when there is progress to be made at once.
   virtual int wait_descriptor() = 0;

@@ -56,11 +56,12 @@ Buffer& Buffers::at(uint32_t handle) {
   return buffer;
 }
 
-uint8_t* Buffers::resolve(Buffer& buffer, double offset, double length) const {
+bool Buffers::resolve(const Buffer& buffer, double offset, double length, uint8_t*& address) {
   const double size = static_cast<double>(buffer.size_bytes);
   // Written so that NaN fails every comparison.
-  if (!(offset >= 0 && length >= 0 && offset <= size && length <= size - offset)) return nullptr;
-  return buffer.data + static_cast<size_t>(offset);
+  if (!(offset >= 0 && length >= 0 && offset <= size && length <= size - offset)) return false;
+  address = buffer.data + static_cast<size_t>(offset);
+  return true;
 }
 
 bool Buffers::release(uint32_t handle) {

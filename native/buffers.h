@@ -32,8 +32,8 @@ class Buffers {
   uint32_t add(uint8_t* data, size_t size_bytes, MemoryHold hold);
   // The buffer that a handle names, or null: unknown, released or reused.
   Buffer* find(uint32_t handle);
-  // The address of a piece of it, or null when the piece does not lie inside.
-  uint8_t* resolve(Buffer& buffer, double offset, double length) const;
+  // The address of a piece of it; false when the piece does not lie inside.
+  static bool resolve(const Buffer& buffer, double offset, double length, uint8_t*& address);
   // False when the handle names nothing.
   bool release(uint32_t handle);
 

@@ -44,8 +44,8 @@ int decode_descriptor(const abi::Entry& entry, const DecodeContext& context, Ope
 int decode_memory(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   Buffer* buffer = context.buffers.find(entry.buffer);
   if (buffer == nullptr) return -EFAULT;
-  uint8_t* address = context.buffers.resolve(*buffer, entry.buffer_offset, entry.length);
-  if (address == nullptr) return -EFAULT;
+  uint8_t* address = nullptr;
+  if (!context.buffers.resolve(*buffer, entry.buffer_offset, entry.length, address)) return -EFAULT;
   operation.buffer = entry.buffer;
   operation.registered_index = buffer->registered_index;
   operation.address = address;
@@ -86,8 +86,8 @@ int decode_vectors(const abi::Entry& entry, const DecodeContext& context, Operat
     if (!whole(vector.buffer, handle) || handle > UINT32_MAX) return -EFAULT;
     Buffer* buffer = context.buffers.find(static_cast<uint32_t>(handle));
     if (buffer == nullptr) return -EFAULT;
-    uint8_t* address = context.buffers.resolve(*buffer, vector.offset, vector.length);
-    if (address == nullptr) return -EFAULT;
+    uint8_t* address = nullptr;
+    if (!context.buffers.resolve(*buffer, vector.offset, vector.length, address)) return -EFAULT;
     extra.vectors.push_back({address, static_cast<size_t>(vector.length)});
     extra.vector_buffers.push_back(static_cast<uint32_t>(handle));
   }
@@ -171,15 +171,18 @@ int decode_open(const abi::Entry& entry, const DecodeContext& context, Operation
 int decode_stat(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   Buffer* buffer = context.buffers.find(entry.buffer);
   if (buffer == nullptr) return -EFAULT;
-  operation.address =
-      context.buffers.resolve(*buffer, entry.buffer_offset, abi::stat_fields * sizeof(double));
-  if (operation.address == nullptr) return -EFAULT;
+  constexpr double size_bytes = abi::stat_fields * sizeof(double);
+  if (!context.buffers.resolve(*buffer, entry.buffer_offset, size_bytes, operation.address)) {
+    return -EFAULT;
+  }
   if (reinterpret_cast<uintptr_t>(operation.address) % sizeof(double) != 0) return -EFAULT;
   operation.buffer = entry.buffer;
-  operation.argument = entry.argument;  // 1: do not follow a link
+  operation.argument = entry.argument;
   Extra& extra = operation.need_extra();
   extra.path.clear();
-  if (entry.length == 0) return decode_descriptor(entry, context, operation);
+  if (entry.argument == abi::stat_by_descriptor) {
+    return decode_descriptor(entry, context, operation);
+  }
   return decode_path(context, entry.offset, entry.length, extra.path);
 }
 
@@ -315,16 +318,14 @@ bool has_vectors(abi::Opcode opcode) {
          opcode == abi::Opcode::send_vectored;
 }
 
-// Operations that the engine itself carries out, or that end other operations: the kernel cannot
-// put them into a chain.
+}  // namespace
+
 bool can_be_linked(abi::Opcode opcode) {
   using abi::Opcode;
   return opcode != Opcode::cancel && opcode != Opcode::cancel_descriptor &&
          opcode != Opcode::cancel_all && opcode != Opcode::close && opcode != Opcode::bind &&
          opcode != Opcode::listen && opcode != Opcode::accept_multishot;
 }
-
-}  // namespace
 
 int decode(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   const uint32_t flags = entry.operation & ~0xffu;

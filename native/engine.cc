@@ -40,8 +40,24 @@ int Engine::begin(const abi::Entry& entry) {
   if (operation.generation != entry.generation) return -EINVAL;
   const int error = decode(entry, context(), operation);
   if (error != 0) return error;
+  operation.chain = 0;
   operation.phase = Phase::active;
   return 0;
+}
+
+int Engine::begin_linked(const abi::Entry& entry) {
+  const auto opcode = static_cast<Opcode>(entry.operation & 0xff);
+  if (!can_be_linked(opcode)) return -EINVAL;
+  // Linux before 6.9 has no asynchronous form of truncate; see carry_out().
+  if (opcode == Opcode::truncate && !backend_->supports(opcode)) return -EINVAL;
+  return begin(entry);
+}
+
+// Never 0, which means none.
+uint32_t Engine::next_chain() {
+  last_chain_++;
+  if (last_chain_ == 0) last_chain_++;
+  return last_chain_;
 }
 
 void Engine::submit() {
@@ -50,6 +66,7 @@ void Engine::submit() {
 }
 
 void Engine::take_queued() {
+  if (cancel_due_) ask_again();
   uint32_t queued = shared_.header[abi::header_queued];
   if (queued != 0) {
     // The header is shared with JavaScript: a count beyond the ring is garbage.
@@ -102,14 +119,17 @@ void Engine::take_group(std::vector<abi::Entry>& group) {
   size_t begun = 0;
   int error = group.size() > abi::chain_limit ? -EINVAL : 0;
   while (error == 0 && begun < group.size()) {
-    error = begin(group[begun]);
+    error = begin_linked(group[begun]);
     if (error == 0) begun++;
   }
   if (error == 0) {
+    const uint32_t chain = next_chain();
     for (const abi::Entry& entry : group) {
       in_flight_++;
-      route(operations_[entry.slot]);
+      operations_[entry.slot].chain = chain;
+      batch_.push_back(&operations_[entry.slot]);
     }
+    chained_in_flight_ += static_cast<uint32_t>(group.size());
     count(Counter::submitted) += group.size();
     return;
   }
@@ -143,11 +163,7 @@ bool Engine::carry_out(Operation& operation) {
   } else if (operation.opcode == Opcode::listen) {
     result = ::listen(operation.number, static_cast<int>(operation.argument));
   } else if (operation.opcode == Opcode::truncate && !backend_->supports(Opcode::truncate)) {
-    // Linux before 6.9 has no asynchronous form. A chain is refused there rather than reordered.
-    if (operation.linked) {
-      local_.push_back({&operation, -EINVAL});
-      return true;
-    }
+    // Linux before 6.9 has no asynchronous form. What was queued before goes first.
     flush_batch();
     result = ::ftruncate(operation.number, operation.offset);
   } else {
@@ -169,9 +185,36 @@ void Engine::begin_close(Operation& operation) {
   }
   descriptor.closing_slot = operation.slot;
   operation.phase = Phase::closing;
+  closing_.push_back(operation.number);
   flush_batch();  // what was queued before must be there to be cancelled
-  backend_->cancel_descriptor(operation.number);
+  end_work_on(operation.number);
+}
+
+// Asks for the end of what is in flight on a descriptor. The kernel does not find an operation by
+// descriptor before it has started, which a linked one has not: so its whole chain is ended.
+void Engine::end_work_on(int number) {
   count(Counter::cancels)++;
+  bool asked = backend_->cancel_descriptor(number);
+  if (chained_in_flight_ > 0) {
+    std::vector<uint32_t> chains;
+    for (const Operation& operation : operations_) {
+      if (operation.phase != Phase::active || operation.chain == 0) continue;
+      if (operation.number == number) chains.push_back(operation.chain);
+    }
+    for (const Operation& operation : operations_) {
+      if (operation.phase != Phase::active || operation.chain == 0) continue;
+      if (std::find(chains.begin(), chains.end(), operation.chain) == chains.end()) continue;
+      asked = backend_->cancel(operation) && asked;
+    }
+  }
+  if (!asked) cancel_due_ = true;
+}
+
+// For everything that is being closed: the kernel had no room for a cancel, or a linked operation
+// may have started after the last one looked.
+void Engine::ask_again() {
+  cancel_due_ = false;
+  for (const int number : closing_) end_work_on(number);
 }
 
 void Engine::flush_batch() {
@@ -205,8 +248,7 @@ uint32_t Engine::poll(int64_t deadline_ns) {
 }
 
 bool Engine::arm() {
-  if (shared_.header[abi::header_queued] != 0) return false;
-  if (!batch_.empty() || !local_.empty() || !refused_.empty()) return false;
+  if (shared_.header[abi::header_queued] != 0 || has_news()) return false;
   return backend_->arm();
 }
 
@@ -223,30 +265,29 @@ void Engine::finish(const Completed& completed) {
   }
   publish(operation.slot, operation.generation, result, 0);
   let_go(context(), operation);
-  if (operation.number != no_descriptor && operation.opcode != Opcode::close) {
-    after_close(operation);
-  }
   operation.phase = Phase::free;
   operation.generation++;
   CHECK(in_flight_ > 0);
   in_flight_--;
+  if (operation.chain != 0) {
+    chained_in_flight_--;
+    if (!closing_.empty()) cancel_due_ = true;  // its successor has perhaps started
+  }
+  if (operation.number != no_descriptor && operation.opcode != Opcode::close) {
+    go_on_closing(operation.number);
+  }
 }
 
-// An operation ended on a descriptor; when it is closing, that was perhaps the last one.
-void Engine::after_close(Operation& operation) {
-  Descriptor& descriptor = descriptors_.at(operation.number);
-  if (!descriptor.closing) return;
-  if (descriptor.in_flight > 0) {
-    // A linked operation may have started after the cancel looked: ask again.
-    backend_->cancel_descriptor(operation.number);
-    count(Counter::cancels)++;
-    return;
-  }
+// An operation ended on a descriptor; when that is closing, it was perhaps the last one.
+void Engine::go_on_closing(int number) {
+  Descriptor& descriptor = descriptors_.at(number);
+  if (!descriptor.closing || descriptor.in_flight > 0) return;
   Operation& close = operations_[descriptor.closing_slot];
   CHECK(close.phase == Phase::closing);
-  CHECK(close.number == operation.number);
+  CHECK(close.number == number);
   close.phase = Phase::active;
-  descriptors_.remove(close.number);
+  std::erase(closing_, number);
+  descriptors_.remove(number);
   batch_.push_back(&close);
 }
 

@@ -42,7 +42,14 @@ class Engine {
   // first one up to `deadline_ns`, -1 for as long as it takes.
   uint32_t poll(int64_t deadline_ns);
   // True when nothing is queued and nothing is in flight.
-  bool idle() const { return in_flight_ == 0 && shared_.header[abi::header_queued] == 0; }
+  bool idle() const {
+    return in_flight_ == 0 && shared_.header[abi::header_queued] == 0 && !has_news();
+  }
+  // True when poll() would make progress without the kernel saying anything.
+  bool has_news() const {
+    return !batch_.empty() || !local_.empty() || !refused_.empty() || cancel_due_;
+  }
+  bool has_queued() const { return shared_.header[abi::header_queued] != 0; }
 
   // Attached mode: see Backend.
   int wait_descriptor() { return backend_->wait_descriptor(); }
@@ -80,6 +87,8 @@ class Engine {
 
   void take_queued();
   int begin(const abi::Entry& entry);
+  int begin_linked(const abi::Entry& entry);
+  uint32_t next_chain();
   uint32_t take_at(uint32_t index, uint32_t queued);
   void take_one(const abi::Entry& entry);
   void take_group(std::vector<abi::Entry>& group);
@@ -90,7 +99,9 @@ class Engine {
   void finish(const Completed& completed);
   int32_t settle(Operation& operation, int32_t result);
   int32_t take_descriptor(int32_t number);
-  void after_close(Operation& operation);
+  void go_on_closing(int number);
+  void end_work_on(int number);
+  void ask_again();
   void publish(uint32_t slot, uint32_t generation, int32_t result, uint32_t flags);
 
   std::unique_ptr<Backend> backend_;
@@ -105,6 +116,10 @@ class Engine {
   Completions completions_;
   uint32_t sequence_ = 0;  // of the next entry; TypeScript counts the same
   uint32_t in_flight_ = 0;
+  uint32_t last_chain_ = 0;
+  uint32_t chained_in_flight_ = 0;
+  std::vector<int> closing_;  // descriptors whose close waits for what is in flight on them
+  bool cancel_due_ = false;
   uint32_t published_ = 0;
   uint64_t counters_[abi::counter_count] = {};
   size_t registered_bytes_ = 0;

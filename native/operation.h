@@ -60,6 +60,7 @@ struct alignas(64) Operation {
   uint32_t argument = 0;
   uint32_t argument_extra = 0;
 
+  uint32_t chain = 0;  // the same for all operations of one chain; 0 for none
   int64_t extent = 0;
   int64_t deadline_ns = 0;
   std::unique_ptr<Extra> extra;

@@ -85,18 +85,25 @@ class IoUring final : public Backend {
     reap(completed);
   }
 
-  void cancel_descriptor(int number) override {
+  bool cancel(const Operation& target) override {
     io_uring_sqe* entry = internal_entry();
-    if (entry == nullptr) return;
-    io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
-    finish_internal(entry);
+    if (entry == nullptr) return false;
+    io_uring_prep_cancel64(entry, user_data_of(target.slot, target.generation), 0);
+    return finish_internal(entry);
   }
 
-  void cancel_all() override {
+  bool cancel_descriptor(int number) override {
     io_uring_sqe* entry = internal_entry();
-    if (entry == nullptr) return;
+    if (entry == nullptr) return false;
+    io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
+    return finish_internal(entry);
+  }
+
+  bool cancel_all() override {
+    io_uring_sqe* entry = internal_entry();
+    if (entry == nullptr) return false;
     io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-    finish_internal(entry);
+    return finish_internal(entry);
   }
 
   int wait_descriptor() override {
@@ -259,7 +266,9 @@ class IoUring final : public Backend {
       case Opcode::nop:
         return io_uring_prep_nop(entry);
       case Opcode::timeout:
-        return io_uring_prep_timeout(entry, timespec_for(entry, operation.offset), 0, 0);
+        return io_uring_prep_timeout(entry, timespec_for(entry, operation.offset), 0,
+                                     // 5.16: a timeout that elapsed has succeeded, for its chain.
+                                     IORING_TIMEOUT_ETIME_SUCCESS);
       case Opcode::cancel:
         return io_uring_prep_cancel64(
             entry, user_data_of(operation.argument, operation.argument_extra), 0);
@@ -309,10 +318,9 @@ class IoUring final : public Backend {
         return io_uring_prep_openat(entry, AT_FDCWD, extra->path.c_str(),
                                     static_cast<int>(operation.argument), operation.argument_extra);
       case Opcode::stat: {
-        const bool by_number = number != no_descriptor;
-        const int flags = by_number                 ? AT_EMPTY_PATH
-                          : operation.argument != 0 ? AT_SYMLINK_NOFOLLOW
-                                                    : 0;
+        const bool by_number = operation.argument == abi::stat_by_descriptor;
+        int flags = by_number ? AT_EMPTY_PATH : 0;
+        if (operation.argument == abi::stat_by_path_no_follow) flags = AT_SYMLINK_NOFOLLOW;
         return io_uring_prep_statx(entry, by_number ? number : AT_FDCWD, extra->path.c_str(), flags,
                                    STATX_BASIC_STATS | STATX_BTIME,
                                    reinterpret_cast<struct statx*>(extra->stat_result));
@@ -351,18 +359,21 @@ class IoUring final : public Backend {
     }
   }
 
+  // Null when the kernel takes nothing now, or when older operations still wait for it: a cancel
+  // that overtakes its target would miss it.
   io_uring_sqe* internal_entry() {
+    if (!waiting_.empty()) take_waiting();
+    if (!waiting_.empty()) return nullptr;
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
-    if (entry == nullptr) {
-      enter_without_waiting();
-      entry = io_uring_get_sqe(&ring_);
-    }
-    return entry;  // null: the kernel takes nothing now; the caller asks again with its next event
+    if (entry != nullptr) return entry;
+    enter_without_waiting();
+    return io_uring_get_sqe(&ring_);
   }
 
-  static void finish_internal(io_uring_sqe* entry) {
+  static bool finish_internal(io_uring_sqe* entry) {
     entry->flags |= IOSQE_CQE_SKIP_SUCCESS;  // 5.17
     io_uring_sqe_set_data64(entry, internal_cancel);
+    return true;
   }
 
   // ---- out of the kernel

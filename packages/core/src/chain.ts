@@ -1,4 +1,5 @@
 // Linked operations with promises: described first, then queued next to each other.
+import { constants } from "node:os";
 import { Completion } from "./completion.js";
 import { IOError, operationError, rangeError, typeError } from "./errors.js";
 import { CHAIN_LIMIT } from "./internal/abi.js";
@@ -65,10 +66,13 @@ function chainError(
   opcodes: number[],
   backend: string,
 ): IOError | undefined {
-  const first = results.findIndex((result, index) => {
+  const failed = (result: number, index: number): boolean => {
     const whole = prepared[index]?.whole ?? -1;
     return result < 0 || (whole >= 0 && result < whole);
-  });
+  };
+  const canceled = -constants.errno.ECANCELED;
+  const own = results.findIndex((result, index) => result !== canceled && failed(result, index));
+  const first = own === -1 ? results.findIndex(failed) : own;
   if (first === -1) return undefined;
   const result = results[first] ?? 0;
   if (result < 0) return operationError(opcodes[first] ?? 0, result, backend);

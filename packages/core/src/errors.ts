@@ -44,16 +44,17 @@ export class IOError extends Error {
   readonly code: string;
   /** The operation's name in this library. */
   readonly operation: string;
+  // Declared only: an error that has none must not show them as undefined.
   /** The negative error number of the system, where it gave one. */
-  readonly errno?: number;
+  declare readonly errno?: number;
   /** The system call, as Node names it. */
-  readonly syscall?: string;
+  declare readonly syscall?: string;
   /** The backend that ran the operation. */
-  readonly backend?: string;
+  declare readonly backend?: string;
   /** The path that the operation was given. */
-  readonly path?: string;
+  declare readonly path?: string;
   /** The address that the operation was given. */
-  readonly address?: string;
+  declare readonly address?: string;
 
   constructor(fields: IOErrorFields) {
     super(fields.message, fields.cause === undefined ? undefined : { cause: fields.cause });

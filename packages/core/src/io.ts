@@ -10,7 +10,7 @@ import { type BackendName, requestedBackend } from "./backend.js";
 import { Buffers } from "./buffers.js";
 import { type Prepared, runChain } from "./chain.js";
 import { Completion } from "./completion.js";
-import { errnoName, IOError, rangeError } from "./errors.js";
+import { errnoName, IOError, rangeError, typeError } from "./errors.js";
 import { File } from "./file.js";
 import * as abi from "./internal/abi.js";
 import { loadNative } from "./internal/load.js";
@@ -130,9 +130,13 @@ export class IO implements AsyncDisposable {
   private constructor(options: IOOptions) {
     const entries = options.entries ?? DEFAULT_ENTRIES;
     const inFlightLimit = options.inFlightLimit ?? DEFAULT_IN_FLIGHT_LIMIT;
-    checkLimits(entries, inFlightLimit);
+    const buffersLimitBytes = options.buffersLimitBytes ?? DEFAULT_BUFFERS_LIMIT_BYTES;
+    checkLimits(entries, inFlightLimit, buffersLimitBytes);
     const [name, how] = requestedBackend(options.backend ?? "auto");
     this.mode = options.mode ?? "attached";
+    if (this.mode !== "attached" && this.mode !== "detached") {
+      throw typeError("open", `the mode is "attached" or "detached", not "${String(this.mode)}"`);
+    }
     const attached = this.mode === "attached";
     const native = loadNative();
     this.#queue = new Queue(entries, inFlightLimit, (shared, dispatch) => {
@@ -146,7 +150,7 @@ export class IO implements AsyncDisposable {
     this.why = `${this.backend}, ${how}: ${this.#session.reason}`;
     const memory = new Memory(native, this.#session);
     this.ring = new Ring(this.#queue, memory);
-    this.buffers = new Buffers(memory, options.buffersLimitBytes ?? DEFAULT_BUFFERS_LIMIT_BYTES);
+    this.buffers = new Buffers(memory, buffersLimitBytes);
     this.#operations = new Operations(this.ring, this.#queue, this.backend);
   }
 
@@ -401,33 +405,43 @@ export class IO implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const queue = this.#queue;
-    if (queue.dispatching && this.mode === "detached") {
-      // Polling here would recurse; a microtask runs when the program's loop has returned.
-      await Promise.resolve();
-    }
     queue.closed = true;
-    const cancel = (): void => queue.cancelAll(new Completion(), ignore);
-    if (this.mode === "detached") {
-      while (queue.inFlight > 0) {
-        cancel();
-        queue.poll(CLOSE_ROUND_NS);
+    if (queue.inFlight > 0) {
+      queue.cancelAll(new Completion(), ignore);
+      if (this.mode === "attached") {
+        await this.#idle();
+      } else {
+        // Polling inside a callback would recurse: go on when the program's loop has returned.
+        if (queue.dispatching) await Promise.resolve();
+        while (queue.inFlight > 0) {
+          if (!queue.cancelling) queue.cancelAll(new Completion(), ignore);
+          queue.drain(CLOSE_ROUND_NS);
+        }
       }
-    } else if (queue.inFlight > 0) {
-      await new Promise<void>((resolve) => {
-        // A cancel does not see what starts after it, so it is asked again as long as things end.
-        queue.onDispatched = () => {
-          if (queue.inFlight === 0) resolve();
-          else if (!queue.cancelling) cancel();
-        };
-        cancel();
-      });
-      queue.onDispatched = null;
     }
     this.#session.close();
   }
+
+  // A cancel does not see what starts after it, so it is asked again whenever something has ended.
+  async #idle(): Promise<void> {
+    const queue = this.#queue;
+    let left = queue.inFlight;
+    await new Promise<void>((resolve) => {
+      queue.onDispatched = () => {
+        if (queue.inFlight === 0) resolve();
+        if (queue.inFlight === 0 || queue.cancelling || queue.inFlight >= left) return;
+        left = queue.inFlight;
+        queue.cancelAll(new Completion(), ignore);
+      };
+    });
+    queue.onDispatched = null;
+  }
 }
 
-function checkLimits(entries: number, inFlightLimit: number): void {
+function checkLimits(entries: number, inFlightLimit: number, buffersLimitBytes: number): void {
+  if (!(Number.isSafeInteger(buffersLimitBytes) && buffersLimitBytes >= 0)) {
+    throw rangeError("open", `buffersLimitBytes is ${buffersLimitBytes}: give 0 or more`);
+  }
   const powerOfTwo = Number.isInteger(entries) && (entries & (entries - 1)) === 0;
   if (!powerOfTwo || entries < abi.ENTRIES_LEAST || entries > abi.ENTRIES_MOST) {
     const message = `entries is ${entries}: give a power of two from ${abi.ENTRIES_LEAST} to `;

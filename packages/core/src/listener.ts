@@ -77,6 +77,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   accept(options?: OperationOptions): Promise<Socket> {
     return new Promise((resolve, reject) => {
       this.#check("accept");
+      this.#operations.check("accept");
       const descriptor = this.#accepted.shift();
       if (descriptor !== undefined) {
         resolve(this.#makeSocket(descriptor));
@@ -150,24 +151,39 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     const [code] = errnoName(errno);
     if (this.#closing !== null || code === "ECANCELED" || PASSING_CODES.has(code)) return;
     if (EXHAUSTED_CODES.has(code)) {
-      this.#operations.ring.timeout(this.#timer, EXHAUSTED_WAIT_NS, () => this.#arm());
+      this.#tryAgainLater();
       return;
     }
     this.#failure = operationError(OPCODE_ACCEPT, errno, this.#operations.backend);
     for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#failure);
   }
 
+  #tryAgainLater(): void {
+    try {
+      this.#operations.ring.timeout(this.#timer, EXHAUSTED_WAIT_NS, () => this.#arm());
+    } catch (error) {
+      for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    }
+  }
+
   // A signal or a time limit ends the waiting only: the accept goes on for whoever comes next.
   #wait(waiter: Waiter, options: OperationOptions | undefined): void {
-    if (options?.signal === undefined && options?.timeoutMs === undefined) {
+    const { signal, timeoutMs } = options ?? {};
+    if (signal === undefined && timeoutMs === undefined) {
       this.#waiters.push(waiter);
       return;
     }
-    const limit = new AbortController();
-    const { signal, timeoutMs } = options;
-    const onAbort = (): void => leave("ABORT_ERR", "was aborted by its signal");
+    const finished = new AbortController();
+    const leave = (error: unknown): void => {
+      const index = this.#waiters.indexOf(entry);
+      if (index === -1) return; // served or rejected before
+      this.#waiters.splice(index, 1);
+      entry.reject(error);
+    };
+    const onAbort = (): void =>
+      leave(acceptError("ABORT_ERR", "was aborted by its signal", signal));
     const settled = (): void => {
-      limit.abort();
+      finished.abort();
       signal?.removeEventListener("abort", onAbort);
     };
     const entry: Waiter = {
@@ -180,30 +196,18 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
         waiter.reject(error);
       },
     };
-    const leave = (code: string, why: string): void => {
-      const index = this.#waiters.indexOf(entry);
-      if (index === -1) return;
-      this.#waiters.splice(index, 1);
-      const cause = signal?.reason;
-      entry.reject(new IOError({ code, operation: "accept", message: `accept ${why}`, cause }));
-    };
     this.#waiters.push(entry);
-    if (signal?.aborted) {
-      onAbort();
-      return;
-    }
     signal?.addEventListener("abort", onAbort, { once: true });
-    if (timeoutMs === undefined) return;
+    if (signal?.aborted) onAbort();
+    if (timeoutMs === undefined || finished.signal.aborted) return;
+    const elapsed = acceptError("ETIMEDOUT", `took longer than ${timeoutMs} ms`);
     this.#operations
-      .run((pending, settle) => this.#operations.ring.timeout(pending, timeoutMs * 1e6, settle), {
-        signal: limit.signal,
-      })
-      .then(
-        () => leave("ETIMEDOUT", `took longer than ${timeoutMs} ms`),
-        (error: unknown) => {
-          if (!limit.signal.aborted) entry.reject(error);
-        },
-      );
+      .run(
+        (pending, settle) =>
+          this.#operations.ring.timeout(pending, Math.round(timeoutMs * 1e6), settle),
+        { signal: finished.signal },
+      )
+      .then(() => leave(elapsed), leave);
   }
 
   async #close(): Promise<void> {
@@ -214,4 +218,9 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     closing.push(this.#operations.close(this.descriptor));
     await Promise.all(closing);
   }
+}
+
+function acceptError(code: string, why: string, signal?: AbortSignal): IOError {
+  const message = `accept ${why}`;
+  return new IOError({ code, operation: "accept", message, cause: signal?.reason });
 }

@@ -217,11 +217,12 @@ export class Ring {
     followLinks = true,
   ): void {
     this.#queue.check("stat");
-    if (into.length < abi.STAT_FIELDS) {
-      const message = `the result needs ${abi.STAT_FIELDS} numbers, the array has ${into.length}`;
+    if (!(into instanceof Float64Array) || into.length < abi.STAT_FIELDS) {
+      const message = `the result needs a Float64Array of ${abi.STAT_FIELDS} numbers or more`;
       throw this.#refused(rangeError("stat", message));
     }
     const region = this.#region(into, "stat");
+    const offset = into.byteOffset - region.handleStart;
     let start = 0;
     let length = 0;
     if (typeof target === "string") {
@@ -231,12 +232,17 @@ export class Ring {
     const at = this.#queue.begin(completion, abi.OPCODE_STAT, callback);
     this.#use(completion, region);
     const { words, doubles } = this.#queue;
-    words[at + abi.ENTRY_DESCRIPTOR] = typeof target === "string" ? -1 : target;
     words[at + abi.ENTRY_BUFFER] = region.handle;
+    doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = offset;
     words[at + abi.ENTRY_LENGTH] = length;
-    words[at + abi.ENTRY_ARGUMENT] = followLinks ? 0 : 1;
-    doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = into.byteOffset - region.handleStart;
     doubles[at / 2 + abi.ENTRY_OFFSET] = start;
+    if (typeof target === "string") {
+      const kind = followLinks ? abi.STAT_BY_PATH : abi.STAT_BY_PATH_NO_FOLLOW;
+      words[at + abi.ENTRY_ARGUMENT] = kind;
+    } else {
+      words[at + abi.ENTRY_DESCRIPTOR] = target;
+      words[at + abi.ENTRY_ARGUMENT] = abi.STAT_BY_DESCRIPTOR;
+    }
   }
 
   /** Makes what was written durable; completes with 0. */
@@ -332,8 +338,9 @@ export class Ring {
   /** Makes a stream socket; completes with its descriptor. */
   socket<C>(completion: Completion<C>, family: Address["family"], callback: Callback<C>): void {
     this.#queue.check("socket");
+    const number = familyNumber(family);
     const at = this.#queue.begin(completion, abi.OPCODE_SOCKET, callback);
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = familyNumber(family);
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = number;
   }
 
   /** Gives a socket its own address; completes with 0. It cannot be linked. */
@@ -452,7 +459,7 @@ export class Ring {
   /** Hands what is queued to the kernel now. */
   flush(): void {
     this.#queue.check("flush");
-    this.#queue.session.submit();
+    this.#queue.flush();
   }
 
   // ---- what the verbs share
@@ -477,13 +484,16 @@ export class Ring {
     callback: Callback<C>,
   ): number {
     const region = this.#region(buffer, operation);
+    // Read before anything is queued: on a class of the user's these may be code.
+    const length = transferLength(buffer);
+    const offset = buffer.byteOffset - region.handleStart;
     const at = this.#queue.begin(completion, opcode, callback);
     this.#use(completion, region);
     const { words, doubles } = this.#queue;
     words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
     words[at + abi.ENTRY_BUFFER] = region.handle;
-    words[at + abi.ENTRY_LENGTH] = transferLength(buffer);
-    doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = buffer.byteOffset - region.handleStart;
+    words[at + abi.ENTRY_LENGTH] = length;
+    doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = offset;
     return at;
   }
 
@@ -526,12 +536,13 @@ export class Ring {
       const message = `the port is ${address.port}: give 0 to 65535`;
       throw this.#refused(rangeError(operation, message));
     }
-    const text = address.family === "unix" ? address.path : address.host;
+    const { family, port } = address;
+    const text = family === "unix" ? address.path : address.host;
     const [start, length] = this.#queue.putString(text, operation);
     const at = this.#descriptor(completion, opcode, descriptor, callback);
     this.#putText(at, start, length);
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = familyNumber(address.family);
-    this.#queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = address.port;
+    this.#queue.words[at + abi.ENTRY_ARGUMENT] = familyNumber(family);
+    this.#queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = port;
   }
 
   #region(buffer: ArrayBufferView, operation: string): Region {

@@ -4,7 +4,7 @@
 // Who owns what: the map holds the ArrayBuffer, the engine shares its memory, and a region counts
 // the operations in flight on it, so that nothing is let go before the kernel has.
 import { createRequire } from "node:module";
-import { IOError, rangeError, typeError } from "../errors.js";
+import { closedError, IOError, rangeError, typeError } from "../errors.js";
 import { TRANSFER_LIMIT_BYTES } from "./abi.js";
 import type { Native, NativeSession } from "./native.js";
 
@@ -22,6 +22,9 @@ export const PAGE_SIZE_BYTES = 4096;
 // again. What is in flight may be more.
 const KNOWN_LIMIT_COUNT = 1024;
 const KNOWN_LIMIT_BYTES = 16 * 1024 * 1024;
+
+// What the session answers when it is closed, instead of a handle.
+const HANDLE_CLOSED = -2;
 
 export class Region {
   readonly handle: number;
@@ -137,12 +140,18 @@ export class Memory {
     this.#known.set(buffer, known);
     this.#knownCount++;
     this.#knownBytes += buffer.byteLength;
+    // One that is larger than all that may stay known is let go as soon as it is idle.
+    const { whole } = known;
+    if (whole !== null && buffer.byteLength > KNOWN_LIMIT_BYTES) {
+      whole.onIdle = () => this.#forget(known, whole);
+    }
     return known;
   }
 
   #handle(memory: Uint8Array, register: boolean, operation: string, hold = true): number {
     const handle = this.#session.addBuffer(memory, register, hold && this.#native.holdsMemory);
-    if (handle !== -1) return handle;
+    if (handle >= 0) return handle;
+    if (handle === HANDLE_CLOSED) throw closedError(operation, "the IO");
     throw new IOError({
       code: "ERR_IO_BUFFERS_LIMIT",
       operation,

@@ -56,6 +56,11 @@ export class Operations {
     this.settle = (completion, result) => this.#settle(completion as Pending, result);
   }
 
+  /** Throws when the IO is closed. */
+  check(operation: string): void {
+    this.#queue.check(operation);
+  }
+
   /**
    * Runs one verb as a promise. `start` queues it with the completion that it is given, and
    * `settle` as the callback; what it throws rejects the promise.
@@ -94,6 +99,7 @@ export class Operations {
   }
 
   fail(pending: Pending, error: unknown): void {
+    this.#queue.clearDeadline(); // it was meant for the operation that is not started
     const reject = pending.reject;
     this.#giveBack(pending);
     reject?.(error);
@@ -134,7 +140,6 @@ export class Operations {
       if (signal === undefined) return;
       if (signal.aborted) throw aborted("submit", signal);
     } catch (error) {
-      this.#queue.breakChain();
       this.begun = null;
       this.fail(pending, error);
       return;

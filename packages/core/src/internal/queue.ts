@@ -190,8 +190,10 @@ export class Queue {
    * What names an operation in flight to the engine; a slot that never exists when there is none.
    */
   tokenOf<C>(completion: Completion<C>): [slot: number, generation: number] {
-    if (completion.slot === -1) return [-1, 0];
-    return [completion.slot, this.#generations[completion.slot] as number];
+    const slot = completion.slot;
+    // It may also be in flight on another IO.
+    if (slot === -1 || this.#completions[slot] !== completion) return [-1, 0];
+    return [slot, this.#generations[slot] as number];
   }
 
   /** Throws when the IO is closed. */
@@ -219,6 +221,22 @@ export class Queue {
   setDeadline(deadlineNs: number): void {
     this.#deadlineNs = deadlineNs;
     this.#modified = true;
+  }
+
+  /** What was set for an operation that will not be started after all. */
+  clearDeadline(): void {
+    this.#deadlineNs = 0;
+    this.#modified = this.#chainLeft > 0;
+  }
+
+  /** Hands what is queued to the kernel. */
+  flush(): void {
+    if (this.#chainLeft > 0) {
+      // Linked entries must reach the kernel together; the chain stays as it is.
+      const message = `${this.#chainLeft} operations of a chain are still to be queued`;
+      throw new IOError({ code: "ERR_IO_CHAIN_OPEN", operation: "flush", message });
+    }
+    this.session.submit();
   }
 
   /** The next `length` operations form a chain. */
@@ -307,6 +325,12 @@ export class Queue {
       throw first;
     }
     return published;
+  }
+
+  /** `poll`, for an IO that is being closed: what callbacks throw is reported, not thrown. */
+  drain(deadlineNs: number): void {
+    this.dispatch(this.session.poll(deadlineNs));
+    this.#reportLater(0);
   }
 
   /** Calls back for what the engine has published. A callback may queue, but nothing recurses. */
