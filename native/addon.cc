@@ -61,8 +61,6 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceAccessor<&Session::failure>("failure"),
                            InstanceAccessor<&Session::reason>("reason"),
                            InstanceAccessor<&Session::backend>("backend"),
-                           InstanceMethod<&Session::submit>("submit"),
-                           InstanceMethod<&Session::poll>("poll"),
                            InstanceMethod<&Session::activate>("activate"),
                            InstanceMethod<&Session::add_buffer>("addBuffer"),
                            InstanceMethod<&Session::release_buffer>("releaseBuffer"),
@@ -101,6 +99,10 @@ class Session : public Napi::ObjectWrap<Session> {
         std::make_unique<io::Engine>(std::move(opened.backend), shared, options.in_flight_limit);
     if (attached_) start_loop(info.Env());
     if (failure_ != 0) return;
+    // The two calls that are made once per batch find their session without a look-up.
+    auto self = info.This().As<Napi::Object>();
+    self.Set("submit", Napi::Function::New<submit>(info.Env(), "submit", this));
+    self.Set("poll", Napi::Function::New<poll>(info.Env(), "poll", this));
     Ref();
     CHECK(napi_add_async_cleanup_hook(info.Env(), environment_ends, this, &cleanup_) == napi_ok);
   }
@@ -120,19 +122,21 @@ class Session : public Napi::ObjectWrap<Session> {
 
   // After close() the calls find no engine and say so as the system would: EBADF, or nothing.
 
-  void submit(const Napi::CallbackInfo&) {
-    if (engine_ == nullptr) return;
-    engine_->submit();
+  static void submit(const Napi::CallbackInfo& info) {
+    Session& self = as(info.Data());
+    if (self.engine_ == nullptr) return;
+    self.engine_->submit();
     // What was refused needs no kernel, so nobody else would wake the event loop for it.
-    if (attached_ && armed_ && engine_->has_news()) engine_->wake();
+    if (self.attached_ && self.armed_ && self.engine_->has_news()) self.engine_->wake();
   }
 
   // Detached mode: (deadlineNs) -> completions published. The caller dispatches them.
-  Napi::Value poll(const Napi::CallbackInfo& info) {
-    CHECK(!attached_);
-    if (engine_ == nullptr) return Napi::Number::New(info.Env(), 0);
+  static Napi::Value poll(const Napi::CallbackInfo& info) {
+    Session& self = as(info.Data());
+    CHECK(!self.attached_);
+    if (self.engine_ == nullptr) return Napi::Number::New(info.Env(), 0);
     const double deadline_ns = info[0].As<Napi::Number>().DoubleValue();
-    const uint32_t published = engine_->poll(static_cast<int64_t>(deadline_ns));
+    const uint32_t published = self.engine_->poll(static_cast<int64_t>(deadline_ns));
     return Napi::Number::New(info.Env(), published);
   }
 

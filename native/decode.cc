@@ -314,8 +314,26 @@ int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operati
 }
 
 bool has_vectors(abi::Opcode opcode) {
-  return opcode == abi::Opcode::read_vectored || opcode == abi::Opcode::write_vectored ||
-         opcode == abi::Opcode::send_vectored;
+  constexpr uint32_t opcodes = 1u << static_cast<uint32_t>(abi::Opcode::read_vectored) |
+                               1u << static_cast<uint32_t>(abi::Opcode::write_vectored) |
+                               1u << static_cast<uint32_t>(abi::Opcode::send_vectored);
+  return (1u << static_cast<uint32_t>(opcode) & opcodes) != 0;
+}
+
+void take_into_use(const DecodeContext& context, Operation& operation) {
+  // A close is not in flight on its descriptor: it waits for those that are.
+  if (operation.number != no_descriptor && operation.opcode != abi::Opcode::close) {
+    context.descriptors.at(operation.number).in_flight++;
+    operation.uses |= uses_descriptor;
+  }
+  if (operation.buffer != no_buffer) {
+    context.buffers.begin(operation.buffer);
+    operation.uses |= uses_buffer;
+  }
+  if (has_vectors(operation.opcode)) {
+    for (const uint32_t buffer : operation.extra->vector_buffers) context.buffers.begin(buffer);
+    operation.uses |= uses_vectors;
+  }
 }
 
 }  // namespace
@@ -337,6 +355,7 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   operation.buffer = no_buffer;
   operation.registered_index = not_registered;
   operation.poll_first = false;
+  operation.uses = 0;
 
   if (flags != 0) {
     if (!can_be_linked(operation.opcode)) return -EINVAL;
@@ -346,25 +365,20 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   const int error = decode_fields(entry, context, operation);
   if (error != 0) return error;
 
-  // A close is not in flight on its descriptor: it waits for those that are.
-  if (operation.number != no_descriptor && operation.opcode != abi::Opcode::close) {
-    context.descriptors.at(operation.number).in_flight++;
-  }
-  if (operation.buffer != no_buffer) context.buffers.begin(operation.buffer);
-  if (has_vectors(operation.opcode)) {
-    for (const uint32_t buffer : operation.extra->vector_buffers) context.buffers.begin(buffer);
-  }
+  take_into_use(context, operation);
   return 0;
 }
 
 void let_go(const DecodeContext& context, Operation& operation) {
-  if (operation.number != no_descriptor && operation.opcode != abi::Opcode::close) {
+  const uint8_t uses = operation.uses;
+  if (uses == 0) return;
+  if ((uses & uses_descriptor) != 0) {
     Descriptor& descriptor = context.descriptors.at(operation.number);
     CHECK(descriptor.in_flight > 0);
     descriptor.in_flight--;
   }
-  if (operation.buffer != no_buffer) context.buffers.finish(operation.buffer);
-  if (has_vectors(operation.opcode)) {
+  if ((uses & uses_buffer) != 0) context.buffers.finish(operation.buffer);
+  if ((uses & uses_vectors) != 0) {
     for (const uint32_t buffer : operation.extra->vector_buffers) context.buffers.finish(buffer);
   }
 }

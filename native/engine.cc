@@ -33,6 +33,29 @@ Engine::~Engine() {
   CHECK(in_flight_ == 0);
 }
 
+namespace {
+
+constexpr uint32_t bit(Opcode opcode) {
+  return 1u << static_cast<uint32_t>(opcode);
+}
+
+// Operations whose result is not what the kernel said.
+bool needs_settling(Opcode opcode) {
+  constexpr uint32_t opcodes = bit(Opcode::open) | bit(Opcode::socket) | bit(Opcode::accept) |
+                               bit(Opcode::accept_multishot) | bit(Opcode::close) |
+                               bit(Opcode::timeout) | bit(Opcode::stat);
+  return (bit(opcode) & opcodes) != 0;
+}
+
+// Operations that the engine does not hand to the backend as they are.
+bool needs_routing(Opcode opcode) {
+  constexpr uint32_t opcodes =
+      bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) | bit(Opcode::truncate);
+  return (bit(opcode) & opcodes) != 0;
+}
+
+}  // namespace
+
 int Engine::begin(const abi::Entry& entry) {
   if (entry.slot >= operations_.size()) return -EINVAL;
   Operation& operation = operations_[entry.slot];
@@ -72,7 +95,9 @@ void Engine::take_queued() {
     // The header is shared with JavaScript: a count beyond the ring is garbage.
     queued = std::min(queued, shared_.entry_count);
     uint32_t index = 0;
+    const size_t refused_before = refused_.size();
     while (index < queued) index += take_at(index, queued);
+    count(Counter::submitted) += queued - (refused_.size() - refused_before);
     count(Counter::in_flight_most) = std::max<uint64_t>(count(Counter::in_flight_most), in_flight_);
     shared_.header[abi::header_queued] = 0;
     shared_.header[abi::header_text_used] = 0;
@@ -81,9 +106,9 @@ void Engine::take_queued() {
 }
 
 // Takes the entry at `index`, or the chain that begins there; returns how many entries that was.
-// They are copied first, so that what is checked is what is used.
+// Nobody writes to the ring meanwhile: its memory belongs to this thread's JavaScript alone.
 uint32_t Engine::take_at(uint32_t index, uint32_t queued) {
-  const abi::Entry entry = shared_.entries[index];
+  const abi::Entry& entry = shared_.entries[index];
   if ((entry.operation & abi::entry_flag_linked) == 0) {
     take_one(entry);
     return 1;
@@ -103,9 +128,13 @@ void Engine::take_one(const abi::Entry& entry) {
   const uint32_t sequence = sequence_++;
   const int error = begin(entry);
   if (error == 0) {
+    Operation& operation = operations_[entry.slot];
     in_flight_++;
-    count(Counter::submitted)++;
-    route(operations_[entry.slot]);
+    if (needs_routing(operation.opcode)) {
+      route(operation);
+    } else {
+      batch_.push_back(&operation);
+    }
   } else {
     refused_.push_back({sequence, error});
     count(Counter::refused)++;
@@ -130,7 +159,6 @@ void Engine::take_group(std::vector<abi::Entry>& group) {
       batch_.push_back(&operations_[entry.slot]);
     }
     chained_in_flight_ += static_cast<uint32_t>(group.size());
-    count(Counter::submitted) += group.size();
     return;
   }
   for (size_t index = 0; index < group.size(); index++) {
@@ -244,6 +272,7 @@ uint32_t Engine::poll(int64_t deadline_ns) {
   backend_->poll(published_ != 0 ? 0 : deadline_ns, completions_);
   // Drained first: from here on the backend holds nothing of what is published.
   for (const Completed& completed : completions_.items()) finish(completed);
+  count(Counter::completed) += published_;
   return published_;
 }
 
@@ -255,7 +284,8 @@ bool Engine::arm() {
 void Engine::finish(const Completed& completed) {
   Operation& operation = *completed.operation;
   CHECK(operation.phase == Phase::active);
-  const int32_t result = settle(operation, completed.result);
+  const int32_t result =
+      needs_settling(operation.opcode) ? settle(operation, completed.result) : completed.result;
   if (completed.more) {
     publish(operation.slot, operation.generation, result, abi::completion_flag_more);
     return;
@@ -273,9 +303,7 @@ void Engine::finish(const Completed& completed) {
     chained_in_flight_--;
     if (!closing_.empty()) cancel_due_ = true;  // its successor has perhaps started
   }
-  if (operation.number != no_descriptor && operation.opcode != Opcode::close) {
-    go_on_closing(operation.number);
-  }
+  if ((operation.uses & uses_descriptor) != 0) go_on_closing(operation.number);
 }
 
 // An operation ended on a descriptor; when that is closing, it was perhaps the last one.
@@ -318,12 +346,6 @@ int32_t Engine::settle(Operation& operation, int32_t result) {
     default:
       return result;
   }
-}
-
-void Engine::publish(uint32_t slot, uint32_t generation, int32_t result, uint32_t flags) {
-  CHECK(published_ < shared_.completion_count);
-  shared_.completions[published_++] = {slot, generation, result, flags};
-  count(Counter::completed)++;
 }
 
 uint32_t Engine::add_buffer(uint8_t* data, size_t size_bytes, MemoryHold hold, bool register_it) {

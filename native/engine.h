@@ -12,6 +12,7 @@
 #include "abi.h"
 #include "backend.h"
 #include "buffers.h"
+#include "check.h"
 #include "decode.h"
 #include "descriptors.h"
 #include "operation.h"
@@ -102,7 +103,10 @@ class Engine {
   void go_on_closing(int number);
   void end_work_on(int number);
   void ask_again();
-  void publish(uint32_t slot, uint32_t generation, int32_t result, uint32_t flags);
+  void publish(uint32_t slot, uint32_t generation, int32_t result, uint32_t flags) {
+    CHECK(published_ < shared_.completion_count);
+    shared_.completions[published_++] = {slot, generation, result, flags};
+  }
 
   std::unique_ptr<Backend> backend_;
   Shared shared_;

@@ -20,6 +20,10 @@ namespace io {
 // in flight on its descriptor.
 enum class Phase : uint8_t { free, active, closing };
 
+inline constexpr uint8_t uses_descriptor = 1;
+inline constexpr uint8_t uses_buffer = 2;
+inline constexpr uint8_t uses_vectors = 4;
+
 inline constexpr int no_descriptor = -1;
 inline constexpr uint32_t no_buffer = UINT32_MAX;
 
@@ -43,6 +47,7 @@ struct alignas(64) Operation {
   uint32_t generation = 0;
   abi::Opcode opcode = abi::Opcode::nop;
   Phase phase = Phase::free;
+  uint8_t uses = 0;  // what decode() took into use: uses_*
   bool linked = false;
   bool has_deadline = false;
   bool poll_first = false;  // receive: the socket was empty, so wait before trying
@@ -50,7 +55,7 @@ struct alignas(64) Operation {
   bool deadline_pending = false;
   bool deadline_fired = false;
   bool result_known = false;
-  int32_t result = 0;
+  uint32_t chain = 0;          // the same for all operations of one chain; 0 for none
   int number = no_descriptor;  // the system's descriptor number
   uint32_t buffer = no_buffer;
   int32_t registered_index = -1;
@@ -60,7 +65,7 @@ struct alignas(64) Operation {
   uint32_t argument = 0;
   uint32_t argument_extra = 0;
 
-  uint32_t chain = 0;  // the same for all operations of one chain; 0 for none
+  int32_t result = 0;  // kept with the two flags above
   int64_t extent = 0;
   int64_t deadline_ns = 0;
   std::unique_ptr<Extra> extra;

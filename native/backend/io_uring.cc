@@ -62,9 +62,19 @@ class IoUring final : public Backend {
   void submit(std::span<Operation* const> batch) override {
     if (!waiting_.empty()) take_waiting();
     size_t taken = 0;
+    unsigned room = io_uring_sq_space_left(&ring_);
     while (taken < batch.size() && waiting_.empty()) {
-      const size_t group = group_length(batch.subspan(taken));
-      if (!start_group(batch.subspan(taken, group))) break;
+      Operation& operation = *batch[taken];
+      const size_t group = operation.linked ? group_length(batch.subspan(taken)) : 1;
+      // Linked entries must reach the kernel in one call, so room for all of them is made first.
+      const unsigned needed = static_cast<unsigned>(group) + 1;  // one for a deadline
+      if (room < needed) {
+        enter_without_waiting();
+        room = io_uring_sq_space_left(&ring_);
+        if (room < needed) break;
+      }
+      for (size_t index = 0; index < group; index++) start(*batch[taken + index]);
+      room -= static_cast<unsigned>(group) + (batch[taken + group - 1]->has_deadline ? 1 : 0);
       taken += group;
     }
     waiting_.insert(waiting_.end(), batch.begin() + static_cast<ptrdiff_t>(taken), batch.end());
@@ -221,29 +231,16 @@ class IoUring final : public Backend {
     return length;
   }
 
-  // Linked entries must reach the kernel in one call, so room for all of them is made first. False
-  // when there is none.
-  bool start_group(std::span<Operation* const> group) {
-    const unsigned needed =
-        static_cast<unsigned>(group.size()) + (group.back()->has_deadline ? 1 : 0);
-    if (io_uring_sq_space_left(&ring_) < needed) {
-      enter_without_waiting();
-      if (io_uring_sq_space_left(&ring_) < needed) return false;
-    }
-    for (Operation* operation : group) start(*operation);
-    return true;
-  }
-
   void start(Operation& operation) {
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     CHECK(entry != nullptr);
     prepare(operation, entry);
     io_uring_sqe_set_data64(entry, user_data_of(operation.slot, operation.generation));
     if (operation.linked) entry->flags |= IOSQE_IO_LINK;
-    operation.result_known = false;
-    operation.deadline_pending = operation.has_deadline;
-    operation.deadline_fired = false;
     if (!operation.has_deadline) return;
+    operation.result_known = false;
+    operation.deadline_pending = true;
+    operation.deadline_fired = false;
     entry->flags |= IOSQE_IO_LINK;
     io_uring_sqe* deadline = io_uring_get_sqe(&ring_);
     CHECK(deadline != nullptr);
@@ -477,7 +474,7 @@ uint32_t power_of_two(uint32_t value) {
 
 // The kernel's submission queue. It stays small, so that its entries stay in the first-level cache;
 // a longer batch takes several calls, each for this many operations.
-constexpr uint32_t queue_entries = 128;
+constexpr uint32_t queue_entries = 64;
 
 int set_up(uint32_t completions, uint32_t flags, io_uring& ring) {
   io_uring_params parameters;

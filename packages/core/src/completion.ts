@@ -41,10 +41,8 @@ export class Completion<C = unknown> {
   opcode = 0;
   /** @internal */
   callback: Callback<C> = noCallback;
-  /** Memory in use by the operation. @internal */
-  region: Region | null = null;
-  /** Memory in use by a vectored operation. @internal */
-  regions: Region[] | null = null;
+  /** Memory in use by the operation; several regions by a vectored one. @internal */
+  held: Region | Region[] | null = null;
 
   constructor(
     ...context: C extends undefined ? [] : unknown extends C ? [context?: C] : [context: C]

@@ -518,7 +518,7 @@ export class Ring {
     }
     const at = this.#queue.begin(completion, opcode, callback);
     for (const region of regions) region.inFlight++;
-    completion.regions = regions;
+    completion.held = regions;
     this.#queue.words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
     this.#putText(at, start, buffers.length);
     return at;
@@ -557,7 +557,7 @@ export class Ring {
   // From here until the final completion the memory belongs to the kernel.
   #use<C>(completion: Completion<C>, region: Region): void {
     region.inFlight++;
-    completion.region = region;
+    completion.held = region;
   }
 
   #putText(at: number, start: number, length: number): void {

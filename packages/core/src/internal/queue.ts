@@ -69,7 +69,6 @@ export class Queue {
   readonly doubles: Float64Array;
   readonly inFlightLimit: number;
   readonly capacity: number;
-  inFlight = 0;
   closed = false;
   /** Called after a batch of completions was dispatched, while someone waits for idleness. */
   onDispatched: (() => void) | null = null;
@@ -138,6 +137,9 @@ export class Queue {
     if (completion.slot !== -1) throw this.#refuse("ERR_IO_COMPLETION_ACTIVE", BUSY);
     if (this.#freeCount <= RESERVED_SLOTS) this.#checkReserve(opcode);
     const header = this.#header;
+    if (this.#freeCount === this.#free.length && header[HEADER_ACTIVE] === 0) {
+      this.session.activate();
+    }
     let position = header[HEADER_QUEUED] as number;
     if (position === this.capacity) {
       this.session.submit();
@@ -153,10 +155,9 @@ export class Queue {
     this.#completions[slot] = completion as Completion<unknown>;
     completion.slot = slot;
     completion.opcode = opcode;
-    completion.callback = callback;
-    this.inFlight++;
+    // Mostly the same as before, and not writing it is cheaper than writing it.
+    if (completion.callback !== callback) completion.callback = callback;
     if (this.#modified) this.#modify(at);
-    if (header[HEADER_ACTIVE] === 0) this.session.activate();
     return at;
   }
 
@@ -194,6 +195,11 @@ export class Queue {
     // It may also be in flight on another IO.
     if (slot === -1 || this.#completions[slot] !== completion) return [-1, 0];
     return [slot, this.#generations[slot] as number];
+  }
+
+  /** Operations queued or in flight. */
+  get inFlight(): number {
+    return this.#free.length - this.#freeCount;
   }
 
   /** Throws when the IO is closed. */
@@ -354,10 +360,11 @@ export class Queue {
     const words = this.#completionWords;
     const flags = words[at + COMPLETION_FLAGS] as number;
     const result = words[at + COMPLETION_RESULT] as number;
+    const generation = words[at + COMPLETION_GENERATION] as number;
     let slot = words[at + COMPLETION_SLOT] as number;
     if (flags & COMPLETION_FLAG_REFUSED) {
       slot = this.#slotsBySequence[slot & this.#sequenceMask] as number;
-    } else if (this.#generations[slot] !== words[at + COMPLETION_GENERATION]) {
+    } else if (this.#generations[slot] !== generation) {
       this.strays++;
       return;
     }
@@ -370,19 +377,10 @@ export class Queue {
     if ((flags & COMPLETION_FLAG_MORE) === 0) {
       this.#completions[slot] = null;
       // The engine never started a refused entry, so its generation stays.
-      if ((flags & COMPLETION_FLAG_REFUSED) === 0) {
-        this.#generations[slot] = (this.#generations[slot] as number) + 1;
-      }
+      if ((flags & COMPLETION_FLAG_REFUSED) === 0) this.#generations[slot] = generation + 1;
       this.#free[this.#freeCount++] = slot;
-      this.inFlight--;
       completion.slot = -1;
-      if (completion.region !== null) {
-        completion.region.finish();
-        completion.region = null;
-      } else if (completion.regions !== null) {
-        for (const region of completion.regions) region.finish();
-        completion.regions = null;
-      }
+      if (completion.held !== null) letGo(completion);
     }
     callback(completion, result);
   }
@@ -409,6 +407,14 @@ export class Queue {
     this.breakChain();
     return new IOError({ code, operation: "submit", message });
   }
+}
+
+// The kernel has let go of the memory, and so do we.
+function letGo(completion: Completion): void {
+  const { held } = completion;
+  completion.held = null;
+  if (Array.isArray(held)) for (const region of held) region.finish();
+  else held?.finish();
 }
 
 const BUSY =
