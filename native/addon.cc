@@ -61,6 +61,7 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceAccessor<&Session::failure>("failure"),
                            InstanceAccessor<&Session::reason>("reason"),
                            InstanceAccessor<&Session::backend>("backend"),
+                           InstanceAccessor<&Session::slots>("slots"),
                            InstanceMethod<&Session::activate>("activate"),
                            InstanceMethod<&Session::add_buffer>("addBuffer"),
                            InstanceMethod<&Session::release_buffer>("releaseBuffer"),
@@ -96,7 +97,8 @@ class Session : public Napi::ObjectWrap<Session> {
     memory_ = Napi::Persistent(static_cast<Napi::Object>(memory));
     dispatch_ = Napi::Persistent(info[5].As<Napi::Function>());
     engine_ =
-        std::make_unique<io::Engine>(std::move(opened.backend), shared, options.in_flight_limit);
+        std::make_unique<io::Engine>(std::move(opened.backend), shared, opened.in_flight_limit);
+    slots_ = opened.in_flight_limit;
     if (attached_) start_loop(info.Env());
     if (failure_ != 0) return;
     // The two calls that are made once per batch find their session without a look-up.
@@ -121,6 +123,10 @@ class Session : public Napi::ObjectWrap<Session> {
   }
 
   // After close() the calls find no engine and say so as the system would: EBADF, or nothing.
+
+  Napi::Value slots(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), slots_);
+  }
 
   static void submit(const Napi::CallbackInfo& info) {
     Session& self = as(info.Data());
@@ -337,6 +343,7 @@ class Session : public Napi::ObjectWrap<Session> {
   int failure_ = 0;
   std::string reason_;
   std::string backend_;
+  uint32_t slots_ = 0;
   bool attached_ = false;
   bool armed_ = false;
   bool environment_ended_ = false;

@@ -85,8 +85,9 @@ struct Opened {
   const char* name = nullptr;
   std::unique_ptr<Backend> backend;  // null when `reason` says why not
   std::string reason;
-  int error = 0;       // the errno behind it
-  bool fatal = false;  // an error that must not be answered by falling back
+  uint32_t in_flight_limit = 0;  // what there was memory for
+  int error = 0;                 // the errno behind it
+  bool fatal = false;            // an error that must not be answered by falling back
 };
 
 // In order of preference; each is really tried.

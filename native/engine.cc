@@ -337,7 +337,7 @@ int32_t Engine::settle(Operation& operation, int32_t result) {
     case Opcode::close:
       // A close that was itself cancelled has closed nothing.
       if (result == -ECANCELED) ::close(operation.number);
-      return result == -ECANCELED || result == -EINTR ? 0 : result;
+      return result == -ECANCELED ? 0 : result;
     case Opcode::timeout:
       return result == -ETIME ? 0 : result;
     case Opcode::stat:

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -397,7 +398,7 @@ class IoUring final : public Backend {
     const bool more = (entry.flags & IORING_CQE_F_MORE) != 0;
     if (!operation.has_deadline) {
       const bool empty = (entry.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
-      completed.push({&operation, entry.res, more, empty});
+      completed.push({&operation, result_of(entry), more, empty});
       return;
     }
     take_part(operation, entry);
@@ -405,16 +406,22 @@ class IoUring final : public Backend {
     completed.push({&operation, operation.result, false, false});
   }
 
+  // What ran in a kernel worker and was cancelled there says that it was interrupted.
+  static int32_t result_of(const io_uring_cqe& entry) {
+    return entry.res == -EINTR ? -ECANCELED : entry.res;
+  }
+
   // An operation with a deadline has two completions, in either order, and ends with the second.
   static void take_part(Operation& operation, const io_uring_cqe& entry) {
     if ((entry.user_data & deadline_mark) != 0) {
       operation.deadline_pending = false;
-      operation.deadline_fired = entry.res == -ETIME;
+      // -EALREADY: it ran in a kernel worker, which could only be interrupted.
+      operation.deadline_fired = entry.res == -ETIME || entry.res == -EALREADY;
     } else {
       operation.result_known = true;
-      operation.result = entry.res;
+      operation.result = result_of(entry);
     }
-    const bool ended = operation.result == -ECANCELED || operation.result == -EINTR;
+    const bool ended = operation.result == -ECANCELED;
     if (operation.result_known && operation.deadline_fired && ended) operation.result = -ETIMEDOUT;
   }
 
@@ -475,6 +482,7 @@ uint32_t power_of_two(uint32_t value) {
 // The kernel's submission queue. It stays small, so that its entries stay in the first-level cache;
 // a longer batch takes several calls, each for this many operations.
 constexpr uint32_t queue_entries = 64;
+constexpr uint32_t in_flight_floor = 64;
 
 int set_up(uint32_t completions, uint32_t flags, io_uring& ring) {
   io_uring_params parameters;
@@ -517,12 +525,16 @@ std::string describe(const io_uring& ring, uint32_t flags) {
 Opened open_io_uring(const BackendOptions& options) {
   io_uring ring;
   uint32_t flags = 0;
+  uint32_t in_flight_limit = options.in_flight_limit;
   int error = EINVAL;
   for (size_t rung = 0; rung < std::size(setup_ladder) && error == EINVAL; rung++) {
     flags = setup_ladder[rung];
-    error = set_up(options.in_flight_limit * completions_per_operation, flags, ring);
-    // The floor is one completion for the operation and one for its deadline.
-    if (error == ENOMEM) error = set_up(options.in_flight_limit * 2, flags, ring);
+    error = set_up(in_flight_limit * completions_per_operation, flags, ring);
+    // Not enough memory may be locked: fewer operations in flight need a smaller ring.
+    while (error == ENOMEM && in_flight_limit > in_flight_floor) {
+      in_flight_limit = std::max(in_flight_limit / 2, in_flight_floor);
+      error = set_up(in_flight_limit * completions_per_operation, flags, ring);
+    }
   }
   if (error != 0) return refuse(why_not("io_uring_setup", error), error);
 
@@ -545,6 +557,11 @@ Opened open_io_uring(const BackendOptions& options) {
 
   Opened opened;
   opened.reason = describe(ring, flags);
+  opened.in_flight_limit = in_flight_limit;
+  if (in_flight_limit < options.in_flight_limit) {
+    opened.reason +=
+        "; RLIMIT_MEMLOCK allows " + std::to_string(in_flight_limit) + " operations in flight only";
+  }
   opened.backend = std::make_unique<IoUring>(ring, flags, known);
   io_uring_free_probe(known);
   return opened;

@@ -89,6 +89,7 @@ const DEFAULT_ENTRIES = 1024;
 const DEFAULT_IN_FLIGHT_LIMIT = 4096;
 const DEFAULT_BUFFERS_LIMIT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_BACKLOG = 511;
+const WAIT_SLICE_NS = 50_000_000;
 const CLOSE_ROUND_NS = 10_000_000;
 
 /**
@@ -139,7 +140,7 @@ export class IO implements AsyncDisposable {
     }
     const attached = this.mode === "attached";
     const native = loadNative();
-    this.#queue = new Queue(entries, inFlightLimit, (shared, dispatch) => {
+    this.#queue = new Queue(entries, (shared, dispatch) => {
       const slots = slotsFor(inFlightLimit);
       const session = new native.Session(name, entries, slots, attached, shared, dispatch);
       if (session.failure !== 0) throw backendError(name, session);
@@ -343,7 +344,8 @@ export class IO implements AsyncDisposable {
   /** Submits and calls back until nothing is in flight. Detached mode only. */
   run(): void {
     this.#checkDetached("run");
-    while (this.#queue.inFlight > 0) this.#queue.poll(-1);
+    // In slices: a Worker that is ended, or a signal, must find its way into a program that waits.
+    while (this.#queue.inFlight > 0) this.#queue.poll(WAIT_SLICE_NS);
   }
 
   /**
@@ -356,7 +358,13 @@ export class IO implements AsyncDisposable {
     if (!(Number.isSafeInteger(duration) && duration >= 0)) {
       throw rangeError("runFor", `durationNs is ${durationNs}: give whole nanoseconds`);
     }
-    return this.#queue.poll(duration);
+    if (duration <= WAIT_SLICE_NS) return this.#queue.poll(duration);
+    const endNs = process.hrtime.bigint() + BigInt(duration);
+    for (;;) {
+      const leftNs = Number(endNs - process.hrtime.bigint());
+      const count = this.#queue.poll(Math.max(0, Math.min(leftNs, WAIT_SLICE_NS)));
+      if (count > 0 || leftNs <= 0) return count;
+    }
   }
 
   #checkDetached(operation: string): void {

@@ -5,6 +5,8 @@ export interface NativeSession {
   readonly failure: number;
   readonly reason: string;
   readonly backend: string;
+  /** Operations that it can have in flight: fewer than asked when memory may not be locked. */
+  readonly slots: number;
   submit(): void;
   /** Detached mode only: completions published. */
   poll(deadlineNs: number): number;

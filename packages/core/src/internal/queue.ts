@@ -100,20 +100,24 @@ export class Queue {
   #thrown: unknown[] = [];
   readonly #waiting: (() => void)[] = [];
 
-  constructor(capacity: number, inFlightLimit: number, open: OpenSession) {
+  constructor(capacity: number, open: OpenSession) {
     const completionsBytes = capacity * COMPLETION_BYTES;
     const entriesEnd = HEADER_BYTES + capacity * ENTRY_BYTES;
     const textStart = entriesEnd + completionsBytes;
     const shared = new ArrayBuffer(textStart + TEXT_SIZE_BYTES);
     this.capacity = capacity;
-    this.inFlightLimit = inFlightLimit;
     this.#header = new Int32Array(shared, 0, HEADER_WORDS);
     this.words = new Int32Array(shared, HEADER_BYTES, capacity * ENTRY_WORDS);
     this.doubles = new Float64Array(shared, HEADER_BYTES, (capacity * ENTRY_WORDS) / 2);
     this.#completionWords = new Int32Array(shared, entriesEnd, capacity * COMPLETION_WORDS);
     this.#text = Buffer.from(shared, textStart, TEXT_SIZE_BYTES);
     this.#textDoubles = new Float64Array(shared, textStart, TEXT_SIZE_BYTES / 8);
-    const slots = slotsFor(inFlightLimit);
+    this.session = open(shared, (published) => {
+      this.dispatch(published);
+      if (this.#thrown.length > 0) this.#reportLater(0);
+    });
+    const { slots } = this.session;
+    this.inFlightLimit = slots - RESERVED_SLOTS;
     this.#completions = new Array<Completion<unknown> | null>(slots).fill(null);
     this.#generations = new Int32Array(slots);
     this.#free = new Int32Array(slots);
@@ -123,10 +127,6 @@ export class Queue {
     while (sequences < slots) sequences *= 2;
     this.#slotsBySequence = new Int32Array(sequences);
     this.#sequenceMask = sequences - 1;
-    this.session = open(shared, (published) => {
-      this.dispatch(published);
-      if (this.#thrown.length > 0) this.#reportLater(0);
-    });
   }
 
   /**
