@@ -1,0 +1,272 @@
+/** The commands, over data in memory, with the replies that a Redis user expects. */
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Bench, feed } from "./harness.test.support.js";
+
+const test = suite("commands");
+
+/** A conversation: each line is a command in words, and the reply without its line end. */
+function converse(lines: readonly [command: string, reply: string][]): Bench {
+  const bench = new Bench();
+  for (const [command, reply] of lines) say(bench, command, reply);
+  return bench;
+}
+
+function say(bench: Bench, command: string, reply: string): void {
+  const got = bench
+    .run(...command.split(" "))
+    .slice(0, -2)
+    .replaceAll("\r\n", " ");
+  assert.is(got, reply, command);
+}
+
+test("connection", () => {
+  const bench = converse([
+    ["PING", "+PONG"],
+    ["ping hi", "$2 hi"],
+    ["PING a b", "-ERR wrong number of arguments for 'ping' command"],
+    ["ECHO x", "$1 x"],
+    ["ECHO", "-ERR wrong number of arguments for 'echo' command"],
+    ["SELECT 0", "+OK"],
+    ["SELECT 1", "-ERR DB index is out of range"],
+    ["SELECT x", "-ERR value is not an integer or out of range"],
+    ["CLIENT ID", ":7"],
+    ["CLIENT GETNAME", "$-1"],
+    ["CLIENT SETNAME me", "+OK"],
+    ["CLIENT GETNAME", "$2 me"],
+    ["CLIENT SETINFO LIB-NAME x", "+OK"],
+    ["CLIENT SETINFO lib-ver 1.2", "+OK"],
+    ["CLIENT SETINFO color red", "-ERR Unrecognized option 'color'"],
+    ["NOSUCH a b", "-ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' "],
+    ["QUIT", "+OK"],
+  ]);
+  assert.ok(bench.client.closing);
+});
+
+test("HELLO chooses the protocol", () => {
+  const bench = new Bench();
+  assert.match(bench.run("HELLO"), /^\*14\r\n\$6\r\nserver\r\n\$5\r\nredis\r\n.*proto\r\n:2\r\n/s);
+  assert.match(bench.run("HELLO", "3", "SETNAME", "me"), /^%7\r\n.*proto\r\n:3\r\n/s);
+  assert.is(bench.client.name, "me");
+  assert.is(bench.run("GET", "none"), "_\r\n");
+  assert.is(bench.run("HELLO", "4"), "-NOPROTO unsupported protocol version\r\n");
+  assert.match(bench.run("HELLO", "x"), /^-ERR Protocol version is not an integer/);
+  assert.match(bench.run("HELLO", "2", "COLOR"), /^-ERR Syntax error in HELLO option 'COLOR'/);
+  assert.match(bench.run("HELLO", "2", "AUTH", "default", "x"), /^\*14/);
+  assert.match(bench.run("HELLO", "2", "AUTH", "other", "x"), /^-WRONGPASS/);
+});
+
+test("GET and SET", () => {
+  const bench = converse([
+    ["GET k", "$-1"],
+    ["SET k v", "+OK"],
+    ["get k", "$1 v"],
+    ["SET k", "-ERR wrong number of arguments for 'set' command"],
+    ["SET k w NX", "$-1"],
+    ["SET k w XX", "+OK"],
+    ["SET none w XX", "$-1"],
+    ["SET k x GET", "$1 w"],
+    ["SET k y NX GET", "$1 x"],
+    ["SET n y NX GET", "$-1"],
+    ["GET k", "$1 x"],
+    ["SET k v NX XX", "-ERR syntax error"],
+    ["SET k v EX", "-ERR syntax error"],
+    ["SET k v EX 1 PX 1", "-ERR syntax error"],
+    ["SET k v EX 1 KEEPTTL", "-ERR syntax error"],
+    ["SET k v EX x", "-ERR value is not an integer or out of range"],
+    ["SET k v EX 0", "-ERR invalid expire time in 'set' command"],
+    ["SET k v PX -5", "-ERR invalid expire time in 'set' command"],
+    ["SET k v EX 9223372036854775807", "-ERR invalid expire time in 'set' command"],
+    ["SET k v EX 10", "+OK"],
+    ["PTTL k", ":10000"],
+    ["SET k v KEEPTTL", "+OK"],
+    ["TTL k", ":10"],
+    ["SET k v", "+OK"],
+    ["TTL k", ":-1"],
+    ["SET k v PXAT 1", "+OK"],
+    ["GET k", "$-1"],
+    ["SETNX k v", ":1"],
+    ["SETNX k v", ":0"],
+    ["SETEX k 5 v", "+OK"],
+    ["SETEX k 0 v", "-ERR invalid expire time in 'setex' command"],
+    ["PSETEX k 5 v", "+OK"],
+    ["PTTL k", ":5"],
+    ["GETSET k new", "$1 v"],
+    ["TTL k", ":-1"],
+    ["GETEX k EX 7", "$3 new"],
+    ["TTL k", ":7"],
+    ["GETEX k PERSIST", "$3 new"],
+    ["TTL k", ":-1"],
+    ["GETEX k COLOR", "-ERR syntax error"],
+    ["GETDEL k", "$3 new"],
+    ["GETDEL k", "$-1"],
+  ]);
+  assert.is(bench.run("SET", "\r\n\x00", Buffer.from("\xff\x00\r\n", "latin1")), "+OK\r\n");
+  assert.is(bench.run("GET", "\r\n\x00"), "$4\r\n\xff\x00\r\n\r\n");
+});
+
+test("several keys", () => {
+  converse([
+    ["MSET a 1 b 2", "+OK"],
+    ["MSET a 1 b", "-ERR wrong number of arguments for 'mset' command"],
+    ["MGET a none b", "*3 $1 1 $-1 $1 2"],
+    ["MSETNX c 1 a 2", ":0"],
+    ["EXISTS c", ":0"],
+    ["MSETNX c 1 d 2", ":1"],
+    ["EXISTS a a none", ":2"],
+    ["DBSIZE", ":4"],
+    ["DEL a a none b", ":2"],
+    ["DBSIZE", ":2"],
+    ["TYPE c", "+string"],
+    ["TYPE none", "+none"],
+    ["RENAME c e", "+OK"],
+    ["RENAME c e", "-ERR no such key"],
+    ["GET e", "$1 1"],
+    ["FLUSHDB", "+OK"],
+    ["FLUSHDB ASYNC", "+OK"],
+    ["FLUSHDB NOW", "-ERR syntax error"],
+    ["DBSIZE", ":0"],
+    ["RANDOMKEY", "$-1"],
+  ]);
+});
+
+test("counting", () => {
+  converse([
+    ["INCR n", ":1"],
+    ["INCRBY n 41", ":42"],
+    ["DECR n", ":41"],
+    ["DECRBY n 51", ":-10"],
+    ["GET n", "$3 -10"],
+    ["SET n 9223372036854775806", "+OK"],
+    ["INCR n", ":9223372036854775807"],
+    ["INCR n", "-ERR increment or decrement would overflow"],
+    ["GET n", "$19 9223372036854775807"],
+    ["DECRBY n -9223372036854775808", "-ERR decrement would overflow"],
+    ["INCRBY n x", "-ERR value is not an integer or out of range"],
+    ["INCRBY n 9223372036854775808", "-ERR value is not an integer or out of range"],
+    ["SET n x", "+OK"],
+    ["INCR n", "-ERR value is not an integer or out of range"],
+    ["SET n 10 EX 100", "+OK"],
+    ["INCR n", ":11"],
+    ["TTL n", ":100"],
+  ]);
+});
+
+test("parts of values", () => {
+  const bench = converse([
+    ["APPEND k Hello", ":5"],
+    ["APPEND k World", ":10"],
+    ["STRLEN k", ":10"],
+    ["STRLEN none", ":0"],
+    ["GETRANGE k 0 4", "$5 Hello"],
+    ["GETRANGE k -5 -1", "$5 World"],
+    ["GETRANGE k 5 100", "$5 World"],
+    ["GETRANGE k 5 1", "$0 "],
+    ["GETRANGE none 0 -1", "$0 "],
+  ]);
+  bench.run("SET", "long", "x".repeat(10_000));
+  assert.is(bench.run("APPEND", "long", "y".repeat(10_000)), ":20000\r\n");
+  assert.is(bench.run("GETRANGE", "long", "9999", "10000"), "$2\r\nxy\r\n");
+});
+
+test("time", () => {
+  const bench = converse([
+    ["SET k v", "+OK"],
+    ["TTL none", ":-2"],
+    ["TTL k", ":-1"],
+    ["EXPIRE none 10", ":0"],
+    ["EXPIRE k 10", ":1"],
+    ["EXPIRE k 20 NX", ":0"],
+    ["EXPIRE k 20 GT", ":1"],
+    ["EXPIRE k 10 GT", ":0"],
+    ["EXPIRE k 10 LT", ":1"],
+    ["EXPIRE k 10 NX GT", "-ERR NX and XX, GT or LT options at the same time are not compatible"],
+    ["EXPIRE k 10 GT LT", "-ERR GT and LT options at the same time are not compatible"],
+    ["EXPIRE k 10 COLOR", "-ERR Unsupported option COLOR"],
+    ["EXPIRE k x", "-ERR value is not an integer or out of range"],
+    ["EXPIRE k 9223372036854775807", "-ERR invalid expire time in 'expire' command"],
+    ["PEXPIRETIME k", ":1010000"],
+    ["EXPIRETIME k", ":1010"],
+    ["PERSIST k", ":1"],
+    ["PERSIST k", ":0"],
+    ["PEXPIRE k 1500", ":1"],
+    ["TTL k", ":2"],
+  ]);
+  bench.nowMs += 1499;
+  say(bench, "GET k", "$1 v");
+  bench.nowMs += 1;
+  say(bench, "GET k", "$-1");
+  say(bench, "SET k v", "+OK");
+  say(bench, "EXPIRE k -1", ":1");
+  say(bench, "EXISTS k", ":0");
+  say(bench, "SET k v", "+OK");
+  say(bench, "PEXPIREAT k 1", ":1");
+  say(bench, "EXISTS k", ":0");
+});
+
+test("listing", () => {
+  const bench = new Bench();
+  for (let index = 0; index < 25; index++) bench.run("SET", `key:${index}`, "v");
+  assert.is(bench.run("KEYS", "key:?").split("\r\n")[0], "*10");
+  assert.is(bench.run("KEYS", "none*"), "*0\r\n");
+  const seen = new Set<string>();
+  let cursor = "0";
+  do {
+    const parts = bench.run("SCAN", cursor, "MATCH", "key:*", "COUNT", "7").split("\r\n");
+    cursor = parts[2]!;
+    for (let at = 5; at < parts.length; at += 2) seen.add(parts[at]!);
+  } while (cursor !== "0");
+  assert.is(seen.size, 25);
+  say(bench, "SCAN 0 TYPE hash COUNT 100", "*2 $1 0 *0");
+  say(bench, "SCAN x", "-ERR invalid cursor");
+  say(bench, "SCAN 0 COUNT 0", "-ERR syntax error");
+  say(bench, "SCAN 0 COUNT x", "-ERR value is not an integer or out of range");
+  say(bench, "SCAN 0 MATCH", "-ERR syntax error");
+  say(bench, "SCAN 0 COLOR red", "-ERR syntax error");
+});
+
+test("the server about itself", () => {
+  const bench = new Bench();
+  assert.match(bench.run("INFO"), /# Server\r\nredis_version:7/);
+  assert.is(bench.run("INFO", "none"), "$0\r\n\r\n");
+  say(bench, "CONFIG GET save", "*2 $4 save $0 ");
+  say(bench, "CONFIG GET append*", "*2 $10 appendonly $3 yes");
+  say(bench, "CONFIG GET none", "*0");
+  assert.match(bench.run("CONFIG", "SET", "a", "b"), /^-ERR settings cannot be changed/);
+  say(bench, "COMMAND INFO get none", "*2 *6 $3 get :2 *1 +readonly :1 :1 :1 $-1");
+  const count = Number(bench.run("COMMAND", "COUNT").slice(1));
+  assert.match(bench.run("COMMAND"), new RegExp(`^\\*${count}\r\n`));
+  assert.match(bench.run("COMMAND", "DOCS", "get"), /^\*2\r\n\$3\r\nget\r\n/);
+  assert.match(bench.run("TIME"), /^\*2\r\n\$\d+\r\n\d+\r\n\$\d+\r\n\d+\r\n$/);
+  bench.run("SHUTDOWN");
+  assert.ok(bench.stopped);
+});
+
+test("inline commands work as well", () => {
+  const bench = new Bench();
+  feed(bench.request, Buffer.from('SET k "a b"\r\n'));
+  assert.ok(bench.request.next());
+});
+
+test("each command that changes something makes one record, the others none", () => {
+  const bench = new Bench();
+  const recordsOf = (...words: string[]): number => {
+    const before = bench.data.batch.records;
+    bench.run(...words);
+    return bench.data.batch.records - before;
+  };
+  assert.is(recordsOf("MSET", "a", "1", "b", "2"), 1);
+  assert.is(recordsOf("DEL", "a", "b"), 1);
+  assert.is(recordsOf("DEL", "a", "b"), 0);
+  assert.is(recordsOf("SET", "a", "1", "XX"), 0);
+  assert.is(recordsOf("INCR", "a"), 1);
+  assert.is(recordsOf("SET", "a", "x", "EX", "nonsense"), 0);
+  assert.is(recordsOf("EXPIRE", "a", "100"), 1);
+  assert.is(recordsOf("PERSIST", "a"), 1);
+  assert.is(recordsOf("PERSIST", "a"), 0);
+  assert.is(recordsOf("GET", "a"), 0);
+  assert.is(recordsOf("FLUSHDB"), 1);
+});
+
+test.run();

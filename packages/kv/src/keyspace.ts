@@ -1,0 +1,343 @@
+/**
+ * The keys and values in memory, with what group commit needs around them.
+ *
+ * A change takes effect here at once, before the log has it. Three things follow from that:
+ *
+ * - Every entry carries the number of the batch (`sequence`) that last changed it, and removals are
+ *   remembered as the number of the latest batch with one. `touched` gathers the highest number a
+ *   command has seen, and its reply waits for that batch and no longer.
+ * - Every change notes what was there before, per batch, so that a batch that cannot be written is
+ *   undone and no later reader sees it.
+ * - Only expiry changes anything without a note. It needs none: an expired key is gone whether or
+ *   not the batch that gave it its time is undone, because undoing puts the older entry back whole.
+ *
+ * The order of SCAN: each entry gets an id that grows, and a slot in an array sorted by id. SCAN
+ * walks down from the newest id and its cursor is the id it has come to. New keys get higher ids,
+ * behind the walk, so the walk ends; a key that is there throughout keeps its id, so it is seen.
+ */
+
+import type { Value } from "./value.js";
+
+/** What an entry costs in the log beside its key and value, about. */
+const RECORD_OVERHEAD_BYTES = 32;
+
+const ABSENT = -1;
+
+export class Entry {
+  /** When the key ceases to be, in milliseconds since 1970; 0 is never. */
+  expireAtMs = 0;
+  sequence = 0;
+  slot = ABSENT;
+
+  constructor(
+    readonly key: string,
+    public value: Value,
+  ) {}
+}
+
+/** What there was before a change: an entry's state, or all of it before a flush. */
+interface EntryBefore {
+  readonly entry: Entry;
+  readonly value: Value;
+  readonly expireAtMs: number;
+  readonly sequence: number;
+  /** 0 when the entry was not in the keyspace. */
+  readonly id: number;
+}
+interface AllBefore {
+  readonly entry: undefined;
+  readonly state: State;
+}
+export type Undo = (EntryBefore | AllBefore)[];
+
+interface State {
+  entries: Map<string, Entry>;
+  slots: (Entry | undefined)[];
+  ids: number[];
+  expiring: Set<Entry>;
+  liveBytes: number;
+}
+
+/** An entry as a snapshot holds it. Values never change in place, so the references suffice. */
+export interface SnapshotEntry {
+  readonly key: string;
+  readonly value: Value;
+  readonly expireAtMs: number;
+}
+
+export class Keyspace {
+  /** The number of the batch that changes belong to at the moment. */
+  sequence = 1;
+  /** The highest batch number seen since it was last set to 0. */
+  touched = 0;
+  /** How many keys have ceased by expiry. */
+  expiredCount = 0;
+
+  private state: State = emptyState();
+  private nextId = 1;
+  private lastChange = 0;
+  private lastRemoval = 0;
+  private undo: Undo = [];
+  private expiryCursor: Iterator<Entry> | undefined;
+
+  get size(): number {
+    return this.state.entries.size;
+  }
+
+  get expiringCount(): number {
+    return this.state.expiring.size;
+  }
+
+  /** About how long a log would be that holds only what there is. */
+  get liveBytes(): number {
+    return this.state.liveBytes;
+  }
+
+  /** The entry of a key that has not expired. */
+  find(key: string, nowMs: number): Entry | undefined {
+    const entry = this.state.entries.get(key);
+    if (entry === undefined) {
+      if (this.lastRemoval > this.touched) this.touched = this.lastRemoval;
+      return undefined;
+    }
+    if (entry.sequence > this.touched) this.touched = entry.sequence;
+    if (entry.expireAtMs !== 0 && entry.expireAtMs <= nowMs) {
+      this.expire(entry);
+      return undefined;
+    }
+    return entry;
+  }
+
+  /** For answers about all keys: they depend on every change so far. */
+  touchAll(): void {
+    if (this.lastChange > this.touched) this.touched = this.lastChange;
+  }
+
+  set(key: string, value: Value, expireAtMs: number): void {
+    const existing = this.state.entries.get(key);
+    if (existing === undefined) {
+      const entry = new Entry(key, value);
+      this.note(entry, 0);
+      this.insert(entry, this.nextId++);
+      this.setExpiryField(entry, expireAtMs);
+      this.changed(entry);
+      return;
+    }
+    this.note(existing, this.state.ids[existing.slot]!);
+    this.state.liveBytes += value.length - existing.value.length;
+    existing.value = value;
+    this.setExpiryField(existing, expireAtMs);
+    this.changed(existing);
+  }
+
+  setExpiry(entry: Entry, expireAtMs: number): void {
+    this.note(entry, this.state.ids[entry.slot]!);
+    this.setExpiryField(entry, expireAtMs);
+    this.changed(entry);
+  }
+
+  remove(entry: Entry): void {
+    this.note(entry, this.state.ids[entry.slot]!);
+    this.detach(entry);
+    this.changed(entry);
+    this.lastRemoval = this.sequence;
+  }
+
+  clear(): void {
+    this.undo.push({ entry: undefined, state: this.state });
+    this.state = emptyState();
+    this.expiryCursor = undefined;
+    this.lastChange = this.lastRemoval = this.sequence;
+    if (this.sequence > this.touched) this.touched = this.sequence;
+  }
+
+  /** Ends the current batch: hands over its notes and begins the next one. */
+  seal(): Undo {
+    const undo = this.undo;
+    this.undo = [];
+    this.sequence++;
+    return undo;
+  }
+
+  /** Drops the notes without ending the batch: recovery needs none. */
+  forgetUndo(): void {
+    this.undo.length = 0;
+  }
+
+  /** Takes back a batch. Later batches must have been taken back before. */
+  rollback(undo: Undo): void {
+    for (let index = undo.length - 1; index >= 0; index--) {
+      const before = undo[index]!;
+      if (before.entry === undefined) {
+        this.state = before.state;
+        this.expiryCursor = undefined;
+      } else {
+        this.restore(before);
+      }
+    }
+  }
+
+  private restore(before: EntryBefore): void {
+    const entry = before.entry;
+    if (entry.slot !== ABSENT) this.detach(entry);
+    entry.value = before.value;
+    entry.sequence = before.sequence;
+    entry.expireAtMs = 0;
+    if (before.id === 0) return;
+    this.insert(entry, before.id);
+    this.setExpiryField(entry, before.expireAtMs);
+  }
+
+  /**
+   * Visits up to `count` entries from the cursor on; returns the cursor to go on with. 0 starts a
+   * walk and means the end of it.
+   */
+  scan(cursor: number, count: number, nowMs: number, visit: (entry: Entry) => void): number {
+    this.touchAll();
+    const { slots, ids } = this.state;
+    let slot = (cursor === 0 ? ids.length : lowerBound(ids, cursor)) - 1;
+    let seen = 0;
+    for (; slot >= 0 && seen < count; slot--) {
+      const entry = slots[slot];
+      if (entry === undefined) continue;
+      seen++;
+      if (entry.expireAtMs === 0 || entry.expireAtMs > nowMs) visit(entry);
+    }
+    return slot < 0 ? 0 : ids[slot + 1]!;
+  }
+
+  /** Any key, or undefined when there is none. */
+  random(nowMs: number): Entry | undefined {
+    this.touchAll();
+    const { slots } = this.state;
+    for (let tries = 0; tries < 100 && this.size > 0; tries++) {
+      const entry = slots[Math.floor(Math.random() * slots.length)];
+      if (entry !== undefined && (entry.expireAtMs === 0 || entry.expireAtMs > nowMs)) return entry;
+    }
+    for (const entry of this.state.entries.values()) {
+      if (entry.expireAtMs === 0 || entry.expireAtMs > nowMs) return entry;
+    }
+    return undefined;
+  }
+
+  /** Looks at `limit` keys that have a time, the next ones each call; how many had expired. */
+  expireSome(limit: number, nowMs: number): number {
+    const { expiring } = this.state;
+    let expired = 0;
+    for (let looked = 0; looked < limit && expiring.size > 0; looked++) {
+      this.expiryCursor ??= expiring.values();
+      const next = this.expiryCursor.next();
+      if (next.done === true) {
+        this.expiryCursor = undefined;
+        break;
+      }
+      if (next.value.expireAtMs > nowMs) continue;
+      this.expire(next.value);
+      expired++;
+    }
+    return expired;
+  }
+
+  /** Everything there is at this moment, as references: cheap, and untouched by later changes. */
+  snapshot(nowMs: number): SnapshotEntry[] {
+    const taken: SnapshotEntry[] = [];
+    for (const entry of this.state.entries.values()) {
+      if (entry.expireAtMs !== 0 && entry.expireAtMs <= nowMs) continue;
+      taken.push({ key: entry.key, value: entry.value, expireAtMs: entry.expireAtMs });
+    }
+    return taken;
+  }
+
+  private expire(entry: Entry): void {
+    this.expiredCount++;
+    if (entry.sequence > this.lastRemoval) this.lastRemoval = entry.sequence;
+    this.detach(entry);
+  }
+
+  private note(entry: Entry, id: number): void {
+    const { value, expireAtMs, sequence } = entry;
+    this.undo.push({ entry, value, expireAtMs, sequence, id });
+  }
+
+  private changed(entry: Entry): void {
+    entry.sequence = this.sequence;
+    this.lastChange = this.sequence;
+    this.touched = this.sequence;
+  }
+
+  private setExpiryField(entry: Entry, expireAtMs: number): void {
+    if (entry.expireAtMs === expireAtMs) return;
+    if (expireAtMs === 0) this.state.expiring.delete(entry);
+    else if (entry.expireAtMs === 0) this.state.expiring.add(entry);
+    entry.expireAtMs = expireAtMs;
+  }
+
+  /** Puts the entry in. A new id goes to the end; one that comes back goes to its old place. */
+  private insert(entry: Entry, id: number): void {
+    const { entries, slots, ids } = this.state;
+    entries.set(entry.key, entry);
+    this.state.liveBytes += entry.key.length + entry.value.length + RECORD_OVERHEAD_BYTES;
+    if (ids.length === 0 || id > ids[ids.length - 1]!) {
+      entry.slot = ids.length;
+      ids.push(id);
+      slots.push(entry);
+      return;
+    }
+    const slot = lowerBound(ids, id);
+    if (ids[slot] === id) {
+      slots[slot] = entry;
+      entry.slot = slot;
+      return;
+    }
+    ids.splice(slot, 0, id);
+    slots.splice(slot, 0, entry);
+    renumber(slots, slot);
+  }
+
+  /** Takes the entry out; its time stays on it for whoever noted it. */
+  private detach(entry: Entry): void {
+    const { entries, slots, ids, expiring } = this.state;
+    entries.delete(entry.key);
+    if (entry.expireAtMs !== 0) expiring.delete(entry);
+    this.state.liveBytes -= entry.key.length + entry.value.length + RECORD_OVERHEAD_BYTES;
+    slots[entry.slot] = undefined;
+    entry.slot = ABSENT;
+    if (ids.length > 64 && entries.size * 2 < ids.length) this.closeGaps();
+  }
+
+  private closeGaps(): void {
+    const { slots, ids } = this.state;
+    let kept = 0;
+    for (let slot = 0; slot < slots.length; slot++) {
+      const entry = slots[slot];
+      if (entry === undefined) continue;
+      slots[kept] = entry;
+      ids[kept] = ids[slot]!;
+      entry.slot = kept++;
+    }
+    slots.length = ids.length = kept;
+  }
+}
+
+function emptyState(): State {
+  return { entries: new Map(), slots: [], ids: [], expiring: new Set(), liveBytes: 0 };
+}
+
+function renumber(slots: readonly (Entry | undefined)[], from: number): void {
+  for (let slot = from; slot < slots.length; slot++) {
+    const entry = slots[slot];
+    if (entry !== undefined) entry.slot = slot;
+  }
+}
+
+/** The first index whose id is not below the given one. */
+function lowerBound(ids: readonly number[], id: number): number {
+  let low = 0;
+  let high = ids.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ids[middle]! < id) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

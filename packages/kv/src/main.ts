@@ -1,0 +1,90 @@
+#!/usr/bin/env node
+/** The program: reads the command line, serves, and ends cleanly on SIGINT and SIGTERM. */
+
+import { codeOf, messageOf } from "./errors.js";
+import { describeRecovery, type RecoveryProgress } from "./log/recovery.js";
+import { type CommandLine, HELP, parseCommandLine } from "./options.js";
+import { type Server, serve } from "./server.js";
+
+/** By convention a program that a signal ends answers 128 and the signal's number. */
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+function say(line: string): void {
+  process.stdout.write(`kv: ${line}\n`);
+}
+
+function warn(line: string): void {
+  process.stderr.write(`kv: ${line}\n`);
+}
+
+async function main(): Promise<void> {
+  const line = parseCommandLine(process.argv.slice(2));
+  if (line.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const ending = new AbortController();
+  onSignals(ending);
+  let server: Server;
+  try {
+    server = await serve({
+      ...line,
+      onProgress: showProgress,
+      report: warn,
+      signal: ending.signal,
+    });
+  } catch (error) {
+    if (!ending.signal.aborted) throw explain(error, line);
+    say("ended before the log was read");
+    return;
+  }
+  const end = (): void => void server.close().catch(() => undefined);
+  if (ending.signal.aborted) end();
+  else ending.signal.addEventListener("abort", end);
+  for (const each of describeRecovery(server.store.recovery)) warn(each);
+  const { host, port } = server.address;
+  say(
+    `listening on ${host}:${port}, data ${line.folder}, sync ${line.sync}, ` +
+      `backend ${server.io.backend} (${server.io.why})`,
+  );
+  await server.closed;
+  say("ended; everything acknowledged is in the log");
+}
+
+/** The first signal asks for an end, the second insists. */
+function onSignals(ending: AbortController): void {
+  for (const [signal, exitCode] of Object.entries(SIGNALS)) {
+    process.on(signal, () => {
+      if (ending.signal.aborted) process.exit(exitCode);
+      say(`${signal}: finishing what is under way (a second signal ends at once)`);
+      ending.abort();
+    });
+  }
+}
+
+function showProgress(progress: RecoveryProgress): void {
+  const { doneBytes, totalBytes, records } = progress;
+  const percent = Math.floor((doneBytes / totalBytes) * 100);
+  warn(`recovering: ${percent} % of ${totalBytes} bytes, ${records} records so far`);
+}
+
+/** Adds what to do to the errors that people meet when they start a server. */
+function explain(error: unknown, line: CommandLine): unknown {
+  const where = `${line.host}:${line.port}`;
+  switch (codeOf(error)) {
+    case "EADDRINUSE":
+      return new Error(`${where} is in use by another program; stop it or choose another --port.`);
+    case "EADDRNOTAVAIL":
+      return new Error(`${line.host} is not an address of this machine; choose another --host.`);
+    case "EACCES":
+    case "EPERM":
+      return new Error(`${messageOf(error)} (listening on ${where}, data in ${line.folder})`);
+    default:
+      return error;
+  }
+}
+
+main().catch((error: unknown) => {
+  warn(messageOf(error));
+  process.exitCode = 1;
+});
