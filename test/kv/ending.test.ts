@@ -1,0 +1,132 @@
+/** How a server ends, how it treats clients that do not read, and how many clients it takes. */
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { cleanUp, start, temporaryFolder, Wire } from "./support.js";
+
+const test = suite("kv ending");
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  test(`${signal} under load: replies are whole, nothing acknowledged is lost`, async () => {
+    const folder = temporaryFolder();
+    const server = await start({ folder });
+    const wires = await Promise.all(Array.from({ length: 10 }, () => Wire.open(server.port)));
+    const loads = wires.map(async (wire, writer) => {
+      let number = 0;
+      const more = () => {
+        for (let count = 0; count < 50; count++) {
+          wire.send(`SET k:${writer}:${number++} ${"v".repeat(100)}\r\n`);
+        }
+      };
+      more();
+      wire.socket.on("data", () => {
+        if (wire.socket.writable) more();
+      });
+      return await wire.rest();
+    });
+    wires[0]!.socket.once("data", () => server.program.child.kill(signal));
+    const received = await Promise.all(loads);
+    assert.is((await server.program.ended).status, 0);
+    assert.match(server.program.output, /ended; everything acknowledged is in the log/);
+    const again = await start({ folder });
+    const wire = await Wire.open(again.port);
+    for (const [writer, text] of received.entries()) {
+      assert.match(text, /^(\+OK\r\n)*$/);
+      const count = text.length / 5;
+      if (count === 0) continue;
+      const keys = Array.from({ length: count }, (_, number) => `k:${writer}:${number}`);
+      wire.send(`*${count + 1}\r\n$6\r\nEXISTS\r\n`);
+      wire.send(keys.map((key) => `$${key.length}\r\n${key}\r\n`).join(""));
+      const expected = `:${count}\r\n`;
+      assert.is(await wire.take(expected.length), expected);
+    }
+    wire.close();
+    assert.is(await again.stop(), 0);
+  });
+}
+
+test("a second signal ends at once", async () => {
+  const server = await start({ folder: temporaryFolder() });
+  const wire = await Wire.open(server.port);
+  wire.socket.pause();
+  wire.send(`SET big ${"x".repeat(60_000)}\r\n`);
+  wire.send("GET big\r\n".repeat(2000)); // More than sockets hold, so the first signal has to wait.
+  const other = await Wire.open(server.port);
+  other.send("PING\r\n");
+  await other.take(7);
+  server.program.child.kill("SIGTERM");
+  await server.program.line(/SIGTERM: finishing/);
+  server.program.child.kill("SIGTERM");
+  assert.is((await server.program.ended).status, 143);
+  wire.close();
+  other.close();
+});
+
+test("SHUTDOWN ends the server", async () => {
+  const server = await start({ folder: temporaryFolder() });
+  const wire = await Wire.open(server.port);
+  wire.send("SET a b\r\nSHUTDOWN\r\n");
+  assert.is(await wire.rest(), "+OK\r\n");
+  assert.is((await server.program.ended).status, 0);
+});
+
+test("a client that does not read is not listened to; it still gets everything", async () => {
+  const server = await start({ folder: temporaryFolder() });
+  const slow = await Wire.open(server.port);
+  const valueBytes = 10_000; // Short enough to be copied for each reply.
+  const asked = 60_000;
+  slow.send(`SET big ${"x".repeat(valueBytes)}\r\n`);
+  assert.is(await slow.take(5), "+OK\r\n");
+  slow.socket.pause();
+  slow.send("GET big\r\n".repeat(asked));
+  const other = await Wire.open(server.port);
+  for (let count = 0; count < 100; count++) {
+    other.send("INCR n\r\n");
+    await other.take(`:${count + 1}\r\n`.length);
+  }
+  other.send("INFO memory\r\n");
+  const info = await other.take(60);
+  const used = Number(/used_memory:(\d+)/.exec(info)![1]);
+  assert.ok(used < 200_000_000, `${used} bytes for replies of ${asked * valueBytes}`);
+  let received = 0;
+  const expected = asked * (valueBytes + 10);
+  const everything = new Promise<void>((resolve) => {
+    slow.socket.removeAllListeners("data");
+    slow.socket.on("data", (chunk: string) => {
+      received += chunk.length;
+      if (received >= expected) resolve();
+    });
+  });
+  slow.socket.resume();
+  await everything;
+  assert.is(received, expected);
+  slow.close();
+  other.close();
+  assert.is(await server.stop(), 0);
+});
+
+test("clients beyond the limit are told so", async () => {
+  const server = await start({ folder: temporaryFolder(), more: ["--clients", "2"] });
+  const first = await Wire.open(server.port);
+  const second = await Wire.open(server.port);
+  for (const wire of [first, second]) {
+    wire.send("PING\r\n");
+    await wire.take(7);
+  }
+  const third = await Wire.open(server.port);
+  assert.is(await third.rest(), "-ERR max number of clients reached\r\n");
+  first.send("QUIT\r\n");
+  await first.rest();
+  for (;;) {
+    const next = await Wire.open(server.port);
+    next.send("PING\r\n");
+    const reply = await next.take(7);
+    next.close();
+    if (reply === "+PONG\r\n") break; // Until the first has been let go, it is still refused.
+  }
+  second.close();
+  assert.is(await server.stop(), 0);
+});
+
+test.after(cleanUp);
+test.run();

@@ -1,0 +1,114 @@
+// Rules on what the code may call: what is banned, where, and what to write instead.
+
+import type { Fixture, Rule } from "./source.js";
+import { findInCode, findInText, isGenerated, isNative, isScript, isTest } from "./source.js";
+
+const isCore = (path: string) => path.startsWith("packages/core/src/") && !isTest(path);
+const isEngine = (path: string) => path.startsWith("native/") && isNative(path);
+
+const samples = (path: string, ...texts: string[]): Fixture[] =>
+  texts.map((text) => ({ path, text: `${text}\n` }));
+
+const untyped: Rule = {
+  name: "every value has a type",
+  applies: (path) => path.endsWith(".ts") && !isGenerated(path),
+  check: (source) => [
+    ...findInCode(source, /(?::|\bas|[<,|&=])\s*any\b/, "any: write the type, or unknown"),
+    // A comment, so the code alone does not show it.
+    ...findInText(source, /^\s*(?:\/\/|\/\*) *@ts-(?:ignore|nocheck)/, "use @ts-expect-error"),
+  ],
+  caught: samples(
+    "a.ts",
+    "let a: any;",
+    "a as any;",
+    "new Map<string, any>();",
+    "let a: number | any;",
+    "// @ts-" + "ignore",
+    "/* @ts-" + "nocheck */",
+  ),
+  passed: samples("a.ts", "// It takes any: of them.", 'const a = "as any";', "a: anything;"),
+};
+
+const quiet: Rule = {
+  name: "the library neither prints nor ends the process",
+  applies: isCore,
+  check: (source) => [
+    ...findInCode(source, /\bconsole\s*\./, "console: throw, or return it"),
+    ...findInCode(source, /\bprocess\s*\.\s*(?:exit|abort)\s*\(/, "process.exit: throw"),
+  ],
+  caught: samples("packages/core/src/a.ts", "console.log(1);", "process.exit(1);"),
+  passed: samples("packages/core/src/a.ts", "// Not console.log().", "process.exitCode = 1;"),
+};
+
+const sleepMessage = "a sleep: wait for what should happen";
+const sleep: Rule = {
+  name: "tests wait for events, not for time",
+  applies: (path) => isScript(path) && isTest(path),
+  check: (source) => [
+    ...findInCode(source, /\bsetTimeout\s*\(\s*(?:resolve|done|r)\b/, sleepMessage),
+    ...findInCode(source, /=>\s*\{?\s*(?:void\s+)?setTimeout\s*\(/, sleepMessage),
+    ...findInText(source, /^import .*"(?:node:)?timers\/promises"/, sleepMessage),
+  ],
+  caught: samples(
+    "test/a.test.ts",
+    "await new Promise((resolve) => setTimeout(resolve, 10));",
+    "setTimeout(done, 10);",
+    'import { setTimeout } from "node:timers/promises";',
+  ),
+  passed: samples("test/a.test.ts", "const guard = setTimeout(() => fail(), 1000);"),
+};
+
+const only: Rule = {
+  name: "no test shuts out the others",
+  applies: (path) => isScript(path) && isTest(path),
+  check: (source) => findInCode(source, /\.only\s*\(/, "only: the other tests do not run"),
+  caught: samples("test/a.test.ts", 'test.only("a", () => undefined);'),
+  passed: samples("test/a.test.ts", 'test("a", () => undefined);'),
+};
+
+/** Files of the engine that may own raw memory, each with its reason. */
+const rawMemoryFiles: ReadonlyMap<string, string> = new Map();
+
+const rawMemoryMessage = "raw memory: use a container or std::make_unique";
+const rawMemory: Rule = {
+  name: "memory of the engine has an owner",
+  applies: (path) => isEngine(path) && !rawMemoryFiles.has(path),
+  check: (source) => [
+    ...findInCode(source, /\bnew\b/, rawMemoryMessage),
+    ...findInCode(source, /(?<!=\s*)\bdelete\b/, rawMemoryMessage),
+    ...findInCode(
+      source,
+      /\b(?:malloc|calloc|realloc|strdup)\s*\(|(?:\bstd|(?<!\w))::free\s*\(/,
+      rawMemoryMessage,
+    ),
+  ],
+  caught: samples(
+    "native/a.cc",
+    "auto* a = new Engine();",
+    "delete a;",
+    "std::malloc(1);",
+    "std::free(a);",
+  ),
+  passed: samples(
+    "native/a.cc",
+    "Engine(const Engine&) = delete;",
+    "// a new one",
+    'say("new");',
+    "void Pool::free(int a);",
+  ),
+};
+
+const nodeApi: Rule = {
+  name: "only native/addon.cc knows Node-API",
+  applies: (path) => isEngine(path) && path !== "native/addon.cc",
+  check: (source) =>
+    findInText(
+      source,
+      /^\s*#\s*include\s*[<"](?:napi|node_api|js_native_api)/,
+      "Node-API: give it to native/addon.cc",
+    ),
+  caught: samples("native/engine.cc", "#include <napi.h>", '#include "node_api.h"'),
+  passed: samples("native/engine.cc", "#include <uv.h>", "// Not <napi.h>."),
+};
+
+export const codeRules: readonly Rule[] = [untyped, quiet, sleep, only, rawMemory, nodeApi];
