@@ -159,6 +159,7 @@ export class Ring {
     this.#checkOffset(offset, "read");
     const at = this.#transfer(completion, abi.OPCODE_READ, "read", descriptor, buffer, callback);
     this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.#queue.feedDevice();
   }
 
   /** Writes `buffer`, as {@link read} reads. Completes with the bytes written. */
@@ -173,6 +174,7 @@ export class Ring {
     this.#checkOffset(offset, "write");
     const at = this.#transfer(completion, abi.OPCODE_WRITE, "write", descriptor, buffer, callback);
     this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.#queue.feedDevice();
   }
 
   /** Reads into several buffers in turn (scatter), up to 1,024 of them. */
@@ -188,6 +190,7 @@ export class Ring {
     const opcode = abi.OPCODE_READ_VECTORED;
     const at = this.#vectored(completion, opcode, "readVectored", descriptor, buffers, callback);
     this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.#queue.feedDevice();
   }
 
   /** Writes several buffers in turn (gather), up to 1,024 of them. */
@@ -203,6 +206,7 @@ export class Ring {
     const opcode = abi.OPCODE_WRITE_VECTORED;
     const at = this.#vectored(completion, opcode, "writeVectored", descriptor, buffers, callback);
     this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.#queue.feedDevice();
   }
 
   /**

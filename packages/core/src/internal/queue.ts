@@ -37,6 +37,9 @@ const HEADER_BYTES = HEADER_WORDS * 4;
 const ENTRY_BYTES = ENTRY_WORDS * 4;
 const COMPLETION_BYTES = COMPLETION_WORDS * 4;
 
+// Measured with direct reads 32 deep: 0.83 of fio without this, 0.96 with 8, 0.98 with 4.
+const FEED_LENGTH = 4;
+
 // Slots above the limit of an IO, for operations that end others.
 const RESERVED_SLOTS = 8;
 const ENDING_OPCODES: ReadonlySet<number> = new Set([
@@ -233,6 +236,16 @@ export class Queue {
   clearDeadline(): void {
     this.#deadlineNs = 0;
     this.#modified = this.#chainLeft > 0;
+  }
+
+  /**
+   * Called after a read or write of a file was queued. While a batch of completions is being dispatched
+   * their successors are handed over a few at a time: a disk that has just finished everything would
+   * else stand idle until the last callback has returned.
+   */
+  feedDevice(): void {
+    if (!this.dispatching || this.#modified) return;
+    if ((this.#header[HEADER_QUEUED] as number) >= FEED_LENGTH) this.session.submit();
   }
 
   /** Hands what is queued to the kernel. */
