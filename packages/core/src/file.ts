@@ -237,6 +237,7 @@ export class File implements AsyncDisposable {
     return this.#closing;
   }
 
+  /** Closes the file: what `await using` calls. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

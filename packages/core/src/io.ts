@@ -407,6 +407,7 @@ export class IO implements AsyncDisposable {
     return this.#closing;
   }
 
+  /** Closes the IO: what `await using` calls. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -90,6 +90,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     });
   }
 
+  /** Connections, one after the other, until the listener is closed. */
   async *[Symbol.asyncIterator](): AsyncIterator<Socket> {
     while (this.#closing === null) {
       let socket: Socket;
@@ -109,6 +110,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     return this.#closing;
   }
 
+  /** Closes the listener: what `await using` calls. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

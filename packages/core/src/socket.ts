@@ -170,6 +170,7 @@ export class Socket implements AsyncDisposable {
     return this.#closing;
   }
 
+  /** Closes the socket: what `await using` calls. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

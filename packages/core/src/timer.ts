@@ -32,6 +32,7 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
     this.#startNs = process.hrtime.bigint();
   }
 
+  /** How many intervals have passed, whenever that has changed, until the timer is closed. */
   async *[Symbol.asyncIterator](): AsyncIterator<number> {
     while (!this.#closed) {
       const passed = Math.floor(this.#elapsedNs() / this.intervalNs);
@@ -51,6 +52,7 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
     this.#operations.cancel(this.#completion);
   }
 
+  /** Closes the timer: what `await using` calls. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
