@@ -1,4 +1,5 @@
 // Addresses of sockets, and how they stand in an entry.
+import { IOError } from "./errors.js";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX } from "./internal/abi.js";
 
 /**
@@ -41,7 +42,14 @@ export function formatAddress(address: Address): string {
 export async function resolveAddress(
   target: { host?: string | undefined; port: number } | { path: string },
 ): Promise<Address> {
-  if ("path" in target) return { family: "unix", host: "", port: 0, path: target.path };
+  // An Address that the library gave has all the fields; the ones that do not count are empty.
+  if ("path" in target && target.path !== "") {
+    return { family: "unix", host: "", port: 0, path: target.path };
+  }
+  if (!("port" in target)) {
+    const message = "the path of a unix socket is empty";
+    throw new IOError({ code: "ERR_INVALID_ARG_VALUE", operation: "resolve", message });
+  }
   const host = target.host ?? "127.0.0.1";
   // Loaded when first needed: a program that only uses files starts faster without them.
   const { isIP } = await import("node:net");

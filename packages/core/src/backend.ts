@@ -2,6 +2,7 @@
 import { release } from "node:os";
 import { IOError } from "./errors.js";
 import {
+  CHAIN_LIMIT,
   ENTRIES_MOST,
   IN_FLIGHT_LIMIT_MOST,
   OPERATION_NAMES,
@@ -29,7 +30,7 @@ export interface Probe {
   /** In order of preference. */
   candidates: Candidate[];
   kernel: string;
-  limits: { entriesMost: number; inFlightMost: number; vectorsMost: number };
+  limits: { entriesMost: number; inFlightMost: number; vectorsMost: number; chainMost: number };
   /** Per operation. */
   capabilities: Record<string, Capability>;
 }
@@ -67,6 +68,7 @@ export function probe(): Probe {
       entriesMost: ENTRIES_MOST,
       inFlightMost: IN_FLIGHT_LIMIT_MOST,
       vectorsMost: VECTOR_LIMIT,
+      chainMost: CHAIN_LIMIT,
     },
     capabilities,
   };

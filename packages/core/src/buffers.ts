@@ -2,14 +2,61 @@
 import { IOError, rangeError } from "./errors.js";
 import { type Memory, PAGE_SIZE_BYTES, Region } from "./internal/memory.js";
 
-const SLAB_SIZE_BYTES = 1024 * 1024;
+// Memory is asked for in pieces of 2^8 pages, 1 MiB, or more where one block needs it.
+const SLAB_POWER = 8;
 
 /** Memory that was acquired: `using` releases it. */
 export type AcquiredBuffer = Uint8Array<ArrayBuffer> & Disposable;
 
+/** One piece of memory, cut into blocks of 2^n pages: the buddy scheme. */
+class Slab {
+  readonly buffer: ArrayBuffer;
+  readonly #start: number;
+  readonly #handle: number;
+  readonly #pages: (Region | null)[];
+  // By n: where the free blocks begin, in pages.
+  readonly #free: Set<number>[];
+
+  constructor(memory: Memory, power: number) {
+    const sizeBytes = PAGE_SIZE_BYTES * 2 ** power;
+    // V8 aligns memory to 16 bytes or so: one page more always holds an aligned start.
+    this.buffer = new ArrayBuffer(sizeBytes + PAGE_SIZE_BYTES);
+    this.#start = memory.alignedStart(this.buffer, PAGE_SIZE_BYTES);
+    [this.#handle, this.#pages] = memory.addSlab(this.buffer, this.#start, sizeBytes);
+    this.#free = Array.from({ length: power + 1 }, () => new Set<number>());
+    this.#free[power]?.add(0);
+  }
+
+  /** A block of 2^power pages, or null when there is none. */
+  take(power: number): Region | null {
+    const from = this.#free.findIndex((blocks, size) => size >= power && blocks.size > 0);
+    const [page] = this.#free[from] ?? [];
+    if (page === undefined) return null;
+    this.#free[from]?.delete(page);
+    // Halved until it fits; the upper halves stay free.
+    for (let size = from - 1; size >= power; size--) this.#free[size]?.add(page + 2 ** size);
+    const start = this.#start + page * PAGE_SIZE_BYTES;
+    const region = new Region(this.#handle, this.#start, start, PAGE_SIZE_BYTES * 2 ** power);
+    this.#pages.fill(region, page, page + 2 ** power);
+    return region;
+  }
+
+  /** Puts a block back, and joins it with its other half as long as that is free too. */
+  put(region: Region): void {
+    let page = (region.start - this.#start) / PAGE_SIZE_BYTES;
+    let power = Math.round(Math.log2(region.sizeBytes / PAGE_SIZE_BYTES));
+    this.#pages.fill(null, page, page + 2 ** power);
+    while (power < this.#free.length - 1 && this.#free[power]?.delete(page ^ (2 ** power))) {
+      page = Math.min(page, page ^ (2 ** power));
+      power++;
+    }
+    this.#free[power]?.add(page);
+  }
+}
+
 interface Block {
   readonly region: Region;
-  readonly buffer: ArrayBuffer;
+  readonly slab: Slab;
 }
 
 /**
@@ -33,12 +80,8 @@ interface Block {
 export class Buffers {
   readonly #memory: Memory;
   readonly #limitBytes: number;
-  // Free blocks by the power of two of their pages.
-  readonly #free: Block[][] = [];
   readonly #blocks = new WeakMap<Uint8Array, Block>();
-  #slab: { buffer: ArrayBuffer; start: number; handle: number; pages: (Region | null)[] } | null =
-    null;
-  #slabUsedBytes = 0;
+  readonly #slabs: Slab[] = [];
   #sizeBytes = 0;
 
   /** @internal */
@@ -58,9 +101,8 @@ export class Buffers {
       throw rangeError("acquire", `sizeBytes is ${sizeBytes}: give a whole number above 0`);
     }
     const power = Math.max(0, Math.ceil(Math.log2(sizeBytes / PAGE_SIZE_BYTES)));
-    const block = this.#free[power]?.pop() ?? this.#cut(PAGE_SIZE_BYTES * 2 ** power, sizeBytes);
-    block.region.acquired = true;
-    const view = new Uint8Array(block.buffer, block.region.start, sizeBytes);
+    const block = this.#take(power) ?? this.#grow(power, sizeBytes);
+    const view = new Uint8Array(block.slab.buffer, block.region.start, sizeBytes);
     this.#blocks.set(view, block);
     return Object.assign(view, { [Symbol.dispose]: () => this.release(view) });
   }
@@ -76,43 +118,23 @@ export class Buffers {
       });
     }
     this.#blocks.delete(buffer);
-    const { region } = block;
+    const { region, slab } = block;
     region.acquired = false;
-    if (region.inFlight === 0) {
-      this.#put(block);
-      return;
+    if (region.inFlight === 0) slab.put(region);
+    else region.onIdle = () => slab.put(region);
+  }
+
+  #take(power: number): Block | null {
+    for (const slab of this.#slabs) {
+      const region = slab.take(power);
+      if (region !== null) return { region, slab };
     }
-    region.onIdle = () => {
-      region.onIdle = null;
-      this.#put(block);
-    };
+    return null;
   }
 
-  #put(block: Block): void {
-    const power = Math.round(Math.log2(block.region.sizeBytes / PAGE_SIZE_BYTES));
-    const list = this.#free[power];
-    if (list === undefined) this.#free[power] = [block];
-    else list.push(block);
-  }
-
-  #cut(blockBytes: number, askedBytes: number): Block {
-    if (this.#slab === null || this.#slabUsedBytes + blockBytes > this.#slabSizeBytes()) {
-      this.#grow(Math.max(SLAB_SIZE_BYTES, blockBytes), askedBytes);
-    }
-    const slab = this.#slab;
-    if (slab === null) throw new Error("a slab was just made");
-    const offset = this.#slabUsedBytes;
-    this.#slabUsedBytes += blockBytes;
-    const region = new Region(slab.handle, slab.start, slab.start + offset, blockBytes);
-    slab.pages.fill(region, offset / PAGE_SIZE_BYTES, (offset + blockBytes) / PAGE_SIZE_BYTES);
-    return { region, buffer: slab.buffer };
-  }
-
-  #slabSizeBytes(): number {
-    return this.#slab === null ? 0 : this.#slab.pages.length * PAGE_SIZE_BYTES;
-  }
-
-  #grow(sizeBytes: number, askedBytes: number): void {
+  #grow(power: number, askedBytes: number): Block {
+    const slabPower = Math.max(SLAB_POWER, power);
+    const sizeBytes = PAGE_SIZE_BYTES * 2 ** slabPower;
     if (this.#sizeBytes + sizeBytes > this.#limitBytes) {
       throw new IOError({
         code: "ERR_IO_BUFFERS_LIMIT",
@@ -122,12 +144,11 @@ export class Buffers {
           "bytes: release buffers, or open the IO with a higher buffersLimitBytes",
       });
     }
-    // V8 aligns memory to 16 bytes or so: one page more than needed always holds an aligned start.
-    const buffer = new ArrayBuffer(sizeBytes + PAGE_SIZE_BYTES);
-    const start = this.#memory.alignedStart(buffer, PAGE_SIZE_BYTES);
-    const [handle, pages] = this.#memory.addSlab(buffer, start, sizeBytes);
-    this.#slab = { buffer, start, handle, pages };
-    this.#slabUsedBytes = 0;
+    const slab = new Slab(this.#memory, slabPower);
+    this.#slabs.push(slab);
     this.#sizeBytes += sizeBytes;
+    const region = slab.take(power);
+    if (region === null) throw new Error("a new slab has room for what it was made for");
+    return { region, slab };
   }
 }

@@ -14,13 +14,16 @@ export class Prepared {
     completion: Completion<number>,
     callback: (c: Completion<number>, result: number) => void,
   ) => void;
+  /** The memory that it uses, if any. @internal */
+  readonly buffer: ArrayBufferView | null;
   /** The count that means success in full, or -1 where any count does. @internal */
   readonly whole: number;
 
   /** @internal */
-  constructor(ring: Ring, whole: number, start: Prepared["start"]) {
+  constructor(ring: Ring, buffer: ArrayBufferView | null, start: Prepared["start"]) {
     this.ring = ring;
-    this.whole = whole;
+    this.buffer = buffer;
+    this.whole = buffer === null ? -1 : buffer.byteLength;
     this.start = start;
   }
 }
@@ -40,6 +43,8 @@ export function runChain(
       if (!(one instanceof Prepared))
         throw typeError("chain", "give what file.writing() and its like return");
       if (one.ring !== ring) throw typeError("chain", "all operations must be of this IO");
+      // It may have been released or detached since; then none of them starts.
+      if (one.buffer !== null) ring.checkBuffer(one.buffer, "chain");
     }
     const results = new Array<number>(prepared.length).fill(0);
     const opcodes = new Array<number>(prepared.length).fill(0);

@@ -2,9 +2,8 @@
 import { Prepared } from "./chain.js";
 import { closedError, IOError, rangeError } from "./errors.js";
 import { STAT_FIELDS as FIELDS } from "./internal/abi.js";
-import { checkView } from "./internal/memory.js";
 import type { OperationOptions, Operations, Pending } from "./internal/operations.js";
-import type { Descriptor, SyncLevel } from "./ring.js";
+import type { Descriptor, Ring, SyncLevel } from "./ring.js";
 import { type Stat, statFrom } from "./stat.js";
 
 /** A place in a file or a length, in bytes: 0 to 2^53 - 1. */
@@ -100,18 +99,20 @@ export class File implements AsyncDisposable {
     position: Position,
     options?: OperationOptions,
   ): Promise<number> {
-    checkView(buffer, "readAll");
+    this.#operations.ring.checkBuffer(buffer, "readAll");
     const start = positionNumber(position, "readAll");
+    const total = buffer.byteLength;
     let done = 0;
-    while (done < buffer.byteLength) {
-      const count = await this.read(rest(buffer, done), start + done, options);
+    while (done < total) {
+      const piece = rest(this.#operations.ring, buffer, done, "readAll");
+      const count = await this.read(piece, start + done, options);
       if (count === 0) return done;
       const whole = this.direct ? count - (count % DIRECT_ALIGNMENT_BYTES) : count;
       // A direct read that ends between blocks is the end of the file, or was cut short: only a
       // read that begins at a block can go on, so the last piece is read again.
       if (whole !== count && (await this.#endsBy(start + done + count, options)))
         return done + count;
-      if (whole === 0) throw this.#noProgress("readAll", count, buffer.byteLength - done);
+      if (whole === 0) throw this.#noProgress("readAll", count, total - done);
       done += whole;
     }
     return done;
@@ -123,14 +124,16 @@ export class File implements AsyncDisposable {
     position: Position,
     options?: OperationOptions,
   ): Promise<void> {
-    checkView(buffer, "writeAll");
+    this.#operations.ring.checkBuffer(buffer, "writeAll");
     const start = positionNumber(position, "writeAll");
+    const total = buffer.byteLength;
     let done = 0;
-    while (done < buffer.byteLength) {
-      const count = await this.write(rest(buffer, done), start + done, options);
-      const last = done + count === buffer.byteLength;
+    while (done < total) {
+      const piece = rest(this.#operations.ring, buffer, done, "writeAll");
+      const count = await this.write(piece, start + done, options);
+      const last = done + count === total;
       const whole = this.direct && !last ? count - (count % DIRECT_ALIGNMENT_BYTES) : count;
-      if (whole === 0) throw this.#noProgress("writeAll", count, buffer.byteLength - done);
+      if (whole === 0) throw this.#noProgress("writeAll", count, total - done);
       done += whole;
     }
   }
@@ -204,9 +207,9 @@ export class File implements AsyncDisposable {
   /** A read for `io.chain`. */
   reading(buffer: ArrayBufferView, position?: Position): Prepared {
     this.#check("reading");
-    checkView(buffer, "reading");
+    this.#operations.ring.checkBuffer(buffer, "reading");
     const offset = positionNumber(position, "reading");
-    return new Prepared(this.#operations.ring, buffer.byteLength, (completion, callback) => {
+    return new Prepared(this.#operations.ring, buffer, (completion, callback) => {
       this.#operations.ring.read(completion, this.descriptor, buffer, offset, callback);
     });
   }
@@ -214,9 +217,9 @@ export class File implements AsyncDisposable {
   /** A write for `io.chain`. */
   writing(buffer: ArrayBufferView, position?: Position): Prepared {
     this.#check("writing");
-    checkView(buffer, "writing");
+    this.#operations.ring.checkBuffer(buffer, "writing");
     const offset = positionNumber(position, "writing");
-    return new Prepared(this.#operations.ring, buffer.byteLength, (completion, callback) => {
+    return new Prepared(this.#operations.ring, buffer, (completion, callback) => {
       this.#operations.ring.write(completion, this.descriptor, buffer, offset, callback);
     });
   }
@@ -224,7 +227,7 @@ export class File implements AsyncDisposable {
   /** A sync for `io.chain`. */
   syncing(level: SyncLevel = "full"): Prepared {
     this.#check("syncing");
-    return new Prepared(this.#operations.ring, -1, (completion, callback) => {
+    return new Prepared(this.#operations.ring, null, (completion, callback) => {
       this.#operations.ring.sync(completion, this.descriptor, level, callback);
     });
   }
@@ -276,8 +279,14 @@ export class File implements AsyncDisposable {
   }
 }
 
-/** The part of a view that is still to do. */
-export function rest(buffer: ArrayBufferView, done: number): ArrayBufferView {
+/** The part of a view that is still to do; throws when its memory has gone meanwhile. */
+export function rest(
+  ring: Ring,
+  buffer: ArrayBufferView,
+  done: number,
+  operation: string,
+): ArrayBufferView {
   if (done === 0) return buffer;
+  ring.checkBuffer(buffer, operation);
   return new Uint8Array(buffer.buffer, buffer.byteOffset + done, buffer.byteLength - done);
 }

@@ -1,9 +1,9 @@
 // Listening sockets with promises: one multishot accept, and a bounded queue of who has connected.
 import type { Address } from "./address.js";
 import { Completion } from "./completion.js";
-import { closedError, errnoName, IOError, operationError } from "./errors.js";
+import { closedError, errnoName, IOError, operationError, rangeError } from "./errors.js";
 import { OPCODE_ACCEPT } from "./internal/abi.js";
-import type { OperationOptions, Operations } from "./internal/operations.js";
+import { MOST_TIMEOUT_MS, type OperationOptions, type Operations } from "./internal/operations.js";
 import type { Descriptor } from "./ring.js";
 import type { Socket } from "./socket.js";
 
@@ -29,8 +29,8 @@ interface Waiter {
  * A listening socket: an async iterable of connections, or one at a time with `accept()`. The
  * iteration ends when the listener is closed.
  *
- * It accepts ahead of the program, up to 128 connections, and then leaves the rest to the kernel's
- * backlog. When the process runs out of descriptors it waits and tries again, and loses none.
+ * It accepts ahead of the program: what the kernel's backlog holds at the moment. Above 128 that
+ * nobody has taken it stops, and leaves the rest to the backlog. When the process runs out of descriptors it waits and tries again, and loses none.
  *
  * @example
  * ```ts
@@ -78,6 +78,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     return new Promise((resolve, reject) => {
       this.#check("accept");
       this.#operations.check("accept");
+      checkOptions(options);
       const descriptor = this.#accepted.shift();
       if (descriptor !== undefined) {
         resolve(this.#makeSocket(descriptor));
@@ -200,8 +201,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     };
     this.#waiters.push(entry);
     signal?.addEventListener("abort", onAbort, { once: true });
-    if (signal?.aborted) onAbort();
-    if (timeoutMs === undefined || finished.signal.aborted) return;
+    if (timeoutMs === undefined) return;
     const elapsed = acceptError("ETIMEDOUT", `took longer than ${timeoutMs} ms`);
     this.#operations
       .run(
@@ -220,6 +220,13 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     closing.push(this.#operations.close(this.descriptor));
     await Promise.all(closing);
   }
+}
+
+function checkOptions(options: OperationOptions | undefined): void {
+  const { signal, timeoutMs } = options ?? {};
+  if (signal?.aborted) throw acceptError("ABORT_ERR", "was aborted by its signal", signal);
+  if (timeoutMs === undefined || (timeoutMs >= 0 && timeoutMs <= MOST_TIMEOUT_MS)) return;
+  throw rangeError("accept", `timeoutMs is ${timeoutMs}: give a number of milliseconds`);
 }
 
 function acceptError(code: string, why: string, signal?: AbortSignal): IOError {

@@ -432,7 +432,6 @@ export class Ring {
     callback: Callback<C>,
   ): void {
     this.#queue.check("receive");
-    if (buffer.byteLength === 0) this.#emptyReceive(buffer);
     this.#transfer(completion, abi.OPCODE_RECEIVE, "receive", descriptor, buffer, callback);
   }
 
@@ -451,7 +450,7 @@ export class Ring {
   // ---- composition
 
   /**
-   * The next `length` operations queued form a chain: each starts when the one before has succeeded
+   * The next `length` operations queued, 32 at most, form a chain: each starts when the one before has succeeded
    * in full; after a failure, or a read or write that was short, the rest complete with -ECANCELED.
    * A verb that throws ends the chain: what was queued of it stays queued.
    */
@@ -467,6 +466,12 @@ export class Ring {
   }
 
   // ---- what the verbs share
+
+  /** Throws unless the buffer is memory that an operation may use now. @internal */
+  checkBuffer(buffer: ArrayBufferView, operation: string): void {
+    this.#queue.check(operation);
+    this.#region(buffer, operation);
+  }
 
   #descriptor<C>(
     completion: Completion<C>,
@@ -491,6 +496,7 @@ export class Ring {
     // Read before anything is queued: on a class of the user's these may be code.
     const length = transferLength(buffer);
     const offset = buffer.byteOffset - region.handleStart;
+    if (length === 0 && opcode === abi.OPCODE_RECEIVE) throw this.#emptyReceive();
     const at = this.#queue.begin(completion, opcode, callback);
     this.#use(completion, region);
     const { words, doubles } = this.#queue;
@@ -513,19 +519,41 @@ export class Ring {
       const message = `give 1 to ${abi.VECTOR_LIMIT} buffers, not ${buffers.length}`;
       throw this.#refused(rangeError(operation, message));
     }
-    const regions = buffers.map((buffer) => this.#region(buffer, operation));
-    const start = this.#queue.takeVectors(buffers.length, operation);
-    for (const [index, buffer] of buffers.entries()) {
-      const region = regions[index] as Region;
-      const offset = buffer.byteOffset - region.handleStart;
-      this.#queue.putVector(start, index, region.handle, offset, buffer.byteLength);
+    const regions = this.#regions(buffers, operation);
+    let at: number;
+    try {
+      const start = this.#queue.takeVectors(buffers.length, operation);
+      for (const [index, buffer] of buffers.entries()) {
+        const region = regions[index] as Region;
+        const offset = buffer.byteOffset - region.handleStart;
+        this.#queue.putVector(start, index, region.handle, offset, buffer.byteLength);
+      }
+      at = this.#queue.begin(completion, opcode, callback);
+      this.#putText(at, start, buffers.length);
+    } catch (error) {
+      for (const region of regions) region.finish();
+      throw error;
     }
-    const at = this.#queue.begin(completion, opcode, callback);
-    for (const region of regions) region.inFlight++;
     completion.held = regions;
     this.#queue.words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
-    this.#putText(at, start, buffers.length);
     return at;
+  }
+
+  // Each region is in use from the moment it is found: making room for the next one could else let go
+  // of it again.
+  #regions(buffers: readonly ArrayBufferView[], operation: string): Region[] {
+    const regions: Region[] = [];
+    try {
+      for (const buffer of buffers) {
+        const region = this.#region(buffer, operation);
+        region.inFlight++;
+        regions.push(region);
+      }
+    } catch (error) {
+      for (const region of regions) region.finish();
+      throw error;
+    }
+    return regions;
   }
 
   #addressed<C>(
@@ -589,11 +617,9 @@ export class Ring {
     throw this.#refused(new IOError({ code: "ERR_INVALID_ARG_VALUE", operation, message }));
   }
 
-  #emptyReceive(buffer: ArrayBufferView): never {
-    this.#region(buffer, "receive"); // says it better when the buffer is detached
-    const message =
-      "the buffer has no bytes, and a result of 0 would look like the end of the stream";
-    throw this.#refused(rangeError("receive", message));
+  #emptyReceive(): unknown {
+    const message = "the buffer has no bytes, so a result of 0 would look like the stream's end";
+    return this.#refused(rangeError("receive", message));
   }
 
   #refused(error: unknown): unknown {

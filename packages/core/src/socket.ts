@@ -8,7 +8,6 @@ import {
   SOCKET_OPTION_RECEIVE_BUFFER_BYTES,
   SOCKET_OPTION_SEND_BUFFER_BYTES,
 } from "./internal/abi.js";
-import { checkView } from "./internal/memory.js";
 import type { NativeSession } from "./internal/native.js";
 import type { OperationOptions, Operations } from "./internal/operations.js";
 import type { Descriptor, ShutdownHow } from "./ring.js";
@@ -101,10 +100,12 @@ export class Socket implements AsyncDisposable {
 
   /** Fills `buffer`; resolves with the bytes received, fewer only when the peer has ended. */
   async receiveAll(buffer: ArrayBufferView, options?: OperationOptions): Promise<number> {
-    checkView(buffer, "receiveAll");
+    this.#operations.ring.checkBuffer(buffer, "receiveAll");
+    const total = buffer.byteLength;
     let done = 0;
-    while (done < buffer.byteLength) {
-      const count = await this.receive(rest(buffer, done), options);
+    while (done < total) {
+      const piece = rest(this.#operations.ring, buffer, done, "receiveAll");
+      const count = await this.receive(piece, options);
       if (count === 0) return done;
       done += count;
     }
@@ -128,11 +129,13 @@ export class Socket implements AsyncDisposable {
 
   /** Sends all of `buffer`, in as many sends as it takes. */
   async sendAll(buffer: ArrayBufferView, options?: OperationOptions): Promise<void> {
-    checkView(buffer, "sendAll");
+    this.#operations.ring.checkBuffer(buffer, "sendAll");
+    const total = buffer.byteLength;
     let done = 0;
-    while (done < buffer.byteLength) {
-      const count = await this.send(rest(buffer, done), options);
-      if (count === 0) throw this.#noProgress(done, buffer.byteLength);
+    while (done < total) {
+      const piece = rest(this.#operations.ring, buffer, done, "sendAll");
+      const count = await this.send(piece, options);
+      if (count === 0) throw this.#noProgress(done, total);
       done += count;
     }
   }
@@ -177,6 +180,7 @@ export class Socket implements AsyncDisposable {
 
   #check(operation: string): void {
     if (this.#closing !== null) throw closedError(operation, "the socket");
+    this.#operations.check(operation);
   }
 
   #set(option: number, value: boolean | number | undefined): void {

@@ -85,7 +85,7 @@ export class Memory {
     // A detached ArrayBuffer has no bytes any more, whatever it had when it was first seen.
     if (buffer.byteLength !== known.sizeBytes) throw this.#detached(operation);
     if (known.whole !== null) return known.whole;
-    const region = known.pages[((view.byteOffset - known.pagesStart) / PAGE_SIZE_BYTES) | 0];
+    const region = blockOf(known, view);
     if (region === undefined || region === null || !region.acquired) {
       throw new IOError({
         code: "ERR_IO_BUFFER_RELEASED",
@@ -197,6 +197,14 @@ export class Memory {
     this.#knownCount--;
     this.#knownBytes -= known.sizeBytes;
   }
+}
+
+function blockOf(known: Known, view: ArrayBufferView): Region | null | undefined {
+  const offset = view.byteOffset - known.pagesStart;
+  const region = known.pages[(offset / PAGE_SIZE_BYTES) | 0];
+  // An empty view at the end of a block begins where the next block does.
+  if (view.byteLength > 0 || offset % PAGE_SIZE_BYTES !== 0 || region?.acquired) return region;
+  return known.pages[((offset - 1) / PAGE_SIZE_BYTES) | 0];
 }
 
 function isDetached(buffer: ArrayBufferLike): boolean {

@@ -19,7 +19,8 @@ export interface OperationOptions {
 type Resolve = (result: number) => void;
 type Reject = (error: unknown) => void;
 
-const MOST_TIMEOUT_MS = Number.MAX_SAFE_INTEGER / 1e6;
+/** The longest time limit: 104 days. */
+export const MOST_TIMEOUT_MS = Number.MAX_SAFE_INTEGER / 1e6;
 
 /** A completion that settles a promise. */
 export class Pending extends Completion {
