@@ -43,14 +43,21 @@ constexpr uint32_t bit(Opcode opcode) {
 bool needs_settling(Opcode opcode) {
   constexpr uint32_t opcodes = bit(Opcode::open) | bit(Opcode::socket) | bit(Opcode::accept) |
                                bit(Opcode::accept_multishot) | bit(Opcode::close) |
-                               bit(Opcode::timeout) | bit(Opcode::stat);
+                               bit(Opcode::timeout) | bit(Opcode::stat) |
+                               bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
   return (bit(opcode) & opcodes) != 0;
+}
+
+int direction_of(Opcode opcode) {
+  return opcode == Opcode::receive ? 0 : 1;
 }
 
 // Operations that the engine does not hand to the backend as they are.
 bool needs_routing(Opcode opcode) {
-  constexpr uint32_t opcodes =
-      bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) | bit(Opcode::truncate);
+  constexpr uint32_t opcodes = bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) |
+                               bit(Opcode::truncate) | bit(Opcode::receive) | bit(Opcode::send) |
+                               bit(Opcode::send_vectored) | bit(Opcode::cancel) |
+                               bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
   return (bit(opcode) & opcodes) != 0;
 }
 
@@ -174,11 +181,89 @@ void Engine::take_group(std::vector<abi::Entry>& group) {
 }
 
 void Engine::route(Operation& operation) {
-  if (operation.opcode == Opcode::close) {
-    begin_close(operation);
-  } else if (!carry_out(operation)) {
-    batch_.push_back(&operation);
+  switch (operation.opcode) {
+    case Opcode::close:
+      return begin_close(operation);
+    case Opcode::receive:
+    case Opcode::send:
+    case Opcode::send_vectored:
+      return take_turn(operation);
+    case Opcode::cancel:
+    case Opcode::cancel_descriptor:
+    case Opcode::cancel_all:
+      if (!cancel_here(operation)) batch_.push_back(&operation);
+      return;
+    default:
+      if (!carry_out(operation)) batch_.push_back(&operation);
   }
+}
+
+// Of the receives of a socket only the oldest is with the backend, and of its sends too: among
+// several that wait the kernel wakes the newest first, which would turn a stream's bytes around.
+// One that is linked or has a deadline goes at once, because the kernel times and starts it.
+void Engine::take_turn(Operation& operation) {
+  if (operation.has_deadline) {
+    batch_.push_back(&operation);
+    return;
+  }
+  Descriptor& descriptor = descriptors_.at(operation.number);
+  operation.uses |= uses_stream;
+  if (descriptor.streaming[direction_of(operation.opcode)]++ == 0) {
+    batch_.push_back(&operation);
+    return;
+  }
+  operation.phase = Phase::parked;
+  parked_.push_back(operation.slot);
+}
+
+// The operation has ended, so the next one of its socket and direction has its turn.
+void Engine::next_turn(const Operation& operation) {
+  const int direction = direction_of(operation.opcode);
+  if (--descriptors_.at(operation.number).streaming[direction] == 0) return;
+  const auto is_next = [&](uint32_t slot) {
+    const Operation& parked = operations_[slot];
+    return parked.number == operation.number && direction_of(parked.opcode) == direction;
+  };
+  const auto found = std::find_if(parked_.begin(), parked_.end(), is_next);
+  CHECK(found != parked_.end());
+  Operation& next = operations_[*found];
+  parked_.erase(found);
+  next.phase = Phase::active;
+  batch_.push_back(&next);
+}
+
+// The caller takes it out of `parked_`.
+void Engine::cancel_parked(Operation& operation) {
+  CHECK(operation.phase == Phase::parked);
+  operation.phase = Phase::active;
+  operation.uses &= static_cast<uint8_t>(~uses_stream);
+  descriptors_.at(operation.number).streaming[direction_of(operation.opcode)]--;
+  local_.push_back({&operation, -ECANCELED});
+}
+
+// Of one descriptor, or of all when it is no_descriptor.
+uint32_t Engine::cancel_parked_of(int number) {
+  return static_cast<uint32_t>(std::erase_if(parked_, [&](uint32_t slot) {
+    Operation& operation = operations_[slot];
+    if (number != no_descriptor && operation.number != number) return false;
+    cancel_parked(operation);
+    return true;
+  }));
+}
+
+// Ends what the backend does not know. True when there is nothing left for the backend to do.
+bool Engine::cancel_here(Operation& operation) {
+  if (operation.opcode != Opcode::cancel) {
+    operation.extent = parked_.empty() ? 0 : cancel_parked_of(operation.number);
+    return false;
+  }
+  if (operation.argument >= operations_.size()) return false;
+  Operation& target = operations_[operation.argument];
+  if (target.phase != Phase::parked || target.generation != operation.argument_extra) return false;
+  std::erase(parked_, target.slot);
+  cancel_parked(target);
+  local_.push_back({&operation, 0});
+  return true;
 }
 
 // Calls that never wait are made here and now, on every backend alike. True when it was one.
@@ -222,6 +307,7 @@ void Engine::begin_close(Operation& operation) {
 // descriptor before it has started, which a linked one has not: so its whole chain is ended.
 void Engine::end_work_on(int number) {
   count(Counter::cancels)++;
+  if (!parked_.empty()) cancel_parked_of(number);
   bool asked = backend_->cancel_descriptor(number);
   if (chained_in_flight_ > 0) {
     std::vector<uint32_t> chains;
@@ -303,6 +389,7 @@ void Engine::finish(const Completed& completed) {
     chained_in_flight_--;
     if (!closing_.empty()) cancel_due_ = true;  // its successor has perhaps started
   }
+  if ((operation.uses & uses_stream) != 0) next_turn(operation);
   if ((operation.uses & uses_descriptor) != 0) go_on_closing(operation.number);
 }
 
@@ -340,6 +427,12 @@ int32_t Engine::settle(Operation& operation, int32_t result) {
       return result == -ECANCELED ? 0 : result;
     case Opcode::timeout:
       return result == -ETIME ? 0 : result;
+    case Opcode::cancel_descriptor:
+    case Opcode::cancel_all: {
+      const auto parked = static_cast<int32_t>(operation.extent);
+      if (parked == 0) return result;
+      return result > 0 ? result + parked : parked;
+    }
     case Opcode::stat:
       if (result == 0) write_stat_result(*operation.extra, operation.address);
       return result;
@@ -381,6 +474,7 @@ bool Engine::shut_down() {
   flush_batch();
   for (int round = 0; in_flight_ > 0 && round < rounds_limit; round++) {
     // Again in every round: a cancel does not see what starts after it.
+    cancel_parked_of(no_descriptor);
     backend_->cancel_all();
     poll(round_ns);
   }

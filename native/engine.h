@@ -96,6 +96,11 @@ class Engine {
   void route(Operation& operation);
   bool carry_out(Operation& operation);
   void begin_close(Operation& operation);
+  void take_turn(Operation& operation);
+  void next_turn(const Operation& operation);
+  void cancel_parked(Operation& operation);
+  uint32_t cancel_parked_of(int number);
+  bool cancel_here(Operation& operation);
   void flush_batch();
   void finish(const Completed& completed);
   int32_t settle(Operation& operation, int32_t result);
@@ -122,7 +127,8 @@ class Engine {
   uint32_t in_flight_ = 0;
   uint32_t last_chain_ = 0;
   uint32_t chained_in_flight_ = 0;
-  std::vector<int> closing_;  // descriptors whose close waits for what is in flight on them
+  std::vector<uint32_t> parked_;  // slots, oldest first
+  std::vector<int> closing_;      // descriptors whose close waits for what is in flight on them
   bool cancel_due_ = false;
   uint32_t published_ = 0;
   uint64_t counters_[abi::counter_count] = {};

@@ -17,12 +17,14 @@
 namespace io {
 
 // free -> active (decoded) -> free (final completion). `closing` is a close that waits for what is
-// in flight on its descriptor.
-enum class Phase : uint8_t { free, active, closing };
+// in flight on its descriptor, `parked` a receive or send that waits for the one before it.
+enum class Phase : uint8_t { free, active, closing, parked };
 
 inline constexpr uint8_t uses_descriptor = 1;
 inline constexpr uint8_t uses_buffer = 2;
 inline constexpr uint8_t uses_vectors = 4;
+// It has a place among the receives or sends of its socket.
+inline constexpr uint8_t uses_stream = 8;
 
 inline constexpr int no_descriptor = -1;
 inline constexpr uint32_t no_buffer = UINT32_MAX;
