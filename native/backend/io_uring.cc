@@ -415,8 +415,9 @@ class IoUring final : public Backend {
   static void take_part(Operation& operation, const io_uring_cqe& entry) {
     if ((entry.user_data & deadline_mark) != 0) {
       operation.deadline_pending = false;
-      // -EALREADY: it ran in a kernel worker, which could only be interrupted.
-      operation.deadline_fired = entry.res == -ETIME || entry.res == -EALREADY;
+      // -ECANCELED: the operation ended first. Else the time was up: -ETIME, or what the attempt to
+      // end it gave, which for one in a kernel worker is -EALREADY or -ENOENT: it was interrupted.
+      operation.deadline_fired = entry.res != -ECANCELED;
     } else {
       operation.result_known = true;
       operation.result = result_of(entry);

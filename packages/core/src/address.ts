@@ -1,5 +1,5 @@
 // Addresses of sockets, and how they stand in an entry.
-import { IOError } from "./errors.js";
+import { rangeError } from "./errors.js";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX } from "./internal/abi.js";
 
 /**
@@ -47,8 +47,7 @@ export async function resolveAddress(
     return { family: "unix", host: "", port: 0, path: target.path };
   }
   if (!("port" in target)) {
-    const message = "the path of a unix socket is empty";
-    throw new IOError({ code: "ERR_INVALID_ARG_VALUE", operation: "resolve", message });
+    throw rangeError("resolve", "the path of a unix socket is empty");
   }
   const host = target.host ?? "127.0.0.1";
   // Loaded when first needed: a program that only uses files starts faster without them.

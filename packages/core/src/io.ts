@@ -326,9 +326,9 @@ export class IO implements AsyncDisposable {
   }
 
   /**
-   * Runs operations, 32 at most, one after the other as one submission: each starts when the one before it has
-   * succeeded in full. Resolves with all results; rejects with the error of the first that failed,
-   * or with "ERR_IO_CHAIN_SHORT" when one moved fewer bytes than it was given.
+   * Runs operations, 32 at most, one after the other as one submission: each starts when the one
+   * before it has succeeded in full. Resolves with all results; rejects with the error of the first
+   * that failed, or with "ERR_IO_CHAIN_SHORT" when one moved fewer bytes than it was given.
    */
   chain(...prepared: Prepared[]): Promise<number[]> {
     return runChain(this.ring, this.backend, prepared);

@@ -1,4 +1,5 @@
-// Listening sockets with promises: one multishot accept, and a bounded queue of who has connected.
+// Listening sockets with promises: a few accepts in flight, and a bounded queue of who has
+// connected.
 import type { Address } from "./address.js";
 import { Completion } from "./completion.js";
 import { closedError, errnoName, IOError, operationError, rangeError } from "./errors.js";
@@ -7,10 +8,11 @@ import { MOST_TIMEOUT_MS, type OperationOptions, type Operations } from "./inter
 import type { Descriptor } from "./ring.js";
 import type { Socket } from "./socket.js";
 
-// Connections that were accepted and that nobody has taken: above the first the accepting stops,
-// the rest wait in the kernel's backlog; below the second it goes on.
-const QUEUE_HIGH = 128;
-const QUEUE_LOW = 32;
+// Connections that were accepted and that nobody has taken: with so many the accepting stops, and
+// the rest wait in the kernel's backlog. A multishot accept could not be bounded: it takes the
+// whole backlog before a cancel reaches it.
+const QUEUE_LIMIT = 128;
+const ACCEPTS = 8;
 
 // No descriptor or memory is left: accepting again at once would spin. Nothing tells when one is
 // free, so it is tried again after a while.
@@ -29,8 +31,8 @@ interface Waiter {
  * A listening socket: an async iterable of connections, or one at a time with `accept()`. The
  * iteration ends when the listener is closed.
  *
- * It accepts ahead of the program: what the kernel's backlog holds at the moment. Above 128 that
- * nobody has taken it stops, and leaves the rest to the backlog. When the process runs out of descriptors it waits and tries again, and loses none.
+ * It accepts ahead of the program, up to 128 connections, and then leaves the rest to the kernel's
+ * backlog. When the process runs out of descriptors it waits and tries again, and loses none.
  *
  * @example
  * ```ts
@@ -53,7 +55,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   readonly descriptor: Descriptor;
   readonly #operations: Operations;
   readonly #makeSocket: (descriptor: Descriptor) => Socket;
-  readonly #completion = new Completion();
+  readonly #accepts = Array.from({ length: ACCEPTS }, () => new Completion());
   readonly #timer = new Completion();
   readonly #accepted: Descriptor[] = [];
   readonly #waiters: Waiter[] = [];
@@ -120,15 +122,20 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     if (this.#closing !== null) throw closedError(operation, "the listener");
   }
 
-  // Whoever waits keeps the multishot accept running; so does an empty queue once it has run.
   #arm(): void {
-    if (this.#closing !== null || this.#failure !== null) return;
-    if (this.#completion.active || this.#timer.active) return;
-    if (this.#accepted.length > QUEUE_LOW) return;
+    if (this.#closing !== null || this.#failure !== null || this.#timer.active) return;
+    const active = this.#accepts.filter((completion) => completion.active).length;
+    let room = QUEUE_LIMIT - this.#accepted.length - active;
     try {
-      this.#operations.ring.acceptMultishot(this.#completion, this.descriptor, this.#onAccept);
+      for (const completion of this.#accepts) {
+        if (completion.active || room <= 0) continue;
+        this.#operations.ring.accept(completion, this.descriptor, this.#onAccept);
+        room--;
+      }
     } catch (error) {
-      // The IO was closed, or its limit is reached: whoever waits is told, later calls try again.
+      // The IO was closed, or its limit is reached: whoever waits is told, unless another accept is
+      // in flight that will serve them; later calls try again.
+      if (this.#accepts.some((completion) => completion.active)) return;
       for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     }
   }
@@ -136,11 +143,8 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   readonly #onAccept = (_completion: Completion, result: number): void => {
     if (result >= 0) this.#deliver(result);
     else this.#onError(result);
-    if (this.#completion.active) {
-      if (this.#accepted.length === QUEUE_HIGH) this.#operations.cancel(this.#completion);
-    } else if (this.#waiters.length > 0) {
-      this.#arm();
-    }
+    // After a cancel of everything nobody may want to go on: the next accept() says so.
+    if (result >= 0 || this.#waiters.length > 0) this.#arm();
   };
 
   #deliver(descriptor: Descriptor): void {
@@ -154,7 +158,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     const [code] = errnoName(errno);
     if (this.#closing !== null || code === "ECANCELED" || PASSING_CODES.has(code)) return;
     if (EXHAUSTED_CODES.has(code)) {
-      this.#tryAgainLater();
+      if (!this.#timer.active) this.#tryAgainLater();
       return;
     }
     this.#failure = operationError(OPCODE_ACCEPT, errno, this.#operations.backend);

@@ -450,9 +450,9 @@ export class Ring {
   // ---- composition
 
   /**
-   * The next `length` operations queued, 32 at most, form a chain: each starts when the one before has succeeded
-   * in full; after a failure, or a read or write that was short, the rest complete with -ECANCELED.
-   * A verb that throws ends the chain: what was queued of it stays queued.
+   * The next `length` operations queued, 32 at most, form a chain: each starts when the one before
+   * has succeeded in full; after a failure, or a read or write that was short, the rest complete
+   * with -ECANCELED. A verb that throws ends the chain: what was queued of it stays queued.
    */
   chain(length: number): void {
     this.#queue.check("chain");
@@ -539,8 +539,8 @@ export class Ring {
     return at;
   }
 
-  // Each region is in use from the moment it is found: making room for the next one could else let go
-  // of it again.
+  // Each region is in use from the moment it is found: making room for the next one could else let
+  // go of it again.
   #regions(buffers: readonly ArrayBufferView[], operation: string): Region[] {
     const regions: Region[] = [];
     try {
