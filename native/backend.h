@@ -60,6 +60,10 @@ class Backend {
   virtual bool cancel(const Operation& target) = 0;
   virtual bool cancel_descriptor(int number) = 0;
   virtual bool cancel_all() = 0;
+  // Ends the next wait after a while: a cancel can miss an operation that is just being worked on,
+  // so whoever depends on it looks again. nudged() tells, once, that the while has passed.
+  virtual void nudge_later() = 0;
+  virtual bool nudged() = 0;
   // Attached mode: a descriptor that becomes readable when poll() would make progress, from arm()
   // on. arm() returns false when there is progress to be made at once.
   virtual int wait_descriptor() = 0;

@@ -322,6 +322,7 @@ void Engine::end_work_on(int number) {
     }
   }
   if (!asked) cancel_due_ = true;
+  backend_->nudge_later();
 }
 
 // For everything that is being closed: the kernel had no room for a cancel, or a linked operation
@@ -359,6 +360,7 @@ uint32_t Engine::poll(int64_t deadline_ns) {
   // Drained first: from here on the backend holds nothing of what is published.
   for (const Completed& completed : completions_.items()) finish(completed);
   count(Counter::completed) += published_;
+  if (backend_->nudged() && !closing_.empty()) cancel_due_ = true;
   return published_;
 }
 

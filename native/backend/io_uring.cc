@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <utility>
 
 #include "../backend.h"
 #include "../check.h"
@@ -29,6 +30,8 @@ using abi::Opcode;
 
 // user_data is the slot with its generation above; these mark what is not an operation.
 constexpr uint64_t internal_cancel = UINT64_MAX;
+constexpr uint64_t internal_nudge = UINT64_MAX - 1;
+constexpr int64_t nudge_ns = 20'000'000;
 constexpr uint64_t deadline_mark = 1u << 31;
 
 uint64_t user_data_of(uint64_t slot, uint64_t generation) {
@@ -116,6 +119,17 @@ class IoUring final : public Backend {
     io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
     return finish_internal(entry);
   }
+
+  void nudge_later() override {
+    if (nudge_armed_) return;
+    io_uring_sqe* entry = internal_entry();
+    if (entry == nullptr) return;  // the caller asks again
+    io_uring_prep_timeout(entry, timespec_for(entry, nudge_ns), 0, 0);
+    io_uring_sqe_set_data64(entry, internal_nudge);
+    nudge_armed_ = true;
+  }
+
+  bool nudged() override { return std::exchange(nudged_, false); }
 
   int wait_descriptor() override {
     if (event_descriptor_ < 0) {
@@ -390,6 +404,11 @@ class IoUring final : public Backend {
 
   void take_completion(const io_uring_cqe& entry, Completions& completed) {
     if (entry.user_data == internal_cancel) return;
+    if (entry.user_data == internal_nudge) {
+      nudge_armed_ = false;
+      nudged_ = true;
+      return;
+    }
     const uint32_t slot = static_cast<uint32_t>(entry.user_data & ~deadline_mark & UINT32_MAX);
     CHECK(slot < operations_->size());
     Operation& operation = (*operations_)[slot];
@@ -442,6 +461,8 @@ class IoUring final : public Backend {
   bool registered_table_ = false;
   std::vector<uint32_t> registered_free_;
   uint64_t system_calls_ = 0;
+  bool nudge_armed_ = false;
+  bool nudged_ = false;
 };
 
 // ---- set-up

@@ -91,6 +91,7 @@ const DEFAULT_BUFFERS_LIMIT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_BACKLOG = 511;
 const WAIT_SLICE_NS = 50_000_000;
 const CLOSE_ROUND_NS = 10_000_000;
+const CLOSE_REPEAT_MS = 20;
 
 /**
  * An I/O ring with everything on it, for one thread: each Worker opens its own.
@@ -431,19 +432,24 @@ export class IO implements AsyncDisposable {
     this.#session.close();
   }
 
-  // A cancel does not see what starts after it, so it is asked again whenever something has ended.
+  // A cancel does not see what starts after it, and can miss what is just being worked on: it is asked
+  // again whenever something has ended, and after a while in any case.
   async #idle(): Promise<void> {
     const queue = this.#queue;
     let left = queue.inFlight;
+    const again = (): void => {
+      if (queue.inFlight > 0 && !queue.cancelling) queue.cancelAll(new Completion(), ignore);
+    };
+    const repeating = setInterval(again, CLOSE_REPEAT_MS);
     await new Promise<void>((resolve) => {
       queue.onDispatched = () => {
         if (queue.inFlight === 0) resolve();
-        if (queue.inFlight === 0 || queue.cancelling || queue.inFlight >= left) return;
-        left = queue.inFlight;
-        queue.cancelAll(new Completion(), ignore);
+        else if (queue.inFlight < left) again();
+        left = Math.min(left, queue.inFlight);
       };
     });
     queue.onDispatched = null;
+    clearInterval(repeating);
   }
 }
 

@@ -19,6 +19,9 @@ export interface OperationOptions {
 type Resolve = (result: number) => void;
 type Reject = (error: unknown) => void;
 
+const CANCEL_DELAY_NS = 1_000_000;
+const CANCEL_DELAY_MOST_NS = 100_000_000;
+
 /** The longest time limit: 104 days. */
 export const MOST_TIMEOUT_MS = Number.MAX_SAFE_INTEGER / 1e6;
 
@@ -106,11 +109,28 @@ export class Operations {
     reject?.(error);
   }
 
-  /** Asks for the end of one operation; nothing happens when it is not in flight any more. */
+  /** Ends one operation; nothing happens when it is not in flight any more. */
   cancel(target: Completion): void {
+    const [slot, generation] = this.#queue.tokenOf(target);
+    if (slot === -1) return;
+    this.#cancel(target, () => {
+      const [slotNow, generationNow] = this.#queue.tokenOf(target);
+      return slotNow === slot && generationNow === generation;
+    });
+  }
+
+  // A cancel can miss an operation that is just being worked on, so it is repeated, less and less
+  // often, until the operation has ended.
+  #cancel(target: Completion, inFlight: () => boolean, delayNs = CANCEL_DELAY_NS): void {
     this.#queue.whenFree(() => {
-      if (this.#queue.closed || !target.active) return; // closing cancels everything by itself
-      this.ring.cancel(new Completion(), target, ignore);
+      if (this.#queue.closed || !inFlight()) return; // closing cancels everything by itself
+      this.ring.cancel(new Completion(), target, (_completion, result) => {
+        if (result === 0 || this.#queue.closed || !inFlight()) return;
+        const again = (): void =>
+          this.#cancel(target, inFlight, Math.min(2 * delayNs, CANCEL_DELAY_MOST_NS));
+        if (this.#queue.full) again();
+        else this.ring.timeout(new Completion(), delayNs, again);
+      });
     });
   }
 

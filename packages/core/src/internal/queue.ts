@@ -205,6 +205,11 @@ export class Queue {
     return this.#free.length - this.#freeCount;
   }
 
+  /** Whether the limit of operations in flight is reached. */
+  get full(): boolean {
+    return this.#freeCount <= RESERVED_SLOTS;
+  }
+
   /** Throws when the IO is closed. */
   check(operation: string): void {
     if (this.closed) throw closedError(operation, "the IO");
