@@ -122,13 +122,14 @@ const typescript = {
 };
 
 /**
- * One file of @io/core's twenty: a program that imports it starts several milliseconds earlier, since
- * Node opens, reads and links every module by itself.
+ * One file of @io/core's twenty: a program that imports it starts several milliseconds earlier,
+ * since Node opens, reads and links every module by itself.
  */
 const bundle = {
   name: "bundle",
   title: "bundle @io/core",
-  inputs: () => fingerprint(["pnpm-lock.yaml", ...filesUnder("packages/core/dist", isScriptOutput)]),
+  inputs: () =>
+    fingerprint(["pnpm-lock.yaml", ...filesUnder("packages/core/dist", isScriptOutput)]),
   outputs: () => [`${root}/packages/core/bundle/index.js`],
   work: async () => {
     const from = "packages/core/dist/index.js";

@@ -432,8 +432,8 @@ export class IO implements AsyncDisposable {
     this.#session.close();
   }
 
-  // A cancel does not see what starts after it, and can miss what is just being worked on: it is asked
-  // again whenever something has ended, and after a while in any case.
+  // A cancel does not see what starts after it, and can miss what is just being worked on: it is
+  // asked again whenever something has ended, and after a while in any case.
   async #idle(): Promise<void> {
     const queue = this.#queue;
     let left = queue.inFlight;

@@ -244,9 +244,9 @@ export class Queue {
   }
 
   /**
-   * Called after a read or write of a file was queued. While a batch of completions is being dispatched
-   * their successors are handed over a few at a time: a disk that has just finished everything would
-   * else stand idle until the last callback has returned.
+   * Called after a read or write of a file was queued. While a batch of completions is being
+   * dispatched their successors are handed over a few at a time: a disk that has just finished
+   * everything would else stand idle until the last callback has returned.
    */
   feedDevice(): void {
     if (!this.dispatching || this.#modified) return;

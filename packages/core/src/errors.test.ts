@@ -1,0 +1,161 @@
+// Messages for people: each names the operation, the code, and what to do about it.
+
+import { constants } from "node:os";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { addressFrom, formatAddress, resolveAddress } from "./address.js";
+import { Prepared, runChain } from "./chain.js";
+import type { Callback, Completion } from "./completion.js";
+import {
+  closedError,
+  errnoName,
+  IOError,
+  operationError,
+  rangeError,
+  typeError,
+} from "./errors.js";
+import {
+  FAMILY_IPV4,
+  FAMILY_IPV6,
+  FAMILY_UNIX,
+  OPCODE_OPEN,
+  OPCODE_READ,
+  OPERATION_NAMES,
+} from "./internal/abi.js";
+import type { Ring } from "./ring.js";
+
+const test = suite("errors");
+const { ECANCELED, EIO, EINVAL, ENOENT, EMFILE } = constants.errno;
+
+test("an operation's error has what Node's errors have", () => {
+  const error = operationError(OPCODE_OPEN, -ENOENT, "io_uring", { path: "/a" });
+  assert.instance(error, IOError);
+  assert.instance(error, Error);
+  assert.is(error.name, "IOError");
+  assert.is(error.code, "ENOENT");
+  assert.is(error.errno, -ENOENT);
+  assert.is(error.syscall, "open");
+  assert.is(error.operation, "open");
+  assert.is(error.backend, "io_uring");
+  assert.is(error.path, "/a");
+  assert.is(error.message, "open of '/a' failed: ENOENT, no such file or directory");
+});
+
+test("an error has no fields that say nothing", () => {
+  const error = closedError("read", "the file");
+  for (const field of ["errno", "syscall", "backend", "path", "address", "cause"]) {
+    assert.not(field in error, field);
+  }
+  assert.is(error.message, "read: the file is closed");
+  assert.is(error.code, "ERR_IO_CLOSED");
+});
+
+test("common errors say what to do", () => {
+  assert.match(operationError(OPCODE_OPEN, -EMFILE, "io_uring").message, /ulimit -n/);
+  assert.match(operationError(OPCODE_READ, -EINVAL, "io_uring").message, /direct I\/O/);
+  assert.not.match(operationError(OPCODE_OPEN, -EINVAL, "io_uring").message, /direct I\/O/);
+});
+
+test("every operation has a name for its errors, and no errno is without one", () => {
+  for (const [opcode, [name, syscall]] of OPERATION_NAMES) {
+    const error = operationError(opcode, -EIO, "io_uring");
+    assert.ok(error.message.startsWith(`${name} failed: EIO`), error.message);
+    assert.is(error.syscall, syscall);
+  }
+  assert.match(operationError(99, -3333, "io_uring").message, /operation 99 failed: E3333/);
+  assert.equal(errnoName(-3333), ["E3333", "unknown error"]);
+});
+
+test("errors of arguments and aborts have Node's codes and names", () => {
+  assert.is(rangeError("read", "no").code, "ERR_OUT_OF_RANGE");
+  assert.is(typeError("read", "no").code, "ERR_INVALID_ARG_TYPE");
+  const aborted = new IOError({ code: "ABORT_ERR", operation: "a", message: "b", cause: "why" });
+  assert.is(aborted.name, "AbortError");
+  assert.is(aborted.cause, "why");
+});
+
+test("addresses are written as people write them", () => {
+  assert.is(formatAddress(addressFrom(FAMILY_IPV4, 80, "127.0.0.1")), "127.0.0.1:80");
+  assert.is(formatAddress(addressFrom(FAMILY_IPV6, 80, "fe80::1%eth0")), "[fe80::1%eth0]:80");
+  assert.is(formatAddress(addressFrom(FAMILY_UNIX, 0, "/run/a")), "/run/a");
+  assert.is(formatAddress(addressFrom(FAMILY_UNIX, 0, "\0name")), "@name");
+  assert.equal(addressFrom(FAMILY_UNIX, 0, "/a"), {
+    family: "unix",
+    host: "",
+    port: 0,
+    path: "/a",
+  });
+});
+
+test("addresses are resolved without asking when they are digits", async () => {
+  assert.is((await resolveAddress({ port: 1 })).host, "127.0.0.1");
+  assert.is((await resolveAddress({ host: "::1", port: 1 })).family, "ipv6");
+  const scoped = await resolveAddress({ host: "fe80::1%lo", port: 1 });
+  assert.equal([scoped.family, scoped.host], ["ipv6", "fe80::1%lo"]);
+  assert.is((await resolveAddress({ path: "/a" })).family, "unix");
+  const local = await resolveAddress({ host: "localhost", port: 5 });
+  assert.ok(["127.0.0.1", "::1"].includes(local.host), local.host);
+  assert.is(local.port, 5);
+});
+
+/** A ring that answers a chain with the results that it is given. */
+function chainWith(results: number[], wholes: number[]): Promise<number[]> {
+  const answers: (() => void)[] = [];
+  const ring = { chain: () => undefined, checkBuffer: () => undefined } as unknown as Ring;
+  const prepared = results.map((result, index) => {
+    const start = (completion: Completion<number>, callback: Callback<number>): void => {
+      completion.opcode = OPCODE_READ;
+      answers.push(() => callback(completion, result));
+    };
+    const whole = wholes[index]!;
+    return new Prepared(ring, whole === -1 ? null : new Uint8Array(whole), start);
+  });
+  const promise = runChain(ring, "io_uring", prepared);
+  for (const answer of answers) answer();
+  return promise;
+}
+
+async function errorOf(promise: Promise<unknown>): Promise<IOError> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.instance(error, IOError);
+    return error as IOError;
+  }
+  throw new Error("did not fail");
+}
+
+test("a chain reports the operation that broke it", async () => {
+  assert.equal(await chainWith([5, 0, 7], [5, -1, 7]), [5, 0, 7]);
+  const failed = await errorOf(chainWith([5, -EIO, -ECANCELED], [5, 5, 5]));
+  assert.is(failed.code, "EIO");
+  const refused = await errorOf(chainWith([-ECANCELED, -ECANCELED, -EINVAL], [5, 5, 5]));
+  assert.is(refused.code, "EINVAL");
+  const cancelled = await errorOf(chainWith([5, -ECANCELED, -ECANCELED], [5, 5, 5]));
+  assert.is(cancelled.code, "ECANCELED");
+  const short = await errorOf(chainWith([5, 3, -ECANCELED], [5, 5, 5]));
+  assert.is(short.code, "ERR_IO_CHAIN_SHORT");
+  assert.match(short.message, /operation 2 of 3 moved 3 of 5 bytes/);
+  assert.equal(short.cause, [5, 3, -ECANCELED]);
+});
+
+test("a chain is checked before anything of it starts", async () => {
+  const ring = {} as Ring;
+  const one = new Prepared({} as Ring, null, () => {
+    throw new Error("started");
+  });
+  const codes = [
+    (await errorOf(runChain(ring, "io_uring", []))).code,
+    (await errorOf(runChain(ring, "io_uring", new Array<Prepared>(65).fill(one)))).code,
+    (await errorOf(runChain(ring, "io_uring", [one]))).code,
+    (await errorOf(runChain(ring, "io_uring", [{} as Prepared]))).code,
+  ];
+  assert.equal(codes, [
+    "ERR_OUT_OF_RANGE",
+    "ERR_OUT_OF_RANGE",
+    "ERR_INVALID_ARG_TYPE",
+    "ERR_INVALID_ARG_TYPE",
+  ]);
+});
+
+test.run();

@@ -1,0 +1,233 @@
+// Garbage over the rings: whatever stands in the shared memory, every queued operation is answered
+// once, and later operations work. IO_SEED repeats a run.
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Completion } from "../completion.js";
+import { IOError } from "../errors.js";
+import {
+  CHAIN_LIMIT,
+  ENTRY_ARGUMENT_EXTRA,
+  ENTRY_GENERATION,
+  ENTRY_OFFSET,
+  ENTRY_OPERATION,
+  ENTRY_SLOT,
+  ENTRY_WORDS,
+  OPCODE_NOP,
+  OPCODE_TIMEOUT,
+} from "./abi.js";
+import { loadNative } from "./load.js";
+import { Queue, slotsFor } from "./queue.js";
+
+const test = suite("queue");
+const seed = Number(process.env["IO_SEED"] ?? Date.now() % 1_000_000_000);
+process.stdout.write(`queue: seed ${seed} (repeat with IO_SEED=${seed})\n`);
+const CAPACITY = 128;
+const LIMIT = 300;
+const ROUND_NS = 10_000_000;
+
+function randomFrom(start: number): (limit: number) => number {
+  let state = start;
+  return (limit) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296) * limit);
+  };
+}
+
+function openQueue(capacity = CAPACITY, limit = LIMIT): Queue {
+  const native = loadNative();
+  return new Queue(capacity, (shared, dispatch) => {
+    const slots = slotsFor(limit);
+    const session = new native.Session("auto", capacity, slots, false, shared, dispatch);
+    assert.is(session.failure, 0, session.reason);
+    return session;
+  });
+}
+
+function nothing(): void {}
+
+/** Ends everything, counting the completions, and checks that the queue still works. */
+function finish(queue: Queue): void {
+  while (queue.inFlight > 0) {
+    queue.cancelAll(new Completion(), nothing);
+    queue.poll(ROUND_NS);
+  }
+  let answer = Number.NaN;
+  queue.begin(new Completion(), OPCODE_NOP, (_completion, result) => {
+    answer = result;
+  });
+  while (queue.inFlight > 0) queue.poll(ROUND_NS);
+  assert.is(answer, 0);
+  assert.is(queue.strays, 0);
+  queue.session.close();
+}
+
+test("entries overwritten with random bytes are answered", () => {
+  const queue = openQueue();
+  const random = randomFrom(seed);
+  let queued = 0;
+  let refused = 0;
+  const calls: number[] = [];
+  for (let round = 0; round < 300; round++) {
+    const count = 1 + random(CAPACITY - 1);
+    const first = queued;
+    for (let index = 0; index < count; index++) {
+      const number = queued++;
+      calls[number] = 0;
+      const at = queue.begin(new Completion(), OPCODE_NOP, (_completion, result) => {
+        calls[number]!++;
+        if (result < 0) refused++;
+      });
+      if (random(4) === 0) continue;
+      for (let word = 0; word < ENTRY_WORDS; word++) queue.words[at + word] = random(2 ** 32);
+    }
+    for (let turn = 0; queue.inFlight > 0 && turn < 1000; turn++) queue.poll(ROUND_NS);
+    assert.is(queue.inFlight, 0);
+    for (let number = first; number < queued; number++) assert.is(calls[number], 1);
+  }
+  assert.ok(refused > queued / 2);
+  finish(queue);
+});
+
+test("single damaged words are answered, whatever they mean", () => {
+  const queue = openQueue();
+  const random = randomFrom(seed + 1);
+  const identity = [ENTRY_SLOT, ENTRY_GENERATION];
+  let queued = 0;
+  let answered = 0;
+  for (let round = 0; round < 300; round++) {
+    for (let index = random(100); index > 0; index--) {
+      queued++;
+      const at = queue.begin(new Completion(), OPCODE_TIMEOUT, (completion) => {
+        if (!completion.active) answered++;
+      });
+      queue.doubles[at / 2 + ENTRY_OFFSET] = random(100_000);
+      for (let word = 3; word <= ENTRY_ARGUMENT_EXTRA; word++) {
+        if (word < 6 || word > 13) queue.words[at + word] = 0;
+      }
+      const word = random(ENTRY_WORDS);
+      if (identity.includes(word)) continue;
+      const value = random(2) === 0 ? random(2 ** 32) : random(64);
+      queue.words[at + word] = (queue.words[at + word] as number) ^ value;
+      // Paths come from the text area, which is empty: no operation can name a file.
+      if (word === ENTRY_OPERATION) queue.words[at + 5] = 0;
+    }
+    while (queue.inFlight > 0) {
+      queue.cancelAll(new Completion(), nothing);
+      queue.poll(ROUND_NS);
+    }
+  }
+  assert.is(answered, queued);
+  finish(queue);
+});
+
+test("wrong generations are refused, and the slot is good for the next operation", () => {
+  const queue = openQueue();
+  for (const wrong of [1, -1, 2 ** 31 - 1, -(2 ** 31)]) {
+    const results: number[] = [];
+    const at = queue.begin(new Completion(), OPCODE_NOP, (_completion, result) => {
+      results.push(result);
+    });
+    queue.words[at + ENTRY_GENERATION] = (queue.words[at + ENTRY_GENERATION] as number) + wrong;
+    while (queue.inFlight > 0) queue.poll(ROUND_NS);
+    assert.is(results.length, 1);
+    assert.ok(results[0]! < 0);
+  }
+  finish(queue);
+});
+
+test("garbage in the completion ring is not taken for completions", () => {
+  const queue = openQueue();
+  let answered = 0;
+  const random = randomFrom(seed + 2);
+  for (let round = 0; round < 100; round++) {
+    queue.begin(new Completion(), OPCODE_NOP, () => answered++);
+    const completions = new Int32Array(
+      queue.words.buffer,
+      queue.words.byteOffset + queue.words.byteLength,
+      CAPACITY * 4,
+    );
+    for (let index = 0; index < completions.length; index++) completions[index] = random(2 ** 32);
+    while (queue.inFlight > 0) queue.poll(ROUND_NS);
+  }
+  assert.is(answered, 100);
+  finish(queue);
+});
+
+test("refused operations keep their order and their slots over many batches", () => {
+  const queue = openQueue(CAPACITY, 4000);
+  const order: number[] = [];
+  const wrong = 0;
+  const start = (number: number): void => {
+    queue.begin(new Completion(), wrong, (_completion, result) => {
+      assert.ok(result < 0);
+      order.push(number);
+      if (number < 12_000) start(number + 4000);
+    });
+  };
+  for (let number = 0; number < 4000; number++) start(number);
+  while (queue.inFlight > 0) queue.poll(ROUND_NS);
+  assert.is(order.length, 16_000);
+  assert.equal(
+    order,
+    order.map((_number, index) => index),
+  );
+  finish(queue);
+});
+
+test("the limit, a completion in use, and chains that are too long throw and queue nothing", () => {
+  const queue = openQueue(CAPACITY, 10);
+  const codeOf = (act: () => void): string => {
+    try {
+      act();
+    } catch (error) {
+      if (error instanceof IOError) return error.code;
+      throw error;
+    }
+    return "none";
+  };
+  const completion = new Completion();
+  queue.begin(completion, OPCODE_NOP, nothing);
+  const again = (): void => void queue.begin(completion, OPCODE_NOP, nothing);
+  assert.is(codeOf(again), "ERR_IO_COMPLETION_ACTIVE");
+  for (const length of [0, -1, 1.5, Number.NaN, CHAIN_LIMIT + 1]) {
+    assert.is(
+      codeOf(() => queue.beginChain(length)),
+      "ERR_OUT_OF_RANGE",
+    );
+  }
+  assert.is(
+    codeOf(() => queue.beginChain(10)),
+    "ERR_IO_IN_FLIGHT_LIMIT",
+  );
+  queue.beginChain(2);
+  assert.is(
+    codeOf(() => queue.beginChain(2)),
+    "ERR_IO_CHAIN_OPEN",
+  );
+  queue.breakChain();
+  for (let index = 1; index < 10; index++) queue.begin(new Completion(), OPCODE_NOP, nothing);
+  const more = (): void => void queue.begin(new Completion(), OPCODE_NOP, nothing);
+  assert.is(codeOf(more), "ERR_IO_IN_FLIGHT_LIMIT");
+  assert.is(queue.inFlight, 10);
+  finish(queue);
+});
+
+test("what callbacks throw reaches the program, and the rest of the batch is called", () => {
+  const queue = openQueue();
+  const called: number[] = [];
+  for (let index = 0; index < 5; index++) {
+    queue.begin(new Completion(), OPCODE_NOP, () => {
+      called.push(index);
+      if (index === 2) throw new Error("two");
+    });
+  }
+  assert.throws(() => queue.poll(ROUND_NS), /two/);
+  assert.equal(called, [0, 1, 2, 3, 4]);
+  assert.not(queue.dispatching);
+  finish(queue);
+});
+
+test.run();

@@ -1,0 +1,346 @@
+// Linked operations: each starts when the one before it has succeeded in full.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { Completion, type File, type IO, IOError, OpenFlags, type Prepared } from "@io/core";
+import * as assert from "uvu/assert";
+import { detach, pattern, sameBytes } from "./data.js";
+import { MODES, type Mode, type Suite, type Trial } from "./harness.js";
+import {
+  failure,
+  failureCode,
+  idle,
+  negative,
+  refusalCode,
+  Started,
+  success,
+  until,
+} from "./verbs.js";
+
+export function chains(suite: Suite): void {
+  registerWhole(suite);
+  registerBroken(suite);
+  registerRefused(suite);
+  registerInvalid(suite);
+  for (const mode of MODES) {
+    registerRing(suite, mode);
+    registerRingMixed(suite, mode);
+    registerRingInvalid(suite, mode);
+  }
+}
+
+async function emptyFile(trial: Trial): Promise<{ io: IO; file: File }> {
+  const io = await trial.open();
+  return { io, file: await io.openFile(trial.path(), { read: true, write: true, create: true }) };
+}
+
+function content(trial: Trial): string {
+  return readFileSync(trial.path(), "latin1");
+}
+
+function registerWhole(suite: Suite): void {
+  suite.test("a write and its sync are one chain", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const before = io.stats().systemCalls;
+    const results = await io.chain(file.writing(Buffer.from("kept"), 0), file.syncing("data"));
+    assert.equal(results, [4, 0]);
+    assert.is(content(trial), "kept");
+    assert.ok(io.stats().systemCalls > before);
+  });
+
+  suite.test("a chain of one is an operation", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    assert.equal(await io.chain(file.writing(Buffer.from("one"), 0)), [3]);
+    assert.equal(await io.chain(file.syncing()), [0]);
+  });
+
+  suite.test("a chain of 32 runs in order", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    // Each write overlaps the one before it, so that any other order shows.
+    const writes = Array.from({ length: 32 }, (_, index) =>
+      file.writing(Buffer.from(`${String.fromCharCode(48 + index)}~`), index),
+    );
+    assert.equal(await io.chain(...writes), Array(32).fill(2));
+    const expected = Array.from({ length: 32 }, (_, index) => String.fromCharCode(48 + index));
+    assert.is(content(trial), `${expected.join("")}~`);
+  });
+
+  suite.test("a read behind a write reads what was written", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const data = pattern(100_000);
+    const back = new Uint8Array(data.byteLength);
+    const results = await io.chain(file.writing(data, 0), file.syncing(), file.reading(back, 0));
+    assert.equal(results, [100_000, 0, 100_000]);
+    assert.ok(sameBytes(back, data));
+  });
+
+  suite.test("many chains at once do not mix", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const buffers = Array.from({ length: 200 }, (_, index) => pattern(32, index));
+    const chained = buffers.map((buffer, index) =>
+      io.chain(file.writing(buffer, 32 * index), file.syncing("data")),
+    );
+    for (const results of await Promise.all(chained)) assert.equal(results, [32, 0]);
+    assert.ok(sameBytes(readFileSync(trial.path()), Buffer.concat(buffers)));
+  });
+}
+
+function registerBroken(suite: Suite): void {
+  suite.test("a chain whose first member fails runs none of the rest", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const reader = await io.openFile(trial.path());
+    const error = await failure(
+      io.chain(
+        reader.writing(Buffer.from("no"), 0),
+        file.writing(Buffer.from("nor this"), 0),
+        file.syncing(),
+      ),
+    );
+    assert.equal([error.code, error.operation, error.syscall], ["EBADF", "write", "write"]);
+    assert.is(content(trial), "");
+  });
+
+  suite.test("a chain that fails in the middle keeps what came before", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const reader = await io.openFile(trial.path());
+    const chained = io.chain(
+      file.writing(Buffer.from("first"), 0),
+      reader.writing(Buffer.from("second"), 0),
+      file.writing(Buffer.from("third"), 0),
+    );
+    assert.is(await failureCode(chained), "EBADF");
+    assert.is(content(trial), "first");
+  });
+
+  suite.test("a short read breaks the chain, and says by how much", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    writeFileSync(trial.path(), "abc");
+    const buffer = new Uint8Array(8);
+    const error = await failure(
+      io.chain(file.reading(buffer, 0), file.writing(Buffer.from("XYZ"), 0)),
+    );
+    assert.is(error.code, "ERR_IO_CHAIN_SHORT");
+    assert.match(error.message, "3 of 8");
+    assert.equal(error.cause, [3, negative("ECANCELED")]);
+    assert.is(content(trial), "abc");
+    assert.is(Buffer.from(buffer.subarray(0, 3)).toString(), "abc");
+  });
+
+  suite.test("a short read at the end of a chain is short too", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    writeFileSync(trial.path(), "abc");
+    const chained = io.chain(file.syncing("data"), file.reading(new Uint8Array(8), 0));
+    assert.is(await failureCode(chained), "ERR_IO_CHAIN_SHORT");
+  });
+}
+
+function registerRefused(suite: Suite): void {
+  suite.test("a chain of none and one of 65 are refused", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    assert.is(await failureCode(io.chain()), "ERR_OUT_OF_RANGE");
+    const many = Array.from({ length: 65 }, () => file.writing(Buffer.from("x"), 0));
+    assert.is(await failureCode(io.chain(...many)), "ERR_OUT_OF_RANGE");
+    await idle(io);
+    assert.is(content(trial), "");
+  });
+
+  suite.test("a chain of what is not prepared, or of another IO, is refused", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const other = await trial.open();
+    const chained = other.chain(file.writing(Buffer.from("x"), 0));
+    assert.is(await failureCode(chained), "ERR_INVALID_ARG_TYPE");
+    for (const wrong of [undefined, {}, Promise.resolve(), 7] as unknown as Prepared[]) {
+      const mixed = io.chain(file.writing(Buffer.from("x"), 0), wrong);
+      assert.is(await failureCode(mixed), "ERR_INVALID_ARG_TYPE");
+    }
+    await idle(io);
+    assert.is(content(trial), "");
+  });
+
+  suite.test("a chain that does not fit the limit in flight starts nothing", async (trial) => {
+    const io = await trial.open({ inFlightLimit: 4 });
+    const file = await io.openFile(trial.path(), { write: true, create: true });
+    const writes = Array.from({ length: 5 }, () => file.writing(Buffer.from("x"), 0));
+    assert.is(await failureCode(io.chain(...writes)), "ERR_IO_IN_FLIGHT_LIMIT");
+    await idle(io);
+    assert.is(content(trial), "");
+    assert.equal(await io.chain(...writes.slice(1)), [1, 1, 1, 1]);
+  });
+}
+
+function registerInvalid(suite: Suite): void {
+  suite.test("a chain with a closed file starts nothing", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const other = await io.openFile(trial.path(), { write: true });
+    const late = other.writing(Buffer.from("late"), 0);
+    await other.close();
+    const error = await failure(io.chain(file.writing(Buffer.from("early"), 0), late));
+    assert.ok(["EBADF", "ERR_IO_CLOSED"].includes(error.code), error.code);
+    await idle(io);
+    assert.is(content(trial), "");
+    assert.is(
+      refusalCode(() => other.writing(Buffer.from("x"), 0)),
+      "ERR_IO_CLOSED",
+    );
+  });
+
+  suite.test("a chain with a buffer that was detached meanwhile starts nothing", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const lost = new Uint8Array(4);
+    const members = [file.writing(Buffer.from("early"), 0), file.writing(lost, 0), file.syncing()];
+    detach(lost);
+    assert.is(await failureCode(io.chain(...members)), "ERR_IO_BUFFER_DETACHED");
+    await idle(io);
+    assert.is(content(trial), "");
+    assert.equal(await io.chain(file.writing(Buffer.from("after"), 0), file.syncing()), [5, 0]);
+  });
+}
+
+async function openBoth(io: IO, path: string): Promise<number> {
+  const flags = OpenFlags.read | OpenFlags.write | OpenFlags.create;
+  return success(io, (completion, callback) =>
+    io.ring.open(completion, path, flags, 0o600, callback),
+  );
+}
+
+async function allDone(io: IO, members: readonly Started[]): Promise<number[]> {
+  await until(io, () => members.every((member) => member.done), "the members of a chain");
+  return members.map((member) => member.result);
+}
+
+function registerRing(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: the ring runs a chain in order`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    const order: number[] = [];
+    io.ring.chain(3);
+    for (const [index, data] of ["abc", "bcd", "cde"].entries()) {
+      io.ring.write(new Completion(), file, Buffer.from(data), index, () => order.push(index));
+    }
+    await until(io, () => order.length === 3, "the chain");
+    assert.equal(order, [0, 1, 2]);
+    assert.is(content(trial), "abcde");
+  });
+
+  suite.test(
+    `${mode}: the ring's chain ends at a failure, -ECANCELED for the rest`,
+    async (trial) => {
+      const io = await trial.open({ mode });
+      const file = await openBoth(io, trial.path());
+      const buffer = new Uint8Array(8);
+      io.ring.chain(3);
+      const members = [
+        new Started((c, callback) => io.ring.read(c, file, buffer, 0, callback)),
+        new Started((c, callback) => io.ring.write(c, file, buffer, 0, callback)),
+        new Started((c, callback) => io.ring.nop(c, callback)),
+      ];
+      const after = new Started((c, callback) => io.ring.nop(c, callback));
+      const cancelled = negative("ECANCELED");
+      assert.equal(await allDone(io, members), [0, cancelled, cancelled]);
+      assert.equal(await allDone(io, [after]), [0]);
+      assert.is(content(trial), "");
+    },
+  );
+
+  suite.test(`${mode}: a chain is linked wherever the submission ring stands`, async (trial) => {
+    const io = await trial.open({ mode, entries: 128 });
+    const file = await openBoth(io, trial.path());
+    const all: Started[] = [];
+    for (let round = 0; round < 40; round++) {
+      // 3 and 7 fit no power of two: chains come to lie across the end.
+      for (let index = 0; index < 3; index++) {
+        all.push(new Started((c, callback) => io.ring.nop(c, callback)));
+      }
+      io.ring.chain(7);
+      for (let index = 0; index < 7; index++) {
+        const data = Buffer.from(`${index}`);
+        all.push(new Started((c, callback) => io.ring.write(c, file, data, round, callback)));
+      }
+    }
+    await allDone(io, all);
+    assert.is(content(trial), "6".repeat(40));
+  });
+}
+
+function registerRingMixed(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: opening, naming and waiting can be linked`, async (trial) => {
+    const io = await trial.open({ mode });
+    const start = process.hrtime.bigint();
+    io.ring.chain(4);
+    const members = [
+      new Started((c, callback) => io.ring.mkdir(c, trial.path("a"), 0o700, callback)),
+      new Started((c, callback) => io.ring.timeout(c, 2_000_000, callback)),
+      new Started((c, callback) => io.ring.rename(c, trial.path("a"), trial.path("b"), callback)),
+      new Started((c, callback) => io.ring.unlink(c, trial.path("b"), true, callback)),
+    ];
+    assert.equal(await allDone(io, members), [0, 0, 0, 0]);
+    assert.ok(process.hrtime.bigint() - start >= 2_000_000n);
+  });
+
+  suite.test(`${mode}: a chain is begun once, and has 1 to 32 members`, async (trial) => {
+    const io = await trial.open({ mode });
+    for (const length of [0, 65, -1, 1.5, Number.NaN]) {
+      assert.is(
+        refusalCode(() => io.ring.chain(length)),
+        "ERR_OUT_OF_RANGE",
+        `${length}`,
+      );
+    }
+    io.ring.chain(2);
+    const first = new Started((c, callback) => io.ring.nop(c, callback));
+    assert.is(
+      refusalCode(() => io.ring.chain(2)),
+      "ERR_IO_CHAIN_OPEN",
+    );
+    const second = new Started((c, callback) => io.ring.nop(c, callback));
+    assert.equal(await allDone(io, [first, second]), [0, 0]);
+  });
+}
+
+function registerRingInvalid(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: an invalid member keeps the whole chain from starting`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    const data = Buffer.from("never");
+    for (const [position, stranger] of [
+      [0, file + 1],
+      [1, -1],
+      [2, file + (1 << 20)],
+    ] as const) {
+      io.ring.chain(3);
+      const members = [0, 1, 2].map(
+        (index) =>
+          new Started((c, callback) =>
+            io.ring.write(c, index === position ? stranger : file, data, 0, callback),
+          ),
+      );
+      const after = new Started((c, callback) => io.ring.nop(c, callback));
+      const expected = [0, 1, 2].map((index) =>
+        negative(index === position ? "EBADF" : "ECANCELED"),
+      );
+      assert.equal(await allDone(io, members), expected);
+      assert.equal(await allDone(io, [after]), [0]);
+    }
+    await idle(io);
+    assert.is(content(trial), "");
+    assert.is(io.stats().inFlight, 0);
+  });
+
+  suite.test(`${mode}: a verb that throws ends the chain before it`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    io.ring.chain(3);
+    const first = new Started((c, callback) =>
+      io.ring.write(c, file, Buffer.from("first"), 0, callback),
+    );
+    assert.throws(
+      () => io.ring.write(new Completion(), file, Buffer.from("x"), -7, () => undefined),
+      (error: unknown) => error instanceof IOError,
+    );
+    // Not linked to what was: it runs although nothing of the chain is left.
+    const free = new Started((c, callback) => io.ring.nop(c, callback));
+    assert.equal(await allDone(io, [first, free]), [5, 0]);
+    io.ring.chain(1);
+    const alone = new Started((c, callback) => io.ring.nop(c, callback));
+    assert.equal(await allDone(io, [alone]), [0]);
+  });
+}

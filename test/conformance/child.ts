@@ -1,0 +1,121 @@
+// Programs that the suite runs in processes of their own: for what would end or hang a test.
+// Called with the name of a program and of a backend; prints what it sees.
+
+import { type BackendName, Completion, IO, type IOError } from "@io/core";
+
+type Program = (backend: BackendName) => Promise<void>;
+
+const HOUR_NS = 3_600_000_000_000;
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** The code of what a call throws or is rejected with; its name when it has none. */
+async function codeOf(call: () => unknown): Promise<string> {
+  try {
+    await call();
+    return "no error";
+  } catch (error) {
+    return (error as IOError).code ?? String(error);
+  }
+}
+
+async function connectedPair(io: IO) {
+  const listener = await io.listen({ port: 0 });
+  const [client, served] = await Promise.all([
+    io.connect({ port: listener.address.port }),
+    listener.accept(),
+  ]);
+  await listener.close();
+  return { client, served };
+}
+
+const programs: Record<string, Program> = {
+  idle: async (backend) => {
+    await IO.open({ backend });
+    say("open");
+  },
+
+  "idle-again": async (backend) => {
+    const io = await IO.open({ backend });
+    await Promise.all([io.nop(), io.sleep(1_000_000), io.stat(".")]);
+    say("done");
+  },
+
+  sleeping: async (backend) => {
+    const io = await IO.open({ backend });
+    void io.sleep(20_000_000).then(() => say("slept"));
+  },
+
+  receiving: async (backend) => {
+    const io = await IO.open({ backend });
+    const { client } = await connectedPair(io);
+    void client.receive(new Uint8Array(1)).catch(() => say("cancelled"));
+    // A timer that does not keep the loop alive only fires when something else does.
+    const timer = setTimeout(() => {
+      say("still there");
+      void io.cancelAll();
+    }, 30);
+    timer.unref();
+  },
+
+  detached: async (backend) => {
+    const io = await IO.open({ backend, mode: "detached" });
+    io.ring.timeout(new Completion(), HOUR_NS, () => say("never"));
+    io.ring.flush();
+    say("queued");
+  },
+
+  "open-auto": async () => {
+    const io = await IO.open({ backend: "auto" });
+    say(`${io.backend}: ${io.why}`);
+    await io.close();
+  },
+
+  "open-default": async () => {
+    const io = await IO.open();
+    say(`${io.backend}: ${io.why}`);
+    await io.close();
+  },
+
+  "open-named": async (backend) => {
+    say(await codeOf(() => IO.open({ backend })));
+  },
+
+  "address-after-close": async (backend) => {
+    const io = await IO.open({ backend });
+    const { client } = await connectedPair(io);
+    await io.close();
+    const { host, port, path } = client.localAddress;
+    say(JSON.stringify([host, port, path]));
+  },
+
+  "options-after-close": async (backend) => {
+    const io = await IO.open({ backend });
+    const { client } = await connectedPair(io);
+    await io.close();
+    say(await codeOf(() => client.setOptions({ noDelay: true })));
+  },
+
+  "acquire-after-close": async (backend) => {
+    const io = await IO.open({ backend });
+    await io.close();
+    say(await codeOf(() => io.buffers.acquire(4096)));
+  },
+
+  "close-at-limit": async (backend) => {
+    const io = await IO.open({ backend, mode: "detached", inFlightLimit: 2 });
+    let ended = 0;
+    for (let index = 0; index < 2; index++) {
+      io.ring.timeout(new Completion(), HOUR_NS, () => ended++);
+    }
+    await io.close();
+    say(`${ended} ended`);
+  },
+};
+
+const [name = "", backend = ""] = process.argv.slice(2);
+const program = programs[name];
+if (program === undefined) throw new Error(`no program '${name}'`);
+await program(backend as BackendName);

@@ -1,0 +1,43 @@
+// Starts programs of `child.ts` in processes of their own, and waits for how they end.
+
+import { execFileSync, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { GUARD_MS } from "./harness.js";
+
+const childPath = fileURLToPath(new URL("./child.js", import.meta.url));
+
+export interface Ended {
+  readonly status: number | null;
+  readonly signal: string | null;
+  readonly output: string;
+}
+
+/** Runs a program until it ends; one that hangs is killed, and its signal says so. */
+export function runChild(
+  program: string,
+  backend: string,
+  environment: Record<string, string> = {},
+): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [childPath, program, backend], {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, ...environment },
+    });
+    let output = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      output += chunk;
+    });
+    const guard = setTimeout(() => child.kill("SIGKILL"), GUARD_MS - 3000);
+    child.on("error", reject);
+    child.on("close", (status, signal) => {
+      clearTimeout(guard);
+      resolve({ status, signal, output });
+    });
+  });
+}
+
+/** Runs a program of the system that ends at once. */
+export function runChildTool(...words: [string, ...string[]]): void {
+  const [command, ...rest] = words;
+  execFileSync(command, rest, { stdio: "inherit" });
+}

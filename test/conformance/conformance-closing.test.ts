@@ -1,0 +1,7 @@
+// The conformance of closing an IO, of several IOs side by side, and of the choice of a backend.
+
+import { closing } from "./closing.js";
+import { conform } from "./harness.js";
+import { threads } from "./threads.js";
+
+conform("closing", closing, threads);

@@ -1,0 +1,9 @@
+// The conformance of stream sockets: data, listening and connecting, and the verbs of the ring.
+
+import { conform } from "./harness.js";
+import { streamsClosing } from "./streams_closing.js";
+import { streamsData } from "./streams_data.js";
+import { streamsListening } from "./streams_listening.js";
+import { streamsRing } from "./streams_ring.js";
+
+conform("streams", streamsData, streamsListening, streamsClosing, streamsRing);

@@ -1,0 +1,124 @@
+// Connected sockets of every family, for the tests of both layers.
+
+import { networkInterfaces } from "node:os";
+import type {
+  Address,
+  ConnectOptions,
+  Descriptor,
+  IO,
+  IOOptions,
+  Listener,
+  ListenOptions,
+  Socket,
+} from "@io/core";
+import * as assert from "uvu/assert";
+import type { Trial } from "./harness.js";
+import { Started, success, until } from "./verbs.js";
+
+/** One way to reach another socket on this machine. */
+export interface Family {
+  readonly name: string;
+  readonly family: Address["family"];
+  /** Why it cannot be had here, or null. */
+  readonly missing: string | null;
+  listening(trial: Trial): ListenOptions;
+}
+
+const hasIpv6 = Object.values(networkInterfaces())
+  .flat()
+  .some((one) => one?.address === "::1");
+
+let abstractNames = 0;
+
+export const FAMILIES: readonly Family[] = [
+  {
+    name: "TCP over IPv4",
+    family: "ipv4",
+    missing: null,
+    listening: () => ({ host: "127.0.0.1", port: 0 }),
+  },
+  {
+    name: "TCP over IPv6",
+    family: "ipv6",
+    missing: hasIpv6 ? null : "no interface has the address ::1",
+    listening: () => ({ host: "::1", port: 0 }),
+  },
+  {
+    name: "a unix path",
+    family: "unix",
+    missing: null,
+    listening: (trial) => ({ path: trial.path(`socket-${abstractNames++}`) }),
+  },
+  {
+    name: "an abstract unix name",
+    family: "unix",
+    missing: process.platform === "linux" ? null : "only Linux has abstract names",
+    listening: () => ({ path: `\0io-conformance-${process.pid}-${abstractNames++}` }),
+  },
+];
+
+export interface Pair {
+  readonly io: IO;
+  readonly listener: Listener;
+  readonly client: Socket;
+  readonly served: Socket;
+}
+
+/** A connection between two sockets of one new IO. */
+export async function connected(
+  trial: Trial,
+  family: Family = FAMILIES[0] as Family,
+  options: IOOptions = {},
+): Promise<Pair> {
+  const io = await trial.open(options);
+  const listener = await io.listen(family.listening(trial));
+  const [client, served] = await connectTo(io, listener);
+  return { io, listener, client, served };
+}
+
+export function targetOf({ family, host, port, path }: Address): ConnectOptions {
+  return family === "unix" ? { path } : { host, port };
+}
+
+export async function connectTo(io: IO, listener: Listener): Promise<[Socket, Socket]> {
+  return Promise.all([io.connect(targetOf(listener.address)), listener.accept()]);
+}
+
+let names = 0;
+
+/** An abstract unix address that nobody else has, or a path under the temporary folder. */
+export function unixAddress(trial?: Trial): Address {
+  const name = `io-conformance-ring-${process.pid}-${names++}`;
+  const path = trial === undefined ? `\0${name}` : trial.path(name);
+  return { family: "unix", host: "", port: 0, path };
+}
+
+/** A bound and listening descriptor, by the verbs of the ring. */
+export async function listeningDescriptor(io: IO, address: Address): Promise<Descriptor> {
+  const descriptor = await success(io, (completion, callback) =>
+    io.ring.socket(completion, address.family, callback),
+  );
+  await success(io, (completion, callback) =>
+    io.ring.bind(completion, descriptor, address, callback),
+  );
+  await success(io, (completion, callback) => io.ring.listen(completion, descriptor, 16, callback));
+  return descriptor;
+}
+
+/** Two connected stream sockets, by the verbs of the ring. */
+export async function pairOfDescriptors(
+  io: IO,
+  address = unixAddress(),
+): Promise<{ listening: Descriptor; near: Descriptor; far: Descriptor }> {
+  const listening = await listeningDescriptor(io, address);
+  const accept = new Started((completion, callback) =>
+    io.ring.accept(completion, listening, callback),
+  );
+  const near = await success(io, (completion, callback) =>
+    io.ring.socket(completion, address.family, callback),
+  );
+  await success(io, (completion, callback) => io.ring.connect(completion, near, address, callback));
+  await until(io, () => accept.done, "the accept");
+  assert.ok(accept.result >= 0, `accept completed with ${accept.result}`);
+  return { listening, near, far: accept.result };
+}

@@ -1,0 +1,156 @@
+// Stream sockets by the verbs of the ring, in both modes.
+
+import { Completion, type IO } from "@io/core";
+import * as assert from "uvu/assert";
+import { text } from "./data.js";
+import { MODES, type Mode, type Suite } from "./harness.js";
+import { listeningDescriptor, pairOfDescriptors, unixAddress } from "./network.js";
+import { negative, outcome, refusalCode, Started, success, until } from "./verbs.js";
+
+export function streamsRing(suite: Suite): void {
+  for (const mode of MODES) {
+    registerVerbs(suite, mode);
+    registerErrors(suite, mode);
+    registerMultishot(suite, mode);
+    registerClosing(suite, mode);
+  }
+}
+
+function registerVerbs(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: the ring sends, receives, gathers and shuts down`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    const { near, far } = await pairOfDescriptors(io, unixAddress(trial));
+    const buffer = new Uint8Array(32);
+    const receive = (descriptor: number): Promise<number> =>
+      outcome(io, (c, callback) => ring.receive(c, descriptor, buffer, callback));
+    const send = (descriptor: number, data: string): Promise<number> =>
+      outcome(io, (c, callback) => ring.send(c, descriptor, Buffer.from(data), callback));
+    assert.is(await send(near, "abc"), 3);
+    assert.is(await receive(far), 3);
+    assert.is(text(buffer, 3), "abc");
+    const parts = [Buffer.from("de"), Buffer.from("fgh")];
+    assert.is(await outcome(io, (c, callback) => ring.sendVectored(c, far, parts, callback)), 5);
+    assert.is(await receive(near), 5);
+    assert.is(text(buffer, 5), "defgh");
+    const shutdown = (descriptor: number, how: "send" | "receive" | "both"): Promise<number> =>
+      outcome(io, (c, callback) => ring.shutdown(c, descriptor, how, callback));
+    assert.is(await shutdown(near, "send"), 0);
+    assert.is(await receive(far), 0);
+    assert.is(await send(near, "x"), negative("EPIPE"));
+    assert.is(await send(far, "still"), 5);
+    assert.is(await receive(near), 5);
+    assert.is(await shutdown(near, "receive"), 0);
+    assert.is(await receive(near), 0);
+    assert.is(await shutdown(far, "both"), 0);
+  });
+}
+
+function registerErrors(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: errors of sockets are negative error numbers`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    const address = unixAddress();
+    const socket = await success(io, (c, callback) => ring.socket(c, "unix", callback));
+    const connect = (): Promise<number> =>
+      outcome(io, (c, callback) => ring.connect(c, socket, address, callback));
+    assert.is(await connect(), negative("ECONNREFUSED"));
+    const buffer = new Uint8Array(4);
+    const receive = await outcome(io, (c, callback) => ring.receive(c, socket, buffer, callback));
+    assert.ok(receive === negative("ENOTCONN") || receive === negative("EINVAL"), `${receive}`);
+    const send = await outcome(io, (c, callback) => ring.send(c, socket, buffer, callback));
+    assert.is(send, negative("ENOTCONN"));
+    const accept = await outcome(io, (c, callback) => ring.accept(c, socket, callback));
+    assert.is(accept, negative("EINVAL"));
+    await listeningDescriptor(io, address);
+    assert.is(await connect(), 0);
+    assert.is(await connect(), negative("EISCONN"));
+    const other = await success(io, (c, callback) => ring.socket(c, "unix", callback));
+    const bind = await outcome(io, (c, callback) => ring.bind(c, other, address, callback));
+    assert.is(bind, negative("EADDRINUSE"));
+    const wrong = { family: "ipv4", host: "not digits", port: 80, path: "" } as const;
+    const inet = await success(io, (c, callback) => ring.socket(c, "ipv4", callback));
+    const refused = await outcome(io, (c, callback) => ring.connect(c, inet, wrong, callback));
+    assert.is(refused, negative("EINVAL"));
+    const port = { ...wrong, host: "127.0.0.1", port: 65_536 };
+    const call = (): void => ring.connect(new Completion(), inet, port, () => undefined);
+    assert.is(refusalCode(call), "ERR_OUT_OF_RANGE");
+  });
+}
+
+async function connectMany(io: IO, address: ReturnType<typeof unixAddress>, count: number) {
+  for (let index = 0; index < count; index++) {
+    const socket = await success(io, (c, callback) => io.ring.socket(c, address.family, callback));
+    await success(io, (c, callback) => io.ring.connect(c, socket, address, callback));
+  }
+}
+
+function registerMultishot(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: a multishot accept goes on until it is cancelled`, async (trial) => {
+    const io = await trial.open({ mode });
+    const address = unixAddress();
+    const listening = await listeningDescriptor(io, address);
+    const accepted: number[] = [];
+    const ends: number[] = [];
+    const completion = new Completion();
+    io.ring.acceptMultishot(completion, listening, (ended, result) => {
+      assert.is(ended, completion);
+      if (ended.active) accepted.push(result);
+      else ends.push(result);
+    });
+    await connectMany(io, address, 100);
+    await until(io, () => accepted.length === 100, "100 connections");
+    assert.is(new Set(accepted).size, 100);
+    assert.ok(accepted.every((descriptor) => descriptor > 0));
+    assert.equal([completion.active, ends.length], [true, 0]);
+    assert.is(io.stats().inFlight, 1);
+    const cancel = await outcome(io, (c, callback) => io.ring.cancel(c, completion, callback));
+    assert.is(cancel, 0);
+    await until(io, () => ends.length > 0, "the end of the accept");
+    assert.equal(ends, [negative("ECANCELED")]);
+    assert.is(completion.active, false);
+    await connectMany(io, address, 1);
+    assert.is(
+      (await success(io, (c, callback) => io.ring.accept(c, listening, callback))) > 0,
+      true,
+    );
+    assert.is(accepted.length, 100);
+  });
+
+  suite.test(`${mode}: closing the listener ends a multishot accept`, async (trial) => {
+    const io = await trial.open({ mode });
+    const address = unixAddress();
+    const listening = await listeningDescriptor(io, address);
+    const accept = new Started((c, callback) => io.ring.acceptMultishot(c, listening, callback));
+    await connectMany(io, address, 3);
+    await until(io, () => accept.results.length === 3, "three connections");
+    assert.is(await outcome(io, (c, callback) => io.ring.close(c, listening, callback)), 0);
+    await until(io, () => accept.done, "the end of the accept");
+    assert.equal(accept.results.slice(3), [negative("ECANCELED")]);
+  });
+}
+
+function registerClosing(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: closing ends what is in flight first, then completes`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { near, far } = await pairOfDescriptors(io);
+    const order: string[] = [];
+    const buffer = new Uint8Array(4);
+    for (let index = 0; index < 3; index++) {
+      io.ring.receive(new Completion(), near, buffer, (_completion, result) => {
+        assert.is(result, negative("ECANCELED"));
+        order.push("receive");
+      });
+    }
+    io.ring.close(new Completion(), near, (_completion, result) => {
+      assert.is(result, 0);
+      order.push("close");
+    });
+    const late = new Started((c, callback) => io.ring.receive(c, near, buffer, callback));
+    const again = new Started((c, callback) => io.ring.close(c, near, callback));
+    await until(io, () => order.length === 4 && late.done && again.done, "the close");
+    assert.equal(order, ["receive", "receive", "receive", "close"]);
+    assert.equal([late.result, again.result], [negative("EBADF"), negative("EBADF")]);
+    assert.is(await outcome(io, (c, callback) => io.ring.receive(c, far, buffer, callback)), 0);
+  });
+}

@@ -1,0 +1,149 @@
+// Drives the verbs of the ring in either mode, and looks at how calls fail.
+
+import { constants } from "node:os";
+import { type Callback, Completion, type IO, IOError } from "@io/core";
+import * as assert from "uvu/assert";
+import { GUARD_MS } from "./harness.js";
+
+type ErrnoName = keyof typeof constants.errno;
+
+/** The result that a completion has for an error. */
+export function negative(name: ErrnoName): number {
+  return -constants.errno[name];
+}
+
+/** One turn of the event loop. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Lets the IO make progress until the condition holds, in either mode. */
+export async function until(io: IO, condition: () => boolean, what: string): Promise<void> {
+  const end = Date.now() + GUARD_MS / 2;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`never happened: ${what}`);
+    if (io.mode === "detached") io.runFor(10_000_000);
+    else await turn();
+  }
+}
+
+/** As many round trips through the kernel as let everything happen that can happen by now. */
+export async function roundTrips(io: IO, count = 20): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    await outcome(io, (completion, callback) => io.ring.nop(completion, callback));
+    await turn();
+  }
+}
+
+/** Submits what is queued and waits for its end: for looks at what must not have happened. */
+export async function idle(io: IO): Promise<void> {
+  await roundTrips(io, 3);
+  await until(io, () => io.stats().inFlight === 0, "nothing in flight");
+}
+
+export type Start = (completion: Completion, callback: Callback) => void;
+
+/** An operation that was started: what its callback was given, each time. */
+export class Started {
+  readonly completion = new Completion();
+  readonly results: number[] = [];
+
+  constructor(start: Start) {
+    start(this.completion, (completion, result) => {
+      assert.is(completion, this.completion, "the callback is given its own completion");
+      this.results.push(result);
+    });
+  }
+
+  get done(): boolean {
+    return this.results.length > 0 && !this.completion.active;
+  }
+
+  /** The only result. */
+  get result(): number {
+    assert.is(this.results.length, 1, "exactly one final completion");
+    assert.is(this.completion.active, false);
+    return this.results[0] as number;
+  }
+}
+
+/** Starts one verb and waits for its only completion. */
+export async function outcome(io: IO, start: Start): Promise<number> {
+  const started = new Started(start);
+  await until(io, () => started.done, `the completion of ${start}`);
+  return started.result;
+}
+
+/** The same for a verb that must succeed; gives its count or descriptor. */
+export async function success(io: IO, start: Start): Promise<number> {
+  const result = await outcome(io, start);
+  assert.ok(result >= 0, `${start} completed with ${result}`);
+  return result;
+}
+
+/** The error that a promise is rejected with. */
+export async function failure(promise: Promise<unknown>): Promise<IOError> {
+  let value: unknown;
+  try {
+    value = await promise;
+  } catch (error) {
+    assert.instance(error, IOError, `rejected with ${error}`);
+    return error as IOError;
+  }
+  throw new Error(`resolved with ${value} instead of being rejected`);
+}
+
+/** The code that a promise is rejected with. */
+export async function failureCode(promise: Promise<unknown>): Promise<string> {
+  return (await failure(promise)).code;
+}
+
+/** The code of what a call throws. */
+export function refusalCode(call: () => unknown): string {
+  try {
+    call();
+  } catch (error) {
+    assert.instance(error, IOError, `threw ${error}`);
+    return (error as IOError).code;
+  }
+  throw new Error("returned instead of throwing");
+}
+
+/** How a promise stands, for looks at it between events. */
+export class Watched<T> {
+  state: "pending" | "resolved" | "rejected" = "pending";
+  readonly promise: Promise<T>;
+
+  constructor(promise: Promise<T>) {
+    this.promise = promise;
+    promise.then(
+      () => {
+        this.state = "resolved";
+      },
+      () => {
+        this.state = "rejected";
+      },
+    );
+  }
+}
+
+/** Checks every field of a system error. */
+export function assertSystemError(
+  error: IOError,
+  expected: {
+    code: ErrnoName;
+    syscall: string;
+    operation: string;
+    path?: string;
+    address?: string;
+  },
+): void {
+  assert.is(error.code, expected.code);
+  assert.is(error.errno, negative(expected.code));
+  assert.is(error.syscall, expected.syscall);
+  assert.is(error.operation, expected.operation);
+  assert.is(error.path, expected.path);
+  assert.is(error.address, expected.address);
+  assert.is(error.name, "IOError");
+  assert.match(error.message, expected.code);
+}

@@ -1,0 +1,68 @@
+// The body of the Workers that the tests kill or let end: each has an IO with much in flight.
+
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { Completion, IO } from "@io/core";
+import { connectedPair, startMany, startManyDetached } from "./support.js";
+
+/** How a Worker lives: see the cases below. */
+export interface WorkerTask {
+  readonly how: "idle" | "traffic" | "run" | "ends" | "exits" | "throws" | "closes";
+  readonly count: number;
+  readonly folder: string;
+}
+
+/** Bytes that go back and forth for ever, so that completions come at any moment. */
+async function traffic(io: IO): Promise<void> {
+  const [client, server] = await connectedPair(io);
+  for (const [from, to] of [
+    [client, server],
+    [server, client],
+  ] as const) {
+    const buffer = io.buffers.acquire(4096);
+    const receiving = new Completion();
+    const sending = new Completion();
+    const receive = (): void => {
+      io.ring.receive(receiving, to.descriptor, buffer, (_completion, count) => {
+        if (count > 0) receive();
+      });
+    };
+    const send = (): void => {
+      io.ring.send(sending, from.descriptor, new Uint8Array(1000), (_completion, count) => {
+        if (count > 0) send();
+      });
+    };
+    receive();
+    send();
+  }
+  const tick = new Completion();
+  const again = (): void => io.ring.nop(tick, again);
+  again();
+}
+
+async function live(task: WorkerTask, port: MessagePort): Promise<void> {
+  if (task.how === "run") {
+    const io = await IO.open({ mode: "detached" });
+    startManyDetached(io, task.count, task.folder);
+    port.postMessage("ready");
+    io.run();
+    return;
+  }
+  const io = await IO.open();
+  await startMany(io, task.count, task.folder);
+  if (task.how === "traffic") await traffic(io);
+  await io.nop();
+  port.postMessage("ready");
+  if (task.how === "ends") {
+    // Nothing is awaited and the IO is not closed: what is in flight is cancelled by the program.
+    await io.cancelAll();
+  }
+  if (task.how === "exits") process.exit(7);
+  if (task.how === "closes") await io.close();
+  if (task.how === "throws") {
+    io.ring.nop(new Completion(), () => {
+      throw new Error("thrown by a callback");
+    });
+  }
+}
+
+if (parentPort !== null) await live(workerData as WorkerTask, parentPort);

@@ -1,0 +1,49 @@
+// Programs that end in the middle of their I/O: by process.exit(), by an exception, by a signal, or
+// by reaching their end. None crashes, none hangs.
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { runProgram } from "./support.js";
+
+const test = suite("lifetime/ending");
+
+interface Expected {
+  readonly status?: number;
+  readonly signal?: NodeJS.Signals;
+  readonly says?: RegExp;
+  readonly complains?: RegExp;
+}
+
+function program(name: string, expected: Expected): void {
+  test(name, () => {
+    const ended = runProgram(name);
+    if (expected.signal === undefined) assert.is(ended.status, expected.status ?? 0, ended.said);
+    else assert.is(ended.signal, expected.signal, ended.said);
+    if (expected.says !== undefined) assert.match(ended.stdout, expected.says, ended.said);
+    if (expected.complains !== undefined)
+      assert.match(ended.stderr, expected.complains, ended.said);
+    else assert.is(ended.stderr, "", ended.said);
+  });
+}
+
+program("exitInTheMiddle", { status: 3, says: /exiting/ });
+program("exitInACallback", { status: 3 });
+program("exitInADetachedCallback", { status: 3 });
+program("uncaughtInACallback", { status: 1, complains: /thrown by a callback/ });
+program("uncaughtIsHandled", {
+  says: /handled: first\nhandled: second\n(?:.*\n)*first second third/,
+});
+program("detachedWithWorkInFlight", { says: /end of the program/ });
+program("idleAndNotClosed", { says: /end of the program/ });
+program("droppedAndCollected", { says: /end of the program/ });
+program("abortInTheMiddle", { signal: "SIGTERM" });
+program("exitEventUsesTheIO", { says: /exit event/ });
+program("exitOverBusyWorkers", { status: 3 });
+program("killRunningWorker", { says: /terminated/ });
+program("exitOverRunningWorker", { status: 3 });
+program("twoLoops", { says: /elapsed/ });
+program("refusedKeepsAlive", { says: /16384 called back/ });
+program("childSeesNothing", { says: /^(?:more: 0\n){3}end of the program/ });
+program("endlessTimerOnly", { says: /cancelled\nend of the program/ });
+
+test.run();

@@ -1,0 +1,274 @@
+// Closing while operations are in flight, in every order; buffers released under operations; and a
+// kernel that lacks an operation.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "support.h"
+
+namespace native_tests {
+
+using io::abi::Counter;
+using io::abi::Entry;
+
+namespace {
+
+constexpr uint32_t linked = io::abi::entry_flag_linked;
+
+enum class Kind { pipe, socket, file };
+
+std::vector<int32_t> ends_of(Rig& rig, Kind kind) {
+  int numbers[2];
+  if (kind == Kind::pipe) {
+    REQUIRE(pipe2(numbers, O_CLOEXEC) == 0);
+  } else if (kind == Kind::socket) {
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, numbers) == 0);
+  } else {
+    for (int& number : numbers) {
+      number = ::open("c", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+      REQUIRE(number >= 0);
+    }
+  }
+  return {rig.engine->adopt(numbers[0]), rig.engine->adopt(numbers[1])};
+}
+
+// Operations that wait (or end at once on a file) and both closes, in the order of `order`.
+void close_in_order(Rig& rig, Kind kind, const std::vector<int>& order, uint32_t buffer,
+                    uint32_t submit_after) {
+  const std::vector<int32_t> ends = ends_of(rig, kind);
+  const Opcode read = kind == Kind::socket ? Opcode::receive : Opcode::read;
+  uint32_t closed = 0;
+  uint32_t done = 0;
+  for (const int step : order) {
+    if (step == 0 || step == 1) {
+      rig.queue(on_descriptor(Opcode::close, ends[static_cast<size_t>(step)]),
+                [&](int32_t result, uint32_t) {
+                  REQUIRE_EQUAL(result, 0);
+                  closed++;
+                });
+    } else {
+      Entry entry =
+          transfer_entry(step == 4 ? Opcode::write : read, ends[step == 4 ? 1 : 0], buffer, 0, 8);
+      if (step == 3) {
+        entry.operation |= io::abi::entry_flag_deadline;
+        entry.deadline_ns = endless_ns;
+      }
+      rig.queue(entry);
+    }
+    if (++done == submit_after) rig.submit();
+  }
+  rig.run();
+  REQUIRE_EQUAL(closed, 2);
+}
+
+void close_in_every_order(Kind kind) {
+  Rig rig;
+  Memory memory(64);
+  const uint32_t buffer = rig.add_buffer(memory.bytes.get(), 64);
+  std::vector<int> order = {0, 1, 2, 3, 4};
+  const size_t before = open_descriptors();
+  do {
+    for (uint32_t submit_after = 0; submit_after < 5; submit_after++) {
+      close_in_order(rig, kind, order, buffer, submit_after);
+    }
+  } while (std::next_permutation(order.begin(), order.end()));
+  REQUIRE_EQUAL(open_descriptors(), before);
+  REQUIRE_EQUAL(rig.counter(Counter::descriptors), 0);
+  rig.check_idle();
+}
+
+// Stands between the engine and the kernel as a kernel without ftruncate (before 6.9).
+class WithoutTruncate final : public io::Backend {
+ public:
+  explicit WithoutTruncate(std::unique_ptr<io::Backend> inner) : inner_(std::move(inner)) {}
+  void serve(std::vector<io::Operation>& operations) override { inner_->serve(operations); }
+  void submit(std::span<io::Operation* const> batch) override {
+    REQUIRE(!batch.empty());
+    // A chain that ends in the air would be read beyond the batch.
+    REQUIRE(!batch.back()->linked);
+    inner_->submit(batch);
+  }
+  void flush() override { inner_->flush(); }
+  void poll(int64_t deadline_ns, io::Completions& completed) override {
+    inner_->poll(deadline_ns, completed);
+  }
+  bool cancel(const io::Operation& target) override { return inner_->cancel(target); }
+  bool cancel_descriptor(int number) override { return inner_->cancel_descriptor(number); }
+  bool cancel_all() override { return inner_->cancel_all(); }
+  void nudge_later() override {}
+  bool nudged() override { return false; }
+  int wait_descriptor() override { return inner_->wait_descriptor(); }
+  bool arm() override { return inner_->arm(); }
+  void disarm() override { inner_->disarm(); }
+  void wake() override { inner_->wake(); }
+  int32_t register_memory(uint8_t* data, size_t size_bytes) override {
+    return inner_->register_memory(data, size_bytes);
+  }
+  void unregister_memory(int32_t index) override { inner_->unregister_memory(index); }
+  bool supports(Opcode opcode) const override {
+    return opcode != Opcode::truncate && inner_->supports(opcode);
+  }
+  uint64_t system_calls() const override { return inner_->system_calls(); }
+  uint64_t overflows() const override { return inner_->overflows(); }
+
+ private:
+  std::unique_ptr<io::Backend> inner_;
+};
+
+}  // namespace
+
+NATIVE_TEST(close_pipes_in_every_order) {
+  close_in_every_order(Kind::pipe);
+}
+
+NATIVE_TEST(close_sockets_in_every_order) {
+  close_in_every_order(Kind::socket);
+}
+
+NATIVE_TEST(close_files_in_every_order) {
+  close_in_every_order(Kind::file);
+}
+
+NATIVE_TEST(close_under_a_chain_that_waits_elsewhere) {
+  Rig rig;
+  Memory memory(64);
+  const uint32_t buffer = rig.add_buffer(memory.bytes.get(), 64);
+  const std::vector<int32_t> first = ends_of(rig, Kind::socket);
+  const std::vector<int32_t> second = ends_of(rig, Kind::socket);
+  Entry head = transfer_entry(Opcode::receive, first[0], buffer, 0, 4);
+  head.operation |= linked;
+  rig.queue(head);
+  rig.queue(transfer_entry(Opcode::receive, second[0], buffer, 8, 4));
+  rig.submit();
+  int32_t closed = 1;
+  rig.queue(on_descriptor(Opcode::close, second[0]),
+            [&](int32_t result, uint32_t) { closed = result; });
+  rig.poll(0);
+  // The chain goes on: its second operation starts now, on a descriptor that is closing.
+  rig.queue(transfer_entry(Opcode::send, first[1], buffer, 16, 4));
+  constexpr int64_t round_ns = 10'000'000;
+  for (int round = 0; round < 300 && closed == 1; round++) rig.poll(round_ns);
+  REQUIRE_EQUAL(closed, 0);
+  rig.end_all();
+  rig.check_idle();
+}
+
+NATIVE_TEST(close_twice_and_use_while_closing) {
+  Rig rig;
+  Memory memory(64);
+  const uint32_t buffer = rig.add_buffer(memory.bytes.get(), 64);
+  const std::vector<int32_t> ends = ends_of(rig, Kind::socket);
+  std::vector<int32_t> results;
+  const auto note = [&](int32_t result, uint32_t) { results.push_back(result); };
+  rig.queue(transfer_entry(Opcode::receive, ends[0], buffer, 0, 8));
+  rig.submit();
+  rig.queue(on_descriptor(Opcode::close, ends[0]));
+  rig.queue(on_descriptor(Opcode::close, ends[0]), note);
+  rig.queue(transfer_entry(Opcode::receive, ends[0], buffer, 0, 8), note);
+  rig.queue(on_descriptor(Opcode::cancel_descriptor, ends[0]), note);
+  rig.run();
+  REQUIRE_EQUAL(results.size(), 3);
+  for (const int32_t result : results) REQUIRE_EQUAL(result, -EBADF);
+  REQUIRE_EQUAL(rig.call(on_descriptor(Opcode::close, ends[0])), -EBADF);
+  rig.check_idle();
+}
+
+// The number comes back at once, the value does not.
+NATIVE_TEST(close_then_the_number_is_used_again) {
+  Rig rig;
+  Memory memory(64);
+  const uint32_t buffer = rig.add_buffer(memory.bytes.get(), 64);
+  std::vector<int32_t> old;
+  for (int round = 0; round < 500; round++) {
+    const std::vector<int32_t> ends = ends_of(rig, Kind::socket);
+    for (const int32_t value : old) {
+      REQUIRE_EQUAL(rig.call(transfer_entry(Opcode::receive, value, buffer, 0, 8)), -EBADF);
+    }
+    old.assign(ends.begin(), ends.end());
+    rig.queue(transfer_entry(Opcode::receive, ends[0], buffer, 0, 8));
+    for (const int32_t value : ends) rig.queue(on_descriptor(Opcode::close, value));
+    rig.run();
+  }
+  rig.check_idle();
+}
+
+NATIVE_TEST(cancel_all_meets_closes) {
+  Rig rig;
+  Memory memory(64);
+  const uint32_t buffer = rig.add_buffer(memory.bytes.get(), 64);
+  const size_t before = open_descriptors();
+  for (int round = 0; round < 300; round++) {
+    const std::vector<int32_t> ends = ends_of(rig, round % 2 == 0 ? Kind::socket : Kind::file);
+    const Opcode read = round % 2 == 0 ? Opcode::receive : Opcode::read;
+    rig.queue(transfer_entry(read, ends[0], buffer, 0, 8));
+    if (round % 3 == 0) rig.queue(entry_of(Opcode::cancel_all));
+    for (const int32_t value : ends) rig.queue(on_descriptor(Opcode::close, value));
+    rig.queue(entry_of(Opcode::cancel_all));
+    rig.run();
+    REQUIRE_EQUAL(open_descriptors(), before);
+  }
+  rig.check_idle();
+}
+
+NATIVE_TEST(buffers_released_under_operations) {
+  Rig rig;
+  const std::vector<int32_t> ends = ends_of(rig, Kind::socket);
+  for (int round = 0; round < 100; round++) {
+    Memory memory(4096);
+    Memory source(4096);
+    std::memset(source.bytes.get(), 'x', 4096);
+    const bool registered = round % 2 == 0;
+    const uint32_t buffer = rig.add_buffer(memory.bytes.get(), 4096, registered);
+    const uint32_t from = rig.add_buffer(source.bytes.get(), 4096, registered);
+    const double alive = rig.counter(Counter::buffers);
+    int32_t received = -1;
+    rig.queue(transfer_entry(Opcode::read, ends[0], buffer, 0, 4096),
+              [&](int32_t result, uint32_t) { received = result; });
+    rig.submit();
+    REQUIRE(rig.engine->release_buffer(buffer));
+    REQUIRE(!rig.engine->release_buffer(buffer));
+    REQUIRE_EQUAL(rig.counter(Counter::buffers), alive);
+    // Its place in the kernel's table is given to another while the read is in flight.
+    Memory other(4096);
+    const uint32_t next = rig.add_buffer(other.bytes.get(), 4096, registered);
+    REQUIRE_EQUAL(rig.call(transfer_entry(Opcode::write, ends[1], from, 0, 4096)), 4096);
+    rig.run();
+    REQUIRE_EQUAL(received, 4096);
+    REQUIRE_EQUAL(memory.bytes[4095], 'x');
+    REQUIRE_EQUAL(other.bytes[0], 0);
+    REQUIRE_EQUAL(rig.counter(Counter::buffers), alive);
+    REQUIRE_EQUAL(rig.call(transfer_entry(Opcode::read, ends[0], buffer, 0, 1)), -EFAULT);
+    REQUIRE(rig.engine->release_buffer(next));
+    REQUIRE(rig.engine->release_buffer(from));
+  }
+  REQUIRE_EQUAL(rig.counter(Counter::registered_bytes), 0);
+  REQUIRE(!rig.engine->release_buffer(io::abi::text_handle));
+  rig.check_idle();
+}
+
+NATIVE_TEST(truncate_without_the_kernel) {
+  RigOptions options;
+  options.wrap = [](std::unique_ptr<io::Backend> inner) -> std::unique_ptr<io::Backend> {
+    return std::make_unique<WithoutTruncate>(std::move(inner));
+  };
+  Rig rig(options);
+  const std::vector<int32_t> files = ends_of(rig, Kind::file);
+  Entry truncate = on_descriptor(Opcode::truncate, files[0]);
+  truncate.offset = 100;
+  REQUIRE_EQUAL(rig.call(truncate), 0);
+  // At every place of a chain: refused or carried out in its turn, and nothing left hanging.
+  for (uint32_t place = 0; place < 3; place++) {
+    for (uint32_t index = 0; index < 3; index++) {
+      Entry entry = index == place ? truncate : entry_of(Opcode::nop);
+      if (index < 2) entry.operation |= linked;
+      rig.queue(entry);
+    }
+    rig.run();
+  }
+  rig.check_idle();
+}
+
+}  // namespace native_tests

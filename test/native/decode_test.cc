@@ -1,0 +1,273 @@
+// decode() over entries that nobody wrote on purpose: millions of them, random and mutated. It may
+// refuse or accept, but what it accepts lies inside what it was given.
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "decode.h"
+#include "support.h"
+
+namespace native_tests {
+
+namespace {
+
+using io::DecodeContext;
+using io::Operation;
+using io::abi::Entry;
+using io::abi::VectorEntry;
+
+constexpr size_t sizes_bytes[] = {1, 8, 104, 4096, 65536};
+
+// A small world: buffers of many sizes, some descriptors, and a text area whose end is watched.
+struct World {
+  io::Buffers buffers;
+  io::Descriptors descriptors;
+  std::vector<Memory> memories;
+  std::vector<uint32_t> handles;
+  std::vector<int32_t> open;
+  Memory text{io::abi::text_size_bytes};
+
+  World() {
+    for (const size_t size_bytes : sizes_bytes) {
+      memories.emplace_back(size_bytes);
+      handles.push_back(buffers.add(memories.back().bytes.get(), size_bytes, io::MemoryHold()));
+    }
+    for (const int number : {3, 4, 9, 70000}) open.push_back(descriptors.add(number));
+  }
+
+  bool inside(const uint8_t* address, size_t length) const {
+    for (size_t index = 0; index < memories.size(); index++) {
+      const uint8_t* start = memories[index].bytes.get();
+      if (address >= start && address + length <= start + sizes_bytes[index]) return true;
+    }
+    return false;
+  }
+
+  DecodeContext context() { return {buffers, descriptors, text.bytes.get()}; }
+};
+
+bool moves_memory(Opcode opcode) {
+  return opcode == Opcode::read || opcode == Opcode::write || opcode == Opcode::send ||
+         opcode == Opcode::receive;
+}
+
+void check_accepted(const World& world, const Operation& operation) {
+  if (moves_memory(operation.opcode)) {
+    REQUIRE(world.inside(operation.address, operation.length));
+  }
+  if (operation.opcode == Opcode::stat) {
+    REQUIRE(world.inside(operation.address, io::abi::stat_fields * sizeof(double)));
+    REQUIRE_EQUAL(reinterpret_cast<uintptr_t>(operation.address) % sizeof(double), 0);
+  }
+  const bool vectored = operation.opcode == Opcode::read_vectored ||
+                        operation.opcode == Opcode::write_vectored ||
+                        operation.opcode == Opcode::send_vectored;
+  if (vectored) {
+    REQUIRE(operation.extra->vectors.size() <= io::abi::vector_limit);
+    for (const iovec& vector : operation.extra->vectors) {
+      REQUIRE(world.inside(static_cast<uint8_t*>(vector.iov_base), vector.iov_len));
+    }
+  }
+  if (operation.has_deadline) REQUIRE(operation.deadline_ns >= 0);
+  REQUIRE(operation.offset >= -1);
+  REQUIRE(operation.number == io::no_descriptor || operation.number >= 3);
+}
+
+// Decodes, checks, and gives everything back. Returns whether it was accepted.
+bool try_entry(World& world, const Entry& entry, Operation& operation) {
+  const int error = io::decode(entry, world.context(), operation);
+  REQUIRE(error <= 0);
+  if (error != 0) return false;
+  check_accepted(world, operation);
+  io::let_go(world.context(), operation);
+  return true;
+}
+
+void check_given_back(World& world) {
+  for (const uint32_t handle : world.handles) {
+    REQUIRE_EQUAL(world.buffers.find(handle)->in_flight, 0);
+  }
+  for (const int32_t value : world.open) {
+    REQUIRE_EQUAL(world.descriptors.find(value)->in_flight, 0);
+  }
+}
+
+double wild_double(Random& random) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const double favourites[] = {0,
+                               -0.0,
+                               1,
+                               -1,
+                               0.5,
+                               8,
+                               65536,
+                               65535,
+                               4096,
+                               NAN,
+                               1e300,
+                               -1e300,
+                               infinity,
+                               -infinity,
+                               4294967295.0,
+                               4294967296.0,
+                               9007199254740991.0,
+                               9007199254740992.0,
+                               1e18};
+  if (random.one_in(3)) return random.below(70000);
+  if (random.one_in(2)) return favourites[random.below(std::size(favourites))];
+  const uint64_t bits = random.next();
+  double value;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+uint32_t wild_word(Random& random) {
+  const uint32_t favourites[] = {0,     1,          2,          3,          8,          104,
+                                 1023,  1024,       1025,       4096,       65535,      65536,
+                                 65537, 0x7fffffff, 0x80000000, 0xffffffff, 0x7ffff000, 0x7ffff001};
+  return random.one_in(2) ? favourites[random.below(std::size(favourites))]
+                          : static_cast<uint32_t>(random.next());
+}
+
+// An entry that is likely to be accepted, for any operation.
+Entry plausible_entry(World& world, Random& random) {
+  Entry entry = {};
+  entry.operation = random.below(30);
+  if (random.one_in(8)) entry.operation |= 0x100u << random.below(2);
+  entry.descriptor = world.open[random.below(static_cast<uint32_t>(world.open.size()))];
+  entry.buffer = world.handles[random.below(static_cast<uint32_t>(world.handles.size()))];
+  entry.length = random.below(10);
+  entry.buffer_offset = random.below(100) * 8;
+  entry.offset = random.below(1000);
+  entry.extent = random.below(1000);
+  entry.deadline_ns = random.below(1000);
+  entry.argument = random.below(4);
+  entry.argument_extra = random.below(600);
+  return entry;
+}
+
+void mutate(Entry& entry, World& world, Random& random) {
+  switch (random.below(10)) {
+    case 0:
+      entry.operation = wild_word(random);
+      break;
+    case 1:
+      entry.descriptor = static_cast<int32_t>(wild_word(random));
+      break;
+    case 2:
+      entry.buffer = wild_word(random);
+      break;
+    case 3:
+      entry.length = wild_word(random);
+      break;
+    case 4:
+      entry.buffer_offset = wild_double(random);
+      break;
+    case 5:
+      entry.offset = wild_double(random);
+      break;
+    case 6:
+      entry.extent = wild_double(random);
+      break;
+    case 7:
+      entry.deadline_ns = wild_double(random);
+      break;
+    case 8:
+      entry.argument = wild_word(random);
+      break;
+    default: {
+      const double words[] = {static_cast<double>(world.handles[random.below(5)]),
+                              wild_double(random), wild_double(random)};
+      std::memcpy(world.text.bytes.get() + random.below(65536 - 24) / 8 * 8, words, 24);
+    }
+  }
+}
+
+}  // namespace
+
+NATIVE_TEST(decode_random_bytes) {
+  World world;
+  Random random(seed());
+  Operation operation;
+  for (int round = 0; round < 2'000'000; round++) {
+    uint64_t words[sizeof(Entry) / 8];
+    for (uint64_t& word : words) word = random.next();
+    Entry entry;
+    std::memcpy(&entry, words, sizeof(entry));
+    try_entry(world, entry, operation);
+    entry.operation &= 0x31f;
+    try_entry(world, entry, operation);
+  }
+  check_given_back(world);
+}
+
+NATIVE_TEST(decode_mutated_entries) {
+  World world;
+  Random random(seed());
+  Operation operation;
+  int accepted = 0;
+  for (int round = 0; round < 2'000'000; round++) {
+    Entry entry = plausible_entry(world, random);
+    for (uint32_t changes = random.below(3); changes > 0; changes--) mutate(entry, world, random);
+    accepted += try_entry(world, entry, operation) ? 1 : 0;
+  }
+  // Otherwise nothing was tested.
+  REQUIRE(accepted > 100'000);
+  check_given_back(world);
+}
+
+NATIVE_TEST(decode_vectors) {
+  World world;
+  Random random(seed());
+  Operation operation;
+  int accepted = 0;
+  for (int round = 0; round < 20'000; round++) {
+    const uint32_t count = random.one_in(50) ? 1024 : random.below(20);
+    for (uint32_t index = 0; index < count; index++) {
+      const uint32_t which = random.below(5);
+      VectorEntry vector = {static_cast<double>(world.handles[which]), 0,
+                            static_cast<double>(sizes_bytes[which])};
+      if (random.one_in(40)) vector.buffer = wild_double(random);
+      if (random.one_in(40)) vector.offset = wild_double(random);
+      if (random.one_in(40)) vector.length = wild_double(random);
+      std::memcpy(world.text.bytes.get() + index * sizeof(vector), &vector, sizeof(vector));
+    }
+    Entry entry = plausible_entry(world, random);
+    const Opcode opcodes[] = {Opcode::read_vectored, Opcode::write_vectored, Opcode::send_vectored};
+    entry.operation = static_cast<uint32_t>(opcodes[random.below(3)]);
+    entry.length = count;
+    entry.buffer_offset = 0;
+    accepted += try_entry(world, entry, operation) ? 1 : 0;
+  }
+  REQUIRE(accepted > 1000);
+  check_given_back(world);
+}
+
+// Paths and addresses at the very end of the text area, without an end mark behind them.
+NATIVE_TEST(decode_text_at_the_end) {
+  World world;
+  Operation operation;
+  std::memset(world.text.bytes.get(), 'a', io::abi::text_size_bytes);
+  for (uint32_t length = 0; length < 300; length++) {
+    for (int more = -1; more <= 1; more++) {
+      Entry entry = entry_of(Opcode::open);
+      entry.length = length;
+      entry.buffer_offset = static_cast<double>(io::abi::text_size_bytes - length) + more;
+      const bool accepted = try_entry(world, entry, operation);
+      REQUIRE(accepted == (more <= 0 && length > 0));
+      entry.operation = static_cast<uint32_t>(Opcode::connect);
+      entry.descriptor = world.open[0];
+      entry.argument = 1 + length % 3;
+      try_entry(world, entry, operation);
+    }
+  }
+  Entry entry = entry_of(Opcode::open);
+  entry.length = 1;
+  for (const double offset : {0.5, -1.0, 65536.0, 1e18, static_cast<double>(NAN)}) {
+    entry.buffer_offset = offset;
+    REQUIRE(!try_entry(world, entry, operation));
+  }
+  check_given_back(world);
+}
+
+}  // namespace native_tests

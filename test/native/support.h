@@ -1,0 +1,157 @@
+// What the native tests share: tests with names, requirements that say what they compared, random
+// numbers from a seed, and a rig that plays TypeScript's part beside a real engine.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine.h"
+
+namespace native_tests {
+
+struct Test {
+  const char* name;
+  void (*run)();
+};
+std::vector<Test>& all_tests();
+
+struct Registration {
+  Registration(const char* name, void (*run)()) { all_tests().push_back({name, run}); }
+};
+
+#define NATIVE_TEST(name)                                        \
+  static void name();                                            \
+  static const Registration registration_of_##name(#name, name); \
+  static void name()
+
+[[noreturn]] void fail(const char* file, int line, const std::string& message);
+
+#define REQUIRE(condition)                                                  \
+  do {                                                                      \
+    if (!(condition)) ::native_tests::fail(__FILE__, __LINE__, #condition); \
+  } while (false)
+
+#define REQUIRE_EQUAL(actual, expected)                                                 \
+  do {                                                                                  \
+    const long long actual_value = static_cast<long long>(actual);                      \
+    const long long expected_value = static_cast<long long>(expected);                  \
+    if (actual_value != expected_value) {                                               \
+      ::native_tests::fail(__FILE__, __LINE__,                                          \
+                           std::string(#actual " is ") + std::to_string(actual_value) + \
+                               ", expected " + std::to_string(expected_value));         \
+    }                                                                                   \
+  } while (false)
+
+// The seed of this run: IO_SEED, or a new one; main prints it.
+uint64_t seed();
+
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 1) {}
+  uint64_t next() {
+    state_ ^= state_ << 13;
+    state_ ^= state_ >> 7;
+    state_ ^= state_ << 17;
+    return state_ * 0x2545f4914f6cdd1du;
+  }
+  uint32_t below(uint32_t limit) { return static_cast<uint32_t>((next() >> 33) % limit); }
+  bool one_in(uint32_t count) { return below(count) == 0; }
+
+ private:
+  uint64_t state_;
+};
+
+// Descriptors of this process that are open now.
+size_t open_descriptors();
+
+using io::abi::Opcode;
+
+// Memory that is no multiple of anything and whose ends the sanitizer watches.
+struct Memory {
+  explicit Memory(size_t size_bytes) : bytes(std::make_unique<uint8_t[]>(size_bytes)) {}
+  std::unique_ptr<uint8_t[]> bytes;
+};
+
+struct RigOptions {
+  uint32_t entries = 128;
+  uint32_t in_flight_limit = 256;
+  // Puts something between the engine and the real backend.
+  std::function<std::unique_ptr<io::Backend>(std::unique_ptr<io::Backend>)> wrap;
+};
+
+// TypeScript's side of the rings: slots with generations, and a check that every queued entry is
+// answered exactly once.
+class Rig {
+ public:
+  using Callback = std::function<void(int32_t result, uint32_t flags)>;
+
+  explicit Rig(RigOptions options = {});
+  ~Rig();
+
+  // Queues an entry as TypeScript does: slot, generation and place are the rig's. Flushes when the
+  // ring is full. Returns the slot.
+  uint32_t queue(io::abi::Entry entry, Callback callback = nullptr);
+  // The entry that the last queue() wrote, to be scribbled on.
+  io::abi::Entry& last() { return shared.entries[shared.header[io::abi::header_queued] - 1]; }
+  void submit() { engine->submit(); }
+  // Polls once and answers; returns what was published.
+  uint32_t poll(int64_t deadline_ns);
+  // Polls until nothing is unanswered.
+  void run();
+  // Cancels everything again and again until nothing is unanswered.
+  void end_all();
+  // Runs one operation alone and returns its result.
+  int32_t call(io::abi::Entry entry);
+
+  // Puts text where `offset` says and returns `offset`.
+  double text(uint32_t offset, const void* data, size_t size_bytes);
+  uint32_t add_buffer(uint8_t* data, size_t size_bytes, bool register_it = false);
+  double counter(io::abi::Counter counter);
+  uint32_t free_slots() const { return static_cast<uint32_t>(free_.size()); }
+  uint32_t generation_of(uint32_t slot) const { return generations_[slot]; }
+  bool pending(uint32_t slot) const { return pending_[slot]; }
+  // Everything that should hold when nothing is in flight.
+  void check_idle();
+
+  io::Shared shared;
+  std::unique_ptr<io::Engine> engine;
+  uint64_t queued_total = 0;
+  uint64_t refused_total = 0;
+  uint64_t final_total = 0;
+  uint32_t unanswered = 0;
+  // Answers may go to wrong slots: the test damages what names them.
+  bool tolerate_strays = false;
+
+ private:
+  void answer(const io::abi::CompletionEntry& completion);
+
+  std::vector<uint64_t> memory_;
+  uint32_t in_flight_limit_;
+  std::vector<uint32_t> free_;
+  std::vector<uint32_t> generations_;
+  std::vector<Callback> callbacks_;
+  std::vector<bool> pending_;
+  std::map<uint32_t, uint32_t> slots_by_sequence_;
+  uint32_t sequence_ = 0;
+};
+
+inline io::abi::Entry entry_of(Opcode opcode) {
+  io::abi::Entry entry = {};
+  entry.operation = static_cast<uint32_t>(opcode);
+  return entry;
+}
+
+// The entries that most tests need.
+io::abi::Entry timeout_entry(double duration_ns);
+io::abi::Entry transfer_entry(Opcode opcode, int32_t descriptor, uint32_t buffer, double start,
+                              uint32_t length);
+io::abi::Entry on_descriptor(Opcode opcode, int32_t descriptor);
+inline constexpr double endless_ns = 3600e9;
+
+}  // namespace native_tests
