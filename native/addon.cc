@@ -317,7 +317,7 @@ class Session : public Napi::ObjectWrap<Session> {
     if (engine_->shut_down()) {
       engine_.reset();
     } else {
-      // The kernel may still write into buffers: the engine, which holds them, stays for ever.
+      // The kernel may still write into buffers: the engine, and what it holds, stays for ever.
       static_cast<void>(engine_.release());
     }
   }

@@ -48,6 +48,12 @@ bool needs_settling(Opcode opcode) {
   return (bit(opcode) & opcodes) != 0;
 }
 
+int64_t now_ns() {
+  timespec now;
+  CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
 int direction_of(Opcode opcode) {
   return opcode == Opcode::receive ? 0 : 1;
 }
@@ -200,12 +206,8 @@ void Engine::route(Operation& operation) {
 
 // Of the receives of a socket only the oldest is with the backend, and of its sends too: among
 // several that wait the kernel wakes the newest first, which would turn a stream's bytes around.
-// One that is linked or has a deadline goes at once, because the kernel times and starts it.
+// One that is linked goes at once, because the kernel starts it.
 void Engine::take_turn(Operation& operation) {
-  if (operation.has_deadline) {
-    batch_.push_back(&operation);
-    return;
-  }
   Descriptor& descriptor = descriptors_.at(operation.number);
   operation.uses |= uses_stream;
   if (descriptor.streaming[direction_of(operation.opcode)]++ == 0) {
@@ -214,6 +216,25 @@ void Engine::take_turn(Operation& operation) {
   }
   operation.phase = Phase::parked;
   parked_.push_back(operation.slot);
+  if (!operation.has_deadline) return;
+  operation.extent = now_ns() + operation.deadline_ns;
+  backend_->nudge_later();
+}
+
+// What is parked has no deadline in the kernel. A nudge comes often enough for one to be late by no
+// more than some milliseconds, and never early.
+void Engine::end_late_parked() {
+  const int64_t now = now_ns();
+  bool waiting = false;
+  std::erase_if(parked_, [&](uint32_t slot) {
+    Operation& operation = operations_[slot];
+    if (!operation.has_deadline) return false;
+    waiting = waiting || operation.extent > now;
+    if (operation.extent > now) return false;
+    cancel_parked(operation, -ETIMEDOUT);
+    return true;
+  });
+  if (waiting) backend_->nudge_later();
 }
 
 // The operation has ended, so the next one of its socket and direction has its turn.
@@ -229,16 +250,17 @@ void Engine::next_turn(const Operation& operation) {
   Operation& next = operations_[*found];
   parked_.erase(found);
   next.phase = Phase::active;
+  if (next.has_deadline) next.deadline_ns = std::max<int64_t>(1, next.extent - now_ns());
   batch_.push_back(&next);
 }
 
 // The caller takes it out of `parked_`.
-void Engine::cancel_parked(Operation& operation) {
+void Engine::cancel_parked(Operation& operation, int32_t result) {
   CHECK(operation.phase == Phase::parked);
   operation.phase = Phase::active;
   operation.uses &= static_cast<uint8_t>(~uses_stream);
   descriptors_.at(operation.number).streaming[direction_of(operation.opcode)]--;
-  local_.push_back({&operation, -ECANCELED});
+  local_.push_back({&operation, result});
 }
 
 // Of one descriptor, or of all when it is no_descriptor.
@@ -246,7 +268,7 @@ uint32_t Engine::cancel_parked_of(int number) {
   return static_cast<uint32_t>(std::erase_if(parked_, [&](uint32_t slot) {
     Operation& operation = operations_[slot];
     if (number != no_descriptor && operation.number != number) return false;
-    cancel_parked(operation);
+    cancel_parked(operation, -ECANCELED);
     return true;
   }));
 }
@@ -261,7 +283,7 @@ bool Engine::cancel_here(Operation& operation) {
   Operation& target = operations_[operation.argument];
   if (target.phase != Phase::parked || target.generation != operation.argument_extra) return false;
   std::erase(parked_, target.slot);
-  cancel_parked(target);
+  cancel_parked(target, -ECANCELED);
   local_.push_back({&operation, 0});
   return true;
 }
@@ -330,6 +352,30 @@ void Engine::end_work_on(int number) {
 void Engine::ask_again() {
   cancel_due_ = false;
   for (const int number : closing_) end_work_on(number);
+  std::erase_if(missed_, [&](const Token& token) {
+    const Operation& target = operations_[token.slot];
+    if (target.phase != Phase::active || target.generation != token.generation) return true;
+    backend_->cancel(target);
+    return false;
+  });
+  if (!missed_.empty()) backend_->nudge_later();
+}
+
+// A while has passed since something asked to be looked at again.
+void Engine::on_nudge() {
+  if (!closing_.empty() || !missed_.empty()) cancel_due_ = true;
+  if (!parked_.empty()) end_late_parked();
+}
+
+// A cancel does not find an operation that the kernel is just working on. Whoever asked for its end
+// still wants it, so it is asked for again until it has come.
+void Engine::after_cancel(const Operation& cancel, int32_t result) {
+  if (result != -ENOENT && result != -EALREADY) return;
+  if (cancel.argument >= operations_.size()) return;
+  const Operation& target = operations_[cancel.argument];
+  if (target.phase != Phase::active || target.generation != cancel.argument_extra) return;
+  missed_.push_back({target.slot, target.generation});
+  backend_->nudge_later();
 }
 
 void Engine::flush_batch() {
@@ -360,7 +406,7 @@ uint32_t Engine::poll(int64_t deadline_ns) {
   // Drained first: from here on the backend holds nothing of what is published.
   for (const Completed& completed : completions_.items()) finish(completed);
   count(Counter::completed) += published_;
-  if (backend_->nudged() && !closing_.empty()) cancel_due_ = true;
+  if (backend_->nudged()) on_nudge();
   return published_;
 }
 
@@ -391,6 +437,7 @@ void Engine::finish(const Completed& completed) {
     chained_in_flight_--;
     if (!closing_.empty()) cancel_due_ = true;  // its successor has perhaps started
   }
+  if (operation.opcode == Opcode::cancel) after_cancel(operation, result);
   if ((operation.uses & uses_stream) != 0) next_turn(operation);
   if ((operation.uses & uses_descriptor) != 0) go_on_closing(operation.number);
 }

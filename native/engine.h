@@ -98,9 +98,12 @@ class Engine {
   void begin_close(Operation& operation);
   void take_turn(Operation& operation);
   void next_turn(const Operation& operation);
-  void cancel_parked(Operation& operation);
+  void cancel_parked(Operation& operation, int32_t result);
   uint32_t cancel_parked_of(int number);
   bool cancel_here(Operation& operation);
+  void after_cancel(const Operation& cancel, int32_t result);
+  void end_late_parked();
+  void on_nudge();
   void flush_batch();
   void finish(const Completed& completed);
   int32_t settle(Operation& operation, int32_t result);
@@ -128,7 +131,12 @@ class Engine {
   uint32_t last_chain_ = 0;
   uint32_t chained_in_flight_ = 0;
   std::vector<uint32_t> parked_;  // slots, oldest first
-  std::vector<int> closing_;      // descriptors whose close waits for what is in flight on them
+  struct Token {
+    uint32_t slot;
+    uint32_t generation;
+  };
+  std::vector<Token> missed_;  // what a cancel did not find although it is in flight
+  std::vector<int> closing_;   // descriptors whose close waits for what is in flight on them
   bool cancel_due_ = false;
   uint32_t published_ = 0;
   uint64_t counters_[abi::counter_count] = {};

@@ -37,9 +37,6 @@ bool find_option(uint32_t option, SystemOption& found) {
     case abi::socket_option_reuse_port:
       found = {SOL_SOCKET, SO_REUSEPORT};
       return true;
-    case abi::socket_option_ipv6_only:
-      found = {IPPROTO_IPV6, IPV6_V6ONLY};
-      return true;
     case abi::socket_option_receive_buffer_bytes:
       found = {SOL_SOCKET, SO_RCVBUF};
       return true;

@@ -60,8 +60,9 @@ interface Block {
 }
 
 /**
- * Page-aligned memory for direct I/O, which the kernel already knows: it is registered, so that no
- * operation has to look it up and pin it.
+ * Page-aligned memory for direct I/O. Where RLIMIT_MEMLOCK allows it is registered with the kernel,
+ * so that single reads and writes of files need not look it up and pin it;
+ * `io.stats().registeredBytes` tells.
  *
  * Blocks are whole pages, rounded up to a power of two; a released block is given out again, with
  * what was last in it. Releasing one that the kernel still uses is allowed: it is given out again

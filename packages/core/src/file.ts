@@ -1,7 +1,7 @@
 // Files with promises, over the ring.
 import { Prepared } from "./chain.js";
 import { closedError, IOError, rangeError } from "./errors.js";
-import { STAT_FIELDS as FIELDS } from "./internal/abi.js";
+import { STAT_FIELDS as FIELDS, TRANSFER_LIMIT_BYTES } from "./internal/abi.js";
 import type { OperationOptions, Operations, Pending } from "./internal/operations.js";
 import type { Descriptor, Ring, SyncLevel } from "./ring.js";
 import { type Stat, statFrom } from "./stat.js";
@@ -208,6 +208,7 @@ export class File implements AsyncDisposable {
   reading(buffer: ArrayBufferView, position?: Position): Prepared {
     this.#check("reading");
     this.#operations.ring.checkBuffer(buffer, "reading");
+    checkWhole(buffer, "reading");
     const offset = positionNumber(position, "reading");
     return new Prepared(this.#operations.ring, buffer, (completion, callback) => {
       this.#operations.ring.read(completion, this.descriptor, buffer, offset, callback);
@@ -218,6 +219,7 @@ export class File implements AsyncDisposable {
   writing(buffer: ArrayBufferView, position?: Position): Prepared {
     this.#check("writing");
     this.#operations.ring.checkBuffer(buffer, "writing");
+    checkWhole(buffer, "writing");
     const offset = positionNumber(position, "writing");
     return new Prepared(this.#operations.ring, buffer, (completion, callback) => {
       this.#operations.ring.write(completion, this.descriptor, buffer, offset, callback);
@@ -277,6 +279,13 @@ export class File implements AsyncDisposable {
       message: `${operation} of '${this.path}': ${count} of ${wanted} bytes, and it cannot go on`,
     });
   }
+}
+
+// The kernel would cut it, and the cut piece would count as whole for the chain.
+function checkWhole(buffer: ArrayBufferView, operation: string): void {
+  if (buffer.byteLength <= TRANSFER_LIMIT_BYTES) return;
+  const message = `${buffer.byteLength} bytes are more than one operation moves: give at most `;
+  throw rangeError(operation, message + TRANSFER_LIMIT_BYTES);
 }
 
 /** The part of a view that is still to do; throws when its memory has gone meanwhile. */

@@ -42,7 +42,7 @@ export interface IOOptions {
    * is flushed and taken again, so it limits nothing but the size of a batch.
    */
   entries?: number;
-  /** Operations in flight at most, up to 16,384; 4,096 by default. */
+  /** Operations in flight at most, up to 16,000; 4,096 by default. */
   inFlightLimit?: number;
   /** Bytes of memory in `io.buffers` at most; 64 MiB by default. */
   buffersLimitBytes?: number;
@@ -345,7 +345,7 @@ export class IO implements AsyncDisposable {
   /** Submits and calls back until nothing is in flight. Detached mode only. */
   run(): void {
     this.#checkDetached("run");
-    // In slices: a Worker that is ended, or a signal, must find its way into a program that waits.
+    // In slices, so that a Worker can be ended while it waits.
     while (this.#queue.inFlight > 0) this.#queue.poll(WAIT_SLICE_NS);
   }
 

@@ -46,11 +46,12 @@ const SHUTDOWN_NUMBERS = {
  * Completion} that the caller owns, and the callback is given the result: a count, a descriptor or
  * 0, or a negative error number.
  *
- * What is queued goes to the kernel in one call at the end of the turn (attached), in `io.run()` or
- * `io.runFor()` (detached), or at once with `flush()`. A verb throws an `IOError` when an argument
- * is refused, when the limit of operations in flight is reached ("ERR_IO_IN_FLIGHT_LIMIT"), when
- * the completion is in use ("ERR_IO_COMPLETION_ACTIVE"), and after `io.close()` ("ERR_IO_CLOSED");
- * then nothing was queued.
+ * What is queued goes to the kernel together at the end of the turn (attached), in `io.run()` or
+ * `io.runFor()` (detached), or at once with `flush()`; a full ring is handed over earlier, and
+ * reads and writes of files that callbacks queue go a few at a time, so that no disk waits. A verb
+ * throws an `IOError` when an argument is refused, when the limit of operations in flight is
+ * reached ("ERR_IO_IN_FLIGHT_LIMIT"), when the completion is in use ("ERR_IO_COMPLETION_ACTIVE"),
+ * and after `io.close()` ("ERR_IO_CLOSED"); then nothing was queued.
  *
  * Memory that is named belongs to the kernel until the final completion.
  */

@@ -64,9 +64,12 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
   #sleep(durationNs: number): Promise<number> {
     return new Promise((resolve) => {
       const wait = Math.max(0, Math.ceil(durationNs));
-      this.#operations.ring.timeout(this.#completion, wait, (_completion, result) => {
-        resolve(result);
-      });
+      if (this.#operations.closed) resolve(-1);
+      else {
+        this.#operations.ring.timeout(this.#completion, wait, (_completion, result) => {
+          resolve(result);
+        });
+      }
     });
   }
 }

@@ -19,9 +19,6 @@ export interface OperationOptions {
 type Resolve = (result: number) => void;
 type Reject = (error: unknown) => void;
 
-const CANCEL_DELAY_NS = 1_000_000;
-const CANCEL_DELAY_MOST_NS = 100_000_000;
-
 /** The longest time limit: 104 days. */
 export const MOST_TIMEOUT_MS = Number.MAX_SAFE_INTEGER / 1e6;
 
@@ -58,6 +55,11 @@ export class Operations {
     this.backend = backend;
     this.#queue = queue;
     this.settle = (completion, result) => this.#settle(completion as Pending, result);
+  }
+
+  /** Whether the IO is closed or being closed. */
+  get closed(): boolean {
+    return this.#queue.closed;
   }
 
   /** Throws when the IO is closed. */
@@ -109,28 +111,14 @@ export class Operations {
     reject?.(error);
   }
 
-  /** Ends one operation; nothing happens when it is not in flight any more. */
+  /** Asks for the end of one operation; nothing happens when it is not in flight any more. */
   cancel(target: Completion): void {
     const [slot, generation] = this.#queue.tokenOf(target);
-    if (slot === -1) return;
-    this.#cancel(target, () => {
-      const [slotNow, generationNow] = this.#queue.tokenOf(target);
-      return slotNow === slot && generationNow === generation;
-    });
-  }
-
-  // A cancel can miss an operation that is just being worked on, so it is repeated, less and less
-  // often, until the operation has ended.
-  #cancel(target: Completion, inFlight: () => boolean, delayNs = CANCEL_DELAY_NS): void {
     this.#queue.whenFree(() => {
-      if (this.#queue.closed || !inFlight()) return; // closing cancels everything by itself
-      this.ring.cancel(new Completion(), target, (_completion, result) => {
-        if (result === 0 || this.#queue.closed || !inFlight()) return;
-        const again = (): void =>
-          this.#cancel(target, inFlight, Math.min(2 * delayNs, CANCEL_DELAY_MOST_NS));
-        if (this.#queue.full) again();
-        else this.ring.timeout(new Completion(), delayNs, again);
-      });
+      const [slotNow, generationNow] = this.#queue.tokenOf(target);
+      if (slotNow === -1 || slotNow !== slot || generationNow !== generation) return;
+      // Closing cancels everything by itself.
+      if (!this.#queue.closed) this.ring.cancel(new Completion(), target, ignore);
     });
   }
 

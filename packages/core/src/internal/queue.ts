@@ -45,10 +45,7 @@ const RESERVED_SLOTS = 8;
 const ENDING_OPCODES: ReadonlySet<number> = new Set([
   OPCODE_CANCEL,
   OPCODE_CANCEL_DESCRIPTOR,
-  OPCODE_CANCEL,
   OPCODE_CANCEL_ALL,
-  OPCODE_CANCEL_DESCRIPTOR,
-  OPCODE_CLOSE,
   OPCODE_CLOSE,
 ]);
 
@@ -203,11 +200,6 @@ export class Queue {
   /** Operations queued or in flight. */
   get inFlight(): number {
     return this.#free.length - this.#freeCount;
-  }
-
-  /** Whether the limit of operations in flight is reached. */
-  get full(): boolean {
-    return this.#freeCount <= RESERVED_SLOTS;
   }
 
   /** Throws when the IO is closed. */
