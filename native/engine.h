@@ -43,13 +43,9 @@ class Engine {
   // first one up to `deadline_ns`, -1 for as long as it takes.
   uint32_t poll(int64_t deadline_ns);
   // True when nothing is queued and nothing is in flight.
-  bool idle() const {
-    return in_flight_ == 0 && shared_.header[abi::header_queued] == 0 && !has_news();
-  }
+  bool idle() const { return in_flight_ == 0 && !has_queued() && !has_unpublished(); }
   // True when poll() would make progress without the kernel saying anything.
-  bool has_news() const {
-    return !batch_.empty() || !local_.empty() || !refused_.empty() || cancel_due_;
-  }
+  bool has_news() const { return has_unpublished() || cancel_due_; }
   bool has_queued() const { return shared_.header[abi::header_queued] != 0; }
 
   // Attached mode: see Backend.
@@ -74,6 +70,8 @@ class Engine {
   const Backend& backend() const { return *backend_; }
 
  private:
+  bool has_unpublished() const { return !batch_.empty() || !local_.empty() || !refused_.empty(); }
+
   struct Local {  // a completion that needed no kernel
     Operation* operation;
     int32_t result;
