@@ -143,7 +143,7 @@ function registerMisuse(suite: Suite): void {
       const code = await codeOf(trial.open({ inFlightLimit }));
       assert.is(code, "ERR_OUT_OF_RANGE", `inFlightLimit ${inFlightLimit}`);
     }
-    const io = await trial.open({ entries: 32_768, inFlightLimit: 16_384 });
+    const io = await trial.open({ entries: 32_768, inFlightLimit: 16_000 });
     await io.nop();
     const smallest = await trial.open({ entries: 128, inFlightLimit: 1 });
     await smallest.nop();

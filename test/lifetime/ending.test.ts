@@ -42,7 +42,7 @@ program("exitOverBusyWorkers", { status: 3 });
 program("killRunningWorker", { says: /terminated/ });
 program("exitOverRunningWorker", { status: 3 });
 program("twoLoops", { says: /elapsed/ });
-program("refusedKeepsAlive", { says: /16384 called back/ });
+program("refusedKeepsAlive", { says: /16000 called back/ });
 program("childSeesNothing", { says: /^(?:more: 0\n){3}end of the program/ });
 program("endlessTimerOnly", { says: /cancelled\nend of the program/ });
 
