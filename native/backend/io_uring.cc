@@ -71,14 +71,15 @@ class IoUring final : public Backend {
       Operation& operation = *batch[taken];
       const size_t group = operation.linked ? group_length(batch.subspan(taken)) : 1;
       // Linked entries must reach the kernel in one call, so room for all of them is made first.
-      const unsigned needed = static_cast<unsigned>(group) + 1;  // one for a deadline
+      const bool has_deadline = batch[taken + group - 1]->has_deadline;
+      const unsigned needed = static_cast<unsigned>(group) + (has_deadline ? 1 : 0);
       if (room < needed) {
         enter_without_waiting();
         room = io_uring_sq_space_left(&ring_);
         if (room < needed) break;
       }
       for (size_t index = 0; index < group; index++) start(*batch[taken + index]);
-      room -= static_cast<unsigned>(group) + (batch[taken + group - 1]->has_deadline ? 1 : 0);
+      room -= needed;
       taken += group;
     }
     waiting_.insert(waiting_.end(), batch.begin() + static_cast<ptrdiff_t>(taken), batch.end());

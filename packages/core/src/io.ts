@@ -291,18 +291,17 @@ export class IO implements AsyncDisposable {
 
   // ---- time and composition
 
-  /** A round trip to the kernel that does nothing. */
-  async nop(options?: OperationOptions): Promise<void> {
+  /** A round trip to the kernel that does nothing; resolves with 0. */
+  nop(options?: OperationOptions): Promise<number> {
     const promise = this.#operations.begin(options);
     const pending = this.#operations.begun;
-    if (pending !== null) {
-      try {
-        this.ring.nop(pending, this.#operations.settle);
-      } catch (error) {
-        this.#operations.fail(pending, error);
-      }
+    if (pending === null) return promise;
+    try {
+      this.ring.nop(pending, this.#operations.settle);
+    } catch (error) {
+      this.#operations.fail(pending, error);
     }
-    await promise;
+    return promise;
   }
 
   /** Resolves after `durationNs` nanoseconds. */
