@@ -42,7 +42,9 @@ function operationsPerSecond(): number {
 
 let ring: Ring;
 
-/** Every completion queues itself again, until it is time to stop. Made once, as an engine would. */
+/**
+ * Every completion queues itself again, until it is time to stop. Made once, as an engine would.
+ */
 function onNop(completion: Completion, result: number): void {
   if (result !== 0) throw new Error(`A no-op gave ${result}.`);
   if (++operations % operationsPerClock === 0) decideToStop();
