@@ -128,12 +128,14 @@ class Session : public Napi::ObjectWrap<Session> {
     return Napi::Number::New(info.Env(), slots_);
   }
 
-  static void submit(const Napi::CallbackInfo& info) {
+  // () -> whether something has completed already
+  static Napi::Value submit(const Napi::CallbackInfo& info) {
     Session& self = as(info.Data());
-    if (self.engine_ == nullptr) return;
+    if (self.engine_ == nullptr) return Napi::Boolean::New(info.Env(), false);
     self.engine_->submit();
     // What was refused needs no kernel, so nobody else would wake the event loop for it.
     if (self.attached_ && self.armed_ && self.engine_->has_news()) self.engine_->wake();
+    return Napi::Boolean::New(info.Env(), self.engine_->ready());
   }
 
   // Detached mode: (deadlineNs) -> completions published. The caller dispatches them.

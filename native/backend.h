@@ -53,6 +53,8 @@ class Backend {
   virtual void submit(std::span<Operation* const> batch) = 0;
   // Makes sure that the kernel has seen what was submitted; poll() does so too.
   virtual void flush() = 0;
+  // Whether poll() would find a completion without asking the kernel.
+  virtual bool ready() const = 0;
   // Collects completions. Waits until there is one, up to `deadline_ns` (0: not at all).
   virtual void poll(int64_t deadline_ns, Completions& completed) = 0;
   // Ask for the end of one operation, of everything in flight on a descriptor, of everything. What

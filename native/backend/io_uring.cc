@@ -89,6 +89,8 @@ class IoUring final : public Backend {
     if (io_uring_sq_ready(&ring_) > 0) enter_without_waiting();
   }
 
+  bool ready() const override { return io_uring_cq_ready(&ring_) > 0; }
+
   void poll(int64_t deadline_ns, Completions& completed) override {
     if (!waiting_.empty()) take_waiting();
     if (io_uring_cq_ready(&ring_) > 0 || !waiting_.empty()) deadline_ns = 0;

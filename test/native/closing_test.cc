@@ -98,6 +98,7 @@ class WithoutTruncate final : public io::Backend {
   bool cancel(const io::Operation& target) override { return inner_->cancel(target); }
   bool cancel_descriptor(int number) override { return inner_->cancel_descriptor(number); }
   bool cancel_all() override { return inner_->cancel_all(); }
+  bool ready() const override { return inner_->ready(); }
   void nudge_later() override {}
   bool nudged() override { return false; }
   int wait_descriptor() override { return inner_->wait_descriptor(); }

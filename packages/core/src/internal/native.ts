@@ -7,7 +7,8 @@ export interface NativeSession {
   readonly backend: string;
   /** Operations that it can have in flight: fewer than asked when memory may not be locked. */
   readonly slots: number;
-  submit(): void;
+  /** Whether something has completed already. */
+  submit(): boolean;
   /** Detached mode only: completions published. */
   poll(deadlineNs: number): number;
   activate(): void;
