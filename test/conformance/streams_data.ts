@@ -290,6 +290,29 @@ function registerOrder(suite: Suite, family: Family): void {
     assert.is(buffers.map((buffer) => text(buffer)).join(""), data);
   });
 
+  suite.test(
+    `${family.name}: a time limit changes no order, and ends a receive that waits`,
+    async (trial) => {
+      const { io, client, served } = await connected(trial, family);
+      const buffers = Array.from({ length: 4 }, () => new Uint8Array(1));
+      const receiving = buffers.map((buffer, index) =>
+        served.receive(buffer, index === 3 ? { timeoutMs: 60_000 } : {}),
+      );
+      await roundTrips(io, 2);
+      await client.sendAll(Buffer.from("abcd"));
+      assert.equal(await Promise.all(receiving), [1, 1, 1, 1]);
+      assert.is(buffers.map((buffer) => text(buffer)).join(""), "abcd");
+      const first = new Watched(served.receive(new Uint8Array(1)));
+      const begin = process.hrtime.bigint();
+      const limited = served.receive(new Uint8Array(1), { timeoutMs: 10 });
+      assert.is(await failureCode(limited), "ETIMEDOUT");
+      assert.ok(process.hrtime.bigint() - begin >= 10_000_000n, "not before its time");
+      assert.is(first.state, "pending");
+      await client.sendAll(Buffer.from("e"));
+      assert.is(await first.promise, 1);
+    },
+  );
+
   suite.test(`${family.name}: sends in one turn arrive in order`, async (trial) => {
     const { client, served } = await connected(trial, family);
     const sends = Array.from({ length: 100 }, (_, index) =>
