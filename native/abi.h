@@ -12,6 +12,14 @@ enum class Opcode : uint8_t {
 #include "abi.def"
 };
 
+// A set of operations is a word with a bit for each.
+constexpr uint64_t bit(Opcode opcode) {
+  return uint64_t{1} << static_cast<uint32_t>(opcode);
+}
+
+#define IO_OPERATION(name, number, syscall) static_assert((number) < 64);
+#include "abi.def"
+
 #define IO_CONSTANT(name, value) inline constexpr uint32_t name = value;
 #include "abi.def"
 

@@ -314,10 +314,9 @@ int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operati
 }
 
 bool has_vectors(abi::Opcode opcode) {
-  constexpr uint32_t opcodes = 1u << static_cast<uint32_t>(abi::Opcode::read_vectored) |
-                               1u << static_cast<uint32_t>(abi::Opcode::write_vectored) |
-                               1u << static_cast<uint32_t>(abi::Opcode::send_vectored);
-  return (1u << static_cast<uint32_t>(opcode) & opcodes) != 0;
+  constexpr uint64_t opcodes = bit(abi::Opcode::read_vectored) | bit(abi::Opcode::write_vectored) |
+                               bit(abi::Opcode::send_vectored);
+  return (bit(opcode) & opcodes) != 0;
 }
 
 void take_into_use(const DecodeContext& context, Operation& operation) {

@@ -35,13 +35,9 @@ Engine::~Engine() {
 
 namespace {
 
-constexpr uint32_t bit(Opcode opcode) {
-  return 1u << static_cast<uint32_t>(opcode);
-}
-
 // Operations whose result is not what the kernel said.
 bool needs_settling(Opcode opcode) {
-  constexpr uint32_t opcodes = bit(Opcode::open) | bit(Opcode::socket) | bit(Opcode::accept) |
+  constexpr uint64_t opcodes = bit(Opcode::open) | bit(Opcode::socket) | bit(Opcode::accept) |
                                bit(Opcode::accept_multishot) | bit(Opcode::close) |
                                bit(Opcode::timeout) | bit(Opcode::stat) |
                                bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
@@ -60,7 +56,7 @@ int direction_of(Opcode opcode) {
 
 // Operations that the engine does not hand to the backend as they are.
 bool needs_routing(Opcode opcode) {
-  constexpr uint32_t opcodes = bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) |
+  constexpr uint64_t opcodes = bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) |
                                bit(Opcode::truncate) | bit(Opcode::receive) | bit(Opcode::send) |
                                bit(Opcode::send_vectored) | bit(Opcode::cancel) |
                                bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
