@@ -2,7 +2,6 @@
 #include "decode.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <sys/un.h>
 
@@ -148,21 +147,7 @@ int decode_address(const abi::Entry& entry, const DecodeContext& context, Operat
 int decode_open(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   if ((entry.argument & ~abi::open_flags_all) != 0) return -EINVAL;
   if ((entry.argument_extra & ~07777u) != 0) return -EINVAL;
-  const uint32_t flags = entry.argument;
-  const bool reads = (flags & abi::open_flag_read) != 0;
-  const bool writes = (flags & (abi::open_flag_write | abi::open_flag_append)) != 0;
-  int system_flags = O_CLOEXEC;
-  system_flags |= writes ? (reads ? O_RDWR : O_WRONLY) : O_RDONLY;
-  if ((flags & abi::open_flag_append) != 0) system_flags |= O_APPEND;
-  if ((flags & abi::open_flag_create) != 0) system_flags |= O_CREAT;
-  if ((flags & abi::open_flag_exclusive) != 0) system_flags |= O_EXCL;
-  if ((flags & abi::open_flag_truncate) != 0) system_flags |= O_TRUNC;
-  if ((flags & abi::open_flag_directory) != 0) system_flags |= O_DIRECTORY;
-  if ((flags & abi::open_flag_no_follow) != 0) system_flags |= O_NOFOLLOW;
-#ifdef O_DIRECT
-  if ((flags & abi::open_flag_direct) != 0) system_flags |= O_DIRECT;
-#endif
-  operation.argument = static_cast<uint32_t>(system_flags);
+  operation.argument = entry.argument;
   operation.argument_extra = entry.argument_extra;
   return decode_path(context, entry.buffer_offset, entry.length, operation.need_extra().path);
 }

@@ -9,7 +9,7 @@
 #include <cerrno>
 
 #include "check.h"
-#include "result.h"
+#include "system.h"
 
 namespace io {
 
@@ -39,8 +39,8 @@ namespace {
 bool needs_settling(Opcode opcode) {
   constexpr uint64_t opcodes = bit(Opcode::open) | bit(Opcode::socket) | bit(Opcode::accept) |
                                bit(Opcode::accept_multishot) | bit(Opcode::close) |
-                               bit(Opcode::timeout) | bit(Opcode::stat) |
-                               bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
+                               bit(Opcode::stat) | bit(Opcode::cancel_descriptor) |
+                               bit(Opcode::cancel_all);
   return (bit(opcode) & opcodes) != 0;
 }
 
@@ -470,8 +470,6 @@ int32_t Engine::settle(Operation& operation, int32_t result) {
       // A close that was itself cancelled has closed nothing.
       if (result == -ECANCELED) ::close(operation.number);
       return result == -ECANCELED ? 0 : result;
-    case Opcode::timeout:
-      return result == -ETIME ? 0 : result;
     case Opcode::cancel_descriptor:
     case Opcode::cancel_all: {
       const auto parked = static_cast<int32_t>(operation.extent);
@@ -479,7 +477,10 @@ int32_t Engine::settle(Operation& operation, int32_t result) {
       return result > 0 ? result + parked : parked;
     }
     case Opcode::stat:
-      if (result == 0) write_stat_result(*operation.extra, operation.address);
+      if (result == 0) {
+        auto* fields = reinterpret_cast<double*>(operation.address);
+        system::read_status(operation.extra->raw_status, fields);
+      }
       return result;
     default:
       return result;

@@ -4,7 +4,6 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include <cstdint>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "abi.h"
+#include "system.h"
 
 namespace io {
 
@@ -39,8 +39,7 @@ struct Extra {
   std::vector<iovec> vectors;
   std::vector<uint32_t> vector_buffers;
   msghdr message;
-  alignas(8) uint8_t
-      stat_result[256];  // struct statx; its header clashes with libc's on some systems
+  alignas(8) uint8_t raw_status[system::raw_status_bytes];  // of a stat, as the system writes it
 };
 
 // What every operation touches comes first and fills one cache line.

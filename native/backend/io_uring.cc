@@ -313,7 +313,7 @@ class IoUring final : public Backend {
                                     static_cast<unsigned>(operation.extra->vectors.size()), offset);
       case Opcode::sync:
         return io_uring_prep_fsync(
-            entry, number, operation.argument == abi::sync_level_data ? IORING_FSYNC_DATASYNC : 0);
+            entry, number, operation.argument == abi::sync_level_full ? 0 : IORING_FSYNC_DATASYNC);
       case Opcode::allocate:
         return io_uring_prep_fallocate(entry, number,
                                        operation.argument != 0 ? FALLOC_FL_KEEP_SIZE : 0,
@@ -331,14 +331,15 @@ class IoUring final : public Backend {
     switch (operation.opcode) {
       case Opcode::open:
         return io_uring_prep_openat(entry, AT_FDCWD, extra->path.c_str(),
-                                    static_cast<int>(operation.argument), operation.argument_extra);
+                                    system::open_flags(operation.argument),
+                                    operation.argument_extra);
       case Opcode::stat: {
         const bool by_number = operation.argument == abi::stat_by_descriptor;
         int flags = by_number ? AT_EMPTY_PATH : 0;
         if (operation.argument == abi::stat_by_path_no_follow) flags = AT_SYMLINK_NOFOLLOW;
         return io_uring_prep_statx(entry, by_number ? number : AT_FDCWD, extra->path.c_str(), flags,
                                    STATX_BASIC_STATS | STATX_BTIME,
-                                   reinterpret_cast<struct statx*>(extra->stat_result));
+                                   reinterpret_cast<struct statx*>(extra->raw_status));
       }
       case Opcode::rename:
         return io_uring_prep_renameat(entry, AT_FDCWD, extra->path.c_str(), AT_FDCWD,
@@ -420,7 +421,7 @@ class IoUring final : public Backend {
     const bool more = (entry.flags & IORING_CQE_F_MORE) != 0;
     if (!operation.has_deadline) {
       const bool empty = (entry.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
-      completed.push({&operation, result_of(entry), more, empty});
+      completed.push({&operation, result_of(operation, entry), more, empty});
       return;
     }
     take_part(operation, entry);
@@ -428,9 +429,11 @@ class IoUring final : public Backend {
     completed.push({&operation, operation.result, false, false});
   }
 
-  // What ran in a kernel worker and was cancelled there says that it was interrupted.
-  static int32_t result_of(const io_uring_cqe& entry) {
-    return entry.res == -EINTR ? -ECANCELED : entry.res;
+  // What ran in a kernel worker and was cancelled there says that it was interrupted. A timeout
+  // that elapsed has succeeded; ETIME is an error that not every system has.
+  static int32_t result_of(const Operation& operation, const io_uring_cqe& entry) {
+    if (entry.res == -EINTR) return -ECANCELED;
+    return operation.opcode == Opcode::timeout && entry.res == -ETIME ? 0 : entry.res;
   }
 
   // An operation with a deadline has two completions, in either order, and ends with the second.
@@ -442,7 +445,7 @@ class IoUring final : public Backend {
       operation.deadline_fired = entry.res != -ECANCELED;
     } else {
       operation.result_known = true;
-      operation.result = result_of(entry);
+      operation.result = result_of(operation, entry);
     }
     const bool ended = operation.result == -ECANCELED;
     if (operation.result_known && operation.deadline_fired && ended) operation.result = -ETIMEDOUT;
@@ -471,7 +474,7 @@ class IoUring final : public Backend {
 // ---- set-up
 
 std::string why_not(const char* call, int error) {
-  std::string text = std::string(call) + " failed with " + strerrorname_np(error) + " (" +
+  std::string text = std::string(call) + " failed with " + system::error_name(error) + " (" +
                      std::strerror(error) + "): ";
   switch (error) {
     case ENOSYS:

@@ -1,0 +1,136 @@
+// What every system does alike. See ../system.h.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "../abi.h"
+#include "../system.h"
+#include "common.h"
+
+namespace io::system {
+
+namespace {
+
+constexpr int64_t current_position = -1;
+
+size_t capped(size_t length) {
+  return std::min<size_t>(length, abi::transfer_limit_bytes);
+}
+
+}  // namespace
+
+int common_open_flags(uint32_t flags) {
+  const bool reads = (flags & abi::open_flag_read) != 0;
+  const bool writes = (flags & (abi::open_flag_write | abi::open_flag_append)) != 0;
+  int system_flags = O_CLOEXEC;
+  system_flags |= writes ? (reads ? O_RDWR : O_WRONLY) : O_RDONLY;
+  if ((flags & abi::open_flag_append) != 0) system_flags |= O_APPEND;
+  if ((flags & abi::open_flag_create) != 0) system_flags |= O_CREAT;
+  if ((flags & abi::open_flag_exclusive) != 0) system_flags |= O_EXCL;
+  if ((flags & abi::open_flag_truncate) != 0) system_flags |= O_TRUNC;
+  if ((flags & abi::open_flag_directory) != 0) system_flags |= O_DIRECTORY;
+  if ((flags & abi::open_flag_no_follow) != 0) system_flags |= O_NOFOLLOW;
+  return system_flags;
+}
+
+int set_non_blocking(int number) {
+  const int flags = ::fcntl(number, F_GETFL);
+  if (flags < 0) return -errno;
+  if ((flags & O_NONBLOCK) != 0) return 0;
+  return ::fcntl(number, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
+}
+
+// Interrupted, the number is free all the same on Linux, macOS and FreeBSD: to call again could
+// close what another thread has just opened.
+int close_number(int number) {
+  if (::close(number) == 0 || errno == EINTR) return 0;
+  return -errno;
+}
+
+int32_t read_file(int number, uint8_t* data, size_t length, int64_t offset) {
+  return result_of([&] {
+    if (offset == current_position) return ::read(number, data, capped(length));
+    return ::pread(number, data, capped(length), offset);
+  });
+}
+
+int32_t write_file(int number, const uint8_t* data, size_t length, int64_t offset) {
+  return result_of([&] {
+    if (offset == current_position) return ::write(number, data, capped(length));
+    return ::pwrite(number, data, capped(length), offset);
+  });
+}
+
+int32_t read_vectors(int number, std::span<const iovec> vectors, int64_t offset) {
+  const int count = static_cast<int>(vectors.size());
+  return result_of([&] {
+    if (offset == current_position) return ::readv(number, vectors.data(), count);
+    return ::preadv(number, vectors.data(), count, offset);
+  });
+}
+
+int32_t write_vectors(int number, std::span<const iovec> vectors, int64_t offset) {
+  const int count = static_cast<int>(vectors.size());
+  return result_of([&] {
+    if (offset == current_position) return ::writev(number, vectors.data(), count);
+    return ::pwritev(number, vectors.data(), count, offset);
+  });
+}
+
+int truncate_file(int number, int64_t length) {
+  return result_of([&] { return ::ftruncate(number, length); });
+}
+
+int rename_path(const char* from, const char* to) {
+  return result_of([&] { return ::rename(from, to); });
+}
+
+// POSIX says EPERM of a folder, Linux EISDIR; a program should need to know only one.
+int unlink_path(const char* path, bool folder) {
+  if (folder) return result_of([&] { return ::rmdir(path); });
+  const int result = result_of([&] { return ::unlink(path); });
+  if (result != -EPERM) return result;
+  struct stat status;
+  const bool is_folder = ::lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
+  return is_folder ? -EISDIR : -EPERM;
+}
+
+int make_folder(const char* path, uint32_t mode) {
+  return result_of([&] { return ::mkdir(path, static_cast<mode_t>(mode)); });
+}
+
+// Interrupted, it goes on by itself: to call again would be EALREADY.
+int connect_socket(int number, const sockaddr* address, socklen_t address_size_bytes) {
+  if (::connect(number, address, address_size_bytes) == 0) return 0;
+  return errno == EINTR ? -EINPROGRESS : -errno;
+}
+
+int connect_result(int number) {
+  int error = 0;
+  socklen_t size = sizeof(error);
+  if (::getsockopt(number, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return -errno;
+  return -error;
+}
+
+// MSG_DONTWAIT too, because whoever shares the file behind the number can make it block again.
+int32_t send_bytes(int number, const uint8_t* data, size_t length) {
+  return result_of(
+      [&] { return ::send(number, data, capped(length), send_flags | MSG_DONTWAIT); });
+}
+
+int32_t send_message(int number, const msghdr& message) {
+  return result_of([&] { return ::sendmsg(number, &message, send_flags | MSG_DONTWAIT); });
+}
+
+int32_t receive_bytes(int number, uint8_t* data, size_t length) {
+  return result_of([&] { return ::recv(number, data, capped(length), MSG_DONTWAIT); });
+}
+
+int shut_down_socket(int number, int direction) {
+  return ::shutdown(number, direction) == 0 ? 0 : -errno;
+}
+
+}  // namespace io::system
