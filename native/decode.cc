@@ -258,7 +258,7 @@ int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operati
       return decode_stat(entry, context, operation);
     case Opcode::sync:
       operation.argument = entry.argument;
-      if (entry.argument != abi::sync_level_data && entry.argument != abi::sync_level_full) {
+      if (entry.argument < abi::sync_level_data || entry.argument > abi::sync_level_barrier) {
         return -EINVAL;
       }
       return decode_descriptor(entry, context, operation);

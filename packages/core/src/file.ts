@@ -173,7 +173,8 @@ export class File implements AsyncDisposable {
 
   /**
    * Makes what was written durable: "data" its bytes and its size, "full" all that belongs to it.
-   * It covers what had completed before the call.
+   * "barrier" only promises an order: what was written before it is durable before what is written
+   * after it. Each covers what had completed before the call.
    */
   async sync(level: SyncLevel = "full", options?: OperationOptions): Promise<void> {
     await this.#run("sync", options, (pending, ring, settle) =>

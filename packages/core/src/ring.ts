@@ -13,8 +13,18 @@ import type { Queue } from "./internal/queue.js";
  */
 export type Descriptor = number;
 
-/** How much of a file `sync` makes durable: its bytes and size, or all its metadata too. */
-export type SyncLevel = "data" | "full";
+/**
+ * What `sync` promises: "data" that a file's bytes and its size are durable, "full" that all its
+ * metadata is too, "barrier" only that what was written before becomes durable before what is
+ * written after. What each system does for them is in `docs/guides/durability.md`.
+ */
+export type SyncLevel = "data" | "full" | "barrier";
+
+const SYNC_LEVELS: ReadonlyMap<SyncLevel, number> = new Map([
+  ["data", abi.SYNC_LEVEL_DATA],
+  ["full", abi.SYNC_LEVEL_FULL],
+  ["barrier", abi.SYNC_LEVEL_BARRIER],
+]);
 
 /** What a shut down socket stops doing. */
 export type ShutdownHow = "receive" | "send" | "both";
@@ -250,7 +260,7 @@ export class Ring {
     }
   }
 
-  /** Makes what was written durable; completes with 0. */
+  /** Makes what was written durable, or (level "barrier") orders it; completes with 0. */
   sync<C>(
     completion: Completion<C>,
     descriptor: Descriptor,
@@ -258,11 +268,12 @@ export class Ring {
     callback: Callback<C>,
   ): void {
     this.#queue.check("sync");
-    if (level !== "data" && level !== "full") {
-      throw this.#refused(typeError("sync", `the level is "data" or "full", not ${String(level)}`));
+    const number = SYNC_LEVELS.get(level);
+    if (number === undefined) {
+      const levels = [...SYNC_LEVELS.keys()].map((name) => `"${name}"`).join(", ");
+      throw this.#refused(typeError("sync", `the level is one of ${levels}, not ${String(level)}`));
     }
     const at = this.#descriptor(completion, abi.OPCODE_SYNC, descriptor, callback);
-    const number = level === "data" ? abi.SYNC_LEVEL_DATA : abi.SYNC_LEVEL_FULL;
     this.#queue.words[at + abi.ENTRY_ARGUMENT] = number;
   }
 

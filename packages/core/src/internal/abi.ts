@@ -63,6 +63,7 @@ export const STAT_BY_PATH_NO_FOLLOW = 1;
 export const STAT_BY_DESCRIPTOR = 2;
 export const SYNC_LEVEL_DATA = 1;
 export const SYNC_LEVEL_FULL = 2;
+export const SYNC_LEVEL_BARRIER = 3;
 export const FAMILY_IPV4 = 1;
 export const FAMILY_IPV6 = 2;
 export const FAMILY_UNIX = 3;
