@@ -1,46 +1,15 @@
 // The rig and the helpers of the native tests: see support.h.
 #include "support.h"
 
-#include <dirent.h>
-
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 namespace native_tests {
 
 using io::abi::CompletionEntry;
 using io::abi::Entry;
-
-std::vector<Test>& all_tests() {
-  static std::vector<Test> tests;
-  return tests;
-}
-
-void fail(const char* file, int line, const std::string& message) {
-  std::fprintf(stderr, "%s:%d: %s\n", file, line, message.c_str());
-  std::fflush(nullptr);
-  std::_Exit(1);
-}
-
-uint64_t seed() {
-  static const uint64_t chosen = [] {
-    const char* text = std::getenv("IO_SEED");
-    if (text != nullptr && *text != '\0') return std::strtoull(text, nullptr, 10);
-    timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<unsigned long long>(now.tv_nsec ^ (now.tv_sec << 10)) % 1'000'000'000;
-  }();
-  return chosen;
-}
-
-size_t open_descriptors() {
-  DIR* folder = opendir("/proc/self/fd");
-  REQUIRE(folder != nullptr);
-  size_t count = 0;
-  while (const dirent* found = readdir(folder)) count += found->d_name[0] != '.';
-  closedir(folder);
-  return count - 1;  // the folder's own
-}
 
 Rig::Rig(RigOptions options) : in_flight_limit_(options.in_flight_limit) {
   using namespace io::abi;
