@@ -1,11 +1,5 @@
 // The io_uring backend: checked operations become submission queue entries, completion queue
 // entries become completions. Linux 5.19 or later.
-//
-// What the kernel reads through pointers while it *prepares* an entry (paths, addresses, time
-// values, message headers and their vectors) need only live until the entry has been submitted
-// (IORING_FEAT_SUBMIT_STABLE); they live in the operation, so longer. What it reads or writes later
-// (buffers, the result of statx) lives in V8's memory, held by a buffer handle, or in the
-// operation.
 #include <fcntl.h>
 #include <liburing.h>
 #include <sys/eventfd.h>
@@ -20,6 +14,7 @@
 
 #include "../backend.h"
 #include "../check.h"
+#include "io_uring_prepare.h"
 #include "uapi.h"
 
 namespace io {
@@ -34,16 +29,8 @@ constexpr uint64_t internal_nudge = UINT64_MAX - 1;
 constexpr int64_t nudge_ns = 20'000'000;
 constexpr uint64_t deadline_mark = 1u << 31;
 
-uint64_t user_data_of(uint64_t slot, uint64_t generation) {
-  return slot | generation << 32;
-}
-
 // The kernel's table of memory that it keeps mapped, made when the first piece is registered.
 constexpr uint32_t registered_limit = 1024;
-
-__kernel_timespec timespec_of(int64_t nanoseconds) {
-  return {.tv_sec = nanoseconds / 1'000'000'000, .tv_nsec = nanoseconds % 1'000'000'000};
-}
 
 // Completions per operation: its own and its deadline's; beside them multishot accepts and the
 // engine's own cancels. The kernel's limit for the ring is 65,536.
@@ -105,7 +92,7 @@ class IoUring final : public Backend {
   bool cancel(const Operation& target) override {
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
-    io_uring_prep_cancel64(entry, user_data_of(target.slot, target.generation), 0);
+    io_uring_prep_cancel64(entry, uring::user_data_of(target.slot, target.generation), 0);
     return finish_internal(entry);
   }
 
@@ -225,7 +212,7 @@ class IoUring final : public Backend {
       check_entered(io_uring_submit_and_wait(&ring_, 1));
       return;
     }
-    __kernel_timespec limit = timespec_of(deadline_ns);
+    __kernel_timespec limit = uring::timespec_of(deadline_ns);
     io_uring_cqe* unused = nullptr;
     check_entered(io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &limit, nullptr));
   }
@@ -252,8 +239,8 @@ class IoUring final : public Backend {
   void start(Operation& operation) {
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     CHECK(entry != nullptr);
-    prepare(operation, entry);
-    io_uring_sqe_set_data64(entry, user_data_of(operation.slot, operation.generation));
+    uring::prepare(operation, time_of(entry), entry);
+    io_uring_sqe_set_data64(entry, uring::user_data_of(operation.slot, operation.generation));
     if (operation.linked) entry->flags |= IOSQE_IO_LINK;
     if (!operation.has_deadline) return;
     operation.result_known = false;
@@ -263,116 +250,17 @@ class IoUring final : public Backend {
     io_uring_sqe* deadline = io_uring_get_sqe(&ring_);
     CHECK(deadline != nullptr);
     io_uring_prep_link_timeout(deadline, timespec_for(deadline, operation.deadline_ns), 0);
-    io_uring_sqe_set_data64(deadline,
-                            user_data_of(operation.slot | deadline_mark, operation.generation));
+    io_uring_sqe_set_data64(
+        deadline, uring::user_data_of(operation.slot | deadline_mark, operation.generation));
+  }
+
+  __kernel_timespec& time_of(const io_uring_sqe* entry) {
+    return timespecs_[static_cast<size_t>(entry - ring_.sq.sqes)];
   }
 
   __kernel_timespec* timespec_for(io_uring_sqe* entry, int64_t nanoseconds) {
-    __kernel_timespec& time = timespecs_[static_cast<size_t>(entry - ring_.sq.sqes)];
-    time = timespec_of(nanoseconds);
-    return &time;
-  }
-
-  void prepare(Operation& operation, io_uring_sqe* entry) {
-    const int number = operation.number;
-    // -1 is the current position, for the kernel as for us (IORING_FEAT_RW_CUR_POS).
-    const uint64_t offset = static_cast<uint64_t>(operation.offset);
-    switch (operation.opcode) {
-      case Opcode::nop:
-        return io_uring_prep_nop(entry);
-      case Opcode::timeout:
-        return io_uring_prep_timeout(entry, timespec_for(entry, operation.offset), 0,
-                                     // 5.16: a timeout that elapsed has succeeded, for its chain.
-                                     IORING_TIMEOUT_ETIME_SUCCESS);
-      case Opcode::cancel:
-        return io_uring_prep_cancel64(
-            entry, user_data_of(operation.argument, operation.argument_extra), 0);
-      case Opcode::cancel_descriptor:
-        return io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
-      case Opcode::cancel_all:
-        return io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-      case Opcode::close:
-        return io_uring_prep_close(entry, number);
-      case Opcode::read:
-        if (operation.registered_index >= 0) {
-          return io_uring_prep_read_fixed(entry, number, operation.address, operation.length,
-                                          offset, operation.registered_index);
-        }
-        return io_uring_prep_read(entry, number, operation.address, operation.length, offset);
-      case Opcode::write:
-        if (operation.registered_index >= 0) {
-          return io_uring_prep_write_fixed(entry, number, operation.address, operation.length,
-                                           offset, operation.registered_index);
-        }
-        return io_uring_prep_write(entry, number, operation.address, operation.length, offset);
-      case Opcode::read_vectored:
-        return io_uring_prep_readv(entry, number, operation.extra->vectors.data(),
-                                   static_cast<unsigned>(operation.extra->vectors.size()), offset);
-      case Opcode::write_vectored:
-        return io_uring_prep_writev(entry, number, operation.extra->vectors.data(),
-                                    static_cast<unsigned>(operation.extra->vectors.size()), offset);
-      case Opcode::sync:
-        return io_uring_prep_fsync(
-            entry, number, operation.argument == abi::sync_level_full ? 0 : IORING_FSYNC_DATASYNC);
-      case Opcode::allocate:
-        return io_uring_prep_fallocate(entry, number,
-                                       operation.argument != 0 ? FALLOC_FL_KEEP_SIZE : 0,
-                                       operation.offset, operation.extent);
-      case Opcode::truncate:
-        return io_uring_prep_rw(uapi::op_ftruncate, entry, number, nullptr, 0, offset);
-      default:
-        return prepare_path_or_socket(operation, entry);
-    }
-  }
-
-  void prepare_path_or_socket(Operation& operation, io_uring_sqe* entry) {
-    const int number = operation.number;
-    Extra* extra = operation.extra.get();
-    switch (operation.opcode) {
-      case Opcode::open:
-        return io_uring_prep_openat(entry, AT_FDCWD, extra->path.c_str(),
-                                    system::open_flags(operation.argument),
-                                    operation.argument_extra);
-      case Opcode::stat: {
-        const bool by_number = operation.argument == abi::stat_by_descriptor;
-        int flags = by_number ? AT_EMPTY_PATH : 0;
-        if (operation.argument == abi::stat_by_path_no_follow) flags = AT_SYMLINK_NOFOLLOW;
-        return io_uring_prep_statx(entry, by_number ? number : AT_FDCWD, extra->path.c_str(), flags,
-                                   STATX_BASIC_STATS | STATX_BTIME,
-                                   reinterpret_cast<struct statx*>(extra->raw_status));
-      }
-      case Opcode::rename:
-        return io_uring_prep_renameat(entry, AT_FDCWD, extra->path.c_str(), AT_FDCWD,
-                                      extra->path_to.c_str(), 0);
-      case Opcode::unlink:
-        return io_uring_prep_unlinkat(entry, AT_FDCWD, extra->path.c_str(),
-                                      operation.argument != 0 ? AT_REMOVEDIR : 0);
-      case Opcode::mkdir:
-        return io_uring_prep_mkdirat(entry, AT_FDCWD, extra->path.c_str(), operation.argument);
-      case Opcode::socket:
-        return io_uring_prep_socket(entry, static_cast<int>(operation.argument),
-                                    SOCK_STREAM | SOCK_CLOEXEC, 0, 0);
-      case Opcode::accept:
-        return io_uring_prep_accept(entry, number, nullptr, nullptr, SOCK_CLOEXEC);
-      case Opcode::accept_multishot:
-        return io_uring_prep_multishot_accept(entry, number, nullptr, nullptr, SOCK_CLOEXEC);
-      case Opcode::connect:
-        return io_uring_prep_connect(entry, number, reinterpret_cast<sockaddr*>(&extra->address),
-                                     extra->address_size_bytes);
-      case Opcode::send:
-        return io_uring_prep_send(entry, number, operation.address, operation.length, MSG_NOSIGNAL);
-      case Opcode::send_vectored:
-        return io_uring_prep_sendmsg(entry, number, &extra->message, MSG_NOSIGNAL);
-      case Opcode::receive:
-        io_uring_prep_recv(entry, number, operation.address, operation.length, 0);
-        // 5.19: the socket was empty, so a first try would only cost time.
-        if (operation.poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
-        return;
-      case Opcode::shutdown:
-        return io_uring_prep_shutdown(entry, number, static_cast<int>(operation.argument));
-      default:
-        CHECK(!"the engine carries out bind and listen itself");
-    }
+    time_of(entry) = uring::timespec_of(nanoseconds);
+    return &time_of(entry);
   }
 
   // Null when the kernel takes nothing now, or when older operations still wait for it: a cancel

@@ -34,10 +34,10 @@ export {
   type Descriptor,
   OpenFlags,
   Ring,
-  type ShutdownHow,
   STAT_FIELDS,
   type SyncLevel,
 } from "./ring.js";
+export type { ShutdownHow } from "./ring_sockets.js";
 export { Socket, type SocketOptions } from "./socket.js";
 export type { FileKind, Stat } from "./stat.js";
 export { Timer } from "./timer.js";

@@ -1,11 +1,9 @@
 // The ring: every operation, with a caller-owned completion and a callback. Nothing is allocated
 // per operation. Everything else in this package is made of these verbs.
-import { type Address, familyNumber } from "./address.js";
 import type { Callback, Completion } from "./completion.js";
-import { IOError, rangeError, typeError } from "./errors.js";
+import { rangeError, typeError } from "./errors.js";
 import * as abi from "./internal/abi.js";
-import { checkView, type Memory, type Region, transferLength } from "./internal/memory.js";
-import type { Queue } from "./internal/queue.js";
+import { SocketVerbs } from "./ring_sockets.js";
 
 /**
  * An open file or socket of one `IO`: the system's number with a generation, so that a descriptor
@@ -26,9 +24,6 @@ const SYNC_LEVELS: ReadonlyMap<SyncLevel, number> = new Map([
   ["barrier", abi.SYNC_LEVEL_BARRIER],
 ]);
 
-/** What a shut down socket stops doing. */
-export type ShutdownHow = "receive" | "send" | "both";
-
 /** How a file is opened, as bits for {@link Ring.open}. */
 export const OpenFlags = {
   read: abi.OPEN_FLAG_READ,
@@ -45,12 +40,6 @@ export const OpenFlags = {
 /** The number of fields that {@link Ring.stat} writes, in doubles. */
 export const STAT_FIELDS: number = abi.STAT_FIELDS;
 
-const SHUTDOWN_NUMBERS = {
-  receive: abi.SHUTDOWN_RECEIVE,
-  send: abi.SHUTDOWN_SEND,
-  both: abi.SHUTDOWN_BOTH,
-} as const;
-
 /**
  * The lower layer, in the shape of TigerBeetle's: each verb queues one operation with a {@link
  * Completion} that the caller owns, and the callback is given the result: a count, a descriptor or
@@ -65,34 +54,25 @@ const SHUTDOWN_NUMBERS = {
  *
  * Memory that is named belongs to the kernel until the final completion.
  */
-export class Ring {
-  readonly #queue: Queue;
-  readonly #memory: Memory;
-
-  /** @internal */
-  constructor(queue: Queue, memory: Memory) {
-    this.#queue = queue;
-    this.#memory = memory;
-  }
-
+export class Ring extends SocketVerbs {
   // ---- ring
 
   /** Does nothing and completes with 0. */
   nop<C>(completion: Completion<C>, callback: Callback<C>): void {
-    this.#queue.check("nop");
-    this.#queue.begin(completion, abi.OPCODE_NOP, callback);
+    this.queue.check("nop");
+    this.queue.begin(completion, abi.OPCODE_NOP, callback);
   }
 
   /** Completes with 0 after `durationNs` nanoseconds of the monotonic clock. */
   timeout<C>(completion: Completion<C>, durationNs: number, callback: Callback<C>): void {
-    this.#queue.check("timeout");
+    this.queue.check("timeout");
     if (!(Number.isSafeInteger(durationNs) && durationNs >= 0)) {
-      throw this.#refused(
+      throw this.refused(
         rangeError("timeout", `durationNs is ${durationNs}: give whole nanoseconds`),
       );
     }
-    const at = this.#queue.begin(completion, abi.OPCODE_TIMEOUT, callback);
-    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = durationNs;
+    const at = this.queue.begin(completion, abi.OPCODE_TIMEOUT, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = durationNs;
   }
 
   /**
@@ -102,11 +82,11 @@ export class Ring {
    * -ECANCELED, or with its result when it was faster.
    */
   cancel<C, T>(completion: Completion<C>, target: Completion<T>, callback: Callback<C>): void {
-    this.#queue.check("cancel");
-    const [slot, generation] = this.#queue.tokenOf(target);
-    const at = this.#queue.begin(completion, abi.OPCODE_CANCEL, callback);
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = slot;
-    this.#queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = generation;
+    this.queue.check("cancel");
+    const [slot, generation] = this.queue.tokenOf(target);
+    const at = this.queue.begin(completion, abi.OPCODE_CANCEL, callback);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = slot;
+    this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = generation;
   }
 
   /**
@@ -117,14 +97,14 @@ export class Ring {
     descriptor: Descriptor,
     callback: Callback<C>,
   ): void {
-    this.#queue.check("cancelDescriptor");
-    this.#descriptor(completion, abi.OPCODE_CANCEL_DESCRIPTOR, descriptor, callback);
+    this.queue.check("cancelDescriptor");
+    this.descriptor(completion, abi.OPCODE_CANCEL_DESCRIPTOR, descriptor, callback);
   }
 
   /** Asks for the end of everything in flight; completes with how many were ended. */
   cancelAll<C>(completion: Completion<C>, callback: Callback<C>): void {
-    this.#queue.check("cancelAll");
-    this.#queue.begin(completion, abi.OPCODE_CANCEL_ALL, callback);
+    this.queue.check("cancelAll");
+    this.queue.begin(completion, abi.OPCODE_CANCEL_ALL, callback);
   }
 
   // ---- files
@@ -137,13 +117,13 @@ export class Ring {
     mode: number,
     callback: Callback<C>,
   ): void {
-    this.#queue.check("open");
-    this.#checkPath(path, "open");
-    const [start, length] = this.#queue.putString(path, "open");
-    const at = this.#queue.begin(completion, abi.OPCODE_OPEN, callback);
-    this.#putText(at, start, length);
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = flags;
-    this.#queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = mode;
+    this.queue.check("open");
+    this.checkPath(path, "open");
+    const [start, length] = this.queue.putString(path, "open");
+    const at = this.queue.begin(completion, abi.OPCODE_OPEN, callback);
+    this.putText(at, start, length);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = flags;
+    this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = mode;
   }
 
   /**
@@ -151,8 +131,8 @@ export class Ring {
    * completes, and then it is closed.
    */
   close<C>(completion: Completion<C>, descriptor: Descriptor, callback: Callback<C>): void {
-    this.#queue.check("close");
-    this.#descriptor(completion, abi.OPCODE_CLOSE, descriptor, callback);
+    this.queue.check("close");
+    this.descriptor(completion, abi.OPCODE_CLOSE, descriptor, callback);
   }
 
   /**
@@ -166,11 +146,11 @@ export class Ring {
     offset: number,
     callback: Callback<C>,
   ): void {
-    this.#queue.check("read");
-    this.#checkOffset(offset, "read");
-    const at = this.#transfer(completion, abi.OPCODE_READ, "read", descriptor, buffer, callback);
-    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
-    this.#queue.feedDevice();
+    this.queue.check("read");
+    this.checkOffset(offset, "read");
+    const at = this.transfer(completion, abi.OPCODE_READ, "read", descriptor, buffer, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.queue.feedDevice();
   }
 
   /** Writes `buffer`, as {@link read} reads. Completes with the bytes written. */
@@ -181,11 +161,11 @@ export class Ring {
     offset: number,
     callback: Callback<C>,
   ): void {
-    this.#queue.check("write");
-    this.#checkOffset(offset, "write");
-    const at = this.#transfer(completion, abi.OPCODE_WRITE, "write", descriptor, buffer, callback);
-    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
-    this.#queue.feedDevice();
+    this.queue.check("write");
+    this.checkOffset(offset, "write");
+    const at = this.transfer(completion, abi.OPCODE_WRITE, "write", descriptor, buffer, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.queue.feedDevice();
   }
 
   /** Reads into several buffers in turn (scatter), up to 1,024 of them. */
@@ -196,12 +176,12 @@ export class Ring {
     offset: number,
     callback: Callback<C>,
   ): void {
-    this.#queue.check("readVectored");
-    this.#checkOffset(offset, "readVectored");
+    this.queue.check("readVectored");
+    this.checkOffset(offset, "readVectored");
     const opcode = abi.OPCODE_READ_VECTORED;
-    const at = this.#vectored(completion, opcode, "readVectored", descriptor, buffers, callback);
-    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
-    this.#queue.feedDevice();
+    const at = this.vectored(completion, opcode, "readVectored", descriptor, buffers, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.queue.feedDevice();
   }
 
   /** Writes several buffers in turn (gather), up to 1,024 of them. */
@@ -212,12 +192,12 @@ export class Ring {
     offset: number,
     callback: Callback<C>,
   ): void {
-    this.#queue.check("writeVectored");
-    this.#checkOffset(offset, "writeVectored");
+    this.queue.check("writeVectored");
+    this.checkOffset(offset, "writeVectored");
     const opcode = abi.OPCODE_WRITE_VECTORED;
-    const at = this.#vectored(completion, opcode, "writeVectored", descriptor, buffers, callback);
-    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
-    this.#queue.feedDevice();
+    const at = this.vectored(completion, opcode, "writeVectored", descriptor, buffers, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.queue.feedDevice();
   }
 
   /**
@@ -231,22 +211,22 @@ export class Ring {
     callback: Callback<C>,
     followLinks = true,
   ): void {
-    this.#queue.check("stat");
+    this.queue.check("stat");
     if (!(into instanceof Float64Array) || into.length < abi.STAT_FIELDS) {
       const message = `the result needs a Float64Array of ${abi.STAT_FIELDS} numbers or more`;
-      throw this.#refused(rangeError("stat", message));
+      throw this.refused(rangeError("stat", message));
     }
-    const region = this.#region(into, "stat");
+    const region = this.region(into, "stat");
     const offset = into.byteOffset - region.handleStart;
     let start = 0;
     let length = 0;
     if (typeof target === "string") {
-      this.#checkPath(target, "stat");
-      [start, length] = this.#queue.putString(target, "stat");
+      this.checkPath(target, "stat");
+      [start, length] = this.queue.putString(target, "stat");
     }
-    const at = this.#queue.begin(completion, abi.OPCODE_STAT, callback);
-    this.#use(completion, region);
-    const { words, doubles } = this.#queue;
+    const at = this.queue.begin(completion, abi.OPCODE_STAT, callback);
+    this.use(completion, region);
+    const { words, doubles } = this.queue;
     words[at + abi.ENTRY_BUFFER] = region.handle;
     doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = offset;
     words[at + abi.ENTRY_LENGTH] = length;
@@ -267,14 +247,14 @@ export class Ring {
     level: SyncLevel,
     callback: Callback<C>,
   ): void {
-    this.#queue.check("sync");
+    this.queue.check("sync");
     const number = SYNC_LEVELS.get(level);
     if (number === undefined) {
       const levels = [...SYNC_LEVELS.keys()].map((name) => `"${name}"`).join(", ");
-      throw this.#refused(typeError("sync", `the level is one of ${levels}, not ${String(level)}`));
+      throw this.refused(typeError("sync", `the level is one of ${levels}, not ${String(level)}`));
     }
-    const at = this.#descriptor(completion, abi.OPCODE_SYNC, descriptor, callback);
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = number;
+    const at = this.descriptor(completion, abi.OPCODE_SYNC, descriptor, callback);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
   }
 
   /** Reserves disk space for a range of a file; with `keepSize` the file does not grow. */
@@ -286,13 +266,13 @@ export class Ring {
     keepSize: boolean,
     callback: Callback<C>,
   ): void {
-    this.#queue.check("allocate");
-    this.#checkSize(offset, "allocate", "offset");
-    this.#checkSize(lengthBytes, "allocate", "lengthBytes");
-    const at = this.#descriptor(completion, abi.OPCODE_ALLOCATE, descriptor, callback);
-    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
-    this.#queue.doubles[at / 2 + abi.ENTRY_EXTENT] = lengthBytes;
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = keepSize ? 1 : 0;
+    this.queue.check("allocate");
+    this.checkSize(offset, "allocate", "offset");
+    this.checkSize(lengthBytes, "allocate", "lengthBytes");
+    const at = this.descriptor(completion, abi.OPCODE_ALLOCATE, descriptor, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.queue.doubles[at / 2 + abi.ENTRY_EXTENT] = lengthBytes;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = keepSize ? 1 : 0;
   }
 
   /** Sets a file's size; completes with 0. */
@@ -302,26 +282,26 @@ export class Ring {
     lengthBytes: number,
     callback: Callback<C>,
   ): void {
-    this.#queue.check("truncate");
-    this.#checkSize(lengthBytes, "truncate", "lengthBytes");
-    const at = this.#descriptor(completion, abi.OPCODE_TRUNCATE, descriptor, callback);
-    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = lengthBytes;
-    this.#queue.doubles[at / 2 + abi.ENTRY_EXTENT] = 0;
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = 0;
+    this.queue.check("truncate");
+    this.checkSize(lengthBytes, "truncate", "lengthBytes");
+    const at = this.descriptor(completion, abi.OPCODE_TRUNCATE, descriptor, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = lengthBytes;
+    this.queue.doubles[at / 2 + abi.ENTRY_EXTENT] = 0;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = 0;
   }
 
   /** Renames a file, replacing what is there; completes with 0. */
   rename<C>(completion: Completion<C>, from: string, to: string, callback: Callback<C>): void {
-    this.#queue.check("rename");
-    this.#checkPath(from, "rename");
-    this.#checkPath(to, "rename");
-    this.#queue.reserveText(Buffer.byteLength(from) + Buffer.byteLength(to));
-    const [fromStart, fromLength] = this.#queue.putString(from, "rename");
-    const [toStart, toLength] = this.#queue.putString(to, "rename");
-    const at = this.#queue.begin(completion, abi.OPCODE_RENAME, callback);
-    this.#putText(at, fromStart, fromLength);
-    this.#queue.doubles[at / 2 + abi.ENTRY_OFFSET] = toStart;
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = toLength;
+    this.queue.check("rename");
+    this.checkPath(from, "rename");
+    this.checkPath(to, "rename");
+    this.queue.reserveText(Buffer.byteLength(from) + Buffer.byteLength(to));
+    const [fromStart, fromLength] = this.queue.putString(from, "rename");
+    const [toStart, toLength] = this.queue.putString(to, "rename");
+    const at = this.queue.begin(completion, abi.OPCODE_RENAME, callback);
+    this.putText(at, fromStart, fromLength);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = toStart;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = toLength;
   }
 
   /** Removes a file, or an empty directory when `directory` is set; completes with 0. */
@@ -331,132 +311,22 @@ export class Ring {
     directory: boolean,
     callback: Callback<C>,
   ): void {
-    this.#queue.check("unlink");
-    this.#checkPath(path, "unlink");
-    const [start, length] = this.#queue.putString(path, "unlink");
-    const at = this.#queue.begin(completion, abi.OPCODE_UNLINK, callback);
-    this.#putText(at, start, length);
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = directory ? 1 : 0;
+    this.queue.check("unlink");
+    this.checkPath(path, "unlink");
+    const [start, length] = this.queue.putString(path, "unlink");
+    const at = this.queue.begin(completion, abi.OPCODE_UNLINK, callback);
+    this.putText(at, start, length);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = directory ? 1 : 0;
   }
 
   /** Makes a directory; completes with 0. */
   mkdir<C>(completion: Completion<C>, path: string, mode: number, callback: Callback<C>): void {
-    this.#queue.check("mkdir");
-    this.#checkPath(path, "mkdir");
-    const [start, length] = this.#queue.putString(path, "mkdir");
-    const at = this.#queue.begin(completion, abi.OPCODE_MKDIR, callback);
-    this.#putText(at, start, length);
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = mode;
-  }
-
-  // ---- sockets
-
-  /** Makes a stream socket; completes with its descriptor. */
-  socket<C>(completion: Completion<C>, family: Address["family"], callback: Callback<C>): void {
-    this.#queue.check("socket");
-    const number = familyNumber(family);
-    const at = this.#queue.begin(completion, abi.OPCODE_SOCKET, callback);
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = number;
-  }
-
-  /** Gives a socket its own address; completes with 0. It cannot be linked. */
-  bind<C>(
-    completion: Completion<C>,
-    descriptor: Descriptor,
-    address: Address,
-    callback: Callback<C>,
-  ): void {
-    this.#queue.check("bind");
-    this.#addressed(completion, abi.OPCODE_BIND, "bind", descriptor, address, callback);
-  }
-
-  /** Lets a bound socket take connections, `backlog` waiting ones at most. It cannot be linked. */
-  listen<C>(
-    completion: Completion<C>,
-    descriptor: Descriptor,
-    backlog: number,
-    callback: Callback<C>,
-  ): void {
-    this.#queue.check("listen");
-    const at = this.#descriptor(completion, abi.OPCODE_LISTEN, descriptor, callback);
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = backlog;
-  }
-
-  /** Takes one connection; completes with its descriptor. */
-  accept<C>(completion: Completion<C>, descriptor: Descriptor, callback: Callback<C>): void {
-    this.#queue.check("accept");
-    this.#descriptor(completion, abi.OPCODE_ACCEPT, descriptor, callback);
-  }
-
-  /**
-   * Takes connections until it is cancelled or fails: the callback is given a descriptor each time,
-   * and `completion.active` is false on the last call. A multishot operation may end at any time
-   * without an error; then start it again.
-   */
-  acceptMultishot<C>(
-    completion: Completion<C>,
-    descriptor: Descriptor,
-    callback: Callback<C>,
-  ): void {
-    this.#queue.check("acceptMultishot");
-    this.#descriptor(completion, abi.OPCODE_ACCEPT_MULTISHOT, descriptor, callback);
-  }
-
-  /** Connects a socket; completes with 0. */
-  connect<C>(
-    completion: Completion<C>,
-    descriptor: Descriptor,
-    address: Address,
-    callback: Callback<C>,
-  ): void {
-    this.#queue.check("connect");
-    this.#addressed(completion, abi.OPCODE_CONNECT, "connect", descriptor, address, callback);
-  }
-
-  /** Sends `buffer`; completes with the bytes that the kernel took, which may be fewer. */
-  send<C>(
-    completion: Completion<C>,
-    descriptor: Descriptor,
-    buffer: ArrayBufferView,
-    callback: Callback<C>,
-  ): void {
-    this.#queue.check("send");
-    this.#transfer(completion, abi.OPCODE_SEND, "send", descriptor, buffer, callback);
-  }
-
-  /** Sends several buffers in turn (gather), up to 1,024 of them. */
-  sendVectored<C>(
-    completion: Completion<C>,
-    descriptor: Descriptor,
-    buffers: readonly ArrayBufferView[],
-    callback: Callback<C>,
-  ): void {
-    this.#queue.check("sendVectored");
-    const opcode = abi.OPCODE_SEND_VECTORED;
-    this.#vectored(completion, opcode, "sendVectored", descriptor, buffers, callback);
-  }
-
-  /** Receives into `buffer`; completes with the bytes received, 0 when the peer has ended. */
-  receive<C>(
-    completion: Completion<C>,
-    descriptor: Descriptor,
-    buffer: ArrayBufferView,
-    callback: Callback<C>,
-  ): void {
-    this.#queue.check("receive");
-    this.#transfer(completion, abi.OPCODE_RECEIVE, "receive", descriptor, buffer, callback);
-  }
-
-  /** Ends one or both directions of a socket; completes with 0. */
-  shutdown<C>(
-    completion: Completion<C>,
-    descriptor: Descriptor,
-    how: ShutdownHow,
-    callback: Callback<C>,
-  ): void {
-    this.#queue.check("shutdown");
-    const at = this.#descriptor(completion, abi.OPCODE_SHUTDOWN, descriptor, callback);
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = SHUTDOWN_NUMBERS[how];
+    this.queue.check("mkdir");
+    this.checkPath(path, "mkdir");
+    const [start, length] = this.queue.putString(path, "mkdir");
+    const at = this.queue.begin(completion, abi.OPCODE_MKDIR, callback);
+    this.putText(at, start, length);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;
   }
 
   // ---- composition
@@ -467,175 +337,13 @@ export class Ring {
    * with -ECANCELED. A verb that throws ends the chain: what was queued of it stays queued.
    */
   chain(length: number): void {
-    this.#queue.check("chain");
-    this.#queue.beginChain(length);
+    this.queue.check("chain");
+    this.queue.beginChain(length);
   }
 
   /** Hands what is queued to the kernel now. */
   flush(): void {
-    this.#queue.check("flush");
-    this.#queue.flush();
-  }
-
-  // ---- what the verbs share
-
-  /** Throws unless the buffer is memory that an operation may use now. @internal */
-  checkBuffer(buffer: ArrayBufferView, operation: string): void {
-    this.#queue.check(operation);
-    this.#region(buffer, operation);
-  }
-
-  #descriptor<C>(
-    completion: Completion<C>,
-    opcode: number,
-    descriptor: Descriptor,
-    callback: Callback<C>,
-  ): number {
-    const at = this.#queue.begin(completion, opcode, callback);
-    this.#queue.words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
-    return at;
-  }
-
-  #transfer<C>(
-    completion: Completion<C>,
-    opcode: number,
-    operation: string,
-    descriptor: Descriptor,
-    buffer: ArrayBufferView,
-    callback: Callback<C>,
-  ): number {
-    const region = this.#region(buffer, operation);
-    // Read before anything is queued: on a class of the user's these may be code.
-    const length = transferLength(buffer);
-    const offset = buffer.byteOffset - region.handleStart;
-    if (length === 0 && opcode === abi.OPCODE_RECEIVE) throw this.#emptyReceive();
-    const at = this.#queue.begin(completion, opcode, callback);
-    this.#use(completion, region);
-    const { words, doubles } = this.#queue;
-    words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
-    words[at + abi.ENTRY_BUFFER] = region.handle;
-    words[at + abi.ENTRY_LENGTH] = length;
-    doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = offset;
-    return at;
-  }
-
-  #vectored<C>(
-    completion: Completion<C>,
-    opcode: number,
-    operation: string,
-    descriptor: Descriptor,
-    buffers: readonly ArrayBufferView[],
-    callback: Callback<C>,
-  ): number {
-    if (buffers.length === 0 || buffers.length > abi.VECTOR_LIMIT) {
-      const message = `give 1 to ${abi.VECTOR_LIMIT} buffers, not ${buffers.length}`;
-      throw this.#refused(rangeError(operation, message));
-    }
-    const regions = this.#regions(buffers, operation);
-    let at: number;
-    try {
-      const start = this.#queue.takeVectors(buffers.length, operation);
-      for (const [index, buffer] of buffers.entries()) {
-        const region = regions[index] as Region;
-        const offset = buffer.byteOffset - region.handleStart;
-        this.#queue.putVector(start, index, region.handle, offset, buffer.byteLength);
-      }
-      at = this.#queue.begin(completion, opcode, callback);
-      this.#putText(at, start, buffers.length);
-    } catch (error) {
-      for (const region of regions) region.finish();
-      throw error;
-    }
-    completion.held = regions;
-    this.#queue.words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
-    return at;
-  }
-
-  // Each region is in use from the moment it is found: making room for the next one could else let
-  // go of it again.
-  #regions(buffers: readonly ArrayBufferView[], operation: string): Region[] {
-    const regions: Region[] = [];
-    try {
-      for (const buffer of buffers) {
-        const region = this.#region(buffer, operation);
-        region.inFlight++;
-        regions.push(region);
-      }
-    } catch (error) {
-      for (const region of regions) region.finish();
-      throw error;
-    }
-    return regions;
-  }
-
-  #addressed<C>(
-    completion: Completion<C>,
-    opcode: number,
-    operation: string,
-    descriptor: Descriptor,
-    address: Address,
-    callback: Callback<C>,
-  ): void {
-    if (!(Number.isInteger(address.port) && address.port >= 0 && address.port <= 65535)) {
-      const message = `the port is ${address.port}: give 0 to 65535`;
-      throw this.#refused(rangeError(operation, message));
-    }
-    const { family, port } = address;
-    const text = family === "unix" ? address.path : address.host;
-    const [start, length] = this.#queue.putString(text, operation);
-    const at = this.#descriptor(completion, opcode, descriptor, callback);
-    this.#putText(at, start, length);
-    this.#queue.words[at + abi.ENTRY_ARGUMENT] = familyNumber(family);
-    this.#queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = port;
-  }
-
-  #region(buffer: ArrayBufferView, operation: string): Region {
-    try {
-      checkView(buffer, operation);
-      return this.#memory.regionOf(buffer, operation);
-    } catch (error) {
-      throw this.#refused(error);
-    }
-  }
-
-  // From here until the final completion the memory belongs to the kernel.
-  #use<C>(completion: Completion<C>, region: Region): void {
-    region.inFlight++;
-    completion.held = region;
-  }
-
-  #putText(at: number, start: number, length: number): void {
-    this.#queue.doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = start;
-    this.#queue.words[at + abi.ENTRY_LENGTH] = length;
-  }
-
-  #checkOffset(offset: number, operation: string): void {
-    if (offset >= -1 && Number.isSafeInteger(offset)) return;
-    const message = `the offset is ${offset}: give 0 to 2^53 - 1, or -1 for the current position`;
-    throw this.#refused(rangeError(operation, message));
-  }
-
-  #checkSize(value: number, operation: string, name: string): void {
-    if (value >= 0 && Number.isSafeInteger(value)) return;
-    throw this.#refused(rangeError(operation, `${name} is ${value}: give 0 to 2^53 - 1`));
-  }
-
-  #checkPath(path: string, operation: string): void {
-    if (typeof path !== "string") {
-      throw this.#refused(typeError(operation, "the path must be a string"));
-    }
-    if (!path.includes("\0")) return;
-    const message = `${operation}: the path has a zero byte, which no file name can have`;
-    throw this.#refused(new IOError({ code: "ERR_INVALID_ARG_VALUE", operation, message }));
-  }
-
-  #emptyReceive(): unknown {
-    const message = "the buffer has no bytes, so a result of 0 would look like the stream's end";
-    return this.#refused(rangeError("receive", message));
-  }
-
-  #refused(error: unknown): unknown {
-    this.#queue.breakChain();
-    return error;
+    this.queue.check("flush");
+    this.queue.flush();
   }
 }

@@ -10,7 +10,8 @@ import {
 } from "./internal/abi.js";
 import type { NativeSession } from "./internal/native.js";
 import type { OperationOptions, Operations } from "./internal/operations.js";
-import type { Descriptor, ShutdownHow } from "./ring.js";
+import type { Descriptor } from "./ring.js";
+import type { ShutdownHow } from "./ring_sockets.js";
 
 const NO_ADDRESS: Address = { family: "unix", host: "", port: 0, path: "" };
 

@@ -1,0 +1,121 @@
+// From a checked operation to the entry that the kernel reads: see io_uring_prepare.h.
+#include "io_uring_prepare.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "../check.h"
+#include "../system.h"
+#include "uapi.h"
+
+namespace io::uring {
+
+using abi::Opcode;
+
+namespace {
+
+void prepare_path_or_socket(Operation& operation, io_uring_sqe* entry) {
+  const int number = operation.number;
+  Extra* extra = operation.extra.get();
+  switch (operation.opcode) {
+    case Opcode::open:
+      return io_uring_prep_openat(entry, AT_FDCWD, extra->path.c_str(),
+                                  system::open_flags(operation.argument), operation.argument_extra);
+    case Opcode::stat: {
+      const bool by_number = operation.argument == abi::stat_by_descriptor;
+      int flags = by_number ? AT_EMPTY_PATH : 0;
+      if (operation.argument == abi::stat_by_path_no_follow) flags = AT_SYMLINK_NOFOLLOW;
+      return io_uring_prep_statx(entry, by_number ? number : AT_FDCWD, extra->path.c_str(), flags,
+                                 STATX_BASIC_STATS | STATX_BTIME,
+                                 reinterpret_cast<struct statx*>(extra->raw_status));
+    }
+    case Opcode::rename:
+      return io_uring_prep_renameat(entry, AT_FDCWD, extra->path.c_str(), AT_FDCWD,
+                                    extra->path_to.c_str(), 0);
+    case Opcode::unlink:
+      return io_uring_prep_unlinkat(entry, AT_FDCWD, extra->path.c_str(),
+                                    operation.argument != 0 ? AT_REMOVEDIR : 0);
+    case Opcode::mkdir:
+      return io_uring_prep_mkdirat(entry, AT_FDCWD, extra->path.c_str(), operation.argument);
+    case Opcode::socket:
+      return io_uring_prep_socket(entry, static_cast<int>(operation.argument),
+                                  SOCK_STREAM | SOCK_CLOEXEC, 0, 0);
+    case Opcode::accept:
+      return io_uring_prep_accept(entry, number, nullptr, nullptr, SOCK_CLOEXEC);
+    case Opcode::accept_multishot:
+      return io_uring_prep_multishot_accept(entry, number, nullptr, nullptr, SOCK_CLOEXEC);
+    case Opcode::connect:
+      return io_uring_prep_connect(entry, number, reinterpret_cast<sockaddr*>(&extra->address),
+                                   extra->address_size_bytes);
+    case Opcode::send:
+      return io_uring_prep_send(entry, number, operation.address, operation.length, MSG_NOSIGNAL);
+    case Opcode::send_vectored:
+      return io_uring_prep_sendmsg(entry, number, &extra->message, MSG_NOSIGNAL);
+    case Opcode::receive:
+      io_uring_prep_recv(entry, number, operation.address, operation.length, 0);
+      // 5.19: the socket was empty, so a first try would only cost time.
+      if (operation.poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
+      return;
+    case Opcode::shutdown:
+      return io_uring_prep_shutdown(entry, number, static_cast<int>(operation.argument));
+    default:
+      CHECK(!"the engine carries out bind and listen itself");
+  }
+}
+
+}  // namespace
+
+void prepare(Operation& operation, __kernel_timespec& time, io_uring_sqe* entry) {
+  const int number = operation.number;
+  // -1 is the current position, for the kernel as for us (IORING_FEAT_RW_CUR_POS).
+  const uint64_t offset = static_cast<uint64_t>(operation.offset);
+  switch (operation.opcode) {
+    case Opcode::nop:
+      return io_uring_prep_nop(entry);
+    case Opcode::timeout:
+      time = timespec_of(operation.offset);
+      // 5.16: a timeout that elapsed has succeeded, for its chain.
+      return io_uring_prep_timeout(entry, &time, 0, IORING_TIMEOUT_ETIME_SUCCESS);
+    case Opcode::cancel:
+      return io_uring_prep_cancel64(entry,
+                                    user_data_of(operation.argument, operation.argument_extra), 0);
+    case Opcode::cancel_descriptor:
+      return io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
+    case Opcode::cancel_all:
+      return io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    case Opcode::close:
+      return io_uring_prep_close(entry, number);
+    case Opcode::read:
+      if (operation.registered_index >= 0) {
+        return io_uring_prep_read_fixed(entry, number, operation.address, operation.length, offset,
+                                        operation.registered_index);
+      }
+      return io_uring_prep_read(entry, number, operation.address, operation.length, offset);
+    case Opcode::write:
+      if (operation.registered_index >= 0) {
+        return io_uring_prep_write_fixed(entry, number, operation.address, operation.length, offset,
+                                         operation.registered_index);
+      }
+      return io_uring_prep_write(entry, number, operation.address, operation.length, offset);
+    case Opcode::read_vectored:
+      return io_uring_prep_readv(entry, number, operation.extra->vectors.data(),
+                                 static_cast<unsigned>(operation.extra->vectors.size()), offset);
+    case Opcode::write_vectored:
+      return io_uring_prep_writev(entry, number, operation.extra->vectors.data(),
+                                  static_cast<unsigned>(operation.extra->vectors.size()), offset);
+    case Opcode::sync:
+      return io_uring_prep_fsync(
+          entry, number, operation.argument == abi::sync_level_full ? 0 : IORING_FSYNC_DATASYNC);
+    case Opcode::allocate:
+      return io_uring_prep_fallocate(entry, number,
+                                     operation.argument != 0 ? FALLOC_FL_KEEP_SIZE : 0,
+                                     operation.offset, operation.extent);
+    case Opcode::truncate:
+      return io_uring_prep_rw(uapi::op_ftruncate, entry, number, nullptr, 0, offset);
+    default:
+      return prepare_path_or_socket(operation, entry);
+  }
+}
+
+}  // namespace io::uring

@@ -1,0 +1,30 @@
+// From a checked operation to the entry that the kernel reads.
+//
+// What the kernel reads through pointers while it *prepares* an entry (paths, addresses, time
+// values, message headers and their vectors) need only live until the entry has been submitted
+// (IORING_FEAT_SUBMIT_STABLE); they live in the operation, so longer. What it reads or writes later
+// (buffers, the result of statx) lives in V8's memory, held by a buffer handle, or in the
+// operation.
+#pragma once
+
+#include <liburing.h>
+
+#include <cstdint>
+
+#include "../operation.h"
+
+namespace io::uring {
+
+// user_data is the slot with its generation above.
+inline uint64_t user_data_of(uint64_t slot, uint64_t generation) {
+  return slot | generation << 32;
+}
+
+inline __kernel_timespec timespec_of(int64_t nanoseconds) {
+  return {.tv_sec = nanoseconds / 1'000'000'000, .tv_nsec = nanoseconds % 1'000'000'000};
+}
+
+// Everything but user_data and the flags. `time` belongs to the entry until it was submitted.
+void prepare(Operation& operation, __kernel_timespec& time, io_uring_sqe* entry);
+
+}  // namespace io::uring

@@ -1,0 +1,180 @@
+// What the verbs of the ring share: how an entry names a descriptor, memory, text and addresses.
+import { type Address, familyNumber } from "../address.js";
+import type { Callback, Completion } from "../completion.js";
+import { IOError, rangeError, typeError } from "../errors.js";
+import * as abi from "./abi.js";
+import { checkView, type Memory, type Region, transferLength } from "./memory.js";
+import type { Queue } from "./queue.js";
+
+/** The base of the ring's verbs. */
+export abstract class Verbs {
+  /** @internal */
+  protected readonly queue: Queue;
+  readonly #memory: Memory;
+
+  /** @internal */
+  constructor(queue: Queue, memory: Memory) {
+    this.queue = queue;
+    this.#memory = memory;
+  }
+
+  /** Throws unless the buffer is memory that an operation may use now. @internal */
+  checkBuffer(buffer: ArrayBufferView, operation: string): void {
+    this.queue.check(operation);
+    this.region(buffer, operation);
+  }
+
+  protected descriptor<C>(
+    completion: Completion<C>,
+    opcode: number,
+    descriptor: number,
+    callback: Callback<C>,
+  ): number {
+    const at = this.queue.begin(completion, opcode, callback);
+    this.queue.words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
+    return at;
+  }
+
+  protected transfer<C>(
+    completion: Completion<C>,
+    opcode: number,
+    operation: string,
+    descriptor: number,
+    buffer: ArrayBufferView,
+    callback: Callback<C>,
+  ): number {
+    const region = this.region(buffer, operation);
+    // Read before anything is queued: on a class of the user's these may be code.
+    const length = transferLength(buffer);
+    const offset = buffer.byteOffset - region.handleStart;
+    if (length === 0 && opcode === abi.OPCODE_RECEIVE) throw this.emptyReceive();
+    const at = this.queue.begin(completion, opcode, callback);
+    this.use(completion, region);
+    const { words, doubles } = this.queue;
+    words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
+    words[at + abi.ENTRY_BUFFER] = region.handle;
+    words[at + abi.ENTRY_LENGTH] = length;
+    doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = offset;
+    return at;
+  }
+
+  protected vectored<C>(
+    completion: Completion<C>,
+    opcode: number,
+    operation: string,
+    descriptor: number,
+    buffers: readonly ArrayBufferView[],
+    callback: Callback<C>,
+  ): number {
+    if (buffers.length === 0 || buffers.length > abi.VECTOR_LIMIT) {
+      const message = `give 1 to ${abi.VECTOR_LIMIT} buffers, not ${buffers.length}`;
+      throw this.refused(rangeError(operation, message));
+    }
+    const regions = this.regions(buffers, operation);
+    let at: number;
+    try {
+      const start = this.queue.takeVectors(buffers.length, operation);
+      for (const [index, buffer] of buffers.entries()) {
+        const region = regions[index] as Region;
+        const offset = buffer.byteOffset - region.handleStart;
+        this.queue.putVector(start, index, region.handle, offset, buffer.byteLength);
+      }
+      at = this.queue.begin(completion, opcode, callback);
+      this.putText(at, start, buffers.length);
+    } catch (error) {
+      for (const region of regions) region.finish();
+      throw error;
+    }
+    completion.held = regions;
+    this.queue.words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
+    return at;
+  }
+
+  // Each region is in use from the moment it is found: making room for the next one could else let
+  // go of it again.
+  protected regions(buffers: readonly ArrayBufferView[], operation: string): Region[] {
+    const regions: Region[] = [];
+    try {
+      for (const buffer of buffers) {
+        const region = this.region(buffer, operation);
+        region.inFlight++;
+        regions.push(region);
+      }
+    } catch (error) {
+      for (const region of regions) region.finish();
+      throw error;
+    }
+    return regions;
+  }
+
+  protected addressed<C>(
+    completion: Completion<C>,
+    opcode: number,
+    operation: string,
+    descriptor: number,
+    address: Address,
+    callback: Callback<C>,
+  ): void {
+    if (!(Number.isInteger(address.port) && address.port >= 0 && address.port <= 65535)) {
+      const message = `the port is ${address.port}: give 0 to 65535`;
+      throw this.refused(rangeError(operation, message));
+    }
+    const { family, port } = address;
+    const text = family === "unix" ? address.path : address.host;
+    const [start, length] = this.queue.putString(text, operation);
+    const at = this.descriptor(completion, opcode, descriptor, callback);
+    this.putText(at, start, length);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = familyNumber(family);
+    this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = port;
+  }
+
+  protected region(buffer: ArrayBufferView, operation: string): Region {
+    try {
+      checkView(buffer, operation);
+      return this.#memory.regionOf(buffer, operation);
+    } catch (error) {
+      throw this.refused(error);
+    }
+  }
+
+  // From here until the final completion the memory belongs to the kernel.
+  protected use<C>(completion: Completion<C>, region: Region): void {
+    region.inFlight++;
+    completion.held = region;
+  }
+
+  protected putText(at: number, start: number, length: number): void {
+    this.queue.doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = start;
+    this.queue.words[at + abi.ENTRY_LENGTH] = length;
+  }
+
+  protected checkOffset(offset: number, operation: string): void {
+    if (offset >= -1 && Number.isSafeInteger(offset)) return;
+    const message = `the offset is ${offset}: give 0 to 2^53 - 1, or -1 for the current position`;
+    throw this.refused(rangeError(operation, message));
+  }
+
+  protected checkSize(value: number, operation: string, name: string): void {
+    if (value >= 0 && Number.isSafeInteger(value)) return;
+    throw this.refused(rangeError(operation, `${name} is ${value}: give 0 to 2^53 - 1`));
+  }
+
+  protected checkPath(path: string, operation: string): void {
+    if (typeof path !== "string") {
+      throw this.refused(typeError(operation, "the path must be a string"));
+    }
+    if (!path.includes("\0")) return;
+    const message = `${operation}: the path has a zero byte, which no file name can have`;
+    throw this.refused(new IOError({ code: "ERR_INVALID_ARG_VALUE", operation, message }));
+  }
+
+  protected emptyReceive(): unknown {
+    const message = "the buffer has no bytes, so a result of 0 would look like the stream's end";
+    return this.refused(rangeError("receive", message));
+  }
+
+  protected refused(error: unknown): unknown {
+    this.queue.breakChain();
+    return error;
+  }
+}
