@@ -17,6 +17,7 @@
 #include "engine.h"
 #include "loop.h"
 #include "socket.h"
+#include "system.h"
 
 namespace {
 
@@ -382,6 +383,7 @@ Napi::Value address_remainder(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  io::system::stay_loaded();
   exports.Set("Session", Session::define(env));
   exports.Set("probe", Napi::Function::New(env, probe));
   exports.Set("addressRemainder", Napi::Function::New(env, address_remainder));

@@ -5,11 +5,13 @@
 #include <net/if.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
 
 #include "check.h"
+#include "system.h"
 
 namespace io {
 
@@ -78,6 +80,8 @@ int decode_vectors(const abi::Entry& entry, const DecodeContext& context, Operat
   Extra& extra = operation.need_extra();
   extra.vectors.clear();
   extra.vector_buffers.clear();
+  // Linux cuts what is too much at once, macOS refuses it (EINVAL): so it is cut here.
+  size_t room = abi::transfer_limit_bytes;
   for (uint32_t index = 0; index < count; index++) {
     abi::VectorEntry vector;
     std::memcpy(&vector, text + index * sizeof(vector), sizeof(vector));
@@ -87,12 +91,15 @@ int decode_vectors(const abi::Entry& entry, const DecodeContext& context, Operat
     if (buffer == nullptr) return -EFAULT;
     uint8_t* address = nullptr;
     if (!context.buffers.resolve(*buffer, vector.offset, vector.length, address)) return -EFAULT;
-    extra.vectors.push_back({address, static_cast<size_t>(vector.length)});
+    const size_t length = std::min(static_cast<size_t>(vector.length), room);
+    room -= length;
+    extra.vectors.push_back({address, length});
     extra.vector_buffers.push_back(static_cast<uint32_t>(handle));
   }
   std::memset(&extra.message, 0, sizeof(extra.message));
   extra.message.msg_iov = extra.vectors.data();
-  extra.message.msg_iovlen = extra.vectors.size();
+  // A size_t on Linux, an int elsewhere; vector_limit fits both.
+  extra.message.msg_iovlen = static_cast<decltype(extra.message.msg_iovlen)>(extra.vectors.size());
   return 0;
 }
 
@@ -136,7 +143,9 @@ int decode_address(const abi::Entry& entry, const DecodeContext& context, Operat
     if (host.empty() || host.size() >= sizeof(address.sun_path)) return -ENAMETOOLONG;
     std::memcpy(address.sun_path, host.data(), host.size());
     // A leading zero byte is Linux's abstract namespace, whose names have a length and no end mark.
-    const size_t end_mark = host[0] == '\0' ? 0 : 1;
+    const bool abstract = host[0] == '\0';
+    if (abstract && !system::has_abstract_names) return -EINVAL;
+    const size_t end_mark = abstract ? 0 : 1;
     extra.address_size_bytes =
         static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + host.size() + end_mark);
     return 0;

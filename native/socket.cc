@@ -8,11 +8,13 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 
 #include "abi.h"
+#include "system.h"
 
 namespace io {
 
@@ -35,7 +37,11 @@ bool find_option(uint32_t option, SystemOption& found) {
       found = {SOL_SOCKET, SO_REUSEADDR};
       return true;
     case abi::socket_option_reuse_port:
+#if defined(SO_REUSEPORT_LB)  // FreeBSD: this one spreads connections, SO_REUSEPORT does not
+      found = {SOL_SOCKET, SO_REUSEPORT_LB};
+#else
       found = {SOL_SOCKET, SO_REUSEPORT};
+#endif
       return true;
     case abi::socket_option_receive_buffer_bytes:
       found = {SOL_SOCKET, SO_RCVBUF};
@@ -85,10 +91,13 @@ int socket_name(int number, bool peer, SocketName& name) {
     name_of_ipv6(reinterpret_cast<const sockaddr_in6&>(storage), name);
   } else if (storage.ss_family == AF_UNIX) {
     const auto& address = reinterpret_cast<const sockaddr_un&>(storage);
-    const size_t length = size - offsetof(sockaddr_un, sun_path);
-    std::string path(address.sun_path, length);
+    // The size of a socket without a name, or with a cut one, differs from system to system.
+    constexpr size_t before_path = offsetof(sockaddr_un, sun_path);
+    const size_t length = size > before_path ? size - before_path : 0;
+    std::string path(address.sun_path, std::min(length, sizeof(address.sun_path)));
     // A file's path ends with a zero byte; an abstract name begins with one.
-    if (!path.empty() && path[0] != '\0') path.resize(std::strlen(path.c_str()));
+    const bool abstract = system::has_abstract_names && !path.empty() && path[0] == '\0';
+    if (!abstract) path.resize(std::strlen(path.c_str()));
     name = {abi::family_unix, 0, path};
   } else {
     return -EAFNOSUPPORT;

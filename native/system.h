@@ -23,6 +23,13 @@ namespace io::system {
 // "ECONNRESET"; for a number without a name "unknown error".
 const char* error_name(int error);
 
+// ---- The program
+
+// Keeps this library in memory to the end of the process. Node unloads an addon with the last
+// Worker that uses it, and what has been handed to the system (a thread that still waits for a
+// disk, what a fork calls) must not find its code gone.
+void stay_loaded();
+
 // ---- Descriptors
 
 int set_non_blocking(int number);

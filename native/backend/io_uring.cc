@@ -196,7 +196,7 @@ class IoUring final : public Backend {
     if ((setup_flags_ & IORING_SETUP_TASKRUN_FLAG) == 0) {
       return (setup_flags_ & IORING_SETUP_DEFER_TASKRUN) != 0;
     }
-    return (std::atomic_ref(*ring_.sq.kflags).load(std::memory_order_relaxed) & wanted) != 0;
+    return (IO_URING_READ_ONCE(*ring_.sq.kflags) & wanted) != 0;
   }
 
   // ---- into the kernel

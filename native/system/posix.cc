@@ -1,4 +1,5 @@
 // What every system does alike. See ../system.h.
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,6 +35,15 @@ int common_open_flags(uint32_t flags) {
   if ((flags & abi::open_flag_directory) != 0) system_flags |= O_DIRECTORY;
   if ((flags & abi::open_flag_no_follow) != 0) system_flags |= O_NOFOLLOW;
   return system_flags;
+}
+
+// By a reference that nobody gives back. Where it cannot be had (a program that contains the
+// library), there is nothing to be unloaded.
+void stay_loaded() {
+  Dl_info info;
+  if (::dladdr(reinterpret_cast<const void*>(&stay_loaded), &info) == 0) return;
+  static const void* const reference = ::dlopen(info.dli_fname, RTLD_LAZY | RTLD_LOCAL);
+  static_cast<void>(reference);
 }
 
 int set_non_blocking(int number) {

@@ -243,6 +243,30 @@ NATIVE_TEST(decode_vectors) {
   check_given_back(world);
 }
 
+// What the pieces of a vector name together is cut to what one call moves on every system.
+NATIVE_TEST(decode_cuts_long_vectors) {
+  World world;
+  Operation operation;
+  // Only named, never touched.
+  constexpr double size_bytes = 3.0 * (1u << 30);
+  const uint32_t handle = world.buffers.add(nullptr, static_cast<size_t>(size_bytes), {});
+  const VectorEntry pieces[] = {{static_cast<double>(handle), 0, 8192},
+                                {static_cast<double>(handle), 0, size_bytes},
+                                {static_cast<double>(handle), 0, 1}};
+  std::memcpy(world.text.bytes.get(), pieces, sizeof(pieces));
+  Entry entry = entry_of(Opcode::write_vectored);
+  entry.descriptor = world.open[0];
+  entry.length = 3;
+  REQUIRE_EQUAL(io::decode(entry, world.context(), operation), 0);
+  const std::vector<iovec>& vectors = operation.extra->vectors;
+  REQUIRE_EQUAL(vectors.size(), 3);
+  REQUIRE_EQUAL(vectors[0].iov_len, 8192);
+  REQUIRE_EQUAL(vectors[1].iov_len, io::abi::transfer_limit_bytes - 8192);
+  REQUIRE_EQUAL(vectors[2].iov_len, 0);
+  io::let_go(world.context(), operation);
+  check_given_back(world);
+}
+
 // Paths and addresses at the very end of the text area, without an end mark behind them.
 NATIVE_TEST(decode_text_at_the_end) {
   World world;

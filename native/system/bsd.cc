@@ -1,0 +1,102 @@
+// FreeBSD, NetBSD, OpenBSD and DragonFly. See ../system.h. Written to their manual pages: no build
+// of ours runs there yet.
+#if defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
+
+#include <fcntl.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "../abi.h"
+#include "../system.h"
+#include "common.h"
+
+namespace io::system {
+
+const int send_flags = MSG_NOSIGNAL;
+
+int open_pipe(int (&ends)[2]) {
+  return result_of([&] { return ::pipe2(ends, O_CLOEXEC | O_NONBLOCK); });
+}
+
+int open_flags(uint32_t flags) {
+#if defined(O_DIRECT)
+  if ((flags & abi::open_flag_direct) != 0) return common_open_flags(flags) | O_DIRECT;
+#endif
+  return common_open_flags(flags);
+}
+
+int open_file(const char* path, uint32_t flags, uint32_t mode) {
+#if !defined(O_DIRECT)
+  if ((flags & abi::open_flag_direct) != 0) return -EINVAL;  // as a file system without it says
+#endif
+  const int number =
+      result_of([&] { return ::open(path, open_flags(flags), static_cast<mode_t>(mode)); });
+  // O_NOFOLLOW at a link is ELOOP on Linux, macOS and OpenBSD, and has names of its own here.
+  const bool no_follow = (flags & abi::open_flag_no_follow) != 0;
+#if defined(__FreeBSD__) || defined(__DragonFly__)
+  if (number == -EMLINK && no_follow) return -ELOOP;
+#elif defined(__NetBSD__)
+  if (number == -EFTYPE && no_follow) return -ELOOP;
+#else
+  static_cast<void>(no_follow);
+#endif
+  return number;
+}
+
+#if defined(__NetBSD__)
+
+// fsync() leaves the bytes in the device's cache. fsync_range() empties it, and refuses a number
+// that cannot write (EBADF), as that of a folder: for those fsync() is all there is.
+int sync_file(int number, uint32_t level) {
+  const int how = (level == abi::sync_level_full ? FFILESYNC : FDATASYNC) | FDISKSYNC;
+  const int result = result_of([&] { return ::fsync_range(number, how, 0, 0); });
+  if (result != -EBADF) return result;
+  return result_of([&] { return ::fsync(number); });
+}
+
+#else
+
+int sync_file(int number, uint32_t level) {
+  return result_of(
+      [&] { return level == abi::sync_level_full ? ::fsync(number) : ::fdatasync(number); });
+}
+
+#endif
+
+#if defined(__FreeBSD__) || defined(__NetBSD__)
+
+// There is no way to reserve space without growing the file. EINVAL is what a file system says that
+// cannot reserve (ZFS); the engine has checked the numbers, but for a length of zero.
+int allocate(int number, int64_t offset, int64_t length, bool keep_size) {
+  if (keep_size) return -EOPNOTSUPP;
+  for (;;) {
+    const int error = ::posix_fallocate(number, offset, length);
+    if (error == EINTR) continue;
+    return error == EINVAL && length > 0 ? -EOPNOTSUPP : -error;
+  }
+}
+
+#else
+
+int allocate(int, int64_t, int64_t, bool) {
+  return -EOPNOTSUPP;
+}
+
+#endif
+
+int open_socket(int family, int type) {
+  return result_of([&] { return ::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); });
+}
+
+int accept_connection(int listener) {
+  return result_of(
+      [&] { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK); });
+}
+
+int prepare_socket(int number) {
+  return set_non_blocking(number);
+}
+
+}  // namespace io::system
+
+#endif

@@ -1,0 +1,177 @@
+// macOS. See ../system.h.
+//
+// Close-on-exec. open() has O_CLOEXEC, but socket(), accept() and pipe() have nothing of the kind:
+// the flag can only be set by a second call. A fork between the two would hand the number on, so
+// both calls are made under a lock that every fork() of this process waits for. posix_spawn() is a
+// system call there and waits for nobody. libuv starts its children with
+// POSIX_SPAWN_CLOEXEC_DEFAULT, which hands on nothing that was not asked for, and forks only where
+// user or group of the child are set. What remains is another library's own posix_spawn() on
+// another thread without that flag.
+#if defined(__APPLE__)
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "../abi.h"
+#include "../check.h"
+#include "../system.h"
+#include "common.h"
+
+namespace io::system {
+
+namespace {
+
+pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void lock_fork() {
+  CHECK(pthread_mutex_lock(&fork_lock) == 0);
+}
+
+void unlock_fork() {
+  CHECK(pthread_mutex_unlock(&fork_lock) == 0);
+}
+
+// While one of these lives, no fork of this process begins. It must not live for long: what is
+// called meanwhile may not wait.
+class NoFork {
+ public:
+  NoFork() {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    // The handlers must stay where they are: see stay_loaded().
+    const auto set_up = [] { CHECK(pthread_atfork(lock_fork, unlock_fork, unlock_fork) == 0); };
+    CHECK(pthread_once(&once, set_up) == 0);
+    lock_fork();
+  }
+  ~NoFork() { unlock_fork(); }
+  NoFork(const NoFork&) = delete;
+  NoFork& operator=(const NoFork&) = delete;
+};
+
+int close_on_exec(int number) {
+  return ::fcntl(number, F_SETFD, FD_CLOEXEC) == 0 ? 0 : -errno;
+}
+
+// Made ready, or closed.
+int or_close(int number, int error) {
+  if (error == 0) return number;
+  ::close(number);
+  return error;
+}
+
+// File systems that are not Apple's may not know a request; any other error is the disk's answer.
+bool unknown_request(int error) {
+  return error == -ENOTSUP || error == -EOPNOTSUPP || error == -EINVAL || error == -ENOTTY;
+}
+
+int request(int number, int command) {
+  return result_of([&] { return ::fcntl(number, command); });
+}
+
+}  // namespace
+
+const int send_flags = 0;  // SO_NOSIGPIPE, see prepare_socket()
+
+int open_pipe(int (&ends)[2]) {
+  int error = 0;
+  {
+    const NoFork no_fork;
+    if (::pipe(ends) != 0) return -errno;
+    error = close_on_exec(ends[0]);
+    if (error == 0) error = close_on_exec(ends[1]);
+  }
+  if (error == 0) error = set_non_blocking(ends[0]);
+  if (error == 0) error = set_non_blocking(ends[1]);
+  if (error == 0) return 0;
+  ::close(ends[0]);
+  ::close(ends[1]);
+  return error;
+}
+
+int open_flags(uint32_t flags) {
+  return common_open_flags(flags);
+}
+
+// F_NOCACHE is what macOS has for direct I/O: it passes the cache where it can, asks for no
+// alignment, and is not an error where it cannot.
+int open_file(const char* path, uint32_t flags, uint32_t mode) {
+  const int number = result_of([&] { return ::open(path, open_flags(flags), mode); });
+  if (number < 0 || (flags & abi::open_flag_direct) == 0) return number;
+  return or_close(number, ::fcntl(number, F_NOCACHE, 1) == -1 ? -errno : 0);
+}
+
+// fsync() hands the bytes to the device and does not wait for its cache, so it keeps no promise of
+// ours. It is the last resort, for file systems that know neither of the other two.
+int sync_file(int number, uint32_t level) {
+  int result = -ENOTSUP;
+  if (level == abi::sync_level_barrier) result = request(number, F_BARRIERFSYNC);
+  if (unknown_request(result)) result = request(number, F_FULLFSYNC);
+  if (unknown_request(result)) result = result_of([&] { return ::fsync(number); });
+  return std::min(result, 0);
+}
+
+// F_PREALLOCATE adds space behind the end of what a file has, all of it or none. Holes inside the
+// file stay holes. The size is then set by truncating, which would cut off what another write added
+// meanwhile: so it is looked at again just before.
+int allocate(int number, int64_t offset, int64_t length, bool keep_size) {
+  if (length == 0) return -EINVAL;  // as Linux says
+  struct stat status;
+  if (::fstat(number, &status) != 0) return -errno;
+  const int64_t end = offset + length;
+  const int64_t present = std::max<int64_t>(status.st_size, status.st_blocks * 512);
+  if (end > present) {
+    fstore_t store = {};
+    store.fst_flags = F_ALLOCATEALL;
+#if defined(F_ALLOCATEPERSIST)  // macOS 13: the space survives the close
+    store.fst_flags |= F_ALLOCATEPERSIST;
+#endif
+    store.fst_posmode = F_PEOFPOSMODE;
+    store.fst_length = end - present;
+    const int result = result_of([&] { return ::fcntl(number, F_PREALLOCATE, &store); });
+    if (result < 0) return unknown_request(result) ? -EOPNOTSUPP : result;
+  }
+  if (keep_size) return 0;
+  if (::fstat(number, &status) != 0) return -errno;
+  return status.st_size < end ? truncate_file(number, end) : 0;
+}
+
+int open_socket(int family, int type) {
+  int number = -1;
+  int error = 0;
+  {
+    const NoFork no_fork;
+    number = ::socket(family, type, 0);
+    if (number < 0) return -errno;
+    error = close_on_exec(number);
+  }
+  if (error == 0) error = prepare_socket(number);
+  return or_close(number, error);
+}
+
+// Waiting here would keep every fork waiting, so the listener must not block.
+int accept_connection(int listener) {
+  int number = -1;
+  int error = 0;
+  {
+    const NoFork no_fork;
+    number = result_of([&] { return ::accept(listener, nullptr, nullptr); });
+    if (number < 0) return number;
+    error = close_on_exec(number);
+  }
+  if (error == 0) error = prepare_socket(number);
+  // A connection that was reset before it was accepted takes no options (EINVAL).
+  return or_close(number, error == -EINVAL ? -ECONNABORTED : error);
+}
+
+int prepare_socket(int number) {
+  const int on = 1;
+  if (::setsockopt(number, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on)) != 0) return -errno;
+  return set_non_blocking(number);
+}
+
+}  // namespace io::system
+
+#endif

@@ -1,0 +1,340 @@
+// The calls of system.h, against what the system says by other means.
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstddef>
+#include <cstring>
+
+#include "support.h"
+#include "system.h"
+
+namespace native_tests {
+
+namespace system = io::system;
+namespace abi = io::abi;
+
+namespace {
+
+constexpr uint32_t new_file = abi::open_flag_read | abi::open_flag_write | abi::open_flag_create;
+
+bool closes_on_exec(int number) {
+  return (fcntl(number, F_GETFD) & FD_CLOEXEC) != 0;
+}
+
+bool blocks(int number) {
+  return (fcntl(number, F_GETFL) & O_NONBLOCK) == 0;
+}
+
+int64_t size_of(int number) {
+  struct stat status;
+  REQUIRE(fstat(number, &status) == 0);
+  return status.st_size;
+}
+
+// A listener on loopback, and its address.
+int open_listener(sockaddr_in& address) {
+  const int listener = system::open_socket(AF_INET, SOCK_STREAM);
+  REQUIRE(listener >= 0);
+  std::memset(&address, 0, sizeof(address));
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  REQUIRE(bind(listener, generic, size) == 0);
+  REQUIRE(listen(listener, 8) == 0);
+  REQUIRE(getsockname(listener, generic, &size) == 0);
+  return listener;
+}
+
+void wait_for(int number, short what) {
+  pollfd waiting = {number, what, 0};
+  REQUIRE(poll(&waiting, 1, -1) == 1);
+}
+
+void connect_pair(int& client, int& server) {
+  sockaddr_in address;
+  const int listener = open_listener(address);
+  client = system::open_socket(AF_INET, SOCK_STREAM);
+  REQUIRE_EQUAL(system::accept_connection(listener), -EAGAIN);
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+  const int result = system::connect_socket(client, generic, sizeof(address));
+  REQUIRE(result == 0 || result == -EINPROGRESS);
+  wait_for(client, POLLOUT);
+  REQUIRE_EQUAL(system::connect_result(client), 0);
+  wait_for(listener, POLLIN);
+  server = system::accept_connection(listener);
+  REQUIRE(server >= 0);
+  REQUIRE_EQUAL(system::close_number(listener), 0);
+}
+
+}  // namespace
+
+NATIVE_TEST(system_names_errors) {
+  int named = 0;
+  for (int error = 1; error < 134; error++) {
+    const std::string name = system::error_name(error);
+    if (name == "unknown error") continue;
+    named++;
+    // glibc prefers the other name of this one.
+    const std::string expected = error == EOPNOTSUPP ? "ENOTSUP" : strerrorname_np(error);
+    if (name != expected) fail(__FILE__, __LINE__, name + " is " + expected);
+  }
+  REQUIRE(named > 70);
+  REQUIRE(std::string(system::error_name(4000)) == "unknown error");
+  REQUIRE(std::string(system::error_name(0)) == "unknown error");
+}
+
+NATIVE_TEST(system_numbers_are_ready) {
+  int client = -1;
+  int server = -1;
+  connect_pair(client, server);
+  int ends[2];
+  REQUIRE_EQUAL(system::open_pipe(ends), 0);
+  for (const int number : {client, server, ends[0], ends[1]}) {
+    REQUIRE(closes_on_exec(number));
+    REQUIRE(!blocks(number));
+  }
+  int adopted[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, adopted) == 0);
+  REQUIRE_EQUAL(system::prepare_socket(adopted[0]), 0);
+  REQUIRE(!blocks(adopted[0]));
+  REQUIRE(blocks(adopted[1]));
+  for (const int number : {client, server, ends[0], ends[1], adopted[0], adopted[1]}) {
+    REQUIRE_EQUAL(system::close_number(number), 0);
+    REQUIRE_EQUAL(system::close_number(number), -EBADF);
+  }
+}
+
+NATIVE_TEST(system_sends_without_signals) {
+  std::signal(SIGPIPE, SIG_DFL);  // would end the test
+  int client = -1;
+  int server = -1;
+  connect_pair(client, server);
+  uint8_t bytes[4] = {1, 2, 3, 4};
+  REQUIRE_EQUAL(system::receive_bytes(server, bytes, 4), -EAGAIN);
+  REQUIRE_EQUAL(system::send_bytes(client, bytes, 4), 4);
+  iovec piece = {bytes, 4};
+  msghdr message = {};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  REQUIRE_EQUAL(system::send_message(client, message), 4);
+  uint8_t received[16] = {};
+  int total = 0;
+  while (total < 8) {
+    wait_for(server, POLLIN);
+    total += system::receive_bytes(server, received + total, sizeof(received) - total);
+  }
+  REQUIRE(std::memcmp(received, bytes, 4) == 0 && std::memcmp(received + 4, bytes, 4) == 0);
+  REQUIRE_EQUAL(system::shut_down_socket(client, SHUT_WR), 0);
+  REQUIRE_EQUAL(system::send_bytes(client, bytes, 4), -EPIPE);
+  REQUIRE_EQUAL(system::send_message(client, message), -EPIPE);
+  wait_for(server, POLLIN);
+  REQUIRE_EQUAL(system::receive_bytes(server, bytes, 4), 0);
+  system::close_number(client);
+  system::close_number(server);
+}
+
+NATIVE_TEST(system_refused_connection) {
+  sockaddr_in address;
+  system::close_number(open_listener(address));
+  const int client = system::open_socket(AF_INET, SOCK_STREAM);
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+  int result = system::connect_socket(client, generic, sizeof(address));
+  if (result == -EINPROGRESS) {
+    wait_for(client, POLLOUT);
+    result = system::connect_result(client);
+  }
+  REQUIRE_EQUAL(result, -ECONNREFUSED);
+  system::close_number(client);
+}
+
+NATIVE_TEST(system_moves_file_bytes) {
+  const int number = system::open_file("a", new_file | abi::open_flag_exclusive, 0600);
+  REQUIRE(number >= 0);
+  REQUIRE(closes_on_exec(number));
+  REQUIRE(blocks(number));
+  uint8_t bytes[] = "0123456789";
+  uint8_t read[16] = {};
+  REQUIRE_EQUAL(system::write_file(number, bytes, 4, -1), 4);
+  REQUIRE_EQUAL(system::write_file(number, bytes + 8, 2, 8), 2);
+  // A write at a position leaves the current one where it was.
+  const iovec pieces[] = {{bytes + 4, 1}, {bytes + 5, 3}};
+  REQUIRE_EQUAL(system::write_vectors(number, pieces, -1), 4);
+  REQUIRE_EQUAL(size_of(number), 10);
+  const iovec places[] = {{read, 3}, {read + 3, 13}};
+  REQUIRE_EQUAL(system::read_vectors(number, places, 0), 10);
+  REQUIRE(std::memcmp(read, bytes, 10) == 0);
+  REQUIRE_EQUAL(system::read_file(number, read, 16, -1), 2);
+  REQUIRE(std::memcmp(read, "89", 2) == 0);
+  REQUIRE_EQUAL(system::read_file(number, read, 3, 5), 3);
+  REQUIRE(std::memcmp(read, "567", 3) == 0);
+  REQUIRE_EQUAL(system::truncate_file(number, 3), 0);
+  REQUIRE_EQUAL(size_of(number), 3);
+  system::close_number(number);
+  REQUIRE_EQUAL(system::open_file("a", new_file | abi::open_flag_exclusive, 0600), -EEXIST);
+  REQUIRE_EQUAL(system::open_file("b", abi::open_flag_read, 0), -ENOENT);
+  REQUIRE_EQUAL(system::open_file("a", abi::open_flag_read | abi::open_flag_directory, 0),
+                -ENOTDIR);
+  REQUIRE(symlink("a", "link") == 0);
+  REQUIRE_EQUAL(system::open_file("link", abi::open_flag_read | abi::open_flag_no_follow, 0),
+                -ELOOP);
+}
+
+NATIVE_TEST(system_syncs_every_level) {
+  const int number = system::open_file("a", new_file, 0600);
+  int ends[2];
+  REQUIRE_EQUAL(system::open_pipe(ends), 0);
+  for (const uint32_t level :
+       {abi::sync_level_data, abi::sync_level_full, abi::sync_level_barrier}) {
+    REQUIRE_EQUAL(system::sync_file(number, level), 0);
+    REQUIRE_EQUAL(system::sync_file(ends[0], level), -EINVAL);
+  }
+  for (const int open : {number, ends[0], ends[1]}) system::close_number(open);
+}
+
+NATIVE_TEST(system_allocates) {
+  const int number = system::open_file("a", new_file, 0600);
+  const int result = system::allocate(number, 4096, 8192, true);
+  if (result == -EOPNOTSUPP) {
+    system::close_number(number);
+    return;  // the file system has no such thing; the other cases need it too
+  }
+  REQUIRE_EQUAL(result, 0);
+  REQUIRE_EQUAL(size_of(number), 0);
+  REQUIRE_EQUAL(system::allocate(number, 4096, 8192, false), 0);
+  REQUIRE_EQUAL(size_of(number), 12288);
+  REQUIRE_EQUAL(system::allocate(number, 0, 4096, false), 0);
+  REQUIRE_EQUAL(size_of(number), 12288);
+  REQUIRE_EQUAL(system::allocate(number, 0, 0, false), -EINVAL);
+  system::close_number(number);
+}
+
+NATIVE_TEST(system_changes_paths) {
+  REQUIRE_EQUAL(system::make_folder("folder", 0700), 0);
+  REQUIRE_EQUAL(system::make_folder("folder", 0700), -EEXIST);
+  system::close_number(system::open_file("folder/a", new_file, 0600));
+  REQUIRE_EQUAL(system::unlink_path("folder", false), -EISDIR);
+  REQUIRE_EQUAL(system::unlink_path("folder", true), -ENOTEMPTY);
+  REQUIRE_EQUAL(system::unlink_path("folder/a", true), -ENOTDIR);
+  REQUIRE_EQUAL(system::rename_path("folder/a", "b"), 0);
+  REQUIRE_EQUAL(system::unlink_path("folder/a", false), -ENOENT);
+  REQUIRE_EQUAL(system::unlink_path("b", false), 0);
+  REQUIRE_EQUAL(system::unlink_path("folder", true), 0);
+}
+
+namespace {
+
+struct Fields {
+  double values[abi::stat_fields];
+};
+
+Fields fields_of(uint32_t of, int number, const char* path) {
+  uint8_t raw[system::raw_status_bytes];
+  REQUIRE_EQUAL(system::stat_file(of, number, path, raw), 0);
+  Fields fields;
+  system::read_status(raw, fields.values);
+  return fields;
+}
+
+double milliseconds(const timespec& time) {
+  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
+}
+
+void check_fields(const Fields& fields, const struct stat& expected) {
+  const double* values = fields.values;
+  REQUIRE(values[abi::stat_size_bytes] == static_cast<double>(expected.st_size));
+  REQUIRE(values[abi::stat_mode] == expected.st_mode);
+  REQUIRE(values[abi::stat_inode] == static_cast<double>(expected.st_ino));
+  REQUIRE(values[abi::stat_device] == static_cast<double>(expected.st_dev));
+  REQUIRE(values[abi::stat_links] == static_cast<double>(expected.st_nlink));
+  REQUIRE(values[abi::stat_user] == expected.st_uid);
+  REQUIRE(values[abi::stat_group] == expected.st_gid);
+  REQUIRE(values[abi::stat_block_size_bytes] == static_cast<double>(expected.st_blksize));
+  REQUIRE(values[abi::stat_allocated_bytes] == static_cast<double>(expected.st_blocks) * 512);
+  REQUIRE(values[abi::stat_accessed_ms] == milliseconds(expected.st_atim));
+  REQUIRE(values[abi::stat_modified_ms] == milliseconds(expected.st_mtim));
+  REQUIRE(values[abi::stat_changed_ms] == milliseconds(expected.st_ctim));
+}
+
+// By path, by link and by number, and what is not there.
+void check_stat() {
+  const int number = system::open_file("a", new_file, 0640);
+  uint8_t bytes[5000] = {};
+  REQUIRE_EQUAL(system::write_file(number, bytes, sizeof(bytes), -1), 5000);
+  if (access("link", F_OK) != 0) REQUIRE(symlink("a", "link") == 0);
+  struct stat file;
+  REQUIRE(fstat(number, &file) == 0);
+  check_fields(fields_of(abi::stat_by_path, -1, "a"), file);
+  check_fields(fields_of(abi::stat_by_path, -1, "link"), file);
+  check_fields(fields_of(abi::stat_by_descriptor, number, ""), file);
+  struct stat link;  // only now, because following it was an access
+  REQUIRE(lstat("link", &link) == 0);
+  check_fields(fields_of(abi::stat_by_path_no_follow, -1, "link"), link);
+  uint8_t raw[system::raw_status_bytes];
+  REQUIRE_EQUAL(system::stat_file(abi::stat_by_path, -1, "missing", raw), -ENOENT);
+  system::close_number(number);
+  REQUIRE_EQUAL(system::stat_file(abi::stat_by_descriptor, number, "", raw), -EBADF);
+}
+
+}  // namespace
+
+NATIVE_TEST(system_stat) {
+  check_stat();
+}
+
+// An old sandbox that knows no statx refuses it in one of two ways; what it allows must do.
+NATIVE_TEST(system_stat_without_statx) {
+  for (const uint32_t error : {ENOSYS, EPERM}) {
+    sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_statx, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog program = {std::size(rules), rules};
+    REQUIRE(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    REQUIRE(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+    struct statx unused;
+    REQUIRE(statx(AT_FDCWD, ".", 0, STATX_SIZE, &unused) != 0 || error == ENOSYS);
+    check_stat();
+  }
+}
+
+namespace {
+
+int interrupted_pipe[2];
+int interruptions = 0;
+
+// The fourth signal sends what the read waits for.
+void interrupt(int) {
+  if (++interruptions == 4 && write(interrupted_pipe[1], "x", 1) != 1) std::abort();
+}
+
+}  // namespace
+
+NATIVE_TEST(system_goes_on_after_signals) {
+  REQUIRE(pipe(interrupted_pipe) == 0);
+  struct sigaction action = {};
+  action.sa_handler = interrupt;  // without SA_RESTART
+  REQUIRE(sigaction(SIGALRM, &action, nullptr) == 0);
+  const itimerval often = {{0, 1000}, {0, 1000}};
+  REQUIRE(setitimer(ITIMER_REAL, &often, nullptr) == 0);
+  uint8_t byte = 0;
+  REQUIRE_EQUAL(system::read_file(interrupted_pipe[0], &byte, 1, -1), 1);
+  const itimerval never = {};
+  REQUIRE(setitimer(ITIMER_REAL, &never, nullptr) == 0);
+  REQUIRE(interruptions >= 4);
+  for (const int number : interrupted_pipe) system::close_number(number);
+}
+
+}  // namespace native_tests
