@@ -6,10 +6,12 @@
 // Then it shuts the engine down first, which waits for the kernel to let go of every buffer, and
 // frees itself when libuv has let go of its handles: Node waits for an asynchronous clean-up hook.
 #include <napi.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include <cerrno>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -18,6 +20,7 @@
 #include "loop.h"
 #include "socket.h"
 #include "system.h"
+#include "why_not.h"
 
 namespace {
 
@@ -49,6 +52,15 @@ io::MemoryHold hold_of(const Napi::ArrayBuffer& buffer) {
   return io::MemoryHold::of(static_cast<napi_value>(buffer));
 }
 
+Napi::Array numbers_of(Napi::Env env, const std::vector<io::abi::Opcode>& opcodes) {
+  Napi::Array list = Napi::Array::New(env);
+  uint32_t index = 0;
+  for (const io::abi::Opcode opcode : opcodes) {
+    list.Set(index++, Napi::Number::New(env, static_cast<uint32_t>(opcode)));
+  }
+  return list;
+}
+
 class Session;
 
 // Attached ones only.
@@ -61,6 +73,8 @@ class Session : public Napi::ObjectWrap<Session> {
                        {
                            InstanceAccessor<&Session::failure>("failure"),
                            InstanceAccessor<&Session::reason>("reason"),
+                           InstanceAccessor<&Session::advice>("advice"),
+                           InstanceAccessor<&Session::lacking>("lacking"),
                            InstanceAccessor<&Session::backend>("backend"),
                            InstanceAccessor<&Session::slots>("slots"),
                            InstanceMethod<&Session::activate>("activate"),
@@ -88,11 +102,13 @@ class Session : public Napi::ObjectWrap<Session> {
 
     io::Opened opened = io::open_backend(info[0].As<Napi::String>().Utf8Value(), options);
     reason_ = opened.reason;
+    advice_ = opened.advice;
     if (opened.backend == nullptr) {
       failure_ = opened.error;
       return;
     }
     backend_ = opened.name;
+    lacking_ = io::lacking_of(*opened.backend);
     header_ = shared.header;
     shared.hold = hold_of(memory);
     memory_ = Napi::Persistent(static_cast<Napi::Object>(memory));
@@ -119,9 +135,14 @@ class Session : public Napi::ObjectWrap<Session> {
   Napi::Value reason(const Napi::CallbackInfo& info) {
     return Napi::String::New(info.Env(), reason_);
   }
+  Napi::Value advice(const Napi::CallbackInfo& info) {
+    return Napi::String::New(info.Env(), advice_);
+  }
   Napi::Value backend(const Napi::CallbackInfo& info) {
     return Napi::String::New(info.Env(), backend_);
   }
+  // The numbers of the operations that the backend's kernel lacks.
+  Napi::Value lacking(const Napi::CallbackInfo& info) { return numbers_of(info.Env(), lacking_); }
 
   // After close() the calls find no engine and say so as the system would: EBADF, or nothing.
 
@@ -247,8 +268,10 @@ class Session : public Napi::ObjectWrap<Session> {
       sessions_of_this_thread.push_back(this);
       return;
     }
-    failure_ = -error;
-    reason_ = "the wake-up of the event loop could not be made";
+    const io::Opened refused = io::refuse("the wake-up of the event loop", -error);
+    failure_ = refused.error;
+    reason_ = refused.reason;
+    advice_ = refused.advice;
     engine_.reset();
     loop_.reset();
   }
@@ -345,6 +368,8 @@ class Session : public Napi::ObjectWrap<Session> {
 
   int failure_ = 0;
   std::string reason_;
+  std::string advice_;
+  std::vector<io::abi::Opcode> lacking_;
   std::string backend_;
   uint32_t slots_ = 0;
   bool attached_ = false;
@@ -358,7 +383,7 @@ class Session : public Napi::ObjectWrap<Session> {
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
 };
 
-// () -> [{ name, available, reason }]
+// () -> [{ name, available, automatic, endsSearch, reason, advice, lacking }]
 Napi::Value probe(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array list = Napi::Array::New(env);
@@ -367,10 +392,30 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
     Napi::Object row = Napi::Object::New(env);
     row.Set("name", candidate.name);
     row.Set("available", candidate.available);
+    row.Set("automatic", candidate.automatic);
+    row.Set("endsSearch", candidate.ends_search);
     row.Set("reason", candidate.reason);
+    row.Set("advice", candidate.advice);
+    row.Set("lacking", numbers_of(env, candidate.lacking));
     list.Set(index++, row);
   }
   return list;
+}
+
+// A limit of the process in force now; infinity when there is none, and -1 when nobody knows.
+double limit_of(int resource) {
+  rlimit limit;
+  if (getrlimit(resource, &limit) != 0) return -1;
+  if (limit.rlim_cur == RLIM_INFINITY) return std::numeric_limits<double>::infinity();
+  return static_cast<double>(limit.rlim_cur);
+}
+
+// () -> { lockedMemoryBytes, descriptors }
+Napi::Value process_limits(const Napi::CallbackInfo& info) {
+  Napi::Object limits = Napi::Object::New(info.Env());
+  limits.Set("lockedMemoryBytes", limit_of(RLIMIT_MEMLOCK));
+  limits.Set("descriptors", limit_of(RLIMIT_NOFILE));
+  return limits;
 }
 
 // (ArrayBuffer, alignment) -> how far its memory lies beyond a multiple of the alignment
@@ -386,6 +431,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   io::system::stay_loaded();
   exports.Set("Session", Session::define(env));
   exports.Set("probe", Napi::Function::New(env, probe));
+  exports.Set("processLimits", Napi::Function::New(env, process_limits));
   exports.Set("addressRemainder", Napi::Function::New(env, address_remainder));
   exports.Set("holdsMemory", io::MemoryHold::supported());
   return exports;

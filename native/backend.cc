@@ -3,65 +3,122 @@
 
 #include <cerrno>
 
+#include "why_not.h"
+
 namespace io {
 
 namespace {
 
-struct Ranked {
-  const char* name;
-  Opened (*open)(const BackendOptions& options);
-};
-
-#if !IO_HAVE_LIBURING
-Opened no_io_uring(const BackendOptions&) {
-  Opened opened;
-  opened.reason = "built without liburing: install liburing-dev and build again";
-  opened.error = ENOSYS;
-  return opened;
+#if IO_HAVE_LIBURING
+constexpr auto open_io_uring_here = open_io_uring;
+#else
+Opened open_io_uring_here(const BackendOptions&) {
+#if defined(__linux__)
+  return refuse_missing("the engine was built without liburing",
+                        "install liburing-dev, then run npm run build");
+#else
+  return refuse_missing("it is an interface of Linux, and this is " + running_kernel().system, "");
+#endif
 }
 #endif
 
-constexpr Ranked candidates[] = {
-#if IO_HAVE_LIBURING
-    {"io_uring", open_io_uring},
-#else
-    {"io_uring", no_io_uring},
-#endif
+struct Ranked {
+  const char* name;
+  Opened (*open)(const BackendOptions& options);
+  // The row that says why it is not chosen by itself on this kernel, if any. May be null.
+  const DeniedKernels* (*denied)(const Kernel& kernel);
 };
+
+constexpr Ranked ranking[] = {
+    {"io_uring", open_io_uring_here, denied_for_io_uring},
+};
+
+const DeniedKernels* denied_row(const Ranked& candidate, const Kernel& kernel) {
+  return candidate.denied == nullptr ? nullptr : candidate.denied(kernel);
+}
+
+std::string passed_over(const Kernel& kernel, const DeniedKernels& row) {
+  return std::string("not chosen by itself on Linux ") + kernel.release + ", where " + row.reason;
+}
+
+constexpr const char* denied_advice =
+    "run another kernel, or name it (IO_BACKEND=io_uring) when the distribution has repaired its "
+    "own";
+
+// What `auto` says of the better candidates that it did not take.
+std::string left_behind(const std::string& reasons) {
+  return reasons.empty() ? "" : "; not " + reasons;
+}
 
 }  // namespace
 
-std::vector<Candidate> probe_backends() {
+bool may_fall_back(int error) {
+  return error == ENOSYS || error == EPERM || error == EACCES || error == EINVAL;
+}
+
+std::vector<abi::Opcode> lacking_of(const Backend& backend) {
+  std::vector<abi::Opcode> lacking;
+#define IO_OPERATION(name, number, syscall) \
+  if (!backend.supports(abi::Opcode::name)) lacking.push_back(abi::Opcode::name);
+#include "abi.def"
+  return lacking;
+}
+
+std::vector<Candidate> probe_backends(const Kernel& kernel) {
   std::vector<Candidate> found;
   BackendOptions smallest;
   smallest.entries = abi::entries_least;
   smallest.in_flight_limit = abi::entries_least;
-  for (const Ranked& candidate : candidates) {
-    const Opened opened = candidate.open(smallest);
-    found.push_back({candidate.name, opened.backend != nullptr, opened.reason});
+  for (const Ranked& candidate : ranking) {
+    Opened opened = candidate.open(smallest);
+    const bool available = opened.backend != nullptr;
+    Candidate row = {
+        candidate.name,           available, available, false, std::move(opened.reason),
+        std::move(opened.advice), {}};
+    if (available) {
+      row.lacking = lacking_of(*opened.backend);
+    } else {
+      row.ends_search = !may_fall_back(opened.error);
+    }
+    if (const DeniedKernels* denied = denied_row(candidate, kernel)) {
+      row.automatic = false;
+      row.ends_search = false;
+      row.reason += "; " + passed_over(kernel, *denied);
+      row.advice = denied_advice;
+    }
+    found.push_back(std::move(row));
   }
   return found;
 }
 
-Opened open_backend(const std::string& name, const BackendOptions& options) {
+Opened open_backend(const std::string& name, const BackendOptions& options, const Kernel& kernel) {
+  const bool automatic = name == "auto";
   Opened last;
   std::string reasons;
-  bool known = false;
-  for (const Ranked& candidate : candidates) {
-    if (name != "auto" && name != candidate.name) continue;
-    known = true;
-    last = candidate.open(options);
+  last.error = EINVAL;
+  last.reason = "there is no backend of this name";
+  for (const Ranked& candidate : ranking) {
+    if (!automatic && name != candidate.name) continue;
+    const DeniedKernels* denied = denied_row(candidate, kernel);
+    if (automatic && denied != nullptr) {
+      last = refuse_missing(passed_over(kernel, *denied), denied_advice);
+    } else {
+      last = candidate.open(options);
+    }
     last.name = candidate.name;
-    if (last.backend != nullptr || last.fatal) {
-      last.reason = reasons + last.reason;
+    if (last.backend != nullptr && denied != nullptr) {
+      last.reason += "; " + passed_over(kernel, *denied);
+    }
+    if (last.backend != nullptr) {
+      last.reason += left_behind(reasons);
       return last;
     }
-    reasons += std::string(candidate.name) + ": " + last.reason + "; ";
+    if (!reasons.empty()) reasons += "; ";
+    reasons += std::string(candidate.name) + ": " + last.reason;
+    if (!may_fall_back(last.error)) break;
   }
-  if (!known) {
-    last.error = EINVAL;
-    last.reason = "there is no backend of this name";
-  }
+  // With a name the caller says itself whom this is about.
+  if (automatic) last.reason = reasons;
   return last;
 }
 

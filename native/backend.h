@@ -1,12 +1,15 @@
 // The seam between the engine and a kernel interface, and the ranked list of what there is.
 #pragma once
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "kernel.h"
 #include "operation.h"
 
 namespace io {
@@ -81,27 +84,55 @@ class Backend {
   virtual uint64_t overflows() const = 0;
 };
 
+// What can be had, and why not: docs/guides/backends.md.
 struct Candidate {
   const char* name;
-  bool available;
+  bool available;      // it can be had by its name
+  bool automatic;      // and "auto" takes it, unless there is a better one
+  bool ends_search;    // its error is one that "auto" reports instead of falling back
   std::string reason;  // one sentence: what was tried, and why not when it is not available
+  std::string advice;  // what to change; empty when there is nothing to change
+  // Operations that its kernel lacks, so that the engine makes the call itself.
+  std::vector<abi::Opcode> lacking;
 };
 
 struct Opened {
   const char* name = nullptr;
   std::unique_ptr<Backend> backend;  // null when `reason` says why not
   std::string reason;
+  std::string advice;
   uint32_t in_flight_limit = 0;  // what there was memory for
   int error = 0;                 // the errno behind it
-  bool fatal = false;            // an error that must not be answered by falling back
 };
 
-// In order of preference; each is really tried.
-std::vector<Candidate> probe_backends();
-// `name` is "auto" or a name from the list.
-Opened open_backend(const std::string& name, const BackendOptions& options);
+// Whether "auto" answers this error of a set-up by trying the next candidate. Only an interface
+// that is missing or forbidden is replaced: want of memory or of descriptors would come back, later
+// and in a worse place, and anything else is a surprise that must not be hidden.
+bool may_fall_back(int error);
 
-// The candidates, one per file in backend/.
+// Fewer operations in flight need smaller rings. Calls `set_up(limit)`, which returns an errno,
+// with half the limit as long as that is ENOMEM and the floor is not reached; `limit` is what it
+// was called with last.
+inline constexpr uint32_t in_flight_floor = 64;
+template <class SetUp>
+int halve_until_room(uint32_t& limit, SetUp set_up) {
+  int error = set_up(limit);
+  while (error == ENOMEM && limit > in_flight_floor) {
+    limit = std::max(limit / 2, in_flight_floor);
+    error = set_up(limit);
+  }
+  return error;
+}
+
+// In order of preference; each is really tried.
+std::vector<Candidate> probe_backends(const Kernel& kernel = running_kernel());
+// `name` is "auto" or a name from the list.
+Opened open_backend(const std::string& name, const BackendOptions& options,
+                    const Kernel& kernel = running_kernel());
+// The operations of abi.def that the backend cannot carry out.
+std::vector<abi::Opcode> lacking_of(const Backend& backend);
+
+// The candidates, one per file in backend/. A failure has an error, and tells no other backend.
 Opened open_io_uring(const BackendOptions& options);
 
 }  // namespace io

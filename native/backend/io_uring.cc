@@ -14,6 +14,7 @@
 
 #include "../backend.h"
 #include "../check.h"
+#include "../why_not.h"
 #include "io_uring_prepare.h"
 #include "uapi.h"
 
@@ -361,34 +362,6 @@ class IoUring final : public Backend {
 
 // ---- set-up
 
-std::string why_not(const char* call, int error) {
-  std::string text = std::string(call) + " failed with " + system::error_name(error) + " (" +
-                     std::strerror(error) + "): ";
-  switch (error) {
-    case ENOSYS:
-      return text +
-             "the kernel has no io_uring (older than 5.1, or built without it), or a sandbox "
-             "hides it (gVisor, a seccomp profile that answers ENOSYS)";
-    case EPERM:
-    case EACCES:
-      return text +
-             "forbidden by a seccomp profile (Docker 25 and later, containerd), or by sysctl "
-             "kernel.io_uring_disabled (1 needs CAP_SYS_ADMIN or the group of "
-             "kernel.io_uring_group, 2 forbids it to all)";
-    case EINVAL:
-      return text + "the kernel does not know the set-up flags: it is older than 5.19";
-    case ENOMEM:
-      return text +
-             "not enough memory may be locked: raise RLIMIT_MEMLOCK (ulimit -l), or wait until "
-             "rings that were closed just now have been released";
-    case EMFILE:
-    case ENFILE:
-      return text + "too many open descriptors: raise RLIMIT_NOFILE (ulimit -n)";
-    default:
-      return text + "not one of the known causes";
-  }
-}
-
 uint32_t power_of_two(uint32_t value) {
   uint32_t power = 1;
   while (power < value) power *= 2;
@@ -398,7 +371,6 @@ uint32_t power_of_two(uint32_t value) {
 // The kernel's submission queue. It stays small, so that its entries stay in the first-level cache;
 // a longer batch takes several calls, each for this many operations.
 constexpr uint32_t queue_entries = 64;
-constexpr uint32_t in_flight_floor = 64;
 
 int set_up(uint32_t completions, uint32_t flags, io_uring& ring) {
   io_uring_params parameters;
@@ -418,13 +390,11 @@ constexpr uint32_t setup_ladder[] = {
     // 5.19: no interrupt of our thread for every completion.
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 };
-Opened refuse(std::string reason, int error) {
-  Opened opened;
-  opened.reason = std::move(reason);
-  opened.error = error;
-  // Out of memory or of descriptors is the caller's to solve: another backend would hide it.
-  opened.fatal = error == ENOMEM || error == EMFILE || error == ENFILE;
-  return opened;
+
+// Lets go of a ring that turned out to be of no use.
+Opened give_up(io_uring& ring, const char* call, int error) {
+  io_uring_queue_exit(&ring);
+  return refuse_io_uring(call, error);
 }
 
 std::string describe(const io_uring& ring, uint32_t flags) {
@@ -445,25 +415,27 @@ Opened open_io_uring(const BackendOptions& options) {
   int error = EINVAL;
   for (size_t rung = 0; rung < std::size(setup_ladder) && error == EINVAL; rung++) {
     flags = setup_ladder[rung];
-    error = set_up(in_flight_limit * completions_per_operation, flags, ring);
-    // Not enough memory may be locked: fewer operations in flight need a smaller ring.
-    while (error == ENOMEM && in_flight_limit > in_flight_floor) {
-      in_flight_limit = std::max(in_flight_limit / 2, in_flight_floor);
-      error = set_up(in_flight_limit * completions_per_operation, flags, ring);
-    }
+    error = halve_until_room(in_flight_limit, [&](uint32_t limit) {
+      return set_up(limit * completions_per_operation, flags, ring);
+    });
   }
-  if (error != 0) return refuse(why_not("io_uring_setup", error), error);
+  if (error != 0) return refuse_io_uring("io_uring_setup", error);
 
   // Saves looking up the descriptor in every call; without it everything works the same.
   io_uring_register_ring_fd(&ring);
   constexpr unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE |
                               IORING_FEAT_RW_CUR_POS | IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP;
+  // A seccomp profile can allow the set-up and forbid the other two calls.
+  error = -std::min(io_uring_get_events(&ring), 0);
+  if (error != 0) return give_up(ring, "io_uring_enter", error);
   io_uring_probe* known = io_uring_get_probe_ring(&ring);
-  const bool complete = known != nullptr && io_uring_opcode_supported(known, IORING_OP_SOCKET) != 0;
-  if ((ring.features & needed) != needed || !complete) {
+  if (known == nullptr) {
+    // Which tells no error; the same call without room for an answer does.
+    return give_up(ring, "io_uring_register", -io_uring_register_probe(&ring, nullptr, 0));
+  }
+  if ((ring.features & needed) != needed || !io_uring_opcode_supported(known, IORING_OP_SOCKET)) {
     io_uring_free_probe(known);
-    io_uring_queue_exit(&ring);
-    return refuse("the kernel's io_uring is too old: 5.19 or later is needed", ENOSYS);
+    return give_up(ring, "io_uring_setup", EINVAL);
   }
   // A child that forks without exec must not share the rings.
   io_uring_ring_dontfork(&ring);
@@ -476,7 +448,7 @@ Opened open_io_uring(const BackendOptions& options) {
   opened.in_flight_limit = in_flight_limit;
   if (in_flight_limit < options.in_flight_limit) {
     opened.reason +=
-        "; RLIMIT_MEMLOCK allows " + std::to_string(in_flight_limit) + " operations in flight only";
+        "; there is memory for " + std::to_string(in_flight_limit) + " operations in flight only";
   }
   opened.backend = std::make_unique<IoUring>(ring, flags, known);
   io_uring_free_probe(known);
