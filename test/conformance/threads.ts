@@ -179,13 +179,26 @@ function registerProbe(suite: Suite): void {
     }
     const { limits, capabilities } = found;
     assert.is((await trial.open({ entries: limits.entriesMost })).backend, suite.backend);
-    for (const how of Object.values(capabilities)) {
-      assert.ok(["native", "emulated", "unsupported"].includes(how), how);
-    }
-    for (const name of ["nop", "read", "write", "accept", "connect", "send", "receive", "sync"]) {
-      assert.is.not(capabilities[name], undefined, name);
-    }
     const io = await trial.open();
+    for (const table of [capabilities, io.capabilities]) {
+      for (const [name, { support, reason }] of Object.entries(table)) {
+        assert.ok(["native", "emulated", "unsupported"].includes(support), name);
+        assert.ok(reason.length > 10, `${name}: ${reason}`);
+      }
+      for (const name of [
+        "nop",
+        "read",
+        "accept",
+        "connect",
+        "send",
+        "sync",
+        "chain",
+        "deadline",
+      ]) {
+        assert.is.not(table[name], undefined, name);
+      }
+    }
+    if (suite.backend === found.chosen) assert.equal(io.capabilities, capabilities);
     assert.match(io.why, suite.backend);
   });
 }

@@ -1,14 +1,10 @@
 // Which backend there is, which is chosen, and why.
 import { release } from "node:os";
-import { IOError } from "./errors.js";
-import {
-  CHAIN_LIMIT,
-  ENTRIES_MOST,
-  IN_FLIGHT_LIMIT_MOST,
-  OPERATION_NAMES,
-  VECTOR_LIMIT,
-} from "./internal/abi.js";
+import { type Capabilities, capabilitiesOf } from "./capabilities.js";
+import { errnoName, IOError } from "./errors.js";
+import { CHAIN_LIMIT, ENTRIES_MOST, IN_FLIGHT_LIMIT_MOST, VECTOR_LIMIT } from "./internal/abi.js";
 import { loadNative } from "./internal/load.js";
+import type { Native, NativeCandidate, NativeSession } from "./internal/native.js";
 
 /** The names of the backends. */
 export type BackendName = "io_uring" | "epoll" | "kqueue" | "sim";
@@ -16,30 +12,48 @@ export type BackendName = "io_uring" | "epoll" | "kqueue" | "sim";
 /** A backend that could be chosen, and the sentence that says why or why not. */
 export interface Candidate {
   name: string;
+  /** Whether it can be had by its name. "auto" passes it over all the same on some kernels. */
   available: boolean;
   reason: string;
+  /** What to change to have it, where something can be changed. */
+  advice?: string;
 }
 
-/** How an operation is done: by the kernel asynchronously, or by the engine around other calls. */
-export type Capability = "native" | "emulated" | "unsupported";
+/** Limits of the library and of the process; null where there is none. */
+export interface Limits {
+  /** What `IOOptions.entries` may be at most. */
+  entriesMost: number;
+  /** What `IOOptions.inFlightLimit` may be at most. */
+  inFlightMost: number;
+  /** Buffers of one vectored operation. */
+  vectorsMost: number;
+  /** Operations of one chain. */
+  chainMost: number;
+  /** RLIMIT_MEMLOCK: memory that the process may keep mapped (`ulimit -l`). */
+  lockedMemoryBytes: number | null;
+  /** RLIMIT_NOFILE: descriptors that the process may have open (`ulimit -n`). */
+  descriptors: number | null;
+}
 
 /** What {@link probe} found. */
 export interface Probe {
-  /** The backend that "auto" takes, or null when there is none. */
+  /** The backend that `IO.open()` takes here and now, or null when it would fail. */
   chosen: string | null;
+  /** One sentence: how that one is chosen, or why there is none. */
+  why: string;
   /** In order of preference. */
   candidates: Candidate[];
+  /** The release of the kernel: "6.18.44". */
   kernel: string;
-  limits: { entriesMost: number; inFlightMost: number; vectorsMost: number; chainMost: number };
-  /** Per operation. */
-  capabilities: Record<string, Capability>;
+  limits: Limits;
+  /** Per operation, on the backend that is chosen. */
+  capabilities: Capabilities;
 }
 
-// Calls that never wait: the engine makes them at once.
-const MADE_AT_ONCE = new Set(["bind", "listen"]);
-
 /**
- * What this machine offers: every backend is really tried, in order of preference.
+ * What this machine offers: every backend is really tried, in order of preference. Respects the
+ * environment variable IO_BACKEND as `IO.open()` does, and throws only when the engine is not there
+ * or cannot be loaded.
  *
  * @example
  * ```ts
@@ -51,33 +65,81 @@ const MADE_AT_ONCE = new Set(["bind", "listen"]);
  * ```
  */
 export function probe(): Probe {
-  const candidates = loadNative()
-    .probe()
-    .map(({ name, available, reason }) => ({ name, available, reason }));
-  const chosen = candidates.find((candidate) => candidate.available)?.name ?? null;
-  const capabilities: Record<string, Capability> = {};
-  for (const [name] of OPERATION_NAMES.values()) {
-    if (chosen === null) capabilities[name] = "unsupported";
-    else capabilities[name] = MADE_AT_ONCE.has(name) ? "emulated" : "native";
-  }
+  const native = loadNative();
+  const found = native.probe();
+  const { row, why } = choose(found);
   return {
-    chosen,
-    candidates,
+    chosen: row?.name ?? null,
+    why,
+    candidates: found.map(candidateFrom),
     kernel: release(),
-    limits: {
-      entriesMost: ENTRIES_MOST,
-      inFlightMost: IN_FLIGHT_LIMIT_MOST,
-      vectorsMost: VECTOR_LIMIT,
-      chainMost: CHAIN_LIMIT,
-    },
-    capabilities,
+    limits: limitsOf(native),
+    capabilities: capabilitiesOf(row?.name ?? null, row?.lacking ?? []),
   };
+}
+
+function candidateFrom({ name, available, reason, advice }: NativeCandidate): Candidate {
+  return { name, available, reason, ...(advice === "" ? {} : { advice }) };
+}
+
+/** Infinity is no limit, and -1 that nobody knows one; neither is a number in JSON. */
+function limitFrom(value: number): number | null {
+  return Number.isFinite(value) && value >= 0 ? value : null;
+}
+
+function limitsOf(native: Native): Limits {
+  const { lockedMemoryBytes, descriptors } = native.processLimits();
+  return {
+    entriesMost: ENTRIES_MOST,
+    inFlightMost: IN_FLIGHT_LIMIT_MOST,
+    vectorsMost: VECTOR_LIMIT,
+    chainMost: CHAIN_LIMIT,
+    lockedMemoryBytes: limitFrom(lockedMemoryBytes),
+    descriptors: limitFrom(descriptors),
+  };
+}
+
+interface Choice {
+  readonly row: NativeCandidate | null;
+  readonly why: string;
+}
+
+/** What opening with "auto" would do: the same rules as open_backend() in native/backend.cc. */
+function choose(found: readonly NativeCandidate[]): Choice {
+  let request: Request;
+  try {
+    request = requestedBackend("auto");
+  } catch (error) {
+    return { row: null, why: (error as IOError).message };
+  }
+  const { name, how } = request;
+  if (name !== "auto") {
+    const row = found.find((candidate) => candidate.name === name);
+    if (row?.available === true) return { row, why: `${name}, ${how}` };
+    const reason = row?.reason ?? "there is no backend of this name";
+    return { row: null, why: `${name}, ${how}, cannot be had: ${reason}` };
+  }
+  for (const row of found) {
+    if (row.automatic) return { row, why: `${row.name}, ${how}` };
+    if (row.endsSearch) return { row: null, why: `${row.name}: ${row.reason}` };
+  }
+  return { row: null, why: "none of the candidates works" };
 }
 
 const NAMES: readonly string[] = ["auto", "io_uring", "epoll", "kqueue", "sim"];
 
-/** The backend to ask for, and who asked: IO_BACKEND overrides the option. */
-export function requestedBackend(option: string): [name: string, how: string] {
+/** The backend to ask for, and who asked. */
+export interface Request {
+  readonly name: string;
+  readonly how: string;
+}
+
+/**
+ * IO_BACKEND overrides the option; an empty one is none.
+ *
+ * @internal
+ */
+export function requestedBackend(option: string): Request {
   const fromEnvironment = process.env["IO_BACKEND"];
   const overridden = fromEnvironment !== undefined && fromEnvironment !== "";
   const name = overridden ? fromEnvironment : option;
@@ -89,9 +151,30 @@ export function requestedBackend(option: string): [name: string, how: string] {
       message: `open: ${source} names "${name}", which is none of ${NAMES.join(", ")}`,
     });
   }
-  if (overridden) return [name, "named by IO_BACKEND"];
-  return [
+  const automatic = name === "auto";
+  if (overridden && !automatic) return { name, how: "named by IO_BACKEND" };
+  return {
     name,
-    name === "auto" ? "the first of the candidates that works" : "named by the program",
-  ];
+    how: automatic ? "the first of the candidates that works" : "named by the program",
+  };
+}
+
+/**
+ * Why there is no engine behind a session.
+ *
+ * @internal
+ */
+export function backendError({ name, how }: Request, session: NativeSession): IOError {
+  const [code] = errnoName(-session.failure);
+  const exhausted = code === "ENOMEM" || code === "EMFILE" || code === "ENFILE";
+  const asked =
+    name === "auto" ? "no backend can be had" : `the backend "${name}", ${how}, cannot be had`;
+  const advice = session.advice === "" ? "" : `. To change that: ${session.advice}`;
+  return new IOError({
+    code: exhausted ? code : "ERR_IO_BACKEND_UNAVAILABLE",
+    errno: -session.failure,
+    operation: "open",
+    backend: name,
+    message: `open: ${asked}: ${session.reason}${advice}`,
+  });
 }

@@ -14,8 +14,9 @@
  * @packageDocumentation
  */
 export type { Address } from "./address.js";
-export { type BackendName, type Candidate, type Capability, type Probe, probe } from "./backend.js";
+export { type BackendName, type Candidate, type Limits, type Probe, probe } from "./backend.js";
 export { type AcquiredBuffer, Buffers } from "./buffers.js";
+export type { Capabilities, Capability, Support } from "./capabilities.js";
 export { Prepared } from "./chain.js";
 export { type Callback, Completion } from "./completion.js";
 export { IOError, type IOErrorFields } from "./errors.js";

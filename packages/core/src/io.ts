@@ -6,11 +6,12 @@ import {
   formatAddress,
   resolveAddress,
 } from "./address.js";
-import { type BackendName, requestedBackend } from "./backend.js";
+import { type BackendName, backendError, requestedBackend } from "./backend.js";
 import { Buffers } from "./buffers.js";
+import { type Capabilities, capabilitiesOf } from "./capabilities.js";
 import { type Prepared, runChain } from "./chain.js";
 import { Completion } from "./completion.js";
-import { errnoName, IOError, rangeError, typeError } from "./errors.js";
+import { IOError, rangeError, typeError } from "./errors.js";
 import { File } from "./file.js";
 import * as abi from "./internal/abi.js";
 import { loadNative } from "./internal/load.js";
@@ -108,7 +109,7 @@ const CLOSE_REPEAT_MS = 20;
  */
 export class IO implements AsyncDisposable {
   readonly backend: BackendName;
-  /** One sentence: how the backend was chosen. */
+  /** One sentence: how the backend was chosen, and why each better one was not. */
   readonly why: string;
   readonly mode: "attached" | "detached";
   /** The lower layer: every operation with a callback, and no allocation. */
@@ -118,6 +119,7 @@ export class IO implements AsyncDisposable {
   readonly #session: NativeSession;
   readonly #queue: Queue;
   readonly #operations: Operations;
+  #capabilities: Capabilities | null = null;
   #closing: Promise<void> | null = null;
 
   /**
@@ -134,7 +136,7 @@ export class IO implements AsyncDisposable {
     const inFlightLimit = options.inFlightLimit ?? DEFAULT_IN_FLIGHT_LIMIT;
     const buffersLimitBytes = options.buffersLimitBytes ?? DEFAULT_BUFFERS_LIMIT_BYTES;
     checkLimits(entries, inFlightLimit, buffersLimitBytes);
-    const [name, how] = requestedBackend(options.backend ?? "auto");
+    const request = requestedBackend(options.backend ?? "auto");
     this.mode = options.mode ?? "attached";
     if (this.mode !== "attached" && this.mode !== "detached") {
       throw typeError("open", `the mode is "attached" or "detached", not "${String(this.mode)}"`);
@@ -143,17 +145,23 @@ export class IO implements AsyncDisposable {
     const native = loadNative();
     this.#queue = new Queue(entries, (shared, dispatch) => {
       const slots = slotsFor(inFlightLimit);
-      const session = new native.Session(name, entries, slots, attached, shared, dispatch);
-      if (session.failure !== 0) throw backendError(name, session);
+      const session = new native.Session(request.name, entries, slots, attached, shared, dispatch);
+      if (session.failure !== 0) throw backendError(request, session);
       return session;
     });
     this.#session = this.#queue.session;
     this.backend = this.#session.backend as BackendName;
-    this.why = `${this.backend}, ${how}: ${this.#session.reason}`;
+    this.why = `${this.backend}, ${request.how}: ${this.#session.reason}`;
     const memory = new Memory(native, this.#session);
     this.ring = new Ring(this.#queue, memory);
     this.buffers = new Buffers(memory, buffersLimitBytes);
     this.#operations = new Operations(this.ring, this.#queue, this.backend);
+  }
+
+  /** How the backend does each operation: "native", "emulated" or "unsupported", and why. */
+  get capabilities(): Capabilities {
+    this.#capabilities ??= capabilitiesOf(this.backend, this.#session.lacking);
+    return this.#capabilities;
   }
 
   // ---- files
@@ -468,19 +476,6 @@ function checkLimits(entries: number, inFlightLimit: number, buffersLimitBytes: 
       `inFlightLimit is ${inFlightLimit}: give a whole number from 1 to ${most}`,
     );
   }
-}
-
-function backendError(name: string, session: NativeSession): IOError {
-  const [code] = errnoName(-session.failure);
-  const exhausted = code === "ENOMEM" || code === "EMFILE" || code === "ENFILE";
-  const asked = name === "auto" ? "no backend works here" : `the backend "${name}" cannot be had`;
-  return new IOError({
-    code: exhausted ? code : "ERR_IO_BACKEND_UNAVAILABLE",
-    errno: -session.failure,
-    operation: "open",
-    backend: name,
-    message: `open: ${asked}: ${session.reason}`,
-  });
 }
 
 function openFlags(options: OpenOptions): number {

@@ -7,7 +7,7 @@ import type { Native } from "./native.js";
 
 let loaded: Native | undefined;
 
-/** The engine. Throws an `IOError` that says what to build when it is not there. */
+/** The engine. Throws an `IOError` that says what to do when it is not there or does not load. */
 export function loadNative(): Native {
   if (loaded !== undefined) return loaded;
   // This file is packages/core/dist/internal/load.js, or part of packages/core/bundle/index.js.
@@ -23,6 +23,20 @@ export function loadNative(): Native {
       path,
     });
   }
-  loaded = createRequire(import.meta.url)(found) as Native;
+  try {
+    loaded = createRequire(import.meta.url)(found) as Native;
+  } catch (cause) {
+    const { platform, arch, version } = process;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new IOError({
+      code: "ERR_IO_ENGINE_BROKEN",
+      operation: "load",
+      message:
+        `the engine ${found} does not load into Node ${version} on ${platform}-${arch}: ` +
+        `${reason}. Remove it and run "npm run build" here.`,
+      path: found,
+      cause,
+    });
+  }
   return loaded;
 }

@@ -4,6 +4,10 @@ export interface NativeSession {
   /** 0, or the errno that explains why there is no engine; `reason` says it in words. */
   readonly failure: number;
   readonly reason: string;
+  /** What to change, when there is no engine; may be empty. */
+  readonly advice: string;
+  /** Opcodes that the backend's kernel lacks, so that the engine makes the call itself. */
+  readonly lacking: readonly number[];
   readonly backend: string;
   /** Operations that it can have in flight: fewer than asked when memory may not be locked. */
   readonly slots: number;
@@ -24,7 +28,13 @@ export interface NativeSession {
 export interface NativeCandidate {
   readonly name: string;
   readonly available: boolean;
+  /** "auto" takes it, unless there is a better one. */
+  readonly automatic: boolean;
+  /** Its error is one that "auto" reports instead of falling back. */
+  readonly endsSearch: boolean;
   readonly reason: string;
+  readonly advice: string;
+  readonly lacking: readonly number[];
 }
 
 export interface Native {
@@ -37,6 +47,8 @@ export interface Native {
     dispatch: (published: number) => void,
   ) => NativeSession;
   probe(): NativeCandidate[];
+  /** Limits in force now: Infinity for none, -1 when nobody knows. */
+  processLimits(): { lockedMemoryBytes: number; descriptors: number };
   /** The address of a buffer's memory, modulo `alignment`. */
   addressRemainder(buffer: ArrayBuffer, alignment: number): number;
   /** Whether memory stays alive although its ArrayBuffer is detached. */
