@@ -87,13 +87,14 @@ class Session : public Napi::ObjectWrap<Session> {
                        });
   }
 
-  // (backend, entries, slots, attached, shared, dispatch)
+  // (backend, entries, slots, attached, waitElsewhere, shared, dispatch)
   explicit Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(info) {
     io::BackendOptions options;
     options.entries = info[1].As<Napi::Number>().Uint32Value();
     options.in_flight_limit = info[2].As<Napi::Number>().Uint32Value();
     attached_ = info[3].As<Napi::Boolean>().Value();
-    auto memory = info[4].As<Napi::ArrayBuffer>();
+    const bool wait_elsewhere = info[4].As<Napi::Boolean>().Value();
+    auto memory = info[5].As<Napi::ArrayBuffer>();
     io::Shared shared;
     CHECK(options.entries >= io::abi::entries_least);
     CHECK(options.in_flight_limit >= 1);
@@ -112,11 +113,11 @@ class Session : public Napi::ObjectWrap<Session> {
     header_ = shared.header;
     shared.hold = hold_of(memory);
     memory_ = Napi::Persistent(static_cast<Napi::Object>(memory));
-    dispatch_ = Napi::Persistent(info[5].As<Napi::Function>());
+    dispatch_ = Napi::Persistent(info[6].As<Napi::Function>());
     engine_ =
         std::make_unique<io::Engine>(std::move(opened.backend), shared, opened.in_flight_limit);
     slots_ = opened.in_flight_limit;
-    if (attached_) start_loop(info.Env());
+    if (attached_) start_loop(info.Env(), wait_elsewhere);
     if (failure_ != 0) return;
     // The two calls that are made once per batch find their session without a look-up.
     auto self = info.This().As<Napi::Object>();
@@ -155,8 +156,9 @@ class Session : public Napi::ObjectWrap<Session> {
     Session& self = as(info.Data());
     if (self.engine_ == nullptr) return Napi::Boolean::New(info.Env(), false);
     self.engine_->submit();
-    // What was refused needs no kernel, so nobody else would wake the event loop for it.
-    if (self.attached_ && self.armed_ && self.engine_->has_news()) self.engine_->wake();
+    // What was refused, or done at once, needs no kernel: nobody else would wake the event loop.
+    const bool news = self.engine_->has_news() || self.engine_->ready();
+    if (self.attached_ && self.armed_ && news) self.engine_->wake();
     return Napi::Boolean::New(info.Env(), self.engine_->ready());
   }
 
@@ -247,24 +249,30 @@ class Session : public Napi::ObjectWrap<Session> {
 
   // ---- attached mode
 
-  void start_loop(Napi::Env env) {
+  // `elsewhere`: this runtime's event loop cannot wait for a descriptor.
+  void start_loop(Napi::Env env, bool elsewhere) {
     uv_loop_t* loop = nullptr;
     CHECK(napi_get_uv_event_loop(env, &loop) == napi_ok);
+    const io::Loop::Callbacks callbacks = {
+        .before_wait = [](void* self) { as(self).before_wait(); },
+        .woken = [](void* self) { as(self).woken(); },
+        .closed = [](void* self) { as(self).finish_closing(); },
+        .wait = [](void* self) { as(self).engine_->wait_elsewhere(); },
+        .interrupt = [](void* self) { as(self).engine_->wake(); },
+        .context = this,
+    };
     const int descriptor = engine_->wait_descriptor();
     int error = descriptor;
     loop_ = std::make_unique<io::Loop>();
-    if (descriptor >= 0) {
-      error = loop_->start(loop, descriptor,
-                           {
-                               .before_wait = [](void* self) { as(self).before_wait(); },
-                               .woken = [](void* self) { as(self).woken(); },
-                               .closed = [](void* self) { as(self).finish_closing(); },
-                               .context = this,
-                           });
+    if (descriptor == -ENOTSUP || (descriptor >= 0 && elsewhere)) {
+      error = loop_->start_with_thread(loop, callbacks);
+    } else if (descriptor >= 0) {
+      error = loop_->start(loop, descriptor, callbacks);
     }
     if (error >= 0) {
       CHECK(engine_->arm());
       armed_ = true;
+      loop_->arm();
       sessions_of_this_thread.push_back(this);
       return;
     }
@@ -307,6 +315,7 @@ class Session : public Napi::ObjectWrap<Session> {
     }
     armed_ = true;
     if (!engine_->arm()) engine_->wake();
+    loop_->arm();
   }
 
   // False when JavaScript cannot run any more, because the environment is being ended: Node turns
@@ -340,6 +349,7 @@ class Session : public Napi::ObjectWrap<Session> {
 
   void end_engine() {
     std::erase(sessions_of_this_thread, this);
+    if (loop_ != nullptr) loop_->stop_waiting();
     if (engine_->shut_down()) {
       engine_.reset();
     } else {

@@ -31,6 +31,9 @@ struct Ranked {
 
 constexpr Ranked ranking[] = {
     {"io_uring", open_io_uring_here, denied_for_io_uring},
+#if defined(__linux__)
+    {"epoll", open_epoll, nullptr},
+#endif
 };
 
 const DeniedKernels* denied_row(const Ranked& candidate, const Kernel& kernel) {

@@ -70,8 +70,12 @@ class Backend {
   virtual void nudge_later() = 0;
   virtual bool nudged() = 0;
   // Attached mode: a descriptor that becomes readable when poll() would make progress, from arm()
-  // on. arm() returns false when there is progress to be made at once.
+  // on, or a negative errno; -ENOTSUP says that only wait_elsewhere() will do. arm() returns false
+  // when there is progress to be made at once.
   virtual int wait_descriptor() = 0;
+  // The same where the event loop cannot wait for a descriptor: called on a thread of its own after
+  // wait_descriptor(), it returns when poll() would make progress or after wake().
+  virtual void wait_elsewhere() = 0;
   virtual bool arm() = 0;
   virtual void disarm() = 0;
   // Makes the wait descriptor readable, because there is work left.
@@ -134,5 +138,6 @@ std::vector<abi::Opcode> lacking_of(const Backend& backend);
 
 // The candidates, one per file in backend/. A failure has an error, and tells no other backend.
 Opened open_io_uring(const BackendOptions& options);
+Opened open_epoll(const BackendOptions& options);
 
 }  // namespace io

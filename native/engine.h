@@ -51,6 +51,7 @@ class Engine {
 
   // Attached mode: see Backend.
   int wait_descriptor() { return backend_->wait_descriptor(); }
+  void wait_elsewhere() { backend_->wait_elsewhere(); }
   bool arm();
   void disarm() { backend_->disarm(); }
   void wake() { backend_->wake(); }

@@ -11,22 +11,50 @@ int Loop::start(uv_loop_t* loop, int wait_descriptor, const Callbacks& callbacks
   const int error = uv_poll_init(loop, &poll_, wait_descriptor);
   if (error != 0) return error;
   poll_.data = this;
-  prepare_.data = this;
-  CHECK(uv_prepare_init(loop, &prepare_) == 0);
-  open_handles_ = 2;
-  const auto before_wait = [](uv_prepare_t* handle) {
-    const Loop& self = *static_cast<Loop*>(handle->data);
-    self.callbacks_.before_wait(self.callbacks_.context);
-  };
   const auto woken = [](uv_poll_t* handle, int, int) {
     const Loop& self = *static_cast<Loop*>(handle->data);
     self.callbacks_.woken(self.callbacks_.context);
   };
-  CHECK(uv_prepare_start(&prepare_, before_wait) == 0);
   CHECK(uv_poll_start(&poll_, UV_READABLE, woken) == 0);
-  uv_unref(reinterpret_cast<uv_handle_t*>(&prepare_));
   uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
+  start_prepare(loop);
   return 0;
+}
+
+int Loop::start_with_thread(uv_loop_t* loop, const Callbacks& callbacks) {
+  callbacks_ = callbacks;
+  with_thread_ = true;
+  const auto tell = [](void* context) {
+    CHECK(uv_async_send(&static_cast<Loop*>(context)->async_) == 0);
+  };
+  const auto wait = [](void* context) {
+    const Loop& self = *static_cast<Loop*>(context);
+    self.callbacks_.wait(self.callbacks_.context);
+  };
+  const auto woken = [](uv_async_t* handle) {
+    const Loop& self = *static_cast<Loop*>(handle->data);
+    self.callbacks_.woken(self.callbacks_.context);
+  };
+  // The thread tells nothing before it is armed, so the handle may come after it.
+  const int error = thread_.start({.wait = wait, .tell = tell, .context = this});
+  if (error != 0) return error;
+  async_.data = this;
+  CHECK(uv_async_init(loop, &async_, woken) == 0);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&async_));
+  start_prepare(loop);
+  return 0;
+}
+
+void Loop::start_prepare(uv_loop_t* loop) {
+  prepare_.data = this;
+  CHECK(uv_prepare_init(loop, &prepare_) == 0);
+  const auto before_wait = [](uv_prepare_t* handle) {
+    const Loop& self = *static_cast<Loop*>(handle->data);
+    self.callbacks_.before_wait(self.callbacks_.context);
+  };
+  CHECK(uv_prepare_start(&prepare_, before_wait) == 0);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&prepare_));
+  open_handles_ = 2;
 }
 
 void Loop::keep_alive(bool keep) {
@@ -38,10 +66,24 @@ void Loop::keep_alive(bool keep) {
   }
 }
 
+void Loop::arm() {
+  if (with_thread_) thread_.arm();
+}
+
+void Loop::stop_waiting() {
+  if (!with_thread_) return;
+  thread_.stop([](void* context) {
+    const Loop& self = *static_cast<Loop*>(context);
+    self.callbacks_.interrupt(self.callbacks_.context);
+  });
+}
+
 void Loop::close() {
   CHECK(open_handles_ == 2);
+  auto* waker = with_thread_ ? reinterpret_cast<uv_handle_t*>(&async_)
+                             : reinterpret_cast<uv_handle_t*>(&poll_);
   uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), closed_one);
-  uv_close(reinterpret_cast<uv_handle_t*>(&poll_), closed_one);
+  uv_close(waker, closed_one);
 }
 
 void Loop::closed_one(uv_handle_t* handle) {

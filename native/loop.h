@@ -1,35 +1,50 @@
-// Attached mode's seam to libuv: a prepare handle that runs before the event loop waits, and a poll
-// handle on the backend's wait descriptor. Whatever wakes other runtimes belongs here.
+// Attached mode's seam to libuv: a prepare handle that runs before the event loop waits, and what
+// wakes it, which is a poll handle on the backend's wait descriptor, or where the loop must not
+// look at that, an async handle and a thread that waits (wait_thread.h).
 #pragma once
 
 #include <uv.h>
+
+#include "wait_thread.h"
 
 namespace io {
 
 class Loop {
  public:
-  // Called on the loop's thread: `before_wait` once per turn, `woken` when the descriptor is
-  // readable.
+  // Called on the loop's thread: `before_wait` once per turn, `woken` when there may be progress.
+  // `wait` is called on the waiting thread and blocks until then; `interrupt` ends it.
   struct Callbacks {
     void (*before_wait)(void* context);
     void (*woken)(void* context);
     void (*closed)(void* context);
+    void (*wait)(void* context);
+    void (*interrupt)(void* context);
     void* context;
   };
 
-  // Returns 0 or a negative errno; after an error the loop holds nothing.
+  // With a poll handle on `wait_descriptor`, or with a thread. Returns 0 or a negative errno; after
+  // an error the loop holds nothing.
   int start(uv_loop_t* loop, int wait_descriptor, const Callbacks& callbacks);
+  int start_with_thread(uv_loop_t* loop, const Callbacks& callbacks);
   // Whether the event loop is kept alive.
   void keep_alive(bool keep);
+  // The engine is asleep: from now on the loop has to be woken.
+  void arm();
+  // Before the engine ends: no thread uses it after this.
+  void stop_waiting();
   // Asynchronous: `closed` is called when libuv has let go of both handles; until then this object
   // must stay where it is.
   void close();
 
  private:
+  void start_prepare(uv_loop_t* loop);
   static void closed_one(uv_handle_t* handle);
 
   uv_prepare_t prepare_;
   uv_poll_t poll_;
+  uv_async_t async_;
+  bool with_thread_ = false;
+  WaitThread thread_;
   Callbacks callbacks_ = {};
   int open_handles_ = 0;
 };

@@ -20,6 +20,11 @@ namespace io {
 // in flight on its descriptor, `parked` a receive or send that waits for the one before it.
 enum class Phase : uint8_t { free, active, closing, parked };
 
+// In the reactor: nowhere (done, or not started because it follows others in a chain), parked until
+// its descriptor is ready, handed to the pool, sleeping among the timers, or to be tried again
+// after a while.
+enum class Place : uint8_t { nowhere, parked, pooled, asleep, retried };
+
 inline constexpr uint8_t uses_descriptor = 1;
 inline constexpr uint8_t uses_buffer = 2;
 inline constexpr uint8_t uses_vectors = 4;
@@ -69,6 +74,14 @@ struct alignas(64) Operation {
   int32_t result = 0;  // kept with the two flags above
   int64_t extent = 0;
   int64_t deadline_ns = 0;
+  // Kept by the reactor: where the operation is while it is in flight, and its neighbours there.
+  Place place = Place::nowhere;
+  bool begun = false;            // connect: the kernel is at it
+  bool taken_by_thread = false;  // guarded by the pool's lock
+  uint32_t timer_index = 0;  // where it stands among the timers, counted from 1; 0 for not there
+  Operation* previous = nullptr;
+  Operation* next = nullptr;
+  Operation* successor = nullptr;  // the next one of its chain, which starts when it has succeeded
   std::unique_ptr<Extra> extra;
 
   Extra& need_extra() {

@@ -42,6 +42,7 @@ int close_number(int number);
 
 // What open(2) is given for them. Direct I/O is among them only where it is a flag of open.
 int open_flags(uint32_t flags);
+// A FIFO is opened without waiting for its other end, as io_uring does it.
 int open_file(const char* path, uint32_t flags, uint32_t mode);
 
 // At `offset`, or at the current position and moving it when that is -1. At most

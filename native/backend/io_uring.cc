@@ -2,6 +2,7 @@
 // entries become completions. Linux 5.19 or later.
 #include <fcntl.h>
 #include <liburing.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -134,6 +135,11 @@ class IoUring final : public Backend {
       event_descriptor_ = descriptor;
     }
     return event_descriptor_;
+  }
+
+  void wait_elsewhere() override {
+    pollfd waited = {.fd = event_descriptor_, .events = POLLIN, .revents = 0};
+    if (::poll(&waited, 1, -1) < 0) CHECK(errno == EINTR);
   }
 
   // With DEFER_TASKRUN the ring's own descriptor does not wake an epoll_wait; the eventfd does, on

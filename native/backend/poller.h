@@ -46,8 +46,9 @@ concept Poller = requires(P poller, int number, uint64_t token, std::span<Ready>
   // Ends a wait that is under way, or the next one. From any thread.
   { poller.wake_up() } -> std::same_as<void>;
 
-  // Attached mode. A descriptor that is readable when wait() would return something, or -ENOTSUP
-  // when the event loop of libuv must not look at it.
+  // Attached mode. A descriptor that is readable when wait() would return something, or a negative
+  // errno: -ENOTSUP when the event loop of libuv must not look at it. Called once, before
+  // set_alarm() and wait_elsewhere().
   { poller.descriptor() } -> std::same_as<int>;
   // On a thread of its own: returns when wait() on the engine's thread would return something. What
   // it takes out of the kernel it keeps for that wait().

@@ -29,8 +29,8 @@ int open_file(const char* path, uint32_t flags, uint32_t mode) {
 #if !defined(O_DIRECT)
   if ((flags & abi::open_flag_direct) != 0) return -EINVAL;  // as a file system without it says
 #endif
-  const int number =
-      result_of([&] { return ::open(path, open_flags(flags), static_cast<mode_t>(mode)); });
+  const int number = result_of(
+      [&] { return ::open(path, open_flags(flags) | O_NONBLOCK, static_cast<mode_t>(mode)); });
   // O_NOFOLLOW at a link is ELOOP on Linux, macOS and OpenBSD, and has names of its own here.
   const bool no_follow = (flags & abi::open_flag_no_follow) != 0;
 #if defined(__FreeBSD__) || defined(__DragonFly__)

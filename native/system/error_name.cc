@@ -12,7 +12,8 @@ struct Named {
   const char* name;
 };
 
-#define NAMED(error) {error, #error}
+#define NAMED(error) \
+  { error, #error }
 
 // Every error of a call that the engine makes. Where two names are one number (EAGAIN and
 // EWOULDBLOCK, ENOTSUP and EOPNOTSUPP on Linux) the first one counts, which is Node's too.

@@ -65,7 +65,8 @@ int open_pipe(int (&ends)[2]) {
 }
 
 int open_file(const char* path, uint32_t flags, uint32_t mode) {
-  return result_of([&] { return ::open(path, open_flags(flags), static_cast<mode_t>(mode)); });
+  return result_of(
+      [&] { return ::open(path, open_flags(flags) | O_NONBLOCK, static_cast<mode_t>(mode)); });
 }
 
 // fdatasync flushes the device's cache, so that the ordering that a barrier asks for is included;

@@ -127,8 +127,7 @@ int connect_result(int number) {
 
 // MSG_DONTWAIT too, because whoever shares the file behind the number can make it block again.
 int32_t send_bytes(int number, const uint8_t* data, size_t length) {
-  return result_of(
-      [&] { return ::send(number, data, capped(length), send_flags | MSG_DONTWAIT); });
+  return result_of([&] { return ::send(number, data, capped(length), send_flags | MSG_DONTWAIT); });
 }
 
 int32_t send_message(int number, const msghdr& message) {

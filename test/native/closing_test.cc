@@ -102,6 +102,7 @@ class WithoutTruncate final : public io::Backend {
   void nudge_later() override {}
   bool nudged() override { return false; }
   int wait_descriptor() override { return inner_->wait_descriptor(); }
+  void wait_elsewhere() override { inner_->wait_elsewhere(); }
   bool arm() override { return inner_->arm(); }
   void disarm() override { inner_->disarm(); }
   void wake() override { inner_->wake(); }

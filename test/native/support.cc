@@ -28,7 +28,9 @@ Rig::Rig(RigOptions options) : in_flight_limit_(options.in_flight_limit) {
   io::BackendOptions backend_options;
   backend_options.entries = options.entries;
   backend_options.in_flight_limit = options.in_flight_limit;
-  io::Opened opened = io::open_backend("io_uring", backend_options);
+  const char* named = std::getenv("IO_BACKEND");
+  io::Opened opened =
+      io::open_backend(named == nullptr || *named == 0 ? "io_uring" : named, backend_options);
   if (opened.backend == nullptr) {
     std::printf("skipped: %s\n", opened.reason.c_str());
     std::fflush(nullptr);

@@ -19,6 +19,8 @@ export interface NativeProgram {
   readonly build: string;
   /** The programs that the build makes. Without arguments each lists its tests. */
   readonly programs: readonly string[];
+  /** The backends that a test is run on, one after the other; none when it uses no backend. */
+  readonly backends?: (name: string) => readonly string[];
 }
 
 /** Why nothing can be built here, or undefined. */
@@ -38,10 +40,10 @@ function build({ sources, build: target }: NativeProgram): void {
   execFileSync("cmake", ["--build", target, "--parallel", "2"], options);
 }
 
-function runOne(program: string, name: string, folder: string): void {
+function runOne(program: string, name: string, folder: string, backend: string): void {
   const ended = spawnSync(program, [name], {
     encoding: "utf8",
-    env: { ...process.env, TMPDIR: folder },
+    env: { ...process.env, IO_BACKEND: backend, TMPDIR: folder },
     // Only a guard: a test that hangs is ended, and then has a signal.
     timeout: 60_000,
     killSignal: "SIGKILL",
@@ -70,7 +72,11 @@ export function registerNativeTests(test: Test, what: string, native: NativeProg
     const listed = execFileSync(program, { encoding: "utf8" });
     for (const one of listed.trim().split("\n")) {
       const title = native.programs.length === 1 ? one : `${name}: ${one}`;
-      test(title, () => runOne(program, one, folder));
+      const backends = native.backends?.(one) ?? [];
+      if (backends.length === 0) test(title, () => runOne(program, one, folder, ""));
+      for (const backend of backends) {
+        test(`${title}: ${backend}`, () => runOne(program, one, folder, backend));
+      }
     }
   }
 }

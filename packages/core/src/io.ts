@@ -14,7 +14,7 @@ import { Completion } from "./completion.js";
 import { IOError, rangeError, typeError } from "./errors.js";
 import { File } from "./file.js";
 import * as abi from "./internal/abi.js";
-import { loadNative } from "./internal/load.js";
+import { loadNative, waitsElsewhere } from "./internal/load.js";
 import { Memory } from "./internal/memory.js";
 import type { NativeSession } from "./internal/native.js";
 import { ignore, type OperationOptions, Operations } from "./internal/operations.js";
@@ -145,7 +145,15 @@ export class IO implements AsyncDisposable {
     const native = loadNative();
     this.#queue = new Queue(entries, (shared, dispatch) => {
       const slots = slotsFor(inFlightLimit);
-      const session = new native.Session(request.name, entries, slots, attached, shared, dispatch);
+      const session = new native.Session(
+        request.name,
+        entries,
+        slots,
+        attached,
+        waitsElsewhere(),
+        shared,
+        dispatch,
+      );
       if (session.failure !== 0) throw backendError(request, session);
       return session;
     });

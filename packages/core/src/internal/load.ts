@@ -40,3 +40,11 @@ export function loadNative(): Native {
   }
   return loaded;
 }
+
+/**
+ * Whether a thread has to wait in the place of the event loop: Bun's libuv has no poll handle.
+ * `IO_WAKE_UP=thread` asks for it anywhere.
+ */
+export function waitsElsewhere(): boolean {
+  return "bun" in process.versions || process.env["IO_WAKE_UP"] === "thread";
+}

@@ -43,6 +43,7 @@ export interface Native {
     entries: number,
     slots: number,
     attached: boolean,
+    waitElsewhere: boolean,
     shared: ArrayBuffer,
     dispatch: (published: number) => void,
   ) => NativeSession;

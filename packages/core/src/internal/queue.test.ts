@@ -40,7 +40,7 @@ function openQueue(capacity = CAPACITY, limit = LIMIT): Queue {
   const native = loadNative();
   return new Queue(capacity, (shared, dispatch) => {
     const slots = slotsFor(limit);
-    const session = new native.Session("auto", capacity, slots, false, shared, dispatch);
+    const session = new native.Session("auto", capacity, slots, false, false, shared, dispatch);
     assert.is(session.failure, 0, session.reason);
     return session;
   });

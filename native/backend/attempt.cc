@@ -1,0 +1,175 @@
+// The system calls of the readiness backends: see attempt.h.
+#include "attempt.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include <cerrno>
+
+#include "../check.h"
+#include "../system.h"
+
+namespace io {
+
+namespace {
+
+using abi::Opcode;
+
+constexpr int64_t current_position = -1;
+
+// The kernel connects on its own after the first call; this asks how far it is. A descriptor
+// becomes writable when that has ended, for better or worse, and perhaps for no reason at all.
+int32_t connect_outcome(int number) {
+  const int result = system::connect_result(number);
+  if (result != 0) return result;
+  sockaddr_storage peer;
+  socklen_t size = sizeof(peer);
+  if (::getpeername(number, reinterpret_cast<sockaddr*>(&peer), &size) == 0) return 0;
+  // EINVAL is macOS's word for a peer that has connected and gone again.
+  if (errno == EINVAL) return 0;
+  return errno == ENOTCONN ? -EAGAIN : -errno;
+}
+
+// -EAGAIN without `begun` is a unix socket's whose listener has no place: nothing has begun.
+int32_t attempt_connect(Operation& operation) {
+  if (operation.begun) return connect_outcome(operation.number);
+  const Extra& extra = *operation.extra;
+  const auto* address = reinterpret_cast<const sockaddr*>(&extra.address);
+  const int result = system::connect_socket(operation.number, address, extra.address_size_bytes);
+  if (result != -EINPROGRESS) return result;
+  operation.begun = true;
+  return -EAGAIN;
+}
+
+int32_t transfer(const Operation& operation, int64_t offset) {
+  const int number = operation.number;
+  switch (operation.opcode) {
+    case Opcode::read:
+      return system::read_file(number, operation.address, operation.length, offset);
+    case Opcode::write:
+      return system::write_file(number, operation.address, operation.length, offset);
+    case Opcode::read_vectored:
+      return system::read_vectors(number, operation.extra->vectors, offset);
+    default:
+      CHECK(operation.opcode == Opcode::write_vectored);
+      return system::write_vectors(number, operation.extra->vectors, offset);
+  }
+}
+
+}  // namespace
+
+int classify(int number, Kind& kind) {
+  struct stat status;
+  if (::fstat(number, &status) != 0) return -errno;
+  if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode)) {
+    kind = Kind::file;
+#ifdef O_DIRECT
+    if ((::fcntl(number, F_GETFL) & O_DIRECT) != 0) kind = Kind::uncached;
+#endif
+    return 0;
+  }
+  kind = S_ISCHR(status.st_mode) ? Kind::unknown : Kind::stream;
+  if (S_ISSOCK(status.st_mode)) return system::prepare_socket(number);
+  return kind == Kind::stream ? system::set_non_blocking(number) : 0;
+}
+
+int32_t attempt(Operation& operation) {
+  const int number = operation.number;
+  switch (operation.opcode) {
+    case Opcode::read:
+    case Opcode::write:
+    case Opcode::read_vectored:
+    case Opcode::write_vectored:
+      return transfer(operation, current_position);  // a stream has no other
+    case Opcode::accept:
+    case Opcode::accept_multishot:
+      return system::accept_connection(number);
+    case Opcode::connect:
+      return attempt_connect(operation);
+    case Opcode::send:
+      return system::send_bytes(number, operation.address, operation.length);
+    case Opcode::send_vectored:
+      return system::send_message(number, operation.extra->message);
+    case Opcode::receive:
+      return system::receive_bytes(number, operation.address, operation.length);
+    default:
+      CHECK(!"an operation that never waits for a stream");
+  }
+}
+
+#ifdef RWF_NOWAIT
+
+// Linux 4.14. A short count may be the end of the file or a hole in what is cached, so only a full
+// one is taken: the pool reads the others once more.
+int32_t attempt_cached_read(const Operation& operation) {
+  if (operation.offset == current_position) return -EAGAIN;  // it would be moved
+  const iovec whole = {operation.address, operation.length};
+  const bool vectored = operation.opcode == Opcode::read_vectored;
+  const iovec* pieces = vectored ? operation.extra->vectors.data() : &whole;
+  const int count = vectored ? static_cast<int>(operation.extra->vectors.size()) : 1;
+  const ssize_t result = ::preadv2(operation.number, pieces, count, operation.offset, RWF_NOWAIT);
+  if (result <= 0) return -EAGAIN;
+  const auto taken = static_cast<int32_t>(result);
+  return succeeded_in_full(operation, taken) ? taken : -EAGAIN;
+}
+
+#else
+
+int32_t attempt_cached_read(const Operation&) {
+  return -EAGAIN;
+}
+
+#endif
+
+int32_t perform(Operation& operation) {
+  const int number = operation.number;
+  Extra* extra = operation.extra.get();
+  switch (operation.opcode) {
+    case Opcode::open:
+      return system::open_file(extra->path.c_str(), operation.argument, operation.argument_extra);
+    case Opcode::close:
+      return system::close_number(number);
+    case Opcode::read:
+    case Opcode::write:
+    case Opcode::read_vectored:
+    case Opcode::write_vectored:
+      return transfer(operation, operation.offset);
+    case Opcode::stat:
+      return system::stat_file(operation.argument, number, extra->path.c_str(), extra->raw_status);
+    case Opcode::sync:
+      return system::sync_file(number, operation.argument);
+    case Opcode::allocate:
+      return system::allocate(number, operation.offset, operation.extent, operation.argument != 0);
+    case Opcode::truncate:
+      return system::truncate_file(number, operation.offset);
+    case Opcode::rename:
+      return system::rename_path(extra->path.c_str(), extra->path_to.c_str());
+    case Opcode::unlink:
+      return system::unlink_path(extra->path.c_str(), operation.argument != 0);
+    case Opcode::mkdir:
+      return system::make_folder(extra->path.c_str(), operation.argument);
+    default:
+      CHECK(!"an operation that no thread of the pool makes");
+  }
+}
+
+bool succeeded_in_full(const Operation& operation, int32_t result) {
+  if (result < 0) return false;
+  switch (operation.opcode) {
+    case Opcode::read:
+    case Opcode::write:
+      return static_cast<uint32_t>(result) == operation.length;
+    case Opcode::read_vectored:
+    case Opcode::write_vectored: {
+      size_t wanted = 0;
+      for (const iovec& vector : operation.extra->vectors) wanted += vector.iov_len;
+      return static_cast<size_t>(result) == wanted;
+    }
+    default:
+      return true;
+  }
+}
+
+}  // namespace io

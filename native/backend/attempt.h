@@ -1,0 +1,38 @@
+// The system calls of the readiness backends. Each makes the call of one operation and returns what
+// io_uring would have as its result: a count, a descriptor or 0, or a negative errno.
+#pragma once
+
+#include <cstdint>
+
+#include "../operation.h"
+
+namespace io {
+
+// What a descriptor is, which decides who makes the calls on it.
+enum class Kind : uint8_t {
+  unknown,
+  stream,    // a socket, pipe or terminal: tried at once, and again when it is ready
+  file,      // its calls wait for a disk: left to the pool
+  uncached,  // the same, opened for direct I/O: its pages are never in memory
+};
+
+// Asks the system, and makes a stream non-blocking, whoever opened it. A device is a stream only if
+// it can be waited for, which the poller has to say: `unknown` then. Negative errno on failure.
+int classify(int number, Kind& kind);
+
+// Tries an operation on a stream without waiting; -EAGAIN when it would have to wait.
+int32_t attempt(Operation& operation);
+
+// A read of a file whose bytes are in memory already; -EAGAIN when they are not, or when the system
+// cannot tell.
+int32_t attempt_cached_read(const Operation& operation);
+
+// Makes the call of an operation on a file or a path, which may wait: for threads of the pool.
+int32_t perform(Operation& operation);
+
+// Whether the next operation of a chain starts. The kernel's rule for io_uring, kept for all: reads
+// and writes count only when they moved everything, sends and receives whenever they moved
+// anything.
+bool succeeded_in_full(const Operation& operation, int32_t result);
+
+}  // namespace io

@@ -1,0 +1,622 @@
+// The readiness backends, epoll and kqueue: everything but the kernel interface, which is the
+// template parameter (poller.h).
+//
+// Every operation on a stream is tried first; only when it would have to wait is it parked in the
+// line of its descriptor and direction, and tried again when the poller says that something has
+// changed. What may wait for a disk goes to the pool. Chains, deadlines and multishot operations
+// are kept here, since no kernel does that for us.
+//
+// Who owns an operation: the reactor, from submit() until it is in `done_`, where poll() takes it.
+// Meanwhile it is in exactly one place (Operation::place), or waits for its predecessor in a chain.
+// Its memory is touched only inside an attempt, or by the thread of the pool that has it: so what
+// is ended while it is parked has moved no byte, and what a thread has begun is waited for.
+#pragma once
+
+#include <sys/socket.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../backend.h"
+#include "../buffers.h"
+#include "../check.h"
+#include "../descriptors.h"
+#include "../system.h"
+#include "attempt.h"
+#include "poller.h"
+#include "pool.h"
+#include "queue.h"
+#include "timers.h"
+#include "watches.h"
+
+namespace io {
+
+template <Poller P>
+class Reactor final : public Backend {
+  using Opcode = abi::Opcode;
+
+ public:
+  Reactor() : pool_(perform, [this] { poller_.wake_up(); }), ready_(events_at_once) {}
+
+  // 0, or the errno of what could not be made; then failed_call() says what.
+  int open() { return poller_.open(); }
+  const char* failed_call() const { return poller_.failed_call(); }
+
+  void serve(std::vector<Operation>& operations) override { operations_ = &operations; }
+
+  void submit(std::span<Operation* const> batch) override {
+    // All links first: an operation that ends at once starts the next one of its chain.
+    for (size_t index = 0; index < batch.size(); index++) {
+      batch[index]->successor = batch[index]->linked ? batch[index + 1] : nullptr;
+    }
+    for (size_t index = 0; index < batch.size(); index++) {
+      const bool follows = index > 0 && batch[index - 1]->linked;
+      if (!follows) start(*batch[index]);
+    }
+    hand_to_pool();
+  }
+
+  // submit() has tried everything already.
+  void flush() override {}
+
+  bool ready() const override { return !done_.empty() || pool_.has_finished(); }
+
+  void poll(int64_t deadline_ns, Completions& completed) override {
+    const int64_t end_ns = deadline_ns > 0 ? now_ns() + deadline_ns : deadline_ns;
+    collect();
+    // Completions that are there are given at once; the kernel is asked all the same now and then,
+    // so that operations that never wait cannot shut the others out.
+    if (done_.empty() || ++polls_without_look_ >= look_every) {
+      do {
+        look(done_.empty() && !nudged_ ? wait_until(end_ns) : 0);
+        collect();
+      } while (done_.empty() && !nudged_ && deadline_ns != 0 && !is_over(end_ns));
+    }
+    while (!done_.empty() && !completed.full()) {
+      completed.push(done_.front());
+      done_.pop_front();
+    }
+  }
+
+  bool cancel(const Operation& target) override {
+    end((*operations_)[target.slot], -ECANCELED);
+    return true;
+  }
+
+  bool cancel_descriptor(int number) override {
+    end_all_on(number);
+    return true;
+  }
+
+  bool cancel_all() override {
+    end_all();
+    return true;
+  }
+
+  void nudge_later() override {
+    if (nudge_due_ns_ == never) nudge_due_ns_ = now_ns() + nudge_ns;
+  }
+
+  bool nudged() override { return std::exchange(nudged_, false); }
+
+  int wait_descriptor() override { return poller_.descriptor(); }
+  void wait_elsewhere() override { poller_.wait_elsewhere(); }
+
+  bool arm() override {
+    if (ready() || !again_.empty()) return false;
+    poller_.set_alarm(next_due_ns());
+    return true;
+  }
+
+  // The poller's descriptor is readable as long as wait() has something to say, so nothing is lost
+  // by leaving it as it is.
+  void disarm() override {}
+  void wake() override { poller_.wake_up(); }
+
+  int32_t register_memory(uint8_t*, size_t) override { return not_registered; }
+  void unregister_memory(int32_t) override { CHECK(!"nothing is registered"); }
+  bool supports(Opcode) const override { return true; }
+  uint64_t system_calls() const override { return poller_.system_calls() + calls_; }
+  uint64_t overflows() const override { return 0; }
+
+ private:
+  static constexpr int64_t never = -1;
+  static constexpr int64_t nudge_ns = 20'000'000;
+  static constexpr size_t events_at_once = 256;
+  static constexpr uint32_t look_every = 8;
+  // Connections that a multishot accept takes ahead of the program; the backlog holds the rest.
+  static constexpr size_t done_limit = 4096;
+
+  // Completions in order. A list that is emptied from its front all at once needs no more.
+  class Done {
+   public:
+    bool empty() const { return taken_ == items_.size(); }
+    size_t size() const { return items_.size() - taken_; }
+    const Completed& front() const { return items_[taken_]; }
+    void push_back(const Completed& completed) { items_.push_back(completed); }
+    void pop_front() {
+      if (++taken_ < items_.size()) return;
+      items_.clear();
+      taken_ = 0;
+    }
+
+   private:
+    std::vector<Completed> items_;
+    size_t taken_ = 0;
+  };
+
+  static int64_t now_ns() {
+    timespec now;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+  }
+
+  static int direction_of(Opcode opcode) {
+    switch (opcode) {
+      case Opcode::read:
+      case Opcode::read_vectored:
+      case Opcode::receive:
+      case Opcode::accept:
+      case Opcode::accept_multishot:
+        return direction_in;
+      default:
+        return direction_out;
+    }
+  }
+
+  // ---- starting
+
+  void start(Operation& operation) {
+    CHECK(operation.place == Place::nowhere);
+    operation.begun = false;
+    switch (operation.opcode) {
+      case Opcode::nop:
+        return finish(operation, 0);
+      case Opcode::timeout:
+        return start_timeout(operation);
+      case Opcode::cancel:
+      case Opcode::cancel_descriptor:
+      case Opcode::cancel_all:
+        return finish(operation, make_cancel(operation));
+      case Opcode::socket:
+        return start_socket(operation);
+      case Opcode::shutdown:
+        calls_++;
+        return finish(operation, system::shut_down_socket(operation.number,
+                                                          static_cast<int>(operation.argument)));
+      case Opcode::close:
+        return start_close(operation);
+      case Opcode::read:
+      case Opcode::write:
+      case Opcode::read_vectored:
+      case Opcode::write_vectored:
+        return start_transfer(operation);
+      case Opcode::accept:
+      case Opcode::accept_multishot:
+      case Opcode::connect:
+      case Opcode::send:
+      case Opcode::send_vectored:
+      case Opcode::receive:
+        return start_on_stream(operation);
+      default:
+        return leave_to_pool(operation);
+    }
+  }
+
+  void start_timeout(Operation& operation) {
+    operation.place = Place::asleep;
+    const int64_t duration_ns = ends_early(operation) ? operation.deadline_ns : operation.offset;
+    timers_.add(operation, now_ns() + duration_ns);
+  }
+
+  // A timeout whose own deadline comes first.
+  static bool ends_early(const Operation& timeout) {
+    return timeout.has_deadline && timeout.deadline_ns < timeout.offset;
+  }
+
+  void start_socket(Operation& operation) {
+    const int family = static_cast<int>(operation.argument);
+    calls_++;
+    const int number = system::open_socket(family, SOCK_STREAM);
+    if (number >= 0) know_socket(number, P::short_transfer_drains && family != AF_UNIX);
+    finish(operation, number);
+  }
+
+  // A number that we made: what it is needs no asking.
+  void know_socket(int number, bool drains) {
+    if (number >= Descriptors::number_limit) return;  // the engine closes it
+    Watch& watch = watches_.at(number);
+    CHECK(!watch.watched);
+    watch.kind = Kind::stream;
+    watch.drains = drains;
+  }
+
+  void start_close(Operation& operation) {
+    Watch& watch = watches_.at(operation.number);
+    const bool at_once = watch.kind == Kind::stream;
+    if (watch.watched) poller_.forget(operation.number);
+    watches_.forget(operation.number);
+    if (!at_once) return leave_to_pool(operation);
+    calls_++;
+    finish(operation, perform(operation));
+  }
+
+  void start_transfer(Operation& operation) {
+    Watch& watch = watches_.at(operation.number);
+    if (!know_kind(operation, watch)) return;
+    if (watch.kind == Kind::stream) return try_or_park(operation, watch);
+    const bool reads = direction_of(operation.opcode) == direction_in;
+    if (reads && watch.kind == Kind::file) {
+      calls_++;
+      const int32_t result = attempt_cached_read(operation);
+      if (result != -EAGAIN) return finish(operation, result);
+    }
+    leave_to_pool(operation);
+  }
+
+  void start_on_stream(Operation& operation) {
+    Watch& watch = watches_.at(operation.number);
+    if (!know_kind(operation, watch)) return;
+    // What is no socket says so at once.
+    if (watch.kind != Kind::stream) return finish(operation, attempt(operation));
+    try_or_park(operation, watch);
+  }
+
+  // False when the operation has ended, because the descriptor could not be made ready for use.
+  bool know_kind(Operation& operation, Watch& watch) {
+    if (watch.kind != Kind::unknown) return true;
+    calls_++;
+    int error = classify(operation.number, watch.kind);
+    if (error == 0 && watch.kind == Kind::unknown) error = know_device(operation.number, watch);
+    if (error == 0) return true;
+    finish(operation, error);
+    return false;
+  }
+
+  // A device that the poller refuses is read and written as a file is.
+  int know_device(int number, Watch& watch) {
+    const int error = watch_it(number, watch);
+    if (error == -EPERM) {
+      watch.kind = Kind::uncached;
+      return 0;
+    }
+    if (error != 0) return error;
+    watch.kind = Kind::stream;
+    return system::set_non_blocking(number);
+  }
+
+  int watch_it(int number, Watch& watch) {
+    const int error = poller_.watch(number, watches_.token_of(number));
+    if (error == 0) watch.watched = true;
+    return error;
+  }
+
+  void leave_to_pool(Operation& operation) {
+    calls_++;
+    operation.place = Place::pooled;
+    set_deadline(operation);
+    for_pool_.push_back(&operation);
+  }
+
+  void hand_to_pool() {
+    if (for_pool_.empty()) return;
+    pool_.submit(for_pool_);
+    for_pool_.clear();
+  }
+
+  void set_deadline(Operation& operation) {
+    if (!operation.has_deadline || operation.timer_index != 0) return;
+    timers_.add(operation, now_ns() + operation.deadline_ns);
+  }
+
+  // ---- streams
+
+  void try_or_park(Operation& operation, Watch& watch) {
+    const int direction = direction_of(operation.opcode);
+    if (watch.ready[direction] && watch.parked[direction].empty()) {
+      if (try_now(operation, watch, direction)) return;
+    }
+    if (!watch.watched) {
+      const int error = watch_it(operation.number, watch);
+      if (error != 0) return finish(operation, error);
+    }
+    operation.place = Place::parked;
+    watch.parked[direction].push(operation);
+    set_deadline(operation);
+  }
+
+  // False when the operation must wait for its descriptor.
+  bool try_now(Operation& operation, Watch& watch, int direction) {
+    if (operation.opcode == Opcode::accept_multishot) return accept_many(operation, watch);
+    calls_++;
+    const int32_t result = attempt(operation);
+    if (result == -EAGAIN && operation.opcode == Opcode::connect && !operation.begun) {
+      retry_later(operation);
+      return true;
+    }
+    if (result == -EAGAIN) {
+      watch.ready[direction] = false;
+      return false;
+    }
+    if (operation.opcode == Opcode::accept && result >= 0) know_socket(result, watch.drains);
+    if (operation.opcode == Opcode::receive && watch.drains && result > 0) {
+      watch.ready[direction] = static_cast<uint32_t>(result) == operation.length;
+    }
+    finish(operation, result);
+    return true;
+  }
+
+  bool accept_many(Operation& operation, Watch& watch) {
+    while (done_.size() < done_limit) {
+      calls_++;
+      const int32_t result = attempt(operation);
+      if (result == -EAGAIN) {
+        watch.ready[direction_in] = false;
+        return false;
+      }
+      if (result < 0) {
+        finish(operation, result);
+        return true;
+      }
+      know_socket(result, watch.drains);
+      done_.push_back({&operation, result, true, false});
+    }
+    go_on_later(operation.number, watch);
+    return false;
+  }
+
+  // The program has to take what is there first.
+  void go_on_later(int number, Watch& watch) {
+    if (watch.queued_again) return;
+    watch.queued_again = true;
+    again_.push_back(watches_.token_of(number));
+  }
+
+  // A unix listener has no place in its backlog, and nothing tells when it has: so it is asked
+  // again after a while.
+  void retry_later(Operation& operation) {
+    operation.place = Place::retried;
+    retried_.push(operation);
+    set_deadline(operation);
+    nudge_later();
+  }
+
+  void retry() {
+    for (size_t count = retried_.size(); count > 0; count--) {
+      Operation& operation = retried_.pop();
+      operation.place = Place::nowhere;
+      try_or_park(operation, watches_.at(operation.number));
+    }
+  }
+
+  void on_ready(const Ready& event) {
+    Watch* watch = watches_.find(event.token);
+    if (watch == nullptr) return;
+    // The peer's end is told once, perhaps together with its last bytes; and urgent data or passed
+    // descriptors stop a receive early. From then on only EAGAIN says that there is nothing left.
+    if (event.ended) watch->drains = false;
+    if (event.readable) run(*watch, direction_in);
+    if (event.writable) run(*watch, direction_out);
+  }
+
+  void run(Watch& watch, int direction) {
+    watch.ready[direction] = true;
+    OperationQueue& line = watch.parked[direction];
+    while (!line.empty() && watch.ready[direction]) {
+      Operation& operation = *line.first();
+      if (!try_parked(operation, watch, direction, line)) return;
+    }
+  }
+
+  // False when it has to go on waiting.
+  bool try_parked(Operation& operation, Watch& watch, int direction, OperationQueue& line) {
+    // Taken out first: what it ends may start another one on the same descriptor.
+    line.remove(operation);
+    operation.place = Place::nowhere;
+    if (try_now(operation, watch, direction)) return true;
+    operation.place = Place::parked;
+    line.push_first(operation);
+    return false;
+  }
+
+  // ---- ending
+
+  // The operation is over, whatever came of it; what follows it in its chain starts or ends with
+  // it.
+  void finish(Operation& operation, int32_t result) {
+    Operation* current = &operation;
+    while (current != nullptr) {
+      if (current->timer_index != 0) timers_.remove(*current);
+      current->place = Place::nowhere;
+      Operation* next = std::exchange(current->successor, nullptr);
+      const bool goes_on = succeeded_in_full(*current, result);
+      done_.push_back({current, result, false, false});
+      if (next != nullptr && goes_on) return start(*next);
+      result = -ECANCELED;
+      current = next;
+    }
+  }
+
+  // Ends an operation that has not ended and can be: 0, or why not, as io_uring says it.
+  int32_t end(Operation& operation, int32_t result) {
+    switch (operation.place) {
+      case Place::nowhere:
+        return -ENOENT;  // it has ended, or follows one that has not
+      case Place::parked:
+        watches_.at(operation.number).parked[direction_of(operation.opcode)].remove(operation);
+        break;
+      case Place::pooled:
+        if (!take_from_pool(operation)) return -EALREADY;
+        break;
+      case Place::asleep:
+        break;
+      case Place::retried:
+        retried_.remove(operation);
+        break;
+    }
+    finish(operation, result);
+    hand_to_pool();
+    return 0;
+  }
+
+  bool take_from_pool(Operation& operation) {
+    return std::erase(for_pool_, &operation) > 0 || pool_.withdraw(operation);
+  }
+
+  int32_t make_cancel(const Operation& cancel) {
+    hand_to_pool();
+    if (cancel.opcode == Opcode::cancel_descriptor) return end_all_on(cancel.number);
+    if (cancel.opcode == Opcode::cancel_all) return end_all();
+    if (cancel.argument >= operations_->size()) return -ENOENT;
+    Operation& target = (*operations_)[cancel.argument];
+    const bool found = target.phase == Phase::active && target.generation == cancel.argument_extra;
+    return found ? end(target, -ECANCELED) : -ENOENT;
+  }
+
+  // Collected first and ended then: what ends may let its successor start, which is not meant.
+  int32_t end_collected() {
+    int32_t count = 0;
+    for (Operation* operation : std::exchange(ending_, {})) {
+      finish(*operation, -ECANCELED);
+      count++;
+    }
+    hand_to_pool();
+    return count;
+  }
+
+  void collect_parked(Watch& watch) {
+    for (OperationQueue& line : watch.parked) {
+      while (!line.empty()) ending_.push_back(&line.pop());
+    }
+  }
+
+  int32_t end_all_on(int number) {
+    hand_to_pool();
+    collect_parked(watches_.at(number));
+    pool_.withdraw_all(number, ending_);
+    collect_retried(number);
+    return end_collected();
+  }
+
+  int32_t end_all() {
+    hand_to_pool();
+    watches_.each([this](int, Watch& watch) { collect_parked(watch); });
+    pool_.withdraw_all(no_descriptor, ending_);
+    collect_retried(no_descriptor);
+    for (size_t index = 0; index < timers_.size(); index++) {
+      Operation& operation = timers_.at(index);
+      if (operation.place == Place::asleep) ending_.push_back(&operation);
+    }
+    return end_collected();
+  }
+
+  void collect_retried(int number) {
+    for (size_t count = retried_.size(); count > 0; count--) {
+      Operation& operation = retried_.pop();
+      if (number == no_descriptor || operation.number == number)
+        ending_.push_back(&operation);
+      else
+        retried_.push(operation);
+    }
+  }
+
+  // ---- time, and what happened elsewhere
+
+  int64_t next_due_ns() const {
+    int64_t due_ns = nudge_due_ns_;
+    if (!timers_.empty() && (due_ns == never || timers_.due_ns() < due_ns))
+      due_ns = timers_.due_ns();
+    return due_ns;
+  }
+
+  // How long the kernel may be asked to wait, so that nothing is late.
+  int64_t wait_until(int64_t end_ns) {
+    if (end_ns == 0 || !again_.empty()) return 0;
+    int64_t due_ns = next_due_ns();
+    if (end_ns > 0 && (due_ns == never || end_ns < due_ns)) due_ns = end_ns;
+    return due_ns == never ? wait_for_ever : std::max<int64_t>(0, due_ns - now_ns());
+  }
+
+  static bool is_over(int64_t end_ns) { return end_ns > 0 && now_ns() >= end_ns; }
+
+  void look(int64_t wait_ns) {
+    polls_without_look_ = 0;
+    const size_t count = poller_.wait(ready_, wait_ns);
+    for (size_t index = 0; index < count; index++) on_ready(ready_[index]);
+  }
+
+  // What ended without the poller's word.
+  void collect() {
+    pool_.take(finished_);
+    for (Operation* operation : finished_) finish(*operation, operation->result);
+    finished_.clear();
+    if (next_due_ns() != never) expire(now_ns());
+    for (const uint64_t token : std::exchange(again_, {})) {
+      Watch* watch = watches_.find(token);
+      if (watch == nullptr) continue;
+      watch->queued_again = false;
+      run(*watch, direction_in);
+    }
+    hand_to_pool();
+  }
+
+  void expire(int64_t now) {
+    while (!timers_.empty() && timers_.due_ns() <= now) {
+      Operation& operation = timers_.first();
+      timers_.remove(operation);
+      // A timeout that elapses has succeeded. What a thread has begun cannot be ended any more, and
+      // its own result counts.
+      if (operation.place == Place::asleep)
+        finish(operation, ends_early(operation) ? -ETIMEDOUT : 0);
+      else
+        end(operation, -ETIMEDOUT);
+    }
+    if (nudge_due_ns_ == never || nudge_due_ns_ > now) return;
+    nudge_due_ns_ = never;
+    nudged_ = true;
+    retry();
+  }
+
+  // Before the pool, whose threads call it to their end.
+  P poller_;
+  Pool pool_;
+  std::vector<Operation>* operations_ = nullptr;
+  Watches watches_;
+  Timers timers_;
+  OperationQueue retried_;
+  Done done_;
+  std::vector<Ready> ready_;
+  std::vector<Operation*> for_pool_;
+  std::vector<Operation*> finished_;
+  std::vector<Operation*> ending_;
+  std::vector<uint64_t>
+      again_;  // tokens of listeners with more connections than there was room for
+  int64_t nudge_due_ns_ = never;
+  bool nudged_ = false;
+  uint32_t polls_without_look_ = 0;
+  uint64_t calls_ = 0;
+};
+
+// Sets a reactor up, or says why not.
+template <Poller P>
+Opened open_reactor(const BackendOptions& options) {
+  Opened opened;
+  auto reactor = std::make_unique<Reactor<P>>();
+  opened.error = reactor->open();
+  if (opened.error != 0) {
+    opened.reason = std::string(reactor->failed_call()) + " failed with " +
+                    system::error_name(opened.error) + " (" + std::strerror(opened.error) + ")";
+    return opened;
+  }
+  opened.reason = std::string(P::name) + " works here";
+  opened.in_flight_limit = options.in_flight_limit;
+  opened.backend = std::move(reactor);
+  return opened;
+}
+
+}  // namespace io
