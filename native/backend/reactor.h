@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -251,7 +252,7 @@ class Reactor final : public Backend {
     if (!know_kind(operation, watch)) return;
     if (watch.kind == Kind::stream) return try_or_park(operation, watch);
     const bool reads = direction_of(operation.opcode) == direction_in;
-    if (reads && watch.kind == Kind::file) {
+    if (reads && watch.kind == Kind::file && tries_cached_reads_) {
       calls_++;
       const int32_t result = attempt_cached_read(operation);
       if (result != -EAGAIN) return finish(operation, result);
@@ -582,9 +583,16 @@ class Reactor final : public Backend {
     retry();
   }
 
+  // Off for programs whose thread must not copy, and for file systems that get it wrong.
+  static bool wants_cached_reads() {
+    const char* wish = std::getenv("IO_CACHED_READS");
+    return wish == nullptr || std::strcmp(wish, "pool") != 0;
+  }
+
   // Before the pool, whose threads call it to their end.
   P poller_;
   Pool pool_;
+  const bool tries_cached_reads_ = wants_cached_reads();
   std::vector<Operation>* operations_ = nullptr;
   Watches watches_;
   Timers timers_;

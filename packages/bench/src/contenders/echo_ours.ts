@@ -1,12 +1,13 @@
 // An echo server with @io/core: on the ring with callbacks in a loop of its own, or with the
 // promises of Listener and Socket in Node's event loop.
 //
-// Usage: echo_ours <callback|promise>
+// Usage: echo_ours <callback|promise> [backend]
 
-import { Completion, IO, type Ring, type Socket } from "@io/core";
+import { type BackendName, Completion, IO, type Ring, type Socket } from "@io/core";
 import { printLine } from "../contender.js";
 import { settle } from "../settle.js";
 
+const backend = (process.argv[3] ?? "auto") as BackendName | "auto";
 const bufferBytes = 16_384;
 const connectionsLimit = 1024;
 const listenOptions = { host: "127.0.0.1", port: 0, backlog: 1024 };
@@ -109,7 +110,7 @@ class CallbackServer {
 }
 
 async function serveCallbacks(): Promise<void> {
-  const io = await IO.open({ mode: "detached" });
+  const io = await IO.open({ backend, mode: "detached" });
   const listener = await settle(io, io.listen(listenOptions));
   new CallbackServer(io).accept(listener.descriptor);
   printLine(listener.address.port);
@@ -125,7 +126,7 @@ async function echo(socket: Socket, buffer: Uint8Array): Promise<void> {
 }
 
 async function servePromises(): Promise<void> {
-  const io = await IO.open();
+  const io = await IO.open({ backend });
   const listener = await io.listen(listenOptions);
   printLine(listener.address.port);
   for await (const socket of listener) {

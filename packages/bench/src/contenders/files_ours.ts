@@ -1,9 +1,9 @@
 // Random 4 KiB reads with @io/core, by callback or by promise.
 //
-// Usage: files_ours <callback|promise> <path> <buffered|direct> <in flight> <seconds>
+// Usage: files_ours <callback|promise> <path> <buffered|direct> <in flight> <seconds> [backend]
 
 import { statSync } from "node:fs";
-import { Completion, type File, IO } from "@io/core";
+import { type BackendName, Completion, type File, IO } from "@io/core";
 import { numberArgument, printFigures } from "../contender.js";
 import { pageBytes, RandomOffsets } from "../random_offsets.js";
 import { ReadCount } from "../read_count.js";
@@ -14,6 +14,7 @@ const inFlight = numberArgument(3);
 const durationSeconds = numberArgument(4);
 const offsets = new RandomOffsets(statSync(path).size);
 const openOptions = { read: true, direct: cache === "direct" };
+const backend = (process.argv[7] ?? "auto") as BackendName | "auto";
 let count = new ReadCount(0);
 
 /** A read that is started again and again on the page that it owns. */
@@ -38,7 +39,7 @@ function runCallbacks(io: IO, file: File, reads: Read[]): void {
 }
 
 async function measureCallbacks(): Promise<void> {
-  const io = await IO.open({ mode: "detached" });
+  const io = await IO.open({ backend, mode: "detached" });
   const file = await settle(io, io.openFile(path, openOptions));
   const reads = Array.from({ length: inFlight }, () => new Read(io.buffers.acquire(pageBytes)));
   for (const seconds of [durationSeconds / 5, durationSeconds]) {
@@ -50,7 +51,7 @@ async function measureCallbacks(): Promise<void> {
 }
 
 async function measurePromises(): Promise<void> {
-  const io = await IO.open();
+  const io = await IO.open({ backend });
   const file = await io.openFile(path, openOptions);
   const pages = Array.from({ length: inFlight }, () => io.buffers.acquire(pageBytes));
   async function loop(page: Uint8Array): Promise<void> {

@@ -84,6 +84,8 @@ async function servers(): Promise<Server[]> {
   return [
     { name: "ours", command: nodeCommand("echo_ours", "callback") },
     { name: "ours promise", command: nodeCommand("echo_ours", "promise") },
+    { name: "ours on epoll", command: nodeCommand("echo_ours", "callback", "epoll") },
+    { name: "ours promise on epoll", command: nodeCommand("echo_ours", "promise", "epoll") },
     { ...data, command: nodeCommand("echo_node", "data") },
     { ...pipe, command: nodeCommand("echo_node", "pipe") },
     { ...listen, ...noBun, command: bunCommand("echo_bun") },

@@ -22,13 +22,39 @@ const depth = 32;
 
 type Cache = "buffered" | "direct";
 
-function program(name: string, mode: string, path: string, cache: Cache, threads?: number) {
+interface Program {
+  name: string;
+  mode: string;
+  backend?: string;
+  environment?: Record<string, string>;
+}
+
+function measureProgram({ name, mode, backend, environment = {} }: Program, ...file: string[]) {
   return async ({ durationSeconds }: Settings) => {
-    const command = nodeCommand(name, mode, path, cache, depth, durationSeconds);
-    const environment = threads === undefined ? {} : { UV_THREADPOOL_SIZE: `${threads}` };
+    const rest = backend === undefined ? [] : [backend];
+    const command = nodeCommand(name, mode, ...file, depth, durationSeconds, ...rest);
     const timeoutSeconds = 30 + 4 * durationSeconds;
     return parseFigures(await runProcess(command, { timeoutSeconds, environment }));
   };
+}
+
+/** io_uring, and epoll: there a read whose bytes are in memory may be made without a thread. */
+function ourContenders(path: string, cache: Cache): Contender[] {
+  const modes = { ours: "callback", "ours promise": "promise" };
+  const pool = { IO_CACHED_READS: "pool" };
+  return Object.entries(modes).flatMap(([title, mode]) => {
+    const name = "files_ours";
+    const onEpoll = { name, mode, backend: "epoll" };
+    const ways: [string, Program][] = [
+      [title, { name, mode }],
+      [`${title} on epoll`, onEpoll],
+      [`${title} on epoll, by threads`, { ...onEpoll, environment: pool }],
+    ];
+    return ways.map(([way, program]) => ({
+      name: way,
+      measure: measureProgram(program, path, cache),
+    }));
+  });
 }
 
 /** node:fs with the number of threads that Node.js starts by default, and with other numbers. */
@@ -39,7 +65,11 @@ function nodeContenders(path: string, cache: Cache): Contender[] {
     threads.map((count) => ({
       name,
       variant: `UV_THREADPOOL_SIZE=${count}`,
-      measure: program("files_node", mode, path, cache, count),
+      measure: measureProgram(
+        { name: "files_node", mode, environment: { UV_THREADPOOL_SIZE: `${count}` } },
+        path,
+        cache,
+      ),
     })),
   );
 }
@@ -69,8 +99,7 @@ function fioContenders(path: string, cache: Cache): Contender[] {
 
 function contendersFor(path: string, cache: Cache): Contender[] {
   return [
-    { name: "ours", measure: program("files_ours", "callback", path, cache) },
-    { name: "ours promise", measure: program("files_ours", "promise", path, cache) },
+    ...ourContenders(path, cache),
     ...nodeContenders(path, cache),
     ...fioContenders(path, cache),
   ];
