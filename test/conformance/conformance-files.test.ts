@@ -1,8 +1,9 @@
-// The conformance of files: opening, data, and what is done to a file as a whole.
+// The conformance of files: opening, data, what is done to a file as a whole, and many at once.
 
+import { filesCrowd } from "./files_crowd.js";
 import { filesData } from "./files_data.js";
 import { filesOpen } from "./files_open.js";
 import { filesWhole } from "./files_whole.js";
 import { conform } from "./harness.js";
 
-conform("files", filesOpen, filesData, filesWhole);
+conform("files", filesOpen, filesData, filesWhole, filesCrowd);

@@ -1,0 +1,270 @@
+// The parts of the reactor on their own: the pool of threads, the timers, the list of operations.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <vector>
+
+#include "backend/attempt.h"
+#include "backend/pool.h"
+#include "backend/queue.h"
+#include "backend/timers.h"
+#include "testing.h"
+
+namespace native_tests {
+
+using io::Operation;
+using io::OperationQueue;
+using io::Place;
+using io::Pool;
+using io::Timers;
+using io::abi::Opcode;
+
+namespace {
+
+// What the threads of the pool do is held by a gate until the test opens it.
+struct Gate {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool open = false;
+  int inside = 0;
+  int inside_slow = 0;
+  int inside_most = 0;
+  int inside_slow_most = 0;
+  int told = 0;
+
+  void pass(bool slow) {
+    std::unique_lock lock(mutex);
+    inside++;
+    inside_slow += slow ? 1 : 0;
+    inside_most = std::max(inside_most, inside);
+    inside_slow_most = std::max(inside_slow_most, inside_slow);
+    changed.notify_all();
+    changed.wait(lock, [this] { return open; });
+    inside--;
+    inside_slow -= slow ? 1 : 0;
+  }
+  void wait_for_inside(int count) {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return inside == count; });
+  }
+  void wait_until_told() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [this] { return told > 0; });
+    told = 0;
+  }
+  void tell() {
+    const std::lock_guard lock(mutex);
+    told++;
+    changed.notify_all();
+  }
+  void unlock() {
+    const std::lock_guard lock(mutex);
+    open = true;
+    changed.notify_all();
+  }
+};
+
+Gate* gate = nullptr;
+
+int32_t pass_gate(Operation& operation) {
+  gate->pass(operation.opcode == Opcode::sync);
+  return static_cast<int32_t>(operation.slot);
+}
+
+int32_t give_slot(Operation& operation) {
+  return static_cast<int32_t>(operation.slot);
+}
+
+std::vector<Operation> make_operations(size_t count, Opcode opcode) {
+  std::vector<Operation> operations(count);
+  for (size_t index = 0; index < count; index++) {
+    operations[index].slot = static_cast<uint32_t>(index);
+    operations[index].opcode = opcode;
+    operations[index].number = static_cast<int>(index % 3);
+    operations[index].place = Place::pooled;
+  }
+  return operations;
+}
+
+std::vector<Operation*> pointers(std::vector<Operation>& operations) {
+  std::vector<Operation*> batch;
+  for (Operation& operation : operations) batch.push_back(&operation);
+  return batch;
+}
+
+void take_all(Pool& pool, size_t count, std::vector<Operation*>& finished) {
+  while (finished.size() < count) {
+    pool.take(finished);
+    if (finished.size() < count) gate->wait_until_told();
+  }
+}
+
+}  // namespace
+
+NATIVE_TEST(reactor_pool_does_everything_once) {
+  Gate own;
+  gate = &own;
+  std::vector<Operation> operations = make_operations(5000, Opcode::read);
+  std::vector<Operation*> finished;
+  {
+    Pool pool(give_slot, [] { gate->tell(); });
+    std::vector<Operation*> all = pointers(operations);
+    for (size_t from = 0; from < all.size(); from += 100) {
+      pool.submit({all.begin() + static_cast<ptrdiff_t>(from),
+                   all.begin() + static_cast<ptrdiff_t>(from + 100)});
+    }
+    take_all(pool, all.size(), finished);
+    REQUIRE(!pool.has_finished());
+  }
+  REQUIRE_EQUAL(finished.size(), operations.size());
+  std::sort(finished.begin(), finished.end());
+  REQUIRE(std::adjacent_find(finished.begin(), finished.end()) == finished.end());
+  for (const Operation& operation : operations) {
+    REQUIRE_EQUAL(operation.result, static_cast<int32_t>(operation.slot));
+  }
+}
+
+NATIVE_TEST(reactor_pool_keeps_half_for_quick_calls) {
+  Gate own;
+  gate = &own;
+  std::vector<Operation> syncs = make_operations(20, Opcode::sync);
+  std::vector<Operation> reads = make_operations(20, Opcode::read);
+  std::vector<Operation*> finished;
+  Pool pool(pass_gate, [] { gate->tell(); });
+  pool.submit(pointers(syncs));
+  own.wait_for_inside(Pool::slow_limit);
+  // All threads that slow calls may have are taken, and reads are begun all the same.
+  pool.submit(pointers(reads));
+  own.wait_for_inside(Pool::thread_limit);
+  own.unlock();
+  take_all(pool, syncs.size() + reads.size(), finished);
+  REQUIRE_EQUAL(own.inside_slow_most, static_cast<int>(Pool::slow_limit));
+  REQUIRE_EQUAL(own.inside_most, static_cast<int>(Pool::thread_limit));
+}
+
+NATIVE_TEST(reactor_pool_gives_back_what_no_thread_has_begun) {
+  Gate own;
+  gate = &own;
+  std::vector<Operation> operations = make_operations(60, Opcode::sync);
+  std::vector<Operation*> finished;
+  std::vector<Operation*> withdrawn;
+  Pool pool(pass_gate, [] { gate->tell(); });
+  pool.submit(pointers(operations));
+  own.wait_for_inside(Pool::slow_limit);
+  // Slow ones are taken one at a time, in order.
+  for (size_t index = 0; index < Pool::slow_limit; index++) {
+    REQUIRE(!pool.withdraw(operations[index]));
+  }
+  REQUIRE(pool.withdraw(operations[50]));
+  pool.withdraw_all(0, withdrawn);
+  for (const Operation* operation : withdrawn) REQUIRE_EQUAL(operation->number, 0);
+  pool.withdraw_all(io::no_descriptor, withdrawn);
+  REQUIRE_EQUAL(withdrawn.size(), operations.size() - Pool::slow_limit - 1);
+  own.unlock();
+  take_all(pool, Pool::slow_limit, finished);
+  REQUIRE_EQUAL(finished.size(), Pool::slow_limit);
+  REQUIRE(!pool.withdraw(*finished.front()));
+}
+
+NATIVE_TEST(reactor_pool_works_without_threads) {
+  Gate own;
+  gate = &own;
+  // A stack that the address space has no room for: no thread can be had.
+  pthread_attr_t attributes;
+  REQUIRE(pthread_getattr_default_np(&attributes) == 0);
+  REQUIRE(pthread_attr_setstacksize(&attributes, size_t{1} << 46) == 0);
+  REQUIRE(pthread_setattr_default_np(&attributes) == 0);
+  std::vector<Operation> operations = make_operations(50, Opcode::sync);
+  std::vector<Operation*> finished;
+  Pool pool(give_slot, [] { gate->tell(); });
+  pool.submit(pointers(operations));
+  REQUIRE(pool.has_finished());
+  pool.take(finished);
+  REQUIRE_EQUAL(finished.size(), operations.size());
+}
+
+NATIVE_TEST(reactor_timers_against_a_sorted_list) {
+  Random random(seed());
+  std::vector<Operation> operations = make_operations(300, Opcode::timeout);
+  struct Due {
+    int64_t due_ns;
+    uint64_t sequence;
+    Operation* operation;
+  };
+  std::vector<Due> model;
+  Timers timers;
+  uint64_t sequence = 0;
+  for (int round = 0; round < 20'000; round++) {
+    Operation& operation = operations[random.below(300)];
+    if (operation.timer_index == 0) {
+      const int64_t due_ns = random.below(50);
+      timers.add(operation, due_ns);
+      model.push_back({due_ns, sequence++, &operation});
+    } else if (random.one_in(2)) {
+      timers.remove(operation);
+      std::erase_if(model, [&](const Due& due) { return due.operation == &operation; });
+    } else {
+      const auto first =
+          std::min_element(model.begin(), model.end(), [](const Due& one, const Due& other) {
+            return one.due_ns != other.due_ns ? one.due_ns < other.due_ns
+                                              : one.sequence < other.sequence;
+          });
+      REQUIRE_EQUAL(timers.due_ns(), first->due_ns);
+      REQUIRE(&timers.first() == first->operation);
+      timers.remove(timers.first());
+      model.erase(first);
+    }
+    REQUIRE_EQUAL(timers.size(), model.size());
+  }
+}
+
+NATIVE_TEST(reactor_queue_against_a_list) {
+  Random random(seed());
+  std::vector<Operation> operations = make_operations(40, Opcode::receive);
+  std::deque<Operation*> model;
+  OperationQueue queue;
+  for (int round = 0; round < 20'000; round++) {
+    Operation* operation = &operations[random.below(40)];
+    const auto found = std::find(model.begin(), model.end(), operation);
+    if (found != model.end()) {
+      queue.remove(*operation);
+      model.erase(found);
+    } else if (random.one_in(4)) {
+      queue.push_first(*operation);
+      model.push_front(operation);
+    } else {
+      queue.push(*operation);
+      model.push_back(operation);
+    }
+    REQUIRE_EQUAL(queue.size(), model.size());
+    const Operation* walked = queue.first();
+    for (const Operation* expected : model) {
+      REQUIRE(walked == expected);
+      walked = walked->next;
+    }
+    REQUIRE(walked == nullptr);
+  }
+}
+
+NATIVE_TEST(reactor_chain_rule) {
+  Operation operation;
+  operation.length = 10;
+  for (const Opcode opcode : {Opcode::read, Opcode::write}) {
+    operation.opcode = opcode;
+    REQUIRE(io::succeeded_in_full(operation, 10));
+    REQUIRE(!io::succeeded_in_full(operation, 9));
+    REQUIRE(!io::succeeded_in_full(operation, -EIO));
+  }
+  for (const Opcode opcode : {Opcode::send, Opcode::receive, Opcode::sync}) {
+    operation.opcode = opcode;
+    REQUIRE(io::succeeded_in_full(operation, 9));
+    REQUIRE(!io::succeeded_in_full(operation, -EIO));
+  }
+}
+
+}  // namespace native_tests
