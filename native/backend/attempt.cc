@@ -43,6 +43,10 @@ int32_t attempt_connect(Operation& operation) {
   return -EAGAIN;
 }
 
+bool waits_for_disk(const struct stat& status) {
+  return S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode);
+}
+
 int32_t transfer(const Operation& operation, int64_t offset) {
   const int number = operation.number;
   switch (operation.opcode) {
@@ -63,7 +67,7 @@ int32_t transfer(const Operation& operation, int64_t offset) {
 int classify(int number, Kind& kind) {
   struct stat status;
   if (::fstat(number, &status) != 0) return -errno;
-  if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode)) {
+  if (waits_for_disk(status)) {
     kind = Kind::file;
 #ifdef O_DIRECT
     if ((::fcntl(number, F_GETFL) & O_DIRECT) != 0) kind = Kind::uncached;
@@ -152,6 +156,24 @@ int32_t perform(Operation& operation) {
       return system::make_folder(extra->path.c_str(), operation.argument);
     default:
       CHECK(!"an operation that no thread of the pool makes");
+  }
+}
+
+int32_t made_plainly(Operation& operation, int32_t refused) {
+  if (refused != -EOPNOTSUPP) return refused;
+  switch (operation.opcode) {
+    case Opcode::read:
+    case Opcode::write:
+    case Opcode::read_vectored:
+    case Opcode::write_vectored:
+    case Opcode::sync:
+    case Opcode::truncate: {
+      struct stat status;
+      const bool known = ::fstat(operation.number, &status) == 0;
+      return known && waits_for_disk(status) ? perform(operation) : refused;
+    }
+    default:
+      return refused;
   }
 }
 

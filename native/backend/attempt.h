@@ -30,6 +30,11 @@ int32_t attempt_cached_read(const Operation& operation);
 // Makes the call of an operation on a file or a path, which may wait: for threads of the pool.
 int32_t perform(Operation& operation);
 
+// Some file systems refuse to do asynchronously what they do when called plainly, and say
+// EOPNOTSUPP (libuv#4268). Then the call is made here and now: late is better than never. What is
+// not about a file, or was refused for another reason, keeps its result.
+int32_t made_plainly(Operation& operation, int32_t refused);
+
 // Whether the next operation of a chain starts. The kernel's rule for io_uring, kept for all: reads
 // and writes count only when they moved everything, sends and receives whenever they moved
 // anything.

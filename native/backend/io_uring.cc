@@ -15,6 +15,7 @@
 
 #include "../backend.h"
 #include "../check.h"
+#include "attempt.h"
 #include "../why_not.h"
 #include "io_uring_prepare.h"
 #include "uapi.h"
@@ -316,7 +317,10 @@ class IoUring final : public Backend {
     const bool more = (entry.flags & IORING_CQE_F_MORE) != 0;
     if (!operation.has_deadline) {
       const bool empty = (entry.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
-      completed.push({&operation, result_of(operation, entry), more, empty});
+      // What follows in its chain has been cancelled by the kernel already: then it stays refused.
+      int32_t result = result_of(operation, entry);
+      if (result == -EOPNOTSUPP && operation.chain == 0) result = made_plainly(operation, result);
+      completed.push({&operation, result, more, empty});
       return;
     }
     take_part(operation, entry);

@@ -48,9 +48,10 @@ NATIVE_TEST(kernel_releases) {
     REQUIRE(parse_release(release).has_value());
     REQUIRE_EQUAL(*parse_release(release), version);
   }
-  const char* bad[] = {"",     "garbage", "6",       "6.",         ".1.2",          "-6.1.2",
-                       " 6.1", "v6.1",    "6.-1.2",  "6,1",        "99999999999.1", "6.99999999999",
-                       "6..1", "0x6.1",   "1048576.0", "4294967297.1"};
+  const char* bad[] = {
+      "",     "garbage", "6",         "6.",          ".1.2",          "-6.1.2",
+      " 6.1", "v6.1",    "6.-1.2",    "6,1",         "99999999999.1", "6.99999999999",
+      "6..1", "0x6.1",   "1048576.0", "4294967297.1"};
   for (const char* release : bad) REQUIRE(!parse_release(release).has_value());
   // A patch level that makes no sense leaves the series standing.
   REQUIRE_EQUAL(*parse_release("6.1.99999999999"), kernel_version(6, 1, 0));

@@ -1,5 +1,7 @@
 // The parts of the reactor on their own: the pool of threads, the timers, the list of operations.
-#include <sys/resource.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -249,6 +251,31 @@ NATIVE_TEST(reactor_queue_against_a_list) {
     }
     REQUIRE(walked == nullptr);
   }
+}
+
+// As a file system would that knows no asynchronous reads.
+NATIVE_TEST(reactor_makes_refused_calls_plainly) {
+  const int file = open("a", O_RDWR | O_CREAT, 0600);
+  int pipe_ends[2];
+  REQUIRE(file >= 0);
+  REQUIRE(pipe(pipe_ends) == 0);
+  REQUIRE_EQUAL(write(file, "abcdef", 6), 6);
+  uint8_t bytes[4] = {};
+  Operation operation;
+  operation.opcode = Opcode::read;
+  operation.number = file;
+  operation.address = bytes;
+  operation.length = sizeof(bytes);
+  operation.offset = 1;
+  REQUIRE_EQUAL(io::made_plainly(operation, -EOPNOTSUPP), 4);
+  REQUIRE_EQUAL(bytes[0], 'b');
+  REQUIRE_EQUAL(io::made_plainly(operation, -EIO), -EIO);
+  operation.number = pipe_ends[0];  // would wait for ever
+  REQUIRE_EQUAL(io::made_plainly(operation, -EOPNOTSUPP), -EOPNOTSUPP);
+  operation.number = file;
+  operation.opcode = Opcode::allocate;  // the file system's own answer
+  REQUIRE_EQUAL(io::made_plainly(operation, -EOPNOTSUPP), -EOPNOTSUPP);
+  for (const int number : {file, pipe_ends[0], pipe_ends[1]}) close(number);
 }
 
 NATIVE_TEST(reactor_chain_rule) {
