@@ -457,8 +457,8 @@ Opened open_io_uring(const BackendOptions& options) {
   opened.reason = describe(ring, flags);
   opened.in_flight_limit = in_flight_limit;
   if (in_flight_limit < options.in_flight_limit) {
-    opened.reason +=
-        "; there is memory for " + std::to_string(in_flight_limit) + " operations in flight only";
+    opened.reason += "; there is memory for " + std::to_string(in_flight_limit) +
+                     " operations in flight only (RLIMIT_MEMLOCK, or the limit of a cgroup)";
   }
   opened.backend = std::make_unique<IoUring>(ring, flags, known);
   io_uring_free_probe(known);

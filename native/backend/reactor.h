@@ -28,6 +28,7 @@
 #include "../check.h"
 #include "../descriptors.h"
 #include "../system.h"
+#include "../why_not.h"
 #include "attempt.h"
 #include "poller.h"
 #include "pool.h"
@@ -613,14 +614,10 @@ class Reactor final : public Backend {
 // Sets a reactor up, or says why not.
 template <Poller P>
 Opened open_reactor(const BackendOptions& options) {
-  Opened opened;
   auto reactor = std::make_unique<Reactor<P>>();
-  opened.error = reactor->open();
-  if (opened.error != 0) {
-    opened.reason = std::string(reactor->failed_call()) + " failed with " +
-                    system::error_name(opened.error) + " (" + std::strerror(opened.error) + ")";
-    return opened;
-  }
+  const int error = reactor->open();
+  if (error != 0) return refuse(reactor->failed_call(), error);
+  Opened opened;
   opened.reason = std::string(P::name) + " works here";
   opened.in_flight_limit = options.in_flight_limit;
   opened.backend = std::move(reactor);
