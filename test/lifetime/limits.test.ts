@@ -1,39 +1,22 @@
 // Programs under limits of the system: little locked memory, no descriptors left.
 
-import { spawnSync } from "node:child_process";
-import { accessSync, chmodSync, constants, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, type Socket as NetSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { IO } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { asNobody, canBeReadByAll } from "../support/nobody.js";
 import { skip } from "../support/skip.js";
 import { connectedPair, runProgram, until } from "./support.js";
 
 const test = suite("lifetime/limits");
 
-/** The words that run a program as a user without privileges, or why there are none. */
-function asNobody(): readonly string[] | string {
-  if (process.getuid?.() !== 0) return [];
-  const words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
-  const [command, ...rest] = words;
-  const tried = spawnSync(command!, [...rest, process.execPath, "--version"]);
-  if (tried.status === 0) return words;
-  return `cannot become another user: ${tried.error ?? tried.stderr}`;
-}
-
-function canBeReadByAll(): boolean {
-  const words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
-  const path = new URL("./programs.js", import.meta.url).pathname;
-  accessSync(path, constants.R_OK);
-  if (process.getuid?.() !== 0) return true;
-  return spawnSync(words[0]!, [...words.slice(1), "cat", path]).status === 0;
-}
-
 const user = asNobody();
 if (typeof user === "string") skip(test, "little locked memory", user);
-else if (!canBeReadByAll()) skip(test, "little locked memory", "the tree is for its owner only");
+else if (!canBeReadByAll(new URL("./programs.js", import.meta.url)))
+  skip(test, "little locked memory", "the tree is for its owner only");
 else {
   test("little locked memory: nothing is registered and everything works", () => {
     const folder = mkdtempSync(join(tmpdir(), "io-limits-"));

@@ -129,8 +129,8 @@ function limitLines(limits: Limits, columns: number): string[] {
   const rows: [string, string][] = [
     [
       "locked memory",
-      `${inWords(limits.lockedMemoryBytes, " bytes")} (RLIMIT_MEMLOCK, ulimit -l): what of ` +
-        "io.buffers the kernel can keep mapped",
+      `${inWords(limits.lockedMemoryBytes, " bytes")} (RLIMIT_MEMLOCK, ulimit -l): io.buffers ` +
+        "that io_uring keeps mapped count, and from Linux 6.14 on its rings",
     ],
     ["descriptors", `${inWords(limits.descriptors)} (RLIMIT_NOFILE, ulimit -n)`],
     ["entries", `${inWords(limits.entriesMost)} at most in the ring of an IO`],

@@ -1,0 +1,184 @@
+// The choice of the backend where everything is there: names, kernels that are passed over, limits
+// of the process, and what a process keeps or hands on.
+
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { release, tmpdir } from "node:os";
+import { join } from "node:path";
+import { probe } from "@io/core";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { asNobody, canBeReadByAll } from "../support/nobody.js";
+import { skip } from "../support/skip.js";
+import { buildTools, candidateOf, examine, runProgram, type Tools } from "./support.js";
+
+const test = suite("fallback/choice");
+
+delete process.env["IO_BACKEND"];
+const available = probe()
+  .candidates.filter((candidate) => candidate.available)
+  .map(({ name }) => name);
+const hasIoUring = available.includes("io_uring");
+
+// ---- Kernels
+
+interface Named {
+  readonly release: string;
+  readonly build?: string;
+}
+
+function registerKernels({ kernelName }: Tools): void {
+  const on = ({ release, build = "#1 SMP PREEMPT_DYNAMIC" }: Named, more = {}) => ({
+    environment: {
+      LD_PRELOAD: kernelName,
+      TEST_KERNEL_RELEASE: release,
+      TEST_KERNEL_BUILD: build,
+      ...more,
+    },
+  });
+  const debian = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.115-1 (2024-11-01)";
+  const denied: Named[] = [
+    { release: "6.1.115-1-amd64" },
+    { release: "6.6.57" },
+    { release: "6.1.0-27-amd64", build: debian },
+  ];
+  for (const kernel of denied) {
+    test(`${kernel.release} is passed over, with the reason`, () => {
+      const { status, found, said } = examine(on(kernel));
+      assert.is(status, 0, said);
+      assert.is(found.chosen, "epoll");
+      assert.is(found.kernel, kernel.release);
+      const candidate = candidateOf(found, "io_uring");
+      assert.ok(candidate.available, candidate.reason);
+      const words = `not chosen by itself on Linux ${kernel.release}, where a completion ring that`;
+      assert.match(candidate.reason, words);
+      assert.match(candidate.advice ?? "", "IO_BACKEND=io_uring");
+      const { output } = runProgram("why", on(kernel));
+      assert.match(output, "epoll, the first of the candidates that works");
+      assert.match(output, `not io_uring: ${words}`);
+    });
+
+    test(`${kernel.release}: io_uring by its name opens all the same, and says so`, () => {
+      const { output, said } = runProgram("why", on(kernel, { IO_BACKEND: "io_uring" }));
+      assert.match(output, "io_uring, named by IO_BACKEND: io_uring works here", said);
+      assert.match(output, `not chosen by itself on Linux ${kernel.release}, where`);
+    });
+  }
+
+  for (const release of ["6.1.112", "6.1.116", "5.15.0", "7.3", "6.18.44-fc-v595", "garbage"]) {
+    test(`${release} is not passed over`, () => {
+      const { found } = examine(on({ release }));
+      assert.is(found.chosen, "io_uring");
+      assert.not.match(candidateOf(found, "io_uring").reason, "not chosen by itself");
+    });
+  }
+}
+
+// ---- Limits
+
+/** Whether this kernel counts rings against RLIMIT_MEMLOCK: Linux 6.14 and later do. */
+function countsRings(): boolean {
+  const [first = 0, second = 0] = release().split(".").map(Number);
+  return first > 6 || (first === 6 && second >= 14);
+}
+
+function registerLittleMemory(): void {
+  const user = asNobody();
+  if (typeof user === "string") {
+    skip(test, "little locked memory", user);
+    return;
+  }
+  if (!canBeReadByAll(new URL("./programs.js", import.meta.url))) {
+    skip(test, "little locked memory", "the tree is for its owner only");
+    return;
+  }
+  const folder = mkdtempSync(join(tmpdir(), "io-fallback-"));
+  chmodSync(folder, 0o777);
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  // Privileges lift the limit, so the programs have none.
+  const withLimit = (bytes: number, more = {}) => ({
+    prefix: ["prlimit", `--memlock=${bytes}:${bytes}`, "--", ...user],
+    environment: { TMPDIR: folder, ...more },
+  });
+
+  test("64 KiB of locked memory: fewer operations in flight, where rings count", () => {
+    const { status, output, said } = runProgram("littleMemory", withLimit(65536));
+    assert.is(status, 0, said);
+    assert.match(output, /^io_uring: 9, registered 0\n/, said);
+    const words = /; there is memory for \d+ operations in flight only \(RLIMIT_MEMLOCK/;
+    assert.is(words.test(output), countsRings(), said);
+    assert.match(output, "limit: 65536\n");
+    assert.is(examine(withLimit(65536)).found.limits.lockedMemoryBytes, 65536);
+  });
+
+  if (!countsRings()) {
+    skip(test, "no locked memory", `Linux ${release()} does not count rings as locked memory`);
+    return;
+  }
+  test("no locked memory: is reported as such, and not hidden by another backend", () => {
+    const { status, output, said } = runProgram("automatic", withLimit(0));
+    assert.is(status, 0, said);
+    const words =
+      /^ENOMEM -12: open: no backend can be had: io_uring: io_uring_setup failed with EN/;
+    assert.match(output, words);
+    assert.match(output, "RLIMIT_MEMLOCK (0 bytes here");
+    assert.match(output, /To change that: raise RLIMIT_MEMLOCK \(ulimit -l.*IO_BACKEND=epoll/);
+    const doctor = examine(withLimit(0));
+    assert.is(doctor.status, 1, doctor.said);
+    assert.is(doctor.found.chosen, null);
+    assert.match(doctor.errors, "RLIMIT_MEMLOCK (0 bytes here");
+    const named = runProgram("littleMemory", withLimit(0, { IO_BACKEND: "epoll" }));
+    assert.match(named.output, /^epoll: 9, registered 0\n/, named.said);
+  });
+}
+
+test("no descriptor left: every backend says so, none hides it, and nothing is lost", () => {
+  const { status, output, said } = runProgram("exhausted", {
+    prefix: ["prlimit", "--nofile=96:96", "--"],
+  });
+  assert.is(status, 0, said);
+  const lines = output.trim().split("\n");
+  assert.match(lines[0]!, /^the doctor: null, \w+: \w+ failed with EMFILE \(.*is 96 here/);
+  for (const name of ["auto", ...available]) {
+    assert.match(output, new RegExp(`^${name} opened with [1-9]$`, "m"), said);
+  }
+  const failed = lines.slice(1).filter((line) => !/^\w+ opened with \d$/.test(line));
+  assert.ok(failed.length > available.length, said);
+  for (const line of failed) {
+    assert.match(line, /^EMFILE -\d+: open: .* failed with EMFILE \(.*ulimit -n/, said);
+  }
+});
+
+// ---- What a process keeps and hands on
+
+for (const backend of available) {
+  const environment = { IO_BACKEND: backend };
+
+  if (process.getuid?.() === 0) {
+    test(`${backend}: an IO has no rights of its own after setuid`, () => {
+      const { status, output, said } = runProgram("identity", { environment });
+      assert.is(status, 0, said);
+      assert.is(output, "before: opened\nas another user: EACCES\nback again: opened\n", said);
+    });
+  } else {
+    skip(test, `${backend}: rights after setuid`, "only root can become another user");
+  }
+}
+
+if (process.platform === "linux") {
+  test("a child inherits no descriptor of any backend", () => {
+    const { status, output, said } = runProgram("children");
+    assert.is(status, 0, said);
+    const expected = available.map((name) => `${name}: nothing more; many here\n`).join("");
+    assert.is(output, expected, said);
+  });
+} else {
+  skip(test, "what a child inherits", "descriptors are listed in /proc, which only Linux has");
+}
+
+if (hasIoUring) registerLittleMemory();
+else skip(test, "little locked memory", "io_uring cannot be had here");
+const tools = buildTools();
+if (typeof tools === "string") skip(test, "kernels that are passed over", tools);
+else if (!hasIoUring) skip(test, "kernels that are passed over", "io_uring cannot be had here");
+else registerKernels(tools);
+test.run();
