@@ -56,6 +56,7 @@ const expectations: Record<string, { cases: string[]; names: string[] }> = {
     names: ["ours", "ours promise", "node:net", "Bun", "C server"],
   },
   start: { cases: ["start"], names: ["ours", "node:http"] },
+  kill: { cases: ["kill"], names: ["ours", "ours on epoll", "ours on kqueue"] },
 };
 
 for (const [workload, { cases, names }] of Object.entries(expectations)) {

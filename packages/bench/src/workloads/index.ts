@@ -3,7 +3,8 @@
 import type { Workload } from "../harness.js";
 import { echo } from "./echo.js";
 import { files } from "./files.js";
+import { kill } from "./kill.js";
 import { nop } from "./nop.js";
 import { start } from "./start.js";
 
-export const workloads: readonly Workload[] = [nop, files, echo, start];
+export const workloads: readonly Workload[] = [nop, files, echo, start, kill];
