@@ -79,11 +79,14 @@ const BY_REACTOR: Readonly<Record<Kind, Capability>> = {
   },
   close: {
     support: "emulated",
-    reason: "what is in flight is ended first, then the engine makes the call",
+    reason: "the engine makes the call, on a thread of its pool where it may wait for a disk",
   },
   call: MADE_AT_ONCE,
   stream: { support: "native", reason: "tried at once, and again when the socket is ready" },
-  multishot: { support: "emulated", reason: "single ones, one after the other" },
+  multishot: {
+    support: "emulated",
+    reason: "tried until nothing is left, and again when the listener is ready",
+  },
 };
 
 const ADDED_BY_IO_URING: Capabilities = {

@@ -1,11 +1,11 @@
 /**
- * Completion-based I/O for Node.js: files, sockets and timers over io_uring.
+ * Completion-based I/O for Node.js: files, sockets and timers over io_uring or epoll.
  *
  * @example
  * ```ts
  * import { IO } from "@io/core";
  *
- * await using io = await IO.open(); // io.backend === "io_uring"; io.why tells how it was chosen
+ * await using io = await IO.open(); // io.backend is "io_uring" or "epoll"; io.why tells why
  * await using log = await io.openFile("wal.log", { write: true, create: true });
  * using page = io.buffers.acquire(4096);
  * await io.chain(log.writing(page, 0), log.syncing("data"));
