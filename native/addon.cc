@@ -15,6 +15,7 @@
 #include <memory>
 #include <vector>
 
+#include "address.h"
 #include "check.h"
 #include "engine.h"
 #include "loop.h"
@@ -59,6 +60,15 @@ Napi::Array numbers_of(Napi::Env env, const std::vector<io::abi::Opcode>& opcode
     list.Set(index++, Napi::Number::New(env, static_cast<uint32_t>(opcode)));
   }
   return list;
+}
+
+// [family, port, host]
+Napi::Value name_to_js(Napi::Env env, const io::AddressText& name) {
+  Napi::Array result = Napi::Array::New(env, 3);
+  result.Set(0u, Napi::Number::New(env, name.family));
+  result.Set(1u, Napi::Number::New(env, name.port));
+  result.Set(2u, Napi::String::New(env, name.host));
+  return result;
 }
 
 class Session;
@@ -211,15 +221,11 @@ class Session : public Napi::ObjectWrap<Session> {
   Napi::Value name(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     const int number = number_of(info[0]);
-    io::SocketName name;
+    io::AddressText name;
     const bool peer = info[1].As<Napi::Boolean>().Value();
     const int error = number < 0 ? number : io::socket_name(number, peer, name);
     if (error != 0) return Napi::Number::New(env, error);
-    Napi::Array result = Napi::Array::New(env, 3);
-    result.Set(0u, Napi::Number::New(env, name.family));
-    result.Set(1u, Napi::Number::New(env, name.port));
-    result.Set(2u, Napi::String::New(env, name.host));
-    return result;
+    return name_to_js(env, name);
   }
 
   // (Float64Array)
@@ -437,12 +443,41 @@ Napi::Value address_remainder(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(address % alignment));
 }
 
+// (family, port, host, Uint8Array) -> 0 or a negative errno: writes the record of an address
+Napi::Value write_address(const Napi::CallbackInfo& info) {
+  auto record = info[3].As<Napi::Uint8Array>();
+  CHECK(record.ByteLength() == io::abi::peer_size_bytes);
+  const io::AddressText text = {info[0].As<Napi::Number>().Uint32Value(),
+                                info[1].As<Napi::Number>().Uint32Value(),
+                                info[2].As<Napi::String>().Utf8Value()};
+  sockaddr_storage address;
+  socklen_t size_bytes = 0;
+  const int error = io::parse_address(text, address, size_bytes);
+  if (error == 0) io::write_record(address, size_bytes, 0, record.Data());
+  return Napi::Number::New(info.Env(), error);
+}
+
+// (Uint8Array) -> [family, port, host], or a negative errno
+Napi::Value read_address(const Napi::CallbackInfo& info) {
+  auto record = info[0].As<Napi::Uint8Array>();
+  CHECK(record.ByteLength() == io::abi::peer_size_bytes);
+  sockaddr_storage address;
+  socklen_t size_bytes = 0;
+  io::AddressText text;
+  int error = io::read_record(record.Data(), address, size_bytes);
+  if (error == 0) error = io::format_address(address, size_bytes, text);
+  if (error != 0) return Napi::Number::New(info.Env(), error);
+  return name_to_js(info.Env(), text);
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   io::system::stay_loaded();
   exports.Set("Session", Session::define(env));
   exports.Set("probe", Napi::Function::New(env, probe));
   exports.Set("processLimits", Napi::Function::New(env, process_limits));
   exports.Set("addressRemainder", Napi::Function::New(env, address_remainder));
+  exports.Set("writeAddress", Napi::Function::New(env, write_address));
+  exports.Set("readAddress", Napi::Function::New(env, read_address));
   exports.Set("holdsMemory", io::MemoryHold::supported());
   return exports;
 }

@@ -1,17 +1,13 @@
 // Checks of entries: every handle, bound, offset and number that JavaScript wrote. See decode.h.
 #include "decode.h"
 
-#include <arpa/inet.h>
-#include <net/if.h>
-#include <sys/un.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
 
+#include "address.h"
 #include "check.h"
-#include "system.h"
 
 namespace io {
 
@@ -39,6 +35,16 @@ int decode_descriptor(const abi::Entry& entry, const DecodeContext& context, Ope
   if (descriptor == nullptr) return -EBADF;
   if (descriptor->closing) return -EBADF;
   operation.number = Descriptors::number(entry.descriptor);
+  return 0;
+}
+
+// What is known of the socket decides how the kernel is asked.
+int decode_socket_use(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  const int error = decode_descriptor(entry, context, operation);
+  if (error != 0) return error;
+  const Descriptor& descriptor = context.descriptors.at(operation.number);
+  operation.poll_first = descriptor.receive_empty;
+  operation.unix_datagram = descriptor.unix_datagram;
   return 0;
 }
 
@@ -72,6 +78,13 @@ int decode_path(const DecodeContext& context, double offset, uint32_t length, st
   return 0;
 }
 
+void set_message(Extra& extra) {
+  std::memset(&extra.message, 0, sizeof(extra.message));
+  extra.message.msg_iov = extra.vectors.data();
+  // A size_t on Linux, an int elsewhere; vector_limit fits both.
+  extra.message.msg_iovlen = static_cast<decltype(extra.message.msg_iovlen)>(extra.vectors.size());
+}
+
 int decode_vectors(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   const uint32_t count = entry.length;
   if (count == 0 || count > abi::vector_limit) return -EINVAL;
@@ -79,7 +92,7 @@ int decode_vectors(const abi::Entry& entry, const DecodeContext& context, Operat
   if (text == nullptr) return -EFAULT;
   Extra& extra = operation.need_extra();
   extra.vectors.clear();
-  extra.vector_buffers.clear();
+  extra.more_buffers.clear();
   // Linux cuts what is too much at once, macOS refuses it (EINVAL): so it is cut here.
   size_t room = abi::transfer_limit_bytes;
   for (uint32_t index = 0; index < count; index++) {
@@ -94,23 +107,9 @@ int decode_vectors(const abi::Entry& entry, const DecodeContext& context, Operat
     const size_t length = std::min(static_cast<size_t>(vector.length), room);
     room -= length;
     extra.vectors.push_back({address, length});
-    extra.vector_buffers.push_back(static_cast<uint32_t>(handle));
+    extra.more_buffers.push_back(static_cast<uint32_t>(handle));
   }
-  std::memset(&extra.message, 0, sizeof(extra.message));
-  extra.message.msg_iov = extra.vectors.data();
-  // A size_t on Linux, an int elsewhere; vector_limit fits both.
-  extra.message.msg_iovlen = static_cast<decltype(extra.message.msg_iovlen)>(extra.vectors.size());
-  return 0;
-}
-
-int ipv6_address(const std::string& host, sockaddr_in6& address) {
-  const size_t percent = host.find('%');
-  const std::string digits = host.substr(0, percent);
-  if (inet_pton(AF_INET6, digits.c_str(), &address.sin6_addr) != 1) return -EINVAL;
-  if (percent != std::string::npos) {
-    address.sin6_scope_id = if_nametoindex(host.c_str() + percent + 1);
-    if (address.sin6_scope_id == 0) return -ENODEV;
-  }
+  set_message(extra);
   return 0;
 }
 
@@ -118,39 +117,9 @@ int ipv6_address(const std::string& host, sockaddr_in6& address) {
 int decode_address(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   const char* text = text_at(context, entry.buffer_offset, entry.length);
   if (text == nullptr) return -EFAULT;
-  const std::string host(text, entry.length);
-  if (entry.argument_extra > UINT16_MAX) return -EINVAL;
   Extra& extra = operation.need_extra();
-  std::memset(&extra.address, 0, sizeof(extra.address));
-  if (entry.argument == abi::family_ipv4) {
-    auto& address = reinterpret_cast<sockaddr_in&>(extra.address);
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(entry.argument_extra));
-    if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) return -EINVAL;
-    extra.address_size_bytes = sizeof(address);
-    return 0;
-  }
-  if (entry.argument == abi::family_ipv6) {
-    auto& address = reinterpret_cast<sockaddr_in6&>(extra.address);
-    address.sin6_family = AF_INET6;
-    address.sin6_port = htons(static_cast<uint16_t>(entry.argument_extra));
-    extra.address_size_bytes = sizeof(address);
-    return ipv6_address(host, address);
-  }
-  if (entry.argument == abi::family_unix) {
-    auto& address = reinterpret_cast<sockaddr_un&>(extra.address);
-    address.sun_family = AF_UNIX;
-    if (host.empty() || host.size() >= sizeof(address.sun_path)) return -ENAMETOOLONG;
-    std::memcpy(address.sun_path, host.data(), host.size());
-    // A leading zero byte is Linux's abstract namespace, whose names have a length and no end mark.
-    const bool abstract = host[0] == '\0';
-    if (abstract && !system::has_abstract_names) return -EINVAL;
-    const size_t end_mark = abstract ? 0 : 1;
-    extra.address_size_bytes =
-        static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + host.size() + end_mark);
-    return 0;
-  }
-  return -EAFNOSUPPORT;
+  return parse_address({entry.argument, entry.argument_extra, std::string(text, entry.length)},
+                       extra.address, extra.address_size_bytes);
 }
 
 int decode_open(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
@@ -194,7 +163,15 @@ int decode_rename(const abi::Entry& entry, const DecodeContext& context, Operati
   return decode_path(context, entry.offset, entry.argument, extra.path_to);
 }
 
+int decode_kind(uint32_t kind, Operation& operation) {
+  if (kind != abi::socket_kind_stream && kind != abi::socket_kind_datagram) return -EINVAL;
+  operation.argument_extra = kind == abi::socket_kind_stream ? SOCK_STREAM : SOCK_DGRAM;
+  return 0;
+}
+
 int decode_socket(const abi::Entry& entry, Operation& operation) {
+  const int error = decode_kind(entry.argument_extra, operation);
+  if (error != 0) return error;
   switch (entry.argument) {
     case abi::family_ipv4:
       operation.argument = AF_INET;
@@ -208,6 +185,53 @@ int decode_socket(const abi::Entry& entry, Operation& operation) {
     default:
       return -EAFNOSUPPORT;
   }
+}
+
+// One piece of memory, as a message has it.
+int decode_message_memory(const abi::Entry& entry, const DecodeContext& context,
+                          Operation& operation) {
+  const int error = decode_memory(entry, context, operation);
+  if (error != 0) return error;
+  Extra& extra = operation.need_extra();
+  extra.vectors.assign(1, {operation.address, operation.length});
+  extra.more_buffers.clear();
+  set_message(extra);
+  return 0;
+}
+
+// `offset` is where the record of the address stands in the text area, -1 when there is none.
+int decode_send_message(const abi::Entry& entry, const DecodeContext& context,
+                        Operation& operation) {
+  if ((entry.argument & ~abi::message_vectored) != 0) return -EINVAL;
+  const bool vectored = (entry.argument & abi::message_vectored) != 0;
+  const int error = vectored ? decode_vectors(entry, context, operation)
+                             : decode_message_memory(entry, context, operation);
+  if (error != 0 || entry.offset == -1) return error;
+  const char* record = text_at(context, entry.offset, abi::peer_size_bytes);
+  if (record == nullptr) return -EFAULT;
+  Extra& extra = *operation.extra;
+  extra.message.msg_name = &extra.address;
+  const int result = read_record(reinterpret_cast<const uint8_t*>(record), extra.address,
+                                 extra.address_size_bytes);
+  extra.message.msg_namelen = extra.address_size_bytes;
+  return result;
+}
+
+// The record of the sender is written to `offset` of the buffer whose handle is in `argument`.
+int decode_receive_message(const abi::Entry& entry, const DecodeContext& context,
+                           Operation& operation) {
+  const int error = decode_message_memory(entry, context, operation);
+  if (error != 0) return error;
+  Extra& extra = *operation.extra;
+  Buffer* buffer = context.buffers.find(entry.argument);
+  if (buffer == nullptr) return -EFAULT;
+  if (!context.buffers.resolve(*buffer, entry.offset, abi::peer_size_bytes, extra.peer)) {
+    return -EFAULT;
+  }
+  extra.more_buffers.push_back(entry.argument);
+  extra.message.msg_name = &extra.address;
+  extra.message.msg_namelen = sizeof(extra.address);
+  return 0;
 }
 
 int decode_shutdown(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
@@ -292,24 +316,28 @@ int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operati
       operation.argument = entry.argument;
       return decode_descriptor(entry, context, operation);
     case Opcode::send:
-    case Opcode::receive: {
-      const int error = decode_descriptor(entry, context, operation);
-      if (error != 0) return error;
-      operation.poll_first = context.descriptors.at(operation.number).receive_empty;
-      return decode_memory(entry, context, operation);
-    }
+    case Opcode::receive:
+      return first_error(decode_socket_use(entry, context, operation),
+                         decode_memory(entry, context, operation));
     case Opcode::send_vectored:
-      return first_error(decode_descriptor(entry, context, operation),
+      return first_error(decode_socket_use(entry, context, operation),
                          decode_vectors(entry, context, operation));
+    case Opcode::send_message:
+      return first_error(decode_socket_use(entry, context, operation),
+                         decode_send_message(entry, context, operation));
+    case Opcode::receive_message:
+      return first_error(decode_socket_use(entry, context, operation),
+                         decode_receive_message(entry, context, operation));
     case Opcode::shutdown:
       return decode_shutdown(entry, context, operation);
   }
   return -EINVAL;  // no such operation
 }
 
-bool has_vectors(abi::Opcode opcode) {
+bool has_more_buffers(abi::Opcode opcode) {
   constexpr uint64_t opcodes = bit(abi::Opcode::read_vectored) | bit(abi::Opcode::write_vectored) |
-                               bit(abi::Opcode::send_vectored);
+                               bit(abi::Opcode::send_vectored) | bit(abi::Opcode::send_message) |
+                               bit(abi::Opcode::receive_message);
   return (bit(opcode) & opcodes) != 0;
 }
 
@@ -323,9 +351,9 @@ void take_into_use(const DecodeContext& context, Operation& operation) {
     context.buffers.begin(operation.buffer);
     operation.uses |= uses_buffer;
   }
-  if (has_vectors(operation.opcode)) {
-    for (const uint32_t buffer : operation.extra->vector_buffers) context.buffers.begin(buffer);
-    operation.uses |= uses_vectors;
+  if (has_more_buffers(operation.opcode)) {
+    for (const uint32_t buffer : operation.extra->more_buffers) context.buffers.begin(buffer);
+    operation.uses |= uses_more_buffers;
   }
 }
 
@@ -348,6 +376,9 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   operation.buffer = no_buffer;
   operation.registered_index = not_registered;
   operation.poll_first = false;
+  operation.unix_datagram = false;
+  operation.stalled = false;
+  operation.cancel_wanted = false;
   operation.uses = 0;
 
   if (flags != 0) {
@@ -371,8 +402,8 @@ void let_go(const DecodeContext& context, Operation& operation) {
     descriptor.in_flight--;
   }
   if ((uses & uses_buffer) != 0) context.buffers.finish(operation.buffer);
-  if ((uses & uses_vectors) != 0) {
-    for (const uint32_t buffer : operation.extra->vector_buffers) context.buffers.finish(buffer);
+  if ((uses & uses_more_buffers) != 0) {
+    for (const uint32_t buffer : operation.extra->more_buffers) context.buffers.finish(buffer);
   }
 }
 

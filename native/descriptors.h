@@ -18,6 +18,7 @@ struct Descriptor {
   uint16_t generation = 0;
   bool open = false;
   bool receive_empty = false;  // the last receive took all there was
+  bool unix_datagram = false;
   bool closing = false;
   uint32_t closing_slot = 0;  // the close operation that waits for in_flight to reach zero
   uint32_t in_flight = 0;

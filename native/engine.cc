@@ -2,12 +2,12 @@
 #include "engine.h"
 
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
+#include "address.h"
 #include "check.h"
 #include "system.h"
 
@@ -40,25 +40,22 @@ bool needs_settling(Opcode opcode) {
   constexpr uint64_t opcodes = bit(Opcode::open) | bit(Opcode::socket) | bit(Opcode::accept) |
                                bit(Opcode::accept_multishot) | bit(Opcode::close) |
                                bit(Opcode::stat) | bit(Opcode::cancel_descriptor) |
-                               bit(Opcode::cancel_all);
+                               bit(Opcode::cancel_all) | bit(Opcode::receive_message);
   return (bit(opcode) & opcodes) != 0;
 }
 
-int64_t now_ns() {
-  timespec now;
-  CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
-
-int direction_of(Opcode opcode) {
-  return opcode == Opcode::receive ? 0 : 1;
+void write_sender(const Extra& extra) {
+  const bool truncated = (extra.message.msg_flags & MSG_TRUNC) != 0;
+  write_record(extra.address, extra.message.msg_namelen, truncated ? abi::peer_flag_truncated : 0,
+               extra.peer);
 }
 
 // Operations that the engine does not hand to the backend as they are.
 bool needs_routing(Opcode opcode) {
   constexpr uint64_t opcodes = bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) |
                                bit(Opcode::truncate) | bit(Opcode::receive) | bit(Opcode::send) |
-                               bit(Opcode::send_vectored) | bit(Opcode::cancel) |
+                               bit(Opcode::send_vectored) | bit(Opcode::send_message) |
+                               bit(Opcode::receive_message) | bit(Opcode::cancel) |
                                bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
   return (bit(opcode) & opcodes) != 0;
 }
@@ -189,6 +186,8 @@ void Engine::route(Operation& operation) {
     case Opcode::receive:
     case Opcode::send:
     case Opcode::send_vectored:
+    case Opcode::send_message:
+    case Opcode::receive_message:
       return take_turn(operation);
     case Opcode::cancel:
     case Opcode::cancel_descriptor:
@@ -200,86 +199,16 @@ void Engine::route(Operation& operation) {
   }
 }
 
-// Of the receives of a socket only the oldest is with the backend, and of its sends too: among
-// several that wait the kernel wakes the newest first, which would turn a stream's bytes around.
-// One that is linked goes at once, because the kernel starts it.
-void Engine::take_turn(Operation& operation) {
-  Descriptor& descriptor = descriptors_.at(operation.number);
-  operation.uses |= uses_stream;
-  if (descriptor.streaming[direction_of(operation.opcode)]++ == 0) {
-    batch_.push_back(&operation);
-    return;
-  }
-  operation.phase = Phase::parked;
-  parked_.push_back(operation.slot);
-  if (!operation.has_deadline) return;
-  operation.extent = now_ns() + operation.deadline_ns;
-  backend_->nudge_later();
-}
-
-// What is parked has no deadline in the kernel. A nudge comes often enough for one to be late by no
-// more than some milliseconds, and never early.
-void Engine::end_late_parked() {
-  const int64_t now = now_ns();
-  bool waiting = false;
-  std::erase_if(parked_, [&](uint32_t slot) {
-    Operation& operation = operations_[slot];
-    if (!operation.has_deadline) return false;
-    waiting = waiting || operation.extent > now;
-    if (operation.extent > now) return false;
-    cancel_parked(operation, -ETIMEDOUT);
-    return true;
-  });
-  if (waiting) backend_->nudge_later();
-}
-
-// The operation has ended, so the next one of its socket and direction has its turn.
-void Engine::next_turn(const Operation& operation) {
-  const int direction = direction_of(operation.opcode);
-  if (--descriptors_.at(operation.number).streaming[direction] == 0) return;
-  const auto is_next = [&](uint32_t slot) {
-    const Operation& parked = operations_[slot];
-    return parked.number == operation.number && direction_of(parked.opcode) == direction;
-  };
-  const auto found = std::find_if(parked_.begin(), parked_.end(), is_next);
-  CHECK(found != parked_.end());
-  Operation& next = operations_[*found];
-  parked_.erase(found);
-  next.phase = Phase::active;
-  if (next.has_deadline) next.deadline_ns = std::max<int64_t>(1, next.extent - now_ns());
-  batch_.push_back(&next);
-}
-
-// The caller takes it out of `parked_`.
-void Engine::cancel_parked(Operation& operation, int32_t result) {
-  CHECK(operation.phase == Phase::parked);
-  operation.phase = Phase::active;
-  operation.uses &= static_cast<uint8_t>(~uses_stream);
-  descriptors_.at(operation.number).streaming[direction_of(operation.opcode)]--;
-  local_.push_back({&operation, result});
-}
-
-// Of one descriptor, or of all when it is no_descriptor.
-uint32_t Engine::cancel_parked_of(int number) {
-  return static_cast<uint32_t>(std::erase_if(parked_, [&](uint32_t slot) {
-    Operation& operation = operations_[slot];
-    if (number != no_descriptor && operation.number != number) return false;
-    cancel_parked(operation, -ECANCELED);
-    return true;
-  }));
-}
-
 // Ends what the backend does not know. True when there is nothing left for the backend to do.
 bool Engine::cancel_here(Operation& operation) {
   if (operation.opcode != Opcode::cancel) {
-    operation.extent = parked_.empty() ? 0 : cancel_parked_of(operation.number);
+    operation.extent = cancel_parked_of(operation.number);
     return false;
   }
   if (operation.argument >= operations_.size()) return false;
   Operation& target = operations_[operation.argument];
   if (target.phase != Phase::parked || target.generation != operation.argument_extra) return false;
-  std::erase(parked_, target.slot);
-  cancel_parked(target, -ECANCELED);
+  end_parked(target);
   local_.push_back({&operation, 0});
   return true;
 }
@@ -325,7 +254,7 @@ void Engine::begin_close(Operation& operation) {
 // descriptor before it has started, which a linked one has not: so its whole chain is ended.
 void Engine::end_work_on(int number) {
   count(Counter::cancels)++;
-  if (!parked_.empty()) cancel_parked_of(number);
+  cancel_parked_of(number);
   bool asked = backend_->cancel_descriptor(number);
   if (chained_in_flight_ > 0) {
     std::vector<uint32_t> chains;
@@ -349,8 +278,10 @@ void Engine::ask_again() {
   cancel_due_ = false;
   for (const int number : closing_) end_work_on(number);
   std::erase_if(missed_, [&](const Token& token) {
-    const Operation& target = operations_[token.slot];
-    if (target.phase != Phase::active || target.generation != token.generation) return true;
+    Operation& target = operations_[token.slot];
+    if (target.generation != token.generation) return true;
+    if (target.phase == Phase::parked) end_parked(target);
+    if (target.phase != Phase::active) return true;
     backend_->cancel(target);
     return false;
   });
@@ -361,6 +292,7 @@ void Engine::ask_again() {
 void Engine::on_nudge() {
   if (!closing_.empty() || !missed_.empty()) cancel_due_ = true;
   if (!parked_.empty()) end_late_parked();
+  if (stalled_ > 0) retry_stalled();
 }
 
 // A cancel does not find an operation that the kernel is just working on. Whoever asked for its end
@@ -368,8 +300,10 @@ void Engine::on_nudge() {
 void Engine::after_cancel(const Operation& cancel, int32_t result) {
   if (result != -ENOENT && result != -EALREADY) return;
   if (cancel.argument >= operations_.size()) return;
-  const Operation& target = operations_[cancel.argument];
-  if (target.phase != Phase::active || target.generation != cancel.argument_extra) return;
+  Operation& target = operations_[cancel.argument];
+  if (target.generation != cancel.argument_extra) return;
+  if (target.phase == Phase::parked) return end_parked(target);  // it has stalled since
+  if (target.phase != Phase::active) return;
   missed_.push_back({target.slot, target.generation});
   backend_->nudge_later();
 }
@@ -403,6 +337,7 @@ uint32_t Engine::poll(int64_t deadline_ns) {
   for (const Completed& completed : completions_.items()) finish(completed);
   count(Counter::completed) += published_;
   if (backend_->nudged()) on_nudge();
+  if (stalled_ > 0 && published_ > 0) retry_stalled();
   return published_;
 }
 
@@ -414,13 +349,18 @@ bool Engine::arm() {
 void Engine::finish(const Completed& completed) {
   Operation& operation = *completed.operation;
   CHECK(operation.phase == Phase::active);
-  const int32_t result =
-      needs_settling(operation.opcode) ? settle(operation, completed.result) : completed.result;
+  int32_t result = completed.result;
+  if (result == -EAGAIN && (operation.uses & uses_stream) != 0) {
+    if (may_go_on(operation)) return stall(operation);
+    result = -ECANCELED;
+  }
+  if (operation.stalled) retrying_--;
+  if (needs_settling(operation.opcode)) result = settle(operation, result);
   if (completed.more) {
     publish(operation.slot, operation.generation, result, abi::completion_flag_more);
     return;
   }
-  if (operation.opcode == Opcode::receive) {
+  if (operation.opcode == Opcode::receive || operation.opcode == Opcode::receive_message) {
     descriptors_.at(operation.number).receive_empty = completed.receive_empty;
   }
   publish(operation.slot, operation.generation, result, 0);
@@ -458,11 +398,20 @@ int32_t Engine::take_descriptor(int32_t number) {
   return descriptor;
 }
 
+int32_t Engine::take_socket(const Operation& operation, int32_t number) {
+  const int32_t descriptor = take_descriptor(number);
+  if (descriptor < 0) return descriptor;
+  const bool datagram = operation.argument_extra == SOCK_DGRAM;
+  descriptors_.at(number).unix_datagram = datagram && operation.argument == AF_UNIX;
+  return descriptor;
+}
+
 // From what the kernel said to what JavaScript sees.
 int32_t Engine::settle(Operation& operation, int32_t result) {
   switch (operation.opcode) {
-    case Opcode::open:
     case Opcode::socket:
+      return take_socket(operation, result);
+    case Opcode::open:
     case Opcode::accept:
     case Opcode::accept_multishot:
       return take_descriptor(result);
@@ -481,6 +430,9 @@ int32_t Engine::settle(Operation& operation, int32_t result) {
         auto* fields = reinterpret_cast<double*>(operation.address);
         system::read_status(operation.extra->raw_status, fields);
       }
+      return result;
+    case Opcode::receive_message:
+      if (result >= 0) write_sender(*operation.extra);
       return result;
     default:
       return result;

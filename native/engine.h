@@ -98,7 +98,12 @@ class Engine {
   void begin_close(Operation& operation);
   void take_turn(Operation& operation);
   void next_turn(const Operation& operation);
+  void stall(Operation& operation);
+  bool may_go_on(const Operation& operation);
+  void retry_stalled();
+  void resume(Operation& operation);
   void cancel_parked(Operation& operation, int32_t result);
+  void end_parked(Operation& operation);
   uint32_t cancel_parked_of(int number);
   bool cancel_here(Operation& operation);
   void after_cancel(const Operation& cancel, int32_t result);
@@ -108,6 +113,7 @@ class Engine {
   void finish(const Completed& completed);
   int32_t settle(Operation& operation, int32_t result);
   int32_t take_descriptor(int32_t number);
+  int32_t take_socket(const Operation& operation, int32_t number);
   void go_on_closing(int number);
   void end_work_on(int number);
   void ask_again();
@@ -131,6 +137,8 @@ class Engine {
   uint32_t last_chain_ = 0;
   uint32_t chained_in_flight_ = 0;
   std::vector<uint32_t> parked_;  // slots, oldest first
+  uint32_t stalled_ = 0;          // of them, those that wait for room and for nobody else
+  uint32_t retrying_ = 0;         // those that were, and are with the backend again or ended
   struct Token {
     uint32_t slot;
     uint32_t generation;

@@ -27,7 +27,7 @@ enum class Place : uint8_t { nowhere, parked, pooled, asleep, retried };
 
 inline constexpr uint8_t uses_descriptor = 1;
 inline constexpr uint8_t uses_buffer = 2;
-inline constexpr uint8_t uses_vectors = 4;
+inline constexpr uint8_t uses_more_buffers = 4;
 // It has a place among the receives or sends of its socket.
 inline constexpr uint8_t uses_stream = 8;
 
@@ -42,8 +42,9 @@ struct Extra {
   sockaddr_storage address;
   socklen_t address_size_bytes = 0;
   std::vector<iovec> vectors;
-  std::vector<uint32_t> vector_buffers;
+  std::vector<uint32_t> more_buffers;  // handles in use beside Operation::buffer
   msghdr message;
+  uint8_t* peer = nullptr;  // receive_message: the caller's record of the address
   alignas(8) uint8_t raw_status[system::raw_status_bytes];  // of a stat, as the system writes it
 };
 
@@ -57,6 +58,9 @@ struct alignas(64) Operation {
   bool linked = false;
   bool has_deadline = false;
   bool poll_first = false;  // receive: the socket was empty, so wait before trying
+  bool unix_datagram = false;
+  bool cancel_wanted = false;  // of one that is being tried again
+  bool stalled = false;        // parked because the kernel had no room, and not behind another one
   // Kept by the backend between the two parts of a completion with a deadline.
   bool deadline_pending = false;
   bool deadline_fired = false;

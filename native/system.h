@@ -99,6 +99,8 @@ int connect_result(int number);
 int32_t send_bytes(int number, const uint8_t* data, size_t length);
 int32_t send_message(int number, const msghdr& message);
 int32_t receive_bytes(int number, uint8_t* data, size_t length);
+// Writes the sender's address, its size and the flags into `message`.
+int32_t receive_message(int number, msghdr& message);
 // `direction` is SHUT_RD, SHUT_WR or SHUT_RDWR.
 int shut_down_socket(int number, int direction);
 

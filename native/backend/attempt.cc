@@ -95,9 +95,12 @@ int32_t attempt(Operation& operation) {
     case Opcode::send:
       return system::send_bytes(number, operation.address, operation.length);
     case Opcode::send_vectored:
+    case Opcode::send_message:
       return system::send_message(number, operation.extra->message);
     case Opcode::receive:
       return system::receive_bytes(number, operation.address, operation.length);
+    case Opcode::receive_message:
+      return system::receive_message(number, operation.extra->message);
     default:
       CHECK(!"an operation that never waits for a stream");
   }

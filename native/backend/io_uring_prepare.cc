@@ -15,6 +15,33 @@ using abi::Opcode;
 
 namespace {
 
+void prepare_send(Operation& operation, io_uring_sqe* entry) {
+  if (operation.opcode == Opcode::send) {
+    return io_uring_prep_send(entry, operation.number, operation.address, operation.length,
+                              MSG_NOSIGNAL);
+  }
+  io_uring_prep_sendmsg(entry, operation.number, &operation.extra->message, MSG_NOSIGNAL);
+}
+
+// A send on a unix datagram socket that has to wait for its receiver goes out empty: the kernel
+// tries it, takes what there is to send from its list, finds the receiver full, and tries again
+// later with what is left of the list (seen on Linux 6.18). A write remembers where its list began.
+// Where there is an address it cannot be a write: then the kernel must not wait, and the engine
+// tries again (EAGAIN).
+void prepare_unix_datagram(Operation& operation, io_uring_sqe* entry) {
+  constexpr uint64_t no_offset = 0;
+  const int number = operation.number;
+  if (operation.opcode == Opcode::send) {
+    return io_uring_prep_write(entry, number, operation.address, operation.length, no_offset);
+  }
+  Extra& extra = *operation.extra;
+  if (extra.message.msg_name == nullptr) {
+    return io_uring_prep_writev(entry, number, extra.vectors.data(),
+                                static_cast<unsigned>(extra.vectors.size()), no_offset);
+  }
+  io_uring_prep_sendmsg(entry, number, &extra.message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void prepare_path_or_socket(Operation& operation, io_uring_sqe* entry) {
   const int number = operation.number;
   Extra* extra = operation.extra.get();
@@ -40,7 +67,7 @@ void prepare_path_or_socket(Operation& operation, io_uring_sqe* entry) {
       return io_uring_prep_mkdirat(entry, AT_FDCWD, extra->path.c_str(), operation.argument);
     case Opcode::socket:
       return io_uring_prep_socket(entry, static_cast<int>(operation.argument),
-                                  SOCK_STREAM | SOCK_CLOEXEC, 0, 0);
+                                  static_cast<int>(operation.argument_extra) | SOCK_CLOEXEC, 0, 0);
     case Opcode::accept:
       return io_uring_prep_accept(entry, number, nullptr, nullptr, SOCK_CLOEXEC);
     case Opcode::accept_multishot:
@@ -49,12 +76,17 @@ void prepare_path_or_socket(Operation& operation, io_uring_sqe* entry) {
       return io_uring_prep_connect(entry, number, reinterpret_cast<sockaddr*>(&extra->address),
                                    extra->address_size_bytes);
     case Opcode::send:
-      return io_uring_prep_send(entry, number, operation.address, operation.length, MSG_NOSIGNAL);
     case Opcode::send_vectored:
-      return io_uring_prep_sendmsg(entry, number, &extra->message, MSG_NOSIGNAL);
+    case Opcode::send_message:
+      return operation.unix_datagram ? prepare_unix_datagram(operation, entry)
+                                     : prepare_send(operation, entry);
     case Opcode::receive:
       io_uring_prep_recv(entry, number, operation.address, operation.length, 0);
       // 5.19: the socket was empty, so a first try would only cost time.
+      if (operation.poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
+      return;
+    case Opcode::receive_message:
+      io_uring_prep_recvmsg(entry, number, &extra->message, 0);
       if (operation.poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
       return;
     case Opcode::shutdown:

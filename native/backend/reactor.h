@@ -163,6 +163,7 @@ class Reactor final : public Backend {
       case Opcode::read:
       case Opcode::read_vectored:
       case Opcode::receive:
+      case Opcode::receive_message:
       case Opcode::accept:
       case Opcode::accept_multishot:
         return direction_in;
@@ -204,6 +205,8 @@ class Reactor final : public Backend {
       case Opcode::send:
       case Opcode::send_vectored:
       case Opcode::receive:
+      case Opcode::send_message:
+      case Opcode::receive_message:
         return start_on_stream(operation);
       default:
         return leave_to_pool(operation);
@@ -224,8 +227,10 @@ class Reactor final : public Backend {
   void start_socket(Operation& operation) {
     const int family = static_cast<int>(operation.argument);
     calls_++;
-    const int number = system::open_socket(family, SOCK_STREAM);
-    if (number >= 0) know_socket(number, P::short_transfer_drains && family != AF_UNIX);
+    const int type = static_cast<int>(operation.argument_extra);
+    const int number = system::open_socket(family, type);
+    const bool drains = P::short_transfer_drains && family != AF_UNIX && type == SOCK_STREAM;
+    if (number >= 0) know_socket(number, drains);
     finish(operation, number);
   }
 
@@ -341,6 +346,14 @@ class Reactor final : public Backend {
       retry_later(operation);
       return true;
     }
+    if (is_full(operation, result)) {
+      if (operation.chain != 0) {
+        retry_later(operation);
+      } else {
+        finish(operation, -EAGAIN);  // the engine tries again
+      }
+      return true;
+    }
     if (result == -EAGAIN) {
       watch.ready[direction] = false;
       return false;
@@ -351,6 +364,17 @@ class Reactor final : public Backend {
     }
     finish(operation, result);
     return true;
+  }
+
+  // A unix datagram whose receiver has no room. Its sender is writable all the same when it names
+  // the receiver in each datagram, so that nothing tells when there is room. Linux says EAGAIN,
+  // the BSDs and macOS say ENOBUFS.
+  static bool is_full(const Operation& operation, int32_t result) {
+    if (!operation.unix_datagram) return false;
+    if (result == -ENOBUFS) return true;
+    const bool addressed =
+        operation.opcode == Opcode::send_message && operation.extra->message.msg_name != nullptr;
+    return addressed && result == -EAGAIN;
   }
 
   bool accept_many(Operation& operation, Watch& watch) {
@@ -379,8 +403,8 @@ class Reactor final : public Backend {
     again_.push_back(watches_.token_of(number));
   }
 
-  // A unix listener has no place in its backlog, and nothing tells when it has: so it is asked
-  // again after a while.
+  // A unix listener has no place in its backlog, or the receiver of a datagram none, and nothing
+  // tells when it has: so it is asked again after a while.
   void retry_later(Operation& operation) {
     operation.place = Place::retried;
     retried_.push(operation);

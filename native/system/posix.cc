@@ -138,6 +138,10 @@ int32_t receive_bytes(int number, uint8_t* data, size_t length) {
   return result_of([&] { return ::recv(number, data, capped(length), MSG_DONTWAIT); });
 }
 
+int32_t receive_message(int number, msghdr& message) {
+  return result_of([&] { return ::recvmsg(number, &message, MSG_DONTWAIT); });
+}
+
 int shut_down_socket(int number, int direction) {
   return ::shutdown(number, direction) == 0 ? 0 : -errno;
 }

@@ -4,7 +4,7 @@
 import { writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
-import { type AcquiredBuffer, Completion, IO, IOError, OpenFlags } from "@io/core";
+import { type AcquiredBuffer, Completion, IO, IOError, OpenFlags, Peer } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -39,6 +39,17 @@ interface Stream {
   receiving: boolean;
 }
 
+/** Messages on their way: unix datagrams are neither lost nor turned around. */
+interface Mail {
+  from: number;
+  to: number;
+  path: string;
+  /** Of each message on its way: its length and where in the endless data it begins. */
+  under: { length: number; base: number }[];
+  sending: boolean;
+  receiving: boolean;
+}
+
 class Program {
   readonly io: IO;
   readonly random: Random;
@@ -47,6 +58,7 @@ class Program {
   readonly live = new Set<Completion>();
   readonly held = new Map<AcquiredBuffer, number>();
   readonly streams: Stream[] = [];
+  readonly mails: Mail[] = [];
   /** What each region of the scratch file holds: a position of the endless data, or unknown. */
   readonly regions: { base: number | null; busy: boolean }[] = [];
   readFile = -1;
@@ -115,6 +127,7 @@ class Program {
     this.readFile = this.open(this.path);
     this.writeFile = this.open(this.scratch);
     for (let count = 0; count < 3; count++) this.addConnection();
+    for (let count = 0; count < 2; count++) this.addMail();
   }
 
   addConnection(): void {
@@ -147,6 +160,21 @@ class Program {
     ] as const) {
       this.streams.push({ from, to, sent: 0, received: 0, sending: false, receiving: false });
     }
+  }
+
+  addMail(): void {
+    const { ring } = this.io;
+    const path = `\0io-fuzz-mail-${process.pid}-${this.mails.length}-${this.random.below(1e9)}`;
+    const [from, to] = [`${path}-from`, path].map((name) => {
+      const descriptor = this.call((c, done) => ring.socket(c, "unix", done, "datagram"));
+      const where = { family: "unix", host: "", port: 0, path: name } as const;
+      assert.is(
+        this.call((c, done) => ring.bind(c, descriptor, where, done)),
+        0,
+      );
+      return descriptor;
+    }) as [number, number];
+    this.mails.push({ from, to, path, under: [], sending: false, receiving: false });
   }
 
   // ---- memory: a block that is released in flight may not be given out before its operation ends
@@ -274,6 +302,60 @@ class Program {
     if (!stream.receiving) this.give(buffer);
   }
 
+  stepMail(): void {
+    const mail = this.random.pick(this.mails);
+    if (this.random.oneIn(2)) this.sendMail(mail);
+    else this.receiveMail(mail);
+  }
+
+  sendMail(mail: Mail): void {
+    if (mail.sending) return;
+    const buffer = this.take(1 + this.random.below(3000));
+    const base = this.random.below(1e6);
+    fillFrom(buffer, base);
+    const to = Peer.of({ family: "unix", host: "", port: 0, path: mail.path });
+    const cut = this.random.below(buffer.length);
+    const message = this.random.oneIn(2) ? buffer : [buffer.subarray(0, cut), buffer.subarray(cut)];
+    mail.sending = this.start(
+      (c, done) => this.io.ring.sendMessage(c, mail.from, message, to, done),
+      (result) => {
+        mail.sending = false;
+        if (result >= 0) assert.is(result, buffer.length, "a message is sent in full");
+        else {
+          assert.is(result, -ECANCELED);
+          mail.under.pop();
+        }
+        this.give(buffer);
+      },
+    );
+    // It may be received before the end of its send is told.
+    if (mail.sending) mail.under.push({ length: buffer.length, base });
+    else this.give(buffer);
+  }
+
+  receiveMail(mail: Mail): void {
+    if (mail.receiving) return;
+    const buffer = this.take(1 + this.random.below(4000));
+    const peer = new Peer();
+    mail.receiving = this.start(
+      (c, done) => this.io.ring.receiveMessage(c, mail.to, buffer, peer, done),
+      (result) => {
+        mail.receiving = false;
+        if (result >= 0) {
+          const next = mail.under.shift();
+          if (next === undefined) throw new Error("a message that nobody has sent");
+          assert.is(result, Math.min(next.length, buffer.length));
+          assert.is(peer.truncated, next.length > buffer.length);
+          assert.is(firstWrong(buffer, result, next.base), -1, "a message");
+          this.verified++;
+          assert.is(peer.address.path, `${mail.path}-from`);
+        } else assert.is(result, -ECANCELED);
+        this.give(buffer);
+      },
+    );
+    if (!mail.receiving) this.give(buffer);
+  }
+
   stepTimeout(): void {
     const duration = this.random.oneIn(3) ? 3600e9 : this.random.below(MOST_NS);
     this.start(
@@ -399,6 +481,7 @@ class Program {
       [20, () => this.stepRead()],
       [20, () => this.stepRegion()],
       [30, () => this.stepStream()],
+      [15, () => this.stepMail()],
       [10, () => this.stepTimeout()],
       [12, () => this.stepCancel()],
       [2, () => this.stepCancelMany()],

@@ -51,6 +51,29 @@ bool moves_memory(Opcode opcode) {
          opcode == Opcode::receive;
 }
 
+void check_vectors(const World& world, const io::Extra& extra) {
+  REQUIRE(extra.vectors.size() <= io::abi::vector_limit);
+  for (const iovec& vector : extra.vectors) {
+    REQUIRE(world.inside(static_cast<uint8_t*>(vector.iov_base), vector.iov_len));
+  }
+}
+
+// What the kernel is told of a message: its memory, and an address that lies in the operation.
+void check_message(const World& world, const Operation& operation) {
+  const io::Extra& extra = *operation.extra;
+  check_vectors(world, extra);
+  REQUIRE(extra.message.msg_iov == extra.vectors.data());
+  REQUIRE_EQUAL(extra.message.msg_iovlen, extra.vectors.size());
+  REQUIRE(extra.message.msg_control == nullptr);
+  REQUIRE(extra.message.msg_namelen <= sizeof(extra.address));
+  const bool named = extra.message.msg_name == &extra.address;
+  REQUIRE(named || (extra.message.msg_name == nullptr && extra.message.msg_namelen == 0));
+  if (operation.opcode == Opcode::receive_message) {
+    REQUIRE(named);
+    REQUIRE(world.inside(extra.peer, io::abi::peer_size_bytes));
+  }
+}
+
 void check_accepted(const World& world, const Operation& operation) {
   if (moves_memory(operation.opcode)) {
     REQUIRE(world.inside(operation.address, operation.length));
@@ -62,11 +85,9 @@ void check_accepted(const World& world, const Operation& operation) {
   const bool vectored = operation.opcode == Opcode::read_vectored ||
                         operation.opcode == Opcode::write_vectored ||
                         operation.opcode == Opcode::send_vectored;
-  if (vectored) {
-    REQUIRE(operation.extra->vectors.size() <= io::abi::vector_limit);
-    for (const iovec& vector : operation.extra->vectors) {
-      REQUIRE(world.inside(static_cast<uint8_t*>(vector.iov_base), vector.iov_len));
-    }
+  if (vectored) check_vectors(world, *operation.extra);
+  if (operation.opcode == Opcode::send_message || operation.opcode == Opcode::receive_message) {
+    check_message(world, operation);
   }
   if (operation.has_deadline) REQUIRE(operation.deadline_ns >= 0);
   REQUIRE(operation.offset >= -1);
@@ -132,7 +153,7 @@ uint32_t wild_word(Random& random) {
 // An entry that is likely to be accepted, for any operation.
 Entry plausible_entry(World& world, Random& random) {
   Entry entry = {};
-  entry.operation = random.below(30);
+  entry.operation = random.below(34);
   if (random.one_in(8)) entry.operation |= 0x100u << random.below(2);
   entry.descriptor = world.open[random.below(static_cast<uint32_t>(world.open.size()))];
   entry.buffer = world.handles[random.below(static_cast<uint32_t>(world.handles.size()))];
@@ -195,7 +216,7 @@ NATIVE_TEST(decode_random_bytes) {
     Entry entry;
     std::memcpy(&entry, words, sizeof(entry));
     try_entry(world, entry, operation);
-    entry.operation &= 0x31f;
+    entry.operation &= 0x33f;
     try_entry(world, entry, operation);
   }
   check_given_back(world);
@@ -264,6 +285,36 @@ NATIVE_TEST(decode_cuts_long_vectors) {
   REQUIRE_EQUAL(vectors[1].iov_len, io::abi::transfer_limit_bytes - 8192);
   REQUIRE_EQUAL(vectors[2].iov_len, 0);
   io::let_go(world.context(), operation);
+  check_given_back(world);
+}
+
+// Messages to records that are mostly right: a length, a family or a path that is not must not
+// reach the kernel, nor a byte beyond what it says.
+NATIVE_TEST(decode_messages) {
+  World world;
+  Random random(seed());
+  Operation operation;
+  int accepted = 0;
+  for (int round = 0; round < 500'000; round++) {
+    const uint32_t lengths[] = {4, 16, 1 + random.below(107)};
+    const uint32_t kind = random.below(3);
+    uint32_t record[io::abi::peer_size_bytes / 4];
+    for (uint32_t& word : record) word = static_cast<uint32_t>(random.next());
+    record[io::abi::peer_family] = io::abi::family_ipv4 + kind;
+    record[io::abi::peer_port] = random.below(65536);
+    record[io::abi::peer_length] = lengths[kind];
+    if (random.one_in(4)) record[random.below(4)] = wild_word(random);
+    const uint32_t start = random.one_in(4) ? 65536 - sizeof(record) : random.below(1000);
+    std::memcpy(world.text.bytes.get() + start, record, sizeof(record));
+    Entry entry = plausible_entry(world, random);
+    const bool sends = random.one_in(2);
+    entry.operation = static_cast<uint32_t>(sends ? Opcode::send_message : Opcode::receive_message);
+    entry.offset = random.one_in(8) ? -1 : start;
+    entry.argument = sends ? 0 : world.handles[random.below(5)];
+    if (random.one_in(3)) mutate(entry, world, random);
+    accepted += try_entry(world, entry, operation) ? 1 : 0;
+  }
+  REQUIRE(accepted > 50'000);
   check_given_back(world);
 }
 

@@ -90,7 +90,7 @@ NATIVE_TEST(engine_garbage_over_the_whole_ring) {
     for (uint32_t index = 0; index < rig.shared.entry_count; index++) {
       if (random.one_in(2)) rig.shared.entries[index].slot = random.below(256);
       if (random.one_in(2)) rig.shared.entries[index].generation = 0;
-      if (random.one_in(2)) rig.shared.entries[index].operation &= 0x31f;
+      if (random.one_in(2)) rig.shared.entries[index].operation &= 0x33f;
       if (random.one_in(4)) rig.shared.entries[index].operation = 1;
     }
     rig.shared.header[io::abi::header_queued] =
@@ -114,7 +114,7 @@ NATIVE_TEST(engine_mutated_entries) {
     for (uint32_t count = 1 + random.below(60); count > 0; count--) {
       Entry entry = transfer_entry(Opcode::nop, descriptors[random.below(3)], buffer,
                                    random.below(64) * 8, random.below(512));
-      entry.operation = 1 + random.below(28);
+      entry.operation = 1 + random.below(32);
       // The test's own descriptors stay open.
       if (entry.operation == static_cast<uint32_t>(Opcode::close)) entry.descriptor = 0;
       if (random.one_in(8)) entry.operation |= random.one_in(2) ? linked : with_deadline;
@@ -231,7 +231,7 @@ NATIVE_TEST(engine_chain_of_every_operation_at_every_place) {
   fill_text(rig, random);
   Memory memory(4096);
   const uint32_t buffer = rig.add_buffer(memory.bytes.get(), 4096);
-  for (uint32_t opcode = 1; opcode <= 28; opcode++) {
+  for (uint32_t opcode = 1; opcode <= 32; opcode++) {
     for (uint32_t place = 0; place < 3; place++) {
       const Pair pair = socket_pair(rig);
       for (uint32_t index = 0; index < 3; index++) {

@@ -51,6 +51,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   send: "stream",
   sendVectored: "stream",
   receive: "stream",
+  sendMessage: "stream",
+  receiveMessage: "stream",
   shutdown: "stream",
 };
 

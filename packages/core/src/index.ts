@@ -19,6 +19,13 @@ export { type AcquiredBuffer, Buffers } from "./buffers.js";
 export type { Capabilities, Capability, Support } from "./capabilities.js";
 export { Prepared } from "./chain.js";
 export { type Callback, Completion } from "./completion.js";
+export {
+  type Datagram,
+  type DatagramOptions,
+  DatagramSocket,
+  type DatagramSocketOptions,
+  type DatagramTarget,
+} from "./datagram.js";
 export { IOError, type IOErrorFields } from "./errors.js";
 export { File, type Position } from "./file.js";
 export type { OperationOptions } from "./internal/operations.js";
@@ -31,6 +38,7 @@ export {
   type Stats,
 } from "./io.js";
 export { Listener } from "./listener.js";
+export { Peer } from "./peer.js";
 export {
   type Descriptor,
   OpenFlags,
@@ -38,7 +46,7 @@ export {
   STAT_FIELDS,
   type SyncLevel,
 } from "./ring.js";
-export type { ShutdownHow } from "./ring_sockets.js";
+export type { ShutdownHow, SocketKind } from "./ring_sockets.js";
 export { Socket, type SocketOptions } from "./socket.js";
 export type { FileKind, Stat } from "./stat.js";
 export { Timer } from "./timer.js";

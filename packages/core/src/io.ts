@@ -11,6 +11,7 @@ import { Buffers } from "./buffers.js";
 import { type Capabilities, capabilitiesOf } from "./capabilities.js";
 import { type Prepared, runChain } from "./chain.js";
 import { Completion } from "./completion.js";
+import { type DatagramOptions, type DatagramSocket, openDatagram } from "./datagram.js";
 import { IOError, rangeError, typeError } from "./errors.js";
 import { File } from "./file.js";
 import * as abi from "./internal/abi.js";
@@ -19,9 +20,10 @@ import { Memory } from "./internal/memory.js";
 import type { NativeSession } from "./internal/native.js";
 import { ignore, type OperationOptions, Operations } from "./internal/operations.js";
 import { Queue, slotsFor } from "./internal/queue.js";
+import { socketCallError } from "./internal/socket_base.js";
 import { Listener } from "./listener.js";
 import { type Descriptor, OpenFlags, Ring } from "./ring.js";
-import { Socket, socketCallError } from "./socket.js";
+import { Socket } from "./socket.js";
 import { type Stat, statFrom } from "./stat.js";
 import { Timer } from "./timer.js";
 
@@ -272,6 +274,14 @@ export class IO implements AsyncDisposable {
       );
       return this.#makeSocket(descriptor, noDelay);
     });
+  }
+
+  /**
+   * Opens a socket for datagrams, UDP or unix. With a `host` and a `port` (0: any free one), or a
+   * `path`, it has that address; with a `family` alone it gets one when it first sends.
+   */
+  openDatagram(options: DatagramOptions): Promise<DatagramSocket> {
+    return openDatagram(this.#operations, this.#session, options);
   }
 
   // A socket that does not become what it was made for is closed again.

@@ -1,12 +1,23 @@
 // The verbs of sockets. They are part of the ring: see ring.ts.
 import { type Address, familyNumber } from "./address.js";
 import type { Callback, Completion } from "./completion.js";
+import { IOError } from "./errors.js";
 import * as abi from "./internal/abi.js";
+import type { Region } from "./internal/memory.js";
 import { Verbs } from "./internal/verbs.js";
+import type { Peer } from "./peer.js";
 import type { Descriptor } from "./ring.js";
 
 /** What a shut down socket stops doing. */
 export type ShutdownHow = "receive" | "send" | "both";
+
+/** What a socket carries: bytes in order, or messages. */
+export type SocketKind = "stream" | "datagram";
+
+const KIND_NUMBERS = {
+  stream: abi.SOCKET_KIND_STREAM,
+  datagram: abi.SOCKET_KIND_DATAGRAM,
+} as const;
 
 const SHUTDOWN_NUMBERS = {
   receive: abi.SHUTDOWN_RECEIVE,
@@ -16,12 +27,18 @@ const SHUTDOWN_NUMBERS = {
 
 /** The verbs of {@link Ring} that work on sockets. */
 export abstract class SocketVerbs extends Verbs {
-  /** Makes a stream socket; completes with its descriptor. */
-  socket<C>(completion: Completion<C>, family: Address["family"], callback: Callback<C>): void {
+  /** Makes a socket, for a stream unless told otherwise; completes with its descriptor. */
+  socket<C>(
+    completion: Completion<C>,
+    family: Address["family"],
+    callback: Callback<C>,
+    kind: SocketKind = "stream",
+  ): void {
     this.queue.check("socket");
     const number = familyNumber(family);
     const at = this.queue.begin(completion, abi.OPCODE_SOCKET, callback);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
+    this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = KIND_NUMBERS[kind];
   }
 
   /** Gives a socket its own address; completes with 0. It cannot be linked. */
@@ -112,6 +129,52 @@ export abstract class SocketVerbs extends Verbs {
     this.transfer(completion, abi.OPCODE_RECEIVE, "receive", descriptor, buffer, callback);
   }
 
+  /**
+   * Sends one datagram, to `peer` or, when that is null, to whom the socket is connected; completes
+   * with its bytes. Several buffers, up to 1,024, are sent as one datagram (gather).
+   */
+  sendMessage<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    message: ArrayBufferView | readonly ArrayBufferView[],
+    peer: Peer | null,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("sendMessage");
+    this.message(completion, descriptor, message, peer, callback);
+  }
+
+  /**
+   * Receives one datagram into `buffer`, and who sent it into `peer`; completes with the bytes, 0
+   * for an empty one. What did not fit is lost, and `peer.truncated` says so. One receive at a time
+   * may use a peer ("ERR_IO_PEER_ACTIVE").
+   */
+  receiveMessage<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffer: ArrayBufferView,
+    peer: Peer,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("receiveMessage");
+    const sender = this.region(peer.record, "receiveMessage");
+    if (sender.inFlight > 0) throw this.refused(peerActive());
+    sender.inFlight++; // before making room for the buffer could let go of it
+    let at: number;
+    try {
+      const opcode = abi.OPCODE_RECEIVE_MESSAGE;
+      at = this.transfer(completion, opcode, "receiveMessage", descriptor, buffer, callback);
+    } catch (error) {
+      sender.finish();
+      throw error;
+    }
+    peer.held[0] = completion.held as Region;
+    peer.held[1] = sender;
+    completion.held = peer.held;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = sender.handle;
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = peer.record.byteOffset - sender.handleStart;
+  }
+
   /** Ends one or both directions of a socket; completes with 0. */
   shutdown<C>(
     completion: Completion<C>,
@@ -123,4 +186,12 @@ export abstract class SocketVerbs extends Verbs {
     const at = this.descriptor(completion, abi.OPCODE_SHUTDOWN, descriptor, callback);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = SHUTDOWN_NUMBERS[how];
   }
+}
+
+function peerActive(): IOError {
+  return new IOError({
+    code: "ERR_IO_PEER_ACTIVE",
+    operation: "receiveMessage",
+    message: "receiveMessage: another receive writes into this peer; wait for it, or use another",
+  });
 }

@@ -1,19 +1,10 @@
 // Stream sockets with promises, over the ring.
-import { type Address, addressFrom, formatAddress } from "./address.js";
-import { closedError, IOError, operationError } from "./errors.js";
+import { formatAddress } from "./address.js";
+import { IOError } from "./errors.js";
 import { rest } from "./file.js";
-import {
-  SOCKET_OPTION_KEEP_ALIVE,
-  SOCKET_OPTION_NO_DELAY,
-  SOCKET_OPTION_RECEIVE_BUFFER_BYTES,
-  SOCKET_OPTION_SEND_BUFFER_BYTES,
-} from "./internal/abi.js";
-import type { NativeSession } from "./internal/native.js";
-import type { OperationOptions, Operations } from "./internal/operations.js";
-import type { Descriptor } from "./ring.js";
+import type { OperationOptions } from "./internal/operations.js";
+import { SocketBase } from "./internal/socket_base.js";
 import type { ShutdownHow } from "./ring_sockets.js";
-
-const NO_ADDRESS: Address = { family: "unix", host: "", port: 0, path: "" };
 
 /** What can be tuned on a socket. */
 export interface SocketOptions {
@@ -50,48 +41,17 @@ export interface SocketOptions {
  * process.stdout.write(`${Buffer.from(buffer.subarray(0, count))}\n`);
  * ```
  */
-export class Socket implements AsyncDisposable {
-  /** For the verbs of `io.ring`. */
-  readonly descriptor: Descriptor;
-  readonly #operations: Operations;
-  readonly #session: NativeSession;
-  #localAddress: Address | null = null;
-  #remoteAddress: Address | null = null;
-  #closing: Promise<void> | null = null;
-
-  /** @internal */
-  constructor(operations: Operations, session: NativeSession, descriptor: Descriptor) {
-    this.#operations = operations;
-    this.#session = session;
-    this.descriptor = descriptor;
-  }
-
-  /**
-   * Its own address. All fields are empty when it was first asked for after the socket was closed.
-   */
-  get localAddress(): Address {
-    this.#localAddress ??= this.#name(false);
-    return this.#localAddress ?? NO_ADDRESS;
-  }
-
-  /**
-   * The peer's address. All fields are empty when it was first asked for after the peer had gone.
-   */
-  get remoteAddress(): Address {
-    this.#remoteAddress ??= this.#name(true);
-    return this.#remoteAddress ?? NO_ADDRESS;
-  }
-
+export class Socket extends SocketBase {
   /**
    * Receives up to `buffer.byteLength` bytes; resolves with how many, 0 when the peer has ended.
    */
   receive(buffer: ArrayBufferView, options?: OperationOptions): Promise<number> {
-    const operations = this.#operations;
+    const operations = this.operations;
     const promise = operations.begin(options);
     const pending = operations.begun;
     if (pending === null) return promise;
     try {
-      this.#check("receive");
+      this.check("receive");
       operations.ring.receive(pending, this.descriptor, buffer, operations.settle);
     } catch (error) {
       operations.fail(pending, error);
@@ -101,11 +61,11 @@ export class Socket implements AsyncDisposable {
 
   /** Fills `buffer`; resolves with the bytes received, fewer only when the peer has ended. */
   async receiveAll(buffer: ArrayBufferView, options?: OperationOptions): Promise<number> {
-    this.#operations.ring.checkBuffer(buffer, "receiveAll");
+    this.operations.ring.checkBuffer(buffer, "receiveAll");
     const total = buffer.byteLength;
     let done = 0;
     while (done < total) {
-      const piece = rest(this.#operations.ring, buffer, done, "receiveAll");
+      const piece = rest(this.operations.ring, buffer, done, "receiveAll");
       const count = await this.receive(piece, options);
       if (count === 0) return done;
       done += count;
@@ -115,12 +75,12 @@ export class Socket implements AsyncDisposable {
 
   /** Sends up to `buffer.byteLength` bytes; resolves with how many the kernel took. */
   send(buffer: ArrayBufferView, options?: OperationOptions): Promise<number> {
-    const operations = this.#operations;
+    const operations = this.operations;
     const promise = operations.begin(options);
     const pending = operations.begun;
     if (pending === null) return promise;
     try {
-      this.#check("send");
+      this.check("send");
       operations.ring.send(pending, this.descriptor, buffer, operations.settle);
     } catch (error) {
       operations.fail(pending, error);
@@ -130,11 +90,11 @@ export class Socket implements AsyncDisposable {
 
   /** Sends all of `buffer`, in as many sends as it takes. */
   async sendAll(buffer: ArrayBufferView, options?: OperationOptions): Promise<void> {
-    this.#operations.ring.checkBuffer(buffer, "sendAll");
+    this.operations.ring.checkBuffer(buffer, "sendAll");
     const total = buffer.byteLength;
     let done = 0;
     while (done < total) {
-      const piece = rest(this.#operations.ring, buffer, done, "sendAll");
+      const piece = rest(this.operations.ring, buffer, done, "sendAll");
       const count = await this.send(piece, options);
       if (count === 0) throw this.#noProgress(done, total);
       done += count;
@@ -145,55 +105,23 @@ export class Socket implements AsyncDisposable {
    * Sends several buffers in turn (gather), up to 1,024; resolves with how many bytes were taken.
    */
   sendVectored(buffers: readonly ArrayBufferView[], options?: OperationOptions): Promise<number> {
-    return this.#operations.run((pending, settle) => {
-      this.#check("sendVectored");
-      this.#operations.ring.sendVectored(pending, this.descriptor, buffers, settle);
+    return this.operations.run((pending, settle) => {
+      this.check("sendVectored");
+      this.operations.ring.sendVectored(pending, this.descriptor, buffers, settle);
     }, options);
   }
 
   /** Ends a direction: after "send" the peer sees the end of the stream. */
   async shutdown(how: ShutdownHow = "both"): Promise<void> {
-    await this.#operations.run((pending, settle) => {
-      this.#check("shutdown");
-      this.#operations.ring.shutdown(pending, this.descriptor, how, settle);
+    await this.operations.run((pending, settle) => {
+      this.check("shutdown");
+      this.operations.ring.shutdown(pending, this.descriptor, how, settle);
     });
   }
 
   /** Sets options. Throws an `IOError` when the system refuses one. */
   setOptions(options: SocketOptions): void {
-    this.#check("setOptions");
-    this.#set(SOCKET_OPTION_NO_DELAY, options.noDelay);
-    this.#set(SOCKET_OPTION_KEEP_ALIVE, options.keepAlive);
-    this.#set(SOCKET_OPTION_RECEIVE_BUFFER_BYTES, options.receiveBufferBytes);
-    this.#set(SOCKET_OPTION_SEND_BUFFER_BYTES, options.sendBufferBytes);
-  }
-
-  /** Ends what is in flight, then closes the socket. May be called again, with the same promise. */
-  close(): Promise<void> {
-    this.#closing ??= this.#operations.close(this.descriptor);
-    return this.#closing;
-  }
-
-  /** Closes the socket: what `await using` calls. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  #check(operation: string): void {
-    if (this.#closing !== null) throw closedError(operation, "the socket");
-    this.#operations.check(operation);
-  }
-
-  #set(option: number, value: boolean | number | undefined): void {
-    if (value === undefined) return;
-    const result = this.#session.setOption(this.descriptor, option, Number(value));
-    if (result < 0)
-      throw socketCallError("setOptions", "setsockopt", result, this.#operations.backend);
-  }
-
-  #name(peer: boolean): Address | null {
-    const name = this.#session.name(this.descriptor, peer);
-    return typeof name === "number" ? null : addressFrom(...name);
+    this.applyOptions(options);
   }
 
   #noProgress(done: number, wanted: number): IOError {
@@ -205,16 +133,4 @@ export class Socket implements AsyncDisposable {
       message: `sendAll to ${peer}: the kernel takes no more after ${done} of ${wanted} bytes`,
     });
   }
-}
-
-/** The error of a call on a socket that is no submission. */
-export function socketCallError(
-  operation: string,
-  syscall: string,
-  errno: number,
-  backend: string,
-): IOError {
-  const { code, message } = operationError(0, errno, backend);
-  const text = message.replace(/^[^:]*:/, `${operation} failed in ${syscall}:`);
-  return new IOError({ code, errno, syscall, operation, backend, message: text });
 }

@@ -28,6 +28,8 @@ export const OPCODE_SEND = 25;
 export const OPCODE_SEND_VECTORED = 26;
 export const OPCODE_RECEIVE = 27;
 export const OPCODE_SHUTDOWN = 28;
+export const OPCODE_SEND_MESSAGE = 31;
+export const OPCODE_RECEIVE_MESSAGE = 32;
 
 export const ENTRY_FLAG_LINKED = 256;
 export const ENTRY_FLAG_DEADLINE = 512;
@@ -67,6 +69,17 @@ export const SYNC_LEVEL_BARRIER = 3;
 export const FAMILY_IPV4 = 1;
 export const FAMILY_IPV6 = 2;
 export const FAMILY_UNIX = 3;
+export const SOCKET_KIND_STREAM = 1;
+export const SOCKET_KIND_DATAGRAM = 2;
+export const PEER_FAMILY = 0;
+export const PEER_PORT = 1;
+export const PEER_LENGTH = 2;
+export const PEER_SCOPE = 3;
+export const PEER_FLAGS = 4;
+export const PEER_BYTES = 20;
+export const PEER_SIZE_BYTES = 128;
+export const PEER_FLAG_TRUNCATED = 1;
+export const MESSAGE_VECTORED = 256;
 export const SHUTDOWN_RECEIVE = 1;
 export const SHUTDOWN_SEND = 2;
 export const SHUTDOWN_BOTH = 3;
@@ -76,6 +89,7 @@ export const SOCKET_OPTION_REUSE_ADDRESS = 3;
 export const SOCKET_OPTION_REUSE_PORT = 4;
 export const SOCKET_OPTION_RECEIVE_BUFFER_BYTES = 5;
 export const SOCKET_OPTION_SEND_BUFFER_BYTES = 6;
+export const SOCKET_OPTION_BROADCAST = 7;
 export const STAT_SIZE_BYTES = 0;
 export const STAT_MODE = 1;
 export const STAT_INODE = 2;
@@ -141,6 +155,8 @@ export const OPERATION_NAMES: ReadonlyMap<number, readonly [string, string]> = n
   [26, ["sendVectored", "sendmsg"]],
   [27, ["receive", "recv"]],
   [28, ["shutdown", "shutdown"]],
+  [31, ["sendMessage", "sendmsg"]],
+  [32, ["receiveMessage", "recvmsg"]],
 ]);
 
 /** The engine's counters, in the order of its array. */

@@ -1,5 +1,8 @@
 // The engine as TypeScript sees it: the functions that native/addon.cc exports.
 
+/** An address as the engine says it. */
+export type NativeName = [family: number, port: number, host: string];
+
 export interface NativeSession {
   /** 0, or the errno that explains why there is no engine; `reason` says it in words. */
   readonly failure: number;
@@ -20,7 +23,7 @@ export interface NativeSession {
   addBuffer(memory: Uint8Array, register: boolean, hold: boolean): number;
   releaseBuffer(handle: number): boolean;
   setOption(descriptor: number, option: number, value: number): number;
-  name(descriptor: number, peer: boolean): [family: number, port: number, host: string] | number;
+  name(descriptor: number, peer: boolean): NativeName | number;
   counters(out: Float64Array): void;
   close(): void;
 }
@@ -52,6 +55,9 @@ export interface Native {
   processLimits(): { lockedMemoryBytes: number; descriptors: number };
   /** The address of a buffer's memory, modulo `alignment`. */
   addressRemainder(buffer: ArrayBuffer, alignment: number): number;
+  /** Writes the record of an address; 0, or a negative errno. */
+  writeAddress(family: number, port: number, host: string, record: Uint8Array): number;
+  readAddress(record: Uint8Array): NativeName | number;
   /** Whether memory stays alive although its ArrayBuffer is detached. */
   readonly holdsMemory: boolean;
 }

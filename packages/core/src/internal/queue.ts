@@ -327,6 +327,13 @@ export class Queue {
     return [start, length];
   }
 
+  /** Returns where the copy of the record begins. */
+  putRecord(record: Uint8Array, operation: string): number {
+    const start = this.#takeText(record.byteLength, operation);
+    this.#text.set(record, start);
+    return start;
+  }
+
   /** Takes room for `count` vectors; they are written with `putVector`. */
   takeVectors(count: number, operation: string): number {
     return this.#takeText(count * VECTOR_DOUBLES * 8, operation);

@@ -2,6 +2,7 @@
 import { type Address, familyNumber } from "../address.js";
 import type { Callback, Completion } from "../completion.js";
 import { IOError, rangeError, typeError } from "../errors.js";
+import type { Peer } from "../peer.js";
 import * as abi from "./abi.js";
 import { checkView, type Memory, type Region, transferLength } from "./memory.js";
 import type { Queue } from "./queue.js";
@@ -126,6 +127,27 @@ export abstract class Verbs {
     this.putText(at, start, length);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = familyNumber(family);
     this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = port;
+  }
+
+  protected message<C>(
+    completion: Completion<C>,
+    descriptor: number,
+    message: ArrayBufferView | readonly ArrayBufferView[],
+    peer: Peer | null,
+    callback: Callback<C>,
+  ): number {
+    const opcode = abi.OPCODE_SEND_MESSAGE;
+    const name = "sendMessage";
+    // The record and what names it must reach the engine in one batch.
+    const vectors = Array.isArray(message) ? message.length * abi.VECTOR_DOUBLES * 8 : 0;
+    this.queue.reserveText(vectors + abi.PEER_SIZE_BYTES);
+    const record = peer === null ? -1 : this.queue.putRecord(peer.record, name);
+    const at = Array.isArray(message)
+      ? this.vectored(completion, opcode, name, descriptor, message, callback)
+      : this.transfer(completion, opcode, name, descriptor, message as ArrayBufferView, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = record;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = vectors > 0 ? abi.MESSAGE_VECTORED : 0;
+    return at;
   }
 
   protected region(buffer: ArrayBufferView, operation: string): Region {

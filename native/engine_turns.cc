@@ -1,0 +1,160 @@
+// The engine's order of receives and sends: which of a socket's operations is with the backend, and
+// which are parked. See engine.h.
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "check.h"
+#include "engine.h"
+
+namespace io {
+
+using abi::Opcode;
+
+namespace {
+
+int64_t now_ns() {
+  timespec now;
+  CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+int direction_of(Opcode opcode) {
+  return opcode == Opcode::receive || opcode == Opcode::receive_message ? 0 : 1;
+}
+
+}  // namespace
+
+// Of the receives of a socket only the oldest is with the backend, and of its sends too: among
+// several that wait the kernel wakes the newest first, which would turn a stream's bytes around.
+// One that is linked goes at once, because the kernel starts it.
+void Engine::take_turn(Operation& operation) {
+  Descriptor& descriptor = descriptors_.at(operation.number);
+  operation.uses |= uses_stream;
+  if (descriptor.streaming[direction_of(operation.opcode)]++ == 0) {
+    batch_.push_back(&operation);
+    return;
+  }
+  operation.phase = Phase::parked;
+  parked_.push_back(operation.slot);
+  if (!operation.has_deadline) return;
+  operation.extent = now_ns() + operation.deadline_ns;
+  backend_->nudge_later();
+}
+
+// The kernel has no room for it and does not wait: it is tried again whenever something has ended,
+// and after a while. It keeps its place before those that are parked behind it.
+void Engine::stall(Operation& operation) {
+  if (operation.stalled) {
+    retrying_--;
+  } else if (operation.has_deadline) {
+    operation.extent = now_ns() + operation.deadline_ns;
+  }
+  operation.stalled = true;
+  operation.phase = Phase::parked;
+  parked_.insert(parked_.begin(), operation.slot);
+  stalled_++;
+  backend_->nudge_later();
+}
+
+// Whether it may be tried again: nobody has asked for its end while the kernel had it.
+bool Engine::may_go_on(const Operation& operation) {
+  return !operation.cancel_wanted && !descriptors_.at(operation.number).closing;
+}
+
+void Engine::retry_stalled() {
+  std::erase_if(parked_, [&](uint32_t slot) {
+    Operation& operation = operations_[slot];
+    if (!operation.stalled) return false;
+    resume(operation);
+    return true;
+  });
+}
+
+// From parked to the backend. The caller takes it out of `parked_`.
+void Engine::resume(Operation& operation) {
+  CHECK(operation.phase == Phase::parked);
+  if (operation.stalled) {
+    stalled_--;
+    retrying_++;
+  }
+  operation.phase = Phase::active;
+  if (operation.has_deadline) {
+    operation.deadline_ns = std::max<int64_t>(1, operation.extent - now_ns());
+  }
+  batch_.push_back(&operation);
+}
+
+// What is parked has no deadline in the kernel. A nudge comes often enough for one to be late by no
+// more than some milliseconds, and never early.
+void Engine::end_late_parked() {
+  const int64_t now = now_ns();
+  bool waiting = false;
+  std::erase_if(parked_, [&](uint32_t slot) {
+    Operation& operation = operations_[slot];
+    if (!operation.has_deadline) return false;
+    waiting = waiting || operation.extent > now;
+    if (operation.extent > now) return false;
+    cancel_parked(operation, -ETIMEDOUT);
+    return true;
+  });
+  if (waiting) backend_->nudge_later();
+}
+
+// The operation has ended, so the next one of its socket and direction has its turn.
+void Engine::next_turn(const Operation& operation) {
+  const int direction = direction_of(operation.opcode);
+  if (--descriptors_.at(operation.number).streaming[direction] == 0) return;
+  const auto is_next = [&](uint32_t slot) {
+    const Operation& parked = operations_[slot];
+    return parked.number == operation.number && direction_of(parked.opcode) == direction;
+  };
+  const auto found = std::find_if(parked_.begin(), parked_.end(), is_next);
+  CHECK(found != parked_.end());
+  Operation& next = operations_[*found];
+  parked_.erase(found);
+  resume(next);
+}
+
+// The caller takes it out of `parked_`.
+void Engine::cancel_parked(Operation& operation, int32_t result) {
+  CHECK(operation.phase == Phase::parked);
+  operation.phase = Phase::active;
+  if (operation.stalled) {
+    // It has had its turn, which its end gives to the next one.
+    stalled_--;
+    retrying_++;
+  } else {
+    operation.uses &= static_cast<uint8_t>(~uses_stream);
+    descriptors_.at(operation.number).streaming[direction_of(operation.opcode)]--;
+  }
+  local_.push_back({&operation, result});
+}
+
+void Engine::end_parked(Operation& operation) {
+  std::erase(parked_, operation.slot);
+  cancel_parked(operation, -ECANCELED);
+}
+
+// Of one descriptor, or of all when it is no_descriptor.
+uint32_t Engine::cancel_parked_of(int number) {
+  const auto is_meant = [&](const Operation& operation) {
+    return number == no_descriptor || operation.number == number;
+  };
+  const size_t count = std::erase_if(parked_, [&](uint32_t slot) {
+    if (!is_meant(operations_[slot])) return false;
+    cancel_parked(operations_[slot], -ECANCELED);
+    return true;
+  });
+  if (retrying_ > 0) {
+    // What is being tried again does not wait in the kernel, so no cancel finds it there.
+    for (Operation& operation : operations_) {
+      const bool retried = operation.phase == Phase::active && operation.stalled;
+      if (retried && is_meant(operation)) operation.cancel_wanted = true;
+    }
+  }
+  return static_cast<uint32_t>(count);
+}
+
+}  // namespace io

@@ -1,0 +1,236 @@
+// Datagram sockets with promises, over the ring.
+import { type Address, formatAddress, resolveAddress } from "./address.js";
+import { type Subject, typeError } from "./errors.js";
+import type { NativeSession } from "./internal/native.js";
+import type { OperationOptions, Operations } from "./internal/operations.js";
+import { SocketBase } from "./internal/socket_base.js";
+import { Peer } from "./peer.js";
+import type { Descriptor } from "./ring.js";
+
+/** What can be tuned on a datagram socket. */
+export interface DatagramSocketOptions {
+  /** Allow sending to a broadcast address (SO_BROADCAST). */
+  broadcast?: boolean;
+  /** The kernel's receive buffer; Linux doubles what is asked. What does not fit in is lost. */
+  receiveBufferBytes?: number;
+  /** The kernel's send buffer; Linux doubles what is asked. */
+  sendBufferBytes?: number;
+}
+
+/** How a datagram socket is opened. */
+export type DatagramOptions = DatagramSocketOptions &
+  (
+    | {
+        /** The address to receive on: digits, or a name that is looked up. */
+        host?: string;
+        /** The port to receive on; 0 for any free one. */
+        port: number;
+        /** Share the port with other sockets that say so too (SO_REUSEPORT). */
+        reusePort?: boolean;
+      }
+    | {
+        /** A unix socket's path. The file must not be there yet, and stays when it is closed. */
+        path: string;
+      }
+    | {
+        /** Of a socket without an address of its own. */
+        family: Address["family"];
+      }
+  );
+
+/** Whom a datagram is for: an address in digits, or a {@link Peer}. */
+export type DatagramTarget = Peer | { host: string; port: number } | { path: string };
+
+/** A datagram that was received. */
+export interface Datagram {
+  /** Bytes in the buffer; 0 for an empty datagram, which ends nothing. */
+  sizeBytes: number;
+  /** Who sent it. All fields are empty for a unix socket that has no address. */
+  address: Address;
+  /** Whether it was longer than the buffer; the rest is lost. */
+  truncated: boolean;
+}
+
+/**
+ * A socket for datagrams, UDP or unix: each send is one message, and each receive takes one.
+ *
+ * Sends and receives are served in the order of the calls. The buffer is the kernel's until the
+ * promise settles. A UDP datagram may get lost on its way, and nobody is told. A connected socket
+ * receives from its peer alone, and is told when nobody is there: the next operation fails with
+ * "ECONNREFUSED". Other codes: "EMSGSIZE" for a message that is too long for one datagram,
+ * "EDESTADDRREQ" or "ENOTCONN" for a send without an address on a socket that is not connected.
+ * After `close()` every call fails with code "ERR_IO_CLOSED".
+ *
+ * @example
+ * ```ts
+ * import { IO } from "@io/core";
+ *
+ * await using io = await IO.open();
+ * await using server = await io.openDatagram({ host: "127.0.0.1", port: 0 });
+ * await using client = await io.openDatagram({ family: "ipv4" });
+ * await client.connect(server.localAddress);
+ * await client.send(Buffer.from("ping"));
+ * const buffer = new Uint8Array(1500);
+ * const { sizeBytes, address } = await server.receive(buffer);
+ * await server.sendTo(buffer.subarray(0, sizeBytes), address);
+ * ```
+ */
+export class DatagramSocket extends SocketBase {
+  readonly #peers: Peer[] = [];
+  // The last address that was sent to, and what it is for the engine.
+  #lastTarget = "";
+  #lastPort = -1;
+  readonly #lastPeer = new Peer();
+
+  /** Receives one datagram into `buffer`. */
+  async receive(buffer: ArrayBufferView, options?: OperationOptions): Promise<Datagram> {
+    const peer = this.#peers.pop() ?? new Peer();
+    try {
+      const sizeBytes = await this.operations.run((pending, settle) => {
+        this.check("receive");
+        this.operations.ring.receiveMessage(pending, this.descriptor, buffer, peer, settle);
+      }, options);
+      return { sizeBytes, address: peer.address, truncated: peer.truncated };
+    } finally {
+      this.#peers.push(peer);
+    }
+  }
+
+  /** Sends `buffer` as one datagram to whom the socket is connected; resolves with its bytes. */
+  send(buffer: ArrayBufferView, options?: OperationOptions): Promise<number> {
+    return this.operations.run((pending, settle) => {
+      this.check("send");
+      this.operations.ring.send(pending, this.descriptor, buffer, settle);
+    }, options);
+  }
+
+  /** Sends several buffers as one datagram (gather), up to 1,024 of them. */
+  sendVectored(buffers: readonly ArrayBufferView[], options?: OperationOptions): Promise<number> {
+    return this.operations.run((pending, settle) => {
+      this.check("sendVectored");
+      this.operations.ring.sendVectored(pending, this.descriptor, buffers, settle);
+    }, options);
+  }
+
+  /**
+   * Sends one datagram to `target`; resolves with its bytes. Several buffers are gathered. A host
+   * must be in digits ("ERR_INVALID_ARG_VALUE"), because looking up a name takes its time: do it
+   * once, before.
+   */
+  sendTo(
+    message: ArrayBufferView | readonly ArrayBufferView[],
+    target: DatagramTarget,
+    options?: OperationOptions,
+  ): Promise<number> {
+    return this.operations.run((pending, settle) => {
+      this.check("sendTo");
+      const peer = target instanceof Peer ? target : this.#peerOf(target);
+      this.operations.ring.sendMessage(pending, this.descriptor, message, peer, settle);
+    }, options);
+  }
+
+  /** Gives the socket an address to receive on. */
+  async bind(target: { host?: string; port: number } | { path: string }): Promise<void> {
+    const [address, subject] = await resolved(target);
+    await this.operations.run(
+      (pending, settle) => {
+        this.check("bind");
+        this.operations.ring.bind(pending, this.descriptor, address, settle);
+      },
+      undefined,
+      subject,
+    );
+    this.forgetAddresses();
+  }
+
+  /**
+   * Connects the socket: it receives from there alone, and `send` sends there. It may be connected
+   * again, to somebody else.
+   */
+  async connect(
+    target: { host?: string; port: number } | { path: string },
+    options?: OperationOptions,
+  ): Promise<void> {
+    const [address, subject] = await resolved(target);
+    await this.operations.run(
+      (pending, settle) => {
+        this.check("connect");
+        this.operations.ring.connect(pending, this.descriptor, address, settle);
+      },
+      options,
+      subject,
+    );
+    this.forgetAddresses();
+  }
+
+  /** Sets options. Throws an `IOError` when the system refuses one. */
+  setOptions(options: DatagramSocketOptions): void {
+    const { broadcast, receiveBufferBytes, sendBufferBytes } = options;
+    this.applyOptions({ broadcast, receiveBufferBytes, sendBufferBytes });
+  }
+
+  /** Options that count when an address is given to the socket. @internal */
+  setReuse(options: { reusePort?: boolean }): void {
+    this.applyOptions(options);
+  }
+
+  #peerOf(target: { host: string; port: number } | { path: string }): Peer {
+    const address = addressOf(target);
+    const text = address.family === "unix" ? address.path : address.host;
+    if (text === this.#lastTarget && address.port === this.#lastPort) return this.#lastPeer;
+    this.#lastTarget = "";
+    this.#lastPeer.set(address);
+    this.#lastTarget = text;
+    this.#lastPort = address.port;
+    return this.#lastPeer;
+  }
+}
+
+// An Address that the library gave has all the fields; the ones that do not count are empty.
+function addressOf(target: { host: string; port: number } | { path: string }): Address {
+  if ("path" in target && target.path !== "") {
+    return { family: "unix", host: "", port: 0, path: target.path };
+  }
+  if (!("host" in target) || typeof target.host !== "string" || target.host === "") {
+    throw typeError("sendTo", "the target needs a host in digits and a port, or a path");
+  }
+  const family = target.host.includes(":") ? "ipv6" : "ipv4";
+  return { family, host: target.host, port: target.port, path: "" };
+}
+
+async function resolved(
+  target: { host?: string; port: number } | { path: string },
+): Promise<[Address, Subject]> {
+  const address = await resolveAddress(target);
+  return [address, { address: formatAddress(address) }];
+}
+
+/** Opens a datagram socket; see `IO.openDatagram`. */
+export async function openDatagram(
+  operations: Operations,
+  session: NativeSession,
+  options: DatagramOptions,
+): Promise<DatagramSocket> {
+  const named = "port" in options || "path" in options;
+  if (!named && !("family" in options)) {
+    throw typeError("openDatagram", "give a host and a port, a path, or a family");
+  }
+  const address = named ? await resolveAddress(options) : null;
+  const family = address?.family ?? ("family" in options ? options.family : "ipv4");
+  const subject = address === null ? undefined : { address: formatAddress(address) };
+  const descriptor: Descriptor = await operations.run(
+    (pending, settle) => operations.ring.socket(pending, family, settle, "datagram"),
+    undefined,
+    subject,
+  );
+  const socket = new DatagramSocket(operations, session, descriptor);
+  try {
+    socket.setOptions(options);
+    if ("reusePort" in options) socket.setReuse({ reusePort: options.reusePort === true });
+    if (address !== null) await socket.bind(address);
+    return socket;
+  } catch (error) {
+    await socket.close();
+    throw error;
+  }
+}

@@ -1,0 +1,117 @@
+// What stream and datagram sockets have in common: names, options and their end.
+import { type Address, addressFrom } from "../address.js";
+import { closedError, IOError, operationError } from "../errors.js";
+import type { Descriptor } from "../ring.js";
+import {
+  SOCKET_OPTION_BROADCAST,
+  SOCKET_OPTION_KEEP_ALIVE,
+  SOCKET_OPTION_NO_DELAY,
+  SOCKET_OPTION_RECEIVE_BUFFER_BYTES,
+  SOCKET_OPTION_REUSE_ADDRESS,
+  SOCKET_OPTION_REUSE_PORT,
+  SOCKET_OPTION_SEND_BUFFER_BYTES,
+} from "./abi.js";
+import type { NativeSession } from "./native.js";
+import type { Operations } from "./operations.js";
+
+const NO_ADDRESS: Address = { family: "unix", host: "", port: 0, path: "" };
+
+const OPTION_NUMBERS = {
+  noDelay: SOCKET_OPTION_NO_DELAY,
+  keepAlive: SOCKET_OPTION_KEEP_ALIVE,
+  receiveBufferBytes: SOCKET_OPTION_RECEIVE_BUFFER_BYTES,
+  sendBufferBytes: SOCKET_OPTION_SEND_BUFFER_BYTES,
+  broadcast: SOCKET_OPTION_BROADCAST,
+  reuseAddress: SOCKET_OPTION_REUSE_ADDRESS,
+  reusePort: SOCKET_OPTION_REUSE_PORT,
+} as const;
+
+type OptionName = keyof typeof OPTION_NUMBERS;
+const OPTION_NAMES = Object.keys(OPTION_NUMBERS) as OptionName[];
+export type OptionValues = { [Name in OptionName]?: boolean | number | undefined };
+
+export abstract class SocketBase implements AsyncDisposable {
+  /** For the verbs of `io.ring`. */
+  readonly descriptor: Descriptor;
+  /** @internal */
+  protected readonly operations: Operations;
+  readonly #session: NativeSession;
+  #localAddress: Address | null = null;
+  #remoteAddress: Address | null = null;
+  #closing: Promise<void> | null = null;
+
+  /** @internal */
+  constructor(operations: Operations, session: NativeSession, descriptor: Descriptor) {
+    this.operations = operations;
+    this.#session = session;
+    this.descriptor = descriptor;
+  }
+
+  /**
+   * Its own address. All fields are empty when it was first asked for after the socket was closed.
+   */
+  get localAddress(): Address {
+    this.#localAddress ??= this.#name(false);
+    return this.#localAddress ?? NO_ADDRESS;
+  }
+
+  /**
+   * The peer's address. All fields are empty when it was first asked for after the peer had gone,
+   * and while there is none.
+   */
+  get remoteAddress(): Address {
+    this.#remoteAddress ??= this.#name(true);
+    return this.#remoteAddress ?? NO_ADDRESS;
+  }
+
+  /** Ends what is in flight, then closes the socket. May be called again, with the same promise. */
+  close(): Promise<void> {
+    this.#closing ??= this.operations.close(this.descriptor);
+    return this.#closing;
+  }
+
+  /** Closes the socket: what `await using` calls. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  protected check(operation: string): void {
+    if (this.#closing !== null) throw closedError(operation, "the socket");
+    this.operations.check(operation);
+  }
+
+  protected applyOptions(options: OptionValues): void {
+    this.check("setOptions");
+    for (const name of OPTION_NAMES) {
+      const value = options[name];
+      if (value === undefined) continue;
+      const number = OPTION_NUMBERS[name];
+      const result = this.#session.setOption(this.descriptor, number, Number(value));
+      if (result >= 0) continue;
+      throw socketCallError("setOptions", "setsockopt", result, this.operations.backend);
+    }
+  }
+
+  /** What it was bound or connected to has changed. */
+  protected forgetAddresses(): void {
+    this.#localAddress = null;
+    this.#remoteAddress = null;
+  }
+
+  #name(peer: boolean): Address | null {
+    const name = this.#session.name(this.descriptor, peer);
+    return typeof name === "number" ? null : addressFrom(...name);
+  }
+}
+
+/** The error of a call on a socket that is no submission. */
+export function socketCallError(
+  operation: string,
+  syscall: string,
+  errno: number,
+  backend: string,
+): IOError {
+  const { code, message } = operationError(0, errno, backend);
+  const text = message.replace(/^[^:]*:/, `${operation} failed in ${syscall}:`);
+  return new IOError({ code, errno, syscall, operation, backend, message: text });
+}
