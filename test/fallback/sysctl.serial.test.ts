@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { probe } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { asNobody, canBeReadByAll } from "../support/nobody.js";
@@ -25,7 +26,9 @@ function whyNot(): string | undefined {
     return `kernel.io_uring_disabled cannot be set: ${(error as Error).message}`;
   }
   const value = readFileSync(SYSCTL, "utf8").trim();
-  return value === "0" ? undefined : `kernel.io_uring_disabled is ${value} here already`;
+  if (value !== "0") return `kernel.io_uring_disabled is ${value} here already`;
+  const found = probe().candidates.find(({ name }) => name === "io_uring");
+  return found?.available === true ? undefined : `io_uring is not there: ${found?.reason}`;
 }
 
 /** A process that sets the value back when this one ends, and keeps other runs away meanwhile. */
