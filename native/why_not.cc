@@ -49,7 +49,8 @@ std::string limit_text(int resource, const char* unit) {
 
 constexpr const char* profile_advice =
     "allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile (docker run "
-    "--security-opt seccomp=<profile>.json; in Kubernetes securityContext.seccompProfile)";
+    "or podman run --security-opt seccomp=<profile>.json; in Kubernetes "
+    "securityContext.seccompProfile)";
 constexpr const char* sysctl_advice =
     "sysctl -w kernel.io_uring_disabled=0, on the host when this is a container";
 
@@ -57,11 +58,10 @@ Words forbidden() {
   const char sysctl = io_uring_disabled();
   const bool filter = has_seccomp_filter();
   Words words;
-  words.causes =
-      std::string("forbidden by a seccomp profile (") +
-      (filter ? "this process runs under one" : "this process runs under none") +
-      "; those of Docker 25 and later, containerd and Podman forbid io_uring), by sysctl "
-      "kernel.io_uring_disabled (";
+  words.causes = std::string("forbidden by a seccomp profile (") +
+                 (filter ? "this process runs under one" : "this process runs under none") +
+                 "; those of Docker 25 and later and of containerd forbid io_uring), by sysctl "
+                 "kernel.io_uring_disabled (";
   if (sysctl != '\0') words.causes += std::string("it is ") + sysctl + " here; ";
   words.causes +=
       "1 needs CAP_SYS_ADMIN or the group of kernel.io_uring_group, 2 forbids it to all), or by a "
@@ -78,7 +78,7 @@ Words missing() {
   std::string causes =
       "the kernel has no io_uring (older than 5.1, or built without CONFIG_IO_URING; this is " +
       running_kernel().release + "), or a sandbox hides it (gVisor, or a seccomp profile that " +
-      "answers ENOSYS; this process runs under " + (filter ? "one)" : "none)");
+      "answers ENOSYS, as Podman's does; this process runs under " + (filter ? "one)" : "none)");
   if (filter) return {causes, profile_advice};
   return {causes, "run on Linux 5.19 or later, outside of the sandbox"};
 }

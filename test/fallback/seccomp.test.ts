@@ -16,7 +16,7 @@ const ALL = "setup,enter,register";
 const REPLACED = [
   ["EPERM", /seccomp profile \(this process runs under one; .*kernel\.io_uring_disabled/],
   ["EACCES", /security module \(SELinux, AppArmor\)/],
-  ["ENOSYS", /no io_uring \(older than 5\.1, .*gVisor, .*this process runs under one/],
+  ["ENOSYS", /no io_uring \(older than 5\.1, .*gVisor, .*Podman.*this process runs under one/],
   ["EINVAL", /older than 5\.19/],
 ] as const;
 
