@@ -156,6 +156,17 @@ int decode_file_range(const abi::Entry& entry, const DecodeContext& context, Ope
   return decode_descriptor(entry, context, operation);
 }
 
+// The socket stands where every operation has its descriptor, the file in `argument`.
+int decode_send_file(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  const auto file = static_cast<int32_t>(entry.argument);
+  const Descriptor* source = context.descriptors.find(file);
+  if (source == nullptr || source->closing || file == entry.descriptor) return -EBADF;
+  operation.source = Descriptors::number(file);
+  operation.length = std::min(entry.length, abi::transfer_limit_bytes);
+  if (!whole(entry.offset, operation.offset)) return -EINVAL;
+  return decode_descriptor(entry, context, operation);
+}
+
 int decode_rename(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   Extra& extra = operation.need_extra();
   const int from = decode_path(context, entry.buffer_offset, entry.length, extra.path);
@@ -330,6 +341,8 @@ int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operati
                          decode_receive_message(entry, context, operation));
     case Opcode::shutdown:
       return decode_shutdown(entry, context, operation);
+    case Opcode::send_file:
+      return decode_send_file(entry, context, operation);
   }
   return -EINVAL;  // no such operation
 }
@@ -346,6 +359,12 @@ void take_into_use(const DecodeContext& context, Operation& operation) {
   if (operation.number != no_descriptor && operation.opcode != abi::Opcode::close) {
     context.descriptors.at(operation.number).in_flight++;
     operation.uses |= uses_descriptor;
+  }
+  if (operation.opcode == abi::Opcode::send_file) {
+    Descriptor& source = context.descriptors.at(operation.source);
+    source.in_flight++;
+    source.sending++;
+    operation.uses |= uses_source;
   }
   if (operation.buffer != no_buffer) {
     context.buffers.begin(operation.buffer);
@@ -374,6 +393,7 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   operation.has_deadline = (flags & abi::entry_flag_deadline) != 0;
   operation.number = no_descriptor;
   operation.buffer = no_buffer;
+  operation.source = no_descriptor;
   operation.registered_index = not_registered;
   operation.poll_first = false;
   operation.unix_datagram = false;
@@ -400,6 +420,12 @@ void let_go(const DecodeContext& context, Operation& operation) {
     Descriptor& descriptor = context.descriptors.at(operation.number);
     CHECK(descriptor.in_flight > 0);
     descriptor.in_flight--;
+  }
+  if ((uses & uses_source) != 0) {
+    Descriptor& source = context.descriptors.at(operation.source);
+    CHECK(source.sending > 0);
+    source.sending--;
+    source.in_flight--;
   }
   if ((uses & uses_buffer) != 0) context.buffers.finish(operation.buffer);
   if ((uses & uses_more_buffers) != 0) {

@@ -22,6 +22,7 @@ struct Descriptor {
   bool closing = false;
   uint32_t closing_slot = 0;  // the close operation that waits for in_flight to reach zero
   uint32_t in_flight = 0;
+  uint32_t sending = 0;  // of those in flight, the ones that send this file to another descriptor
   uint32_t streaming[2] = {0, 0};  // receives and sends in flight, parked ones included
 };
 

@@ -52,11 +52,11 @@ void write_sender(const Extra& extra) {
 
 // Operations that the engine does not hand to the backend as they are.
 bool needs_routing(Opcode opcode) {
-  constexpr uint64_t opcodes = bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) |
-                               bit(Opcode::truncate) | bit(Opcode::receive) | bit(Opcode::send) |
-                               bit(Opcode::send_vectored) | bit(Opcode::send_message) |
-                               bit(Opcode::receive_message) | bit(Opcode::cancel) |
-                               bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
+  constexpr uint64_t opcodes =
+      bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) | bit(Opcode::truncate) |
+      bit(Opcode::receive) | bit(Opcode::send) | bit(Opcode::send_vectored) |
+      bit(Opcode::send_file) | bit(Opcode::send_message) | bit(Opcode::receive_message) |
+      bit(Opcode::cancel) | bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
   return (bit(opcode) & opcodes) != 0;
 }
 
@@ -67,6 +67,8 @@ int Engine::begin(const abi::Entry& entry) {
   Operation& operation = operations_[entry.slot];
   if (operation.phase != Phase::free) return -EINVAL;
   if (operation.generation != entry.generation) return -EINVAL;
+  const auto opcode = static_cast<Opcode>(entry.operation & 0xff);
+  if (opcode == Opcode::send_file && !backend_->supports(opcode)) return -EOPNOTSUPP;
   const int error = decode(entry, context(), operation);
   if (error != 0) return error;
   operation.chain = 0;
@@ -188,6 +190,7 @@ void Engine::route(Operation& operation) {
     case Opcode::send_vectored:
     case Opcode::send_message:
     case Opcode::receive_message:
+    case Opcode::send_file:
       return take_turn(operation);
     case Opcode::cancel:
     case Opcode::cancel_descriptor:
@@ -256,6 +259,12 @@ void Engine::end_work_on(int number) {
   count(Counter::cancels)++;
   cancel_parked_of(number);
   bool asked = backend_->cancel_descriptor(number);
+  if (descriptors_.at(number).sending > 0) {
+    for (const Operation& operation : operations_) {
+      if (operation.phase != Phase::active || operation.source != number) continue;
+      asked = backend_->cancel(operation) && asked;
+    }
+  }
   if (chained_in_flight_ > 0) {
     std::vector<uint32_t> chains;
     for (const Operation& operation : operations_) {
@@ -376,6 +385,7 @@ void Engine::finish(const Completed& completed) {
   if (operation.opcode == Opcode::cancel) after_cancel(operation, result);
   if ((operation.uses & uses_stream) != 0) next_turn(operation);
   if ((operation.uses & uses_descriptor) != 0) go_on_closing(operation.number);
+  if ((operation.uses & uses_source) != 0) go_on_closing(operation.source);
 }
 
 // An operation ended on a descriptor; when that is closing, it was perhaps the last one.

@@ -140,7 +140,8 @@ void Engine::end_parked(Operation& operation) {
 // Of one descriptor, or of all when it is no_descriptor.
 uint32_t Engine::cancel_parked_of(int number) {
   const auto is_meant = [&](const Operation& operation) {
-    return number == no_descriptor || operation.number == number;
+    if (number == no_descriptor || operation.number == number) return true;
+    return operation.source == number;
   };
   const size_t count = std::erase_if(parked_, [&](uint32_t slot) {
     if (!is_meant(operations_[slot])) return false;

@@ -30,6 +30,8 @@ inline constexpr uint8_t uses_buffer = 2;
 inline constexpr uint8_t uses_more_buffers = 4;
 // It has a place among the receives or sends of its socket.
 inline constexpr uint8_t uses_stream = 8;
+// It reads from another descriptor than the one it is on.
+inline constexpr uint8_t uses_source = 16;
 
 inline constexpr int no_descriptor = -1;
 inline constexpr uint32_t no_buffer = UINT32_MAX;
@@ -78,6 +80,7 @@ struct alignas(64) Operation {
   int32_t result = 0;  // kept with the two flags above
   int64_t extent = 0;
   int64_t deadline_ns = 0;
+  int source = no_descriptor;  // send_file: the file's number
   // Kept by the reactor: where the operation is while it is in flight, and its neighbours there.
   Place place = Place::nowhere;
   bool begun = false;            // connect: the kernel is at it

@@ -101,6 +101,14 @@ int32_t send_message(int number, const msghdr& message);
 int32_t receive_bytes(int number, uint8_t* data, size_t length);
 // Writes the sender's address, its size and the flags into `message`.
 int32_t receive_message(int number, msghdr& message);
+// From a file to a socket, through no memory of ours. It may wait for the disk, but not for the
+// socket: -EAGAIN when that takes nothing now. 0 at the end of the file.
+#if defined(__linux__) || defined(__APPLE__) || defined(__FreeBSD__) || defined(__DragonFly__)
+inline constexpr bool has_send_file = true;
+#else
+inline constexpr bool has_send_file = false;  // then it is -ENOSYS
+#endif
+int32_t send_file(int socket, int file, int64_t offset, size_t length);
 // `direction` is SHUT_RD, SHUT_WR or SHUT_RDWR.
 int shut_down_socket(int number, int direction);
 

@@ -134,6 +134,8 @@ int32_t perform(Operation& operation) {
   const int number = operation.number;
   Extra* extra = operation.extra.get();
   switch (operation.opcode) {
+    case Opcode::send_file:
+      return system::send_file(number, operation.source, operation.offset, operation.length);
     case Opcode::open:
       return system::open_file(extra->path.c_str(), operation.argument, operation.argument_extra);
     case Opcode::close:

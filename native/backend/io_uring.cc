@@ -189,7 +189,9 @@ class IoUring final : public Backend {
   }
 
   bool supports(Opcode opcode) const override {
-    return opcode == Opcode::truncate ? known_[uapi::op_ftruncate] : true;
+    if (opcode == Opcode::truncate) return known_[uapi::op_ftruncate];
+    // Splicing costs what reading and sending do: packages/core/src/internal/file_sender.ts.
+    return opcode != Opcode::send_file;
   }
 
   void serve(std::vector<Operation>& operations) override { operations_ = &operations; }

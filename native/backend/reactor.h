@@ -122,7 +122,9 @@ class Reactor final : public Backend {
 
   int32_t register_memory(uint8_t*, size_t) override { return not_registered; }
   void unregister_memory(int32_t) override { CHECK(!"nothing is registered"); }
-  bool supports(Opcode) const override { return true; }
+  bool supports(Opcode opcode) const override {
+    return opcode != Opcode::send_file || system::has_send_file;
+  }
   uint64_t system_calls() const override { return poller_.system_calls() + calls_; }
   uint64_t overflows() const override { return 0; }
 
@@ -177,6 +179,7 @@ class Reactor final : public Backend {
   void start(Operation& operation) {
     CHECK(operation.place == Place::nowhere);
     operation.begun = false;
+    operation.deadline_fired = false;
     switch (operation.opcode) {
       case Opcode::nop:
         return finish(operation, 0);
@@ -204,6 +207,7 @@ class Reactor final : public Backend {
       case Opcode::connect:
       case Opcode::send:
       case Opcode::send_vectored:
+      case Opcode::send_file:
       case Opcode::receive:
       case Opcode::send_message:
       case Opcode::receive_message:
@@ -270,7 +274,10 @@ class Reactor final : public Backend {
     Watch& watch = watches_.at(operation.number);
     if (!know_kind(operation, watch)) return;
     // What is no socket says so at once.
-    if (watch.kind != Kind::stream) return finish(operation, attempt(operation));
+    if (watch.kind != Kind::stream) {
+      const bool sends_file = operation.opcode == Opcode::send_file;
+      return finish(operation, sends_file ? -ENOTSOCK : attempt(operation));
+    }
     try_or_park(operation, watch);
   }
 
@@ -340,6 +347,7 @@ class Reactor final : public Backend {
   // False when the operation must wait for its descriptor.
   bool try_now(Operation& operation, Watch& watch, int direction) {
     if (operation.opcode == Opcode::accept_multishot) return accept_many(operation, watch);
+    if (operation.opcode == Opcode::send_file) return send_file_elsewhere(operation, watch);
     calls_++;
     const int32_t result = attempt(operation);
     if (result == -EAGAIN && operation.opcode == Opcode::connect && !operation.begun) {
@@ -375,6 +383,36 @@ class Reactor final : public Backend {
     const bool addressed =
         operation.opcode == Opcode::send_message && operation.extra->message.msg_name != nullptr;
     return addressed && result == -EAGAIN;
+  }
+
+  // It may wait for the disk, so a thread makes the call. Whether the socket has become writable
+  // meanwhile is told by its bit, which an event sets while the thread is at it. finish() sets it
+  // too: nobody knows then, and the next attempt will say.
+  bool send_file_elsewhere(Operation& operation, Watch& watch) {
+    if (!watch.watched) {
+      const int error = watch_it(operation.number, watch);
+      if (error != 0) {
+        finish(operation, error);
+        return true;
+      }
+    }
+    watch.ready[direction_out] = false;
+    leave_to_pool(operation);
+    return true;
+  }
+
+  void after_send_file(int number) {
+    Watch& watch = watches_.at(number);
+    watch.ready[direction_out] = true;
+    if (!watch.parked[direction_out].empty()) go_on_later(number, watch);
+  }
+
+  // Sent, or the socket was full.
+  void on_file_sent(Operation& operation) {
+    operation.place = Place::nowhere;
+    if (operation.result != -EAGAIN) return finish(operation, operation.result);
+    if (operation.deadline_fired) return finish(operation, -ETIMEDOUT);
+    try_or_park(operation, watches_.at(operation.number));
   }
 
   bool accept_many(Operation& operation, Watch& watch) {
@@ -458,6 +496,7 @@ class Reactor final : public Backend {
     Operation* current = &operation;
     while (current != nullptr) {
       if (current->timer_index != 0) timers_.remove(*current);
+      if (current->opcode == Opcode::send_file) after_send_file(current->number);
       current->place = Place::nowhere;
       Operation* next = std::exchange(current->successor, nullptr);
       const bool goes_on = succeeded_in_full(*current, result);
@@ -579,7 +618,12 @@ class Reactor final : public Backend {
   // What ended without the poller's word.
   void collect() {
     pool_.take(finished_);
-    for (Operation* operation : finished_) finish(*operation, operation->result);
+    for (Operation* operation : finished_) {
+      if (operation->opcode == Opcode::send_file)
+        on_file_sent(*operation);
+      else
+        finish(*operation, operation->result);
+    }
     finished_.clear();
     if (next_due_ns() != never) expire(now_ns());
     for (const uint64_t token : std::exchange(again_, {})) {
@@ -587,6 +631,7 @@ class Reactor final : public Backend {
       if (watch == nullptr) continue;
       watch->queued_again = false;
       run(*watch, direction_in);
+      run(*watch, direction_out);
     }
     hand_to_pool();
   }
@@ -599,8 +644,8 @@ class Reactor final : public Backend {
       // its own result counts.
       if (operation.place == Place::asleep)
         finish(operation, ends_early(operation) ? -ETIMEDOUT : 0);
-      else
-        end(operation, -ETIMEDOUT);
+      else if (end(operation, -ETIMEDOUT) != 0)
+        operation.deadline_fired = true;
     }
     if (nudge_due_ns_ == never || nudge_due_ns_ > now) return;
     nudge_due_ns_ = never;

@@ -3,7 +3,9 @@
 #if defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "../abi.h"
@@ -92,6 +94,26 @@ int accept_connection(int listener) {
   return result_of(
       [&] { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK); });
 }
+
+#if defined(__FreeBSD__) || defined(__DragonFly__)
+
+// The count is told even when the call fails, because the socket was full or a signal came.
+int32_t send_file(int socket, int file, int64_t offset, size_t length) {
+  if (length == 0) return 0;  // to the system it would mean all of the file
+  off_t count = 0;
+  const size_t limit = length > abi::transfer_limit_bytes ? abi::transfer_limit_bytes : length;
+  const int result = ::sendfile(file, socket, offset, limit, nullptr, &count, 0);
+  if (result == 0 || count > 0) return static_cast<int32_t>(count);
+  return errno == EINTR ? -EAGAIN : -errno;
+}
+
+#else
+
+int32_t send_file(int, int, int64_t, size_t) {
+  return -ENOSYS;
+}
+
+#endif
 
 int prepare_socket(int number) {
   return set_non_blocking(number);

@@ -11,7 +11,10 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -98,7 +101,7 @@ int open_flags(uint32_t flags) {
 // F_NOCACHE is what macOS has for direct I/O: it passes the cache where it can, asks for no
 // alignment, and is not an error where it cannot.
 int open_file(const char* path, uint32_t flags, uint32_t mode) {
-  const int number = result_of([&] { return ::open(path, open_flags(flags), mode); });
+  const int number = result_of([&] { return ::open(path, open_flags(flags) | O_NONBLOCK, mode); });
   if (number < 0 || (flags & abi::open_flag_direct) == 0) return number;
   return or_close(number, ::fcntl(number, F_NOCACHE, 1) == -1 ? -errno : 0);
 }
@@ -164,6 +167,15 @@ int accept_connection(int listener) {
   if (error == 0) error = prepare_socket(number);
   // A connection that was reset before it was accepted takes no options (EINVAL).
   return or_close(number, error == -EINVAL ? -ECONNABORTED : error);
+}
+
+// The count is told even when the call fails, because the socket was full or a signal came.
+int32_t send_file(int socket, int file, int64_t offset, size_t length) {
+  off_t count = static_cast<off_t>(std::min<size_t>(length, abi::transfer_limit_bytes));
+  if (count == 0) return 0;  // to the system it would mean all of the file
+  const int result = ::sendfile(file, socket, offset, &count, nullptr, 0);
+  if (result == 0 || count > 0) return static_cast<int32_t>(count);
+  return errno == EINTR ? -EAGAIN : -errno;
 }
 
 int prepare_socket(int number) {

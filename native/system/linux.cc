@@ -2,11 +2,13 @@
 #if defined(__linux__)
 
 #include <fcntl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "../abi.h"
@@ -129,6 +131,15 @@ int open_socket(int family, int type) {
 int accept_connection(int listener) {
   return result_of(
       [&] { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK); });
+}
+
+// A peer that is gone is a signal too (sendfile has no MSG_NOSIGNAL). Node.js ignores SIGPIPE, and
+// the threads of the pool have it blocked.
+int32_t send_file(int socket, int file, int64_t offset, size_t length) {
+  return result_of([&] {
+    off_t position = offset;
+    return ::sendfile(socket, file, &position, std::min<size_t>(length, abi::transfer_limit_bytes));
+  });
 }
 
 int prepare_socket(int number) {

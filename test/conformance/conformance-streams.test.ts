@@ -3,7 +3,8 @@
 import { conform } from "./harness.js";
 import { streamsClosing } from "./streams_closing.js";
 import { streamsData } from "./streams_data.js";
+import { streamsFiles } from "./streams_files.js";
 import { streamsListening } from "./streams_listening.js";
 import { streamsRing } from "./streams_ring.js";
 
-conform("streams", streamsData, streamsListening, streamsClosing, streamsRing);
+conform("streams", streamsData, streamsListening, streamsClosing, streamsFiles, streamsRing);

@@ -53,6 +53,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   receive: "stream",
   sendMessage: "stream",
   receiveMessage: "stream",
+  sendFile: "file",
   shutdown: "stream",
 };
 
@@ -112,6 +113,11 @@ const ADDED_BY_REACTOR: Capabilities = {
   },
 };
 
+const NO_SEND_FILE: Capability = {
+  support: "unsupported",
+  reason: "there is no such call: socket.sendFile() reads into io.buffers and sends that",
+};
+
 function onIoUring(name: string, lacks: boolean): Capability {
   if (lacks) return LACKING;
   return name === "bind" || name === "listen" ? MADE_AT_ONCE : BY_IO_URING;
@@ -131,7 +137,8 @@ function onReactor(name: string): Capability {
 export function capabilitiesOf(backend: string | null, lacking: readonly number[]): Capabilities {
   const table: Record<string, Capability> = {};
   for (const [opcode, [name]] of OPERATION_NAMES) {
-    if (backend === "io_uring") table[name] = onIoUring(name, lacking.includes(opcode));
+    if (name === "sendFile" && lacking.includes(opcode)) table[name] = NO_SEND_FILE;
+    else if (backend === "io_uring") table[name] = onIoUring(name, lacking.includes(opcode));
     else table[name] = onReactor(name);
   }
   Object.assign(table, backend === "io_uring" ? ADDED_BY_IO_URING : ADDED_BY_REACTOR);

@@ -58,6 +58,11 @@ export class File implements AsyncDisposable {
     this.direct = direct;
   }
 
+  /** Whether the descriptor means something to the IO with these operations. @internal */
+  isOf(operations: Operations): boolean {
+    return this.#operations === operations;
+  }
+
   /** Reads up to `buffer.byteLength` bytes; resolves with how many, 0 at the end of the file. */
   read(buffer: ArrayBufferView, position?: Position, options?: OperationOptions): Promise<number> {
     const operations = this.#operations;

@@ -15,6 +15,7 @@ import { type DatagramOptions, type DatagramSocket, openDatagram } from "./datag
 import { IOError, rangeError, typeError } from "./errors.js";
 import { File } from "./file.js";
 import * as abi from "./internal/abi.js";
+import { FileSender } from "./internal/file_sender.js";
 import { loadNative, waitsElsewhere } from "./internal/load.js";
 import { Memory } from "./internal/memory.js";
 import type { NativeSession } from "./internal/native.js";
@@ -166,6 +167,8 @@ export class IO implements AsyncDisposable {
     this.ring = new Ring(this.#queue, memory);
     this.buffers = new Buffers(memory, buffersLimitBytes);
     this.#operations = new Operations(this.ring, this.#queue, this.backend);
+    const byCall = !this.#session.lacking.includes(abi.OPCODE_SEND_FILE);
+    this.#operations.fileSender = new FileSender(this.#operations, this.buffers, byCall);
   }
 
   /** How the backend does each operation: "native", "emulated" or "unsupported", and why. */

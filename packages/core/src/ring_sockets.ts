@@ -118,6 +118,30 @@ export abstract class SocketVerbs extends Verbs {
     this.vectored(completion, opcode, "sendVectored", descriptor, buffers, callback);
   }
 
+  /**
+   * Sends up to `lengthBytes` of a file from `offset`, without passing through memory of the
+   * program; completes with the bytes that the kernel took, which may be fewer, and 0 at the end of
+   * the file. Where `io.capabilities` calls it unsupported it completes with -EOPNOTSUPP;
+   * `socket.sendFile()` works everywhere.
+   */
+  sendFile<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    file: Descriptor,
+    offset: number,
+    lengthBytes: number,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("sendFile");
+    this.checkSize(offset, "sendFile", "offset");
+    this.checkSize(lengthBytes, "sendFile", "lengthBytes");
+    const at = this.descriptor(completion, abi.OPCODE_SEND_FILE, descriptor, callback);
+    const { words, doubles } = this.queue;
+    words[at + abi.ENTRY_ARGUMENT] = file;
+    words[at + abi.ENTRY_LENGTH] = Math.min(lengthBytes, abi.TRANSFER_LIMIT_BYTES);
+    doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+  }
+
   /** Receives into `buffer`; completes with the bytes received, 0 when the peer has ended. */
   receive<C>(
     completion: Completion<C>,

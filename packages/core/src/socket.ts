@@ -1,7 +1,8 @@
 // Stream sockets with promises, over the ring.
 import { formatAddress } from "./address.js";
 import { IOError } from "./errors.js";
-import { rest } from "./file.js";
+import { type File, rest } from "./file.js";
+import { type FileSender, fileRange, type SendAll, wrongFile } from "./internal/file_sender.js";
 import type { OperationOptions } from "./internal/operations.js";
 import { SocketBase } from "./internal/socket_base.js";
 import type { ShutdownHow } from "./ring_sockets.js";
@@ -109,6 +110,29 @@ export class Socket extends SocketBase {
       this.check("sendVectored");
       this.operations.ring.sendVectored(pending, this.descriptor, buffers, settle);
     }, options);
+  }
+
+  /**
+   * Sends a file, or `lengthBytes` of it from `offset`; resolves with the bytes sent, fewer than
+   * asked for only when the file ends before. As `sendAll` it goes on until all is sent, at the
+   * pace of the peer, and `options` count for each operation. The file's current position is not
+   * used.
+   *
+   * Where the system can send a file by itself (sendfile) the bytes are never in the program's
+   * memory; elsewhere they pass through two blocks of `io.buffers`.
+   */
+  async sendFile(
+    file: File,
+    offset = 0,
+    lengthBytes?: number,
+    options?: OperationOptions,
+  ): Promise<number> {
+    this.check("sendFile");
+    const range = fileRange(file, offset, lengthBytes);
+    if (!file.isOf(this.operations)) throw wrongFile();
+    const sender = this.operations.fileSender as FileSender;
+    const sendAll: SendAll = (piece, sendOptions) => this.sendAll(piece, sendOptions);
+    return sender.send(this.descriptor, sendAll, range, options);
   }
 
   /** Ends a direction: after "send" the peer sees the end of the stream. */

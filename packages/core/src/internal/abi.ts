@@ -30,6 +30,7 @@ export const OPCODE_RECEIVE = 27;
 export const OPCODE_SHUTDOWN = 28;
 export const OPCODE_SEND_MESSAGE = 31;
 export const OPCODE_RECEIVE_MESSAGE = 32;
+export const OPCODE_SEND_FILE = 41;
 
 export const ENTRY_FLAG_LINKED = 256;
 export const ENTRY_FLAG_DEADLINE = 512;
@@ -157,6 +158,7 @@ export const OPERATION_NAMES: ReadonlyMap<number, readonly [string, string]> = n
   [28, ["shutdown", "shutdown"]],
   [31, ["sendMessage", "sendmsg"]],
   [32, ["receiveMessage", "recvmsg"]],
+  [41, ["sendFile", "sendfile"]],
 ]);
 
 /** The engine's counters, in the order of its array. */

@@ -4,6 +4,7 @@
 import { type Callback, Completion } from "../completion.js";
 import { IOError, operationError, rangeError, type Subject } from "../errors.js";
 import type { Descriptor, Ring } from "../ring.js";
+import type { FileSender } from "./file_sender.js";
 import type { Queue } from "./queue.js";
 
 /** How a single operation may be ended early. */
@@ -47,6 +48,8 @@ export class Operations {
   readonly backend: string;
   readonly #queue: Queue;
   readonly #pool: Pending[] = [];
+  /** Set by the IO, whose buffers it uses. */
+  fileSender: FileSender | null = null;
   /** The callback of every verb that is started with a completion from `begin`. */
   readonly settle: Callback;
 
