@@ -19,9 +19,9 @@ struct Registration {
   Registration(const char* name, void (*run)()) { all_tests().push_back({name, run}); }
 };
 
-#define NATIVE_TEST(name)                                        \
-  static void name();                                            \
-  static const Registration registration_of_##name(#name, name); \
+#define NATIVE_TEST(name)                                                        \
+  static void name();                                                            \
+  static const ::native_tests::Registration registration_of_##name(#name, name); \
   static void name()
 
 [[noreturn]] void fail(const char* file, int line, const std::string& message);

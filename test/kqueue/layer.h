@@ -1,0 +1,124 @@
+// What the parts of the test-only kqueue share. It exists so that the backend for macOS and the
+// BSDs can be run on Linux; nothing of it is shipped.
+//
+//   kqueue.cc     the calls of <sys/event.h>, and which number is which queue
+//   queue.cc      changes, the list of active knotes, waiting
+//   readiness.cc  EVFILT_READ and EVFILT_WRITE of what can be waited for   on epoll
+//   files.cc      EVFILT_READ of regular files, EVFILT_VNODE               on inotify
+//   timer.cc      EVFILT_TIMER                                             on timerfd
+//   process.cc    EVFILT_PROC                                              on pidfd
+//   signal.cc     EVFILT_SIGNAL                                            on a handler and eventfd
+//   user.cc       EVFILT_USER
+//
+// It works as the kernels do: something on Linux says that there may be news of a knote, which puts
+// the knote on the queue's list, and when the program asks, the filter is run again and decides. So
+// the descriptors below are all edge-triggered, and what they say is only a hint.
+//
+// **Closing.** Nobody on Linux is told that a descriptor of the program is closed. Every time that
+// a knote matters (it may be told, it is changed) it is checked that its number still is what it
+// was attached to, and otherwise it is dropped then. epoll knows exactly: it has registered the
+// file and not the number, so adding the number once more fails with EEXIST as long as it is the
+// same file. The queue's own number is different, since what is behind it has to be freed: programs
+// are linked with -Wl,--wrap=close.
+#pragma once
+
+#include <sys/event.h>
+
+#include <cstdint>
+#include <memory>
+
+namespace kqueue_layer {
+
+// A descriptor that is closed with its owner.
+class Owned {
+ public:
+  Owned() = default;
+  explicit Owned(int number) : number_(number) {}
+  Owned(Owned&& other) noexcept : number_(other.release()) {}
+  Owned& operator=(Owned&& other) noexcept;
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+  ~Owned();
+  int get() const { return number_; }
+  bool valid() const { return number_ >= 0; }
+  int release();
+
+ private:
+  int number_ = -1;
+};
+
+// The epoll descriptors of a queue. What is registered carries the id of its knote. `reading` and
+// `writing` have the program's descriptors, apart from each other: one registration for both would
+// take news of one direction for news of the other, which EV_CLEAR would show. (One case is left:
+// when a peer ends its direction, Linux wakes both, so EVFILT_WRITE is told once more than on a
+// BSD.) `own` has both of them and what the layer itself opened.
+struct Sources {
+  int own;
+  int reading;
+  int writing;
+};
+
+// One (ident, filter) on a queue. Everything is called under the queue's lock.
+class Knote {
+ public:
+  Knote(const Sources& sources, uint64_t id, const struct kevent& change);
+  virtual ~Knote() = default;
+  Knote(const Knote&) = delete;
+  Knote& operator=(const Knote&) = delete;
+
+  // Begins to watch; 0 or an errno. What was begun ends with the object.
+  virtual int attach() = 0;
+  // A change of a knote that is there already; 0 or an errno.
+  virtual int touch(const struct kevent& change);
+  // Runs the filter: whether there is something to tell, which is left in `told`.
+  virtual bool holds() = 0;
+  // The event was told and is EV_CLEAR.
+  virtual void reset() {}
+  // Whether the number still is what the knote was attached to.
+  virtual bool alive() { return true; }
+
+  struct kevent event() const;
+
+  const uint64_t id;
+  const uintptr_t ident;
+  const int16_t filter;
+  uint16_t behaviour;  // EV_CLEAR, EV_ONESHOT, EV_DISPATCH
+  uint32_t wanted;     // fflags and data of the change
+  int64_t parameter;
+  void* udata;
+  bool active = false;  // there may be something to tell
+  bool disabled = false;
+  bool queued = false;
+
+ protected:
+  struct Told {
+    uint16_t flags = 0;
+    uint32_t fflags = 0;
+    int64_t data = 0;
+  };
+
+  // Takes a descriptor that the layer opened into `sources.own`; 0 or an errno.
+  int watch_own(int number) const;
+  int descriptor() const { return static_cast<int>(ident); }
+
+  const Sources sources;
+  Told told;
+};
+
+inline constexpr uint16_t behaviour_flags = EV_CLEAR | EV_ONESHOT | EV_DISPATCH;
+inline constexpr uint64_t first_knote_id = 16;  // what is below is the queue's own
+
+// Whether the ident of a filter is a descriptor.
+bool takes_descriptor(int16_t filter);
+// The knote for a change, not yet attached; null for a filter that there is not.
+std::unique_ptr<Knote> make_knote(const Sources& sources, uint64_t id, const struct kevent& change);
+
+std::unique_ptr<Knote> make_readiness_knote(const Sources&, uint64_t id, const struct kevent&);
+std::unique_ptr<Knote> make_file_knote(const Sources&, uint64_t id, const struct kevent&);
+std::unique_ptr<Knote> make_vnode_knote(const Sources&, uint64_t id, const struct kevent&);
+std::unique_ptr<Knote> make_timer_knote(const Sources&, uint64_t id, const struct kevent&);
+std::unique_ptr<Knote> make_process_knote(const Sources&, uint64_t id, const struct kevent&);
+std::unique_ptr<Knote> make_signal_knote(const Sources&, uint64_t id, const struct kevent&);
+std::unique_ptr<Knote> make_user_knote(const Sources&, uint64_t id, const struct kevent&);
+
+}  // namespace kqueue_layer
