@@ -165,6 +165,16 @@ NATIVE_TEST(queue_disabled_events_wait) {
   close_both(pair);
 }
 
+// Nor will it return one that was waiting to be told when it was disabled.
+NATIVE_TEST(queue_disabling_keeps_back_what_is_pending) {
+  const Kqueue queue;
+  queue.add(1, EVFILT_USER, 0, NOTE_TRIGGER);
+  REQUIRE_EQUAL(queue.change(1, EVFILT_USER, EV_DISABLE), 0);
+  REQUIRE(queue.quiet());
+  REQUIRE_EQUAL(queue.change(1, EVFILT_USER, EV_ENABLE), 0);
+  REQUIRE_EQUAL(queue.pending().size(), 1);
+}
+
 // "Adding an event automatically enables it, unless overridden by the EV_DISABLE flag."
 NATIVE_TEST(queue_adding_enables) {
   const Kqueue queue;
