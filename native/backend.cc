@@ -34,6 +34,9 @@ constexpr Ranked ranking[] = {
 #if defined(__linux__)
     {"epoll", open_epoll, nullptr},
 #endif
+#if IO_HAVE_KQUEUE
+    {"kqueue", open_kqueue, nullptr},
+#endif
 };
 
 const DeniedKernels* denied_row(const Ranked& candidate, const Kernel& kernel) {

@@ -139,5 +139,6 @@ std::vector<abi::Opcode> lacking_of(const Backend& backend);
 // The candidates, one per file in backend/. A failure has an error, and tells no other backend.
 Opened open_io_uring(const BackendOptions& options);
 Opened open_epoll(const BackendOptions& options);
+Opened open_kqueue(const BackendOptions& options);
 
 }  // namespace io
