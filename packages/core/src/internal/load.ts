@@ -1,28 +1,48 @@
 // Finds the compiled engine and loads it, once per process and thread.
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { IOError } from "../errors.js";
 import type { Native } from "./native.js";
 
 let loaded: Native | undefined;
 
-/** The engine. Throws an `IOError` that says what to do when it is not there or does not load. */
-export function loadNative(): Native {
-  if (loaded !== undefined) return loaded;
+function missing(path: string, message: string): IOError {
+  return new IOError({ code: "ERR_IO_ENGINE_MISSING", operation: "load", message, path });
+}
+
+/**
+ * Where the engine is. `IO_ENGINE` names another build of it, by its path; that is how the tests
+ * take one with a kqueue on Linux.
+ */
+function enginePath(): string {
+  const named = process.env["IO_ENGINE"];
+  if (named !== undefined && named !== "") {
+    const path = resolve(named);
+    if (existsSync(path)) return path;
+    throw missing(
+      path,
+      `IO_ENGINE names the engine ${path}, which is not there. ` +
+        "Correct the path, or unset IO_ENGINE to take the engine of this package.",
+    );
+  }
   // This file is packages/core/dist/internal/load.js, or part of packages/core/bundle/index.js.
   const [path, bundlePath] = ["../../../..", "../../.."].map((up) =>
     fileURLToPath(new URL(`${up}/build/Release/io.node`, import.meta.url)),
   ) as [string, string];
   const found = [bundlePath, path].find((candidate) => existsSync(candidate));
-  if (found === undefined) {
-    throw new IOError({
-      code: "ERR_IO_ENGINE_MISSING",
-      operation: "load",
-      message: `the engine is not built: there is no ${path}. Run "npm run build" in the project.`,
-      path,
-    });
-  }
+  if (found !== undefined) return found;
+  throw missing(
+    path,
+    `the engine is not built: there is no ${path}. Run "npm run build" in the project.`,
+  );
+}
+
+/** The engine. Throws an `IOError` that says what to do when it is not there or does not load. */
+export function loadNative(): Native {
+  if (loaded !== undefined) return loaded;
+  const found = enginePath();
   try {
     loaded = createRequire(import.meta.url)(found) as Native;
   } catch (cause) {
