@@ -8,5 +8,7 @@ export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/
 export const stateFile = `${root}/build/setup.json`;
 
 export const addonFile = `${root}/build/Release/io.node`;
+/** The build for tests, with a kqueue on Linux. */
+export const kqueueAddonFile = `${root}/build/kqueue/Release/io.node`;
 export const abiProgram = `${root}/build/Release/abi_ts`;
 export const abiFile = `${root}/packages/core/src/internal/abi.ts`;

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { filesUnder, fingerprint } from "./fingerprint.mjs";
-import { abiFile, abiProgram, addonFile, root } from "./paths.mjs";
+import { abiFile, abiProgram, addonFile, kqueueAddonFile, root } from "./paths.mjs";
 import { runOrFail, StepError } from "./step.mjs";
 import { meetNeeds, missingNeeds } from "./system.mjs";
 
@@ -49,27 +49,49 @@ const dependencies = {
   },
 };
 
+function nativeInputs(...folders) {
+  const sources = folders.flatMap((folder) => filesUnder(folder, (path) => !path.endsWith(".ts")));
+  const missing = missingNeeds({ ofTests: false }).map((need) => need.name);
+  const more = [process.version, process.arch, missing];
+  return fingerprint(["CMakeLists.txt", "pnpm-lock.yaml", ...sources], more);
+}
+
+/** Builds into the folder and returns what the configuration printed. */
+async function buildNative(folder, configuration, target) {
+  const parallel = { CMAKE_BUILD_PARALLEL_LEVEL: String(availableParallelism()) };
+  const cmakeJs = (command, more) =>
+    runOrFail("node_modules/.bin/cmake-js", [command, "--out", folder, ...configuration, ...more], {
+      env: { ...parallel, ...process.env },
+    });
+  // Not "compile": after an error it empties build/ and fails a second time. The configuration is
+  // always made again, since liburing may have been installed meanwhile.
+  const output = await cmakeJs("configure", []);
+  await cmakeJs("build", target);
+  return output;
+}
+
 const native = {
   name: "native",
   title: "build the engine",
-  inputs: () => {
-    const sources = filesUnder("native", () => true);
-    const missing = missingNeeds({ ofTests: false }).map((need) => need.name);
-    const more = [process.version, process.arch, missing];
-    return fingerprint(["CMakeLists.txt", "pnpm-lock.yaml", ...sources], more);
-  },
+  inputs: () => nativeInputs("native"),
   outputs: () => [addonFile, abiProgram],
+  work: async () => (await buildNative("build", [], [])).match(/io_uring backend: .*/)?.[0],
+};
+
+/**
+ * The engine once more, with the kqueue backend over the layer in test/kqueue. Systems that have a
+ * kqueue need no layer, and elsewhere than on Linux there is none.
+ */
+const nativeOverKqueue = {
+  name: "native over kqueue",
+  title: "build the engine over kqueue",
+  onlyForTests: true,
+  inputs: () => nativeInputs("native", "test/kqueue"),
+  outputs: () => (process.platform === "linux" ? [kqueueAddonFile] : []),
   work: async () => {
-    const parallel = { CMAKE_BUILD_PARALLEL_LEVEL: String(availableParallelism()) };
-    const cmakeJs = (command) =>
-      runOrFail("node_modules/.bin/cmake-js", [command, "--out", "build"], {
-        env: { ...parallel, ...process.env },
-      });
-    // Not "compile": after an error it empties build/ and fails a second time. The configuration is
-    // always made again, since liburing may have been installed meanwhile.
-    const output = await cmakeJs("configure");
-    await cmakeJs("build");
-    return output.match(/io_uring backend: .*/)?.[0];
+    if (process.platform !== "linux") return "not on this system";
+    await buildNative("build/kqueue", ["--CDIO_KQUEUE_LAYER=ON"], ["--target", "io"]);
+    return undefined;
   },
 };
 
@@ -144,6 +166,7 @@ export const setupSteps = [
   systemStep("system for tests", true),
   dependencies,
   native,
+  nativeOverKqueue,
   abi,
   typescript,
   bundle,
