@@ -40,7 +40,7 @@ async function compile(name: string): Promise<Built> {
 const builds = new Map<string, Promise<Built>>();
 
 /** The path of a program of native/, or why there is none. */
-export function buildNative(name: "nop" | "echo" | "load"): Promise<Built> {
+export function buildNative(name: "nop" | "echo" | "load" | "drain"): Promise<Built> {
   const known = builds.get(name);
   if (known) return known;
   const built = compile(name);

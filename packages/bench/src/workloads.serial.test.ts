@@ -56,6 +56,10 @@ const expectations: Record<string, { cases: string[]; names: string[] }> = {
     cases: ["1 x 128 B", "50 x 4 KiB", "500 x 128 B"],
     names: ["ours", "ours promise", "node:net", "Bun", "C server"],
   },
+  send_file: {
+    cases: ["64 KiB", "1 MiB", "64 MiB"],
+    names: ["ours", "ours on epoll", "createReadStream"],
+  },
   start: { cases: ["start"], names: ["ours", "node:http"] },
   kill: { cases: ["kill"], names: ["ours", "ours on epoll", "ours on kqueue"] },
 };

@@ -5,6 +5,7 @@ import { echo } from "./echo.js";
 import { files } from "./files.js";
 import { kill } from "./kill.js";
 import { nop } from "./nop.js";
+import { sendFile } from "./send_file.js";
 import { start } from "./start.js";
 
-export const workloads: readonly Workload[] = [nop, files, echo, start, kill];
+export const workloads: readonly Workload[] = [nop, files, echo, sendFile, start, kill];
