@@ -58,9 +58,12 @@ export class File implements AsyncDisposable {
     this.direct = direct;
   }
 
-  /** Whether the descriptor means something to the IO with these operations. @internal */
-  isOf(operations: Operations): boolean {
-    return this.#operations === operations;
+  /** Throws unless it is open, and a file of the IO with these operations. @internal */
+  checkFor(operations: Operations, operation: string): void {
+    this.#check(operation);
+    if (this.#operations === operations) return;
+    const message = `${operation}: the file belongs to another IO: open it with this one`;
+    throw new IOError({ code: "ERR_INVALID_ARG_VALUE", operation, message });
   }
 
   /** Reads up to `buffer.byteLength` bytes; resolves with how many, 0 at the end of the file. */

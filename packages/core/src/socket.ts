@@ -2,7 +2,7 @@
 import { formatAddress } from "./address.js";
 import { IOError } from "./errors.js";
 import { type File, rest } from "./file.js";
-import { type FileSender, fileRange, type SendAll, wrongFile } from "./internal/file_sender.js";
+import { type FileSender, type FileTarget, fileRange } from "./internal/file_sender.js";
 import type { OperationOptions } from "./internal/operations.js";
 import { SocketBase } from "./internal/socket_base.js";
 import type { ShutdownHow } from "./ring_sockets.js";
@@ -128,11 +128,15 @@ export class Socket extends SocketBase {
     options?: OperationOptions,
   ): Promise<number> {
     this.check("sendFile");
+    file.checkFor(this.operations, "sendFile");
     const range = fileRange(file, offset, lengthBytes);
-    if (!file.isOf(this.operations)) throw wrongFile();
     const sender = this.operations.fileSender as FileSender;
-    const sendAll: SendAll = (piece, sendOptions) => this.sendAll(piece, sendOptions);
-    return sender.send(this.descriptor, sendAll, range, options);
+    const target: FileTarget = {
+      descriptor: this.descriptor,
+      check: (operation) => this.check(operation),
+      sendAll: (piece, sendOptions) => this.sendAll(piece, sendOptions),
+    };
+    return sender.send(target, range, options);
   }
 
   /** Ends a direction: after "send" the peer sees the end of the stream. */
