@@ -20,29 +20,11 @@ namespace {
 
 constexpr size_t events_limit = 256;
 [[maybe_unused]] constexpr size_t changes_limit = 2;
-// Idents are told apart by filter, so these meet no descriptor.
-constexpr uintptr_t wake_up_ident = 0;
-constexpr uintptr_t alarm_ident = 0;
+// Idents are told apart by filter, so this one meets no descriptor.
+[[maybe_unused]] constexpr uintptr_t wake_up_ident = 0;
 
-// The finest unit that the system has. Older NetBSD and OpenBSD know milliseconds only.
-#if defined(NOTE_NSECONDS)
-constexpr int64_t alarm_unit_ns = 1;
-constexpr unsigned alarm_unit = NOTE_NSECONDS;
-#elif defined(NOTE_USECONDS)
-constexpr int64_t alarm_unit_ns = 1'000;
-constexpr unsigned alarm_unit = NOTE_USECONDS;
-#else
-constexpr int64_t alarm_unit_ns = 1'000'000;
-constexpr unsigned alarm_unit = 0;
-#endif
-// macOS puts timers off to wake up less often, unless told not to.
-#if defined(NOTE_CRITICAL)
-constexpr unsigned alarm_flags = alarm_unit | NOTE_CRITICAL;
-#else
-constexpr unsigned alarm_flags = alarm_unit;
-#endif
-// Systems refuse what they cannot count to. An alarm that comes too early is set again.
-constexpr int64_t longest_alarm_ns = 86'400LL * 1'000'000'000;
+// Systems refuse what they cannot count to. Whoever waits longer is told nothing, and waits again.
+constexpr int64_t longest_wait_ns = 86'400LL * 1'000'000'000;
 
 // What the system passes through is a pointer, and was an integer in NetBSD before 10.
 using UserData = decltype(kevent::udata);
@@ -243,9 +225,10 @@ void KqueuePoller::forget(int number) {
 
 // Returns 0 when a signal ended the wait.
 int KqueuePoller::ask(std::span<struct kevent> events, int64_t deadline_ns) {
+  const int64_t limit_ns = std::min(deadline_ns, longest_wait_ns);
   const timespec limit = {
-      .tv_sec = static_cast<time_t>(deadline_ns / 1'000'000'000),
-      .tv_nsec = static_cast<long>(deadline_ns % 1'000'000'000),
+      .tv_sec = static_cast<time_t>(limit_ns / 1'000'000'000),
+      .tv_nsec = static_cast<long>(limit_ns % 1'000'000'000),
   };
   system_calls_.fetch_add(1, std::memory_order_relaxed);
   const int found = ::kevent(queue_, nullptr, 0, events.data(), static_cast<int>(events.size()),
@@ -255,14 +238,20 @@ int KqueuePoller::ask(std::span<struct kevent> events, int64_t deadline_ns) {
   return 0;
 }
 
+// How long a wait may last for the alarm; -1 when there is none. Under the lock.
+int64_t KqueuePoller::until_alarm_ns() const {
+  return alarm_due_ns_ < 0 ? -1 : std::max<int64_t>(0, alarm_due_ns_ - now_ns());
+}
+
 // What the waiting thread left. There is no waiting when it left anything, be it only that the wait
-// is to end.
+// is to end, and none past the alarm.
 size_t KqueuePoller::take_kept(std::span<Ready> ready, int64_t& deadline_ns) {
   const std::lock_guard lock(mutex_);
-  if (alarm_rang_) alarm_due_ns_ = -1;
   if (interrupted_ || !kept_.empty()) deadline_ns = 0;
-  alarm_rang_ = false;
   interrupted_ = false;
+  const int64_t alarm_ns = until_alarm_ns();
+  if (alarm_ns >= 0 && (deadline_ns < 0 || alarm_ns < deadline_ns)) deadline_ns = alarm_ns;
+  if (alarm_ns == 0) alarm_due_ns_ = -1;
   const size_t count = std::min(ready.size(), kept_.size());
   const auto end = kept_.begin() + static_cast<std::ptrdiff_t>(count);
   std::copy(kept_.begin(), end, ready.begin());
@@ -289,8 +278,6 @@ size_t KqueuePoller::wait(std::span<Ready> ready, int64_t deadline_ns) {
     const struct kevent& event = events[index];
     if (is_wake_up(event)) {
       drain_wake_up();
-    } else if (event.filter == EVFILT_TIMER) {
-      alarm_due_ns_ = -1;
     } else {
       ready[count++] = ready_of(event);
     }
@@ -299,20 +286,22 @@ size_t KqueuePoller::wait(std::span<Ready> ready, int64_t deadline_ns) {
 }
 
 void KqueuePoller::wait_elsewhere() {
+  int64_t deadline_ns = -1;
   {
     const std::lock_guard lock(mutex_);
     if (interrupted_ || !kept_.empty()) return;
+    deadline_ns = until_alarm_ns();
+    waiting_ = true;
+    waiting_until_ns_ = alarm_due_ns_;
   }
   struct kevent events[events_limit];
-  const int found = ask(events, -1);
+  const int found = ask(events, deadline_ns);
   const std::lock_guard lock(mutex_);
+  waiting_ = false;
   for (int index = 0; index < found; index++) {
     const struct kevent& event = events[index];
     if (is_wake_up(event)) {
       drain_wake_up();
-      interrupted_ = true;
-    } else if (event.filter == EVFILT_TIMER) {
-      alarm_rang_ = true;
       interrupted_ = true;
     } else {
       kept_.push_back(ready_of(event));
@@ -321,20 +310,14 @@ void KqueuePoller::wait_elsewhere() {
 }
 
 void KqueuePoller::set_alarm(int64_t due_ns) {
-  // One that comes too early is harmless, and cheaper than setting it anew each time.
-  if (due_ns < 0 || (alarm_due_ns_ >= 0 && alarm_due_ns_ <= due_ns)) return;
-  // A timer of zero is refused by some systems and goes off never or at once on others.
-  const int64_t left_ns = std::clamp<int64_t>(due_ns - now_ns(), 1, longest_alarm_ns);
-  // Deleted first: adding a timer again does not start it again on every system.
-  struct kevent changes[] = {
-      make_change(alarm_ident, EVFILT_TIMER, EV_DELETE),
-      make_change(alarm_ident, EVFILT_TIMER, EV_ADD | EV_ONESHOT),
-  };
-  changes[1].fflags = alarm_flags;
-  changes[1].data = (left_ns + alarm_unit_ns - 1) / alarm_unit_ns;
-  apply(changes);
-  CHECK(changes[1].data == 0);
-  alarm_due_ns_ = due_ns;
+  {
+    const std::lock_guard lock(mutex_);
+    alarm_due_ns_ = due_ns;
+    if (!waiting_ || due_ns < 0) return;
+    if (waiting_until_ns_ >= 0 && waiting_until_ns_ <= due_ns) return;
+  }
+  // The thread has begun to wait for longer than that. It comes back, and waits anew.
+  wake_up();
 }
 
 Opened open_kqueue(const BackendOptions& options) {

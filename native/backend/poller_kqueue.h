@@ -6,6 +6,9 @@
 // libuv must not look at the queue, since it would put it into a queue of its own (libuv#883). So a
 // thread waits in wait_elsewhere(), and takes out of the kernel what it found: with EV_CLEAR it is
 // not told again. It keeps that under a mutex for wait(), which looks there first.
+//
+// An alarm is how long a wait may last, and no timer of the system's: that could be refused when
+// memory or a limit is reached, differs in its units, and means something else at zero.
 #pragma once
 
 #include <sys/types.h>
@@ -54,12 +57,12 @@ class KqueuePoller {
   void apply(std::span<struct kevent> changes);
   int ask(std::span<struct kevent> events, int64_t deadline_ns);
   size_t take_kept(std::span<Ready> ready, int64_t& deadline_ns);
+  int64_t until_alarm_ns() const;
   void keep(const Ready& event);
 
   int queue_ = -1;
   // Only where the system has no user events: a pipe, read and written.
   int wake_up_[2] = {-1, -1};
-  int64_t alarm_due_ns_ = -1;  // of the engine's thread
   const char* failed_call_ = "";
   std::atomic<uint64_t> system_calls_ = 0;
 
@@ -67,7 +70,10 @@ class KqueuePoller {
   // Guarded by `mutex_`: what the waiting thread took out of the kernel for wait().
   std::vector<Ready> kept_;
   bool interrupted_ = false;
-  bool alarm_rang_ = false;
+  // Guarded by `mutex_` too. The thread is waiting, and until when; -1 is for ever.
+  int64_t alarm_due_ns_ = -1;
+  bool waiting_ = false;
+  int64_t waiting_until_ns_ = -1;
 };
 
 }  // namespace io

@@ -9,10 +9,11 @@ const test = suite("native");
 registerNativeTests(test, "the native tests", {
   sources: "test/native",
   build: "build/native-tests",
-  programs: ["native_tests"],
-  // What asks for no backend need not be run twice.
+  programs:
+    process.platform === "linux" ? ["native_tests", "native_tests_old_kqueue"] : ["native_tests"],
+  // What asks for no backend need not be run several times.
   backends: (name) =>
-    /^(?:engine|close|cancel|buffers|truncate)_/.test(name) ? ["io_uring", "epoll"] : [],
+    /^(?:engine|close|cancel|buffers|truncate)_/.test(name) ? ["io_uring", "epoll", "kqueue"] : [],
 });
 
 test.run();

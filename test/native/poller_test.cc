@@ -543,6 +543,19 @@ POLLER_TEST(rings_at_the_alarm) {
   watching.poller.set_alarm(INT64_MAX);
 }
 
+// One that is set while the thread waits already, for something later or for ever.
+POLLER_TEST(rings_on_a_thread_that_waits_already) {
+  Watching<P> watching;
+  begin_attached(watching.poller);
+  std::array<Ready, 4> ready;
+  for (int round = 0; round < 50; round++) {
+    std::thread elsewhere([&] { watching.poller.wait_elsewhere(); });
+    watching.poller.set_alarm(now_ns() + millisecond_ns);
+    elsewhere.join();
+    REQUIRE_EQUAL(watching.poller.wait(ready, for_ever), 0);
+  }
+}
+
 POLLER_TEST(counts_system_calls) {
   Watching<P> watching;
   std::array<Ready, 4> ready;
