@@ -1,0 +1,4 @@
+// The lifetime tests of ending, on kqueue.
+
+import "../support/on_kqueue.js";
+import "./ending.test.js";

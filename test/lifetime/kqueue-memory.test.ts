@@ -1,0 +1,4 @@
+// The lifetime tests of memory, on kqueue.
+
+import "../support/on_kqueue.js";
+import "./memory.test.js";

@@ -1,0 +1,4 @@
+// The lifetime tests of workers, on kqueue.
+
+import "../support/on_kqueue.js";
+import "./workers.test.js";
