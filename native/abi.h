@@ -20,6 +20,14 @@ constexpr uint64_t bit(Opcode opcode) {
 #define IO_OPERATION(name, number, syscall) static_assert((number) < 64);
 #include "abi.def"
 
+// The highest number of an operation. Not all numbers below it are one.
+inline constexpr uint32_t operation_most = [] {
+  uint32_t most = 0;
+#define IO_OPERATION(name, number, syscall) most = number > most ? number : most;
+#include "abi.def"
+  return most;
+}();
+
 #define IO_CONSTANT(name, value) inline constexpr uint32_t name = value;
 #include "abi.def"
 

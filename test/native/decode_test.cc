@@ -153,7 +153,7 @@ uint32_t wild_word(Random& random) {
 // An entry that is likely to be accepted, for any operation.
 Entry plausible_entry(World& world, Random& random) {
   Entry entry = {};
-  entry.operation = random.below(34);
+  entry.operation = random.below(io::abi::operation_most + 2);
   if (random.one_in(8)) entry.operation |= 0x100u << random.below(2);
   entry.descriptor = world.open[random.below(static_cast<uint32_t>(world.open.size()))];
   entry.buffer = world.handles[random.below(static_cast<uint32_t>(world.handles.size()))];

@@ -114,13 +114,16 @@ NATIVE_TEST(engine_mutated_entries) {
     for (uint32_t count = 1 + random.below(60); count > 0; count--) {
       Entry entry = transfer_entry(Opcode::nop, descriptors[random.below(3)], buffer,
                                    random.below(64) * 8, random.below(512));
-      entry.operation = 1 + random.below(32);
+      entry.operation = 1 + random.below(io::abi::operation_most);
       // The test's own descriptors stay open.
       if (entry.operation == static_cast<uint32_t>(Opcode::close)) entry.descriptor = 0;
       if (random.one_in(8)) entry.operation |= random.one_in(2) ? linked : with_deadline;
       entry.offset = random.below(100);
       entry.deadline_ns = random.below(2'000'000);
       entry.argument = random.below(4);
+      if (entry.operation == static_cast<uint32_t>(Opcode::send_file)) {
+        entry.argument = static_cast<uint32_t>(descriptors[random.below(3)]);
+      }
       auto* words = reinterpret_cast<uint32_t*>(&entry);
       for (uint32_t changes = random.below(3); changes > 0; changes--) {
         const uint32_t word = 4 + random.below(12);
@@ -231,7 +234,7 @@ NATIVE_TEST(engine_chain_of_every_operation_at_every_place) {
   fill_text(rig, random);
   Memory memory(4096);
   const uint32_t buffer = rig.add_buffer(memory.bytes.get(), 4096);
-  for (uint32_t opcode = 1; opcode <= 32; opcode++) {
+  for (uint32_t opcode = 1; opcode <= io::abi::operation_most; opcode++) {
     for (uint32_t place = 0; place < 3; place++) {
       const Pair pair = socket_pair(rig);
       for (uint32_t index = 0; index < 3; index++) {
@@ -253,6 +256,40 @@ NATIVE_TEST(engine_chain_of_every_operation_at_every_place) {
   }
   rig.check_idle();
   check_still_works(rig);
+}
+
+// A file that is closed while it is being sent, to a peer that takes nothing; and the socket.
+NATIVE_TEST(engine_closes_what_a_file_is_sent_to_and_from) {
+  for (const bool close_file : {true, false}) {
+    Rig rig;
+    if (!rig.engine->backend().supports(Opcode::send_file)) continue;
+    const Pair pair = socket_pair(rig);
+    const int32_t file = open_file(rig, "aaa");
+    std::vector<uint8_t> bytes(900'000, 'a');
+    const uint32_t buffer = rig.add_buffer(bytes.data(), bytes.size());
+    REQUIRE_EQUAL(rig.call(transfer_entry(Opcode::write, file, buffer, 0, 900'000)), 900'000);
+    Entry entry = on_descriptor(Opcode::send_file, pair.one);
+    entry.argument = static_cast<uint32_t>(file);
+    entry.length = 900'000;
+    // Until one waits for its peer, and another one for that.
+    int32_t last = 1;
+    const auto note = [&](int32_t result, uint32_t) { last = result; };
+    rig.queue(entry, note);
+    while (rig.unanswered > 0 && last != 0) {
+      last = 0;
+      constexpr int64_t round_ns = 100'000'000;
+      rig.poll(round_ns);
+      if (last > 0) rig.queue(entry, note);
+    }
+    rig.queue(entry, note);
+    rig.queue(on_descriptor(Opcode::close, close_file ? file : pair.one));
+    rig.run();
+    REQUIRE_EQUAL(last, -ECANCELED);
+    for (const int32_t other : {close_file ? pair.one : file, pair.other}) {
+      REQUIRE_EQUAL(rig.call(on_descriptor(Opcode::close, other)), 0);
+    }
+    rig.check_idle();
+  }
 }
 
 NATIVE_TEST(engine_chain_ends_with_close) {
