@@ -22,6 +22,9 @@
 #include "socket.h"
 #include "system.h"
 #include "why_not.h"
+#if IO_HAVE_LIBURING
+#include "backend/zcrx.h"
+#endif
 
 namespace {
 
@@ -470,10 +473,29 @@ Napi::Value read_address(const Napi::CallbackInfo& info) {
   return name_to_js(info.Env(), text);
 }
 
+// (interface, queue) -> { available, reason, advice }
+Napi::Value probe_zero_copy_receive(const Napi::CallbackInfo& info) {
+  Napi::Object found = Napi::Object::New(info.Env());
+#if IO_HAVE_LIBURING
+  const std::string interface = info[0].As<Napi::String>().Utf8Value();
+  const uint32_t queue = info[1].As<Napi::Number>().Uint32Value();
+  const io::ZcrxProbe probed = io::Zcrx::probe(interface, queue);
+  found.Set("available", probed.available);
+  found.Set("reason", probed.reason);
+  found.Set("advice", probed.advice);
+#else
+  found.Set("available", false);
+  found.Set("reason", "the engine was built without io_uring");
+  found.Set("advice", "");
+#endif
+  return found;
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   io::system::stay_loaded();
   exports.Set("Session", Session::define(env));
   exports.Set("probe", Napi::Function::New(env, probe));
+  exports.Set("probeZeroCopyReceive", Napi::Function::New(env, probe_zero_copy_receive));
   exports.Set("processLimits", Napi::Function::New(env, process_limits));
   exports.Set("addressRemainder", Napi::Function::New(env, address_remainder));
   exports.Set("writeAddress", Napi::Function::New(env, write_address));

@@ -74,7 +74,11 @@ export function probe(): Probe {
     candidates: found.map(candidateFrom),
     kernel: release(),
     limits: limitsOf(native),
-    capabilities: capabilitiesOf(row?.name ?? null, row?.lacking ?? []),
+    capabilities: capabilitiesOf(
+      row?.name ?? null,
+      row?.lacking ?? [],
+      row?.name === "io_uring" ? native.probeZeroCopyReceive("", 0).reason : undefined,
+    ),
   };
 }
 

@@ -6,7 +6,7 @@ import { capabilitiesOf } from "./capabilities.js";
 import { OPCODE_TRUNCATE, OPERATION_NAMES } from "./internal/abi.js";
 
 const test = suite("capabilities");
-const added = ["chain", "deadline", "registeredMemory"];
+const added = ["chain", "deadline", "registeredMemory", "receiveZeroCopy"];
 const names = [...[...OPERATION_NAMES.values()].map(([name]) => name), ...added];
 
 for (const backend of ["io_uring", "epoll", "kqueue", null]) {

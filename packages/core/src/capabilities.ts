@@ -15,8 +15,9 @@ export interface Capability {
 
 /**
  * A {@link Capability} by operation ("read", "acceptMultishot"), and for what is added to
- * operations: "chain" (linked operations), "deadline" (`timeoutMs`) and "registeredMemory"
- * (`io.buffers` that the kernel keeps mapped).
+ * operations: "chain" (linked operations), "deadline" (`timeoutMs`), "registeredMemory"
+ * (`io.buffers` that the kernel keeps mapped) and "receiveZeroCopy" (the network device writes into
+ * the program's memory, see {@link probeZeroCopyReceive}).
  */
 export type Capabilities = Readonly<Record<string, Capability>>;
 
@@ -111,6 +112,10 @@ const ADDED_BY_REACTOR: Capabilities = {
     support: "unsupported",
     reason: "only io_uring can keep memory mapped; it is used as any other memory",
   },
+  receiveZeroCopy: {
+    support: "unsupported",
+    reason: "only io_uring lets a network device write into the memory of the program",
+  },
 };
 
 const NO_SEND_FILE: Capability = {
@@ -130,11 +135,16 @@ function onReactor(name: string): Capability {
 }
 
 /**
- * The table of a backend, or of none; `lacking` are the opcodes that its kernel lacks.
+ * The table of a backend, or of none; `lacking` are the opcodes that its kernel lacks, and
+ * `zeroCopyReceive` is what the machine says of it.
  *
  * @internal
  */
-export function capabilitiesOf(backend: string | null, lacking: readonly number[]): Capabilities {
+export function capabilitiesOf(
+  backend: string | null,
+  lacking: readonly number[],
+  zeroCopyReceive = "nobody has tried it",
+): Capabilities {
   const table: Record<string, Capability> = {};
   for (const [opcode, [name]] of OPERATION_NAMES) {
     if (name === "sendFile" && lacking.includes(opcode)) table[name] = NO_SEND_FILE;
@@ -142,6 +152,10 @@ export function capabilitiesOf(backend: string | null, lacking: readonly number[
     else table[name] = onReactor(name);
   }
   Object.assign(table, backend === "io_uring" ? ADDED_BY_IO_URING : ADDED_BY_REACTOR);
+  if (backend === "io_uring") {
+    const reason = `no operation of this version uses it; of this machine: ${zeroCopyReceive}`;
+    table["receiveZeroCopy"] = { support: "unsupported", reason };
+  }
   if (backend !== null) return table;
   const nothing: Capability = { support: "unsupported", reason: "no backend works here" };
   return Object.fromEntries(Object.keys(table).map((name) => [name, nothing]));

@@ -50,3 +50,4 @@ export type { ShutdownHow, SocketKind } from "./ring_sockets.js";
 export { Socket, type SocketOptions } from "./socket.js";
 export type { FileKind, Stat } from "./stat.js";
 export { Timer } from "./timer.js";
+export { probeZeroCopyReceive, type ZeroCopyReceiveProbe } from "./zero_copy_receive.js";

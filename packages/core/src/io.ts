@@ -173,7 +173,11 @@ export class IO implements AsyncDisposable {
 
   /** How the backend does each operation: "native", "emulated" or "unsupported", and why. */
   get capabilities(): Capabilities {
-    this.#capabilities ??= capabilitiesOf(this.backend, this.#session.lacking);
+    this.#capabilities ??= capabilitiesOf(
+      this.backend,
+      this.#session.lacking,
+      this.backend === "io_uring" ? loadNative().probeZeroCopyReceive("", 0).reason : undefined,
+    );
     return this.#capabilities;
   }
 

@@ -51,6 +51,11 @@ export interface Native {
     dispatch: (published: number) => void,
   ) => NativeSession;
   probe(): NativeCandidate[];
+  /** With "" as interface only the kernel and the rights are tried. */
+  probeZeroCopyReceive(
+    networkInterface: string,
+    queue: number,
+  ): { available: boolean; reason: string; advice: string };
   /** Limits in force now: Infinity for none, -1 when nobody knows. */
   processLimits(): { lockedMemoryBytes: number; descriptors: number };
   /** The address of a buffer's memory, modulo `alignment`. */
