@@ -63,8 +63,11 @@ class Reactor final : public Backend {
     hand_to_pool();
   }
 
-  // submit() has tried everything already.
-  void flush() override {}
+  // submit() has tried everything already. But the event loop may be asleep, and what was handed
+  // over may be due before what it waits for.
+  void flush() override {
+    if (armed_) poller_.set_alarm(next_due_ns());
+  }
 
   bool ready() const override { return !done_.empty() || pool_.has_finished(); }
 
@@ -111,13 +114,14 @@ class Reactor final : public Backend {
 
   bool arm() override {
     if (ready() || !again_.empty()) return false;
+    armed_ = true;
     poller_.set_alarm(next_due_ns());
     return true;
   }
 
   // The poller's descriptor is readable as long as wait() has something to say, so nothing is lost
   // by leaving it as it is.
-  void disarm() override {}
+  void disarm() override { armed_ = false; }
   void wake() override { poller_.wake_up(); }
 
   int32_t register_memory(uint8_t*, size_t) override { return not_registered; }
@@ -676,6 +680,7 @@ class Reactor final : public Backend {
       again_;  // tokens of listeners with more connections than there was room for
   int64_t nudge_due_ns_ = never;
   bool nudged_ = false;
+  bool armed_ = false;  // attached: the event loop waits for us
   uint32_t polls_without_look_ = 0;
   uint64_t calls_ = 0;
 };

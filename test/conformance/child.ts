@@ -60,6 +60,27 @@ const programs: Record<string, Program> = {
     timer.unref();
   },
 
+  // The event loop has been waiting when these are handed over, and nothing else wakes it.
+  flushed: async (backend) => {
+    const io = await IO.open({ backend });
+    const { client } = await connectedPair(io);
+    const later = (): Promise<void> =>
+      new Promise((resolve) => {
+        setTimeout(resolve, 20);
+      });
+    await later();
+    io.ring.timeout(new Completion(), 1_000_000, (_completion, result) => {
+      say(`elapsed ${result}`);
+      void later().then(() => {
+        void client
+          .receive(new Uint8Array(1), { timeoutMs: 1 })
+          .catch((error: IOError) => say(`ended ${error.code}`));
+        io.ring.flush();
+      });
+    });
+    io.ring.flush();
+  },
+
   detached: async (backend) => {
     const io = await IO.open({ backend, mode: "detached" });
     io.ring.timeout(new Completion(), HOUR_NS, () => say("never"));

@@ -9,6 +9,7 @@ import { refusalCode, Started } from "./verbs.js";
 export function ringDriving(suite: Suite): void {
   registerRun(suite);
   registerRunFor(suite);
+  registerFlush(suite);
   registerMisuse(suite);
   registerAlive(suite);
 }
@@ -107,6 +108,17 @@ function registerRunFor(suite: Suite): void {
       assert.is(refusalCode(call), "ERR_OUT_OF_RANGE", `${durationNs}`);
     }
   });
+}
+
+/** In a process of its own, where nothing else wakes the event loop. */
+function registerFlush(suite: Suite): void {
+  for (const wakeUp of ["", "thread"]) {
+    const how = wakeUp === "" ? "" : ", with a waiting thread";
+    suite.test(`what flush() hands over while the event loop sleeps is timed${how}`, async () => {
+      const ended = await runChild("flushed", suite.backend, { IO_WAKE_UP: wakeUp });
+      assert.equal(ended, { status: 0, signal: null, output: "elapsed 0\nended ETIMEDOUT\n" });
+    });
+  }
 }
 
 function registerMisuse(suite: Suite): void {
