@@ -30,6 +30,7 @@
 #include "../system.h"
 #include "../why_not.h"
 #include "attempt.h"
+#include "done.h"
 #include "poller.h"
 #include "pool.h"
 #include "queue.h"
@@ -139,24 +140,6 @@ class Reactor final : public Backend {
   static constexpr uint32_t look_every = 8;
   // Connections that a multishot accept takes ahead of the program; the backlog holds the rest.
   static constexpr size_t done_limit = 4096;
-
-  // Completions in order. A list that is emptied from its front all at once needs no more.
-  class Done {
-   public:
-    bool empty() const { return taken_ == items_.size(); }
-    size_t size() const { return items_.size() - taken_; }
-    const Completed& front() const { return items_[taken_]; }
-    void push_back(const Completed& completed) { items_.push_back(completed); }
-    void pop_front() {
-      if (++taken_ < items_.size()) return;
-      items_.clear();
-      taken_ = 0;
-    }
-
-   private:
-    std::vector<Completed> items_;
-    size_t taken_ = 0;
-  };
 
   static int64_t now_ns() {
     timespec now;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backend/attempt.h"
+#include "backend/done.h"
 #include "backend/pool.h"
 #include "backend/queue.h"
 #include "backend/timers.h"
@@ -223,6 +224,32 @@ NATIVE_TEST(reactor_timers_against_a_sorted_list) {
     }
     REQUIRE_EQUAL(timers.size(), model.size());
   }
+}
+
+// A program that always has more done than one poll takes.
+NATIVE_TEST(reactor_done_stays_small_though_it_is_never_empty) {
+  io::Done done;
+  std::vector<Operation> operations = make_operations(300, Opcode::nop);
+  int32_t pushed = 0;
+  int32_t popped = 0;
+  const auto push = [&] {
+    done.push_back({&operations[static_cast<size_t>(pushed) % 300], pushed, false, false});
+    pushed++;
+  };
+  while (pushed < 200) push();
+  for (int round = 0; round < 200'000; round++) {
+    push();
+    REQUIRE_EQUAL(done.front().result, popped);
+    done.pop_front();
+    popped++;
+  }
+  REQUIRE_EQUAL(done.size(), 200);
+  REQUIRE(done.capacity() <= 1024);
+  while (!done.empty()) {
+    REQUIRE_EQUAL(done.front().result, popped++);
+    done.pop_front();
+  }
+  REQUIRE_EQUAL(popped, pushed);
 }
 
 NATIVE_TEST(reactor_queue_against_a_list) {
