@@ -85,8 +85,11 @@ bool Pool::has_work() const {
   return !quick_.empty() || (!slow_.empty() && slow_running_ < slow_limit);
 }
 
+// By turns when both wait, so that a crowd of reads cannot keep a sync from ever being made.
 void Pool::take_work(std::vector<Operation*>& work) {
-  if (quick_.empty()) {
+  const bool slow_can = !slow_.empty() && slow_running_ < slow_limit;
+  slow_turn_ = slow_can && (quick_.empty() || !slow_turn_);
+  if (slow_turn_) {
     work.push_back(&slow_.pop());
     slow_running_++;
   } else {

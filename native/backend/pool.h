@@ -65,6 +65,7 @@ class Pool {
   std::vector<pthread_t> threads_;
   size_t idle_ = 0;
   size_t slow_running_ = 0;
+  bool slow_turn_ = false;  // what was taken last was slow
   bool ending_ = false;
   std::atomic<bool> has_finished_ = false;
 };

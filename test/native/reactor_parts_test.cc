@@ -34,6 +34,7 @@ struct Gate {
   std::mutex mutex;
   std::condition_variable changed;
   bool open = false;
+  int tickets = 0;  // how many may pass although it is closed
   int inside = 0;
   int inside_slow = 0;
   int inside_most = 0;
@@ -47,13 +48,19 @@ struct Gate {
     inside_most = std::max(inside_most, inside);
     inside_slow_most = std::max(inside_slow_most, inside_slow);
     changed.notify_all();
-    changed.wait(lock, [this] { return open; });
+    changed.wait(lock, [this] { return open || tickets > 0; });
+    if (!open) tickets--;
     inside--;
     inside_slow -= slow ? 1 : 0;
   }
   void wait_for_inside(int count) {
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return inside == count; });
+  }
+  void let_one_pass() {
+    const std::lock_guard lock(mutex);
+    tickets++;
+    changed.notify_all();
   }
   void wait_until_told() {
     std::unique_lock lock(mutex);
@@ -148,6 +155,28 @@ NATIVE_TEST(reactor_pool_keeps_half_for_quick_calls) {
   take_all(pool, syncs.size() + reads.size(), finished);
   REQUIRE_EQUAL(own.inside_slow_most, static_cast<int>(Pool::slow_limit));
   REQUIRE_EQUAL(own.inside_most, static_cast<int>(Pool::thread_limit));
+}
+
+// A crowd of reads that never ends would else keep it from ever being made.
+NATIVE_TEST(reactor_pool_makes_a_sync_among_many_reads) {
+  Gate own;
+  gate = &own;
+  std::vector<Operation> first = make_operations(Pool::thread_limit, Opcode::read);
+  std::vector<Operation> reads = make_operations(500, Opcode::read);
+  std::vector<Operation> syncs = make_operations(1, Opcode::sync);
+  std::vector<Operation*> finished;
+  Pool pool(pass_gate, [] { gate->tell(); });
+  pool.submit(pointers(first));
+  own.wait_for_inside(static_cast<int>(Pool::thread_limit));
+  pool.submit(pointers(reads));
+  pool.submit(pointers(syncs));
+  own.let_one_pass();
+  take_all(pool, 1, finished);
+  own.wait_for_inside(static_cast<int>(Pool::thread_limit));
+  // The thread that became free has taken it, although the reads were there first.
+  REQUIRE_EQUAL(own.inside_slow_most, 1);
+  own.unlock();
+  take_all(pool, first.size() + reads.size() + 1, finished);
 }
 
 NATIVE_TEST(reactor_pool_gives_back_what_no_thread_has_begun) {
