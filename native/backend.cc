@@ -9,16 +9,25 @@ namespace io {
 
 namespace {
 
+// Stands in for a candidate that belongs to other systems, so that whoever names it is told.
+[[maybe_unused]] Opened open_elsewhere(const char* where) {
+  return refuse_missing(
+      std::string("it is an interface of ") + where + ", and this is " + running_kernel().system,
+      "");
+}
+[[maybe_unused]] Opened open_on_linux(const BackendOptions&) {
+  return open_elsewhere("Linux");
+}
+[[maybe_unused]] Opened open_on_bsd(const BackendOptions&) {
+  return open_elsewhere("macOS and the BSDs");
+}
+
 #if IO_HAVE_LIBURING
 constexpr auto open_io_uring_here = open_io_uring;
-#else
+#elif defined(__linux__)
 Opened open_io_uring_here(const BackendOptions&) {
-#if defined(__linux__)
   return refuse_missing("the engine was built without liburing",
                         "install liburing-dev, then run npm run build");
-#else
-  return refuse_missing("it is an interface of Linux, and this is " + running_kernel().system, "");
-#endif
 }
 #endif
 
@@ -29,13 +38,21 @@ struct Ranked {
   const DeniedKernels* (*denied)(const Kernel& kernel);
 };
 
+// Best first: what tells that something has happened comes before what tells that it may. Those of
+// other systems come last.
 constexpr Ranked ranking[] = {
-    {"io_uring", open_io_uring_here, denied_for_io_uring},
 #if defined(__linux__)
+    {"io_uring", open_io_uring_here, denied_for_io_uring},
     {"epoll", open_epoll, nullptr},
 #endif
 #if IO_HAVE_KQUEUE
     {"kqueue", open_kqueue, nullptr},
+#else
+    {"kqueue", open_on_bsd, nullptr},
+#endif
+#if !defined(__linux__)
+    {"io_uring", open_on_linux, nullptr},
+    {"epoll", open_on_linux, nullptr},
 #endif
 };
 

@@ -1,5 +1,5 @@
-// The choice of the backend where everything is there: names, kernels that are passed over, limits
-// of the process, and what a process keeps or hands on.
+// The choice of the backend where everything is there: kernels that are passed over, names that
+// cannot be had, and little locked memory.
 
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { release, tmpdir } from "node:os";
@@ -73,6 +73,25 @@ function registerKernels({ kernelName }: Tools): void {
   }
 }
 
+// ---- Names
+
+for (const { name, reason } of probe().candidates.filter((one) => !one.available)) {
+  test(`${name} by its name is an error that says why it cannot be had`, () => {
+    const { output } = runProgram("automatic", { environment: { IO_BACKEND: name } });
+    const words = `open: the backend "${name}", named by IO_BACKEND, cannot be had: ${reason}`;
+    assert.match(output, words);
+    assert.match(output, /^(ERR_IO_BACKEND_UNAVAILABLE|ENOMEM|EMFILE) -\d+: /);
+  });
+}
+
+test("IO_BACKEND names nonsense", () => {
+  const { output } = runProgram("automatic", { environment: { IO_BACKEND: "nonsense" } });
+  const words =
+    'the environment variable IO_BACKEND names "nonsense", which is none of auto, io_uring';
+  assert.match(output, /^ERR_IO_BACKEND_UNKNOWN /);
+  assert.match(output, words);
+});
+
 // ---- Limits
 
 /** Whether this kernel counts rings against RLIMIT_MEMLOCK: Linux 6.14 and later do. */
@@ -129,50 +148,6 @@ function registerLittleMemory(): void {
     const named = runProgram("littleMemory", withLimit(0, { IO_BACKEND: "epoll" }));
     assert.match(named.output, /^epoll: 9, registered 0\n/, named.said);
   });
-}
-
-test("no descriptor left: every backend says so, none hides it, and nothing is lost", () => {
-  const { status, output, said } = runProgram("exhausted", {
-    prefix: ["prlimit", "--nofile=96:96", "--"],
-  });
-  assert.is(status, 0, said);
-  const lines = output.trim().split("\n");
-  assert.match(lines[0]!, /^the doctor: null, \w+: \w+ failed with EMFILE \(.*is 96 here/);
-  for (const name of ["auto", ...available]) {
-    assert.match(output, new RegExp(`^${name} opened with [1-9]$`, "m"), said);
-  }
-  const failed = lines.slice(1).filter((line) => !/^\w+ opened with \d$/.test(line));
-  assert.ok(failed.length > available.length, said);
-  for (const line of failed) {
-    assert.match(line, /^EMFILE -\d+: open: .* failed with EMFILE \(.*ulimit -n/, said);
-  }
-});
-
-// ---- What a process keeps and hands on
-
-for (const backend of available) {
-  const environment = { IO_BACKEND: backend };
-
-  if (process.getuid?.() === 0) {
-    test(`${backend}: an IO has no rights of its own after setuid`, () => {
-      const { status, output, said } = runProgram("identity", { environment });
-      assert.is(status, 0, said);
-      assert.is(output, "before: opened\nas another user: EACCES\nback again: opened\n", said);
-    });
-  } else {
-    skip(test, `${backend}: rights after setuid`, "only root can become another user");
-  }
-}
-
-if (process.platform === "linux") {
-  test("a child inherits no descriptor of any backend", () => {
-    const { status, output, said } = runProgram("children");
-    assert.is(status, 0, said);
-    const expected = available.map((name) => `${name}: nothing more; many here\n`).join("");
-    assert.is(output, expected, said);
-  });
-} else {
-  skip(test, "what a child inherits", "descriptors are listed in /proc, which only Linux has");
 }
 
 if (hasIoUring) registerLittleMemory();
