@@ -32,7 +32,11 @@ uint64_t seed() {
 }
 
 size_t open_descriptors() {
+#if defined(__linux__)
   DIR* folder = opendir("/proc/self/fd");
+#else
+  DIR* folder = opendir("/dev/fd");  // on FreeBSD only with fdescfs mounted
+#endif
   REQUIRE(folder != nullptr);
   size_t count = 0;
   while (const dirent* found = readdir(folder)) count += found->d_name[0] != '.';
