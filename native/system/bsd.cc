@@ -100,11 +100,13 @@ int accept_connection(int listener) {
 // The count is told even when the call fails, because the socket was full or a signal came.
 int32_t send_file(int socket, int file, int64_t offset, size_t length) {
   if (length == 0) return 0;  // to the system it would mean all of the file
-  off_t count = 0;
   const size_t limit = length > abi::transfer_limit_bytes ? abi::transfer_limit_bytes : length;
-  const int result = ::sendfile(file, socket, offset, limit, nullptr, &count, 0);
-  if (result == 0 || count > 0) return static_cast<int32_t>(count);
-  return errno == EINTR ? -EAGAIN : -errno;
+  for (;;) {
+    off_t count = 0;
+    const int result = ::sendfile(file, socket, offset, limit, nullptr, &count, 0);
+    if (result == 0 || count > 0) return static_cast<int32_t>(count);
+    if (errno != EINTR) return -errno;
+  }
 }
 
 #else

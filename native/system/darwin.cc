@@ -171,11 +171,15 @@ int accept_connection(int listener) {
 
 // The count is told even when the call fails, because the socket was full or a signal came.
 int32_t send_file(int socket, int file, int64_t offset, size_t length) {
-  off_t count = static_cast<off_t>(std::min<size_t>(length, abi::transfer_limit_bytes));
-  if (count == 0) return 0;  // to the system it would mean all of the file
-  const int result = ::sendfile(file, socket, offset, &count, nullptr, 0);
-  if (result == 0 || count > 0) return static_cast<int32_t>(count);
-  return errno == EINTR ? -EAGAIN : -errno;
+  if (length == 0) return 0;  // to the system it would mean all of the file
+  for (;;) {
+    off_t count = static_cast<off_t>(std::min<size_t>(length, abi::transfer_limit_bytes));
+    const int error = ::sendfile(file, socket, offset, &count, nullptr, 0) == 0 ? 0 : errno;
+    // After any other error `count` may still be what was asked for.
+    if (error != 0 && error != EAGAIN && error != EINTR) return -error;
+    if (error == 0 || count > 0) return static_cast<int32_t>(count);
+    if (error == EAGAIN) return -EAGAIN;
+  }
 }
 
 int prepare_socket(int number) {
