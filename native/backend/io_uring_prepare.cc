@@ -54,7 +54,7 @@ void prepare_path_or_socket(Operation& operation, io_uring_sqe* entry) {
       int flags = by_number ? AT_EMPTY_PATH : 0;
       if (operation.argument == abi::stat_by_path_no_follow) flags = AT_SYMLINK_NOFOLLOW;
       return io_uring_prep_statx(entry, by_number ? number : AT_FDCWD, extra->path.c_str(), flags,
-                                 STATX_BASIC_STATS | STATX_BTIME,
+                                 uapi::statx_fields,
                                  reinterpret_cast<struct statx*>(extra->raw_status));
     }
     case Opcode::rename:

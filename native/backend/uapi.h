@@ -11,6 +11,9 @@ namespace io::uapi {
 
 inline constexpr int op_ftruncate = 55;  // 6.9
 
+// STATX_BASIC_STATS and STATX_BTIME (4.11), which the headers of musl have only since 1.2.5.
+inline constexpr unsigned statx_fields = 0x7ff | 0x800;
+
 // ---- Receive into user memory by the network device ("zcrx"), Linux 6.15
 
 inline constexpr int op_receive_zero_copy = 58;        // IORING_OP_RECV_ZC, 6.15
