@@ -60,6 +60,7 @@ class IoUring final : public Backend {
     while (taken < batch.size() && waiting_.empty()) {
       Operation& operation = *batch[taken];
       const size_t group = operation.linked ? group_length(batch.subspan(taken)) : 1;
+      const size_t whole = group + hold_back(batch.subspan(taken), group);
       // Linked entries must reach the kernel in one call, so room for all of them is made first.
       const bool has_deadline = batch[taken + group - 1]->has_deadline;
       const unsigned needed = static_cast<unsigned>(group) + (has_deadline ? 1 : 0);
@@ -70,7 +71,7 @@ class IoUring final : public Backend {
       }
       for (size_t index = 0; index < group; index++) start(*batch[taken + index]);
       room -= needed;
-      taken += group;
+      taken += whole;
     }
     waiting_.insert(waiting_.end(), batch.begin() + static_cast<ptrdiff_t>(taken), batch.end());
   }
@@ -79,17 +80,18 @@ class IoUring final : public Backend {
     if (io_uring_sq_ready(&ring_) > 0) enter_without_waiting();
   }
 
-  bool ready() const override { return io_uring_cq_ready(&ring_) > 0; }
+  bool ready() const override { return !ended_.empty() || io_uring_cq_ready(&ring_) > 0; }
 
   void poll(int64_t deadline_ns, Completions& completed) override {
     if (!waiting_.empty()) take_waiting();
-    if (io_uring_cq_ready(&ring_) > 0 || !waiting_.empty()) deadline_ns = 0;
+    if (ready() || !waiting_.empty()) deadline_ns = 0;
     if (deadline_ns == 0) {
       if (io_uring_sq_ready(&ring_) > 0 || has_task_work()) enter_without_waiting();
     } else {
       enter_and_wait(deadline_ns);
     }
     reap(completed);
+    if (!released_.empty()) submit(std::exchange(released_, {}));
   }
 
   bool cancel(const Operation& target) override {
@@ -147,7 +149,7 @@ class IoUring final : public Backend {
   // the first piece of work since the last time the work was run. So: let it speak, then look once
   // more at what came while it was silent.
   bool arm() override {
-    if (!waiting_.empty() || io_uring_sq_ready(&ring_) > 0) return false;
+    if (!waiting_.empty() || !ended_.empty() || io_uring_sq_ready(&ring_) > 0) return false;
     io_uring_cq_eventfd_toggle(&ring_, true);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (io_uring_cq_ready(&ring_) == 0 && !has_task_work()) return true;
@@ -240,10 +242,19 @@ class IoUring final : public Backend {
     submit(waiting);
   }
 
+  // How much of the chain at the front the kernel is given at once.
   static size_t group_length(std::span<Operation* const> batch) {
     size_t length = 1;
-    while (batch[length - 1]->linked) length++;
+    while (uring::is_linked_by_kernel(*batch[length - 1])) length++;
     return length;
+  }
+
+  // The rest of that chain waits for the last operation of the group: it is started, or ended, when
+  // that has completed. Returns how many wait.
+  static size_t hold_back(std::span<Operation* const> batch, size_t group) {
+    size_t index = group - 1;
+    for (; batch[index]->linked; index++) batch[index]->successor = batch[index + 1];
+    return index - (group - 1);
   }
 
   void start(Operation& operation) {
@@ -251,7 +262,7 @@ class IoUring final : public Backend {
     CHECK(entry != nullptr);
     uring::prepare(operation, time_of(entry), entry);
     io_uring_sqe_set_data64(entry, uring::user_data_of(operation.slot, operation.generation));
-    if (operation.linked) entry->flags |= IOSQE_IO_LINK;
+    if (uring::is_linked_by_kernel(operation)) entry->flags |= IOSQE_IO_LINK;
     if (!operation.has_deadline) return;
     operation.result_known = false;
     operation.deadline_pending = true;
@@ -296,6 +307,7 @@ class IoUring final : public Backend {
     unsigned head;
     unsigned seen = 0;
     io_uring_cqe* entry;
+    give_ended(completed);
     io_uring_for_each_cqe(&ring_, head, entry) {
       if (completed.full()) break;
       seen++;
@@ -319,15 +331,39 @@ class IoUring final : public Backend {
     const bool more = (entry.flags & IORING_CQE_F_MORE) != 0;
     if (!operation.has_deadline) {
       const bool empty = (entry.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
-      // What follows in its chain has been cancelled by the kernel already: then it stays refused.
       int32_t result = result_of(operation, entry);
-      if (result == -EOPNOTSUPP && operation.chain == 0) result = made_plainly(operation, result);
+      // What the kernel linked to it, the kernel has cancelled already: then it stays refused.
+      if (result == -EOPNOTSUPP && !uring::is_linked_by_kernel(operation)) {
+        result = made_plainly(operation, result);
+      }
       completed.push({&operation, result, more, empty});
+      if (operation.successor != nullptr) go_on(operation, result, completed);
       return;
     }
     take_part(operation, entry);
     if (operation.deadline_pending || !operation.result_known) return;
     completed.push({&operation, operation.result, false, false});
+  }
+
+  // What was held back behind an operation starts after it, or ends with it.
+  void go_on(Operation& operation, int32_t result, Completions& completed) {
+    const bool starts = succeeded_in_full(operation, result);
+    Operation* next = std::exchange(operation.successor, nullptr);
+    while (next != nullptr) {
+      if (starts)
+        released_.push_back(next);
+      else
+        ended_.push_back(next);
+      next = std::exchange(next->successor, nullptr);
+    }
+    give_ended(completed);
+  }
+
+  void give_ended(Completions& completed) {
+    while (!ended_.empty() && !completed.full()) {
+      completed.push({ended_.front(), -ECANCELED, false, false});
+      ended_.pop_front();
+    }
   }
 
   // What ran in a kernel worker and was cancelled there says that it was interrupted. A timeout
@@ -362,7 +398,9 @@ class IoUring final : public Backend {
   uint32_t setup_flags_;
   bool known_[256] = {};
   std::vector<__kernel_timespec> timespecs_;
-  std::deque<Operation*> waiting_;  // checked, but the kernel had no room
+  std::deque<Operation*> waiting_;    // checked, but the kernel had no room
+  std::deque<Operation*> ended_;      // held back behind what failed, and not told of yet
+  std::vector<Operation*> released_;  // held back behind what has succeeded
   std::vector<Operation>* operations_ = nullptr;
   int event_descriptor_ = -1;
   bool registered_table_ = false;

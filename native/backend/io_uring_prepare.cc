@@ -150,4 +150,28 @@ void prepare(Operation& operation, __kernel_timespec& time, io_uring_sqe* entry)
   }
 }
 
+bool is_linked_by_kernel(const Operation& operation) {
+  if (!operation.linked) return false;
+  switch (operation.opcode) {
+    case Opcode::nop:
+    case Opcode::timeout:
+    case Opcode::open:
+    case Opcode::read:
+    case Opcode::write:
+    case Opcode::read_vectored:
+    case Opcode::write_vectored:
+    case Opcode::socket:
+    case Opcode::accept:
+    case Opcode::connect:
+    case Opcode::send:
+    case Opcode::send_vectored:
+    case Opcode::receive:
+    case Opcode::send_message:
+    case Opcode::receive_message:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace io::uring

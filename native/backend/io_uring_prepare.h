@@ -27,4 +27,9 @@ inline __kernel_timespec timespec_of(int64_t nanoseconds) {
 // Everything but user_data and the flags. `time` belongs to the entry until it was submitted.
 void prepare(Operation& operation, __kernel_timespec& time, io_uring_sqe* entry);
 
+// Whether the kernel may be left to start what follows in the chain. It ends a chain only after
+// operations that tell it of their failure, and io_uring/{fs,statx,sync,truncate,net}.c do not for
+// the others (seen on 6.18): a rename would follow a sync that has failed.
+bool is_linked_by_kernel(const Operation& operation);
+
 }  // namespace io::uring

@@ -1,16 +1,26 @@
 // Linked operations: each starts when the one before it has succeeded in full.
 
-import { readFileSync, writeFileSync } from "node:fs";
-import { Completion, type File, type IO, IOError, OpenFlags, type Prepared } from "@io/core";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  Completion,
+  type File,
+  type IO,
+  IOError,
+  OpenFlags,
+  type Prepared,
+  STAT_FIELDS,
+} from "@io/core";
 import * as assert from "uvu/assert";
 import { detach, pattern, sameBytes } from "./data.js";
 import { MODES, type Mode, type Suite, type Trial } from "./harness.js";
+import { pairOfDescriptors } from "./network.js";
 import {
   failure,
   failureCode,
   idle,
   negative,
   refusalCode,
+  type Start,
   Started,
   success,
   until,
@@ -24,6 +34,7 @@ export function chains(suite: Suite): void {
   for (const mode of MODES) {
     registerRing(suite, mode);
     registerRingMixed(suite, mode);
+    registerRingFailures(suite, mode);
     registerRingInvalid(suite, mode);
   }
 }
@@ -293,6 +304,100 @@ function registerRingMixed(suite: Suite, mode: Mode): void {
     );
     const second = new Started((c, callback) => io.ring.nop(c, callback));
     assert.equal(await allDone(io, [first, second]), [0, 0]);
+  });
+}
+
+/** For each operation that can be linked, one that fails, and how. */
+async function failing(
+  trial: Trial,
+  io: IO,
+): Promise<[name: string, errno: Parameters<typeof negative>[0], start: Start][]> {
+  const { ring } = io;
+  const open = (path: string, flags: number): Promise<number> =>
+    success(io, (c, callback) => ring.open(c, path, flags, 0o600, callback));
+  const missing = trial.path("missing/file");
+  const readOnly = await open(trial.path(), OpenFlags.read | OpenFlags.create);
+  const socket = await success(io, (c, callback) => ring.socket(c, "ipv4", callback));
+  const memory = new Uint8Array(8);
+  const fields = new Float64Array(STAT_FIELDS);
+  return [
+    ["open", "ENOENT", (c, done) => ring.open(c, missing, OpenFlags.read, 0, done)],
+    ["write", "EBADF", (c, done) => ring.write(c, readOnly, memory, 0, done)],
+    ["writeVectored", "EBADF", (c, done) => ring.writeVectored(c, readOnly, [memory], 0, done)],
+    ["stat", "ENOENT", (c, done) => ring.stat(c, missing, fields, done)],
+    ["sync", "EINVAL", (c, done) => ring.sync(c, socket, "full", done)],
+    ["allocate", "EINVAL", (c, done) => ring.allocate(c, readOnly, 0, 0, false, done)],
+    ["truncate", "EINVAL", (c, done) => ring.truncate(c, readOnly, 0, done)],
+    ["rename", "ENOENT", (c, done) => ring.rename(c, missing, trial.path("new"), done)],
+    ["unlink", "ENOENT", (c, done) => ring.unlink(c, missing, false, done)],
+    ["mkdir", "ENOENT", (c, done) => ring.mkdir(c, missing, 0o700, done)],
+    ["accept", "EINVAL", (c, done) => ring.accept(c, socket, done)],
+    ["send", "ENOTSOCK", (c, done) => ring.send(c, readOnly, memory, done)],
+    ["receive", "ENOTCONN", (c, done) => ring.receive(c, socket, memory, done)],
+    ["shutdown", "ENOTCONN", (c, done) => ring.shutdown(c, socket, "both", done)],
+  ];
+}
+
+function registerRingFailures(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: whatever fails, nothing behind it is started`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path("behind"));
+    const data = Buffer.from("never");
+    const cancelled = negative("ECANCELED");
+    for (const [name, errno, start] of await failing(trial, io)) {
+      io.ring.chain(5);
+      const members = [
+        new Started((c, callback) => io.ring.sync(c, file, "data", callback)),
+        new Started(start),
+        new Started((c, callback) => io.ring.write(c, file, data, 0, callback)),
+        new Started((c, callback) => io.ring.sync(c, file, "data", callback)),
+        new Started((c, callback) => io.ring.mkdir(c, trial.path(name), 0o700, callback)),
+      ];
+      const expected = [0, negative(errno), cancelled, cancelled, cancelled];
+      assert.equal(await allDone(io, members), expected, name);
+      assert.not(existsSync(trial.path(name)), name);
+    }
+    await idle(io);
+    assert.is(readFileSync(trial.path("behind"), "latin1"), "");
+  });
+
+  suite.test(`${mode}: a chain of syncs, writes and names runs in order`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    const file = await openBoth(io, trial.path("draft"));
+    const order: number[] = [];
+    const count = 32;
+    ring.chain(count);
+    for (let index = 0; index < count; index++) {
+      const c = new Completion();
+      const done = (_c: Completion, result: number): void => {
+        assert.ok(result >= 0, `${index}: ${result}`);
+        order.push(index);
+      };
+      if (index === count - 1) ring.rename(c, trial.path("draft"), trial.path("file"), done);
+      else if (index % 2 === 1) ring.sync(c, file, "data", done);
+      else ring.write(c, file, Buffer.from(`${index} `), -1, done);
+    }
+    await until(io, () => order.length === count, "the chain");
+    const all = Array.from({ length: count }, (_, index) => index);
+    assert.equal(order, all);
+    const written = all.filter((index) => index % 2 === 0).map((index) => `${index} `);
+    assert.is(readFileSync(trial.path("file"), "latin1"), written.join(""));
+  });
+
+  suite.test(`${mode}: closing ends a chain that waits behind a sync`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { near } = await pairOfDescriptors(io);
+    const file = await openBoth(io, trial.path());
+    io.ring.chain(3);
+    const members = [
+      new Started((c, callback) => io.ring.sync(c, file, "data", callback)),
+      new Started((c, callback) => io.ring.receive(c, near, new Uint8Array(4), callback)),
+      new Started((c, callback) => io.ring.nop(c, callback)),
+    ];
+    await success(io, (c, callback) => io.ring.close(c, near, callback));
+    const [, receive, last] = await allDone(io, members);
+    assert.equal([receive, last], [negative("ECANCELED"), negative("ECANCELED")]);
   });
 }
 
