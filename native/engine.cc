@@ -370,7 +370,10 @@ void Engine::finish(const Completed& completed) {
     return;
   }
   if (operation.opcode == Opcode::receive || operation.opcode == Opcode::receive_message) {
-    descriptors_.at(operation.number).receive_empty = completed.receive_empty;
+    // A failure tells nothing of the socket; what is none would be waited for until the end of
+    // time.
+    const bool emptied = completed.receive_empty && result > 0;
+    descriptors_.at(operation.number).receive_empty = emptied;
   }
   publish(operation.slot, operation.generation, result, 0);
   let_go(context(), operation);

@@ -1,16 +1,17 @@
 // Stream sockets by the verbs of the ring, in both modes.
 
-import { Completion, type IO } from "@io/core";
+import { Completion, type IO, OpenFlags } from "@io/core";
 import * as assert from "uvu/assert";
 import { text } from "./data.js";
 import { MODES, type Mode, type Suite } from "./harness.js";
 import { listeningDescriptor, pairOfDescriptors, unixAddress } from "./network.js";
-import { negative, outcome, refusalCode, Started, success, until } from "./verbs.js";
+import { negative, outcome, refusalCode, type Start, Started, success, until } from "./verbs.js";
 
 export function streamsRing(suite: Suite): void {
   for (const mode of MODES) {
     registerVerbs(suite, mode);
     registerErrors(suite, mode);
+    registerNoSocket(suite, mode);
     registerMultishot(suite, mode);
     registerClosing(suite, mode);
   }
@@ -75,6 +76,36 @@ function registerErrors(suite: Suite, mode: Mode): void {
     const port = { ...wrong, host: "127.0.0.1", port: 65_536 };
     const call = (): void => ring.connect(new Completion(), inet, port, () => undefined);
     assert.is(refusalCode(call), "ERR_OUT_OF_RANGE");
+  });
+}
+
+function registerNoSocket(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: a file is no socket, however often one asks`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    const flags = OpenFlags.read | OpenFlags.write | OpenFlags.create;
+    const path = trial.path();
+    const file = await success(io, (c, callback) => ring.open(c, path, flags, 0o600, callback));
+    await success(io, (c, callback) => ring.write(c, file, Buffer.from("text"), 0, callback));
+    const buffer = new Uint8Array(4);
+    const starts: Start[] = [
+      (c, callback) => ring.receive(c, file, buffer, callback),
+      (c, callback) => ring.send(c, file, buffer, callback),
+      (c, callback) => ring.sendVectored(c, file, [buffer], callback),
+      (c, callback) => ring.accept(c, file, callback),
+      (c, callback) => ring.acceptMultishot(c, file, callback),
+      (c, callback) => ring.connect(c, file, unixAddress(), callback),
+      (c, callback) => ring.bind(c, file, unixAddress(), callback),
+      (c, callback) => ring.listen(c, file, 1, callback),
+      (c, callback) => ring.shutdown(c, file, "both", callback),
+    ];
+    for (let round = 0; round < 3; round++) {
+      for (const start of starts) assert.is(await outcome(io, start), negative("ENOTSOCK"));
+      const together = starts.map((start) => new Started(start));
+      await until(io, () => together.every(({ done }) => done), "all of them");
+      for (const { result } of together) assert.is(result, negative("ENOTSOCK"));
+    }
+    assert.is(await success(io, (c, callback) => ring.read(c, file, buffer, 0, callback)), 4);
   });
 }
 
