@@ -19,12 +19,16 @@ export interface NativeProgram {
   readonly build: string;
   /** The programs that the build makes. Without arguments each lists its tests. */
   readonly programs: readonly string[];
+  /** What they cannot do without and is not here, if anything. */
+  readonly needs?: () => string | undefined;
   /** The backends that a test is run on, one after the other; none when it uses no backend. */
   readonly backends?: (name: string) => readonly string[];
 }
 
 /** Why nothing can be built here, or undefined. */
-function whyNot(folder: string): string | undefined {
+function whyNot(folder: string, native: NativeProgram): string | undefined {
+  const lacks = native.needs?.();
+  if (lacks !== undefined) return lacks;
   const probe = join(folder, "probe");
   const flags = ["-xc++", "-", "-fsanitize=address,undefined", "-o", probe];
   const compiled = spawnSync("c++", flags, { input: "int main() {}", encoding: "utf8" });
@@ -61,7 +65,7 @@ function runOne(program: string, name: string, folder: string, backend: string):
 export function registerNativeTests(test: Test, what: string, native: NativeProgram): void {
   const folder = mkdtempSync(join(tmpdir(), "io-native-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  const reason = whyNot(folder);
+  const reason = whyNot(folder, native);
   if (reason !== undefined) {
     skip(test, what, reason);
     return;
