@@ -93,6 +93,9 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceMethod<&Session::activate>("activate"),
                            InstanceMethod<&Session::add_buffer>("addBuffer"),
                            InstanceMethod<&Session::release_buffer>("releaseBuffer"),
+                           InstanceMethod<&Session::add_group>("addGroup"),
+                           InstanceMethod<&Session::add_pieces>("addPieces"),
+                           InstanceMethod<&Session::remove_group>("removeGroup"),
                            InstanceMethod<&Session::set_option>("setOption"),
                            InstanceMethod<&Session::name>("name"),
                            InstanceMethod<&Session::counters>("counters"),
@@ -211,6 +214,36 @@ class Session : public Napi::ObjectWrap<Session> {
     return Napi::Boolean::New(info.Env(), engine_->release_buffer(handle));
   }
 
+  // (returned, capacity) -> a group of lent memory, or a negative errno. `returned` is an
+  // ArrayBuffer of capacity + 1 words, which TypeScript keeps alive where V8's memory cannot be
+  // shared.
+  Napi::Value add_group(const Napi::CallbackInfo& info) {
+    if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
+    auto returned = info[0].As<Napi::ArrayBuffer>();
+    const uint32_t capacity = info[1].As<Napi::Number>().Uint32Value();
+    CHECK(returned.ByteLength() / sizeof(uint32_t) > capacity);
+    const int32_t group =
+        engine_->groups().add(static_cast<uint32_t*>(returned.Data()), capacity, hold_of(returned));
+    return Napi::Number::New(info.Env(), group);
+  }
+
+  // (group, buffer, offset, strideBytes, pieceBytes, count) -> 0 or a negative errno
+  Napi::Value add_pieces(const Napi::CallbackInfo& info) {
+    if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
+    const auto word = [&info](size_t at) { return info[at].As<Napi::Number>().Uint32Value(); };
+    const double offset = info[2].As<Napi::Number>().DoubleValue();
+    const int result =
+        engine_->groups().add_pieces(word(0), word(1), offset, word(3), word(4), word(5));
+    return Napi::Number::New(info.Env(), result);
+  }
+
+  // (group) -> 0, or -EBUSY while a receive is in flight on it
+  Napi::Value remove_group(const Napi::CallbackInfo& info) {
+    if (engine_ == nullptr) return Napi::Number::New(info.Env(), 0);
+    const uint32_t group = info[0].As<Napi::Number>().Uint32Value();
+    return Napi::Number::New(info.Env(), engine_->groups().remove(group));
+  }
+
   // (descriptor, option, value) -> 0 or a negative errno
   Napi::Value set_option(const Napi::CallbackInfo& info) {
     const int number = number_of(info[0]);
@@ -296,7 +329,12 @@ class Session : public Napi::ObjectWrap<Session> {
   static Session& as(void* self) { return *static_cast<Session*>(self); }
 
   void before_wait() {
-    if (engine_ != nullptr && header_[header_queued] != 0) pump();
+    if (engine_ == nullptr) return;
+    if (header_[header_queued] != 0) {
+      pump();
+    } else if (engine_->has_queued()) {
+      engine_->submit();  // returned memory only, which needs no kernel
+    }
   }
 
   void woken() {

@@ -11,17 +11,24 @@
 
 #include "kernel.h"
 #include "operation.h"
+#include "piece_taker.h"
 
 namespace io {
+
+inline constexpr uint16_t no_piece = UINT16_MAX;
 
 // What a backend says of a finished (or, with `more`, progressing) operation. `result` is a count,
 // a descriptor number or a negative errno.
 struct Completed {
   Operation* operation;
   int32_t result;
-  bool more;
-  bool receive_empty;  // receive: nothing was left in the socket
+  bool more : 1;
+  bool receive_empty : 1;       // receive: nothing was left in the socket
+  bool piece_open : 1 = false;  // the backend goes on filling the piece
+  uint16_t piece = no_piece;    // where the bytes are that a receive_multishot has received
 };
+static_assert(sizeof(Completed) == 16);
+static_assert(abi::pieces_most <= no_piece);
 
 // A bounded list that the engine hands to poll(). A backend stops reaping when it is full.
 class Completions {
@@ -42,13 +49,14 @@ class Completions {
 struct BackendOptions {
   uint32_t entries = 1024;
   uint32_t in_flight_limit = 4096;
+  // For tests: use nothing that the oldest kernel which is supported has not.
+  bool oldest_kernel = false;
 };
 
 inline constexpr int64_t wait_for_ever = -1;
 
-class Backend {
+class Backend : public PieceTaker {
  public:
-  virtual ~Backend() = default;
   // The table of operations by slot, once, before anything else. It does not move.
   virtual void serve(std::vector<Operation>& operations) = 0;
   // Takes a batch in order; linked operations stand next to each other. What the kernel cannot take

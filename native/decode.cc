@@ -262,8 +262,21 @@ int decode_shutdown(const abi::Entry& entry, const DecodeContext& context, Opera
   return decode_descriptor(entry, context, operation);
 }
 
+// The group stands in `argument`, a limit of bytes in `extent`, which is 0 for none.
+int decode_receive_multishot(const abi::Entry& entry, const DecodeContext& context,
+                             Operation& operation) {
+  if (context.groups.find(entry.argument) == nullptr) return -EINVAL;
+  if (!whole(entry.extent, operation.extent) || operation.extent > INT32_MAX) return -EINVAL;
+  operation.argument = entry.argument;
+  return decode_descriptor(entry, context, operation);
+}
+
 int first_error(int first, int second) {
   return first != 0 ? first : second;
+}
+
+int decode_place(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  return first_error(decode_descriptor(entry, context, operation), decode_offset(entry, operation));
 }
 
 int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
@@ -286,18 +299,13 @@ int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operati
     case Opcode::open:
       return decode_open(entry, context, operation);
     case Opcode::read:
-    case Opcode::write: {
-      const int error = decode_descriptor(entry, context, operation);
-      if (error != 0) return error;
-      return first_error(decode_offset(entry, operation), decode_memory(entry, context, operation));
-    }
+    case Opcode::write:
+      return first_error(decode_place(entry, context, operation),
+                         decode_memory(entry, context, operation));
     case Opcode::read_vectored:
-    case Opcode::write_vectored: {
-      const int error = decode_descriptor(entry, context, operation);
-      if (error != 0) return error;
-      return first_error(decode_offset(entry, operation),
+    case Opcode::write_vectored:
+      return first_error(decode_place(entry, context, operation),
                          decode_vectors(entry, context, operation));
-    }
     case Opcode::stat:
       return decode_stat(entry, context, operation);
     case Opcode::sync:
@@ -341,6 +349,8 @@ int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operati
                          decode_receive_message(entry, context, operation));
     case Opcode::shutdown:
       return decode_shutdown(entry, context, operation);
+    case Opcode::receive_multishot:
+      return decode_receive_multishot(entry, context, operation);
     case Opcode::send_file:
       return decode_send_file(entry, context, operation);
   }
@@ -374,6 +384,10 @@ void take_into_use(const DecodeContext& context, Operation& operation) {
     for (const uint32_t buffer : operation.extra->more_buffers) context.buffers.begin(buffer);
     operation.uses |= uses_more_buffers;
   }
+  if (operation.opcode == abi::Opcode::receive_multishot) {
+    context.groups.begin(operation.argument);
+    operation.uses |= uses_group;
+  }
 }
 
 }  // namespace
@@ -382,7 +396,8 @@ bool can_be_linked(abi::Opcode opcode) {
   using abi::Opcode;
   return opcode != Opcode::cancel && opcode != Opcode::cancel_descriptor &&
          opcode != Opcode::cancel_all && opcode != Opcode::close && opcode != Opcode::bind &&
-         opcode != Opcode::listen && opcode != Opcode::accept_multishot;
+         opcode != Opcode::listen && opcode != Opcode::accept_multishot &&
+         opcode != Opcode::receive_multishot;
 }
 
 int decode(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
@@ -431,6 +446,7 @@ void let_go(const DecodeContext& context, Operation& operation) {
   if ((uses & uses_more_buffers) != 0) {
     for (const uint32_t buffer : operation.extra->more_buffers) context.buffers.finish(buffer);
   }
+  if ((uses & uses_group) != 0) context.groups.finish(operation.argument);
 }
 
 }  // namespace io

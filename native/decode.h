@@ -4,6 +4,7 @@
 #include "abi.h"
 #include "buffers.h"
 #include "descriptors.h"
+#include "groups.h"
 #include "operation.h"
 
 namespace io {
@@ -11,6 +12,7 @@ namespace io {
 struct DecodeContext {
   Buffers& buffers;
   Descriptors& descriptors;
+  Groups& groups;
   const uint8_t* text;  // text_size_bytes of it
 };
 

@@ -19,6 +19,7 @@ using abi::Opcode;
 Engine::Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t in_flight_limit)
     : backend_(std::move(backend)),
       shared_(shared),
+      groups_(buffers_, *backend_),
       operations_(in_flight_limit),
       completions_(shared.completion_count) {
   for (uint32_t slot = 0; slot < in_flight_limit; slot++) operations_[slot].slot = slot;
@@ -56,7 +57,8 @@ bool needs_routing(Opcode opcode) {
       bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) | bit(Opcode::truncate) |
       bit(Opcode::receive) | bit(Opcode::send) | bit(Opcode::send_vectored) |
       bit(Opcode::send_file) | bit(Opcode::send_message) | bit(Opcode::receive_message) |
-      bit(Opcode::cancel) | bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
+      bit(Opcode::receive_multishot) | bit(Opcode::cancel) | bit(Opcode::cancel_descriptor) |
+      bit(Opcode::cancel_all);
   return (bit(opcode) & opcodes) != 0;
 }
 
@@ -98,6 +100,11 @@ void Engine::submit() {
 
 void Engine::take_queued() {
   if (cancel_due_) ask_again();
+  // Before the entries: a receive among them may need what was returned.
+  if (shared_.header[abi::header_returned] != 0) {
+    shared_.header[abi::header_returned] = 0;
+    groups_.take_returned();
+  }
   uint32_t queued = shared_.header[abi::header_queued];
   if (queued != 0) {
     // The header is shared with JavaScript: a count beyond the ring is garbage.
@@ -186,6 +193,7 @@ void Engine::route(Operation& operation) {
     case Opcode::close:
       return begin_close(operation);
     case Opcode::receive:
+    case Opcode::receive_multishot:
     case Opcode::send:
     case Opcode::send_vectored:
     case Opcode::send_message:
@@ -351,7 +359,7 @@ uint32_t Engine::poll(int64_t deadline_ns) {
 }
 
 bool Engine::arm() {
-  if (shared_.header[abi::header_queued] != 0 || has_news()) return false;
+  if (has_queued() || has_news()) return false;
   return backend_->arm();
 }
 
@@ -365,8 +373,12 @@ void Engine::finish(const Completed& completed) {
   }
   if (operation.stalled) retrying_--;
   if (needs_settling(operation.opcode)) result = settle(operation, result);
+  uint32_t flags = 0;
+  if (completed.piece != no_piece) {
+    flags = groups_.lend(operation.argument, completed.piece, completed.piece_open);
+  }
   if (completed.more) {
-    publish(operation.slot, operation.generation, result, abi::completion_flag_more);
+    publish(operation.slot, operation.generation, result, flags | abi::completion_flag_more);
     return;
   }
   if (operation.opcode == Opcode::receive || operation.opcode == Opcode::receive_message) {
@@ -375,7 +387,7 @@ void Engine::finish(const Completed& completed) {
     const bool emptied = completed.receive_empty && result > 0;
     descriptors_.at(operation.number).receive_empty = emptied;
   }
-  publish(operation.slot, operation.generation, result, 0);
+  publish(operation.slot, operation.generation, result, flags);
   let_go(context(), operation);
   operation.phase = Phase::free;
   operation.generation++;
@@ -490,6 +502,7 @@ bool Engine::shut_down() {
     poll(round_ns);
   }
   if (in_flight_ > 0) return false;
+  groups_.remove_all();
   descriptors_.each_open([this](int number) {
     descriptors_.remove(number);
     ::close(number);
@@ -505,6 +518,8 @@ void Engine::read_counters(double* out) {
   count(Counter::buffers) = buffers_.count();
   count(Counter::buffer_bytes) = buffers_.size_bytes();
   count(Counter::registered_bytes) = registered_bytes_;
+  count(Counter::lent) = groups_.lent();
+  count(Counter::returns_refused) = groups_.refused();
   for (size_t index = 0; index < abi::counter_count; index++) {
     out[index] = static_cast<double>(counters_[index]);
   }

@@ -15,6 +15,7 @@
 #include "check.h"
 #include "decode.h"
 #include "descriptors.h"
+#include "groups.h"
 #include "operation.h"
 
 namespace io {
@@ -47,7 +48,9 @@ class Engine {
   // True when poll() would make progress without the kernel saying anything.
   bool has_news() const { return has_unpublished() || cancel_due_; }
   bool ready() const { return backend_->ready(); }
-  bool has_queued() const { return shared_.header[abi::header_queued] != 0; }
+  bool has_queued() const {
+    return shared_.header[abi::header_queued] != 0 || shared_.header[abi::header_returned] != 0;
+  }
 
   // Attached mode: see Backend.
   int wait_descriptor() { return backend_->wait_descriptor(); }
@@ -58,6 +61,8 @@ class Engine {
 
   uint32_t add_buffer(uint8_t* data, size_t size_bytes, MemoryHold hold, bool register_it);
   bool release_buffer(uint32_t handle);
+  // Memory that is lent: see groups.h.
+  Groups& groups() { return groups_; }
   int32_t adopt(int number) { return descriptors_.add(number); }
   // The system's number of an open descriptor, or -EBADF.
   int number_of(int32_t descriptor);
@@ -84,7 +89,7 @@ class Engine {
   };
 
   uint64_t& count(abi::Counter counter) { return counters_[static_cast<size_t>(counter)]; }
-  DecodeContext context() { return {buffers_, descriptors_, shared_.text}; }
+  DecodeContext context() { return {buffers_, descriptors_, groups_, shared_.text}; }
 
   void take_queued();
   int begin(const abi::Entry& entry);
@@ -126,6 +131,7 @@ class Engine {
   Shared shared_;
   Buffers buffers_;
   Descriptors descriptors_;
+  Groups groups_;
   std::vector<Operation> operations_;
   std::vector<Operation*> batch_;
   std::vector<abi::Entry> group_;

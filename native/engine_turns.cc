@@ -21,7 +21,9 @@ int64_t now_ns() {
 }
 
 int direction_of(Opcode opcode) {
-  return opcode == Opcode::receive || opcode == Opcode::receive_message ? 0 : 1;
+  constexpr uint64_t receives =
+      bit(Opcode::receive) | bit(Opcode::receive_message) | bit(Opcode::receive_multishot);
+  return (bit(opcode) & receives) != 0 ? 0 : 1;
 }
 
 }  // namespace

@@ -32,6 +32,8 @@ inline constexpr uint8_t uses_more_buffers = 4;
 inline constexpr uint8_t uses_stream = 8;
 // It reads from another descriptor than the one it is on.
 inline constexpr uint8_t uses_source = 16;
+// It receives into memory that a group lends.
+inline constexpr uint8_t uses_group = 32;
 
 inline constexpr int no_descriptor = -1;
 inline constexpr uint32_t no_buffer = UINT32_MAX;

@@ -101,6 +101,8 @@ int32_t attempt(Operation& operation) {
       return system::receive_bytes(number, operation.address, operation.length);
     case Opcode::receive_message:
       return system::receive_message(number, operation.extra->message);
+    case Opcode::receive_multishot:
+      return system::receive_bytes(number, nullptr, 0);  // to hear what is wrong with it
     default:
       CHECK(!"an operation that never waits for a stream");
   }
@@ -180,6 +182,14 @@ int32_t made_plainly(Operation& operation, int32_t refused) {
     default:
       return refused;
   }
+}
+
+bool receiver_is_full(const Operation& operation, int32_t result) {
+  if (!operation.unix_datagram) return false;
+  if (result == -ENOBUFS) return true;
+  const bool addressed =
+      operation.opcode == Opcode::send_message && operation.extra->message.msg_name != nullptr;
+  return addressed && result == -EAGAIN;
 }
 
 bool succeeded_in_full(const Operation& operation, int32_t result) {

@@ -23,6 +23,11 @@ int classify(int number, Kind& kind);
 // Tries an operation on a stream without waiting; -EAGAIN when it would have to wait.
 int32_t attempt(Operation& operation);
 
+// Whether the result says that the receiver of a unix datagram has no room. Its sender is writable
+// all the same when it names the receiver in each datagram, so that nothing tells when there is
+// room. Linux says EAGAIN, the BSDs and macOS say ENOBUFS.
+bool receiver_is_full(const Operation& operation, int32_t result);
+
 // A read of a file whose bytes are in memory already; -EAGAIN when they are not, or when the system
 // cannot tell.
 int32_t attempt_cached_read(const Operation& operation);

@@ -15,8 +15,10 @@
 
 #include "../backend.h"
 #include "../check.h"
-#include "attempt.h"
+#include "../groups.h"
 #include "../why_not.h"
+#include "attempt.h"
+#include "buffer_rings.h"
 #include "io_uring_prepare.h"
 #include "uapi.h"
 
@@ -41,11 +43,17 @@ constexpr uint32_t completions_per_operation = 4;
 
 class IoUring final : public Backend {
  public:
-  IoUring(const io_uring& ring, uint32_t setup_flags, io_uring_probe* known)
-      : ring_(ring), setup_flags_(setup_flags), timespecs_(ring.sq.ring_entries) {
+  IoUring(const io_uring& ring, uint32_t setup_flags, io_uring_probe* known, bool oldest_kernel)
+      : ring_(ring),
+        buffer_rings_(ring_, oldest_kernel),
+        setup_flags_(setup_flags),
+        timespecs_(ring.sq.ring_entries) {
     for (int opcode = 0; opcode < 256; opcode++) {
       known_[opcode] = opcode <= known->last_op && io_uring_opcode_supported(known, opcode) != 0;
     }
+    // The probe does not tell of flags; this operation came with the same kernel.
+    multishot_receive_ = !oldest_kernel && known_[IORING_OP_SEND_ZC];
+    receive_limits_ = multishot_receive_;
   }
 
   ~IoUring() override {
@@ -190,6 +198,14 @@ class IoUring final : public Backend {
     registered_free_.push_back(static_cast<uint32_t>(index));
   }
 
+  int add_group(uint32_t group, uint32_t capacity) override {
+    return buffer_rings_.add(group, capacity);
+  }
+  void give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes) override {
+    buffer_rings_.give(group, piece, data, size_bytes);
+  }
+  void remove_group(uint32_t group) override { buffer_rings_.remove(group); }
+
   bool supports(Opcode opcode) const override {
     if (opcode == Opcode::truncate) return known_[uapi::op_ftruncate];
     // Splicing costs what reading and sending do: packages/core/src/internal/file_sender.ts.
@@ -261,6 +277,7 @@ class IoUring final : public Backend {
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     CHECK(entry != nullptr);
     uring::prepare(operation, time_of(entry), entry);
+    if (operation.opcode == Opcode::receive_multishot) suit_kernel(operation, entry);
     io_uring_sqe_set_data64(entry, uring::user_data_of(operation.slot, operation.generation));
     if (uring::is_linked_by_kernel(operation)) entry->flags |= IOSQE_IO_LINK;
     if (!operation.has_deadline) return;
@@ -273,6 +290,14 @@ class IoUring final : public Backend {
     io_uring_prep_link_timeout(deadline, timespec_for(deadline, operation.deadline_ns), 0);
     io_uring_sqe_set_data64(
         deadline, uring::user_data_of(operation.slot | deadline_mark, operation.generation));
+  }
+
+  // Linux 5.19 has no multishot receive, and until 6.17 there is none with a limit: then a receive
+  // gives one completion and is made again, which `argument_extra` says of it.
+  void suit_kernel(Operation& operation, io_uring_sqe* entry) const {
+    const bool once = !multishot_receive_ || (operation.extent != 0 && !receive_limits_);
+    operation.argument_extra = once ? 1 : 0;
+    if (once) uring::prepare_receive_once(operation, entry);
   }
 
   __kernel_timespec& time_of(const io_uring_sqe* entry) {
@@ -328,6 +353,9 @@ class IoUring final : public Backend {
     Operation& operation = (*operations_)[slot];
     CHECK(operation.phase == Phase::active);
     CHECK(operation.generation == entry.user_data >> 32);
+    if (operation.opcode == Opcode::receive_multishot) {
+      return take_received(operation, entry, completed);
+    }
     const bool more = (entry.flags & IORING_CQE_F_MORE) != 0;
     if (!operation.has_deadline) {
       const bool empty = (entry.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
@@ -366,6 +394,39 @@ class IoUring final : public Backend {
     }
   }
 
+  void take_received(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
+    const bool more = (entry.flags & IORING_CQE_F_MORE) != 0;
+    const bool has_piece = (entry.flags & IORING_CQE_F_BUFFER) != 0;
+    const auto piece = static_cast<uint16_t>(entry.flags >> IORING_CQE_BUFFER_SHIFT);
+    if (entry.res > 0) {
+      CHECK(has_piece);
+      const bool open = (entry.flags & uapi::cqe_buffer_more) != 0;
+      const bool again = operation.argument_extra != 0 && goes_on(operation, entry.res);
+      completed.push({&operation, entry.res, more || again, false, open, piece});
+      return;
+    }
+    if (has_piece) buffer_rings_.give_again(group_of(operation), piece);
+    if (entry.res == -EINVAL && operation.extent != 0 && operation.argument_extra == 0) {
+      receive_limits_ = false;
+      waiting_.push_back(&operation);
+      return;
+    }
+    completed.push({&operation, result_of(operation, entry), more, false});
+  }
+
+  bool goes_on(Operation& operation, int32_t received) {
+    if (operation.extent != 0) {
+      operation.extent -= received;
+      if (operation.extent <= 0) return false;
+    }
+    waiting_.push_back(&operation);
+    return true;
+  }
+
+  static uint32_t group_of(const Operation& operation) {
+    return Groups::index_of(operation.argument);
+  }
+
   // What ran in a kernel worker and was cancelled there says that it was interrupted. A timeout
   // that elapsed has succeeded; ETIME is an error that not every system has.
   static int32_t result_of(const Operation& operation, const io_uring_cqe& entry) {
@@ -395,6 +456,7 @@ class IoUring final : public Backend {
   }
 
   io_uring ring_;
+  BufferRings buffer_rings_;
   uint32_t setup_flags_;
   bool known_[256] = {};
   std::vector<__kernel_timespec> timespecs_;
@@ -408,6 +470,8 @@ class IoUring final : public Backend {
   uint64_t system_calls_ = 0;
   bool nudge_armed_ = false;
   bool nudged_ = false;
+  bool multishot_receive_;  // 6.0
+  bool receive_limits_;     // 6.17: until the kernel has refused one
 };
 
 // ---- set-up
@@ -500,7 +564,7 @@ Opened open_io_uring(const BackendOptions& options) {
     opened.reason += "; there is memory for " + std::to_string(in_flight_limit) +
                      " operations in flight only (RLIMIT_MEMLOCK, or the limit of a cgroup)";
   }
-  opened.backend = std::make_unique<IoUring>(ring, flags, known);
+  opened.backend = std::make_unique<IoUring>(ring, flags, known, options.oldest_kernel);
   io_uring_free_probe(known);
   return opened;
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "../check.h"
+#include "../groups.h"
 #include "../system.h"
 #include "uapi.h"
 
@@ -40,6 +41,12 @@ void prepare_unix_datagram(Operation& operation, io_uring_sqe* entry) {
                                 static_cast<unsigned>(extra.vectors.size()), no_offset);
   }
   io_uring_prep_sendmsg(entry, number, &extra.message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void prepare_receive_multishot(const Operation& operation, io_uring_sqe* entry) {
+  prepare_receive_once(operation, entry);
+  entry->ioprio |= IORING_RECV_MULTISHOT;  // 6.0
+  uapi::set_receive_limit(*entry, static_cast<uint32_t>(operation.extent));
 }
 
 void prepare_path_or_socket(Operation& operation, io_uring_sqe* entry) {
@@ -89,6 +96,8 @@ void prepare_path_or_socket(Operation& operation, io_uring_sqe* entry) {
       io_uring_prep_recvmsg(entry, number, &extra->message, 0);
       if (operation.poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
       return;
+    case Opcode::receive_multishot:
+      return prepare_receive_multishot(operation, entry);
     case Opcode::shutdown:
       return io_uring_prep_shutdown(entry, number, static_cast<int>(operation.argument));
     default:
@@ -97,6 +106,14 @@ void prepare_path_or_socket(Operation& operation, io_uring_sqe* entry) {
 }
 
 }  // namespace
+
+// The kernel takes a piece of the group when there is something to receive, and fills as much of it
+// as it can.
+void prepare_receive_once(const Operation& operation, io_uring_sqe* entry) {
+  io_uring_prep_recv(entry, operation.number, nullptr, 0, 0);
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = static_cast<uint16_t>(Groups::index_of(operation.argument));
+}
 
 void prepare(Operation& operation, __kernel_timespec& time, io_uring_sqe* entry) {
   const int number = operation.number;

@@ -26,6 +26,8 @@ inline __kernel_timespec timespec_of(int64_t nanoseconds) {
 
 // Everything but user_data and the flags. `time` belongs to the entry until it was submitted.
 void prepare(Operation& operation, __kernel_timespec& time, io_uring_sqe* entry);
+// A receive_multishot that gives one completion.
+void prepare_receive_once(const Operation& operation, io_uring_sqe* entry);
 
 // Whether the kernel may be left to start what follows in the chain. It ends a chain only after
 // operations that tell it of their failure, and io_uring/{fs,statx,sync,truncate,net}.c do not for

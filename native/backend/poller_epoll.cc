@@ -12,7 +12,7 @@
 #include <climits>
 
 #include "../check.h"
-#include "reactor.h"
+#include "open_reactor.h"
 
 namespace io {
 

@@ -12,7 +12,7 @@
 
 #include "../check.h"
 #include "../system.h"
-#include "reactor.h"
+#include "open_reactor.h"
 
 namespace io {
 

@@ -31,6 +31,7 @@
 #include "../why_not.h"
 #include "attempt.h"
 #include "done.h"
+#include "pieces.h"
 #include "poller.h"
 #include "pool.h"
 #include "queue.h"
@@ -127,6 +128,15 @@ class Reactor final : public Backend {
 
   int32_t register_memory(uint8_t*, size_t) override { return not_registered; }
   void unregister_memory(int32_t) override { CHECK(!"nothing is registered"); }
+  int add_group(uint32_t group, uint32_t) override {
+    pieces_.add(group);
+    return 0;
+  }
+  void give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes) override {
+    pieces_.give(group, piece, data, size_bytes);
+  }
+  void remove_group(uint32_t group) override { pieces_.remove(group); }
+
   bool supports(Opcode opcode) const override {
     return opcode != Opcode::send_file || system::has_send_file;
   }
@@ -140,6 +150,8 @@ class Reactor final : public Backend {
   static constexpr uint32_t look_every = 8;
   // Connections that a multishot accept takes ahead of the program; the backlog holds the rest.
   static constexpr size_t done_limit = 4096;
+  // Receives of a multishot one in a row, before others have their turn.
+  static constexpr int receives_in_row = 32;
 
   static int64_t now_ns() {
     timespec now;
@@ -155,6 +167,7 @@ class Reactor final : public Backend {
       case Opcode::receive_message:
       case Opcode::accept:
       case Opcode::accept_multishot:
+      case Opcode::receive_multishot:
         return direction_in;
       default:
         return direction_out;
@@ -198,6 +211,7 @@ class Reactor final : public Backend {
       case Opcode::receive:
       case Opcode::send_message:
       case Opcode::receive_message:
+      case Opcode::receive_multishot:
         return start_on_stream(operation);
       default:
         return leave_to_pool(operation);
@@ -335,13 +349,14 @@ class Reactor final : public Backend {
   bool try_now(Operation& operation, Watch& watch, int direction) {
     if (operation.opcode == Opcode::accept_multishot) return accept_many(operation, watch);
     if (operation.opcode == Opcode::send_file) return send_file_elsewhere(operation, watch);
+    if (operation.opcode == Opcode::receive_multishot) return receive_many(operation, watch);
     calls_++;
     const int32_t result = attempt(operation);
     if (result == -EAGAIN && operation.opcode == Opcode::connect && !operation.begun) {
       retry_later(operation);
       return true;
     }
-    if (is_full(operation, result)) {
+    if (receiver_is_full(operation, result)) {
       if (operation.chain != 0) {
         retry_later(operation);
       } else {
@@ -359,17 +374,6 @@ class Reactor final : public Backend {
     }
     finish(operation, result);
     return true;
-  }
-
-  // A unix datagram whose receiver has no room. Its sender is writable all the same when it names
-  // the receiver in each datagram, so that nothing tells when there is room. Linux says EAGAIN,
-  // the BSDs and macOS say ENOBUFS.
-  static bool is_full(const Operation& operation, int32_t result) {
-    if (!operation.unix_datagram) return false;
-    if (result == -ENOBUFS) return true;
-    const bool addressed =
-        operation.opcode == Opcode::send_message && operation.extra->message.msg_name != nullptr;
-    return addressed && result == -EAGAIN;
   }
 
   // It may wait for the disk, so a thread makes the call. Whether the socket has become writable
@@ -416,6 +420,28 @@ class Reactor final : public Backend {
       }
       know_socket(result, watch.drains);
       done_.push_back({&operation, result, true, false});
+    }
+    go_on_later(operation.number, watch);
+    return false;
+  }
+
+  // Fills pieces of lent memory as long as there is something to receive.
+  bool receive_many(Operation& operation, Watch& watch) {
+    for (int count = 0; count < receives_in_row && done_.size() < done_limit; count++) {
+      calls_++;
+      const auto [completed, filled] = pieces_.receive(operation);
+      if (completed.result > 0) {
+        done_.push_back(completed);
+        if (!completed.more) operation.place = Place::nowhere;
+        if (!completed.more) return true;
+      } else if (completed.result != -EAGAIN) {
+        finish(operation, completed.result);
+        return true;
+      }
+      if (completed.result == -EAGAIN || (watch.drains && !filled)) {
+        watch.ready[direction_in] = false;
+        return false;
+      }
     }
     go_on_later(operation.number, watch);
     return false;
@@ -653,6 +679,7 @@ class Reactor final : public Backend {
   std::vector<Operation>* operations_ = nullptr;
   Watches watches_;
   Timers timers_;
+  Pieces pieces_;
   OperationQueue retried_;
   Done done_;
   std::vector<Ready> ready_;
@@ -667,18 +694,5 @@ class Reactor final : public Backend {
   uint32_t polls_without_look_ = 0;
   uint64_t calls_ = 0;
 };
-
-// Sets a reactor up, or says why not.
-template <Poller P>
-Opened open_reactor(const BackendOptions& options) {
-  auto reactor = std::make_unique<Reactor<P>>();
-  const int error = reactor->open();
-  if (error != 0) return refuse(reactor->failed_call(), error);
-  Opened opened;
-  opened.reason = std::string(P::name) + " works here";
-  opened.in_flight_limit = options.in_flight_limit;
-  opened.backend = std::move(reactor);
-  return opened;
-}
 
 }  // namespace io

@@ -13,6 +13,23 @@ inline constexpr int op_ftruncate = 55;  // 6.9
 
 // STATX_BASIC_STATS and STATX_BTIME (4.11), which the headers of musl have only since 1.2.5.
 inline constexpr unsigned statx_fields = 0x7ff | 0x800;
+// ---- Rings of provided buffers
+
+// Of a completion: the kernel goes on filling the provided buffer (incremental ring, 6.12).
+inline constexpr uint32_t cqe_buffer_more = 1u << 4;
+
+// A ring of provided buffers whose entries are filled by several receives, one behind the other
+// (6.12). The kernel's name for the field is flags.
+inline void set_incremental(io_uring_buf_reg& registration) {
+  constexpr uint16_t ring_incremental = 2;  // IOU_PBUF_RING_INC
+  registration.pad = ring_incremental;
+}
+
+// A multishot receive ends by itself after so many bytes (6.17). The kernel's name for the field is
+// optlen; older ones answer EINVAL when it is not 0.
+inline void set_receive_limit(io_uring_sqe& entry, uint32_t limit_bytes) {
+  entry.file_index = limit_bytes;
+}
 
 // ---- Receive into user memory by the network device ("zcrx"), Linux 6.15
 

@@ -113,6 +113,13 @@ class WithoutTruncate final : public io::Backend {
   bool supports(Opcode opcode) const override {
     return opcode != Opcode::truncate && inner_->supports(opcode);
   }
+  int add_group(uint32_t group, uint32_t capacity) override {
+    return inner_->add_group(group, capacity);
+  }
+  void give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes) override {
+    inner_->give(group, piece, data, size_bytes);
+  }
+  void remove_group(uint32_t group) override { inner_->remove_group(group); }
   uint64_t system_calls() const override { return inner_->system_calls(); }
   uint64_t overflows() const override { return inner_->overflows(); }
 

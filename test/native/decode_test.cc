@@ -18,10 +18,20 @@ using io::abi::VectorEntry;
 
 constexpr size_t sizes_bytes[] = {1, 8, 104, 4096, 65536};
 
+struct TakesAll final : io::PieceTaker {
+  int add_group(uint32_t, uint32_t) override { return 0; }
+  void give(uint32_t, uint32_t, uint8_t*, uint32_t) override {}
+  void remove_group(uint32_t) override {}
+};
+
 // A small world: buffers of many sizes, some descriptors, and a text area whose end is watched.
 struct World {
   io::Buffers buffers;
   io::Descriptors descriptors;
+  TakesAll backend;
+  io::Groups groups{buffers, backend};
+  uint32_t returned[4] = {};
+  uint32_t group = 0;
   std::vector<Memory> memories;
   std::vector<uint32_t> handles;
   std::vector<int32_t> open;
@@ -33,6 +43,7 @@ struct World {
       handles.push_back(buffers.add(memories.back().bytes.get(), size_bytes, io::MemoryHold()));
     }
     for (const int number : {3, 4, 9, 70000}) open.push_back(descriptors.add(number));
+    group = static_cast<uint32_t>(groups.add(returned, 3, io::MemoryHold()));
   }
 
   bool inside(const uint8_t* address, size_t length) const {
@@ -43,7 +54,7 @@ struct World {
     return false;
   }
 
-  DecodeContext context() { return {buffers, descriptors, text.bytes.get()}; }
+  DecodeContext context() { return {buffers, descriptors, groups, text.bytes.get()}; }
 };
 
 bool moves_memory(Opcode opcode) {
@@ -89,6 +100,11 @@ void check_accepted(const World& world, const Operation& operation) {
   if (operation.opcode == Opcode::send_message || operation.opcode == Opcode::receive_message) {
     check_message(world, operation);
   }
+  if (operation.opcode == Opcode::receive_multishot) {
+    REQUIRE_EQUAL(operation.argument, world.group);
+    REQUIRE(operation.extent >= 0 && operation.extent <= INT32_MAX);
+    REQUIRE(!operation.has_deadline && !operation.linked);
+  }
   if (operation.has_deadline) REQUIRE(operation.deadline_ns >= 0);
   REQUIRE(operation.offset >= -1);
   REQUIRE(operation.number == io::no_descriptor || operation.number >= 3);
@@ -111,6 +127,7 @@ void check_given_back(World& world) {
   for (const int32_t value : world.open) {
     REQUIRE_EQUAL(world.descriptors.find(value)->in_flight, 0);
   }
+  REQUIRE_EQUAL(world.groups.find(world.group)->in_flight, 0);
 }
 
 double wild_double(Random& random) {

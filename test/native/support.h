@@ -23,6 +23,7 @@ struct Memory {
 struct RigOptions {
   uint32_t entries = 128;
   uint32_t in_flight_limit = 256;
+  bool oldest_kernel = false;
   // Puts something between the engine and the real backend.
   std::function<std::unique_ptr<io::Backend>(std::unique_ptr<io::Backend>)> wrap;
 };

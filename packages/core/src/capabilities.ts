@@ -56,6 +56,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   receiveMessage: "stream",
   sendFile: "file",
   shutdown: "stream",
+  receiveMultishot: "multishot",
 };
 
 const MADE_AT_ONCE: Capability = {

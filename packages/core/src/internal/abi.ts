@@ -28,6 +28,7 @@ export const OPCODE_SEND = 25;
 export const OPCODE_SEND_VECTORED = 26;
 export const OPCODE_RECEIVE = 27;
 export const OPCODE_SHUTDOWN = 28;
+export const OPCODE_RECEIVE_MULTISHOT = 29;
 export const OPCODE_SEND_MESSAGE = 31;
 export const OPCODE_RECEIVE_MESSAGE = 32;
 export const OPCODE_SEND_FILE = 41;
@@ -37,14 +38,20 @@ export const ENTRY_FLAG_DEADLINE = 512;
 export const ENTRY_FLAGS_ALL = 768;
 export const COMPLETION_FLAG_MORE = 1;
 export const COMPLETION_FLAG_REFUSED = 2;
+export const COMPLETION_FLAG_LENT = 4;
+export const COMPLETION_FLAG_OPEN = 8;
+export const COMPLETION_PIECE_SHIFT = 16;
 export const HEADER_QUEUED = 0;
 export const HEADER_TEXT_USED = 1;
 export const HEADER_ACTIVE = 2;
+export const HEADER_RETURNED = 3;
 export const HEADER_WORDS = 16;
 export const TEXT_SIZE_BYTES = 65536;
 export const TEXT_HANDLE = 0;
 export const CHAIN_LIMIT = 32;
 export const VECTOR_LIMIT = 1024;
+export const GROUPS_MOST = 256;
+export const PIECES_MOST = 32768;
 export const ENTRIES_LEAST = 128;
 export const ENTRIES_MOST = 32768;
 export const IN_FLIGHT_LIMIT_MOST = 16000;
@@ -156,6 +163,7 @@ export const OPERATION_NAMES: ReadonlyMap<number, readonly [string, string]> = n
   [26, ["sendVectored", "sendmsg"]],
   [27, ["receive", "recv"]],
   [28, ["shutdown", "shutdown"]],
+  [29, ["receiveMultishot", "recv"]],
   [31, ["sendMessage", "sendmsg"]],
   [32, ["receiveMessage", "recvmsg"]],
   [41, ["sendFile", "sendfile"]],
@@ -176,4 +184,6 @@ export const COUNTER_NAMES = [
   "buffers",
   "bufferBytes",
   "registeredBytes",
+  "lent",
+  "returnsRefused",
 ] as const;

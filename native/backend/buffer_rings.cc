@@ -1,0 +1,95 @@
+// Rings of provided buffers: see buffer_rings.h.
+#include "buffer_rings.h"
+
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "../check.h"
+#include "../kernel.h"
+#include "uapi.h"
+
+namespace io {
+
+namespace {
+
+// Incremental rings came with 6.12. Until 6.16 a completion of another receive could overtake the
+// one before it in the completion queue, and only the order tells where the bytes of each begin.
+bool knows_incremental_rings() {
+  const std::optional<KernelVersion> version = version_of(running_kernel());
+  return version.has_value() && *version >= kernel_version(6, 16, 0);
+}
+
+}  // namespace
+
+BufferRings::BufferRings(io_uring& ring, bool oldest_kernel)
+    : ring_(ring), incremental_(!oldest_kernel && knows_incremental_rings()) {}
+
+BufferRings::~BufferRings() {
+  for (uint32_t group = 0; group < rings_.size(); group++) {
+    if (rings_[group].entries != nullptr) remove(group);
+  }
+}
+
+int BufferRings::add(uint32_t group, uint32_t capacity) {
+  if (group >= rings_.size()) rings_.resize(group + 1);
+  BufferRing& ring = rings_[group];
+  CHECK(ring.entries == nullptr);
+  ring.entry_count = 1;
+  while (ring.entry_count < capacity) ring.entry_count *= 2;
+  ring.tail = 0;
+  ring.pieces.assign(capacity, Piece{});
+
+  // The kernel wants it to begin at a page.
+  const size_t size_bytes = ring.entry_count * sizeof(io_uring_buf);
+  void* memory =
+      mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return -errno;
+  // A child that forks without exec must not make the parent's page another one than the kernel's.
+  CHECK(madvise(memory, size_bytes, MADV_DONTFORK) == 0);
+  io_uring_buf_reg registration;
+  std::memset(&registration, 0, sizeof(registration));
+  registration.ring_addr = reinterpret_cast<uintptr_t>(memory);
+  registration.ring_entries = ring.entry_count;
+  registration.bgid = static_cast<uint16_t>(group);
+  if (incremental_) uapi::set_incremental(registration);
+  const int error = io_uring_register_buf_ring(&ring_, &registration, 0);
+  if (error != 0) {
+    munmap(memory, size_bytes);
+    return error;
+  }
+  ring.entries = static_cast<io_uring_buf_ring*>(memory);
+  return 0;
+}
+
+void BufferRings::remove(uint32_t group) {
+  BufferRing& ring = rings_[group];
+  CHECK(ring.entries != nullptr);
+  CHECK(io_uring_unregister_buf_ring(&ring_, static_cast<int>(group)) == 0);
+  CHECK(munmap(ring.entries, ring.entry_count * sizeof(io_uring_buf)) == 0);
+  ring.entries = nullptr;
+}
+
+// The ring cannot be full: it has a place for every piece, and a piece is in it once.
+void BufferRings::give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes) {
+  BufferRing& ring = rings_[group];
+  CHECK(piece < ring.pieces.size());
+  ring.pieces[piece] = {data, size_bytes};
+  // Its last field is not written: in the first entry the ring's tail stands there.
+  io_uring_buf& entry = ring.entries->bufs[ring.tail & (ring.entry_count - 1)];
+  entry.addr = reinterpret_cast<uintptr_t>(data);
+  entry.len = size_bytes;
+  entry.bid = static_cast<uint16_t>(piece);
+  ring.tail++;
+  std::atomic_ref(ring.entries->tail).store(ring.tail, std::memory_order_release);
+}
+
+void BufferRings::give_again(uint32_t group, uint32_t piece) {
+  const Piece& again = rings_[group].pieces[piece];
+  give(group, piece, again.data, again.size_bytes);
+}
+
+}  // namespace io

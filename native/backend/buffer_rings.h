@@ -1,0 +1,47 @@
+// The kernel's rings of provided buffers: one for each group of lent pieces. A receive takes the
+// piece at the head of its group's ring when there is something to receive, and not before. Linux
+// 5.19 or later.
+//
+// Who owns what: the ring's own memory is ours, mapped for it and shared with the kernel until it
+// is unregistered. A piece in it is the kernel's from give() until a completion names it.
+#pragma once
+
+#include <liburing.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace io {
+
+class BufferRings {
+ public:
+  // `ring` is that of the backend, and outlives this.
+  BufferRings(io_uring& ring, bool oldest_kernel);
+  ~BufferRings();
+  BufferRings(const BufferRings&) = delete;
+  BufferRings& operator=(const BufferRings&) = delete;
+
+  int add(uint32_t group, uint32_t capacity);
+  void remove(uint32_t group);
+  void give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes);
+  // A completion that took a piece and received nothing: back with it.
+  void give_again(uint32_t group, uint32_t piece);
+
+ private:
+  struct Piece {
+    uint8_t* data = nullptr;
+    uint32_t size_bytes = 0;
+  };
+  struct BufferRing {
+    io_uring_buf_ring* entries = nullptr;  // null when there is none
+    uint32_t entry_count = 0;              // a power of two
+    uint16_t tail = 0;
+    std::vector<Piece> pieces;
+  };
+
+  io_uring& ring_;
+  bool incremental_;  // a piece is filled by several receives, one behind the other
+  std::vector<BufferRing> rings_;
+};
+
+}  // namespace io

@@ -1,0 +1,465 @@
+// Lent memory: what is received stands in a piece, which is nobody else's until it is returned, and
+// no list that JavaScript writes makes the engine give a piece to the kernel twice.
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <set>
+
+#include "support.h"
+
+namespace native_tests {
+
+using io::abi::Counter;
+using io::abi::Entry;
+
+namespace {
+
+constexpr uint32_t lent = io::abi::completion_flag_lent;
+constexpr uint32_t more = io::abi::completion_flag_more;
+constexpr uint32_t piece_bytes = 64;
+
+uint32_t piece_of(uint32_t flags) {
+  return flags >> io::abi::completion_piece_shift;
+}
+
+// A group as TypeScript has it: its memory, the list of what goes back, and where each piece ends.
+struct Lender {
+  Lender(Rig& rig, uint32_t count, uint32_t capacity = 0)
+      : rig(rig), memory(count * piece_bytes), returned(std::max(count, capacity) + 1) {
+    buffer = rig.add_buffer(memory.bytes.get(), count * piece_bytes);
+    const int32_t handle =
+        rig.engine->groups().add(returned.data(), std::max(count, capacity), io::MemoryHold());
+    REQUIRE(handle >= 0);
+    group = static_cast<uint32_t>(handle);
+    REQUIRE_EQUAL(add(count), 0);
+    ends.resize(count);
+  }
+
+  int add(uint32_t count) {
+    return rig.engine->groups().add_pieces(group, buffer, 0, piece_bytes, piece_bytes, count);
+  }
+
+  void give_back(uint32_t piece) {
+    if (piece < ends.size()) ends[piece] = 0;
+    returned[++returned[0]] = piece;
+    rig.shared.header[io::abi::header_returned] = 1;
+  }
+
+  // The bytes of a completion.
+  std::string take(int32_t result, uint32_t flags) {
+    REQUIRE((flags & lent) != 0);
+    REQUIRE(result > 0);
+    const uint32_t piece = piece_of(flags);
+    const size_t start = ends[piece];
+    ends[piece] += static_cast<size_t>(result);
+    REQUIRE(ends[piece] <= piece_bytes);
+    const auto* bytes = reinterpret_cast<const char*>(memory.bytes.get()) + piece * piece_bytes;
+    return std::string(bytes + start, static_cast<size_t>(result));
+  }
+
+  Rig& rig;
+  Memory memory;
+  std::vector<uint32_t> returned;
+  std::vector<size_t> ends;
+  uint32_t buffer = 0;
+  uint32_t group = 0;
+};
+
+struct Stream {
+  explicit Stream(Rig& rig) {
+    int numbers[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, numbers) == 0);
+    near = rig.engine->adopt(numbers[0]);
+    far = numbers[1];
+  }
+  ~Stream() { ::close(far); }
+  void write(const std::string& text) {
+    REQUIRE_EQUAL(::write(far, text.data(), text.size()), text.size());
+  }
+  int32_t near;
+  int far;
+};
+
+Entry receive_entry(int32_t descriptor, uint32_t group, double limit_bytes = 0) {
+  Entry entry = on_descriptor(Opcode::receive_multishot, descriptor);
+  entry.argument = group;
+  entry.extent = limit_bytes;
+  return entry;
+}
+
+// What a receive has given so far.
+struct Received {
+  struct One {
+    int32_t result;
+    uint32_t flags;
+  };
+  std::vector<One> all;
+  bool ended = false;
+  uint32_t slot = 0;
+
+  void start(Rig& rig, const Entry& entry) {
+    ended = false;
+    slot = rig.queue(entry, [this](int32_t result, uint32_t flags) {
+      all.push_back({result, flags});
+      ended = (flags & more) == 0;
+    });
+  }
+};
+
+void poll_until(Rig& rig, const std::function<bool()>& done) {
+  for (int round = 0; !done(); round++) {
+    REQUIRE(round < 1000);
+    rig.poll(10'000'000);
+  }
+}
+
+void cancel(Rig& rig, const Received& received) {
+  Entry entry = entry_of(Opcode::cancel);
+  entry.argument = received.slot;
+  entry.argument_extra = rig.generation_of(received.slot);
+  rig.queue(entry);
+  poll_until(rig, [&] { return received.ended; });
+}
+
+void each_kernel(const std::function<void(RigOptions)>& run) {
+  RigOptions options;
+  run(options);
+  options.oldest_kernel = true;
+  run(options);
+}
+
+}  // namespace
+
+NATIVE_TEST(lent_bytes_arrive_in_order) {
+  each_kernel([](RigOptions options) {
+    Rig rig(options);
+    Lender lender(rig, 8);
+    Stream stream(rig);
+    Received received;
+    received.start(rig, receive_entry(stream.near, lender.group));
+    std::string sent;
+    std::string got;
+    Random random(seed());
+    for (int round = 0; round < 500; round++) {
+      std::string text;
+      for (uint32_t left = 1 + random.below(200); left > 0; left--) {
+        text += static_cast<char>('a' + random.below(26));
+      }
+      stream.write(text);
+      sent += text;
+      poll_until(rig, [&] {
+        for (const auto& one : received.all) {
+          got += lender.take(one.result, one.flags);
+          if ((one.flags & io::abi::completion_flag_open) == 0)
+            lender.give_back(piece_of(one.flags));
+        }
+        received.all.clear();
+        return got.size() == sent.size();
+      });
+    }
+    REQUIRE(got == sent);
+    REQUIRE(!received.ended);
+    cancel(rig, received);
+    REQUIRE_EQUAL(received.all.back().result, -ECANCELED);
+    REQUIRE_EQUAL(received.all.back().flags, 0);
+    REQUIRE_EQUAL(rig.engine->groups().remove(lender.group), 0);
+    rig.check_idle();
+  });
+}
+
+NATIVE_TEST(lent_pieces_run_out_and_come_back) {
+  each_kernel([](RigOptions options) {
+    Rig rig(options);
+    Lender lender(rig, 4);
+    Stream stream(rig);
+    Received received;
+    received.start(rig, receive_entry(stream.near, lender.group));
+    rig.submit();
+    stream.write(std::string(4 * piece_bytes + 10, 'x'));
+    poll_until(rig, [&] { return received.ended; });
+    REQUIRE_EQUAL(received.all.size(), 5);
+    REQUIRE_EQUAL(received.all.back().result, -ENOBUFS);
+    REQUIRE_EQUAL(rig.counter(Counter::lent), 4);
+    std::set<uint32_t> pieces;
+    for (int index = 0; index < 4; index++) pieces.insert(piece_of(received.all[index].flags));
+    REQUIRE_EQUAL(pieces.size(), 4);
+    // The returned piece is there for the receive that is queued behind it.
+    received.all.clear();
+    lender.give_back(2);
+    received.start(rig, receive_entry(stream.near, lender.group));
+    poll_until(rig, [&] { return !received.all.empty(); });
+    REQUIRE_EQUAL(received.all[0].result, 10);
+    REQUIRE_EQUAL(piece_of(received.all[0].flags), 2);
+    cancel(rig, received);
+    rig.check_idle();
+  });
+}
+
+NATIVE_TEST(lent_limit_ends_a_receive) {
+  each_kernel([](RigOptions options) {
+    Rig rig(options);
+    Lender lender(rig, 16);
+    Stream stream(rig);
+    stream.write(std::string(10 * piece_bytes, 'x'));
+    Received received;
+    received.start(rig, receive_entry(stream.near, lender.group, 3 * piece_bytes));
+    poll_until(rig, [&] { return received.ended; });
+    int32_t total = 0;
+    for (const auto& one : received.all) total += one.result;
+    REQUIRE_EQUAL(total, 3 * piece_bytes);
+    REQUIRE((received.all.back().flags & lent) != 0);
+    // The next one goes on where it ended.
+    received.start(rig, receive_entry(stream.near, lender.group, 1));
+    poll_until(rig, [&] { return received.ended; });
+    REQUIRE_EQUAL(received.all.back().result, piece_bytes);
+    rig.check_idle();
+  });
+}
+
+NATIVE_TEST(lent_end_of_stream_takes_no_piece) {
+  each_kernel([](RigOptions options) {
+    Rig rig(options);
+    Lender lender(rig, 2);
+    for (int round = 0; round < 10; round++) {
+      Stream stream(rig);
+      Received received;
+      received.start(rig, receive_entry(stream.near, lender.group));
+      rig.submit();
+      REQUIRE(::shutdown(stream.far, SHUT_WR) == 0);
+      poll_until(rig, [&] { return received.ended; });
+      REQUIRE_EQUAL(received.all.size(), 1);
+      REQUIRE_EQUAL(received.all[0].result, 0);
+      REQUIRE_EQUAL(received.all[0].flags, 0);
+      REQUIRE_EQUAL(rig.counter(Counter::lent), 0);
+    }
+    rig.check_idle();
+  });
+}
+
+NATIVE_TEST(lent_returns_that_are_wrong) {
+  each_kernel([](RigOptions options) {
+    Rig rig(options);
+    Lender lender(rig, 4);
+    Lender other(rig, 4);
+    Stream stream(rig);
+    Received received;
+    stream.write(std::string(2 * piece_bytes, 'a'));
+    received.start(rig, receive_entry(stream.near, lender.group, 2 * piece_bytes));
+    poll_until(rig, [&] { return received.ended; });
+    const uint32_t first = piece_of(received.all[0].flags);
+    const uint32_t second = piece_of(received.all[1].flags);
+    uint32_t unlent = 0;
+    while (unlent == first || unlent == second) unlent++;
+    // Never lent, beyond the group, of another group; and then twice.
+    lender.give_back(unlent);
+    lender.give_back(4);
+    lender.give_back(UINT32_MAX);
+    other.give_back(first);
+    rig.poll(0);
+    REQUIRE_EQUAL(rig.counter(Counter::returns_refused), 4);
+    REQUIRE_EQUAL(rig.counter(Counter::lent), 2);
+    lender.give_back(first);
+    lender.give_back(first);
+    rig.poll(0);
+    lender.give_back(first);
+    rig.poll(0);
+    REQUIRE_EQUAL(rig.counter(Counter::returns_refused), 6);
+    REQUIRE_EQUAL(rig.counter(Counter::lent), 1);
+    // A count beyond the list.
+    lender.returned[0] = UINT32_MAX;
+    rig.shared.header[io::abi::header_returned] = UINT32_MAX;
+    rig.poll(0);
+    REQUIRE_EQUAL(lender.returned[0], 0);
+    // The kernel has each piece once: two are free, or three when the list named the last one too.
+    received.all.clear();
+    const auto free = 4 - static_cast<size_t>(rig.counter(Counter::lent));
+    stream.write(std::string(5 * piece_bytes, 'b'));
+    received.start(rig, receive_entry(stream.near, lender.group));
+    poll_until(rig, [&] { return received.ended; });
+    REQUIRE_EQUAL(received.all.size(), free + 1);
+    REQUIRE_EQUAL(received.all.back().result, -ENOBUFS);
+    std::set<uint32_t> pieces;
+    for (size_t index = 0; index < free; index++)
+      pieces.insert(piece_of(received.all[index].flags));
+    REQUIRE_EQUAL(pieces.size(), free);
+    rig.check_idle();
+  });
+}
+
+NATIVE_TEST(lent_group_is_removed) {
+  each_kernel([](RigOptions options) {
+    Rig rig(options);
+    Stream stream(rig);
+    Received received;
+    Lender lender(rig, 4);
+    io::Groups& groups = rig.engine->groups();
+    stream.write("hello");
+    received.start(rig, receive_entry(stream.near, lender.group));
+    poll_until(rig, [&] { return received.all.size() == 1; });
+    const uint32_t piece = piece_of(received.all[0].flags);
+    const uint8_t* bytes = lender.memory.bytes.get() + piece * piece_bytes;
+    REQUIRE_EQUAL(groups.remove(lender.group), -EBUSY);
+    cancel(rig, received);
+    REQUIRE_EQUAL(groups.remove(lender.group), 0);
+    REQUIRE_EQUAL(groups.remove(lender.group), -EINVAL);
+    REQUIRE_EQUAL(rig.counter(Counter::lent), 0);
+    // What was lent stays as it is, and its return comes to nothing.
+    stream.write("other bytes");
+    lender.give_back(piece);
+    rig.poll(0);
+    REQUIRE(std::memcmp(bytes, "hello", 5) == 0);
+    REQUIRE_EQUAL(rig.call(receive_entry(stream.near, lender.group)), -EINVAL);
+    // The next group has the index of the last one, and another handle.
+    Lender next(rig, 4);
+    REQUIRE(next.group != lender.group);
+    REQUIRE_EQUAL(io::Groups::index_of(next.group), io::Groups::index_of(lender.group));
+    received.all.clear();
+    received.start(rig, receive_entry(stream.near, next.group));
+    poll_until(rig, [&] { return !received.all.empty(); });
+    REQUIRE(next.take(received.all[0].result, received.all[0].flags) == "other bytes");
+    REQUIRE(std::memcmp(bytes, "hello", 5) == 0);
+    cancel(rig, received);
+    rig.check_idle();
+  });
+}
+
+NATIVE_TEST(lent_entries_that_are_wrong) {
+  Rig rig;
+  Lender lender(rig, 4);
+  Stream stream(rig);
+  const uint32_t group = lender.group;
+  REQUIRE_EQUAL(rig.call(receive_entry(stream.near, group + 1)), -EINVAL);
+  REQUIRE_EQUAL(rig.call(receive_entry(stream.near, group + 256)), -EINVAL);
+  REQUIRE_EQUAL(rig.call(receive_entry(stream.near, UINT32_MAX)), -EINVAL);
+  REQUIRE_EQUAL(rig.call(receive_entry(stream.near + (1 << 20), group)), -EBADF);
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  for (const double limit : {-1.0, 0.5, 2147483648.0, 1e300, infinity, -infinity, std::nan("")}) {
+    REQUIRE_EQUAL(rig.call(receive_entry(stream.near, group, limit)), -EINVAL);
+  }
+  for (const uint32_t flag : {io::abi::entry_flag_linked, io::abi::entry_flag_deadline}) {
+    Entry entry = receive_entry(stream.near, group);
+    entry.operation |= flag;
+    entry.deadline_ns = 1000;
+    REQUIRE_EQUAL(rig.call(entry), -EINVAL);
+  }
+  REQUIRE_EQUAL(rig.engine->groups().remove(group), 0);
+  rig.check_idle();
+}
+
+NATIVE_TEST(lent_groups_that_are_wrong) {
+  Rig rig;
+  io::Groups& groups = rig.engine->groups();
+  uint32_t returned[5] = {};
+  REQUIRE_EQUAL(groups.add(returned, 0, {}), -EINVAL);
+  REQUIRE_EQUAL(groups.add(returned, io::abi::pieces_most + 1, {}), -EINVAL);
+  const auto group = static_cast<uint32_t>(groups.add(returned, 4, {}));
+  Memory memory(1000);
+  const uint32_t buffer = rig.add_buffer(memory.bytes.get(), 1000);
+  const auto add = [&](double offset, uint32_t stride, uint32_t bytes, uint32_t count) {
+    return groups.add_pieces(group, buffer, offset, stride, bytes, count);
+  };
+  REQUIRE_EQUAL(groups.add_pieces(group + 1, buffer, 0, 100, 100, 1), -EINVAL);
+  REQUIRE_EQUAL(groups.add_pieces(group, buffer + 1, 0, 100, 100, 1), -EFAULT);
+  REQUIRE_EQUAL(groups.add_pieces(group, io::abi::text_handle, 0, 100, 100, 1), -EFAULT);
+  REQUIRE_EQUAL(add(0, 100, 100, 0), -EINVAL);
+  REQUIRE_EQUAL(add(0, 100, 100, 5), -EINVAL);
+  REQUIRE_EQUAL(add(0, 100, 0, 1), -EINVAL);
+  REQUIRE_EQUAL(add(0, 99, 100, 1), -EINVAL);
+  REQUIRE_EQUAL(add(901, 100, 100, 1), -EFAULT);
+  REQUIRE_EQUAL(add(0, 301, 98, 4), -EFAULT);
+  REQUIRE_EQUAL(add(-1, 100, 100, 1), -EFAULT);
+  REQUIRE_EQUAL(add(std::nan(""), 100, 100, 1), -EFAULT);
+  REQUIRE_EQUAL(add(0, UINT32_MAX, UINT32_MAX, 4), -EFAULT);
+  REQUIRE_EQUAL(add(0, 300, 97, 3), 0);
+  REQUIRE_EQUAL(add(0, 100, 98, 1), -EINVAL);  // another size
+  REQUIRE_EQUAL(add(903, 97, 97, 1), 0);
+  REQUIRE_EQUAL(add(0, 97, 97, 1), -EINVAL);  // full
+  REQUIRE_EQUAL(groups.remove(group), 0);
+  // As many as there may be, and one more.
+  for (uint32_t count = 0; count < io::abi::groups_most; count++) {
+    REQUIRE(groups.add(returned, 4, {}) >= 0);
+  }
+  REQUIRE_EQUAL(groups.add(returned, 4, {}), -ENOSPC);
+  rig.check_idle();
+}
+
+// A receive behind one that goes on for ever has its turn when that has ended.
+NATIVE_TEST(lent_receives_keep_their_order) {
+  each_kernel([](RigOptions options) {
+    Rig rig(options);
+    Lender lender(rig, 8);
+    Stream stream(rig);
+    Memory memory(16);
+    const uint32_t buffer = rig.add_buffer(memory.bytes.get(), 16);
+    Received first;
+    Received second;
+    int32_t single = 0;
+    first.start(rig, receive_entry(stream.near, lender.group));
+    rig.queue(transfer_entry(Opcode::receive, stream.near, buffer, 0, 16),
+              [&](int32_t result, uint32_t) { single = result; });
+    second.start(rig, receive_entry(stream.near, lender.group));
+    stream.write("for the first");
+    poll_until(rig, [&] { return !first.all.empty(); });
+    REQUIRE_EQUAL(first.all[0].result, 13);
+    rig.poll(0);
+    REQUIRE_EQUAL(single, 0);
+    cancel(rig, first);
+    stream.write("single");
+    poll_until(rig, [&] { return single != 0; });
+    REQUIRE_EQUAL(single, 6);
+    stream.write("second");
+    poll_until(rig, [&] { return !second.all.empty(); });
+    REQUIRE_EQUAL(second.all[0].result, 6);
+    // A close ends it, and one that is parked behind it.
+    Received parked;
+    parked.start(rig, receive_entry(stream.near, lender.group));
+    rig.poll(0);
+    rig.queue(on_descriptor(Opcode::close, stream.near));
+    rig.run();
+    REQUIRE_EQUAL(second.all.back().result, -ECANCELED);
+    REQUIRE_EQUAL(parked.all.back().result, -ECANCELED);
+    rig.check_idle();
+  });
+}
+
+// Many receives on many sockets share a group; the engine ends while some are in flight and pieces
+// are lent, and nothing is written after that.
+NATIVE_TEST(lent_engine_ends_in_the_middle) {
+  each_kernel([](RigOptions options) {
+    constexpr size_t sockets = 20;
+    Random random(seed());
+    const size_t before = open_descriptors();
+    for (int round = 0; round < 20; round++) {
+      std::vector<int> far;
+      std::vector<uint8_t> copy;
+      {
+        Rig rig(options);
+        Lender lender(rig, 16);
+        std::vector<std::unique_ptr<Received>> all;
+        for (size_t index = 0; index < sockets; index++) {
+          int numbers[2];
+          REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, numbers) == 0);
+          far.push_back(numbers[1]);
+          all.push_back(std::make_unique<Received>());
+          all.back()->start(rig, receive_entry(rig.engine->adopt(numbers[0]), lender.group));
+        }
+        for (uint32_t count = random.below(30); count > 0; count--) {
+          REQUIRE(::write(far[random.below(sockets)], "some bytes", 10) == 10);
+          if (random.one_in(3)) rig.poll(0);
+        }
+        REQUIRE(rig.engine->shut_down());
+        copy.assign(lender.memory.bytes.get(), lender.memory.bytes.get() + 16 * piece_bytes);
+        for (const int number : far) static_cast<void>(!::write(number, "late", 4));
+        REQUIRE(std::memcmp(copy.data(), lender.memory.bytes.get(), copy.size()) == 0);
+      }
+      for (const int number : far) ::close(number);
+    }
+    REQUIRE_EQUAL(open_descriptors(), before);
+  });
+}
+
+}  // namespace native_tests
