@@ -1,5 +1,5 @@
 // The caller-owned completion: what an operation of the ring is started with and comes back as.
-import type { Region } from "./internal/memory.js";
+import type { Held } from "./internal/memory.js";
 
 /**
  * Called when an operation has completed. `result` is a count, a descriptor or 0, or a negative
@@ -42,7 +42,7 @@ export class Completion<C = unknown> {
   /** @internal */
   callback: Callback<C> = noCallback;
   /** Memory in use by the operation; several regions by a vectored one. @internal */
-  held: Region | Region[] | null = null;
+  held: Held | Held[] | null = null;
 
   constructor(
     ...context: C extends undefined ? [] : unknown extends C ? [context?: C] : [context: C]

@@ -28,6 +28,7 @@ export {
 } from "./datagram.js";
 export { IOError, type IOErrorFields } from "./errors.js";
 export { File, type Position } from "./file.js";
+export { BufferGroup, type BufferGroupOptions, LentCompletion } from "./group.js";
 export type { OperationOptions } from "./internal/operations.js";
 export {
   type ConnectOptions,

@@ -3,7 +3,7 @@
 import type { Callback, Completion } from "./completion.js";
 import { rangeError, typeError } from "./errors.js";
 import * as abi from "./internal/abi.js";
-import { SocketVerbs } from "./ring_sockets.js";
+import { LentVerbs } from "./ring_lent.js";
 
 /**
  * An open file or socket of one `IO`: the system's number with a generation, so that a descriptor
@@ -54,7 +54,7 @@ export const STAT_FIELDS: number = abi.STAT_FIELDS;
  *
  * Memory that is named belongs to the kernel until the final completion.
  */
-export class Ring extends SocketVerbs {
+export class Ring extends LentVerbs {
   // ---- ring
 
   /** Does nothing and completes with 0. */

@@ -26,7 +26,12 @@ const KNOWN_LIMIT_BYTES = 16 * 1024 * 1024;
 // What the session answers when it is closed, instead of a handle.
 const HANDLE_CLOSED = -2;
 
-export class Region {
+/** What an operation uses until its final completion. */
+export interface Held {
+  finish(result: number): void;
+}
+
+export class Region implements Held {
   readonly handle: number;
   /** Where the region begins in the ArrayBuffer, and where the handle's memory begins there. */
   readonly start: number;
@@ -59,6 +64,10 @@ interface Known {
   readonly whole: Region | null;
   readonly pages: (Region | null)[];
   readonly pagesStart: number;
+  readonly pageBytes: number;
+  /** The slab is a group's, whose blocks are lent. */
+  readonly lent: boolean;
+  readonly handle: number;
 }
 
 export class Memory {
@@ -87,11 +96,7 @@ export class Memory {
     if (known.whole !== null) return known.whole;
     const region = blockOf(known, view);
     if (region === undefined || region === null || !region.acquired) {
-      throw new IOError({
-        code: "ERR_IO_BUFFER_RELEASED",
-        operation,
-        message: `${operation}: the buffer was released to io.buffers, or never acquired`,
-      });
+      throw known.lent ? returnedError(operation) : releasedError(operation);
     }
     if (view.byteOffset + view.byteLength > region.start + region.sizeBytes) {
       throw rangeError(operation, "the buffer reaches beyond the memory that was acquired with it");
@@ -112,14 +117,57 @@ export class Memory {
     const memory = new Uint8Array(buffer, start, sizeBytes);
     const handle = this.#handle(memory, true, "acquire");
     const pages = new Array<Region | null>(sizeBytes / PAGE_SIZE_BYTES).fill(null);
+    this.#addSlab(buffer, handle, pages, start, PAGE_SIZE_BYTES, false);
+    return [handle, pages];
+  }
+
+  /** The same for memory that is lent in `count` pieces, which begin `strideBytes` apart. */
+  addPieces(
+    buffer: ArrayBuffer,
+    start: number,
+    strideBytes: number,
+    pieceBytes: number,
+    count: number,
+  ): [number, Region[]] {
+    markAsUntransferable(buffer);
+    const handle = this.#handle(new Uint8Array(buffer, start), false, "receiveMultishot");
+    const regions = Array.from({ length: count }, (_, index) => {
+      const region = new Region(handle, start, start + index * strideBytes, pieceBytes);
+      region.acquired = false;
+      return region;
+    });
+    this.#addSlab(buffer, handle, regions, start, strideBytes, true);
+    return [handle, regions];
+  }
+
+  #addSlab(
+    buffer: ArrayBuffer,
+    handle: number,
+    pages: (Region | null)[],
+    pagesStart: number,
+    pageBytes: number,
+    lent: boolean,
+  ): void {
+    const sizeBytes = buffer.byteLength;
     this.#known.set(buffer, {
       buffer,
-      sizeBytes: buffer.byteLength,
+      sizeBytes,
       whole: null,
       pages,
-      pagesStart: start,
+      pagesStart,
+      pageBytes,
+      lent,
+      handle,
     });
-    return [handle, pages];
+  }
+
+  /** Forgets a slab; operations that use it go on. */
+  dropSlab(buffer: ArrayBuffer): void {
+    const known = this.#known.get(buffer);
+    if (known === undefined) return;
+    this.#known.delete(buffer);
+    if (this.#last === known) this.#last = null;
+    this.#session.releaseBuffer(known.handle);
   }
 
   #add(view: ArrayBufferView, operation: string): Known {
@@ -136,6 +184,9 @@ export class Memory {
       whole: new Region(handle, 0, 0, buffer.byteLength),
       pages: [],
       pagesStart: 0,
+      pageBytes: PAGE_SIZE_BYTES,
+      lent: false,
+      handle,
     };
     this.#known.set(buffer, known);
     this.#knownCount++;
@@ -201,10 +252,27 @@ export class Memory {
 
 function blockOf(known: Known, view: ArrayBufferView): Region | null | undefined {
   const offset = view.byteOffset - known.pagesStart;
-  const region = known.pages[(offset / PAGE_SIZE_BYTES) | 0];
+  const { pages, pageBytes } = known;
+  const region = pages[(offset / pageBytes) | 0];
   // An empty view at the end of a block begins where the next block does.
-  if (view.byteLength > 0 || offset % PAGE_SIZE_BYTES !== 0 || region?.acquired) return region;
-  return known.pages[((offset - 1) / PAGE_SIZE_BYTES) | 0];
+  if (view.byteLength > 0 || offset % pageBytes !== 0 || region?.acquired) return region;
+  return pages[((offset - 1) / pageBytes) | 0];
+}
+
+function releasedError(operation: string): IOError {
+  return new IOError({
+    code: "ERR_IO_BUFFER_RELEASED",
+    operation,
+    message: `${operation}: the buffer was released to io.buffers, or never acquired`,
+  });
+}
+
+function returnedError(operation: string): IOError {
+  return new IOError({
+    code: "ERR_IO_CHUNK_RETURNED",
+    operation,
+    message: `${operation}: the buffer was lent and has been returned, or nothing is lent of it`,
+  });
 }
 
 function isDetached(buffer: ArrayBufferLike): boolean {

@@ -22,6 +22,17 @@ export interface NativeSession {
   /** A handle, or -1 when there are too many. */
   addBuffer(memory: Uint8Array, register: boolean, hold: boolean): number;
   releaseBuffer(handle: number): boolean;
+  /** A group of lent memory, or a negative errno. */
+  addGroup(returned: ArrayBuffer, capacity: number): number;
+  addPieces(
+    group: number,
+    buffer: number,
+    offset: number,
+    strideBytes: number,
+    pieceBytes: number,
+    count: number,
+  ): number;
+  removeGroup(group: number): number;
   setOption(descriptor: number, option: number, value: number): number;
   name(descriptor: number, peer: boolean): NativeName | number;
   counters(out: Float64Array): void;

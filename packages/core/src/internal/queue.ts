@@ -4,12 +4,16 @@
 // and in the engine alike, so that neither takes an old entry for a new one.
 import type { Callback, Completion } from "../completion.js";
 import { closedError, IOError } from "../errors.js";
+import type { BufferGroup, LentCompletion } from "../group.js";
 import {
   CHAIN_LIMIT,
+  COMPLETION_FLAG_LENT,
   COMPLETION_FLAG_MORE,
+  COMPLETION_FLAG_OPEN,
   COMPLETION_FLAG_REFUSED,
   COMPLETION_FLAGS,
   COMPLETION_GENERATION,
+  COMPLETION_PIECE_SHIFT,
   COMPLETION_RESULT,
   COMPLETION_SLOT,
   COMPLETION_WORDS,
@@ -22,6 +26,7 @@ import {
   ENTRY_WORDS,
   HEADER_ACTIVE,
   HEADER_QUEUED,
+  HEADER_RETURNED,
   HEADER_TEXT_USED,
   HEADER_WORDS,
   OPCODE_CANCEL,
@@ -75,6 +80,8 @@ export class Queue {
   /** Called after a batch of completions was dispatched, while someone waits for idleness. */
   onDispatched: (() => void) | null = null;
   dispatching = false;
+  /** Batches of completions dispatched, with the one that is being dispatched. */
+  batches = 0;
   /** A cancel of everything is in flight. */
   cancelling = false;
   /**
@@ -256,6 +263,11 @@ export class Queue {
     }
   }
 
+  /** A group has memory to give back: the engine takes it before the next batch. */
+  noteReturned(): void {
+    this.#header[HEADER_RETURNED] = 1;
+  }
+
   /** Hands what is queued to the kernel. */
   flush(): void {
     if (this.#chainLeft > 0) {
@@ -370,6 +382,7 @@ export class Queue {
   /** Calls back for what the engine has published. A callback may queue, but nothing recurses. */
   dispatch(published: number): void {
     this.dispatching = true;
+    this.batches++;
     if (this.#fedBatches < 0) this.#fedBatches++;
     let index = 0;
     while (index < published) {
@@ -403,13 +416,15 @@ export class Queue {
       return;
     }
     const callback = completion.callback;
+    // The number of a piece stands above all flags.
+    if (flags >= COMPLETION_FLAG_LENT) take(completion as LentCompletion, flags, result);
     if ((flags & COMPLETION_FLAG_MORE) === 0) {
       this.#completions[slot] = null;
       // The engine never started a refused entry, so its generation stays.
       if ((flags & COMPLETION_FLAG_REFUSED) === 0) this.#generations[slot] = generation + 1;
       this.#free[this.#freeCount++] = slot;
       completion.slot = -1;
-      if (completion.held !== null) letGo(completion);
+      if (completion.held !== null) letGo(completion, result);
     }
     callback(completion, result);
   }
@@ -438,12 +453,19 @@ export class Queue {
   }
 }
 
+function take(completion: LentCompletion, flags: number, result: number): void {
+  const piece = flags >> COMPLETION_PIECE_SHIFT;
+  const group = completion.group as BufferGroup;
+  completion.piece = piece;
+  completion.offset = group.lend(piece, result, (flags & COMPLETION_FLAG_OPEN) !== 0);
+}
+
 // The kernel has let go of the memory, and so do we.
-function letGo(completion: Completion): void {
+function letGo(completion: Completion, result: number): void {
   const { held } = completion;
   completion.held = null;
-  if (Array.isArray(held)) for (const region of held) region.finish();
-  else held?.finish();
+  if (Array.isArray(held)) for (const one of held) one.finish(result);
+  else held?.finish(result);
 }
 
 const BUSY =

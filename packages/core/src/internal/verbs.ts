@@ -11,12 +11,13 @@ import type { Queue } from "./queue.js";
 export abstract class Verbs {
   /** @internal */
   protected readonly queue: Queue;
-  readonly #memory: Memory;
+  /** @internal */
+  protected readonly memory: Memory;
 
   /** @internal */
   constructor(queue: Queue, memory: Memory) {
     this.queue = queue;
-    this.#memory = memory;
+    this.memory = memory;
   }
 
   /** Throws unless the buffer is memory that an operation may use now. @internal */
@@ -153,7 +154,7 @@ export abstract class Verbs {
   protected region(buffer: ArrayBufferView, operation: string): Region {
     try {
       checkView(buffer, operation);
-      return this.#memory.regionOf(buffer, operation);
+      return this.memory.regionOf(buffer, operation);
     } catch (error) {
       throw this.refused(error);
     }

@@ -1,0 +1,283 @@
+// Memory that receives are served from and that is lent to the program: pieces of one size, which
+// the backend fills when there is something to receive and not before.
+//
+// Who owns a piece: the backend, until a completion brings bytes in it; the program, from there
+// until it has given back everything that was lent of it and no operation uses it any more; then
+// the backend again. The memory itself is V8's, and the engine holds it as long as the group lives.
+import { constants } from "node:os";
+import { Completion } from "./completion.js";
+import { errnoName, IOError, rangeError } from "./errors.js";
+import { PIECES_MOST } from "./internal/abi.js";
+import type { Memory, Region } from "./internal/memory.js";
+import type { Queue } from "./internal/queue.js";
+
+const NO_BUFFERS = -constants.errno.ENOBUFS;
+const PIECE_BYTES_MOST = 16 * 1024 * 1024;
+// What a group begins with; then it doubles whenever it has nothing left to give.
+const FIRST_PIECES = 16;
+// Pages apart, the beginnings of pieces would compete for the same few lines of the processor's
+// cache.
+const GAP_BYTES = 192;
+
+/** How a {@link BufferGroup} is made. */
+export interface BufferGroupOptions {
+  /** Bytes of one piece, and so of one chunk at most; 16 KiB by default. */
+  pieceBytes?: number;
+  /**
+   * Bytes of all pieces at most; 4 MiB by default. The group begins with 16 pieces and doubles when
+   * it has none left.
+   */
+  limitBytes?: number;
+}
+
+/**
+ * A completion that receives into lent memory: `ring.receiveMultishot` is started with one. When
+ * the callback is given a result above 0, so many bytes were lent, at `offset` in `piece`.
+ */
+export class LentCompletion<C = unknown> extends Completion<C> {
+  /** The piece that holds the bytes. */
+  piece = -1;
+  /** Where they begin in the piece. */
+  offset = 0;
+  /** @internal */
+  group: BufferGroup | null = null;
+}
+
+/**
+ * Memory that `ring.receiveMultishot` lends pieces of. Make it with `ring.bufferGroup()`.
+ *
+ * A connection that receives nothing holds none of it. Bytes that were lent are given back with
+ * `giveBack(piece)`, once for every time that the callback named the piece; several lots of bytes
+ * may lie in one piece. When all pieces are lent the receives end with -ENOBUFS: start them again
+ * when something was given back, `whenGivenBack` tells.
+ */
+export class BufferGroup {
+  /** Bytes of one piece. */
+  readonly pieceBytes: number;
+  /** Pieces at most. */
+  readonly piecesMost: number;
+  /** What the engine calls it. @internal */
+  readonly handle: number;
+  readonly #queue: Queue;
+  readonly #memory: Memory;
+  // A count and then the numbers of pieces that go back, which the engine takes with the next batch
+  // of entries. A piece stands in it once at most, so there is always room.
+  readonly #returned: Uint32Array;
+  readonly #slabs: ArrayBuffer[] = [];
+  // By piece.
+  readonly #regions: Region[] = [];
+  readonly #buffers: ArrayBuffer[] = [];
+  readonly #views: (Uint8Array<ArrayBuffer> | null)[] = [];
+  /** How often it was lent and not given back. */
+  readonly #lent: Int32Array;
+  /** Where the bytes end that were lent. */
+  readonly #ends: Int32Array;
+  /** 1 when the backend has let go of it. */
+  readonly #full: Uint8Array;
+  #stock = 0;
+  #receiving = 0;
+  // The batch of completions in which it grew: many receives may have met the same lack.
+  #grownIn = -1;
+  #closed = false;
+  #waiting: (() => void)[] = [];
+
+  /** @internal */
+  constructor(queue: Queue, memory: Memory, pieceBytes: number, limitBytes: number) {
+    if (!(Number.isInteger(pieceBytes) && pieceBytes >= 1 && pieceBytes <= PIECE_BYTES_MOST)) {
+      throw rangeError("bufferGroup", `pieceBytes is ${pieceBytes}: give 1 to ${PIECE_BYTES_MOST}`);
+    }
+    if (!(Number.isSafeInteger(limitBytes) && limitBytes >= pieceBytes)) {
+      const message = `limitBytes is ${limitBytes}: give as much as one piece has, or more`;
+      throw rangeError("bufferGroup", message);
+    }
+    this.#queue = queue;
+    this.#memory = memory;
+    this.pieceBytes = pieceBytes;
+    this.piecesMost = Math.min(Math.floor(limitBytes / pieceBytes), PIECES_MOST);
+    this.#lent = new Int32Array(this.piecesMost);
+    this.#ends = new Int32Array(this.piecesMost);
+    this.#full = new Uint8Array(this.piecesMost);
+    const returned = new ArrayBuffer(4 * (this.piecesMost + 1));
+    this.#returned = new Uint32Array(returned);
+    this.handle = queue.session.addGroup(returned, this.piecesMost);
+    if (this.handle < 0) throw groupError(this.handle);
+  }
+
+  /** Pieces that it has by now. */
+  get pieces(): number {
+    return this.#regions.length;
+  }
+
+  /** Bytes of memory that it has by now. */
+  get sizeBytes(): number {
+    return this.pieces * this.pieceBytes;
+  }
+
+  /** Pieces that can still be filled, those that would be made for it included. */
+  get available(): number {
+    return this.#stock + this.piecesMost - this.pieces;
+  }
+
+  /** The bytes that were lent at a place of a piece. Valid until they are given back. */
+  view(piece: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
+    const start = this.#regionOf(piece).start + offset;
+    // Messages often have the length of the last one, and a new view costs more than the rest.
+    const last = this.#views[piece];
+    if (last && last.byteOffset === start && last.length === length) return last;
+    const view = new Uint8Array(this.#buffers[piece] as ArrayBuffer, start, length);
+    this.#views[piece] = view;
+    return view;
+  }
+
+  /**
+   * Gives bytes back that lie in `piece`. Throws "ERR_IO_CHUNK_RETURNED" when nothing of it is
+   * lent. While an operation still uses them they stay as they are until it has completed.
+   */
+  giveBack(piece: number): void {
+    const region = this.#regionOf(piece);
+    const left = (this.#lent[piece] as number) - 1;
+    this.#lent[piece] = left;
+    if (left > 0 || this.#full[piece] === 0) return;
+    region.acquired = false;
+    if (region.inFlight === 0) this.#return(piece);
+    else {
+      region.onIdle = () => {
+        region.onIdle = null;
+        this.#return(piece);
+      };
+    }
+  }
+
+  /** Calls back once: at once when a piece is free, otherwise when one is. */
+  whenAvailable(callback: () => void): void {
+    if (this.#stock > 0) callback();
+    else this.#waiting.push(callback);
+  }
+
+  /**
+   * Lets go of the memory. Throws "ERR_IO_GROUP_BUSY" while a receive is in flight on it. What is
+   * lent stays valid as long as it is reachable, and need not be given back.
+   */
+  close(): void {
+    if (this.#closed) return;
+    if (this.#receiving > 0) {
+      throw new IOError({
+        code: "ERR_IO_GROUP_BUSY",
+        operation: "bufferGroup",
+        message: `bufferGroup: ${this.#receiving} receives are in flight on it: end them first`,
+      });
+    }
+    this.#closed = true;
+    this.#queue.session.removeGroup(this.handle);
+    for (const slab of this.#slabs) this.#memory.dropSlab(slab);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  // ---- for the ring
+
+  /** A receive is about to be started. @internal */
+  prepare(): void {
+    if (this.#closed) {
+      const message = "receiveMultishot: the group is closed";
+      throw new IOError({ code: "ERR_IO_CLOSED", operation: "receiveMultishot", message });
+    }
+    if (this.#stock === 0 && this.pieces < this.piecesMost) this.#grow();
+  }
+
+  /** @internal */
+  begin(): void {
+    this.#receiving++;
+  }
+
+  /** A receive has ended. @internal */
+  finish(result: number): void {
+    this.#receiving--;
+    if (result !== NO_BUFFERS || this.#grownIn === this.#queue.batches) return;
+    this.#grownIn = this.#queue.batches;
+    if (this.pieces < this.piecesMost) this.#grow();
+  }
+
+  /** Bytes have come in a piece; returns where they begin in it. @internal */
+  lend(piece: number, count: number, open: boolean): number {
+    const offset = this.#ends[piece] as number;
+    this.#ends[piece] = offset + count;
+    this.#lent[piece] = (this.#lent[piece] as number) + 1;
+    (this.#regions[piece] as Region).acquired = true;
+    if (!open) {
+      this.#full[piece] = 1;
+      this.#stock--;
+    }
+    return offset;
+  }
+
+  // ----
+
+  #regionOf(piece: number): Region {
+    const region = this.#regions[piece];
+    if (region !== undefined && (this.#lent[piece] as number) > 0) return region;
+    throw new IOError({
+      code: "ERR_IO_CHUNK_RETURNED",
+      operation: "bufferGroup",
+      message: `bufferGroup: nothing of piece ${piece} is lent: it was given back before`,
+    });
+  }
+
+  #return(piece: number): void {
+    this.#full[piece] = 0;
+    this.#ends[piece] = 0;
+    this.#stock++;
+    if (this.#closed) return;
+    const count = (this.#returned[0] as number) + 1;
+    this.#returned[count] = piece;
+    this.#returned[0] = count;
+    this.#queue.noteReturned();
+    if (this.#waiting.length > 0) this.#wake();
+  }
+
+  // In turn, and no more than there are pieces: the others would only be refused again.
+  #wake(): void {
+    for (const callback of this.#waiting.splice(0, this.#stock)) callback();
+  }
+
+  #grow(): void {
+    const pieces = this.pieces;
+    const count = Math.min(Math.max(FIRST_PIECES, pieces), this.piecesMost - pieces);
+    const strideBytes = Math.ceil(this.pieceBytes / 64) * 64 + GAP_BYTES;
+    const slab = new ArrayBuffer(strideBytes * count + 64);
+    const start = this.#memory.alignedStart(slab, 64);
+    const [handle, regions] = this.#memory.addPieces(
+      slab,
+      start,
+      strideBytes,
+      this.pieceBytes,
+      count,
+    );
+    const { session } = this.#queue;
+    const error = session.addPieces(this.handle, handle, 0, strideBytes, this.pieceBytes, count);
+    if (error < 0) {
+      this.#memory.dropSlab(slab);
+      throw groupError(error);
+    }
+    this.#slabs.push(slab);
+    for (const region of regions) {
+      this.#regions.push(region);
+      this.#buffers.push(slab);
+      this.#views.push(null);
+    }
+    this.#stock += count;
+    if (this.#waiting.length > 0) this.#wake();
+  }
+}
+
+function groupError(errno: number): IOError {
+  const [code, text] = errnoName(errno);
+  return new IOError({
+    code,
+    errno,
+    operation: "bufferGroup",
+    message: `bufferGroup failed: ${code}, ${text}`,
+  });
+}

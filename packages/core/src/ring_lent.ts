@@ -1,0 +1,78 @@
+// The verbs that receive into lent memory. They are part of the ring: see ring.ts.
+import type { Callback } from "./completion.js";
+import { rangeError } from "./errors.js";
+import { BufferGroup, type BufferGroupOptions, type LentCompletion } from "./group.js";
+import * as abi from "./internal/abi.js";
+import type { Descriptor } from "./ring.js";
+import { SocketVerbs } from "./ring_sockets.js";
+
+const DEFAULT_PIECE_BYTES = 16 * 1024;
+const DEFAULT_LIMIT_BYTES = 4 * 1024 * 1024;
+const LIMIT_BYTES_MOST = 0x7fffffff;
+
+/** The verbs of {@link Ring} that lend memory. */
+export abstract class LentVerbs extends SocketVerbs {
+  /** Memory to lend, for {@link receiveMultishot}. It is there until it or the IO is closed. */
+  bufferGroup(options: BufferGroupOptions = {}): BufferGroup {
+    this.queue.check("bufferGroup");
+    const pieceBytes = options.pieceBytes ?? DEFAULT_PIECE_BYTES;
+    const limitBytes = options.limitBytes ?? DEFAULT_LIMIT_BYTES;
+    return new BufferGroup(this.queue, this.memory, pieceBytes, limitBytes);
+  }
+
+  /**
+   * Receives again and again into memory that `group` lends: the callback is given the bytes
+   * received each time, which stand at `completion.offset` in piece `completion.piece` of the group
+   * until they are given back. 0 is the end of the stream. `completion.active` is false on the last
+   * call; with a result above 0 that is no end, and the program starts the receive again. -ENOBUFS
+   * says that everything is lent: start it again when something was given back.
+   *
+   * The receive ends by itself when about `limitBytes` have come; 0 is no limit. io_uring knows a
+   * limit since Linux 6.17, and gives more before. It cannot be linked.
+   *
+   * @example
+   * ```ts
+   * import { IO, LentCompletion } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * await using listener = await io.listen({ port: 0 });
+   * const connecting = io.connect({ port: listener.address.port });
+   * await using served = await listener.accept();
+   * await using socket = await connecting;
+   * const group = io.ring.bufferGroup({ pieceBytes: 4096 });
+   * const ended = new Promise<void>((resolve) => {
+   *   const { ring } = io;
+   *   ring.receiveMultishot(new LentCompletion(), served.descriptor, group, (lent, result) => {
+   *     if (result <= 0) return resolve();
+   *     const bytes = group.view(lent.piece, lent.offset, result);
+   *     process.stdout.write(`${Buffer.from(bytes)}\n`);
+   *     group.giveBack(lent.piece);
+   *   });
+   * });
+   * await socket.sendAll(Buffer.from("hello"));
+   * await socket.shutdown("send");
+   * await ended;
+   * ```
+   */
+  receiveMultishot<C>(
+    completion: LentCompletion<C>,
+    descriptor: Descriptor,
+    group: BufferGroup,
+    callback: (completion: LentCompletion<C>, result: number) => void,
+    limitBytes = 0,
+  ): void {
+    this.queue.check("receiveMultishot");
+    if (!(Number.isInteger(limitBytes) && limitBytes >= 0 && limitBytes <= LIMIT_BYTES_MOST)) {
+      const message = `limitBytes is ${limitBytes}: give 0 to ${LIMIT_BYTES_MOST}`;
+      throw this.refused(rangeError("receiveMultishot", message));
+    }
+    group.prepare();
+    const opcode = abi.OPCODE_RECEIVE_MULTISHOT;
+    const at = this.descriptor(completion, opcode, descriptor, callback as Callback<C>);
+    completion.group = group;
+    completion.held = group;
+    group.begin();
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = group.handle;
+    this.queue.doubles[at / 2 + abi.ENTRY_EXTENT] = limitBytes;
+  }
+}
