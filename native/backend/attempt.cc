@@ -2,6 +2,7 @@
 #include "attempt.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -19,6 +20,17 @@ using abi::Opcode;
 
 constexpr int64_t current_position = -1;
 
+#ifdef POLLRDHUP
+constexpr short ended_events = POLLHUP | POLLERR | POLLRDHUP;
+#else
+constexpr short ended_events = POLLHUP | POLLERR;
+#endif
+
+short poll_now(int number, short events) {
+  pollfd polled = {.fd = number, .events = events, .revents = 0};
+  return ::poll(&polled, 1, 0) > 0 ? polled.revents : 0;
+}
+
 // The kernel connects on its own after the first call; this asks how far it is. A descriptor
 // becomes writable when that has ended, for better or worse, and perhaps for no reason at all.
 int32_t connect_outcome(int number) {
@@ -29,7 +41,9 @@ int32_t connect_outcome(int number) {
   if (::getpeername(number, reinterpret_cast<sockaddr*>(&peer), &size) == 0) return 0;
   // EINVAL is macOS's word for a peer that has connected and gone again.
   if (errno == EINVAL) return 0;
-  return errno == ENOTCONN ? -EAGAIN : -errno;
+  if (errno != ENOTCONN) return -errno;
+  // The reason is told once: a receive or send may have been told instead.
+  return (poll_now(number, POLLOUT) & (POLLHUP | POLLERR)) != 0 ? -ECONNABORTED : -EAGAIN;
 }
 
 // -EAGAIN without `begun` is a unix socket's whose listener has no place: nothing has begun.
@@ -37,7 +51,11 @@ int32_t attempt_connect(Operation& operation) {
   if (operation.begun) return connect_outcome(operation.number);
   const Extra& extra = *operation.extra;
   const auto* address = reinterpret_cast<const sockaddr*>(&extra.address);
-  const int result = system::connect_socket(operation.number, address, extra.address_size_bytes);
+  int result = system::connect_socket(operation.number, address, extra.address_size_bytes);
+  // Linux's word for the end of an earlier connect, whose reason has been told. It is taken back
+  // with that, and the next call begins anew; io_uring does the same.
+  if (result == -ECONNABORTED)
+    result = system::connect_socket(operation.number, address, extra.address_size_bytes);
   if (result != -EINPROGRESS) return result;
   operation.begun = true;
   return -EAGAIN;
@@ -74,9 +92,21 @@ int classify(int number, Kind& kind) {
 #endif
     return 0;
   }
-  kind = S_ISCHR(status.st_mode) ? Kind::unknown : Kind::stream;
-  if (S_ISSOCK(status.st_mode)) return system::prepare_socket(number);
-  return kind == Kind::stream ? system::set_non_blocking(number) : 0;
+  if (S_ISSOCK(status.st_mode)) {
+    kind = Kind::socket;
+    return system::prepare_socket(number);
+  }
+  kind = S_ISFIFO(status.st_mode) ? Kind::pipe : Kind::device;
+  if (S_ISCHR(status.st_mode)) kind = Kind::unknown;
+  return is_stream(kind) ? system::set_non_blocking(number) : 0;
+}
+
+bool waits_for_writer(int number) {
+  return poll_now(number, POLLIN) == 0;
+}
+
+bool has_ended(int number) {
+  return (poll_now(number, ended_events) & ended_events) != 0;
 }
 
 int32_t attempt(Operation& operation) {

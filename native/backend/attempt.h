@@ -11,10 +11,16 @@ namespace io {
 // What a descriptor is, which decides who makes the calls on it.
 enum class Kind : uint8_t {
   unknown,
-  stream,    // a socket, pipe or terminal: tried at once, and again when it is ready
+  socket,  // these three are tried at once, and again when they are ready
+  pipe,
+  device,    // a terminal, or another one that can be waited for
   file,      // its calls wait for a disk: left to the pool
   uncached,  // the same, opened for direct I/O: its pages are never in memory
 };
+
+inline bool is_stream(Kind kind) {
+  return kind == Kind::socket || kind == Kind::pipe || kind == Kind::device;
+}
 
 // Asks the system, and makes a stream non-blocking, whoever opened it. A device is a stream only if
 // it can be waited for, which the poller has to say: `unknown` then. Negative errno on failure.
@@ -27,6 +33,11 @@ int32_t attempt(Operation& operation);
 // all the same when it names the receiver in each datagram, so that nothing tells when there is
 // room. Linux says EAGAIN, the BSDs and macOS say ENOBUFS.
 bool receiver_is_full(const Operation& operation, int32_t result);
+
+// Whether a pipe that gave 0 bytes is one that nobody has opened for writing yet, which is no end.
+bool waits_for_writer(int number);
+// Whether the system says that a socket's other end, or its own receiving, is over.
+bool has_ended(int number);
 
 // A read of a file whose bytes are in memory already; -EAGAIN when they are not, or when the system
 // cannot tell.

@@ -36,6 +36,7 @@
 #include "pool.h"
 #include "queue.h"
 #include "timers.h"
+#include "waiting.h"
 #include "watches.h"
 
 namespace io {
@@ -159,21 +160,6 @@ class Reactor final : public Backend {
     return now.tv_sec * 1'000'000'000 + now.tv_nsec;
   }
 
-  static int direction_of(Opcode opcode) {
-    switch (opcode) {
-      case Opcode::read:
-      case Opcode::read_vectored:
-      case Opcode::receive:
-      case Opcode::receive_message:
-      case Opcode::accept:
-      case Opcode::accept_multishot:
-      case Opcode::receive_multishot:
-        return direction_in;
-      default:
-        return direction_out;
-    }
-  }
-
   // ---- starting
 
   void start(Operation& operation) {
@@ -192,9 +178,7 @@ class Reactor final : public Backend {
       case Opcode::socket:
         return start_socket(operation);
       case Opcode::shutdown:
-        calls_++;
-        return finish(operation, system::shut_down_socket(operation.number,
-                                                          static_cast<int>(operation.argument)));
+        return start_shutdown(operation);
       case Opcode::close:
         return start_close(operation);
       case Opcode::read:
@@ -224,11 +208,6 @@ class Reactor final : public Backend {
     timers_.add(operation, now_ns() + duration_ns);
   }
 
-  // A timeout whose own deadline comes first.
-  static bool ends_early(const Operation& timeout) {
-    return timeout.has_deadline && timeout.deadline_ns < timeout.offset;
-  }
-
   void start_socket(Operation& operation) {
     const int family = static_cast<int>(operation.argument);
     calls_++;
@@ -244,13 +223,23 @@ class Reactor final : public Backend {
     if (number >= Descriptors::number_limit) return;  // the engine closes it
     Watch& watch = watches_.at(number);
     CHECK(!watch.watched);
-    watch.kind = Kind::stream;
+    watch.kind = Kind::socket;
     watch.drains = drains;
+  }
+
+  // Not every kernel tells of what we did ourselves: a send that waits on a unix socket is not told
+  // on Linux.
+  void start_shutdown(Operation& operation) {
+    Watch& watch = watches_.at(operation.number);
+    calls_++;
+    finish(operation,
+           system::shut_down_socket(operation.number, static_cast<int>(operation.argument)));
+    run_both(watch, true, true);
   }
 
   void start_close(Operation& operation) {
     Watch& watch = watches_.at(operation.number);
-    const bool at_once = watch.kind == Kind::stream;
+    const bool at_once = is_stream(watch.kind);
     if (watch.watched) poller_.forget(operation.number);
     watches_.forget(operation.number);
     if (!at_once) return leave_to_pool(operation);
@@ -261,7 +250,9 @@ class Reactor final : public Backend {
   void start_transfer(Operation& operation) {
     Watch& watch = watches_.at(operation.number);
     if (!know_kind(operation, watch)) return;
-    if (watch.kind == Kind::stream) return try_or_park(operation, watch);
+    // Of a socket there is one place, and the kernel refuses any other; a pipe does not look at it.
+    if (watch.kind == Kind::socket && operation.offset > 0) return finish(operation, -ESPIPE);
+    if (is_stream(watch.kind)) return try_or_park(operation, watch);
     const bool reads = direction_of(operation.opcode) == direction_in;
     if (reads && watch.kind == Kind::file && tries_cached_reads_) {
       calls_++;
@@ -275,7 +266,7 @@ class Reactor final : public Backend {
     Watch& watch = watches_.at(operation.number);
     if (!know_kind(operation, watch)) return;
     // What is no socket says so at once.
-    if (watch.kind != Kind::stream) {
+    if (watch.kind != Kind::socket) {
       const bool sends_file = operation.opcode == Opcode::send_file;
       return finish(operation, sends_file ? -ENOTSOCK : attempt(operation));
     }
@@ -301,7 +292,7 @@ class Reactor final : public Backend {
       return 0;
     }
     if (error != 0) return error;
-    watch.kind = Kind::stream;
+    watch.kind = Kind::device;
     return system::set_non_blocking(number);
   }
 
@@ -333,9 +324,7 @@ class Reactor final : public Backend {
 
   void try_or_park(Operation& operation, Watch& watch) {
     const int direction = direction_of(operation.opcode);
-    if (watch.ready[direction] && watch.parked[direction].empty()) {
-      if (try_now(operation, watch, direction)) return;
-    }
+    if (!would_wait(operation, watch, direction) && try_now(operation, watch, direction)) return;
     if (!watch.watched) {
       const int error = watch_it(operation.number, watch);
       if (error != 0) return finish(operation, error);
@@ -345,13 +334,17 @@ class Reactor final : public Backend {
     set_deadline(operation);
   }
 
+  int32_t try_once(Operation& operation, const Watch& watch) {
+    calls_++;
+    return meaning_of(operation, watch, attempt(operation));
+  }
+
   // False when the operation must wait for its descriptor.
   bool try_now(Operation& operation, Watch& watch, int direction) {
     if (operation.opcode == Opcode::accept_multishot) return accept_many(operation, watch);
     if (operation.opcode == Opcode::send_file) return send_file_elsewhere(operation, watch);
     if (operation.opcode == Opcode::receive_multishot) return receive_many(operation, watch);
-    calls_++;
-    const int32_t result = attempt(operation);
+    const int32_t result = try_once(operation, watch);
     if (result == -EAGAIN && operation.opcode == Opcode::connect && !operation.begun) {
       retry_later(operation);
       return true;
@@ -365,11 +358,11 @@ class Reactor final : public Backend {
       return true;
     }
     if (result == -EAGAIN) {
-      watch.ready[direction] = false;
+      must_wait(operation, watch, direction);
       return false;
     }
     if (operation.opcode == Opcode::accept && result >= 0) know_socket(result, watch.drains);
-    if (operation.opcode == Opcode::receive && watch.drains && result > 0) {
+    if (operation.opcode == Opcode::receive && watch.is_emptied_by_short() && result > 0) {
       watch.ready[direction] = static_cast<uint32_t>(result) == operation.length;
     }
     finish(operation, result);
@@ -408,10 +401,9 @@ class Reactor final : public Backend {
 
   bool accept_many(Operation& operation, Watch& watch) {
     while (done_.size() < done_limit) {
-      calls_++;
-      const int32_t result = attempt(operation);
+      const int32_t result = try_once(operation, watch);
       if (result == -EAGAIN) {
-        watch.ready[direction_in] = false;
+        must_wait(operation, watch, direction_in);
         return false;
       }
       if (result < 0) {
@@ -438,8 +430,8 @@ class Reactor final : public Backend {
         finish(operation, completed.result);
         return true;
       }
-      if (completed.result == -EAGAIN || (watch.drains && !filled)) {
-        watch.ready[direction_in] = false;
+      if (completed.result == -EAGAIN || (watch.is_emptied_by_short() && !filled)) {
+        must_wait(operation, watch, direction_in);
         return false;
       }
     }
@@ -476,9 +468,16 @@ class Reactor final : public Backend {
     if (watch == nullptr) return;
     // The peer's end is told once, perhaps together with its last bytes; and urgent data or passed
     // descriptors stop a receive early. From then on only EAGAIN says that there is nothing left.
-    if (event.ended) watch->drains = false;
-    if (event.readable) run(*watch, direction_in);
-    if (event.writable) run(*watch, direction_out);
+    if (event.ended) watch->ended = true;
+    run_both(*watch, event.readable, event.writable || event.ended);
+  }
+
+  // The reason of a failure is told once, and a connect is who has to have it.
+  void run_both(Watch& watch, bool in, bool out) {
+    const bool connects = is_connecting(watch);
+    if (out && connects) run(watch, direction_out);
+    if (in) run(watch, direction_in);
+    if (out && !connects) run(watch, direction_out);
   }
 
   void run(Watch& watch, int direction) {

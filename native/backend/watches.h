@@ -21,9 +21,14 @@ struct Watch {
   // A receive that got less than it asked for has emptied the descriptor. Only where nothing but
   // plain bytes can stop a receive early: see Reactor::on_ready.
   bool drains = false;
+  // An event has told of the peer's end, a failure or urgent data.
+  bool ended = false;
+  bool accepts = false;          // what waits to receive waits for connections
   bool queued_again = false;     // it is in the list of those to be gone on with
   bool ready[2] = {true, true};  // no attempt has said EAGAIN since the last event
   OperationQueue parked[2];
+
+  bool is_emptied_by_short() const { return drains && !ended; }
 };
 
 class Watches {

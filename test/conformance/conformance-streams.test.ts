@@ -5,6 +5,15 @@ import { streamsClosing } from "./streams_closing.js";
 import { streamsData } from "./streams_data.js";
 import { streamsFiles } from "./streams_files.js";
 import { streamsListening } from "./streams_listening.js";
+import { streamsOdd } from "./streams_odd.js";
 import { streamsRing } from "./streams_ring.js";
 
-conform("streams", streamsData, streamsListening, streamsClosing, streamsFiles, streamsRing);
+conform(
+  "streams",
+  streamsData,
+  streamsListening,
+  streamsClosing,
+  streamsFiles,
+  streamsRing,
+  streamsOdd,
+);

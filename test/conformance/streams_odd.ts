@@ -1,0 +1,206 @@
+// Stream sockets and pipes at their edges: what ends an operation that waits, and what is refused
+// although others of its direction may wait.
+
+import { execFileSync } from "node:child_process";
+import { type Descriptor, type IO, OpenFlags } from "@io/core";
+import * as assert from "uvu/assert";
+import type { Suite, Trial } from "./harness.js";
+import { connected, FAMILIES, type Family } from "./network.js";
+import { negative, outcome, roundTrips, Started, success, until } from "./verbs.js";
+
+const isLinux = process.platform === "linux";
+const ONLY_LINUX = "what other systems say differs";
+
+export function streamsOdd(suite: Suite): void {
+  registerConnecting(suite);
+  registerPipes(suite);
+  for (const family of FAMILIES) {
+    if (family.missing !== null) continue;
+    registerShutdowns(suite, family);
+    registerLeftover(suite, family);
+  }
+}
+
+/** A TCP connect that waits, because the listener's backlog is full and nobody accepts. */
+async function connecting(trial: Trial): Promise<{ io: IO; socket: Descriptor; connect: Started }> {
+  const io = await trial.open();
+  const listener = await io.listen({ port: 0, backlog: 1 });
+  const { address } = listener;
+  for (let count = 0; count < 16; count++) {
+    const socket = await success(io, (c, callback) => io.ring.socket(c, "ipv4", callback));
+    const connect = new Started((c, callback) => io.ring.connect(c, socket, address, callback));
+    await roundTrips(io);
+    if (!connect.done) return { io, socket, connect };
+  }
+  throw new Error("a backlog of 1 took 16 connections");
+}
+
+function registerConnecting(suite: Suite): void {
+  if (!isLinux) {
+    suite.skip("connecting", "a full backlog does not keep a connect waiting everywhere");
+    return;
+  }
+  suite.test("a second connect of a socket that is connecting is refused", async (trial) => {
+    const { io, socket, connect } = await connecting(trial);
+    const address = { family: "ipv4", host: "127.0.0.1", port: 9, path: "" } as const;
+    const second = await outcome(io, (c, callback) =>
+      io.ring.connect(c, socket, address, callback),
+    );
+    assert.is(second, negative("EALREADY"));
+    assert.is(connect.done, false);
+  });
+
+  suite.test("what waits on a socket that is connecting ends with its shutdown", async (trial) => {
+    const { io, socket, connect } = await connecting(trial);
+    const buffer = new Uint8Array(4);
+    const started = [connect];
+    // The kernel tells the reason once. Behind io_uring it starts the connect anew when another
+    // operation was told, and that may wait again.
+    if (suite.backend !== "io_uring") {
+      started.push(new Started((c, callback) => io.ring.receive(c, socket, buffer, callback)));
+      started.push(new Started((c, callback) => io.ring.send(c, socket, buffer, callback)));
+    }
+    await roundTrips(io);
+    const result = await outcome(io, (c, callback) =>
+      io.ring.shutdown(c, socket, "both", callback),
+    );
+    assert.is(result, 0);
+    await until(io, () => started.every((one) => one.done), "all end");
+    assert.is(connect.result, negative("ECONNRESET"));
+  });
+
+  suite.test("a connect that failed can be tried again, and fails alike", async (trial) => {
+    const io = await trial.open();
+    const listener = await io.listen({ port: 0 });
+    const { address } = listener;
+    await listener.close();
+    const socket = await success(io, (c, callback) => io.ring.socket(c, "ipv4", callback));
+    for (let count = 0; count < 3; count++) {
+      const result = await outcome(io, (c, callback) =>
+        io.ring.connect(c, socket, address, callback),
+      );
+      assert.is(result, negative("ECONNREFUSED"), `attempt ${count}`);
+    }
+  });
+}
+
+function registerPipes(suite: Suite): void {
+  if (!isLinux) {
+    suite.skip("a FIFO that nobody writes to yet", ONLY_LINUX);
+    return;
+  }
+  suite.test(
+    "a read of a FIFO waits for its first writer, and ends with the last",
+    async (trial) => {
+      const io = await trial.open();
+      const path = trial.path("fifo");
+      execFileSync("mkfifo", [path]);
+      const open = (flags: number): Promise<Descriptor> =>
+        success(io, (c, callback) => io.ring.open(c, path, flags, 0, callback));
+      const reader = await open(OpenFlags.read);
+      const read = (): Started =>
+        new Started((c, callback) => io.ring.read(c, reader, new Uint8Array(8), -1, callback));
+      const waiting = read();
+      await roundTrips(io);
+      assert.is(waiting.done, false, "nobody has opened it for writing yet");
+      const socketsOnly = await outcome(io, (c, callback) => io.ring.accept(c, reader, callback));
+      assert.is(socketsOnly, negative("ENOTSOCK"));
+      const writer = await open(OpenFlags.write);
+      const written = await outcome(io, (c, callback) =>
+        io.ring.write(c, writer, new Uint8Array(3), 5, callback),
+      );
+      assert.is(written, 3, "a pipe takes no notice of the place");
+      await until(io, () => waiting.done, "the read");
+      assert.is(waiting.result, 3);
+      const last = read();
+      await success(io, (c, callback) => io.ring.close(c, writer, callback));
+      await until(io, () => last.done, "the end");
+      assert.is(last.result, 0);
+    },
+  );
+}
+
+function registerShutdowns(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: a send that waits ends when its side is shut down`, async (trial) => {
+    const { io, client } = await connected(trial, family);
+    const chunk = new Uint8Array(1024 * 1024);
+    let send: Started;
+    do {
+      send = new Started((c, callback) => io.ring.send(c, client.descriptor, chunk, callback));
+      await roundTrips(io);
+    } while (send.done);
+    await client.shutdown("send");
+    await until(io, () => send.done, "the send");
+    // What fitted before, or nothing.
+    assert.ok(send.result > 0 || send.result === negative("EPIPE"), `${send.result}`);
+  });
+
+  suite.test(`${family.name}: a socket has no other place than the current one`, async (trial) => {
+    const { io, client, served } = await connected(trial, family);
+    const buffer = new Uint8Array(4);
+    for (const offset of [1, 4096]) {
+      const result = await outcome(io, (c, callback) =>
+        io.ring.read(c, client.descriptor, buffer, offset, callback),
+      );
+      assert.is(result, negative("ESPIPE"), `read at ${offset}`);
+      const written = await outcome(io, (c, callback) =>
+        io.ring.write(c, client.descriptor, buffer, offset, callback),
+      );
+      assert.is(written, negative("ESPIPE"), `write at ${offset}`);
+    }
+    const { descriptor } = client;
+    const written = await outcome(io, (c, callback) =>
+      io.ring.write(c, descriptor, buffer, 0, callback),
+    );
+    assert.is(written, 4);
+    const read = await outcome(io, (c, callback) =>
+      io.ring.read(c, served.descriptor, buffer, -1, callback),
+    );
+    assert.is(read, 4);
+  });
+
+  if (!isLinux) {
+    suite.skip(`${family.name}: a listener that is shut down`, ONLY_LINUX);
+    return;
+  }
+  suite.test(`${family.name}: accepts end when their listener is shut down`, async (trial) => {
+    const io = await trial.open();
+    const { descriptor } = await io.listen(family.listening(trial));
+    const accept = (): Started =>
+      new Started((c, callback) => io.ring.accept(c, descriptor, callback));
+    const waiting = accept();
+    await roundTrips(io);
+    assert.is(waiting.done, false);
+    const result = await outcome(io, (c, callback) =>
+      io.ring.shutdown(c, descriptor, "both", callback),
+    );
+    assert.is(result, 0);
+    await until(io, () => waiting.done, "the accept that waited");
+    assert.is(waiting.result, negative("EINVAL"));
+    const late = accept();
+    await until(io, () => late.done, "an accept afterwards");
+    assert.is(late.result, negative("EINVAL"));
+  });
+}
+
+/** An end or a reset is told once, perhaps while there are bytes left. */
+function registerLeftover(suite: Suite, family: Family): void {
+  for (const resets of [false, true]) {
+    const how = resets ? "reset" : "end";
+    suite.test(`${family.name}: bytes that are left come before the ${how}`, async (trial) => {
+      const { io, client, served } = await connected(trial, family);
+      const receive = (sizeBytes: number): Promise<number> =>
+        outcome(io, (c, callback) =>
+          io.ring.receive(c, client.descriptor, new Uint8Array(sizeBytes), callback),
+        );
+      // What the other side has not read makes it reset.
+      if (resets) await client.sendAll(new Uint8Array(3));
+      await served.sendAll(new Uint8Array(5));
+      await roundTrips(io);
+      await served.close();
+      await roundTrips(io);
+      assert.equal([await receive(2), await receive(9)], [2, 3]);
+      assert.is(await receive(9), resets ? negative("ECONNRESET") : 0);
+    });
+  }
+}
