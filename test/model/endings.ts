@@ -1,0 +1,157 @@
+// How a program ends, and what must hold then: everything has arrived, everything is closed, the
+// counters add up, and nothing is left.
+
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { cancelAll } from "./cancels.js";
+import type { Disk } from "./disk.js";
+import { closed, Patience, turn } from "./drive.js";
+import type { Operation } from "./operation.js";
+import type { Pace } from "./pace.js";
+import type { Sockets } from "./sockets.js";
+import { Violation } from "./stream.js";
+import type { Ending } from "./stream_steps.js";
+import { Endpoint, type World } from "./world.js";
+
+export class Endings {
+  readonly #world: World;
+  readonly #pace: Pace;
+  readonly #sockets: Sockets;
+  readonly #disk: Disk;
+
+  constructor(world: World, pace: Pace, sockets: Sockets, disk: Disk) {
+    this.#world = world;
+    this.#pace = pace;
+    this.#sockets = sockets;
+    this.#disk = disk;
+  }
+
+  async end(ending: Ending): Promise<void> {
+    const world = this.#world;
+    if (ending === "drain") await this.#drain();
+    if (ending !== "abandon") await this.#close();
+    world.over = true;
+    world.askToEnd(world.inFlight);
+    for (const endpoint of world.endpoints) endpoint.leave(false);
+    for (const listener of world.listeners) if (listener !== undefined) listener.gone = true;
+    await closed(world.io);
+    // The promises of what the closing has ended settle now.
+    for (let count = 0; count < 3; count++) await turn();
+    world.check();
+    const left = [...world.inFlight].filter(({ fields }) => fields.verb !== "connect");
+    if (left.length > 0) throw new Violation(`the IO is closed, and ${left[0]?.name} is in flight`);
+    await this.#endPeers();
+    for (const side of [...world.endpoints, ...world.peers]) side.check(ending === "drain");
+    this.#sockets.checkMemory();
+    this.#checkFile();
+  }
+
+  // ---- receiving everything that was sent
+
+  async #drain(): Promise<void> {
+    const world = this.#world;
+    await this.#pace.endEverything(
+      () => cancelAll(world),
+      () => this.#sockets.connecting > 0,
+    );
+    const step = { do: "shutdown", socket: 0, how: "send", layer: "ring" } as const;
+    for (const endpoint of world.endpoints) {
+      if (!endpoint.closing && !endpoint.shutdownDone) this.#sockets.shutdown(endpoint, step);
+    }
+    for (const peer of world.peers) {
+      if (peer.canSend) peer.finish();
+      peer.socket.resume();
+    }
+    for (const endpoint of world.endpoints) await this.#receiveRest(endpoint);
+    for (const peer of world.peers) {
+      const over = (): boolean => peer.endSeen || peer.closed || peer.other === null;
+      if (!(peer.other instanceof Endpoint) || peer.other.sendsUnknown) continue;
+      await this.#pace.until(over, `the end at ${peer.name}`);
+    }
+  }
+
+  async #receiveRest(endpoint: Endpoint): Promise<void> {
+    const step = { do: "receive", socket: 0, size: 65_536, layer: "ring", limitNs: null } as const;
+    const { other } = endpoint;
+    if (endpoint.closing || endpoint.receivesUnknown || other === null) return;
+    if (other instanceof Endpoint && other.sendsUnknown) return;
+    for (let over = false; !over; ) {
+      const before = this.#world.operations.length;
+      this.#sockets.receive(endpoint, step);
+      const operation = this.#world.operations[before] as Operation;
+      const what = `the rest of what ${endpoint.name} receives`;
+      await this.#pace.until(() => operation.ended, what);
+      over = (operation.results[0] ?? 0) <= 0;
+    }
+  }
+
+  // ---- closing
+
+  /** Closes every descriptor, with all that is in flight, and everything ends. */
+  async #close(): Promise<void> {
+    const world = this.#world;
+    cancelAll(world);
+    this.#closeDescriptors();
+    await this.#pace.endEverything(
+      () => {
+        const unbound = [...world.inFlight].some(({ fields }) => fields.on === undefined);
+        if (unbound) cancelAll(world);
+        // A connection may have been accepted, or a connect ended, after the last look.
+        this.#closeDescriptors();
+      },
+      () => this.#sockets.connecting > 0,
+    );
+    this.#closeDescriptors();
+    await this.#pace.until(() => world.inFlight.size === 0, "the ends of the last closes");
+    this.#checkCounters();
+  }
+
+  #closeDescriptors(): void {
+    for (const endpoint of this.#world.endpoints) {
+      if (!endpoint.closing) this.#sockets.close(endpoint, "ring");
+    }
+    for (const listener of this.#world.listeners) {
+      if (listener !== undefined) this.#sockets.closeListener(listener);
+    }
+    this.#disk.close();
+  }
+
+  async #endPeers(): Promise<void> {
+    const { peers } = this.#world;
+    for (const peer of peers) peer.vanish();
+    const patience = new Patience(() => "the end of the plain peers");
+    while (this.#sockets.connecting > 0 || !peers.every((peer) => peer.closed)) {
+      await turn();
+      patience.check();
+      for (const peer of peers) if (!peer.gone) peer.vanish();
+    }
+    this.#world.check();
+  }
+
+  // ---- checking
+
+  #checkCounters(): void {
+    const stats = this.#world.io.stats();
+    const expect = (what: string, found: number, expected: number): void => {
+      if (found === expected) return;
+      throw new Violation(`stats: ${what} is ${found} and not ${expected}`);
+    };
+    expect("inFlight", stats.inFlight, 0);
+    expect("strays", stats.strays, 0);
+    expect("overflows", stats.overflows, 0);
+    expect("descriptors", stats.descriptors, this.#world.open);
+    // Promises are made of operations that are not counted here.
+    if (this.#world.usesPromises) return;
+    const { submitted, refused, completed } = stats;
+    expect("submitted and refused", submitted + refused, this.#world.startedOnRing);
+    expect("completed", completed, this.#world.completions);
+  }
+
+  #checkFile(): void {
+    const { path } = this.#disk;
+    if (!existsSync(path)) return;
+    if (!readFileSync(path).equals(this.#disk.contents())) {
+      throw new Violation("the file does not hold what was written");
+    }
+    rmSync(path);
+  }
+}

@@ -1,0 +1,312 @@
+// Carries out one operation of a file program: with a verb of the ring, or with a promise.
+
+import { join } from "node:path";
+import {
+  type Callback,
+  type Completion,
+  type Descriptor,
+  type File,
+  type IO,
+  IOError,
+  type Prepared as Link,
+  OpenFlags,
+  type Ring,
+  STAT_FIELDS,
+} from "@io/core";
+import { type Outcome, writtenBytes } from "./file_expected.js";
+import type { FileOperation, SocketVerb } from "./file_steps.js";
+import type { Path } from "./file_tree.js";
+
+/** Where the doubles of a stat stand that are compared (see `Ring.stat`). */
+const STAT_SIZE = 0;
+const STAT_MODE = 1;
+const STAT_LINKS = 4;
+const FOLDER_BIT = 0o040000;
+const STALE: Descriptor = 0x7ff00001;
+
+/** A file that a step names, as far as it was opened. */
+export interface Target {
+  readonly descriptor: Descriptor;
+  readonly handle: File | null;
+}
+
+/** An operation on its way: its memory, and what is made of its result. */
+export interface Prepared {
+  start(ring: Ring, completion: Completion, callback: Callback): void;
+  outcome(result: number): Outcome;
+}
+
+function statOutcome(fields: ArrayLike<number>): readonly number[] {
+  const mode = fields[STAT_MODE] as number;
+  if ((mode & FOLDER_BIT) !== 0) return [mode];
+  return [mode, fields[STAT_SIZE] as number, fields[STAT_LINKS] as number];
+}
+
+/** Pieces of one write, or of one read, that lie behind each other in `whole`. */
+function pieces(whole: Uint8Array, sizes: readonly number[]): Uint8Array[] {
+  let start = 0;
+  return sizes.map((size) => {
+    start += size;
+    return whole.subarray(start - size, start);
+  });
+}
+
+function bytesOf(memory: Uint8Array, result: number): Outcome {
+  return result < 0 ? { result } : { result, bytes: memory.slice(0, result) };
+}
+
+export class FileLayers {
+  readonly #io: IO;
+  readonly #folder: string;
+
+  constructor(io: IO, folder: string) {
+    this.#io = io;
+    this.#folder = folder;
+  }
+
+  at(path: Path): string {
+    return join(this.#folder, ...path);
+  }
+
+  // ---- the ring
+
+  prepare(operation: FileOperation, target: Target | undefined, writeSeed: number): Prepared {
+    const descriptor = target?.descriptor ?? STALE;
+    switch (operation.do) {
+      case "read":
+        return this.#preparedRead(descriptor, operation.sizes, operation.offset);
+      case "write": {
+        const whole = writtenBytes(
+          writeSeed,
+          operation.sizes.reduce((a, b) => a + b, 0),
+        );
+        const buffers = pieces(whole, operation.sizes);
+        const { offset } = operation;
+        return simple((ring, c, callback) => {
+          if (buffers.length === 1) ring.write(c, descriptor, whole, offset, callback);
+          else ring.writeVectored(c, descriptor, buffers, offset, callback);
+        });
+      }
+      case "stat":
+        return this.#preparedStat(descriptor);
+      case "statPath":
+        return this.#preparedStat(this.at(operation.path));
+      case "asSocket":
+        return simple((ring, c, callback) =>
+          startAsSocket(ring, operation.verb, descriptor, c, callback),
+        );
+      default:
+        return simple((ring, c, callback) =>
+          this.#startSimple(operation, descriptor, ring, c, callback),
+        );
+    }
+  }
+
+  #preparedRead(descriptor: Descriptor, sizes: readonly number[], offset: number): Prepared {
+    const memory = new Uint8Array(sizes.reduce((a, b) => a + b, 0));
+    const buffers = pieces(memory, sizes);
+    return {
+      start: (ring, c, callback) => {
+        if (buffers.length === 1) ring.read(c, descriptor, memory, offset, callback);
+        else ring.readVectored(c, descriptor, buffers, offset, callback);
+      },
+      outcome: (result) => bytesOf(memory, result),
+    };
+  }
+
+  #preparedStat(target: Descriptor | string): Prepared {
+    const fields = new Float64Array(STAT_FIELDS);
+    return {
+      start: (ring, c, callback) => ring.stat(c, target, fields, callback),
+      outcome: (result) => (result < 0 ? { result } : { result, stat: statOutcome(fields) }),
+    };
+  }
+
+  #startSimple(
+    operation: Exclude<FileOperation, { sizes: number[] }>,
+    descriptor: Descriptor,
+    ring: Ring,
+    c: Completion,
+    callback: Callback,
+  ): void {
+    switch (operation.do) {
+      case "open":
+        ring.open(c, this.at(operation.path), operation.flags, operation.mode, callback);
+        break;
+      case "sync":
+        ring.sync(c, descriptor, operation.level, callback);
+        break;
+      case "allocate": {
+        const { offset, sizeBytes, keepSize } = operation;
+        ring.allocate(c, descriptor, offset, sizeBytes, keepSize, callback);
+        break;
+      }
+      case "truncate":
+        ring.truncate(c, descriptor, operation.sizeBytes, callback);
+        break;
+      case "rename":
+        ring.rename(c, this.at(operation.from), this.at(operation.to), callback);
+        break;
+      case "unlink":
+        ring.unlink(c, this.at(operation.path), operation.directory, callback);
+        break;
+      case "mkdir":
+        ring.mkdir(c, this.at(operation.path), operation.mode, callback);
+        break;
+      default:
+        throw new Error(`${operation.do} is prepared elsewhere`);
+    }
+  }
+
+  // ---- promises
+
+  /** Null where the operation has no form with a promise. */
+  promise(
+    operation: FileOperation,
+    handle: File | null,
+    writeSeed: number,
+  ): Promise<Outcome> | null {
+    switch (operation.do) {
+      case "statPath":
+        return this.#io.stat(this.at(operation.path)).then(promisedStat, failed);
+      case "rename":
+        return settled(this.#io.rename(this.at(operation.from), this.at(operation.to)));
+      case "unlink":
+        return settled(
+          this.#io.unlink(this.at(operation.path), { directory: operation.directory }),
+        );
+      case "mkdir":
+        return settled(this.#io.mkdir(this.at(operation.path), { mode: operation.mode }));
+      case "open":
+      case "asSocket":
+        return null;
+      default:
+        return handle === null ? null : onFile(handle, operation, writeSeed);
+    }
+  }
+
+  /** A link of a chain, with the memory that it reads into. */
+  link(
+    operation: FileOperation,
+    handle: File,
+    writeSeed: number,
+  ): { prepared: Link; memory: Uint8Array } {
+    if (operation.do === "sync") {
+      return { prepared: handle.syncing(operation.level), memory: new Uint8Array() };
+    }
+    if (operation.do !== "read" && operation.do !== "write") throw new Error(operation.do);
+    const size = operation.sizes[0] ?? 0;
+    const position = operation.offset === -1 ? undefined : operation.offset;
+    if (operation.do === "write") {
+      const written = writtenBytes(writeSeed, size);
+      return { prepared: handle.writing(written, position), memory: new Uint8Array() };
+    }
+    const memory = new Uint8Array(size);
+    return { prepared: handle.reading(memory, position), memory };
+  }
+
+  open(path: Path, flags: number, mode: number): Promise<File> {
+    const has = (flag: number): boolean => (flags & flag) !== 0;
+    return this.#io.openFile(this.at(path), {
+      read: has(OpenFlags.read),
+      write: has(OpenFlags.write),
+      append: has(OpenFlags.append),
+      create: has(OpenFlags.create),
+      exclusive: has(OpenFlags.exclusive),
+      truncate: has(OpenFlags.truncate),
+      directory: has(OpenFlags.directory),
+      followLinks: !has(OpenFlags.noFollow),
+      mode,
+    });
+  }
+}
+
+function simple(start: Prepared["start"]): Prepared {
+  return { start, outcome: (result) => ({ result }) };
+}
+
+function startAsSocket(
+  ring: Ring,
+  verb: SocketVerb,
+  descriptor: Descriptor,
+  c: Completion,
+  callback: Callback,
+): void {
+  const address = { family: "ipv4", host: "127.0.0.1", port: 9, path: "" } as const;
+  const memory = new Uint8Array(8);
+  if (verb === "receive") ring.receive(c, descriptor, memory, callback);
+  else if (verb === "send") ring.send(c, descriptor, memory, callback);
+  else if (verb === "sendVectored") ring.sendVectored(c, descriptor, [memory], callback);
+  else if (verb === "shutdown") ring.shutdown(c, descriptor, "both", callback);
+  else if (verb === "accept") ring.accept(c, descriptor, callback);
+  else if (verb === "acceptMultishot") ring.acceptMultishot(c, descriptor, callback);
+  else if (verb === "connect") ring.connect(c, descriptor, address, callback);
+  else if (verb === "bind") ring.bind(c, descriptor, address, callback);
+  else ring.listen(c, descriptor, 8, callback);
+}
+
+/** The result that an error stands for: the system's number, or the library's own code. */
+export function failed(error: unknown): Outcome {
+  if (!(error instanceof IOError)) throw error;
+  return { result: error.errno ?? error.code };
+}
+
+export function settled(promise: Promise<unknown>): Promise<Outcome> {
+  return promise.then((value) => ({ result: typeof value === "number" ? value : 0 }), failed);
+}
+
+function promisedStat({
+  mode,
+  sizeBytes,
+  links,
+}: {
+  mode: number;
+  sizeBytes: number;
+  links: number;
+}): Outcome {
+  return { result: 0, stat: (mode & FOLDER_BIT) !== 0 ? [mode] : [mode, sizeBytes, links] };
+}
+
+function onFile(
+  handle: File,
+  operation: Extract<FileOperation, { file: number }>,
+  writeSeed: number,
+): Promise<Outcome> | null {
+  switch (operation.do) {
+    case "read": {
+      const { sizes, offset } = operation;
+      const memory = new Uint8Array(sizes.reduce((a, b) => a + b, 0));
+      const position = offset === -1 ? undefined : offset;
+      const reading =
+        sizes.length === 1
+          ? handle.read(memory, position)
+          : handle.readVectored(pieces(memory, sizes), position);
+      return reading.then((result) => bytesOf(memory, result), failed);
+    }
+    case "write": {
+      const { sizes, offset } = operation;
+      const whole = writtenBytes(
+        writeSeed,
+        sizes.reduce((a, b) => a + b, 0),
+      );
+      const position = offset === -1 ? undefined : offset;
+      return settled(
+        sizes.length === 1
+          ? handle.write(whole, position)
+          : handle.writeVectored(pieces(whole, sizes), position),
+      );
+    }
+    case "sync":
+      return settled(handle.sync(operation.level));
+    case "allocate": {
+      const { offset, sizeBytes, keepSize } = operation;
+      return settled(handle.allocate(offset, sizeBytes, { keepSize }));
+    }
+    case "truncate":
+      return settled(handle.truncate(operation.sizeBytes));
+    case "stat":
+      return handle.stat().then(promisedStat, failed);
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,212 @@
+// The exact model of a folder on Linux: what every operation on files gives, error numbers
+// included. It follows the order in which the kernel looks at things (fs/namei.c, fs/open.c,
+// fs/read_write.c), because that decides which of two errors a program sees.
+
+import { constants } from "node:os";
+import { OpenFlags } from "@io/core";
+
+const { errno } = constants;
+
+/** The longest name of a file (NAME_MAX). */
+const NAME_BYTES_MOST = 255;
+
+export interface FileNode {
+  readonly kind: "file";
+  bytes: Uint8Array;
+  links: number;
+  readonly mode: number;
+}
+
+export interface FolderNode {
+  readonly kind: "folder";
+  readonly entries: Map<string, Node>;
+  readonly mode: number;
+}
+
+export type Node = FileNode | FolderNode;
+
+/** The names from the program's own folder down. */
+export type Path = readonly string[];
+
+/** What a descriptor stands for. */
+export class OpenFile {
+  readonly node: Node;
+  readonly readable: boolean;
+  readonly writable: boolean;
+  readonly append: boolean;
+  position = 0;
+
+  constructor(node: Node, flags: number) {
+    this.node = node;
+    this.writable = (flags & (OpenFlags.write | OpenFlags.append)) !== 0;
+    this.readable = !this.writable || (flags & OpenFlags.read) !== 0;
+    this.append = (flags & OpenFlags.append) !== 0;
+  }
+}
+
+interface Place {
+  readonly parent: FolderNode;
+  readonly name: string;
+  readonly node: Node | undefined;
+}
+
+export class FileTree {
+  readonly root: FolderNode = { kind: "folder", entries: new Map(), mode: 0o700 };
+  readonly #mask = process.umask();
+
+  // ---- by path
+
+  open(path: Path, flags: number, mode: number): OpenFile | number {
+    const place = this.#find(path);
+    if (typeof place === "number") return place;
+    const create = (flags & OpenFlags.create) !== 0;
+    const { node } = place;
+    if (node === undefined) {
+      if (!create) return -errno.ENOENT;
+      const made: FileNode = { kind: "file", bytes: new Uint8Array(), links: 1, mode: 0 };
+      const file = { ...made, mode: mode & ~this.#mask };
+      place.parent.entries.set(place.name, file);
+      return new OpenFile(file, flags);
+    }
+    if (create && (flags & OpenFlags.exclusive) !== 0) return -errno.EEXIST;
+    const truncate = (flags & OpenFlags.truncate) !== 0;
+    if (node.kind === "folder") {
+      const changes = (flags & (OpenFlags.write | OpenFlags.append)) !== 0;
+      if (create || truncate || changes) return -errno.EISDIR;
+    } else {
+      if ((flags & OpenFlags.directory) !== 0) return -errno.ENOTDIR;
+      if (truncate) node.bytes = new Uint8Array();
+    }
+    return new OpenFile(node, flags);
+  }
+
+  lookUp(path: Path): Node | number {
+    const place = this.#find(path);
+    if (typeof place === "number") return place;
+    return place.node ?? -errno.ENOENT;
+  }
+
+  mkdir(path: Path, mode: number): number {
+    const place = this.#find(path);
+    if (typeof place === "number") return place;
+    if (place.node !== undefined) return -errno.EEXIST;
+    const folder: FolderNode = { kind: "folder", entries: new Map(), mode: mode & ~this.#mask };
+    place.parent.entries.set(place.name, folder);
+    return 0;
+  }
+
+  unlink(path: Path, directory: boolean): number {
+    const place = this.#find(path);
+    if (typeof place === "number") return place;
+    const { node } = place;
+    if (node === undefined) return -errno.ENOENT;
+    if (directory && node.kind === "file") return -errno.ENOTDIR;
+    if (!directory && node.kind === "folder") return -errno.EISDIR;
+    if (node.kind === "folder" && node.entries.size > 0) return -errno.ENOTEMPTY;
+    this.#remove(place);
+    return 0;
+  }
+
+  rename(from: Path, to: Path): number {
+    // Both parents are looked up before either name is.
+    const fromParent = this.#folder(from);
+    if (typeof fromParent === "number") return fromParent;
+    const toParent = this.#folder(to);
+    if (typeof toParent === "number") return toParent;
+    const source = this.#find(from);
+    if (typeof source === "number") return source;
+    if (source.node === undefined) return -errno.ENOENT;
+    const target = this.#find(to);
+    if (typeof target === "number") return target;
+    if (startsWith(to, from) && to.length > from.length) return -errno.EINVAL;
+    if (startsWith(from, to) && from.length > to.length) return -errno.ENOTEMPTY;
+    if (source.node === target.node) return 0;
+    if (target.node !== undefined) {
+      if (source.node.kind === "folder" && target.node.kind === "file") return -errno.ENOTDIR;
+      if (source.node.kind === "file" && target.node.kind === "folder") return -errno.EISDIR;
+      if (target.node.kind === "folder" && target.node.entries.size > 0) return -errno.ENOTEMPTY;
+      this.#remove(target);
+    }
+    source.parent.entries.delete(source.name);
+    target.parent.entries.set(target.name, source.node);
+    return 0;
+  }
+
+  // ---- by descriptor
+
+  /** How many bytes a read gives, and from where. */
+  read(file: OpenFile, sizeBytes: number, offset: number): Uint8Array | number {
+    if (!file.readable) return -errno.EBADF;
+    if (file.node.kind === "folder") return -errno.EISDIR;
+    const start = offset === -1 ? file.position : offset;
+    const read = file.node.bytes.slice(start, start + sizeBytes);
+    if (offset === -1) file.position += read.length;
+    return read;
+  }
+
+  write(file: OpenFile, bytes: Uint8Array, offset: number): number {
+    if (!file.writable || file.node.kind === "folder") return -errno.EBADF;
+    if (bytes.length === 0) return 0;
+    const { node } = file;
+    let start = offset === -1 ? file.position : offset;
+    // Linux appends whatever the position that was named (pwrite(2), BUGS).
+    if (file.append) start = node.bytes.length;
+    grow(node, start + bytes.length);
+    node.bytes.set(bytes, start);
+    if (offset === -1) file.position = start + bytes.length;
+    return bytes.length;
+  }
+
+  truncate(file: OpenFile, sizeBytes: number): number {
+    if (!file.writable || file.node.kind === "folder") return -errno.EINVAL;
+    const { node } = file;
+    if (sizeBytes < node.bytes.length) node.bytes = node.bytes.slice(0, sizeBytes);
+    else grow(node, sizeBytes);
+    return 0;
+  }
+
+  allocate(file: OpenFile, offset: number, sizeBytes: number, keepSize: boolean): number {
+    if (sizeBytes === 0) return -errno.EINVAL;
+    if (!file.writable || file.node.kind === "folder") return -errno.EBADF;
+    if (!keepSize) grow(file.node, offset + sizeBytes);
+    return 0;
+  }
+
+  // ---- looking up
+
+  #folder(path: Path): FolderNode | number {
+    let at: Node = this.root;
+    for (const name of path.slice(0, -1)) {
+      if (at.kind === "file") return -errno.ENOTDIR;
+      if (name.length > NAME_BYTES_MOST) return -errno.ENAMETOOLONG;
+      const next: Node | undefined = at.entries.get(name);
+      if (next === undefined) return -errno.ENOENT;
+      at = next;
+    }
+    return at.kind === "folder" ? at : -errno.ENOTDIR;
+  }
+
+  #find(path: Path): Place | number {
+    const parent = this.#folder(path);
+    if (typeof parent === "number") return parent;
+    const name = path.at(-1) ?? "";
+    if (name.length > NAME_BYTES_MOST) return -errno.ENAMETOOLONG;
+    return { parent, name, node: parent.entries.get(name) };
+  }
+
+  #remove({ parent, name, node }: Place): void {
+    parent.entries.delete(name);
+    if (node?.kind === "file") node.links--;
+  }
+}
+
+function startsWith(path: Path, start: Path): boolean {
+  return start.every((name, index) => path[index] === name);
+}
+
+function grow(node: FileNode, sizeBytes: number): void {
+  if (sizeBytes <= node.bytes.length) return;
+  const larger = new Uint8Array(sizeBytes);
+  larger.set(node.bytes);
+  node.bytes = larger;
+}
