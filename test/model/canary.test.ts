@@ -1,0 +1,61 @@
+// Proves the checks: every ring that is broken on purpose must be found out, for the right reason,
+// on every backend.
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { skip } from "../support/skip.js";
+import { setGuard } from "./drive.js";
+import { runFiles } from "./file_runner.js";
+import { filePrograms } from "./file_steps.js";
+import { type Sabotage, sabotages } from "./sabotage.js";
+import { availableBackends, type Found, type Program, search, seed } from "./search.js";
+import { runStreams } from "./stream_runner.js";
+import { streamPrograms } from "./stream_steps.js";
+
+type Backend = ReturnType<typeof availableBackends>[number];
+
+/** Far more than it takes, so that a sabotage which is not found is a fault of the checks. */
+const STEPS_MOST = 40_000;
+// What has been dropped never comes: here a hang is what is looked for.
+const GUARD_MS = 1500;
+
+const test = suite("canary");
+process.stdout.write(`canary: seed ${seed} (repeat with IO_SEED=${seed})\n`);
+
+function find(backend: Backend, sabotage: Sabotage, shrink: boolean): Promise<Found<Program>> {
+  const { name, shownBy, wrap } = sabotage;
+  setGuard(GUARD_MS);
+  if (shownBy === "files") {
+    const run = (program: Parameters<typeof runFiles>[1]): Promise<number> =>
+      runFiles(backend, program, wrap);
+    return search({ name, shrink, programs: filePrograms, run }, STEPS_MOST);
+  }
+  const run = (program: Parameters<typeof runStreams>[1]): Promise<number> =>
+    runStreams(backend, program, wrap);
+  return search({ name, shrink, programs: streamPrograms, run }, STEPS_MOST);
+}
+
+const backends = availableBackends();
+for (const backend of backends) {
+  for (const sabotage of sabotages) {
+    test(`${backend}: ${sabotage.name}`, async () => {
+      const { failure, problem, steps } = await find(backend, sabotage, false);
+      assert.ok(failure, `${steps} operations passed with a broken ring`);
+      assert.match(problem, sabotage.foundAs, failure);
+    });
+  }
+}
+
+const [first] = backends;
+if (first === undefined) skip(test, "canary", "no backend works here, says probe()");
+else {
+  for (const sabotage of sabotages.filter(({ isSimple }) => isSimple)) {
+    test(`what shows is small: ${sabotage.name}`, async () => {
+      const { smallest, failure } = await find(first, sabotage, true);
+      assert.ok(smallest);
+      assert.ok(smallest.steps.length <= 4, failure ?? "");
+    });
+  }
+}
+
+test.run();

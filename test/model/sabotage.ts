@@ -1,0 +1,293 @@
+// Rings that are broken on purpose, each in one way. The checks must find every one of them: that
+// is how one knows that they would find the same in the engine.
+
+import { constants } from "node:os";
+import type { Callback, Descriptor, Ring } from "@io/core";
+
+const { EBADF, ECANCELED, EEXIST, ENOENT } = constants.errno;
+
+export interface Sabotage {
+  readonly name: string;
+  /** What the checks say of it. */
+  readonly foundAs: RegExp;
+  /** A few steps show it, every time. */
+  readonly isSimple?: boolean;
+  /** Which programs show it. */
+  readonly shownBy: "streams" | "files";
+  wrap(ring: Ring): Ring;
+}
+
+/** What is wrong with a stream shows in one of these ways, depending on what comes next. */
+const STREAM = new RegExp(
+  [
+    "wrong bytes",
+    "more were received than sent",
+    "was written",
+    "are missing",
+    "after the end of the stream",
+    "that nobody made",
+    "that no peer sent",
+    "never sent",
+    "broke their chain",
+  ].join("|"),
+);
+
+type Overrides = Partial<{ [K in keyof Ring]: Ring[K] }>;
+
+function withOverrides(ring: Ring, overrides: Overrides): Ring {
+  return new Proxy(ring, {
+    get(target, key) {
+      const own = Reflect.get(overrides, key) ?? Reflect.get(target, key);
+      return typeof own === "function" ? own.bind(target) : own;
+    },
+  });
+}
+
+/** The same callback with another result. */
+function changed<C>(callback: Callback<C>, change: (result: number) => number): Callback<C> {
+  return (completion, result) => callback(completion, change(result));
+}
+
+const receives = (name: string, foundAs: RegExp, change: (result: number) => number): Sabotage => ({
+  name,
+  foundAs,
+  shownBy: "streams",
+  wrap: (ring) =>
+    withOverrides(ring, {
+      receive: (c, descriptor, buffer, callback) =>
+        ring.receive(c, descriptor, buffer, changed(callback, change)),
+    }),
+});
+
+const every = (count: number): (() => boolean) => {
+  let at = 0;
+  return () => ++at % count === 0;
+};
+
+const dropped: Sabotage = {
+  name: "one completion in ten is dropped",
+  // Bytes that were received go with it, so that it shows in many ways.
+  foundAs: new RegExp(`never happened|asked to end|in flight|stands before|${STREAM.source}`),
+  shownBy: "streams",
+  wrap: (ring) => {
+    const isTenth = every(10);
+    return withOverrides(ring, {
+      receive: (c, descriptor, buffer, callback) =>
+        ring.receive(c, descriptor, buffer, (completion, result) => {
+          if (!isTenth()) callback(completion, result);
+        }),
+    });
+  },
+};
+
+const doubled: Sabotage = {
+  name: "one completion in ten comes twice",
+  foundAs: /completed again/,
+  shownBy: "streams",
+  wrap: (ring) => {
+    const isTenth = every(10);
+    return withOverrides(ring, {
+      send: (c, descriptor, buffer, callback) =>
+        ring.send(c, descriptor, buffer, (completion, result) => {
+          callback(completion, result);
+          if (isTenth()) callback(completion, result);
+        }),
+    });
+  },
+};
+
+/** Two receives that have completed on one socket are told of in the wrong order. */
+const reordered: Sabotage = {
+  name: "two receives of one socket change places",
+  foundAs: STREAM,
+  shownBy: "streams",
+  wrap: (ring) => {
+    const counts = new Map<Descriptor, number>();
+    const held = new Map<Descriptor, () => void>();
+    return withOverrides(ring, {
+      receive: (c, descriptor, buffer, callback) => {
+        ring.receive(c, descriptor, buffer, (completion, result) => {
+          const others = (counts.get(descriptor) ?? 1) - 1;
+          counts.set(descriptor, others);
+          const first = held.get(descriptor);
+          held.delete(descriptor);
+          if (first === undefined && others > 0 && result > 0) {
+            held.set(descriptor, () => callback(completion, result));
+            return;
+          }
+          callback(completion, result);
+          first?.();
+        });
+        counts.set(descriptor, (counts.get(descriptor) ?? 0) + 1);
+      },
+    });
+  },
+};
+
+/** What was asked to end says that it did, although it had done its work. */
+function lyingCancel(name: string, verb: "send" | "receive"): Sabotage {
+  return {
+    name,
+    foundAs: STREAM,
+    shownBy: "streams",
+    wrap: (ring) => {
+      const asked = new WeakSet<object>();
+      const lie = <C>(callback: Callback<C>): Callback<C> => {
+        return (completion, result) =>
+          callback(completion, asked.has(completion) && result > 0 ? -ECANCELED : result);
+      };
+      return withOverrides(ring, {
+        cancel: (c, target, callback) => {
+          asked.add(target);
+          ring.cancel(c, target, callback);
+        },
+        ...(verb === "send"
+          ? { send: (c, d, buffer, callback) => ring.send(c, d, buffer, lie(callback)) }
+          : { receive: (c, d, buffer, callback) => ring.receive(c, d, buffer, lie(callback)) }),
+      });
+    },
+  };
+}
+
+const idleCancel: Sabotage = {
+  name: "a cancel says that it ended what it left alone",
+  foundAs: /a cancel said|never happened/,
+  shownBy: "streams",
+  wrap: (ring) => withOverrides(ring, { cancel: (c, _target, callback) => ring.nop(c, callback) }),
+};
+
+const hasty: Sabotage = {
+  name: "a timeout elapses too early",
+  foundAs: /too early/,
+  shownBy: "streams",
+  wrap: (ring) =>
+    withOverrides(ring, {
+      timeout: (c, durationNs, callback) => ring.timeout(c, Math.floor(durationNs / 2), callback),
+    }),
+};
+
+const leaking: Sabotage = {
+  name: "a close closes nothing",
+  foundAs: /is closed|it must fail|descriptors/,
+  shownBy: "streams",
+  wrap: (ring) => {
+    const isTenth = every(10);
+    return withOverrides(ring, {
+      close: (c, descriptor, callback) => {
+        if (isTenth()) ring.nop(c, callback);
+        else ring.close(c, descriptor, callback);
+      },
+    });
+  },
+};
+
+const late: Sabotage = {
+  name: "memory is written to after its operation has ended",
+  foundAs: /was written/,
+  shownBy: "streams",
+  wrap: (ring) =>
+    withOverrides(ring, {
+      receive: (c, descriptor, buffer, callback) =>
+        ring.receive(c, descriptor, buffer, (completion, result) => {
+          callback(completion, result);
+          const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+          if (result < 0) bytes[0] = 0;
+        }),
+    }),
+};
+
+const unlinked = (shownBy: "streams" | "files"): Sabotage => ({
+  name: `a chain goes on after a failure (${shownBy})`,
+  foundAs: shownBy === "files" ? /^\{/ : /broke their chain|stands before it/,
+  shownBy,
+  wrap: (ring) => withOverrides(ring, { chain: () => undefined }),
+});
+
+const closedAnswers: Sabotage = {
+  name: "a closed descriptor still answers",
+  foundAs: /it must fail with/,
+  isSimple: true,
+  shownBy: "streams",
+  wrap: (ring) =>
+    withOverrides(ring, {
+      sync: (c, descriptor, level, callback) =>
+        ring.sync(
+          c,
+          descriptor,
+          level,
+          changed(callback, (r) => (r === -EBADF ? 0 : r)),
+        ),
+    }),
+};
+
+const files: readonly Sabotage[] = [
+  {
+    name: "another error number",
+    foundAs: /"unlink"/,
+    isSimple: true,
+    shownBy: "files",
+    wrap: (ring) =>
+      withOverrides(ring, {
+        unlink: (c, path, directory, callback) =>
+          ring.unlink(
+            c,
+            path,
+            directory,
+            changed(callback, (r) => (r === -ENOENT ? -EEXIST : r)),
+          ),
+      }),
+  },
+  {
+    name: "a write that leaves its last byte out",
+    foundAs: /differ|found|content|chain/,
+    shownBy: "files",
+    wrap: (ring) =>
+      withOverrides(ring, {
+        write: (c, descriptor, buffer, offset, callback) => {
+          const { buffer: memory, byteOffset, byteLength } = buffer;
+          const less = new Uint8Array(memory, byteOffset, Math.max(0, byteLength - 1));
+          const whole = (result: number): number => (result < 0 ? result : byteLength);
+          ring.write(c, descriptor, less, offset, changed(callback, whole));
+        },
+      }),
+  },
+  {
+    name: "a read from one byte further on",
+    foundAs: /differ|"read"|chain/,
+    shownBy: "files",
+    wrap: (ring) =>
+      withOverrides(ring, {
+        read: (c, descriptor, buffer, offset, callback) =>
+          ring.read(c, descriptor, buffer, offset > 0 ? offset + 1 : offset, callback),
+      }),
+  },
+  {
+    name: "a rename that does nothing",
+    foundAs: /"rename"/,
+    isSimple: true,
+    shownBy: "files",
+    wrap: (ring) =>
+      withOverrides(ring, { rename: (c, _from, _to, callback) => ring.nop(c, callback) }),
+  },
+];
+
+export const sabotages: readonly Sabotage[] = [
+  dropped,
+  doubled,
+  reordered,
+  lyingCancel("a send that was cancelled had been sent", "send"),
+  lyingCancel("a receive that was cancelled had received", "receive"),
+  receives("a receive loses its last byte", STREAM, (result) => (result > 1 ? result - 1 : result)),
+  receives("a stream ends before its end", STREAM, (result) => (result > 100 ? 0 : result)),
+  receives("a receive is cancelled though nobody asked", /nobody asked/, (result) =>
+    result > 1000 ? -ECANCELED : result,
+  ),
+  idleCancel,
+  hasty,
+  leaking,
+  late,
+  closedAnswers,
+  unlinked("streams"),
+  unlinked("files"),
+  ...files,
+];
