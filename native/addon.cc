@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <memory>
@@ -88,6 +89,7 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceAccessor<&Session::reason>("reason"),
                            InstanceAccessor<&Session::advice>("advice"),
                            InstanceAccessor<&Session::lacking>("lacking"),
+                           InstanceAccessor<&Session::features>("features"),
                            InstanceAccessor<&Session::backend>("backend"),
                            InstanceAccessor<&Session::slots>("slots"),
                            InstanceMethod<&Session::activate>("activate"),
@@ -99,6 +101,8 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceMethod<&Session::set_option>("setOption"),
                            InstanceMethod<&Session::name>("name"),
                            InstanceMethod<&Session::counters>("counters"),
+                           InstanceMethod<&Session::socket_counters>("socketCounters"),
+                           InstanceMethod<&Session::abort_unreleased>("abortUnreleased"),
                            InstanceMethod<&Session::close>("close"),
                        });
   }
@@ -126,6 +130,7 @@ class Session : public Napi::ObjectWrap<Session> {
     }
     backend_ = opened.name;
     lacking_ = io::lacking_of(*opened.backend);
+    features_ = opened.backend->features();
     header_ = shared.header;
     shared.hold = hold_of(memory);
     memory_ = Napi::Persistent(static_cast<Napi::Object>(memory));
@@ -160,6 +165,9 @@ class Session : public Napi::ObjectWrap<Session> {
   }
   // The numbers of the operations that the backend's kernel lacks.
   Napi::Value lacking(const Napi::CallbackInfo& info) { return numbers_of(info.Env(), lacking_); }
+  Napi::Value features(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), features_);
+  }
 
   // After close() the calls find no engine and say so as the system would: EBADF, or nothing.
 
@@ -249,7 +257,13 @@ class Session : public Napi::ObjectWrap<Session> {
     const int number = number_of(info[0]);
     const uint32_t option = info[1].As<Napi::Number>().Uint32Value();
     const int32_t value = info[2].As<Napi::Number>().Int32Value();
-    const int result = number < 0 ? number : io::set_socket_option(number, option, value);
+    int result = number;
+    if (number >= 0 && option == io::abi::socket_option_zero_copy_threshold_bytes) {
+      result = engine_->set_zero_copy_threshold(info[0].As<Napi::Number>().Int32Value(),
+                                                static_cast<uint32_t>(std::max(value, 0)));
+    } else if (number >= 0) {
+      result = io::set_socket_option(number, option, value);
+    }
     return Napi::Number::New(info.Env(), result);
   }
 
@@ -270,6 +284,19 @@ class Session : public Napi::ObjectWrap<Session> {
     auto out = info[0].As<Napi::Float64Array>();
     CHECK(out.ElementLength() == io::abi::counter_count);
     engine_->read_counters(out.Data());
+  }
+
+  // (descriptor, Float64Array) -> 0 or a negative errno
+  Napi::Value socket_counters(const Napi::CallbackInfo& info) {
+    if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
+    auto out = info[1].As<Napi::Float64Array>();
+    CHECK(out.ElementLength() == io::abi::socket_counters);
+    const int32_t descriptor = info[0].As<Napi::Number>().Int32Value();
+    return Napi::Number::New(info.Env(), engine_->read_socket_counters(descriptor, out.Data()));
+  }
+
+  void abort_unreleased(const Napi::CallbackInfo&) {
+    if (engine_ != nullptr) engine_->abort_unreleased();
   }
 
   int number_of(const Napi::Value& descriptor) {
@@ -427,6 +454,7 @@ class Session : public Napi::ObjectWrap<Session> {
   std::string reason_;
   std::string advice_;
   std::vector<io::abi::Opcode> lacking_;
+  uint32_t features_ = 0;
   std::string backend_;
   uint32_t slots_ = 0;
   bool attached_ = false;
@@ -440,7 +468,7 @@ class Session : public Napi::ObjectWrap<Session> {
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
 };
 
-// () -> [{ name, available, automatic, endsSearch, reason, advice, lacking }]
+// () -> [{ name, available, automatic, endsSearch, reason, advice, lacking, features }]
 Napi::Value probe(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array list = Napi::Array::New(env);
@@ -454,6 +482,7 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
     row.Set("reason", candidate.reason);
     row.Set("advice", candidate.advice);
     row.Set("lacking", numbers_of(env, candidate.lacking));
+    row.Set("features", candidate.features);
     list.Set(index++, row);
   }
   return list;

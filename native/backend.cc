@@ -100,6 +100,7 @@ std::vector<Candidate> probe_backends(const Kernel& kernel) {
         std::move(opened.advice), {}};
     if (available) {
       row.lacking = lacking_of(*opened.backend);
+      row.features = opened.backend->features();
     } else {
       row.ends_search = !may_fall_back(opened.error);
     }

@@ -25,7 +25,8 @@ struct Completed {
   bool more : 1;
   bool receive_empty : 1;       // receive: nothing was left in the socket
   bool piece_open : 1 = false;  // the backend goes on filling the piece
-  uint16_t piece = no_piece;    // where the bytes are that a receive_multishot has received
+  bool copied : 1 = false;  // zero-copy send, at its end: the kernel copied the bytes all the same
+  uint16_t piece = no_piece;  // where the bytes are that a receive_multishot has received
 };
 static_assert(sizeof(Completed) == 16);
 static_assert(abi::pieces_most <= no_piece);
@@ -36,6 +37,8 @@ class Completions {
   explicit Completions(size_t capacity) : items_(capacity), limit_(capacity) {}
   bool full() const { return count_ >= limit_; }
   void push(const Completed& completed) { items_[count_++] = completed; }
+  size_t size() const { return count_; }
+  Completed& at(size_t index) { return items_[index]; }
   std::span<const Completed> items() const { return {items_.data(), count_}; }
   void clear() { count_ = 0; }
   void limit(size_t limit) { limit_ = limit; }
@@ -92,6 +95,7 @@ class Backend : public PieceTaker {
   virtual int32_t register_memory(uint8_t* data, size_t size_bytes) = 0;
   virtual void unregister_memory(int32_t index) = 0;
   virtual bool supports(abi::Opcode opcode) const = 0;
+  virtual uint32_t features() const { return 0; }  // abi::feature_*
   virtual uint64_t system_calls() const = 0;
   virtual uint64_t overflows() const = 0;
 };
@@ -106,6 +110,7 @@ struct Candidate {
   std::string advice;  // what to change; empty when there is nothing to change
   // Operations that its kernel lacks, so that the engine makes the call itself.
   std::vector<abi::Opcode> lacking;
+  uint32_t features = 0;
 };
 
 struct Opened {

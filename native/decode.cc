@@ -48,6 +48,14 @@ int decode_socket_use(const abi::Entry& entry, const DecodeContext& context, Ope
   return 0;
 }
 
+// How a send treats its memory; `flags` may stand above it in `argument`.
+int decode_zero_copy(const abi::Entry& entry, uint32_t flags, Operation& operation) {
+  const uint32_t mode = entry.argument & ~flags;
+  if (mode > abi::zero_copy_always) return -EINVAL;
+  operation.zero_copy_mode = static_cast<uint8_t>(mode);
+  return 0;
+}
+
 int decode_memory(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   Buffer* buffer = context.buffers.find(entry.buffer);
   if (buffer == nullptr) return -EFAULT;
@@ -85,6 +93,15 @@ void set_message(Extra& extra) {
   extra.message.msg_iovlen = static_cast<decltype(extra.message.msg_iovlen)>(extra.vectors.size());
 }
 
+// The kernel takes the pieces of a vector as mapped memory when all lie in the same.
+int32_t registered_index_of_all(const Extra& extra, const DecodeContext& context) {
+  const uint32_t first = extra.more_buffers.front();
+  for (const uint32_t handle : extra.more_buffers) {
+    if (handle != first) return not_registered;
+  }
+  return context.buffers.find(first)->registered_index;
+}
+
 int decode_vectors(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   const uint32_t count = entry.length;
   if (count == 0 || count > abi::vector_limit) return -EINVAL;
@@ -110,6 +127,8 @@ int decode_vectors(const abi::Entry& entry, const DecodeContext& context, Operat
     extra.more_buffers.push_back(static_cast<uint32_t>(handle));
   }
   set_message(extra);
+  operation.length = static_cast<uint32_t>(abi::transfer_limit_bytes - room);
+  operation.registered_index = registered_index_of_all(extra, context);
   return 0;
 }
 
@@ -198,6 +217,12 @@ int decode_socket(const abi::Entry& entry, Operation& operation) {
   }
 }
 
+int decode_send(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  if (decode_zero_copy(entry, 0, operation) != 0) return -EINVAL;
+  return operation.opcode == abi::Opcode::send ? decode_memory(entry, context, operation)
+                                               : decode_vectors(entry, context, operation);
+}
+
 // One piece of memory, as a message has it.
 int decode_message_memory(const abi::Entry& entry, const DecodeContext& context,
                           Operation& operation) {
@@ -213,7 +238,7 @@ int decode_message_memory(const abi::Entry& entry, const DecodeContext& context,
 // `offset` is where the record of the address stands in the text area, -1 when there is none.
 int decode_send_message(const abi::Entry& entry, const DecodeContext& context,
                         Operation& operation) {
-  if ((entry.argument & ~abi::message_vectored) != 0) return -EINVAL;
+  if (decode_zero_copy(entry, abi::message_vectored, operation) != 0) return -EINVAL;
   const bool vectored = (entry.argument & abi::message_vectored) != 0;
   const int error = vectored ? decode_vectors(entry, context, operation)
                              : decode_message_memory(entry, context, operation);
@@ -335,12 +360,12 @@ int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operati
       operation.argument = entry.argument;
       return decode_descriptor(entry, context, operation);
     case Opcode::send:
+    case Opcode::send_vectored:
+      return first_error(decode_socket_use(entry, context, operation),
+                         decode_send(entry, context, operation));
     case Opcode::receive:
       return first_error(decode_socket_use(entry, context, operation),
                          decode_memory(entry, context, operation));
-    case Opcode::send_vectored:
-      return first_error(decode_socket_use(entry, context, operation),
-                         decode_vectors(entry, context, operation));
     case Opcode::send_message:
       return first_error(decode_socket_use(entry, context, operation),
                          decode_send_message(entry, context, operation));
@@ -412,6 +437,8 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   operation.registered_index = not_registered;
   operation.poll_first = false;
   operation.unix_datagram = false;
+  operation.zero_copy_mode = abi::zero_copy_never;
+  operation.zero_copy = false;
   operation.stalled = false;
   operation.cancel_wanted = false;
   operation.uses = 0;
@@ -428,14 +455,18 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   return 0;
 }
 
+void let_go_of_descriptor(const DecodeContext& context, Operation& operation) {
+  if ((operation.uses & uses_descriptor) == 0) return;
+  Descriptor& descriptor = context.descriptors.at(operation.number);
+  CHECK(descriptor.in_flight > 0);
+  descriptor.in_flight--;
+  operation.uses &= static_cast<uint8_t>(~uses_descriptor);
+}
+
 void let_go(const DecodeContext& context, Operation& operation) {
+  let_go_of_descriptor(context, operation);
   const uint8_t uses = operation.uses;
   if (uses == 0) return;
-  if ((uses & uses_descriptor) != 0) {
-    Descriptor& descriptor = context.descriptors.at(operation.number);
-    CHECK(descriptor.in_flight > 0);
-    descriptor.in_flight--;
-  }
   if ((uses & uses_source) != 0) {
     Descriptor& source = context.descriptors.at(operation.source);
     CHECK(source.sending > 0);

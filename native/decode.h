@@ -24,7 +24,8 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
 // itself carries out, and not what ends other operations.
 bool can_be_linked(abi::Opcode opcode);
 
-// Gives back what decode() took into use.
+// Gives back what decode() took into use; the descriptor may go first, once.
+void let_go_of_descriptor(const DecodeContext& context, Operation& operation);
 void let_go(const DecodeContext& context, Operation& operation);
 
 }  // namespace io

@@ -7,10 +7,12 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "abi.h"
 #include "check.h"
+#include "zero_copy.h"
 
 namespace io {
 
@@ -23,7 +25,8 @@ struct Descriptor {
   uint32_t closing_slot = 0;  // the close operation that waits for in_flight to reach zero
   uint32_t in_flight = 0;
   uint32_t sending = 0;  // of those in flight, the ones that send this file to another descriptor
-  uint32_t streaming[2] = {0, 0};  // receives and sends in flight, parked ones included
+  uint32_t streaming[2] = {0, 0};       // receives and sends in flight, parked ones included
+  std::unique_ptr<ZeroCopy> zero_copy;  // made for the first send that wants to spare the copy
 };
 
 class Descriptors {
@@ -74,6 +77,7 @@ class Descriptors {
     CHECK(descriptor.open);
     CHECK(descriptor.in_flight == 0);
     descriptor.open = false;
+    descriptor.zero_copy.reset();
     count_--;
   }
 

@@ -21,7 +21,8 @@ Engine::Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t 
       shared_(shared),
       groups_(buffers_, *backend_),
       operations_(in_flight_limit),
-      completions_(shared.completion_count) {
+      completions_(shared.completion_count),
+      features_(backend_->features()) {
   for (uint32_t slot = 0; slot < in_flight_limit; slot++) operations_[slot].slot = slot;
   backend_->serve(operations_);
   batch_.reserve(shared.entry_count);
@@ -53,12 +54,12 @@ void write_sender(const Extra& extra) {
 
 // Operations that the engine does not hand to the backend as they are.
 bool needs_routing(Opcode opcode) {
-  constexpr uint64_t opcodes =
-      bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) | bit(Opcode::truncate) |
-      bit(Opcode::receive) | bit(Opcode::send) | bit(Opcode::send_vectored) |
-      bit(Opcode::send_file) | bit(Opcode::send_message) | bit(Opcode::receive_message) |
-      bit(Opcode::receive_multishot) | bit(Opcode::cancel) | bit(Opcode::cancel_descriptor) |
-      bit(Opcode::cancel_all);
+  constexpr uint64_t opcodes = bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) |
+                               bit(Opcode::truncate) | bit(Opcode::receive) | bit(Opcode::send) |
+                               bit(Opcode::send_vectored) | bit(Opcode::send_file) |
+                               bit(Opcode::send_message) | bit(Opcode::receive_message) |
+                               bit(Opcode::receive_multishot) | bit(Opcode::cancel) |
+                               bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
   return (bit(opcode) & opcodes) != 0;
 }
 
@@ -171,7 +172,7 @@ void Engine::take_group(std::vector<abi::Entry>& group) {
     for (const abi::Entry& entry : group) {
       in_flight_++;
       operations_[entry.slot].chain = chain;
-      batch_.push_back(&operations_[entry.slot]);
+      hand_over(operations_[entry.slot]);
     }
     chained_in_flight_ += static_cast<uint32_t>(group.size());
     return;
@@ -250,6 +251,7 @@ void Engine::begin_close(Operation& operation) {
   CHECK(!descriptor.closing);
   descriptor.closing = true;
   if (descriptor.in_flight == 0) {
+    limit_release(operation.number);
     descriptors_.remove(operation.number);
     batch_.push_back(&operation);
     return;
@@ -365,13 +367,14 @@ bool Engine::arm() {
 
 void Engine::finish(const Completed& completed) {
   Operation& operation = *completed.operation;
-  CHECK(operation.phase == Phase::active);
+  CHECK(operation.phase == Phase::active || operation.phase == Phase::sent);
   int32_t result = completed.result;
   if (result == -EAGAIN && (operation.uses & uses_stream) != 0) {
     if (may_go_on(operation)) return stall(operation);
     result = -ECANCELED;
   }
   if (operation.stalled) retrying_--;
+  if (operation.zero_copy && goes_plainly(operation, result)) return;
   if (needs_settling(operation.opcode)) result = settle(operation, result);
   uint32_t flags = 0;
   if (completed.piece != no_piece) {
@@ -379,6 +382,7 @@ void Engine::finish(const Completed& completed) {
   }
   if (completed.more) {
     publish(operation.slot, operation.generation, result, flags | abi::completion_flag_more);
+    if (operation.zero_copy) mark_sent(operation);
     return;
   }
   if (operation.opcode == Opcode::receive || operation.opcode == Opcode::receive_message) {
@@ -388,19 +392,29 @@ void Engine::finish(const Completed& completed) {
     descriptors_.at(operation.number).receive_empty = emptied;
   }
   publish(operation.slot, operation.generation, result, flags);
+  if (operation.zero_copy) mark_released(operation, completed);
+  leave_descriptor(operation);
   let_go(context(), operation);
   operation.phase = Phase::free;
   operation.generation++;
   CHECK(in_flight_ > 0);
   in_flight_--;
+  if (operation.opcode == Opcode::cancel) after_cancel(operation, result);
+  if ((operation.uses & uses_source) != 0) go_on_closing(operation.source);
+}
+
+// The kernel does nothing any more on its descriptor, or for its chain.
+void Engine::leave_descriptor(Operation& operation) {
   if (operation.chain != 0) {
+    operation.chain = 0;
     chained_in_flight_--;
     if (!closing_.empty()) cancel_due_ = true;  // its successor has perhaps started
   }
-  if (operation.opcode == Opcode::cancel) after_cancel(operation, result);
-  if ((operation.uses & uses_stream) != 0) next_turn(operation);
-  if ((operation.uses & uses_descriptor) != 0) go_on_closing(operation.number);
-  if ((operation.uses & uses_source) != 0) go_on_closing(operation.source);
+  const uint8_t uses = operation.uses;
+  operation.uses &= static_cast<uint8_t>(~uses_stream);
+  if ((uses & uses_stream) != 0) next_turn(operation);
+  let_go_of_descriptor(context(), operation);
+  if ((uses & uses_descriptor) != 0) go_on_closing(operation.number);
 }
 
 // An operation ended on a descriptor; when that is closing, it was perhaps the last one.
@@ -412,6 +426,7 @@ void Engine::go_on_closing(int number) {
   CHECK(close.number == number);
   close.phase = Phase::active;
   std::erase(closing_, number);
+  limit_release(number);
   descriptors_.remove(number);
   batch_.push_back(&close);
 }
@@ -495,12 +510,13 @@ bool Engine::shut_down() {
   constexpr int rounds_limit = 3000;       // 30 s: a disk that answers at all has answered
   shared_.header[abi::header_queued] = 0;  // what was only queued never starts
   flush_batch();
-  for (int round = 0; in_flight_ > 0 && round < rounds_limit; round++) {
+  for (int round = 0; in_flight_ > unreleased_ && round < rounds_limit; round++) {
     // Again in every round: a cancel does not see what starts after it.
     cancel_parked_of(no_descriptor);
     backend_->cancel_all();
     poll(round_ns);
   }
+  if (in_flight_ == unreleased_) await_release();
   if (in_flight_ > 0) return false;
   groups_.remove_all();
   descriptors_.each_open([this](int number) {
@@ -520,6 +536,7 @@ void Engine::read_counters(double* out) {
   count(Counter::registered_bytes) = registered_bytes_;
   count(Counter::lent) = groups_.lent();
   count(Counter::returns_refused) = groups_.refused();
+  count(Counter::zero_copy_unreleased) = unreleased_;
   for (size_t index = 0; index < abi::counter_count; index++) {
     out[index] = static_cast<double>(counters_[index]);
   }

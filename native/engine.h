@@ -67,6 +67,14 @@ class Engine {
   // The system's number of an open descriptor, or -EBADF.
   int number_of(int32_t descriptor);
 
+  // Of one socket, what is counted for it: abi::socket_counters of them. 0 or -EBADF.
+  int read_socket_counters(int32_t descriptor, double* out);
+  // From how many bytes on "auto" spares the copy; 0 for the usual. 0 or -EBADF.
+  int set_zero_copy_threshold(int32_t descriptor, uint32_t bytes);
+  // When only the memory of zero-copy sends is still waited for: closes all descriptors, and resets
+  // the connections whose peers have not acknowledged what was sent.
+  void abort_unreleased();
+
   // Cancels everything and waits for every final completion, then closes the descriptors that are
   // left. False when something could not be ended in time: the engine must then be leaked, with its
   // memory, because the kernel may still write.
@@ -102,6 +110,7 @@ class Engine {
   bool carry_out(Operation& operation);
   void begin_close(Operation& operation);
   void take_turn(Operation& operation);
+  void hand_over(Operation& operation);
   void next_turn(const Operation& operation);
   void stall(Operation& operation);
   bool may_go_on(const Operation& operation);
@@ -116,6 +125,16 @@ class Engine {
   void on_nudge();
   void flush_batch();
   void finish(const Completed& completed);
+  void leave_descriptor(Operation& operation);
+  // Sends without a copy: engine_zero_copy.cc.
+  ZeroCopy& zero_copy_of(Descriptor& descriptor);
+  ZeroCopy* zero_copy_of_sender(const Operation& operation);
+  void choose_way(Operation& operation);
+  bool goes_plainly(Operation& operation, int32_t result);
+  void mark_sent(Operation& operation);
+  void mark_released(const Operation& operation, const Completed& completed);
+  void limit_release(int number);
+  void await_release();
   int32_t settle(Operation& operation, int32_t result);
   int32_t take_descriptor(int32_t number);
   int32_t take_socket(const Operation& operation, int32_t number);
@@ -138,8 +157,10 @@ class Engine {
   std::vector<Local> local_;
   std::vector<Refused> refused_;
   Completions completions_;
-  uint32_t sequence_ = 0;  // of the next entry; TypeScript counts the same
+  uint32_t sequence_ = 0;    // of the next entry; TypeScript counts the same
+  const uint32_t features_;  // of the backend: abi::feature_*
   uint32_t in_flight_ = 0;
+  uint32_t unreleased_ = 0;  // of them, in the phase `sent`
   uint32_t last_chain_ = 0;
   uint32_t chained_in_flight_ = 0;
   std::vector<uint32_t> parked_;  // slots, oldest first

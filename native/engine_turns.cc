@@ -34,15 +34,17 @@ int direction_of(Opcode opcode) {
 void Engine::take_turn(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
   operation.uses |= uses_stream;
-  if (descriptor.streaming[direction_of(operation.opcode)]++ == 0) {
-    batch_.push_back(&operation);
-    return;
-  }
+  if (descriptor.streaming[direction_of(operation.opcode)]++ == 0) return hand_over(operation);
   operation.phase = Phase::parked;
   parked_.push_back(operation.slot);
   if (!operation.has_deadline) return;
   operation.extent = now_ns() + operation.deadline_ns;
   backend_->nudge_later();
+}
+
+void Engine::hand_over(Operation& operation) {
+  if (operation.zero_copy_mode != abi::zero_copy_never) choose_way(operation);
+  batch_.push_back(&operation);
 }
 
 // The kernel has no room for it and does not wait: it is tried again whenever something has ended,
@@ -85,7 +87,7 @@ void Engine::resume(Operation& operation) {
   if (operation.has_deadline) {
     operation.deadline_ns = std::max<int64_t>(1, operation.extent - now_ns());
   }
-  batch_.push_back(&operation);
+  hand_over(operation);
 }
 
 // What is parked has no deadline in the kernel. A nudge comes often enough for one to be late by no

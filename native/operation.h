@@ -18,7 +18,11 @@ namespace io {
 
 // free -> active (decoded) -> free (final completion). `closing` is a close that waits for what is
 // in flight on its descriptor, `parked` a receive or send that waits for the one before it.
-enum class Phase : uint8_t { free, active, closing, parked };
+// `sent` is a zero-copy send whose memory the kernel still has.
+enum class Phase : uint8_t { free, active, closing, parked, sent };
+
+// What is known of the kernel's word that the memory of a zero-copy send is free.
+enum class Release : uint8_t { none, pending, done };
 
 // In the reactor: nowhere (done, or not started because it follows others in a chain), parked until
 // its descriptor is ready, handed to the pool, sleeping among the timers, or to be tried again
@@ -63,8 +67,17 @@ struct alignas(64) Operation {
   bool has_deadline = false;
   bool poll_first = false;  // receive: the socket was empty, so wait before trying
   bool unix_datagram = false;
-  bool cancel_wanted = false;  // of one that is being tried again
-  bool stalled = false;        // parked because the kernel had no room, and not behind another one
+  uint16_t tries = 0;  // how often a backend that counts them was given operations of this slot
+  uint8_t zero_copy_mode = 0;  // of a send: abi::zero_copy_*
+  bool zero_copy = false;      // this time it goes without a copy
+  // Kept by the backend between the completions of such a send.
+  Release release = Release::none;
+  bool copied = false;
+  bool told = false;                   // its first step
+  uint32_t told_at = 0;                // where, in the list of completions that it was told in
+  uint16_t descriptor_generation = 0;  // of the socket that it was sent on
+  bool cancel_wanted = false;          // of one that is being tried again
+  bool stalled = false;  // parked because the kernel had no room, and not behind another one
   // Kept by the backend between the two parts of a completion with a deadline.
   bool deadline_pending = false;
   bool deadline_fired = false;

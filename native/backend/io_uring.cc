@@ -19,6 +19,7 @@
 #include "../why_not.h"
 #include "attempt.h"
 #include "buffer_rings.h"
+#include "io_uring_features.h"
 #include "io_uring_prepare.h"
 #include "uapi.h"
 
@@ -28,25 +29,28 @@ namespace {
 
 using abi::Opcode;
 
-// user_data is the slot with its generation above; these mark what is not an operation.
+// What user_data is otherwise: io_uring_prepare.h. These mark what is not an operation.
 constexpr uint64_t internal_cancel = UINT64_MAX;
 constexpr uint64_t internal_nudge = UINT64_MAX - 1;
+constexpr uint64_t internal_nobody = UINT64_MAX - 2;  // never given to the kernel
 constexpr int64_t nudge_ns = 20'000'000;
-constexpr uint64_t deadline_mark = 1u << 31;
 
 // The kernel's table of memory that it keeps mapped, made when the first piece is registered.
 constexpr uint32_t registered_limit = 1024;
 
-// Completions per operation: its own and its deadline's; beside them multishot accepts and the
-// engine's own cancels. The kernel's limit for the ring is 65,536.
+// Completions per operation: its own, its deadline's, and the kernel's word that the memory of a
+// zero-copy send is free; one more beside them for what is nobody's. The kernel's limit for the
+// ring is 65,536.
 constexpr uint32_t completions_per_operation = 4;
 
 class IoUring final : public Backend {
  public:
-  IoUring(const io_uring& ring, uint32_t setup_flags, io_uring_probe* known, bool oldest_kernel)
+  IoUring(const io_uring& ring, uint32_t setup_flags, io_uring_probe* known, uint32_t features,
+          bool oldest_kernel)
       : ring_(ring),
         buffer_rings_(ring_, oldest_kernel),
         setup_flags_(setup_flags),
+        features_(features),
         timespecs_(ring.sq.ring_entries) {
     for (int opcode = 0; opcode < 256; opcode++) {
       known_[opcode] = opcode <= known->last_op && io_uring_opcode_supported(known, opcode) != 0;
@@ -105,7 +109,7 @@ class IoUring final : public Backend {
   bool cancel(const Operation& target) override {
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
-    io_uring_prep_cancel64(entry, uring::user_data_of(target.slot, target.generation), 0);
+    io_uring_prep_cancel64(entry, uring::user_data_of(target), 0);
     return finish_internal(entry);
   }
 
@@ -212,6 +216,7 @@ class IoUring final : public Backend {
     return opcode != Opcode::send_file;
   }
 
+  uint32_t features() const override { return features_; }
   void serve(std::vector<Operation>& operations) override { operations_ = &operations; }
   uint64_t system_calls() const override { return system_calls_; }
   uint64_t overflows() const override { return io_uring_cq_overflow(); }
@@ -276,10 +281,23 @@ class IoUring final : public Backend {
   void start(Operation& operation) {
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     CHECK(entry != nullptr);
-    uring::prepare(operation, time_of(entry), entry);
+    operation.tries++;
+    if (operation.opcode == Opcode::cancel) {
+      prepare_cancel(operation, entry);
+    } else {
+      uring::prepare(operation, features_, time_of(entry), entry);
+    }
     if (operation.opcode == Opcode::receive_multishot) suit_kernel(operation, entry);
-    io_uring_sqe_set_data64(entry, uring::user_data_of(operation.slot, operation.generation));
+    io_uring_sqe_set_data64(entry, uring::user_data_of(operation));
     if (uring::is_linked_by_kernel(operation)) entry->flags |= IOSQE_IO_LINK;
+    if (operation.zero_copy) {
+      operation.result_known = false;
+      operation.deadline_pending = false;
+      operation.deadline_fired = false;
+      operation.release = Release::none;
+      operation.copied = false;
+      operation.told = false;
+    }
     if (!operation.has_deadline) return;
     operation.result_known = false;
     operation.deadline_pending = true;
@@ -288,8 +306,17 @@ class IoUring final : public Backend {
     io_uring_sqe* deadline = io_uring_get_sqe(&ring_);
     CHECK(deadline != nullptr);
     io_uring_prep_link_timeout(deadline, timespec_for(deadline, operation.deadline_ns), 0);
-    io_uring_sqe_set_data64(
-        deadline, uring::user_data_of(operation.slot | deadline_mark, operation.generation));
+    io_uring_sqe_set_data64(deadline, uring::user_data_of(operation) | uring::deadline_mark);
+  }
+
+  // One that is not there any more is not found, as it should be.
+  void prepare_cancel(const Operation& operation, io_uring_sqe* entry) {
+    uint64_t target = internal_nobody;
+    if (operation.argument < operations_->size()) {
+      const Operation& found = (*operations_)[operation.argument];
+      if (found.generation == operation.argument_extra) target = uring::user_data_of(found);
+    }
+    io_uring_prep_cancel64(entry, target, 0);
   }
 
   // Linux 5.19 has no multishot receive, and until 6.17 there is none with a limit: then a receive
@@ -348,11 +375,15 @@ class IoUring final : public Backend {
       nudged_ = true;
       return;
     }
-    const uint32_t slot = static_cast<uint32_t>(entry.user_data & ~deadline_mark & UINT32_MAX);
+    const uint32_t slot = uring::slot_of(entry.user_data);
     CHECK(slot < operations_->size());
     Operation& operation = (*operations_)[slot];
+    if ((entry.user_data & ~uring::deadline_mark) != uring::user_data_of(operation)) {
+      CHECK((entry.flags & IORING_CQE_F_NOTIF) != 0);
+      return;
+    }
+    if (operation.zero_copy) return take_step(operation, entry, completed);
     CHECK(operation.phase == Phase::active);
-    CHECK(operation.generation == entry.user_data >> 32);
     if (operation.opcode == Opcode::receive_multishot) {
       return take_received(operation, entry, completed);
     }
@@ -436,7 +467,7 @@ class IoUring final : public Backend {
 
   // An operation with a deadline has two completions, in either order, and ends with the second.
   static void take_part(Operation& operation, const io_uring_cqe& entry) {
-    if ((entry.user_data & deadline_mark) != 0) {
+    if ((entry.user_data & uring::deadline_mark) != 0) {
       operation.deadline_pending = false;
       // -ECANCELED: the operation ended first. Else the time was up: -ETIME, or what the attempt to
       // end it gave, which for one in a kernel worker is -EALREADY or -ENOENT: it was interrupted.
@@ -449,6 +480,36 @@ class IoUring final : public Backend {
     if (operation.result_known && operation.deadline_fired && ended) operation.result = -ETIMEDOUT;
   }
 
+  // A zero-copy send has up to three completions: its own, then the kernel's word that it has let
+  // go of the memory, and in between or before that of a deadline. The engine is told in two steps,
+  // or in one when both are known, as they are when a device is done with the bytes at once. An
+  // error that the word still follows waits for it: whoever is told of an error owns the memory.
+  static void take_step(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
+    CHECK(operation.phase == Phase::active || operation.phase == Phase::sent);
+    if ((entry.flags & IORING_CQE_F_NOTIF) != 0) {
+      operation.release = Release::done;
+      operation.copied = (static_cast<uint32_t>(entry.res) & uapi::notif_usage_zc_copied) != 0;
+    } else {
+      take_part(operation, entry);
+      const bool follows = (entry.flags & IORING_CQE_F_MORE) != 0;
+      if (follows && operation.release == Release::none) operation.release = Release::pending;
+    }
+    if (!operation.result_known || operation.deadline_pending) return;
+    const int32_t result = operation.result;
+    const bool pending = operation.release == Release::pending;
+    if (pending && (result < 0 || operation.told)) return;
+    if (operation.told && operation.phase == Phase::active) {
+      // The first step stands in this very list, unseen: now it is the only one.
+      Completed& first = completed.at(operation.told_at);
+      first.more = false;
+      first.copied = operation.copied;
+      return;
+    }
+    operation.told = true;
+    operation.told_at = static_cast<uint32_t>(completed.size());
+    completed.push({&operation, result, pending, false, operation.copied});
+  }
+
   bool update_registered(uint32_t index, uint8_t* data, size_t size_bytes) {
     const iovec piece = {data, size_bytes};
     const __u64 tag = 0;
@@ -458,6 +519,7 @@ class IoUring final : public Backend {
   io_uring ring_;
   BufferRings buffer_rings_;
   uint32_t setup_flags_;
+  uint32_t features_;
   bool known_[256] = {};
   std::vector<__kernel_timespec> timespecs_;
   std::deque<Operation*> waiting_;    // checked, but the kernel had no room
@@ -564,7 +626,8 @@ Opened open_io_uring(const BackendOptions& options) {
     opened.reason += "; there is memory for " + std::to_string(in_flight_limit) +
                      " operations in flight only (RLIMIT_MEMLOCK, or the limit of a cgroup)";
   }
-  opened.backend = std::make_unique<IoUring>(ring, flags, known, options.oldest_kernel);
+  opened.backend = std::make_unique<IoUring>(ring, flags, known, uring::features_of(ring, known),
+                                             options.oldest_kernel);
   io_uring_free_probe(known);
   return opened;
 }

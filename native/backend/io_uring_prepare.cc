@@ -16,6 +16,29 @@ using abi::Opcode;
 
 namespace {
 
+// 6.0 and 6.1; what the kernel does not know was not chosen (Engine::choose_way).
+void prepare_zero_copy(Operation& operation, uint32_t features, io_uring_sqe* entry) {
+  Extra* extra = operation.extra.get();
+  const bool single = operation.buffer != no_buffer;
+  const bool registered = operation.registered_index >= 0 &&
+                          (single || (features & abi::feature_registered_vectors) != 0);
+  if (single) {
+    io_uring_prep_rw(IORING_OP_SEND_ZC, entry, operation.number, operation.address,
+                     operation.length, 0);
+    if (operation.opcode == Opcode::send_message && extra->message.msg_name != nullptr) {
+      entry->addr2 = reinterpret_cast<uintptr_t>(&extra->address);
+      entry->addr_len = static_cast<uint16_t>(extra->address_size_bytes);
+    }
+  } else {
+    io_uring_prep_rw(IORING_OP_SENDMSG_ZC, entry, operation.number, &extra->message, 1, 0);
+  }
+  entry->msg_flags = MSG_NOSIGNAL;
+  if ((features & abi::feature_reports_copies) != 0) entry->ioprio |= uapi::send_zc_report_usage;
+  if (!registered) return;
+  entry->ioprio |= IORING_RECVSEND_FIXED_BUF;
+  entry->buf_index = static_cast<uint16_t>(operation.registered_index);
+}
+
 void prepare_send(Operation& operation, io_uring_sqe* entry) {
   if (operation.opcode == Opcode::send) {
     return io_uring_prep_send(entry, operation.number, operation.address, operation.length,
@@ -49,7 +72,7 @@ void prepare_receive_multishot(const Operation& operation, io_uring_sqe* entry) 
   uapi::set_receive_limit(*entry, static_cast<uint32_t>(operation.extent));
 }
 
-void prepare_path_or_socket(Operation& operation, io_uring_sqe* entry) {
+void prepare_path_or_socket(Operation& operation, uint32_t features, io_uring_sqe* entry) {
   const int number = operation.number;
   Extra* extra = operation.extra.get();
   switch (operation.opcode) {
@@ -85,6 +108,7 @@ void prepare_path_or_socket(Operation& operation, io_uring_sqe* entry) {
     case Opcode::send:
     case Opcode::send_vectored:
     case Opcode::send_message:
+      if (operation.zero_copy) return prepare_zero_copy(operation, features, entry);
       return operation.unix_datagram ? prepare_unix_datagram(operation, entry)
                                      : prepare_send(operation, entry);
     case Opcode::receive:
@@ -115,7 +139,8 @@ void prepare_receive_once(const Operation& operation, io_uring_sqe* entry) {
   entry->buf_group = static_cast<uint16_t>(Groups::index_of(operation.argument));
 }
 
-void prepare(Operation& operation, __kernel_timespec& time, io_uring_sqe* entry) {
+void prepare(Operation& operation, uint32_t features, __kernel_timespec& time,
+             io_uring_sqe* entry) {
   const int number = operation.number;
   // -1 is the current position, for the kernel as for us (IORING_FEAT_RW_CUR_POS).
   const uint64_t offset = static_cast<uint64_t>(operation.offset);
@@ -126,9 +151,6 @@ void prepare(Operation& operation, __kernel_timespec& time, io_uring_sqe* entry)
       time = timespec_of(operation.offset);
       // 5.16: a timeout that elapsed has succeeded, for its chain.
       return io_uring_prep_timeout(entry, &time, 0, IORING_TIMEOUT_ETIME_SUCCESS);
-    case Opcode::cancel:
-      return io_uring_prep_cancel64(entry,
-                                    user_data_of(operation.argument, operation.argument_extra), 0);
     case Opcode::cancel_descriptor:
       return io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
     case Opcode::cancel_all:
@@ -163,7 +185,7 @@ void prepare(Operation& operation, __kernel_timespec& time, io_uring_sqe* entry)
     case Opcode::truncate:
       return io_uring_prep_rw(uapi::op_ftruncate, entry, number, nullptr, 0, offset);
     default:
-      return prepare_path_or_socket(operation, entry);
+      return prepare_path_or_socket(operation, features, entry);
   }
 }
 

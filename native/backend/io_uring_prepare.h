@@ -15,17 +15,29 @@
 
 namespace io::uring {
 
-// user_data is the slot with its generation above.
-inline uint64_t user_data_of(uint64_t slot, uint64_t generation) {
-  return slot | generation << 32;
+// user_data is the slot, then which try of the operation it is, a bit that marks a deadline's
+// entry, and the slot's generation. A zero-copy send that is cancelled before it has begun, because
+// it was linked to one that failed, ends without a word of a notification, and one comes all the
+// same: so completions of an earlier try must be known from those of the present one.
+inline constexpr uint32_t try_shift = 15;
+inline constexpr uint64_t deadline_mark = 1u << 31;
+static_assert(abi::in_flight_limit_most + 1000 < 1u << try_shift);
+
+inline uint64_t user_data_of(const Operation& operation) {
+  return operation.slot | static_cast<uint64_t>(operation.tries) << try_shift |
+         static_cast<uint64_t>(operation.generation) << 32;
+}
+inline uint32_t slot_of(uint64_t user_data) {
+  return static_cast<uint32_t>(user_data & ((1u << try_shift) - 1));
 }
 
 inline __kernel_timespec timespec_of(int64_t nanoseconds) {
   return {.tv_sec = nanoseconds / 1'000'000'000, .tv_nsec = nanoseconds % 1'000'000'000};
 }
 
-// Everything but user_data and the flags. `time` belongs to the entry until it was submitted.
-void prepare(Operation& operation, __kernel_timespec& time, io_uring_sqe* entry);
+// Everything but user_data and the flags, and not for a cancel, which names another operation.
+// `time` belongs to the entry until it was submitted.
+void prepare(Operation& operation, uint32_t features, __kernel_timespec& time, io_uring_sqe* entry);
 // A receive_multishot that gives one completion.
 void prepare_receive_once(const Operation& operation, io_uring_sqe* entry);
 

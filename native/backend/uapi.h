@@ -9,7 +9,11 @@
 
 namespace io::uapi {
 
-inline constexpr int op_ftruncate = 55;  // 6.9
+inline constexpr int op_ftruncate = 55;    // 6.9
+inline constexpr int op_readv_fixed = 60;  // 6.15, together with vectors of registered memory
+                                           // for SENDMSG_ZC
+inline constexpr uint16_t send_zc_report_usage = 1u << 3;    // 6.2, in an entry's ioprio
+inline constexpr uint32_t notif_usage_zc_copied = 1u << 31;  // 6.2, in a notification's result
 
 // STATX_BASIC_STATS and STATX_BTIME (4.11), which the headers of musl have only since 1.2.5.
 inline constexpr unsigned statx_fields = 0x7ff | 0x800;

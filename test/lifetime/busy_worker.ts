@@ -6,7 +6,7 @@ import { connectedPair, startMany, startManyDetached } from "./support.js";
 
 /** How a Worker lives: see the cases below. */
 export interface WorkerTask {
-  readonly how: "idle" | "traffic" | "run" | "ends" | "exits" | "throws" | "closes";
+  readonly how: "idle" | "traffic" | "sends" | "run" | "ends" | "exits" | "throws" | "closes";
   readonly count: number;
   readonly folder: string;
 }
@@ -39,6 +39,23 @@ async function traffic(io: IO): Promise<void> {
   again();
 }
 
+/**
+ * Sends without a copy that nobody receives: the kernel has the memory of some of them, and others
+ * wait for room.
+ */
+async function sends(io: IO): Promise<void> {
+  for (let count = 0; count < 4; count++) {
+    const [client] = await connectedPair(io);
+    client.setOptions({ sendBufferBytes: 65_536 });
+    for (let index = 0; index < 8; index++) {
+      const buffer = index % 2 === 0 ? new Uint8Array(262_144) : io.buffers.acquire(262_144);
+      const { sent } = client.sendZeroCopy(buffer, { zeroCopy: "always" });
+      if (index === 0) await sent;
+      else sent.catch(() => undefined);
+    }
+  }
+}
+
 async function live(task: WorkerTask, port: MessagePort): Promise<void> {
   if (task.how === "run") {
     const io = await IO.open({ mode: "detached" });
@@ -50,6 +67,7 @@ async function live(task: WorkerTask, port: MessagePort): Promise<void> {
   const io = await IO.open();
   await startMany(io, task.count, task.folder);
   if (task.how === "traffic") await traffic(io);
+  if (task.how === "sends") await sends(io);
   await io.nop();
   port.postMessage("ready");
   if (task.how === "ends") {

@@ -64,6 +64,8 @@ test("killed with 1,000 operations in flight, again and again", () => killInTurn
 
 test("killed while completions arrive, again and again", () => killInTurn("traffic"));
 
+test("killed between the two steps of sends without a copy", () => killInTurn("sends"));
+
 test("killed at once, wherever they are", async () => {
   await warmUp();
   const before = descriptors();

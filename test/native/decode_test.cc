@@ -105,6 +105,7 @@ void check_accepted(const World& world, const Operation& operation) {
     REQUIRE(operation.extent >= 0 && operation.extent <= INT32_MAX);
     REQUIRE(!operation.has_deadline && !operation.linked);
   }
+  REQUIRE(operation.zero_copy_mode <= io::abi::zero_copy_always);
   if (operation.has_deadline) REQUIRE(operation.deadline_ns >= 0);
   REQUIRE(operation.offset >= -1);
   REQUIRE(operation.number == io::no_descriptor || operation.number >= 3);

@@ -77,6 +77,7 @@ export function probe(): Probe {
     capabilities: capabilitiesOf(
       row?.name ?? null,
       row?.lacking ?? [],
+      row?.features ?? 0,
       row?.name === "io_uring" ? native.probeZeroCopyReceive("", 0).reason : undefined,
     ),
   };

@@ -3,15 +3,20 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { capabilitiesOf } from "./capabilities.js";
-import { OPCODE_TRUNCATE, OPERATION_NAMES } from "./internal/abi.js";
+import {
+  FEATURE_REPORTS_COPIES,
+  FEATURE_SEND_ZERO_COPY,
+  OPCODE_TRUNCATE,
+  OPERATION_NAMES,
+} from "./internal/abi.js";
 
 const test = suite("capabilities");
-const added = ["chain", "deadline", "registeredMemory", "receiveZeroCopy"];
+const added = ["chain", "deadline", "registeredMemory", "sendZeroCopy", "receiveZeroCopy"];
 const names = [...[...OPERATION_NAMES.values()].map(([name]) => name), ...added];
 
 for (const backend of ["io_uring", "epoll", "kqueue", null]) {
   test(`${backend} has a row for every operation`, () => {
-    const table = capabilitiesOf(backend, []);
+    const table = capabilitiesOf(backend, [], 0);
     assert.equal(Object.keys(table).sort(), [...names].sort());
     for (const [name, { support, reason }] of Object.entries(table)) {
       assert.ok(["native", "emulated", "unsupported"].includes(support), name);
@@ -22,7 +27,7 @@ for (const backend of ["io_uring", "epoll", "kqueue", null]) {
 }
 
 test("files are for threads where only readiness is told, and sockets are not", () => {
-  const table = capabilitiesOf("epoll", []);
+  const table = capabilitiesOf("epoll", [], 0);
   for (const name of ["open", "read", "writeVectored", "sync", "chain", "acceptMultishot"]) {
     assert.is(table[name]?.support, "emulated", name);
   }
@@ -33,11 +38,20 @@ test("files are for threads where only readiness is told, and sockets are not", 
 });
 
 test("what the kernel's io_uring lacks is emulated, and says so", () => {
-  assert.is(capabilitiesOf("io_uring", [])["truncate"]?.support, "native");
-  const { truncate, read } = capabilitiesOf("io_uring", [OPCODE_TRUNCATE]);
+  assert.is(capabilitiesOf("io_uring", [], 0)["truncate"]?.support, "native");
+  const { truncate, read } = capabilitiesOf("io_uring", [OPCODE_TRUNCATE], 0);
   assert.is(truncate?.support, "emulated");
   assert.match(truncate?.reason ?? "", "has no such operation");
   assert.is(read?.support, "native");
+});
+
+test("sends without a copy are as good as the kernel", () => {
+  const of = (features: number) => capabilitiesOf("io_uring", [], features)["sendZeroCopy"];
+  assert.is(of(0)?.support, "emulated");
+  assert.is(of(FEATURE_SEND_ZERO_COPY)?.support, "native");
+  assert.match(of(FEATURE_SEND_ZERO_COPY)?.reason ?? "", '"auto" copies');
+  const full = of(FEATURE_SEND_ZERO_COPY | FEATURE_REPORTS_COPIES);
+  assert.not.match(full?.reason ?? "", '"auto"');
 });
 
 test.run();

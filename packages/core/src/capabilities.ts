@@ -1,5 +1,5 @@
 // What each backend does natively, what the engine does around it, and why.
-import { OPERATION_NAMES } from "./internal/abi.js";
+import { FEATURE_REPORTS_COPIES, FEATURE_SEND_ZERO_COPY, OPERATION_NAMES } from "./internal/abi.js";
 
 /**
  * How an operation is done: "native" by the kernel's own interface, without a thread waiting for
@@ -16,8 +16,9 @@ export interface Capability {
 /**
  * A {@link Capability} by operation ("read", "acceptMultishot"), and for what is added to
  * operations: "chain" (linked operations), "deadline" (`timeoutMs`), "registeredMemory"
- * (`io.buffers` that the kernel keeps mapped) and "receiveZeroCopy" (the network device writes into
- * the program's memory, see {@link probeZeroCopyReceive}).
+ * (`io.buffers` that the kernel keeps mapped), "sendZeroCopy" (`zeroCopy` of sends) and
+ * "receiveZeroCopy" (the network device writes into the program's memory, see
+ * {@link probeZeroCopyReceive}).
  */
 export type Capabilities = Readonly<Record<string, Capability>>;
 
@@ -124,6 +125,19 @@ const NO_SEND_FILE: Capability = {
   reason: "there is no such call: socket.sendFile() reads into io.buffers and sends that",
 };
 
+// "auto" needs the kernel's word on what became of a send, so without it every send is plain.
+function sendZeroCopy(features: number): Capability {
+  if ((features & FEATURE_SEND_ZERO_COPY) === 0) {
+    const reason = "the bytes are copied as in any other send, which is counted as fallen back";
+    return { support: "emulated", reason };
+  }
+  const told = (features & FEATURE_REPORTS_COPIES) !== 0;
+  const reason = told
+    ? "the kernel sends from the memory itself, and tells if it copied all the same"
+    : 'the kernel sends from the memory itself; Linux 6.2 tells if it copied, so "auto" copies';
+  return { support: "native", reason };
+}
+
 function onIoUring(name: string, lacks: boolean): Capability {
   if (lacks) return LACKING;
   return name === "bind" || name === "listen" ? MADE_AT_ONCE : BY_IO_URING;
@@ -136,14 +150,15 @@ function onReactor(name: string): Capability {
 }
 
 /**
- * The table of a backend, or of none; `lacking` are the opcodes that its kernel lacks, and
- * `zeroCopyReceive` is what the machine says of it.
+ * The table of a backend, or of none; `lacking` are the opcodes that its kernel lacks, `features`
+ * what it can do beyond operations (FEATURE_*), and `zeroCopyReceive` what the machine says of it.
  *
  * @internal
  */
 export function capabilitiesOf(
   backend: string | null,
   lacking: readonly number[],
+  features: number,
   zeroCopyReceive = "nobody has tried it",
 ): Capabilities {
   const table: Record<string, Capability> = {};
@@ -153,6 +168,7 @@ export function capabilitiesOf(
     else table[name] = onReactor(name);
   }
   Object.assign(table, backend === "io_uring" ? ADDED_BY_IO_URING : ADDED_BY_REACTOR);
+  table["sendZeroCopy"] = sendZeroCopy(features);
   if (backend === "io_uring") {
     const reason = `no operation of this version uses it; of this machine: ${zeroCopyReceive}`;
     table["receiveZeroCopy"] = { support: "unsupported", reason };

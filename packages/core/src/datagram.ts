@@ -2,7 +2,12 @@
 import { type Address, formatAddress, resolveAddress } from "./address.js";
 import { type Subject, typeError } from "./errors.js";
 import type { NativeSession } from "./internal/native.js";
-import type { OperationOptions, Operations } from "./internal/operations.js";
+import type {
+  OperationOptions,
+  Operations,
+  SendOptions,
+  SendSteps,
+} from "./internal/operations.js";
 import { SocketBase } from "./internal/socket_base.js";
 import { Peer } from "./peer.js";
 import type { Descriptor } from "./ring.js";
@@ -15,6 +20,8 @@ export interface DatagramSocketOptions {
   receiveBufferBytes?: number;
   /** The kernel's send buffer; Linux doubles what is asked. */
   sendBufferBytes?: number;
+  /** From how many bytes on "auto" considers to spare the copy; 0 for the usual. */
+  zeroCopyThresholdBytes?: number;
 }
 
 /** How a datagram socket is opened. */
@@ -97,18 +104,34 @@ export class DatagramSocket extends SocketBase {
   }
 
   /** Sends `buffer` as one datagram to whom the socket is connected; resolves with its bytes. */
-  send(buffer: ArrayBufferView, options?: OperationOptions): Promise<number> {
-    return this.operations.run((pending, settle) => {
+  send(buffer: ArrayBufferView, options?: SendOptions): Promise<number> {
+    return this.operations.run((pending) => {
       this.check("send");
-      this.operations.ring.send(pending, this.descriptor, buffer, settle);
+      const mode = options?.zeroCopy ?? "never";
+      const settle = this.operations.settleReleased;
+      this.operations.ring.send(pending, this.descriptor, buffer, settle, mode);
+    }, options);
+  }
+
+  /**
+   * The two steps of a send that spares the copy, each with a promise, so that the next one need
+   * not wait for the memory of the last. `zeroCopy` is "auto" unless `options` say otherwise.
+   */
+  sendZeroCopy(buffer: ArrayBufferView, options?: SendOptions): SendSteps {
+    return this.operations.runSteps((pending, settle) => {
+      this.check("sendZeroCopy");
+      const mode = options?.zeroCopy ?? "auto";
+      this.operations.ring.send(pending, this.descriptor, buffer, settle, mode);
     }, options);
   }
 
   /** Sends several buffers as one datagram (gather), up to 1,024 of them. */
-  sendVectored(buffers: readonly ArrayBufferView[], options?: OperationOptions): Promise<number> {
-    return this.operations.run((pending, settle) => {
+  sendVectored(buffers: readonly ArrayBufferView[], options?: SendOptions): Promise<number> {
+    return this.operations.run((pending) => {
       this.check("sendVectored");
-      this.operations.ring.sendVectored(pending, this.descriptor, buffers, settle);
+      const mode = options?.zeroCopy ?? "never";
+      const settle = this.operations.settleReleased;
+      this.operations.ring.sendVectored(pending, this.descriptor, buffers, settle, mode);
     }, options);
   }
 
@@ -120,12 +143,14 @@ export class DatagramSocket extends SocketBase {
   sendTo(
     message: ArrayBufferView | readonly ArrayBufferView[],
     target: DatagramTarget,
-    options?: OperationOptions,
+    options?: SendOptions,
   ): Promise<number> {
-    return this.operations.run((pending, settle) => {
+    return this.operations.run((pending) => {
       this.check("sendTo");
       const peer = target instanceof Peer ? target : this.#peerOf(target);
-      this.operations.ring.sendMessage(pending, this.descriptor, message, peer, settle);
+      const mode = options?.zeroCopy ?? "never";
+      const settle = this.operations.settleReleased;
+      this.operations.ring.sendMessage(pending, this.descriptor, message, peer, settle, mode);
     }, options);
   }
 
@@ -165,8 +190,13 @@ export class DatagramSocket extends SocketBase {
 
   /** Sets options. Throws an `IOError` when the system refuses one. */
   setOptions(options: DatagramSocketOptions): void {
-    const { broadcast, receiveBufferBytes, sendBufferBytes } = options;
-    this.applyOptions({ broadcast, receiveBufferBytes, sendBufferBytes });
+    const { broadcast, receiveBufferBytes, sendBufferBytes, zeroCopyThresholdBytes } = options;
+    this.applyOptions({
+      broadcast,
+      receiveBufferBytes,
+      sendBufferBytes,
+      zeroCopyThresholdBytes,
+    });
   }
 
   /** Options that count when an address is given to the socket. @internal */

@@ -72,7 +72,7 @@ function withoutEngine(why: string): Probe {
       lockedMemoryBytes: null,
       descriptors: null,
     },
-    capabilities: capabilitiesOf(null, []),
+    capabilities: capabilitiesOf(null, [], 0),
   };
 }
 

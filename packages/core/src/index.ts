@@ -29,7 +29,8 @@ export {
 export { IOError, type IOErrorFields } from "./errors.js";
 export { File, type Position } from "./file.js";
 export { BufferGroup, type BufferGroupOptions, LentCompletion } from "./group.js";
-export type { OperationOptions } from "./internal/operations.js";
+export type { OperationOptions, SendOptions, SendSteps } from "./internal/operations.js";
+export type { SocketStats } from "./internal/socket_base.js";
 export {
   type ConnectOptions,
   IO,
@@ -47,7 +48,7 @@ export {
   STAT_FIELDS,
   type SyncLevel,
 } from "./ring.js";
-export type { ShutdownHow, SocketKind } from "./ring_sockets.js";
+export type { ShutdownHow, SocketKind, ZeroCopy } from "./ring_sockets.js";
 export { Socket, type SocketOptions } from "./socket.js";
 export type { FileKind, Stat } from "./stat.js";
 export { Timer } from "./timer.js";

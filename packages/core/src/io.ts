@@ -10,16 +10,16 @@ import { type BackendName, backendError, requestedBackend } from "./backend.js";
 import { Buffers } from "./buffers.js";
 import { type Capabilities, capabilitiesOf } from "./capabilities.js";
 import { type Prepared, runChain } from "./chain.js";
-import { Completion } from "./completion.js";
 import { type DatagramOptions, type DatagramSocket, openDatagram } from "./datagram.js";
 import { IOError, rangeError, typeError } from "./errors.js";
 import { File } from "./file.js";
 import * as abi from "./internal/abi.js";
+import { Ending } from "./internal/ending.js";
 import { FileSender } from "./internal/file_sender.js";
 import { loadNative, waitsElsewhere } from "./internal/load.js";
 import { Memory } from "./internal/memory.js";
 import type { NativeSession } from "./internal/native.js";
-import { ignore, type OperationOptions, Operations } from "./internal/operations.js";
+import { type OperationOptions, Operations } from "./internal/operations.js";
 import { Queue, slotsFor } from "./internal/queue.js";
 import { socketCallError } from "./internal/socket_base.js";
 import { Listener } from "./listener.js";
@@ -94,8 +94,6 @@ const DEFAULT_IN_FLIGHT_LIMIT = 4096;
 const DEFAULT_BUFFERS_LIMIT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_BACKLOG = 511;
 const WAIT_SLICE_NS = 50_000_000;
-const CLOSE_ROUND_NS = 10_000_000;
-const CLOSE_REPEAT_MS = 20;
 
 /**
  * An I/O ring with everything on it, for one thread: each Worker opens its own.
@@ -176,6 +174,7 @@ export class IO implements AsyncDisposable {
     this.#capabilities ??= capabilitiesOf(
       this.backend,
       this.#session.lacking,
+      this.#session.features,
       this.backend === "io_uring" ? loadNative().probeZeroCopyReceive("", 0).reason : undefined,
     );
     return this.#capabilities;
@@ -432,7 +431,8 @@ export class IO implements AsyncDisposable {
 
   /**
    * Takes no new operations, cancels what is in flight, waits for every final completion (each
-   * promise settles, each callback is called), and closes all descriptors of this IO. May be called
+   * promise settles, each callback is called), and closes all descriptors of this IO. A peer has a
+   * second to take what was sent to it without a copy; then its connection is reset. May be called
    * again, with the same promise.
    */
   close(): Promise<void> {
@@ -448,40 +448,15 @@ export class IO implements AsyncDisposable {
   async #close(): Promise<void> {
     const queue = this.#queue;
     queue.closed = true;
-    if (queue.inFlight > 0) {
-      queue.cancelAll(new Completion(), ignore);
-      if (this.mode === "attached") {
-        await this.#idle();
-      } else {
-        // Polling inside a callback would recurse: go on when the program's loop has returned.
-        if (queue.dispatching) await Promise.resolve();
-        while (queue.inFlight > 0) {
-          if (!queue.cancelling) queue.cancelAll(new Completion(), ignore);
-          queue.drain(CLOSE_ROUND_NS);
-        }
-      }
+    const ending = new Ending(queue, this.#session);
+    if (queue.inFlight > 0 && this.mode === "attached") {
+      await ending.idle();
+    } else {
+      // Polling inside a callback would recurse: go on when the program's loop has returned.
+      if (queue.inFlight > 0 && queue.dispatching) await Promise.resolve();
+      ending.drain();
     }
     this.#session.close();
-  }
-
-  // A cancel does not see what starts after it, and can miss what is just being worked on: it is
-  // asked again whenever something has ended, and after a while in any case.
-  async #idle(): Promise<void> {
-    const queue = this.#queue;
-    let left = queue.inFlight;
-    const again = (): void => {
-      if (queue.inFlight > 0 && !queue.cancelling) queue.cancelAll(new Completion(), ignore);
-    };
-    const repeating = setInterval(again, CLOSE_REPEAT_MS);
-    await new Promise<void>((resolve) => {
-      queue.onDispatched = () => {
-        if (queue.inFlight === 0) resolve();
-        else if (queue.inFlight < left) again();
-        left = Math.min(left, queue.inFlight);
-      };
-    });
-    queue.onDispatched = null;
-    clearInterval(repeating);
   }
 }
 

@@ -11,6 +11,18 @@ import type { Descriptor } from "./ring.js";
 /** What a shut down socket stops doing. */
 export type ShutdownHow = "receive" | "send" | "both";
 
+/**
+ * Whether a send spares the copy of its bytes into the kernel.
+ *
+ * "never": it copies, and the memory is free as soon as the kernel has taken the bytes. "always":
+ * it does not, wherever the socket and the kernel can; the memory stays the kernel's until the
+ * bytes have left, for TCP until the peer has acknowledged them. "auto": it does not when that
+ * pays: the message is long enough, and the kernel has not said of this socket that it copies in
+ * the end, as it does on loopback. Where it cannot be done the send is a plain one, and counted as
+ * fallen back. See the guide `docs/guides/zero-copy.md`.
+ */
+export type ZeroCopy = "auto" | "always" | "never";
+
 /** What a socket carries: bytes in order, or messages. */
 export type SocketKind = "stream" | "datagram";
 
@@ -95,27 +107,42 @@ export abstract class SocketVerbs extends Verbs {
     this.addressed(completion, abi.OPCODE_CONNECT, "connect", descriptor, address, callback);
   }
 
-  /** Sends `buffer`; completes with the bytes that the kernel took, which may be fewer. */
+  /**
+   * Sends `buffer`; completes with the bytes that the kernel took, which may be fewer.
+   *
+   * A send that spares the copy (see {@link ZeroCopy}) may call back twice, both times with its
+   * count. The first time `completion.active` is still true: it is sent, and the memory is still
+   * the kernel's. The last time it is false, and the memory is yours. It calls once when both are
+   * known at the same time, when it went as a plain send, and when it failed.
+   */
   send<C>(
     completion: Completion<C>,
     descriptor: Descriptor,
     buffer: ArrayBufferView,
     callback: Callback<C>,
+    zeroCopy: ZeroCopy = "never",
   ): void {
     this.queue.check("send");
-    this.transfer(completion, abi.OPCODE_SEND, "send", descriptor, buffer, callback);
+    const mode = this.zeroCopyMode(zeroCopy, "send");
+    const at = this.transfer(completion, abi.OPCODE_SEND, "send", descriptor, buffer, callback);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;
   }
 
-  /** Sends several buffers in turn (gather), up to 1,024 of them. */
+  /**
+   * Sends several buffers in turn (gather), up to 1,024 of them. Zero copy is as with {@link send}.
+   */
   sendVectored<C>(
     completion: Completion<C>,
     descriptor: Descriptor,
     buffers: readonly ArrayBufferView[],
     callback: Callback<C>,
+    zeroCopy: ZeroCopy = "never",
   ): void {
     this.queue.check("sendVectored");
+    const mode = this.zeroCopyMode(zeroCopy, "sendVectored");
     const opcode = abi.OPCODE_SEND_VECTORED;
-    this.vectored(completion, opcode, "sendVectored", descriptor, buffers, callback);
+    const at = this.vectored(completion, opcode, "sendVectored", descriptor, buffers, callback);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;
   }
 
   /**
@@ -155,7 +182,8 @@ export abstract class SocketVerbs extends Verbs {
 
   /**
    * Sends one datagram, to `peer` or, when that is null, to whom the socket is connected; completes
-   * with its bytes. Several buffers, up to 1,024, are sent as one datagram (gather).
+   * with its bytes. Several buffers, up to 1,024, are sent as one datagram (gather). Zero copy is
+   * as with {@link send}.
    */
   sendMessage<C>(
     completion: Completion<C>,
@@ -163,9 +191,11 @@ export abstract class SocketVerbs extends Verbs {
     message: ArrayBufferView | readonly ArrayBufferView[],
     peer: Peer | null,
     callback: Callback<C>,
+    zeroCopy: ZeroCopy = "never",
   ): void {
     this.queue.check("sendMessage");
-    this.message(completion, descriptor, message, peer, callback);
+    const mode = this.zeroCopyMode(zeroCopy, "sendMessage");
+    this.message(completion, descriptor, message, peer, mode, callback);
   }
 
   /**

@@ -3,7 +3,7 @@ import { formatAddress } from "./address.js";
 import { IOError } from "./errors.js";
 import { type File, rest } from "./file.js";
 import { type FileSender, type FileTarget, fileRange } from "./internal/file_sender.js";
-import type { OperationOptions } from "./internal/operations.js";
+import type { OperationOptions, SendOptions, SendSteps } from "./internal/operations.js";
 import { SocketBase } from "./internal/socket_base.js";
 import type { ShutdownHow } from "./ring_sockets.js";
 
@@ -17,6 +17,8 @@ export interface SocketOptions {
   receiveBufferBytes?: number;
   /** The kernel's send buffer; Linux doubles what is asked. */
   sendBufferBytes?: number;
+  /** From how many bytes on "auto" considers to spare the copy; 0 for the usual. */
+  zeroCopyThresholdBytes?: number;
 }
 
 /**
@@ -74,41 +76,93 @@ export class Socket extends SocketBase {
     return done;
   }
 
-  /** Sends up to `buffer.byteLength` bytes; resolves with how many the kernel took. */
-  send(buffer: ArrayBufferView, options?: OperationOptions): Promise<number> {
+  /**
+   * Sends up to `buffer.byteLength` bytes; resolves with how many the kernel took. With `zeroCopy`
+   * it may resolve later, when the peer has acknowledged them and the memory is free.
+   */
+  send(buffer: ArrayBufferView, options?: SendOptions): Promise<number> {
     const operations = this.operations;
     const promise = operations.begin(options);
     const pending = operations.begun;
     if (pending === null) return promise;
+    const mode = options?.zeroCopy ?? "never";
+    const settle = mode === "never" ? operations.settle : operations.settleReleased;
     try {
       this.check("send");
-      operations.ring.send(pending, this.descriptor, buffer, operations.settle);
+      operations.ring.send(pending, this.descriptor, buffer, settle, mode);
     } catch (error) {
       operations.fail(pending, error);
     }
     return promise;
   }
 
+  /**
+   * The two steps of a send that spares the copy, each with a promise: the next one need not wait
+   * for the memory of the last. `zeroCopy` is "auto" unless `options` say otherwise.
+   *
+   * @example
+   * ```ts
+   * import type { Socket } from "@io/core";
+   *
+   * // Two buffers in turn: one is filled while the kernel still has the other.
+   * async function pump(socket: Socket, fill: (buffer: Uint8Array) => Promise<number>) {
+   *   const buffers = [new Uint8Array(65_536), new Uint8Array(65_536)] as const;
+   *   const free = [Promise.resolve(), Promise.resolve()];
+   *   for (let turn = 0; ; turn = 1 - turn) {
+   *     await free[turn];
+   *     const length = await fill(buffers[turn]);
+   *     if (length === 0) break;
+   *     const { sent, released } = socket.sendZeroCopy(buffers[turn].subarray(0, length));
+   *     free[turn] = released;
+   *     await sent;
+   *   }
+   *   await Promise.all(free);
+   * }
+   * ```
+   */
+  sendZeroCopy(buffer: ArrayBufferView, options?: SendOptions): SendSteps {
+    return this.operations.runSteps((pending, settle) => {
+      this.check("sendZeroCopy");
+      const mode = options?.zeroCopy ?? "auto";
+      this.operations.ring.send(pending, this.descriptor, buffer, settle, mode);
+    }, options);
+  }
+
   /** Sends all of `buffer`, in as many sends as it takes. */
-  async sendAll(buffer: ArrayBufferView, options?: OperationOptions): Promise<void> {
+  async sendAll(buffer: ArrayBufferView, options?: SendOptions): Promise<void> {
     this.operations.ring.checkBuffer(buffer, "sendAll");
     const total = buffer.byteLength;
+    const spares = (options?.zeroCopy ?? "never") !== "never";
+    const releases: Promise<void>[] = [];
     let done = 0;
-    while (done < total) {
-      const piece = rest(this.operations.ring, buffer, done, "sendAll");
-      const count = await this.send(piece, options);
-      if (count === 0) throw this.#noProgress(done, total);
-      done += count;
+    try {
+      while (done < total) {
+        const piece = rest(this.operations.ring, buffer, done, "sendAll");
+        let sending: Promise<number>;
+        if (spares) {
+          const { sent, released } = this.sendZeroCopy(piece, options);
+          releases.push(released);
+          sending = sent;
+        } else sending = this.send(piece, options);
+        const count = await sending;
+        if (count === 0) throw this.#noProgress(done, total);
+        done += count;
+      }
+    } finally {
+      // The memory is the caller's again when this promise settles, whichever way.
+      if (spares) await Promise.all(releases);
     }
   }
 
   /**
    * Sends several buffers in turn (gather), up to 1,024; resolves with how many bytes were taken.
    */
-  sendVectored(buffers: readonly ArrayBufferView[], options?: OperationOptions): Promise<number> {
-    return this.operations.run((pending, settle) => {
+  sendVectored(buffers: readonly ArrayBufferView[], options?: SendOptions): Promise<number> {
+    return this.operations.run((pending) => {
       this.check("sendVectored");
-      this.operations.ring.sendVectored(pending, this.descriptor, buffers, settle);
+      const mode = options?.zeroCopy ?? "never";
+      const settle = this.operations.settleReleased;
+      this.operations.ring.sendVectored(pending, this.descriptor, buffers, settle, mode);
     }, options);
   }
 

@@ -87,6 +87,9 @@ export const PEER_FLAGS = 4;
 export const PEER_BYTES = 20;
 export const PEER_SIZE_BYTES = 128;
 export const PEER_FLAG_TRUNCATED = 1;
+export const ZERO_COPY_NEVER = 0;
+export const ZERO_COPY_AUTO = 1;
+export const ZERO_COPY_ALWAYS = 2;
 export const MESSAGE_VECTORED = 256;
 export const SHUTDOWN_RECEIVE = 1;
 export const SHUTDOWN_SEND = 2;
@@ -98,6 +101,17 @@ export const SOCKET_OPTION_REUSE_PORT = 4;
 export const SOCKET_OPTION_RECEIVE_BUFFER_BYTES = 5;
 export const SOCKET_OPTION_SEND_BUFFER_BYTES = 6;
 export const SOCKET_OPTION_BROADCAST = 7;
+export const SOCKET_OPTION_ZERO_COPY_THRESHOLD_BYTES = 8;
+export const FEATURE_SEND_ZERO_COPY = 1;
+export const FEATURE_SEND_VECTORS_ZERO_COPY = 2;
+export const FEATURE_REPORTS_COPIES = 4;
+export const FEATURE_REGISTERED_VECTORS = 8;
+export const SOCKET_COUNTER_ZERO_COPY_SENDS = 0;
+export const SOCKET_COUNTER_ZERO_COPY_BYTES = 1;
+export const SOCKET_COUNTER_ZERO_COPY_COPIED = 2;
+export const SOCKET_COUNTER_ZERO_COPY_FALLEN_BACK = 3;
+export const SOCKET_COUNTER_ZERO_COPY_UNRELEASED = 4;
+export const SOCKET_COUNTERS = 5;
 export const STAT_SIZE_BYTES = 0;
 export const STAT_MODE = 1;
 export const STAT_INODE = 2;
@@ -186,4 +200,9 @@ export const COUNTER_NAMES = [
   "registeredBytes",
   "lent",
   "returnsRefused",
+  "zeroCopySends",
+  "zeroCopyBytes",
+  "zeroCopyCopied",
+  "zeroCopyFallenBack",
+  "zeroCopyUnreleased",
 ] as const;

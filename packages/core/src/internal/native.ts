@@ -11,6 +11,8 @@ export interface NativeSession {
   readonly advice: string;
   /** Opcodes that the backend's kernel lacks, so that the engine makes the call itself. */
   readonly lacking: readonly number[];
+  /** FEATURE_* of the engine, as bits. */
+  readonly features: number;
   readonly backend: string;
   /** Operations that it can have in flight: fewer than asked when memory may not be locked. */
   readonly slots: number;
@@ -36,6 +38,10 @@ export interface NativeSession {
   setOption(descriptor: number, option: number, value: number): number;
   name(descriptor: number, peer: boolean): NativeName | number;
   counters(out: Float64Array): void;
+  /** Of one socket; 0 or a negative errno. */
+  socketCounters(descriptor: number, out: Float64Array): number;
+  /** Closes all, when only the memory of zero-copy sends is waited for. */
+  abortUnreleased(): void;
   close(): void;
 }
 
@@ -49,6 +55,8 @@ export interface NativeCandidate {
   readonly reason: string;
   readonly advice: string;
   readonly lacking: readonly number[];
+  /** FEATURE_* of the engine, as bits. */
+  readonly features: number;
 }
 
 export interface Native {

@@ -4,6 +4,7 @@
 import { type Callback, Completion } from "../completion.js";
 import { IOError, operationError, rangeError, type Subject } from "../errors.js";
 import type { Descriptor, Ring } from "../ring.js";
+import type { ZeroCopy } from "../ring_sockets.js";
 import type { FileSender } from "./file_sender.js";
 import type { Queue } from "./queue.js";
 
@@ -15,6 +16,23 @@ export interface OperationOptions {
   signal?: AbortSignal;
   /** Cancels the operation after so many milliseconds, with code "ETIMEDOUT". */
   timeoutMs?: number;
+}
+
+/** How a send is made. */
+export interface SendOptions extends OperationOptions {
+  /** Whether to spare the copy of the bytes into the kernel; "never" when nothing is said. */
+  zeroCopy?: ZeroCopy;
+}
+
+/** The two steps in which a send ends that spares the copy. */
+export interface SendSteps {
+  /** Resolves with the bytes sent, which may be fewer; the memory is still the kernel's. */
+  sent: Promise<number>;
+  /**
+   * Resolves when the memory may be used again, also after a failure, which only `sent` tells. A
+   * send that went plainly releases its memory as soon as it is sent.
+   */
+  released: Promise<void>;
 }
 
 type Resolve = (result: number) => void;
@@ -52,12 +70,17 @@ export class Operations {
   fileSender: FileSender | null = null;
   /** The callback of every verb that is started with a completion from `begin`. */
   readonly settle: Callback;
+  /** The same for a send that may end in two steps: it settles with the second. */
+  readonly settleReleased: Callback;
 
   constructor(ring: Ring, queue: Queue, backend: string) {
     this.ring = ring;
     this.backend = backend;
     this.#queue = queue;
     this.settle = (completion, result) => this.#settle(completion as Pending, result);
+    this.settleReleased = (completion, result) => {
+      if (!completion.active) this.#settle(completion as Pending, result);
+    };
   }
 
   /** Whether the IO is closed or being closed. */
@@ -88,6 +111,31 @@ export class Operations {
       this.fail(pending, error);
     }
     return promise;
+  }
+
+  /** `run` for a send that ends in two steps, each with a promise. */
+  runSteps(
+    start: (pending: Pending, settle: Callback) => void,
+    options?: OperationOptions,
+  ): SendSteps {
+    let release: () => void = ignore;
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let started = false;
+    const sent = this.run((pending) => {
+      start(pending, (completion, result) => {
+        if (completion.active) {
+          pending.resolve?.(result);
+          return;
+        }
+        this.#settle(pending, result); // when it is settled already, that changes nothing
+        release();
+      });
+      started = true;
+    }, options);
+    if (!started) release(); // it holds no memory
+    return { sent, released };
   }
 
   /**

@@ -3,6 +3,12 @@ import { type Address, addressFrom } from "../address.js";
 import { closedError, IOError, operationError } from "../errors.js";
 import type { Descriptor } from "../ring.js";
 import {
+  SOCKET_COUNTER_ZERO_COPY_BYTES,
+  SOCKET_COUNTER_ZERO_COPY_COPIED,
+  SOCKET_COUNTER_ZERO_COPY_FALLEN_BACK,
+  SOCKET_COUNTER_ZERO_COPY_SENDS,
+  SOCKET_COUNTER_ZERO_COPY_UNRELEASED,
+  SOCKET_COUNTERS,
   SOCKET_OPTION_BROADCAST,
   SOCKET_OPTION_KEEP_ALIVE,
   SOCKET_OPTION_NO_DELAY,
@@ -10,6 +16,7 @@ import {
   SOCKET_OPTION_REUSE_ADDRESS,
   SOCKET_OPTION_REUSE_PORT,
   SOCKET_OPTION_SEND_BUFFER_BYTES,
+  SOCKET_OPTION_ZERO_COPY_THRESHOLD_BYTES,
 } from "./abi.js";
 import type { NativeSession } from "./native.js";
 import type { Operations } from "./operations.js";
@@ -24,7 +31,22 @@ const OPTION_NUMBERS = {
   broadcast: SOCKET_OPTION_BROADCAST,
   reuseAddress: SOCKET_OPTION_REUSE_ADDRESS,
   reusePort: SOCKET_OPTION_REUSE_PORT,
+  zeroCopyThresholdBytes: SOCKET_OPTION_ZERO_COPY_THRESHOLD_BYTES,
 } as const;
+
+/** What is counted for one socket; `io.stats()` has the sums of all. */
+export interface SocketStats {
+  /** Sends that went without a copy of ours. */
+  zeroCopySends: number;
+  /** The bytes that they moved. */
+  zeroCopyBytes: number;
+  /** Of them, the sends of which the kernel said that it copied all the same (Linux 6.2). */
+  zeroCopyCopied: number;
+  /** Sends that should have gone without a copy and went plainly. */
+  zeroCopyFallenBack: number;
+  /** Sent without a copy, and the kernel still has their memory. */
+  zeroCopyUnreleased: number;
+}
 
 type OptionName = keyof typeof OPTION_NUMBERS;
 const OPTION_NAMES = Object.keys(OPTION_NUMBERS) as OptionName[];
@@ -73,6 +95,21 @@ export abstract class SocketBase implements AsyncDisposable {
   /** Closes the socket: what `await using` calls. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** What was counted for this socket since it was opened. */
+  stats(): SocketStats {
+    this.check("stats");
+    const counters = new Float64Array(SOCKET_COUNTERS);
+    const result = this.#session.socketCounters(this.descriptor, counters);
+    if (result < 0) throw closedError("stats", "the socket");
+    return {
+      zeroCopySends: counters[SOCKET_COUNTER_ZERO_COPY_SENDS] as number,
+      zeroCopyBytes: counters[SOCKET_COUNTER_ZERO_COPY_BYTES] as number,
+      zeroCopyCopied: counters[SOCKET_COUNTER_ZERO_COPY_COPIED] as number,
+      zeroCopyFallenBack: counters[SOCKET_COUNTER_ZERO_COPY_FALLEN_BACK] as number,
+      zeroCopyUnreleased: counters[SOCKET_COUNTER_ZERO_COPY_UNRELEASED] as number,
+    };
   }
 
   protected check(operation: string): void {

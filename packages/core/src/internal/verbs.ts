@@ -3,6 +3,7 @@ import { type Address, familyNumber } from "../address.js";
 import type { Callback, Completion } from "../completion.js";
 import { IOError, rangeError, typeError } from "../errors.js";
 import type { Peer } from "../peer.js";
+import type { ZeroCopy } from "../ring_sockets.js";
 import * as abi from "./abi.js";
 import { checkView, type Memory, type Region, transferLength } from "./memory.js";
 import type { Queue } from "./queue.js";
@@ -135,8 +136,9 @@ export abstract class Verbs {
     descriptor: number,
     message: ArrayBufferView | readonly ArrayBufferView[],
     peer: Peer | null,
+    zeroCopyMode: number,
     callback: Callback<C>,
-  ): number {
+  ): void {
     const opcode = abi.OPCODE_SEND_MESSAGE;
     const name = "sendMessage";
     // The record and what names it must reach the engine in one batch.
@@ -147,8 +149,16 @@ export abstract class Verbs {
       ? this.vectored(completion, opcode, name, descriptor, message, callback)
       : this.transfer(completion, opcode, name, descriptor, message as ArrayBufferView, callback);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = record;
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = vectors > 0 ? abi.MESSAGE_VECTORED : 0;
-    return at;
+    const vectored = vectors > 0 ? abi.MESSAGE_VECTORED : 0;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = zeroCopyMode | vectored;
+  }
+
+  protected zeroCopyMode(zeroCopy: ZeroCopy, operation: string): number {
+    if (zeroCopy === "never") return abi.ZERO_COPY_NEVER;
+    if (zeroCopy === "auto") return abi.ZERO_COPY_AUTO;
+    if (zeroCopy === "always") return abi.ZERO_COPY_ALWAYS;
+    const message = `zeroCopy is "auto", "always" or "never", not ${String(zeroCopy)}`;
+    throw this.refused(typeError(operation, message));
   }
 
   protected region(buffer: ArrayBufferView, operation: string): Region {

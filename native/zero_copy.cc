@@ -1,0 +1,45 @@
+// The choice between a send with and one without a copy: see zero_copy.h.
+#include "zero_copy.h"
+
+#include <algorithm>
+
+namespace io {
+
+bool ZeroCopy::wants(uint32_t mode, size_t length, bool registered) const {
+  if (mode == abi::zero_copy_always) return true;
+  if (mode != abi::zero_copy_auto) return false;
+  const size_t usual = registered ? threshold_registered_bytes : threshold_bytes;
+  return length >= (own_threshold_bytes_ == 0 ? usual : own_threshold_bytes_);
+}
+
+bool ZeroCopy::chooses(uint32_t mode, size_t length) {
+  if (refused_) return false;
+  if (mode == abi::zero_copy_always || trusted_) return true;
+  if (on_trial_) return false;
+  if (plain_left_bytes_ > length) {
+    plain_left_bytes_ -= length;
+    return false;
+  }
+  plain_left_bytes_ = 0;
+  on_trial_ = true;
+  return true;
+}
+
+void ZeroCopy::report(bool copied) {
+  if (!copied) {
+    on_trial_ = false;
+    trusted_ = true;
+    span_bytes_ = first_span_bytes;
+  } else if (trusted_ || on_trial_) {
+    back_off();
+  }  // else it was sent before the first one was reported, and says nothing new
+}
+
+void ZeroCopy::back_off() {
+  on_trial_ = false;
+  trusted_ = false;
+  plain_left_bytes_ = span_bytes_;
+  span_bytes_ = std::min(2 * span_bytes_, longest_span_bytes);
+}
+
+}  // namespace io

@@ -1,0 +1,8 @@
+// The conformance of sends that spare the copy: data, counters, and the two steps in which they
+// end.
+
+import { conform } from "./harness.js";
+import { zeroCopyData } from "./zero_copy_data.js";
+import { zeroCopySteps } from "./zero_copy_steps.js";
+
+conform("zero copy", zeroCopyData, zeroCopySteps);
