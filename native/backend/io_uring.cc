@@ -433,7 +433,12 @@ class IoUring final : public Backend {
       CHECK(has_piece);
       const bool open = (entry.flags & uapi::cqe_buffer_more) != 0;
       const bool again = operation.argument_extra != 0 && goes_on(operation, entry.res);
-      completed.push({&operation, entry.res, more || again, false, open, piece});
+      completed.push({.operation = &operation,
+                      .result = entry.res,
+                      .more = more || again,
+                      .receive_empty = false,
+                      .piece_open = open,
+                      .piece = piece});
       return;
     }
     if (has_piece) buffer_rings_.give_again(group_of(operation), piece);
@@ -507,7 +512,11 @@ class IoUring final : public Backend {
     }
     operation.told = true;
     operation.told_at = static_cast<uint32_t>(completed.size());
-    completed.push({&operation, result, pending, false, operation.copied});
+    completed.push({.operation = &operation,
+                    .result = result,
+                    .more = pending,
+                    .receive_empty = false,
+                    .copied = operation.copied});
   }
 
   bool update_registered(uint32_t index, uint8_t* data, size_t size_bytes) {
