@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
 import { root } from "./paths.mjs";
 
-const timeoutMs = 300_000;
+const timeoutMs = 600_000;
 
 /** The process groups that are running, so that an interrupted run leaves nothing behind. */
 const runningGroups = new Set();

@@ -105,18 +105,22 @@ export class Socket extends SocketBase {
    * import type { Socket } from "@io/core";
    *
    * // Two buffers in turn: one is filled while the kernel still has the other.
-   * async function pump(socket: Socket, fill: (buffer: Uint8Array) => Promise<number>) {
-   *   const buffers = [new Uint8Array(65_536), new Uint8Array(65_536)] as const;
-   *   const free = [Promise.resolve(), Promise.resolve()];
-   *   for (let turn = 0; ; turn = 1 - turn) {
-   *     await free[turn];
-   *     const length = await fill(buffers[turn]);
+   * export async function pump(
+   *   socket: Socket,
+   *   fill: (buffer: Uint8Array) => Promise<number>,
+   * ): Promise<void> {
+   *   let [current, other] = [new Uint8Array(65_536), new Uint8Array(65_536)];
+   *   let [free, otherFree] = [Promise.resolve(), Promise.resolve()];
+   *   for (;;) {
+   *     await free;
+   *     const length = await fill(current);
    *     if (length === 0) break;
-   *     const { sent, released } = socket.sendZeroCopy(buffers[turn].subarray(0, length));
-   *     free[turn] = released;
+   *     const { sent, released } = socket.sendZeroCopy(current.subarray(0, length));
+   *     [current, other] = [other, current];
+   *     [free, otherFree] = [otherFree, released];
    *     await sent;
    *   }
-   *   await Promise.all(free);
+   *   await Promise.all([free, otherFree]);
    * }
    * ```
    */
