@@ -172,6 +172,7 @@ export class BufferGroup {
     for (const slab of this.#slabs) this.#memory.dropSlab(slab);
   }
 
+  /** Lets go of the memory: what `using` calls. */
   [Symbol.dispose](): void {
     this.close();
   }
