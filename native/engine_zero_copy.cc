@@ -24,7 +24,7 @@ namespace {
 
 // A connection that was closed keeps the memory of what it still has to send. Linux gives a peer
 // that answers and does not read for ever; this is how long it may take to read on.
-constexpr int release_limit_ms = 30'000;
+[[maybe_unused]] constexpr int release_limit_ms = 30'000;
 
 // What is not about the bytes, so that a plain send may well succeed. EOPNOTSUPP: the socket cannot
 // (a unix one). ENOMEM: more memory would be held than RLIMIT_MEMLOCK allows. EMSGSIZE: the message
@@ -121,8 +121,10 @@ ZeroCopy* Engine::zero_copy_of_sender(const Operation& operation) {
 void Engine::limit_release(int number) {
   const Descriptor& descriptor = descriptors_.at(number);
   if (!descriptor.zero_copy || descriptor.zero_copy->unreleased == 0) return;
+#if defined(TCP_USER_TIMEOUT)  // Linux, which alone has sends without a copy
   // Fails on what is no TCP socket, whose memory does not wait for a peer.
   ::setsockopt(number, IPPROTO_TCP, TCP_USER_TIMEOUT, &release_limit_ms, sizeof(release_limit_ms));
+#endif
 }
 
 // At the end of the engine: that memory is all that is still waited for. What peers have not
