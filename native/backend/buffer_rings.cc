@@ -3,7 +3,6 @@
 
 #include <sys/mman.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -84,7 +83,8 @@ void BufferRings::give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t s
   entry.len = size_bytes;
   entry.bid = static_cast<uint16_t>(piece);
   ring.tail++;
-  std::atomic_ref(ring.entries->tail).store(ring.tail, std::memory_order_release);
+  // Not std::atomic_ref, which libc++ has since 19 only.
+  __atomic_store_n(&ring.entries->tail, ring.tail, __ATOMIC_RELEASE);
 }
 
 void BufferRings::give_again(uint32_t group, uint32_t piece) {
