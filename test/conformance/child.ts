@@ -1,6 +1,10 @@
 // Programs that the suite runs in processes of their own: for what would end or hang a test.
 // Called with the name of a program and of a backend; prints what it sees.
 
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
+import { connect } from "node:net";
+import { getSystemErrorMap } from "node:util";
 import { type BackendName, Completion, IO, type IOError } from "@io/core";
 
 type Program = (backend: BackendName) => Promise<void>;
@@ -29,6 +33,27 @@ async function connectedPair(io: IO) {
   ]);
   await listener.close();
   return { client, served };
+}
+
+/** Opens files until there are no descriptors left. */
+function takeDescriptors(): number[] {
+  const taken: number[] = [];
+  try {
+    for (;;) taken.push(openSync("/dev/null", "r"));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EMFILE") throw error;
+    return taken;
+  }
+}
+
+/** What an accept of the ring gives: the name of an error, and whether it was the last one. */
+function acceptOnce(io: IO, verb: "accept" | "acceptMultishot", descriptor: number) {
+  return new Promise<string>((resolve) => {
+    io.ring[verb](new Completion(), descriptor, (completion, result) => {
+      const name = getSystemErrorMap().get(result)?.[0] ?? result;
+      resolve(`${verb} ${name}${completion.active ? "" : ", last"}`);
+    });
+  });
 }
 
 const programs: Record<string, Program> = {
@@ -123,6 +148,30 @@ const programs: Record<string, Program> = {
     const io = await IO.open({ backend });
     await io.close();
     say(await codeOf(() => io.buffers.acquire(4096)));
+  },
+
+  "accept-exhausted": async (backend) => {
+    const io = await IO.open({ backend });
+    const listener = await io.listen({ port: 0 });
+    const count = 8;
+    const { port } = listener.address;
+    const clients = Array.from({ length: count }, () => connect({ port, host: "127.0.0.1" }));
+    await Promise.all(clients.map((client) => once(client, "connect")));
+    const taken = takeDescriptors();
+    say((await acceptOnce(io, "accept", listener.descriptor)).replace(", last", ""));
+    say(await acceptOnce(io, "acceptMultishot", listener.descriptor));
+    const accepting = listener.accept();
+    const before = io.stats().systemCalls;
+    // Nothing happens meanwhile, which takes a while to be seen.
+    await io.sleep(500_000_000);
+    say(`system calls ${io.stats().systemCalls - before}`);
+    for (const number of taken) closeSync(number);
+    await (await accepting).close();
+    let served = 1;
+    for (; served < count; served++) await (await listener.accept()).close();
+    say(`served ${served}`);
+    for (const client of clients) client.destroy();
+    await io.close();
   },
 
   "close-at-limit": async (backend) => {

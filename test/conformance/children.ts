@@ -18,8 +18,23 @@ export function runChild(
   backend: string,
   environment: Record<string, string> = {},
 ): Promise<Ended> {
+  return run([process.execPath, childPath, program, backend], environment);
+}
+
+/** The same with so many descriptors at most, for all that the process opens. */
+export function runChildWithDescriptors(
+  most: number,
+  program: string,
+  backend: string,
+): Promise<Ended> {
+  const limited = ["/bin/sh", "-c", `ulimit -n ${most} && exec "$0" "$@"`];
+  return run([...limited, process.execPath, childPath, program, backend], {});
+}
+
+function run(words: readonly string[], environment: Record<string, string>): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [childPath, program, backend], {
+    const [command = "", ...rest] = words;
+    const child = spawn(command, rest, {
       stdio: ["ignore", "pipe", "inherit"],
       env: { ...process.env, ...environment },
     });

@@ -4,6 +4,7 @@ import { conform } from "./harness.js";
 import { streamsClosing } from "./streams_closing.js";
 import { streamsData } from "./streams_data.js";
 import { streamsFiles } from "./streams_files.js";
+import { streamsHostile } from "./streams_hostile.js";
 import { streamsListening } from "./streams_listening.js";
 import { streamsOdd } from "./streams_odd.js";
 import { streamsRing } from "./streams_ring.js";
@@ -16,4 +17,5 @@ conform(
   streamsFiles,
   streamsRing,
   streamsOdd,
+  streamsHostile,
 );
