@@ -4,7 +4,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { skip } from "../support/skip.js";
-import { setGuard } from "./drive.js";
+import { endDespiteHang, setGuard } from "./drive.js";
 import { runFiles } from "./file_runner.js";
 import { filePrograms } from "./file_steps.js";
 import { type Sabotage, sabotages } from "./sabotage.js";
@@ -58,4 +58,5 @@ else {
   }
 }
 
+test.after(endDespiteHang);
 test.run();

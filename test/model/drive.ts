@@ -10,8 +10,20 @@ export function setGuard(milliseconds: number): void {
   guardMs = milliseconds;
 }
 
+let hung = false;
+
 /** Thrown when something that must happen has not. */
-export class Hang extends Error {}
+export class Hang extends Error {
+  constructor(message: string) {
+    super(message);
+    hung = true;
+  }
+}
+
+/** What hung holds the process, whose summary has to come out all the same. */
+export function endDespiteHang(): void {
+  if (hung) setTimeout(() => process.exit(), 500);
+}
 
 /** A bound on hanging: throws once it has been asked for longer than the guard allows. */
 export class Patience {

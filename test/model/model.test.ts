@@ -4,6 +4,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { skip } from "../support/skip.js";
+import { endDespiteHang } from "./drive.js";
 import { runFiles } from "./file_runner.js";
 import { filePrograms } from "./file_steps.js";
 import { availableBackends, type Program, type Search, search, seed, stepsOf } from "./search.js";
@@ -43,6 +44,7 @@ for (const backend of backends) {
 if (backends.length === 0) skip(test, "random programs", "no backend works here, says probe()");
 
 test.after(() => {
+  endDespiteHang();
   if (process.env["IO_MODEL_TALLY"]) process.stdout.write(`${tallyLines().join("\n")}\n`);
 });
 test.run();

@@ -292,9 +292,7 @@ function mustReceive(endpoint: Endpoint, operation: Operation): boolean {
 }
 
 function mustSend(endpoint: Endpoint, operation: Operation): boolean {
-  if (endpoint.closed) return true;
-  // Linux wakes who waits to send on a TCP socket that it shuts down, and nobody on a unix one.
-  if (endpoint.shutdownDone && !endpoint.isUnix) return true;
+  if (endpoint.closed || endpoint.shutdownDone) return true;
   if (endpoint.sends[0] !== operation || endpoint.other === null) return false;
   // Nothing is under way, so there is room.
   return endpoint.out.available <= 0;
