@@ -64,6 +64,14 @@ int EpollPoller::watch(int number, uint64_t token) {
   return add(number, both_directions, token);
 }
 
+void EpollPoller::forget(int number) {
+  system_calls_++;
+  // Somebody else may have closed it.
+  if (::epoll_ctl(epoll_, EPOLL_CTL_DEL, number, nullptr) != 0) {
+    CHECK(errno == EBADF || errno == ENOENT);
+  }
+}
+
 int EpollPoller::wait_for_events(std::span<epoll_event> events, int64_t deadline_ns) {
   const int room = static_cast<int>(events.size());
   system_calls_++;

@@ -24,9 +24,9 @@ class EpollPoller {
   int open();
   const char* failed_call() const { return failed_call_; }
   int watch(int number, uint64_t token);
-  // The kernel forgets a descriptor with its last close, and no event of an old one is mistaken for
-  // one of its successor's, because tokens have generations.
-  void forget(int) {}
+  // The kernel forgets a descriptor only when no copy of it is left, in whatever process: until
+  // then every change would wake us.
+  void forget(int number);
   size_t wait(std::span<Ready> ready, int64_t deadline_ns);
   void wake_up();
   int descriptor();

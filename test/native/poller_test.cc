@@ -346,6 +346,28 @@ POLLER_TEST(forgets) {
 }
 
 // More is ready than there is room for: the rest comes with the next wait.
+// A child or another process may have it as well: what happens there is not our business.
+POLLER_TEST(forgets_though_a_copy_is_left) {
+  Watching<P> watching;
+  const Pair pair = sockets();
+  const int copy = dup(pair.one);
+  REQUIRE(copy >= 0);
+  REQUIRE_EQUAL(watching.poller.watch(pair.one, 3), 0);
+  watching.until(3, &Ready::writable);
+  watching.poller.forget(pair.one);
+  close(pair.one);
+  put(pair.other, "for the copy");
+  std::array<Ready, 16> ready;
+  REQUIRE_EQUAL(watching.poller.wait(ready, 0), 0);
+  // The number is given to the same file again.
+  REQUIRE_EQUAL(dup2(copy, pair.one), pair.one);
+  REQUIRE_EQUAL(watching.poller.watch(pair.one, 4), 0);
+  REQUIRE(watching.until(4, &Ready::readable).readable);
+  watching.poller.forget(pair.one);
+  pair.close_both();
+  close(copy);
+}
+
 POLLER_TEST(tells_the_rest_later) {
   Watching<P> watching;
   std::vector<Pair> pairs;
