@@ -1,11 +1,10 @@
 // The engine's order of receives and sends: which of a socket's operations is with the backend, and
 // which are parked. See engine.h.
-#include <time.h>
-
 #include <algorithm>
 #include <cerrno>
 
 #include "check.h"
+#include "clock.h"
 #include "engine.h"
 
 namespace io {
@@ -13,12 +12,6 @@ namespace io {
 using abi::Opcode;
 
 namespace {
-
-int64_t now_ns() {
-  timespec now;
-  CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
 
 int direction_of(Opcode opcode) {
   constexpr uint64_t receives =

@@ -99,12 +99,22 @@ struct alignas(64) Operation {
   // Kept by the reactor: where the operation is while it is in flight, and its neighbours there.
   Place place = Place::nowhere;
   bool begun = false;            // connect: the kernel is at it
+  bool in_row = false;           // with those of the same file that move its position
+  bool joined = false;           // the next one in the pool's line goes to the same thread
   bool taken_by_thread = false;  // guarded by the pool's lock
   uint32_t timer_index = 0;  // where it stands among the timers, counted from 1; 0 for not there
   Operation* previous = nullptr;
   Operation* next = nullptr;
   Operation* successor = nullptr;  // the next one of its chain, which starts when it has succeeded
   std::unique_ptr<Extra> extra;
+
+  // Nothing of what the reactor kept of the slot's last operation counts for this one.
+  void start_anew() {
+    begun = false;
+    deadline_fired = false;
+    in_row = false;
+    joined = false;
+  }
 
   Extra& need_extra() {
     if (!extra) extra = std::make_unique<Extra>();

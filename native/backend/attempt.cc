@@ -8,6 +8,8 @@
 #include <sys/uio.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <cstring>
 
 #include "../check.h"
 #include "../system.h"
@@ -101,6 +103,11 @@ int classify(int number, Kind& kind) {
   return is_stream(kind) ? system::set_non_blocking(number) : 0;
 }
 
+bool writes_to_end(int number) {
+  const int flags = ::fcntl(number, F_GETFL);
+  return flags >= 0 && (flags & O_APPEND) != 0;
+}
+
 bool waits_for_writer(int number) {
   return poll_now(number, POLLIN) == 0;
 }
@@ -161,6 +168,11 @@ int32_t attempt_cached_read(const Operation&) {
 }
 
 #endif
+
+bool wants_cached_reads() {
+  const char* wish = std::getenv("IO_CACHED_READS");
+  return wish == nullptr || std::strcmp(wish, "pool") != 0;
+}
 
 int32_t perform(Operation& operation) {
   const int number = operation.number;

@@ -22,9 +22,16 @@ inline bool is_stream(Kind kind) {
   return kind == Kind::socket || kind == Kind::pipe || kind == Kind::device;
 }
 
+inline bool is_file(Kind kind) {
+  return kind == Kind::file || kind == Kind::uncached;
+}
+
 // Asks the system, and makes a stream non-blocking, whoever opened it. A device is a stream only if
 // it can be waited for, which the poller has to say: `unknown` then. Negative errno on failure.
 int classify(int number, Kind& kind);
+
+// Whether a file was opened for appending.
+bool writes_to_end(int number);
 
 // Tries an operation on a stream without waiting; -EAGAIN when it would have to wait.
 int32_t attempt(Operation& operation);
@@ -42,6 +49,8 @@ bool has_ended(int number);
 // A read of a file whose bytes are in memory already; -EAGAIN when they are not, or when the system
 // cannot tell.
 int32_t attempt_cached_read(const Operation& operation);
+// Off for programs whose thread must not copy, and for file systems that get it wrong.
+bool wants_cached_reads();
 
 // Makes the call of an operation on a file or a path, which may wait: for threads of the pool.
 int32_t perform(Operation& operation);

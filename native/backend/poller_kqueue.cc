@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "../check.h"
+#include "../clock.h"
 #include "../system.h"
 #include "open_reactor.h"
 
@@ -52,12 +53,6 @@ struct kevent make_change(uintptr_t ident, int filter, unsigned flags, uint64_t 
   struct kevent change;
   EV_SET(&change, ident, filter, flags, 0, 0, data_of<UserData>(token));
   return change;
-}
-
-int64_t now_ns() {
-  timespec now;
-  CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
 
 // On EVFILT_READ the peer will send no more, which says nothing of the other direction unless there

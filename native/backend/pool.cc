@@ -97,6 +97,7 @@ void Pool::take_work(std::vector<Operation*>& work) {
     for (size_t count = std::min({share, take_limit, quick_.size()}); count > 0; count--) {
       work.push_back(&quick_.pop());
     }
+    while (work.back()->joined && !quick_.empty()) work.push_back(&quick_.pop());
   }
   for (Operation* operation : work) operation->taken_by_thread = true;
 }

@@ -13,11 +13,9 @@
 #pragma once
 
 #include <sys/socket.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -26,6 +24,7 @@
 #include "../backend.h"
 #include "../buffers.h"
 #include "../check.h"
+#include "../clock.h"
 #include "../descriptors.h"
 #include "../system.h"
 #include "../why_not.h"
@@ -35,6 +34,7 @@
 #include "poller.h"
 #include "pool.h"
 #include "queue.h"
+#include "rows.h"
 #include "timers.h"
 #include "waiting.h"
 #include "watches.h"
@@ -154,18 +154,11 @@ class Reactor final : public Backend {
   // Receives of a multishot one in a row, before others have their turn.
   static constexpr int receives_in_row = 32;
 
-  static int64_t now_ns() {
-    timespec now;
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-  }
-
   // ---- starting
 
   void start(Operation& operation) {
     CHECK(operation.place == Place::nowhere);
-    operation.begun = false;
-    operation.deadline_fired = false;
+    operation.start_anew();
     switch (operation.opcode) {
       case Opcode::nop:
         return finish(operation, 0);
@@ -234,7 +227,7 @@ class Reactor final : public Backend {
     calls_++;
     finish(operation,
            system::shut_down_socket(operation.number, static_cast<int>(operation.argument)));
-    run_both(watch, true, true);
+    if (watch.kind == Kind::socket) run_both(watch, true, true);
   }
 
   void start_close(Operation& operation) {
@@ -253,6 +246,7 @@ class Reactor final : public Backend {
     // Of a socket there is one place, and the kernel refuses any other; a pipe does not look at it.
     if (watch.kind == Kind::socket && operation.offset > 0) return finish(operation, -ESPIPE);
     if (is_stream(watch.kind)) return try_or_park(operation, watch);
+    if (moves_position(operation, watch)) return wait_for_row(operation, watch);
     const bool reads = direction_of(operation.opcode) == direction_in;
     if (reads && watch.kind == Kind::file && tries_cached_reads_) {
       calls_++;
@@ -260,6 +254,14 @@ class Reactor final : public Backend {
       if (result != -EAGAIN) return finish(operation, result);
     }
     leave_to_pool(operation);
+  }
+
+  void wait_for_row(Operation& operation, Watch& watch) {
+    const int direction = direction_of(operation.opcode);
+    operation.place = Place::parked;
+    set_deadline(operation);
+    watch.parked[direction].push(operation);
+    next_row(watch, direction, [this](Operation& next) { leave_to_pool(next); });
   }
 
   void start_on_stream(Operation& operation) {
@@ -279,6 +281,7 @@ class Reactor final : public Backend {
     calls_++;
     int error = classify(operation.number, watch.kind);
     if (error == 0 && watch.kind == Kind::unknown) error = know_device(operation.number, watch);
+    watch.appends = is_file(watch.kind) && writes_to_end(operation.number);
     if (error == 0) return true;
     finish(operation, error);
     return false;
@@ -509,6 +512,10 @@ class Reactor final : public Backend {
     while (current != nullptr) {
       if (current->timer_index != 0) timers_.remove(*current);
       if (current->opcode == Opcode::send_file) after_send_file(current->number);
+      if (current->in_row) {
+        leave_row(*current, watches_.at(current->number),
+                  [this](Operation& following) { leave_to_pool(following); });
+      }
       current->place = Place::nowhere;
       Operation* next = std::exchange(current->successor, nullptr);
       const bool goes_on = succeeded_in_full(*current, result);
@@ -663,12 +670,6 @@ class Reactor final : public Backend {
     nudge_due_ns_ = never;
     nudged_ = true;
     retry();
-  }
-
-  // Off for programs whose thread must not copy, and for file systems that get it wrong.
-  static bool wants_cached_reads() {
-    const char* wish = std::getenv("IO_CACHED_READS");
-    return wish == nullptr || std::strcmp(wish, "pool") != 0;
   }
 
   // Before the pool, whose threads call it to their end.

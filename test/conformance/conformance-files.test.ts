@@ -3,7 +3,8 @@
 import { filesCrowd } from "./files_crowd.js";
 import { filesData } from "./files_data.js";
 import { filesOpen } from "./files_open.js";
+import { filesPosition } from "./files_position.js";
 import { filesWhole } from "./files_whole.js";
 import { conform } from "./harness.js";
 
-conform("files", filesOpen, filesData, filesWhole, filesCrowd);
+conform("files", filesOpen, filesData, filesWhole, filesCrowd, filesPosition);
