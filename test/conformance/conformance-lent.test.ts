@@ -1,6 +1,8 @@
 // The conformance of receiving into lent memory.
 
 import { conform } from "./harness.js";
+import { lentKept } from "./lent_kept.js";
 import { lentRing } from "./lent_ring.js";
+import { lentStreams } from "./lent_streams.js";
 
-conform("lent", lentRing);
+conform("lent", lentRing, lentStreams, lentKept);

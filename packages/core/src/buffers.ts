@@ -1,6 +1,6 @@
 // Page-aligned memory that the kernel keeps mapped: slabs, cut into blocks of whole pages.
 import { IOError, rangeError } from "./errors.js";
-import { type Memory, PAGE_SIZE_BYTES, Region } from "./internal/memory.js";
+import { type Memory, PAGE_SIZE_BYTES, POISON, Region } from "./internal/memory.js";
 
 // Memory is asked for in pieces of 2^8 pages, 1 MiB, or more where one block needs it.
 const SLAB_POWER = 8;
@@ -13,12 +13,14 @@ class Slab {
   readonly buffer: ArrayBuffer;
   readonly #start: number;
   readonly #handle: number;
+  readonly #poisons: boolean;
   readonly #pages: (Region | null)[];
   // By n: where the free blocks begin, in pages.
   readonly #free: Set<number>[];
 
   constructor(memory: Memory, power: number) {
     const sizeBytes = PAGE_SIZE_BYTES * 2 ** power;
+    this.#poisons = memory.poisons;
     // V8 aligns memory to 16 bytes or so: one page more always holds an aligned start.
     this.buffer = new ArrayBuffer(sizeBytes + PAGE_SIZE_BYTES);
     this.#start = memory.alignedStart(this.buffer, PAGE_SIZE_BYTES);
@@ -46,6 +48,7 @@ class Slab {
     let page = (region.start - this.#start) / PAGE_SIZE_BYTES;
     let power = Math.round(Math.log2(region.sizeBytes / PAGE_SIZE_BYTES));
     this.#pages.fill(null, page, page + 2 ** power);
+    if (this.#poisons) new Uint8Array(this.buffer, region.start, region.sizeBytes).fill(POISON);
     while (power < this.#free.length - 1 && this.#free[power]?.delete(page ^ (2 ** power))) {
       page = Math.min(page, page ^ (2 ** power));
       power++;

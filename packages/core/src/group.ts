@@ -8,10 +8,13 @@ import { constants } from "node:os";
 import { Completion } from "./completion.js";
 import { errnoName, IOError, rangeError } from "./errors.js";
 import { PIECES_MOST } from "./internal/abi.js";
-import type { Memory, Region } from "./internal/memory.js";
+import { type Memory, POISON, type Region } from "./internal/memory.js";
 import type { Queue } from "./internal/queue.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;
+/** Chunks that a stream may have while there is memory for all, and when it becomes scarce. */
+export const CHUNKS_MOST = 32;
+const CHUNKS_FEW = 4;
 const PIECE_BYTES_MOST = 16 * 1024 * 1024;
 // What a group begins with; then it doubles whenever it has nothing left to give.
 const FIRST_PIECES = 16;
@@ -79,7 +82,10 @@ export class BufferGroup {
   // The batch of completions in which it grew: many receives may have met the same lack.
   #grownIn = -1;
   #closed = false;
-  #waiting: (() => void)[] = [];
+  readonly #waiting: (() => unknown)[] = [];
+  // Who waits for a larger share, and the share that they know of.
+  #eased: (() => void)[] = [];
+  #easedShare = Number.POSITIVE_INFINITY;
 
   /** @internal */
   constructor(queue: Queue, memory: Memory, pieceBytes: number, limitBytes: number) {
@@ -148,9 +154,12 @@ export class BufferGroup {
     }
   }
 
-  /** Calls back once: at once when a piece is free, otherwise when one is. */
-  whenAvailable(callback: () => void): void {
-    if (this.#stock > 0) callback();
+  /**
+   * Calls back once: at once when a piece is free, otherwise when one is. Of several that wait the
+   * first is called for each piece; return false to leave it to the next one.
+   */
+  whenAvailable(callback: () => unknown): void {
+    if (this.#stock > 0 || this.pieces < this.piecesMost) callback();
     else this.#waiting.push(callback);
   }
 
@@ -175,6 +184,31 @@ export class BufferGroup {
   /** Lets go of the memory: what `using` calls. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  // ---- for streams, which share it
+
+  /**
+   * Chunks that one stream may have now. Whoever keeps all of them can take half of the memory;
+   * then there are few for each, and at last one: so a crowd that keeps its chunks has to be half
+   * as large as there are pieces before there is nothing left for the others. @internal
+   */
+  get share(): number {
+    const left = this.available;
+    if (left >= this.piecesMost >> 1) return CHUNKS_MOST;
+    return left >= this.piecesMost >> 2 ? CHUNKS_FEW : 1;
+  }
+
+  /** Calls back once, when the share is larger than now. @internal */
+  whenEased(callback: () => void): void {
+    this.#easedShare = Math.min(this.#easedShare, this.share);
+    this.#eased.push(callback);
+  }
+
+  /** Bytes that were lent are not looked at any more. @internal */
+  poison(piece: number, offset: number, length: number): void {
+    if (!this.#memory.poisons || this.#regionOf(piece).inFlight > 0) return;
+    this.view(piece, offset, length).fill(POISON);
   }
 
   // ---- for the ring
@@ -227,6 +261,7 @@ export class BufferGroup {
   }
 
   #return(piece: number): void {
+    if (this.#memory.poisons) this.#poisonAll(piece);
     this.#full[piece] = 0;
     this.#ends[piece] = 0;
     this.#stock++;
@@ -235,12 +270,31 @@ export class BufferGroup {
     this.#returned[count] = piece;
     this.#returned[0] = count;
     this.#queue.noteReturned();
-    if (this.#waiting.length > 0) this.#wake();
+    if (this.#waiting.length > 0) this.#wake(1);
+    if (this.#eased.length > 0) this.#ease();
   }
 
   // In turn, and no more than there are pieces: the others would only be refused again.
-  #wake(): void {
-    for (const callback of this.#waiting.splice(0, this.#stock)) callback();
+  #wake(pieces: number): void {
+    for (let left = pieces; left > 0; ) {
+      const callback = this.#waiting.shift();
+      if (callback === undefined) return;
+      if (callback() !== false) left--;
+    }
+  }
+
+  #ease(): void {
+    if (this.share <= this.#easedShare) return;
+    const eased = this.#eased;
+    this.#eased = [];
+    this.#easedShare = Number.POSITIVE_INFINITY;
+    for (const callback of eased) callback();
+  }
+
+  #poisonAll(piece: number): void {
+    const { start } = this.#regions[piece] as Region;
+    const buffer = this.#buffers[piece] as ArrayBuffer;
+    new Uint8Array(buffer, start, this.#ends[piece]).fill(POISON);
   }
 
   #grow(): void {
@@ -269,7 +323,7 @@ export class BufferGroup {
       this.#views.push(null);
     }
     this.#stock += count;
-    if (this.#waiting.length > 0) this.#wake();
+    this.#wake(count);
   }
 }
 

@@ -41,6 +41,7 @@ export {
 } from "./io.js";
 export { Listener } from "./listener.js";
 export { Peer } from "./peer.js";
+export { Chunk, Receiving, type ReceivingOptions } from "./receiving.js";
 export {
   type Descriptor,
   OpenFlags,

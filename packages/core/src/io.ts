@@ -16,6 +16,7 @@ import { File } from "./file.js";
 import * as abi from "./internal/abi.js";
 import { Ending } from "./internal/ending.js";
 import { FileSender } from "./internal/file_sender.js";
+import { Lending } from "./internal/lending.js";
 import { loadNative, waitsElsewhere } from "./internal/load.js";
 import { Memory } from "./internal/memory.js";
 import type { NativeSession } from "./internal/native.js";
@@ -50,6 +51,16 @@ export interface IOOptions {
   inFlightLimit?: number;
   /** Bytes of memory in `io.buffers` at most; 64 MiB by default. */
   buffersLimitBytes?: number;
+  /**
+   * Bytes of memory that `socket.receiving()` lends at most, for the chunks of one size; 64 MiB by
+   * default. It is made as it is needed.
+   */
+  lentLimitBytes?: number;
+  /**
+   * For tests: memory that is returned, be it a chunk or a block of `io.buffers`, is overwritten
+   * with 0xdb, so that whoever still looks at it finds that and not what was there.
+   */
+  poison?: boolean;
 }
 
 /** How a file is opened; `{ read: true }` when nothing is said. */
@@ -92,7 +103,9 @@ export type Stats = Record<(typeof abi.COUNTER_NAMES)[number], number> & {
 const DEFAULT_ENTRIES = 1024;
 const DEFAULT_IN_FLIGHT_LIMIT = 4096;
 const DEFAULT_BUFFERS_LIMIT_BYTES = 64 * 1024 * 1024;
+const DEFAULT_LENT_LIMIT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_BACKLOG = 511;
+const KEPT_CODE = "IO_CHUNKS_KEPT";
 const WAIT_SLICE_NS = 50_000_000;
 
 /**
@@ -136,7 +149,10 @@ export class IO implements AsyncDisposable {
     const entries = options.entries ?? DEFAULT_ENTRIES;
     const inFlightLimit = options.inFlightLimit ?? DEFAULT_IN_FLIGHT_LIMIT;
     const buffersLimitBytes = options.buffersLimitBytes ?? DEFAULT_BUFFERS_LIMIT_BYTES;
-    checkLimits(entries, inFlightLimit, buffersLimitBytes);
+    const lentLimitBytes = options.lentLimitBytes ?? DEFAULT_LENT_LIMIT_BYTES;
+    checkLimits(entries, inFlightLimit);
+    checkBytes(buffersLimitBytes, "buffersLimitBytes");
+    checkBytes(lentLimitBytes, "lentLimitBytes");
     const request = requestedBackend(options.backend ?? "auto");
     this.mode = options.mode ?? "attached";
     if (this.mode !== "attached" && this.mode !== "detached") {
@@ -161,10 +177,11 @@ export class IO implements AsyncDisposable {
     this.#session = this.#queue.session;
     this.backend = this.#session.backend as BackendName;
     this.why = `${this.backend}, ${request.how}: ${this.#session.reason}`;
-    const memory = new Memory(native, this.#session);
+    const memory = new Memory(native, this.#session, options.poison ?? false);
     this.ring = new Ring(this.#queue, memory);
     this.buffers = new Buffers(memory, buffersLimitBytes);
     this.#operations = new Operations(this.ring, this.#queue, this.backend);
+    this.#operations.lending = new Lending(this.ring, lentLimitBytes);
     const byCall = !this.#session.lacking.includes(abi.OPCODE_SEND_FILE);
     this.#operations.fileSender = new FileSender(this.#operations, this.buffers, byCall);
   }
@@ -434,6 +451,9 @@ export class IO implements AsyncDisposable {
    * promise settles, each callback is called), and closes all descriptors of this IO. A peer has a
    * second to take what was sent to it without a copy; then its connection is reset. May be called
    * again, with the same promise.
+   *
+   * Chunks that were never returned stay readable; a warning with code "IO_CHUNKS_KEPT" says how
+   * many there are, and of which sockets.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -448,6 +468,8 @@ export class IO implements AsyncDisposable {
   async #close(): Promise<void> {
     const queue = this.#queue;
     queue.closed = true;
+    const lending = this.#operations.lending as Lending;
+    lending.close();
     const ending = new Ending(queue, this.#session);
     if (queue.inFlight > 0 && this.mode === "attached") {
       await ending.idle();
@@ -456,14 +478,20 @@ export class IO implements AsyncDisposable {
       if (queue.inFlight > 0 && queue.dispatching) await Promise.resolve();
       ending.drain();
     }
+    // What was in use in an operation that has just ended is being returned now.
+    if (lending.kept() !== undefined) await new Promise(setImmediate);
+    const kept = lending.kept();
+    if (kept !== undefined) process.emitWarning(`io.close(): ${kept}`, "IOWarning", KEPT_CODE);
     this.#session.close();
   }
 }
 
-function checkLimits(entries: number, inFlightLimit: number, buffersLimitBytes: number): void {
-  if (!(Number.isSafeInteger(buffersLimitBytes) && buffersLimitBytes >= 0)) {
-    throw rangeError("open", `buffersLimitBytes is ${buffersLimitBytes}: give 0 or more`);
-  }
+function checkBytes(value: number, name: string): void {
+  if (Number.isSafeInteger(value) && value >= 0) return;
+  throw rangeError("open", `${name} is ${value}: give 0 or more`);
+}
+
+function checkLimits(entries: number, inFlightLimit: number): void {
   const powerOfTwo = Number.isInteger(entries) && (entries & (entries - 1)) === 0;
   if (!powerOfTwo || entries < abi.ENTRIES_LEAST || entries > abi.ENTRIES_MOST) {
     const message = `entries is ${entries}: give a power of two from ${abi.ENTRIES_LEAST} to `;

@@ -3,8 +3,10 @@ import { formatAddress } from "./address.js";
 import { IOError } from "./errors.js";
 import { type File, rest } from "./file.js";
 import { type FileSender, type FileTarget, fileRange } from "./internal/file_sender.js";
+import type { Lending } from "./internal/lending.js";
 import type { OperationOptions, SendOptions, SendSteps } from "./internal/operations.js";
 import { SocketBase } from "./internal/socket_base.js";
+import { Receiving, type ReceivingOptions } from "./receiving.js";
 import type { ShutdownHow } from "./ring_sockets.js";
 
 /** What can be tuned on a socket. */
@@ -45,6 +47,8 @@ export interface SocketOptions {
  * ```
  */
 export class Socket extends SocketBase {
+  #receiving: Receiving | null = null;
+
   /**
    * Receives up to `buffer.byteLength` bytes; resolves with how many, 0 when the peer has ended.
    */
@@ -55,6 +59,7 @@ export class Socket extends SocketBase {
     if (pending === null) return promise;
     try {
       this.check("receive");
+      if (this.#receiving !== null) this.#checkReceiving("receive");
       operations.ring.receive(pending, this.descriptor, buffer, operations.settle);
     } catch (error) {
       operations.fail(pending, error);
@@ -74,6 +79,46 @@ export class Socket extends SocketBase {
       done += count;
     }
     return done;
+  }
+
+  /**
+   * Receives into memory that is lent: an async iterator of chunks, until the peer has ended.
+   * Nothing is copied, and a socket that receives nothing holds no memory. `using` returns a chunk
+   * when its turn of the loop ends; a program that keeps 32 chunks stops its own stream, until it
+   * returns some. Leaving the loop ends the receiving.
+   *
+   * The iterator rejects with the error of the connection, with "ECANCELED" when the socket is
+   * closed, "ABORT_ERR", or "ETIMEDOUT" when it has waited for a chunk for `timeoutMs`. While it
+   * receives, `receive` and another `receiving` are refused: "ERR_IO_RECEIVING".
+   *
+   * @example
+   * ```ts
+   * import { IO } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * await using listener = await io.listen({ port: 0 });
+   * const connecting = io.connect({ port: listener.address.port });
+   * await using served = await listener.accept();
+   * await using socket = await connecting;
+   * await socket.sendAll(Buffer.from("hello"));
+   * await socket.shutdown("send");
+   * for await (using chunk of served.receiving()) {
+   *   process.stdout.write(`${Buffer.from(chunk.bytes)}\n`);
+   * }
+   * ```
+   */
+  receiving(options: ReceivingOptions = {}): Receiving {
+    this.check("receiving");
+    this.#checkReceiving("receiving");
+    const { operations, descriptor } = this;
+    const lending = operations.lending as Lending;
+    const socket = {
+      descriptor,
+      describe: () => this.#describe(),
+      check: (operation: string) => this.check(operation),
+    };
+    this.#receiving = new Receiving(operations, lending, socket, options);
+    return this.#receiving;
   }
 
   /**
@@ -208,6 +253,31 @@ export class Socket extends SocketBase {
   /** Sets options. Throws an `IOError` when the system refuses one. */
   setOptions(options: SocketOptions): void {
     this.applyOptions(options);
+  }
+
+  protected override onClosing(): void {
+    const receiving = this.#receiving;
+    if (receiving === null) return;
+    // Remembered while the system still knows it, for the warning of `io.close()`.
+    if (receiving.describe().kept > 0) this.#describe();
+    receiving.onClosing();
+  }
+
+  #describe(): string {
+    const [peer, own] = [formatAddress(this.remoteAddress), formatAddress(this.localAddress)];
+    if (peer !== "") return `the socket to ${peer}`;
+    return own === "" ? `a socket without a name (${this.descriptor})` : `the socket of ${own}`;
+  }
+
+  #checkReceiving(operation: string): void {
+    if (this.#receiving === null || !this.#receiving.active) return;
+    throw new IOError({
+      code: "ERR_IO_RECEIVING",
+      operation,
+      message:
+        `${operation}: the socket is being received from by the iterator of receiving(): leave ` +
+        "its loop first, or call its return()",
+    });
   }
 
   #noProgress(done: number, wanted: number): IOError {

@@ -17,6 +17,8 @@ function markAsUntransferable(buffer: ArrayBufferLike): void {
 }
 
 export const PAGE_SIZE_BYTES = 4096;
+/** What stands in memory that was returned, where that is wanted. */
+export const POISON = 0xdb;
 
 // How much memory of users stays known to the engine while it is idle, because it will likely come
 // again. What is in flight may be more.
@@ -78,9 +80,13 @@ export class Memory {
   #knownCount = 0;
   #last: Known | null = null;
 
-  constructor(native: Native, session: NativeSession) {
+  /** Whether memory that is returned is overwritten, for tests. */
+  readonly poisons: boolean;
+
+  constructor(native: Native, session: NativeSession, poisons = false) {
     this.#native = native;
     this.#session = session;
+    this.poisons = poisons;
   }
 
   /** The region that a view lies in, checked; it is not in flight yet. */

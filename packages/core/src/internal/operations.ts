@@ -6,6 +6,7 @@ import { IOError, operationError, rangeError, type Subject } from "../errors.js"
 import type { Descriptor, Ring } from "../ring.js";
 import type { ZeroCopy } from "../ring_sockets.js";
 import type { FileSender } from "./file_sender.js";
+import type { Lending } from "./lending.js";
 import type { Queue } from "./queue.js";
 
 /** How a single operation may be ended early. */
@@ -72,6 +73,9 @@ export class Operations {
   readonly settle: Callback;
   /** The same for a send that may end in two steps: it settles with the second. */
   readonly settleReleased: Callback;
+
+  /** What the streams of `socket.receiving()` are lent. */
+  lending: Lending | null = null;
 
   constructor(ring: Ring, queue: Queue, backend: string) {
     this.ring = ring;
@@ -239,7 +243,7 @@ export class Operations {
 /** For operations whose result says nothing that anybody needs. */
 export function ignore(): void {}
 
-function aborted(operation: string, signal: AbortSignal): IOError {
+export function aborted(operation: string, signal: AbortSignal): IOError {
   return new IOError({
     code: "ABORT_ERR",
     operation,

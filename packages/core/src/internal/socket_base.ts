@@ -88,9 +88,15 @@ export abstract class SocketBase implements AsyncDisposable {
 
   /** Ends what is in flight, then closes the socket. May be called again, with the same promise. */
   close(): Promise<void> {
-    this.#closing ??= this.operations.close(this.descriptor);
+    if (this.#closing === null) {
+      this.onClosing();
+      this.#closing = this.operations.close(this.descriptor);
+    }
     return this.#closing;
   }
+
+  /** @internal */
+  protected onClosing(): void {}
 
   /** Closes the socket: what `await using` calls. */
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,73 @@
+// The memory that an IO's streams are lent, by the size of a chunk; and which streams there are.
+import { rangeError } from "../errors.js";
+import type { BufferGroup } from "../group.js";
+import type { Receiving } from "../receiving.js";
+import type { Ring } from "../ring.js";
+import { MOST_TIMEOUT_MS } from "./operations.js";
+
+const CHUNK_BYTES_LEAST = 4096;
+const CHUNK_BYTES_MOST = 1024 * 1024;
+const DEFAULT_CHUNK_BYTES = 16 * 1024;
+// Streams that a warning names.
+const NAMED_MOST = 8;
+
+export class Lending {
+  readonly #ring: Ring;
+  readonly #limitBytes: number;
+  readonly #groups = new Map<number, BufferGroup>();
+  // Those that receive, and those that have chunks which were not returned.
+  readonly #streams = new Set<Receiving>();
+
+  constructor(ring: Ring, limitBytes: number) {
+    this.#ring = ring;
+    this.#limitBytes = limitBytes;
+  }
+
+  /** The group that streams with chunks of this size share. */
+  groupFor(chunkBytes = DEFAULT_CHUNK_BYTES): BufferGroup {
+    if (!(Number.isInteger(chunkBytes) && chunkBytes >= 1 && chunkBytes <= CHUNK_BYTES_MOST)) {
+      const message = `chunkBytes is ${chunkBytes}: give 1 to ${CHUNK_BYTES_MOST}`;
+      throw rangeError("receiving", message);
+    }
+    const pieceBytes = 2 ** Math.ceil(Math.log2(Math.max(chunkBytes, CHUNK_BYTES_LEAST)));
+    let group = this.#groups.get(pieceBytes);
+    if (group === undefined) {
+      const limitBytes = Math.max(this.#limitBytes, pieceBytes);
+      group = this.#ring.bufferGroup({ pieceBytes, limitBytes });
+      this.#groups.set(pieceBytes, group);
+    }
+    return group;
+  }
+
+  timeoutFrom(timeoutMs = 0): number {
+    if (timeoutMs >= 0 && timeoutMs <= MOST_TIMEOUT_MS) return timeoutMs;
+    throw rangeError("timeoutMs", `${timeoutMs} is not a number of milliseconds`);
+  }
+
+  remember(stream: Receiving): void {
+    this.#streams.add(stream);
+  }
+
+  forget(stream: Receiving): void {
+    this.#streams.delete(stream);
+  }
+
+  /** The IO is being closed. */
+  close(): void {
+    for (const stream of this.#streams) stream.onClosing();
+  }
+
+  /** Names the sockets whose chunks the program has kept; undefined when it has kept none. */
+  kept(): string | undefined {
+    const kept = [...this.#streams]
+      .map((stream) => stream.describe())
+      .filter((description) => description.kept > 0);
+    if (kept.length === 0) return undefined;
+    const names = kept
+      .slice(0, NAMED_MOST)
+      .map(({ kept: count, address }) => `${count} of ${address}`);
+    const others = kept.length - names.length;
+    if (others > 0) names.push(`others of ${others} sockets`);
+    return `chunks were never returned: ${names.join(", ")}`;
+  }
+}

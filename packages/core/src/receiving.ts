@@ -1,0 +1,394 @@
+// Receiving into lent memory with promises: a stream of chunks, each of which is returned.
+//
+// Who owns a chunk: the stream from the completion that brings it, the program from the `next` that
+// takes it, until it is returned; then it is memory of the group again. A stream has a bounded
+// number of chunks, those that nobody has taken yet included, so a consumer that keeps its chunks
+// stops its own stream: what comes then waits in the kernel, and at last in the peer.
+import { constants } from "node:os";
+import { Completion } from "./completion.js";
+import { IOError, operationError } from "./errors.js";
+import { type BufferGroup, CHUNKS_MOST, LentCompletion } from "./group.js";
+import { OPCODE_RECEIVE_MULTISHOT } from "./internal/abi.js";
+import type { Lending } from "./internal/lending.js";
+import { aborted, type OperationOptions, type Operations } from "./internal/operations.js";
+import type { Descriptor } from "./ring.js";
+
+const NO_BUFFERS = -constants.errno.ENOBUFS;
+const CANCELED = -constants.errno.ECANCELED;
+
+/** How `socket.receiving()` receives. */
+export interface ReceivingOptions extends OperationOptions {
+  /**
+   * Bytes of one chunk at most, rounded up to a power of two from 4 KiB to 1 MiB; 16 KiB by
+   * default. All streams of an `IO` with one size share their memory.
+   */
+  chunkBytes?: number;
+}
+
+/**
+ * Bytes that were received, in memory that is lent: `using` returns it.
+ *
+ * `bytes` is a view of memory that the next bytes of any stream will be received into, so nothing
+ * may look at it after the return. The chunk itself tells: its `bytes` then throw, and so do the
+ * operations of this library when they are given the old view and all of its piece of memory was
+ * returned. A view that is kept and read by other code cannot be told; `IO.open({ poison: true })`
+ * overwrites what is returned, so that tests find it.
+ */
+export class Chunk implements Disposable {
+  /** How many bytes there are. */
+  readonly byteLength: number;
+  readonly #group: BufferGroup;
+  readonly #piece: number;
+  readonly #offset: number;
+  #stream: Receiving | null;
+
+  /** @internal */
+  constructor(stream: Receiving, group: BufferGroup, lent: LentCompletion, byteLength: number) {
+    this.#stream = stream;
+    this.#group = group;
+    this.#piece = lent.piece;
+    this.#offset = lent.offset;
+    this.byteLength = byteLength;
+  }
+
+  /** The bytes, until the chunk is returned; then "ERR_IO_CHUNK_RETURNED". */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    if (this.#stream === null) throw returnedError("bytes", "its bytes are another's by now");
+    return this.#group.view(this.#piece, this.#offset, this.byteLength);
+  }
+
+  /** Whether it was returned. */
+  get returned(): boolean {
+    return this.#stream === null;
+  }
+
+  /**
+   * Returns the memory. An operation that still uses it is not disturbed: the memory goes back when
+   * that has completed. Returning it twice throws "ERR_IO_CHUNK_RETURNED".
+   */
+  return(): void {
+    const stream = this.#stream;
+    if (stream === null) throw returnedError("return", "it was returned before");
+    this.#stream = null;
+    this.#group.poison(this.#piece, this.#offset, this.byteLength);
+    this.#group.giveBack(this.#piece);
+    stream.onReturned();
+  }
+
+  /** Returns the memory: what `using` calls. */
+  [Symbol.dispose](): void {
+    this.return();
+  }
+}
+
+function returnedError(operation: string, why: string): IOError {
+  return new IOError({
+    code: "ERR_IO_CHUNK_RETURNED",
+    operation,
+    message: `${operation}: the chunk was returned: ${why}`,
+  });
+}
+
+interface Waiter {
+  resolve(result: IteratorResult<Chunk, undefined>): void;
+  reject(error: unknown): void;
+}
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/** The socket of a stream, as far as that has to know it. @internal */
+export interface ReceivingSocket {
+  readonly descriptor: Descriptor;
+  /** For messages: it asks the system. */
+  describe(): string;
+  /** Throws when the socket or its IO is closed. */
+  check(operation: string): void;
+}
+
+/**
+ * The chunks that a socket receives: an async iterator, made by `socket.receiving()`.
+ *
+ * It receives ahead of the program, up to 32 chunks with those that the program has not returned,
+ * and fewer while the memory is scarce. Leaving the loop ends it and returns what nobody has taken;
+ * chunks that the program has taken stay its own.
+ */
+export class Receiving implements AsyncIterableIterator<Chunk>, AsyncDisposable {
+  readonly #operations: Operations;
+  readonly #lending: Lending;
+  readonly #socket: ReceivingSocket;
+  readonly #group: BufferGroup;
+  readonly #completion = new LentCompletion<unknown>(this);
+  readonly #signal: AbortSignal | undefined;
+  readonly #timeoutMs: number;
+  readonly #timer = new Completion();
+  #waitingSinceMs = 0;
+  readonly #arrived: Chunk[] = [];
+  readonly #waiters: Waiter[] = [];
+  // Called when the receive has ended for good.
+  readonly #leavers: (() => void)[] = [];
+  /** Chunks that are not returned, whoever has them. */
+  #held = 0;
+  #started = false;
+  /** Nothing comes any more. */
+  #ended = false;
+  /** Nobody wants what still comes. */
+  #left = false;
+  /** The receive is to end, and to go on when there is room. */
+  #pausing = false;
+  /** The group will call when there is memory, or when the stream may have more of it. */
+  #waits = false;
+  #waitsForMore = false;
+  /** Chunks that it may have, since the receive was started. */
+  #allowed = 0;
+  #failure: unknown;
+
+  /** @internal */
+  constructor(
+    operations: Operations,
+    lending: Lending,
+    socket: ReceivingSocket,
+    options: ReceivingOptions,
+  ) {
+    this.#operations = operations;
+    this.#lending = lending;
+    this.#socket = socket;
+    this.#group = lending.groupFor(options.chunkBytes);
+    this.#signal = options.signal;
+    this.#timeoutMs = lending.timeoutFrom(options.timeoutMs);
+  }
+
+  /** Whether it receives, or will. @internal */
+  get active(): boolean {
+    return this.#started && !this.#ended;
+  }
+
+  /** The next chunk. Rejects when the connection or the signal fails, and is done then. */
+  next(): Promise<IteratorResult<Chunk, undefined>> {
+    const chunk = this.#arrived.shift();
+    if (chunk !== undefined) return Promise.resolve({ done: false, value: chunk });
+    if (!this.#started && !this.#ended) {
+      try {
+        this.#start();
+      } catch (error) {
+        this.#ended = true;
+        return Promise.reject(error);
+      }
+    }
+    if (this.#ended) return this.#end();
+    return new Promise((resolve, reject) => {
+      if (this.#timeoutMs > 0) this.#watchTime();
+      this.#waiters.push({ resolve, reject });
+      this.#go();
+    });
+  }
+
+  /**
+   * Ends the receiving, as leaving a `for await` loop does: bytes that have come and that nobody
+   * has taken are dropped. Resolves when the socket is free for other receives.
+   */
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    this.#leave();
+    if (this.#completion.active) {
+      await new Promise<void>((resolve) => {
+        this.#leavers.push(resolve);
+      });
+    }
+    return DONE;
+  }
+
+  /** Itself. */
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Ends the receiving: what `await using` calls. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  /** For the warning of `io.close()`. @internal */
+  describe(): { kept: number; address: string } {
+    return { kept: this.#held - this.#arrived.length, address: this.#socket.describe() };
+  }
+
+  /** A chunk of it was returned. @internal */
+  onReturned(): void {
+    this.#held--;
+    if (!this.#ended) this.#go();
+    else if (this.#held === 0) this.#lending.forget(this);
+  }
+
+  /**
+   * The socket or the IO is being closed. What is in flight ends by that; whoever waits for memory
+   * is told here. @internal
+   */
+  onClosing(): void {
+    if (this.#started && !this.#completion.active) this.#fail(this.#errorOf(CANCELED));
+  }
+
+  // ---- starting, and going on
+
+  #start(): void {
+    this.#socket.check("receiving");
+    if (this.#signal?.aborted) throw aborted("receiving", this.#signal);
+    this.#started = true;
+    this.#lending.remember(this);
+    this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  // Receives when it may have more chunks, and when there is memory for one. A program that waits
+  // for a chunk gets what there is; for one that is busy half of the room is worth an operation.
+  #go(): void {
+    if (this.#ended || this.#waits || this.#completion.active) return;
+    const most = this.#group.share;
+    const room = most - this.#held;
+    const hungry = this.#waiters.length > 0;
+    if (room <= 0 || (!hungry && room < most >> 1)) {
+      if (most < CHUNKS_MOST) this.#waitForMore();
+      return;
+    }
+    this.#allowed = most;
+    try {
+      this.#socket.check("receiving");
+      this.#operations.ring.receiveMultishot(
+        this.#completion,
+        this.#socket.descriptor,
+        this.#group,
+        onCompletion,
+        room * this.#group.pieceBytes,
+      );
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  // Everything is lent.
+  #waitForMemory(): void {
+    this.#waits = true;
+    this.#group.whenAvailable(() => {
+      this.#waits = false;
+      this.#go();
+      return this.#completion.active;
+    });
+  }
+
+  // It has as much as it may have while memory is scarce.
+  #waitForMore(): void {
+    if (this.#waitsForMore) return;
+    this.#waitsForMore = true;
+    this.#group.whenEased(() => {
+      this.#waitsForMore = false;
+      this.#go();
+    });
+  }
+
+  /** A completion of the receive. @internal */
+  onCompletion(result: number): void {
+    if (result > 0) this.#take(result);
+    if (this.#completion.active) return;
+    for (const resolve of this.#leavers.splice(0)) resolve();
+    const paused = this.#pausing;
+    this.#pausing = false;
+    if (this.#ended) return;
+    if (result > 0 || (result === CANCELED && paused)) this.#go();
+    else if (result === NO_BUFFERS) this.#waitForMemory();
+    else if (result === 0) this.#finish();
+    else {
+      this.#fail(this.#errorOf(result));
+    }
+  }
+
+  #errorOf(result: number): IOError {
+    const { backend } = this.#operations;
+    return operationError(OPCODE_RECEIVE_MULTISHOT, result, backend);
+  }
+
+  #take(byteLength: number): void {
+    if (this.#left) {
+      this.#group.giveBack(this.#completion.piece);
+      return;
+    }
+    this.#held++;
+    const chunk = new Chunk(this, this.#group, this.#completion, byteLength);
+    const waiter = this.#waiters.shift();
+    if (waiter === undefined) this.#arrived.push(chunk);
+    else waiter.resolve({ done: false, value: chunk });
+    // Small messages reach the number of chunks before the limit of bytes.
+    if (this.#held >= this.#allowed && this.#completion.active) this.#pause();
+  }
+
+  #pause(): void {
+    if (this.#pausing) return;
+    this.#pausing = true;
+    this.#operations.cancel(this.#completion);
+  }
+
+  // ---- ending
+
+  // Whoever waits is told of the failure first, if there is one, and then that it is over.
+  #end(): Promise<IteratorResult<Chunk, undefined>> {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    return failure === undefined ? Promise.resolve(DONE) : Promise.reject(failure);
+  }
+
+  #fail(failure: unknown): void {
+    if (this.#ended) return;
+    this.#failure = failure;
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#timer.active) this.#operations.cancel(this.#timer);
+    if (this.#completion.active) this.#operations.cancel(this.#completion);
+    if (this.#held === 0) this.#lending.forget(this);
+    const [first, ...others] = this.#waiters.splice(0);
+    if (first !== undefined) this.#end().then(first.resolve, first.reject);
+    for (const { resolve } of others) resolve(DONE);
+  }
+
+  // The program has no use for what still comes.
+  #leave(): void {
+    this.#left = true;
+    this.#started = true;
+    this.#finish();
+    this.#failure = undefined;
+    for (const chunk of this.#arrived.splice(0)) chunk.return();
+  }
+
+  readonly #onAbort = (): void => {
+    const signal = this.#signal as AbortSignal;
+    this.#left = true;
+    for (const chunk of this.#arrived.splice(0)) chunk.return();
+    this.#fail(aborted("receiving", signal));
+  };
+
+  // One timer for all waits: when it elapses too early for the one that is going on, it is set
+  // again for the rest.
+  #watchTime(): void {
+    this.#waitingSinceMs = performance.now();
+    if (!this.#timer.active) this.#setTimer(this.#timeoutMs);
+  }
+
+  #setTimer(durationMs: number): void {
+    const durationNs = Math.max(1, Math.round(durationMs * 1e6));
+    this.#operations.ring.timeout(this.#timer, durationNs, (_timer, result) => {
+      if (result < 0 || this.#ended || this.#waiters.length === 0) return;
+      const leftMs = this.#waitingSinceMs + this.#timeoutMs - performance.now();
+      if (leftMs > 0) this.#setTimer(leftMs);
+      else this.#fail(this.#lateError());
+    });
+  }
+
+  #lateError(): IOError {
+    const message = `receiving failed: ETIMEDOUT, no bytes came for ${this.#timeoutMs} ms`;
+    return new IOError({ code: "ETIMEDOUT", operation: "receiving", message });
+  }
+}
+
+function onCompletion(completion: LentCompletion, result: number): void {
+  (completion.context as Receiving).onCompletion(result);
+}

@@ -1,0 +1,268 @@
+// Chunks that are kept: whoever keeps them stops its own stream and nobody else's, and returning
+// one lets it go on.
+
+import type { Chunk, IO, Listener, Receiving, Socket } from "@io/core";
+import * as assert from "uvu/assert";
+import { pattern, sameBytes, text } from "./data.js";
+import type { Suite, Trial } from "./harness.js";
+import { connected, connectTo } from "./network.js";
+import { failureCode, roundTrips, turn, until, Watched } from "./verbs.js";
+
+export function lentKept(suite: Suite): void {
+  registerOne(suite);
+  registerOthers(suite);
+  registerClosing(suite);
+}
+
+const CHUNK_BYTES = 16 * 1024;
+
+/** Takes chunks and keeps them until the stream stops; gives them. */
+async function keepAll(io: IO, chunks: Receiving): Promise<[Chunk[], Watched<unknown>]> {
+  const kept: Chunk[] = [];
+  for (;;) {
+    const next = chunks.next();
+    const waiting = new Watched(next);
+    await roundTrips(io, 3);
+    if (waiting.state === "pending") return [kept, waiting];
+    const { value } = await next;
+    kept.push(value as Chunk);
+  }
+}
+
+async function receiveAll(socket: Socket, total: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let done = 0;
+  for await (using chunk of socket.receiving()) {
+    parts.push(chunk.bytes.slice());
+    done += chunk.byteLength;
+    if (done >= total) break;
+  }
+  return Buffer.concat(parts);
+}
+
+function registerOne(suite: Suite): void {
+  suite.test(
+    "a consumer that keeps its chunks stops, and goes on when it returns",
+    async (trial) => {
+      const { io, client, served } = await connected(trial);
+      const sent = pattern(8_000_000);
+      const sending = new Watched(client.sendAll(sent));
+      sending.promise.catch(() => undefined);
+      const chunks = served.receiving();
+      const parts: Uint8Array[] = [];
+      let done = 0;
+      let rounds = 0;
+      while (done < sent.length) {
+        const [kept, waiting] = await keepAll(io, chunks);
+        assert.ok(kept.length >= 1 && kept.length <= 40, `${kept.length} chunks at once`);
+        for (const chunk of kept) {
+          parts.push(chunk.bytes.slice());
+          done += chunk.byteLength;
+        }
+        if (rounds++ === 0) assert.is(sending.state, "pending", "the peer waits");
+        for (const chunk of kept) chunk.return();
+        if (done === sent.length) break;
+        const { value } = (await waiting.promise) as IteratorResult<Chunk>;
+        parts.push((value as Chunk).bytes.slice());
+        done += (value as Chunk).byteLength;
+        (value as Chunk).return();
+      }
+      assert.ok(rounds > 2, "it stopped now and then");
+      assert.ok(sameBytes(Buffer.concat(parts), sent));
+      await sending.promise;
+    },
+  );
+
+  suite.test("a few chunks may be kept for good", async (trial) => {
+    const { client, served } = await connected(trial);
+    const sent = pattern(3_000_000);
+    const sending = client.sendAll(sent);
+    const chunks = served.receiving();
+    const kept: Chunk[] = [];
+    let done = 0;
+    while (done < sent.length) {
+      const { value } = await chunks.next();
+      const chunk = value as Chunk;
+      assert.ok(sameBytes(chunk.bytes, sent.subarray(done, done + chunk.byteLength)));
+      done += chunk.byteLength;
+      if (kept.length < 20) kept.push(chunk);
+      else chunk.return();
+    }
+    await sending;
+    let at = 0;
+    for (const chunk of kept) {
+      assert.ok(sameBytes(chunk.bytes, sent.subarray(at, at + chunk.byteLength)), "as it was");
+      at += chunk.byteLength;
+      chunk.return();
+    }
+    await chunks.return();
+  });
+}
+
+interface Keeper {
+  readonly kept: Chunk[];
+  readonly near: Socket;
+}
+
+/** Streams whose consumers keep everything that they are given. */
+async function keepers(io: IO, listener: Listener, count: number): Promise<Keeper[]> {
+  const all: Keeper[] = [];
+  for (let index = 0; index < count; index++) {
+    const [far, near] = await connectTo(io, listener);
+    far.sendAll(pattern(4_000_000, index)).catch(() => undefined);
+    const keeper: Keeper = { kept: [], near };
+    all.push(keeper);
+    const keep = async (): Promise<void> => {
+      for await (const chunk of near.receiving()) keeper.kept.push(chunk);
+    };
+    keep().catch(() => undefined);
+    await roundTrips(io, 2);
+  }
+  await roundTrips(io, 20);
+  return all;
+}
+
+function countOf(all: Keeper[]): number {
+  return all.reduce((sum, { kept }) => sum + kept.length, 0);
+}
+
+function returnAll(all: Keeper[]): void {
+  for (const { kept } of all) for (const chunk of kept.splice(0)) chunk.return();
+}
+
+async function endAll(all: Keeper[]): Promise<void> {
+  await Promise.all(all.map(({ near }) => near.close()));
+  returnAll(all);
+}
+
+async function smallMemory(trial: Trial, pieces: number): Promise<[IO, Listener]> {
+  const io = await trial.open({ lentLimitBytes: pieces * CHUNK_BYTES });
+  return [io, await io.listen({ port: 0 })];
+}
+
+function registerOthers(suite: Suite): void {
+  suite.test("crowds that keep everything do not starve the others", async (trial) => {
+    const [io, listener] = await smallMemory(trial, 256);
+    const crowd = await keepers(io, listener, 40);
+    assert.ok(countOf(crowd) > 100, `they have ${countOf(crowd)} chunks`);
+    // Their chunks share pieces, so these count what nobody else can have.
+    assert.ok(io.stats().lent < 256, `${io.stats().lent} of 256 pieces`);
+    const sent = pattern(2_000_000);
+    for (let index = 0; index < 3; index++) {
+      const [far, near] = await connectTo(io, listener);
+      const [, got] = await Promise.all([far.sendAll(sent), receiveAll(near, sent.length)]);
+      assert.ok(sameBytes(got, sent), `stream ${index}`);
+    }
+    returnAll(crowd);
+    await until(io, () => countOf(crowd) > 100, "the crowd goes on");
+    await endAll(crowd);
+  });
+
+  suite.test(
+    "when everything is kept the next one waits, and a return is enough",
+    async (trial) => {
+      const [io, listener] = await smallMemory(trial, 4);
+      const crowd = await keepers(io, listener, 6);
+      assert.ok(countOf(crowd) >= 4);
+      const [far, near] = await connectTo(io, listener);
+      await far.sendAll(Buffer.from("late"));
+      const chunks = near.receiving();
+      const next = chunks.next();
+      const waiting = new Watched(next);
+      await roundTrips(io, 20);
+      assert.is(waiting.state, "pending", "there is no memory for it");
+      const { submitted } = io.stats();
+      await roundTrips(io, 20);
+      assert.is(io.stats().submitted - submitted, 20, "it waits, and does not ask again and again");
+      // In turn: those that wait longer may take what is returned first.
+      for (const { kept } of crowd) {
+        for (const chunk of kept.splice(0)) chunk.return();
+      }
+      const drain = setInterval(() => {
+        for (const { kept } of crowd) for (const chunk of kept.splice(0)) chunk.return();
+      }, 1);
+      trial.defer(() => clearInterval(drain));
+      const { value } = await next;
+      assert.is(text((value as Chunk).bytes), "late");
+      (value as Chunk).return();
+    },
+  );
+
+  suite.test("closing a socket that waits for memory ends its wait", async (trial) => {
+    const [io, listener] = await smallMemory(trial, 4);
+    const crowd = await keepers(io, listener, 6);
+    const [far, near] = await connectTo(io, listener);
+    await far.sendAll(Buffer.from("late"));
+    const waiting = failureCode(near.receiving().next());
+    await roundTrips(io, 5);
+    await near.close();
+    assert.is(await waiting, "ECANCELED");
+    const [other, last] = await connectTo(io, listener);
+    await other.sendAll(Buffer.from("later"));
+    const ended = failureCode(last.receiving().next());
+    await roundTrips(io, 5);
+    const closing = trial.close(io);
+    const code = await Promise.race([ended, closing.then(() => "nothing")]);
+    assert.is(code, "ECANCELED");
+    returnAll(crowd);
+    await closing;
+  });
+}
+
+interface Warning extends Error {
+  readonly code?: string;
+}
+
+/** The warnings that a piece of work gives and that name a peer; other tests may give some too. */
+async function warningsOf(peer: string, work: () => Promise<void>): Promise<string[]> {
+  const warnings: string[] = [];
+  const record = ({ code, message }: Warning): void => {
+    if (code === "IO_CHUNKS_KEPT" && message.includes(peer)) warnings.push(message);
+  };
+  process.on("warning", record);
+  await work();
+  await turn();
+  process.off("warning", record);
+  return warnings;
+}
+
+function registerClosing(suite: Suite): void {
+  suite.test("io.close() names who has kept chunks, and ends all the same", async (trial) => {
+    const { io, client, served } = await connected(trial);
+    const peer = `127.0.0.1:${served.remoteAddress.port}`;
+    await client.sendAll(Buffer.from("for ever"));
+    const { value } = await served.receiving().next();
+    const chunk = value as Chunk;
+    const warnings = await warningsOf(peer, () => trial.close(io));
+    assert.is(warnings.length, 1);
+    assert.match(warnings[0] ?? "", `chunks were never returned: 1 of the socket to ${peer}`);
+    assert.is(text(chunk.bytes), "for ever", "the memory is still there");
+    chunk.return();
+  });
+
+  suite.test("a socket that was closed before is named too", async (trial) => {
+    const { io, client, served } = await connected(trial);
+    const peer = `127.0.0.1:${served.remoteAddress.port}`;
+    await client.sendAll(Buffer.from("x"));
+    const { value } = await served.receiving().next();
+    assert.ok(value);
+    await served.close();
+    assert.is((await warningsOf(peer, () => trial.close(io))).length, 1);
+  });
+
+  suite.test("chunks in loops that the close ends are no reason for a warning", async (trial) => {
+    const { io, client, served } = await connected(trial);
+    const peer = `127.0.0.1:${served.remoteAddress.port}`;
+    const echo = async (): Promise<void> => {
+      for await (using chunk of served.receiving()) await served.sendAll(chunk.bytes);
+    };
+    const ended = failureCode(echo());
+    // Nobody reads what comes back, so the echo waits in a send, with its chunk.
+    const sending = client.sendAll(pattern(20_000_000)).catch(() => undefined);
+    await roundTrips(io, 50);
+    const warnings = await warningsOf(peer, () => trial.close(io));
+    assert.is(await ended, "ECANCELED");
+    await sending;
+    assert.equal(warnings, []);
+  });
+}
