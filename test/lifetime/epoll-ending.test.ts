@@ -1,0 +1,4 @@
+// The lifetime tests of ending, on epoll.
+
+import "../support/on_epoll.js";
+import "./ending.test.js";

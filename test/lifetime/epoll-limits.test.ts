@@ -1,0 +1,4 @@
+// The lifetime tests of limits, on epoll.
+
+import "../support/on_epoll.js";
+import "./limits.test.js";
