@@ -124,6 +124,16 @@ Words words_for(int error) {
     case ENOMEM:
       return {"not enough memory: the memory limit of the container or cgroup is reached",
               "raise the memory limit (memory.max, docker run --memory)"};
+    case EAGAIN:
+      return {
+          "no thread could be started: RLIMIT_NPROC, or the limit of processes of the "
+          "container or cgroup, is reached",
+          "raise it (ulimit -u, LimitNPROC= of systemd, pids.max, docker run --pids-limit)"};
+    case ENOSPC:
+      return {
+          "the descriptors that this user waits for have reached the sysctl "
+          "fs.epoll.max_user_watches",
+          "raise it, or see who waits for so many"};
     default:
       return {"not one of the known causes", "report it, with this line"};
   }

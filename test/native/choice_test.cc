@@ -187,6 +187,8 @@ NATIVE_TEST(refusals_name_call_error_causes_and_advice) {
   REQUIRE(contains(io::refuse("epoll_create1", EMFILE).advice, "ulimit -n"));
   REQUIRE(contains(io::refuse("epoll_create1", ENFILE).advice, "fs.file-max"));
   REQUIRE(contains(io::refuse("epoll_create1", ENOMEM).reason, "memory limit"));
+  REQUIRE(contains(io::refuse("pthread_create", EAGAIN).reason, "RLIMIT_NPROC"));
+  REQUIRE(contains(io::refuse("epoll_ctl", ENOSPC).reason, "max_user_watches"));
   REQUIRE(contains(io::refuse("epoll_create1", EIO).reason, "not one of the known causes"));
 }
 

@@ -20,12 +20,14 @@ import {
   FAMILY_UNIX,
   OPCODE_OPEN,
   OPCODE_READ,
+  OPCODE_RECEIVE,
+  OPCODE_WRITE,
   OPERATION_NAMES,
 } from "./internal/abi.js";
 import type { Ring } from "./ring.js";
 
 const test = suite("errors");
-const { ECANCELED, EIO, EINVAL, ENOENT, EMFILE } = constants.errno;
+const { ECANCELED, EIO, EINVAL, ENOENT, EMFILE, ENOSPC } = constants.errno;
 
 test("an operation's error has what Node's errors have", () => {
   const error = operationError(OPCODE_OPEN, -ENOENT, "io_uring", { path: "/a" });
@@ -52,6 +54,8 @@ test("an error has no fields that say nothing", () => {
 
 test("common errors say what to do", () => {
   assert.match(operationError(OPCODE_OPEN, -EMFILE, "io_uring").message, /ulimit -n/);
+  assert.match(operationError(OPCODE_WRITE, -ENOSPC, "epoll").message, /disk is full/);
+  assert.match(operationError(OPCODE_RECEIVE, -ENOSPC, "epoll").message, /max_user_watches/);
   assert.match(operationError(OPCODE_READ, -EINVAL, "io_uring").message, /direct I\/O/);
   assert.not.match(operationError(OPCODE_OPEN, -EINVAL, "io_uring").message, /direct I\/O/);
 });

@@ -1,6 +1,6 @@
 // The one error class, and the sentences that tell a person what to do about an errno.
 import { getSystemErrorMap } from "node:util";
-import { OPERATION_NAMES } from "./internal/abi.js";
+import { OPCODE_ACCEPT, OPERATION_NAMES } from "./internal/abi.js";
 
 /** What an {@link IOError} is made of. */
 export interface IOErrorFields {
@@ -92,6 +92,20 @@ const DIRECT_ADVICE =
   "an argument is not allowed here; with direct I/O the memory, the position and the length must " +
   "be multiples of the device's block size";
 
+// epoll_ctl(2): the limit of what the processes of one user watch. No operation of a socket needs
+// disk space.
+const WATCHES_ADVICE =
+  "the descriptors that this user waits for have reached the sysctl fs.epoll.max_user_watches: " +
+  "raise it, or close some";
+
+function adviceFor(code: string, opcode: number): string | undefined {
+  const [operation = ""] = OPERATION_NAMES.get(opcode) ?? [];
+  const readsOrWrites = operation.startsWith("read") || operation.startsWith("write");
+  if (code === "EINVAL" && readsOrWrites) return DIRECT_ADVICE;
+  if (code === "ENOSPC" && opcode >= OPCODE_ACCEPT) return WATCHES_ADVICE;
+  return ADVICE.get(code);
+}
+
 /** Name and text of an errno, with the platform's own names. */
 export function errnoName(errno: number): readonly [string, string] {
   return getSystemErrorMap().get(errno) ?? [`E${-errno}`, "unknown error"];
@@ -107,8 +121,7 @@ export function operationError(
   const [operation, syscall] = OPERATION_NAMES.get(opcode) ?? [`operation ${opcode}`, "unknown"];
   const [code, text] = errnoName(errno);
   const object = subject.path ?? subject.address;
-  const readsOrWrites = operation.startsWith("read") || operation.startsWith("write");
-  const advice = code === "EINVAL" && readsOrWrites ? DIRECT_ADVICE : ADVICE.get(code);
+  const advice = adviceFor(code, opcode);
   const where = object === undefined ? "" : ` of '${object}'`;
   return new IOError({
     code,
