@@ -3,6 +3,7 @@
 import { conform } from "./harness.js";
 import { ringCompletions } from "./ring_completions.js";
 import { ringDriving } from "./ring_driving.js";
+import { ringQuiet } from "./ring_quiet.js";
 import { ringTime } from "./ring_time.js";
 
-conform("ring", ringCompletions, ringTime, ringDriving);
+conform("ring", ringCompletions, ringTime, ringDriving, ringQuiet);
