@@ -12,6 +12,18 @@ import { Violation } from "./stream.js";
 import type { Ending } from "./stream_steps.js";
 import { Endpoint, type World } from "./world.js";
 
+/** A socket whose bytes have not all arrived, and the receive that it has in flight. */
+interface Rest {
+  readonly endpoint: Endpoint;
+  receive: Operation | null;
+}
+
+function hasRest(endpoint: Endpoint): boolean {
+  const { other } = endpoint;
+  if (endpoint.closing || endpoint.receivesUnknown || other === null) return false;
+  return !(other instanceof Endpoint && other.sendsUnknown);
+}
+
 export class Endings {
   readonly #world: World;
   readonly #pace: Pace;
@@ -61,7 +73,7 @@ export class Endings {
       if (peer.canSend) peer.finish();
       peer.socket.resume();
     }
-    for (const endpoint of world.endpoints) await this.#receiveRest(endpoint);
+    await this.#receiveRest();
     for (const peer of world.peers) {
       const over = (): boolean => peer.endSeen || peer.closed || peer.other === null;
       if (!(peer.other instanceof Endpoint) || peer.other.sendsUnknown) continue;
@@ -69,18 +81,32 @@ export class Endings {
     }
   }
 
-  async #receiveRest(endpoint: Endpoint): Promise<void> {
+  // All of them receive at once. Linux drops what a connection may no longer keep in memory, and
+  // with it an acknowledgement that comes behind it: of two ends whose receive buffers were made
+  // smaller and are full, none gets the other's end while only one of them is read.
+  async #receiveRest(): Promise<void> {
     const step = { do: "receive", socket: 0, size: 65_536, layer: "ring", limitNs: null } as const;
-    const { other } = endpoint;
-    if (endpoint.closing || endpoint.receivesUnknown || other === null) return;
-    if (other instanceof Endpoint && other.sendsUnknown) return;
-    for (let over = false; !over; ) {
-      const before = this.#world.operations.length;
-      this.#sockets.receive(endpoint, step);
-      const operation = this.#world.operations[before] as Operation;
-      const what = `the rest of what ${endpoint.name} receives`;
-      await this.#pace.until(() => operation.ended, what);
-      over = (operation.results[0] ?? 0) <= 0;
+    let rests: Rest[] = this.#world.endpoints
+      .filter(hasRest)
+      .map((endpoint) => ({ endpoint, receive: null }));
+    const names = (): string => rests.map(({ endpoint }) => endpoint.name).join(", ");
+    while (rests.length > 0) {
+      for (const rest of rests) {
+        if (rest.receive !== null) continue;
+        const before = this.#world.operations.length;
+        this.#sockets.receive(rest.endpoint, step);
+        rest.receive = this.#world.operations[before] as Operation;
+      }
+      await this.#pace.until(
+        () => rests.some(({ receive }) => receive?.ended),
+        `the rest of what ${names()} receives`,
+      );
+      rests = rests.filter((rest) => {
+        if (!rest.receive?.ended) return true;
+        const over = (rest.receive.results[0] ?? 0) <= 0;
+        rest.receive = null;
+        return !over;
+      });
     }
   }
 
