@@ -26,6 +26,7 @@ struct Descriptor {
   uint32_t in_flight = 0;
   uint32_t sending = 0;  // of those in flight, the ones that send this file to another descriptor
   uint32_t streaming[2] = {0, 0};       // receives and sends in flight, parked ones included
+  uint32_t turns[2] = {1, 1};           // of them, those that the backend may have: take_turn()
   std::unique_ptr<ZeroCopy> zero_copy;  // made for the first send that wants to spare the copy
 };
 

@@ -441,8 +441,7 @@ int32_t Engine::take_descriptor(int32_t number) {
 int32_t Engine::take_socket(const Operation& operation, int32_t number) {
   const int32_t descriptor = take_descriptor(number);
   if (descriptor < 0) return descriptor;
-  const bool datagram = operation.argument_extra == SOCK_DGRAM;
-  descriptors_.at(number).unix_datagram = datagram && operation.argument == AF_UNIX;
+  if (operation.argument_extra == SOCK_DGRAM) know_datagrams(number, operation.argument);
   return descriptor;
 }
 

@@ -109,6 +109,7 @@ class Engine {
   void route(Operation& operation);
   bool carry_out(Operation& operation);
   void begin_close(Operation& operation);
+  void know_datagrams(int number, uint32_t family);
   void take_turn(Operation& operation);
   void hand_over(Operation& operation);
   void next_turn(const Operation& operation);

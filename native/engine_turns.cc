@@ -1,5 +1,7 @@
 // The engine's order of receives and sends: which of a socket's operations is with the backend, and
 // which are parked. See engine.h.
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -21,13 +23,30 @@ int direction_of(Opcode opcode) {
 
 }  // namespace
 
-// Of the receives of a socket only the oldest is with the backend, and of its sends too: among
-// several that wait the kernel wakes the newest first, which would turn a stream's bytes around.
-// One that is linked goes at once, because the kernel starts it.
+// Sends of UDP go to the backend at once, without waiting for the one before: a pipeline of them is
+// then one system call for many instead of one for each. io_uring tries each when it is handed
+// over, in order, and the reactor too; so those that the socket has room for leave in the order of
+// the calls. Of those that have to wait for room one may overtake another on io_uring, since every
+// one of them is woken and tries again: no more than datagrams may on their way. A stream would be
+// torn apart by that, and a unix datagram socket has promised to keep the order.
+//
+// At most so many: all that wait are woken together, for the room of a few. It is what the kernel
+// takes in one call.
+void Engine::know_datagrams(int number, uint32_t family) {
+  constexpr uint32_t sends_at_once = 64;
+  Descriptor& descriptor = descriptors_.at(number);
+  descriptor.unix_datagram = family == AF_UNIX;
+  if (!descriptor.unix_datagram) descriptor.turns[1] = sends_at_once;
+}
+
+// Of the receives of a socket only the oldest is with the backend, and of its sends too, unless it
+// is one for UDP: among several that wait the kernel wakes the newest first, which would turn a
+// stream's bytes around. One that is linked goes at once, because the kernel starts it.
 void Engine::take_turn(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
+  const int direction = direction_of(operation.opcode);
   operation.uses |= uses_stream;
-  if (descriptor.streaming[direction_of(operation.opcode)]++ == 0) return hand_over(operation);
+  if (descriptor.streaming[direction]++ < descriptor.turns[direction]) return hand_over(operation);
   operation.phase = Phase::parked;
   parked_.push_back(operation.slot);
   if (!operation.has_deadline) return;
@@ -102,10 +121,12 @@ void Engine::end_late_parked() {
 // The operation has ended, so the next one of its socket and direction has its turn.
 void Engine::next_turn(const Operation& operation) {
   const int direction = direction_of(operation.opcode);
-  if (--descriptors_.at(operation.number).streaming[direction] == 0) return;
+  Descriptor& descriptor = descriptors_.at(operation.number);
+  if (--descriptor.streaming[direction] < descriptor.turns[direction]) return;
   const auto is_next = [&](uint32_t slot) {
     const Operation& parked = operations_[slot];
-    return parked.number == operation.number && direction_of(parked.opcode) == direction;
+    return parked.number == operation.number && direction_of(parked.opcode) == direction &&
+           !parked.stalled;  // that one has its turn
   };
   const auto found = std::find_if(parked_.begin(), parked_.end(), is_next);
   CHECK(found != parked_.end());

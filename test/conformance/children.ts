@@ -31,6 +31,17 @@ export function runChildWithDescriptors(
   return run([...limited, process.execPath, childPath, program, backend], {});
 }
 
+const waitingPath = fileURLToPath(new URL("./waiting_child.js", import.meta.url));
+
+/**
+ * Runs a program of `waiting_child.ts` in a network namespace that a shell sets up first. It ends
+ * with its last process.
+ */
+export function runInNamespace(setUp: string, program: string, backend: string): Promise<Ended> {
+  const shell = ["unshare", "-rn", "sh", "-c", `${setUp} && exec "$0" "$@"`];
+  return run([...shell, process.execPath, waitingPath, program, backend], {});
+}
+
 function run(words: readonly string[], environment: Record<string, string>): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const [command = "", ...rest] = words;

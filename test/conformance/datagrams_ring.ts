@@ -3,11 +3,13 @@
 import { type Address, Completion, type Descriptor, type IO, Peer } from "@io/core";
 import * as assert from "uvu/assert";
 import { text } from "./data.js";
+import { connectedPair } from "./datagrams.js";
 import { MODES, type Mode, type Suite } from "./harness.js";
 import { unixAddress } from "./network.js";
 import { negative, outcome, refusalCode, roundTrips, Started, success, until } from "./verbs.js";
 
 export function datagramsRing(suite: Suite): void {
+  registerPipeline(suite);
   for (const mode of MODES) {
     registerVerbs(suite, mode);
     registerPeers(suite, mode);
@@ -28,6 +30,31 @@ async function descriptors(io: IO): Promise<[Descriptor, Address][]> {
     pair.push([descriptor, address]);
   }
   return pair;
+}
+
+function registerPipeline(suite: Suite): void {
+  suite.test("a pipeline of UDP sends is few system calls, and keeps its order", async (trial) => {
+    const { io, near, far } = await connectedPair(trial);
+    const count = 64;
+    const before = io.stats().systemCalls;
+    const sends = Array.from(
+      { length: count },
+      (_, index) =>
+        new Started((completion, callback) =>
+          io.ring.send(completion, near.descriptor, Uint8Array.of(index), callback),
+        ),
+    );
+    await until(io, () => sends.every(({ done }) => done), "all are sent");
+    const calls = io.stats().systemCalls - before;
+    // Where there is only readiness each send is a call of its own.
+    if (suite.backend === "io_uring") assert.ok(calls < 16, `${calls} system calls`);
+    assert.ok(sends.every(({ result }) => result === 1));
+    const buffer = new Uint8Array(4);
+    for (let index = 0; index < count; index++) {
+      assert.is((await far.receive(buffer)).sizeBytes, 1);
+      assert.is(buffer[0], index);
+    }
+  });
 }
 
 function registerVerbs(suite: Suite, mode: Mode): void {

@@ -61,8 +61,10 @@ export interface Datagram {
 /**
  * A socket for datagrams, UDP or unix: each send is one message, and each receive takes one.
  *
- * Sends and receives are served in the order of the calls. The buffer is the kernel's until the
- * promise settles. A UDP datagram may get lost on its way, and nobody is told. A connected socket
+ * Sends and receives are served in the order of the calls; but sends of UDP that find the socket's
+ * send buffer full wait for room together, and may overtake each other then, as they may on their
+ * way. The buffer is the kernel's until the promise settles. A UDP datagram may get lost, and
+ * nobody is told. A connected socket
  * receives from its peer alone, and is told when nobody is there: the next operation fails with
  * "ECONNREFUSED". Other codes: "EMSGSIZE" for a message that is too long for one datagram,
  * "EDESTADDRREQ" or "ENOTCONN" for a send without an address on a socket that is not connected.
