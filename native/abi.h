@@ -17,6 +17,11 @@ constexpr uint64_t bit(Opcode opcode) {
   return uint64_t{1} << static_cast<uint32_t>(opcode);
 }
 
+// Operations that receive again and again into memory that a group lends.
+constexpr bool receives_lent(Opcode opcode) {
+  return opcode == Opcode::receive_multishot || opcode == Opcode::receive_message_multishot;
+}
+
 #define IO_OPERATION(name, number, syscall) static_assert((number) < 64);
 #include "abi.def"
 

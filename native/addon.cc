@@ -222,7 +222,7 @@ class Session : public Napi::ObjectWrap<Session> {
     return Napi::Boolean::New(info.Env(), engine_->release_buffer(handle));
   }
 
-  // (returned, capacity) -> a group of lent memory, or a negative errno. `returned` is an
+  // (returned, capacity, messages) -> a group of lent memory, or a negative errno. `returned` is an
   // ArrayBuffer of capacity + 1 words, which TypeScript keeps alive where V8's memory cannot be
   // shared.
   Napi::Value add_group(const Napi::CallbackInfo& info) {
@@ -230,8 +230,9 @@ class Session : public Napi::ObjectWrap<Session> {
     auto returned = info[0].As<Napi::ArrayBuffer>();
     const uint32_t capacity = info[1].As<Napi::Number>().Uint32Value();
     CHECK(returned.ByteLength() / sizeof(uint32_t) > capacity);
-    const int32_t group =
-        engine_->groups().add(static_cast<uint32_t*>(returned.Data()), capacity, hold_of(returned));
+    const io::Lot lot = info[2].As<Napi::Boolean>().Value() ? io::Lot::message : io::Lot::bytes;
+    const int32_t group = engine_->groups().add(static_cast<uint32_t*>(returned.Data()), capacity,
+                                                hold_of(returned), lot);
     return Napi::Number::New(info.Env(), group);
   }
 

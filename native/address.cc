@@ -181,4 +181,9 @@ void write_record(const sockaddr_storage& storage, socklen_t size_bytes, uint32_
   std::memcpy(to, &record, sizeof(record));
 }
 
+void write_sender(const msghdr& message, const sockaddr_storage& address, uint8_t* record) {
+  const bool truncated = (message.msg_flags & MSG_TRUNC) != 0;
+  write_record(address, message.msg_namelen, truncated ? abi::peer_flag_truncated : 0, record);
+}
+
 }  // namespace io

@@ -25,5 +25,7 @@ int read_record(const uint8_t* record, sockaddr_storage& address, socklen_t& siz
 // A socket without a name, as the sender of a unix datagram may be, has family 0 and no bytes.
 void write_record(const sockaddr_storage& address, socklen_t size_bytes, uint32_t flags,
                   uint8_t* record);
+// Of a message that was received: who sent it, and whether it was cut.
+void write_sender(const msghdr& message, const sockaddr_storage& address, uint8_t* record);
 
 }  // namespace io

@@ -290,9 +290,22 @@ int decode_shutdown(const abi::Entry& entry, const DecodeContext& context, Opera
 // The group stands in `argument`, a limit of bytes in `extent`, which is 0 for none.
 int decode_receive_multishot(const abi::Entry& entry, const DecodeContext& context,
                              Operation& operation) {
-  if (context.groups.find(entry.argument) == nullptr) return -EINVAL;
+  if (!context.groups.has(entry.argument, Lot::bytes)) return -EINVAL;
   if (!whole(entry.extent, operation.extent) || operation.extent > INT32_MAX) return -EINVAL;
   operation.argument = entry.argument;
+  return decode_descriptor(entry, context, operation);
+}
+
+// The sender and the flags of each message are written into its piece, so the header here is only
+// what the call asks for.
+int decode_receive_message_multishot(const abi::Entry& entry, const DecodeContext& context,
+                                     Operation& operation) {
+  if (!context.groups.has(entry.argument, Lot::message)) return -EINVAL;
+  operation.argument = entry.argument;
+  operation.extent = 0;
+  Extra& extra = operation.need_extra();
+  extra.more_buffers.clear();
+  std::memset(&extra.message, 0, sizeof(extra.message));
   return decode_descriptor(entry, context, operation);
 }
 
@@ -376,6 +389,8 @@ int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operati
       return decode_shutdown(entry, context, operation);
     case Opcode::receive_multishot:
       return decode_receive_multishot(entry, context, operation);
+    case Opcode::receive_message_multishot:
+      return decode_receive_message_multishot(entry, context, operation);
     case Opcode::send_file:
       return decode_send_file(entry, context, operation);
   }
@@ -409,7 +424,7 @@ void take_into_use(const DecodeContext& context, Operation& operation) {
     for (const uint32_t buffer : operation.extra->more_buffers) context.buffers.begin(buffer);
     operation.uses |= uses_more_buffers;
   }
-  if (operation.opcode == abi::Opcode::receive_multishot) {
+  if (receives_lent(operation.opcode)) {
     context.groups.begin(operation.argument);
     operation.uses |= uses_group;
   }
@@ -421,8 +436,7 @@ bool can_be_linked(abi::Opcode opcode) {
   using abi::Opcode;
   return opcode != Opcode::cancel && opcode != Opcode::cancel_descriptor &&
          opcode != Opcode::cancel_all && opcode != Opcode::close && opcode != Opcode::bind &&
-         opcode != Opcode::listen && opcode != Opcode::accept_multishot &&
-         opcode != Opcode::receive_multishot;
+         opcode != Opcode::listen && opcode != Opcode::accept_multishot && !receives_lent(opcode);
 }
 
 int decode(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {

@@ -46,20 +46,14 @@ bool needs_settling(Opcode opcode) {
   return (bit(opcode) & opcodes) != 0;
 }
 
-void write_sender(const Extra& extra) {
-  const bool truncated = (extra.message.msg_flags & MSG_TRUNC) != 0;
-  write_record(extra.address, extra.message.msg_namelen, truncated ? abi::peer_flag_truncated : 0,
-               extra.peer);
-}
-
 // Operations that the engine does not hand to the backend as they are.
 bool needs_routing(Opcode opcode) {
-  constexpr uint64_t opcodes = bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) |
-                               bit(Opcode::truncate) | bit(Opcode::receive) | bit(Opcode::send) |
-                               bit(Opcode::send_vectored) | bit(Opcode::send_file) |
-                               bit(Opcode::send_message) | bit(Opcode::receive_message) |
-                               bit(Opcode::receive_multishot) | bit(Opcode::cancel) |
-                               bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
+  constexpr uint64_t opcodes =
+      bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) | bit(Opcode::truncate) |
+      bit(Opcode::receive) | bit(Opcode::send) | bit(Opcode::send_vectored) |
+      bit(Opcode::send_file) | bit(Opcode::send_message) | bit(Opcode::receive_message) |
+      bit(Opcode::receive_multishot) | bit(Opcode::receive_message_multishot) |
+      bit(Opcode::cancel) | bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
   return (bit(opcode) & opcodes) != 0;
 }
 
@@ -195,6 +189,7 @@ void Engine::route(Operation& operation) {
       return begin_close(operation);
     case Opcode::receive:
     case Opcode::receive_multishot:
+    case Opcode::receive_message_multishot:
     case Opcode::send:
     case Opcode::send_vectored:
     case Opcode::send_message:
@@ -471,7 +466,10 @@ int32_t Engine::settle(Operation& operation, int32_t result) {
       }
       return result;
     case Opcode::receive_message:
-      if (result >= 0) write_sender(*operation.extra);
+      if (result >= 0) {
+        const Extra& extra = *operation.extra;
+        write_sender(extra.message, extra.address, extra.peer);
+      }
       return result;
     default:
       return result;

@@ -16,8 +16,9 @@ using abi::Opcode;
 namespace {
 
 int direction_of(Opcode opcode) {
-  constexpr uint64_t receives =
-      bit(Opcode::receive) | bit(Opcode::receive_message) | bit(Opcode::receive_multishot);
+  constexpr uint64_t receives = bit(Opcode::receive) | bit(Opcode::receive_message) |
+                                bit(Opcode::receive_multishot) |
+                                bit(Opcode::receive_message_multishot);
   return (bit(opcode) & receives) != 0 ? 0 : 1;
 }
 

@@ -18,19 +18,20 @@ constexpr uint16_t generation_mask = 0x3fff;
 
 }  // namespace
 
-int32_t Groups::add(uint32_t* returned, uint32_t capacity, MemoryHold hold) {
+int32_t Groups::add(uint32_t* returned, uint32_t capacity, MemoryHold hold, Lot lot) {
   if (capacity == 0 || capacity > abi::pieces_most) return -EINVAL;
   const auto unused = [](const Group& group) { return !group.alive; };
   const auto found = std::find_if(groups_.begin(), groups_.end(), unused);
   const auto index = static_cast<uint32_t>(found - groups_.begin());
   if (index == abi::groups_most) return -ENOSPC;
-  const int error = backend_.add_group(index, capacity);
+  const int error = backend_.add_group(index, capacity, lot);
   if (error != 0) return error;
   if (index == groups_.size()) groups_.emplace_back();
   Group& group = groups_[index];
   CHECK(group.in_flight == 0);
   CHECK(group.pieces.empty());
   group.alive = true;
+  group.lot = lot;
   group.capacity = capacity;
   group.piece_bytes = 0;
   group.returned = returned;
@@ -43,7 +44,8 @@ int Groups::add_pieces(uint32_t handle, uint32_t buffer, double offset, uint32_t
   Group* group = find(handle);
   if (group == nullptr) return -EINVAL;
   if (count == 0 || count > group->capacity - group->pieces.size()) return -EINVAL;
-  if (piece_bytes == 0 || piece_bytes > stride_bytes) return -EINVAL;
+  const uint32_t head_bytes = group->lot == Lot::message ? abi::peer_size_bytes : 0;
+  if (piece_bytes <= head_bytes || piece_bytes > stride_bytes) return -EINVAL;
   if (group->piece_bytes != 0 && group->piece_bytes != piece_bytes) return -EINVAL;
   const Buffer* memory = buffers_.find(buffer);
   if (memory == nullptr || buffer == abi::text_handle) return -EFAULT;

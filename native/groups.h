@@ -27,6 +27,7 @@ struct Piece {
 
 struct Group {
   bool alive = false;
+  Lot lot = Lot::bytes;
   uint16_t generation = 0;
   uint32_t in_flight = 0;  // receives that take from it
   uint32_t capacity = 0;   // pieces at most
@@ -45,7 +46,7 @@ class Groups {
   static uint32_t index_of(uint32_t handle) { return handle & (abi::groups_most - 1); }
 
   // `returned` has capacity + 1 words. A handle, or a negative errno.
-  int32_t add(uint32_t* returned, uint32_t capacity, MemoryHold hold);
+  int32_t add(uint32_t* returned, uint32_t capacity, MemoryHold hold, Lot lot = Lot::bytes);
   // More pieces of a group, `stride_bytes` apart from `offset` in a buffer, which are given to the
   // backend at once. All pieces of a group have one size. 0 or a negative errno.
   int add_pieces(uint32_t handle, uint32_t buffer, double offset, uint32_t stride_bytes,
@@ -55,6 +56,10 @@ class Groups {
   void remove_all();
 
   Group* find(uint32_t handle);
+  bool has(uint32_t handle, Lot lot) {
+    const Group* group = find(handle);
+    return group != nullptr && group->lot == lot;
+  }
   void begin(uint32_t handle) { at(handle).in_flight++; }
   void finish(uint32_t handle);
   // The flags of a completion that brings bytes in a piece.

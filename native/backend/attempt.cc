@@ -139,6 +139,7 @@ int32_t attempt(Operation& operation) {
     case Opcode::receive_message:
       return system::receive_message(number, operation.extra->message);
     case Opcode::receive_multishot:
+    case Opcode::receive_message_multishot:
       return system::receive_bytes(number, nullptr, 0);  // to hear what is wrong with it
     default:
       CHECK(!"an operation that never waits for a stream");

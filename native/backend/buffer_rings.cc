@@ -33,7 +33,7 @@ BufferRings::~BufferRings() {
   }
 }
 
-int BufferRings::add(uint32_t group, uint32_t capacity) {
+int BufferRings::add(uint32_t group, uint32_t capacity, bool shared) {
   if (group >= rings_.size()) rings_.resize(group + 1);
   BufferRing& ring = rings_[group];
   CHECK(ring.entries == nullptr);
@@ -54,7 +54,7 @@ int BufferRings::add(uint32_t group, uint32_t capacity) {
   registration.ring_addr = reinterpret_cast<uintptr_t>(memory);
   registration.ring_entries = ring.entry_count;
   registration.bgid = static_cast<uint16_t>(group);
-  if (incremental_) uapi::set_incremental(registration);
+  if (shared && incremental_) uapi::set_incremental(registration);
   const int error = io_uring_register_buf_ring(&ring_, &registration, 0);
   if (error != 0) {
     munmap(memory, size_bytes);

@@ -21,9 +21,14 @@ class BufferRings {
   BufferRings(const BufferRings&) = delete;
   BufferRings& operator=(const BufferRings&) = delete;
 
-  int add(uint32_t group, uint32_t capacity);
+  // `shared` when several receives may fill a piece, one behind the other, where the kernel can.
+  int add(uint32_t group, uint32_t capacity, bool shared);
   void remove(uint32_t group);
   void give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes);
+  // Where a piece begins.
+  uint8_t* data_of(uint32_t group, uint32_t piece) const {
+    return rings_[group].pieces[piece].data;
+  }
   // A completion that took a piece and received nothing: back with it.
   void give_again(uint32_t group, uint32_t piece);
 
@@ -40,7 +45,7 @@ class BufferRings {
   };
 
   io_uring& ring_;
-  bool incremental_;  // a piece is filled by several receives, one behind the other
+  bool incremental_;  // the kernel can fill a piece by several receives
   std::vector<BufferRing> rings_;
 };
 

@@ -21,6 +21,7 @@
 #include "buffer_rings.h"
 #include "io_uring_features.h"
 #include "io_uring_prepare.h"
+#include "pieces.h"
 #include "uapi.h"
 
 namespace io {
@@ -202,13 +203,25 @@ class IoUring final : public Backend {
     registered_free_.push_back(static_cast<uint32_t>(index));
   }
 
-  int add_group(uint32_t group, uint32_t capacity) override {
-    return buffer_rings_.add(group, capacity);
+  int add_group(uint32_t group, uint32_t capacity, Lot lot) override {
+    if (group >= by_hand_.size()) by_hand_.resize(group + 1);
+    by_hand_[group] = lot == Lot::message && !multishot_receive_;
+    if (!by_hand(group)) return buffer_rings_.add(group, capacity, lot == Lot::bytes);
+    pieces_.add(group);
+    return 0;
   }
   void give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes) override {
-    buffer_rings_.give(group, piece, data, size_bytes);
+    if (by_hand(group))
+      pieces_.give(group, piece, data, size_bytes);
+    else
+      buffer_rings_.give(group, piece, data, size_bytes);
   }
-  void remove_group(uint32_t group) override { buffer_rings_.remove(group); }
+  void remove_group(uint32_t group) override {
+    if (by_hand(group))
+      pieces_.remove(group);
+    else
+      buffer_rings_.remove(group);
+  }
 
   bool supports(Opcode opcode) const override {
     if (opcode == Opcode::truncate) return known_[uapi::op_ftruncate];
@@ -287,7 +300,7 @@ class IoUring final : public Backend {
     } else {
       uring::prepare(operation, features_, time_of(entry), entry);
     }
-    if (operation.opcode == Opcode::receive_multishot) suit_kernel(operation, entry);
+    if (receives_lent(operation.opcode)) suit_kernel(operation, entry);
     io_uring_sqe_set_data64(entry, uring::user_data_of(operation));
     if (uring::is_linked_by_kernel(operation)) entry->flags |= IOSQE_IO_LINK;
     if (operation.zero_copy) {
@@ -320,11 +333,16 @@ class IoUring final : public Backend {
   }
 
   // Linux 5.19 has no multishot receive, and until 6.17 there is none with a limit: then a receive
-  // gives one completion and is made again, which `argument_extra` says of it.
+  // gives one completion and is made again, which `argument_extra` says of it. Of messages it would
+  // not give empty ones a piece, so there the kernel waits and the call is ours.
   void suit_kernel(Operation& operation, io_uring_sqe* entry) const {
     const bool once = !multishot_receive_ || (operation.extent != 0 && !receive_limits_);
     operation.argument_extra = once ? 1 : 0;
-    if (once) uring::prepare_receive_once(operation, entry);
+    if (!once) return;
+    if (by_hand(group_of(operation)))
+      io_uring_prep_poll_add(entry, operation.number, POLLIN);
+    else
+      uring::prepare_receive_once(operation, entry);
   }
 
   __kernel_timespec& time_of(const io_uring_sqe* entry) {
@@ -384,7 +402,7 @@ class IoUring final : public Backend {
     }
     if (operation.zero_copy) return take_step(operation, entry, completed);
     CHECK(operation.phase == Phase::active);
-    if (operation.opcode == Opcode::receive_multishot) {
+    if (receives_lent(operation.opcode)) {
       return take_received(operation, entry, completed);
     }
     const bool more = (entry.flags & IORING_CQE_F_MORE) != 0;
@@ -429,12 +447,16 @@ class IoUring final : public Backend {
     const bool more = (entry.flags & IORING_CQE_F_MORE) != 0;
     const bool has_piece = (entry.flags & IORING_CQE_F_BUFFER) != 0;
     const auto piece = static_cast<uint16_t>(entry.flags >> IORING_CQE_BUFFER_SHIFT);
+    const bool message = operation.opcode == Opcode::receive_message_multishot;
+    if (message && operation.argument_extra != 0) return take_by_hand(operation, entry, completed);
     if (entry.res > 0) {
       CHECK(has_piece);
       const bool open = (entry.flags & uapi::cqe_buffer_more) != 0;
-      const bool again = operation.argument_extra != 0 && goes_on(operation, entry.res);
+      int32_t result = entry.res;
+      if (message) result = settle_message(operation, result, piece);
+      const bool again = operation.argument_extra != 0 && goes_on(operation, result);
       completed.push({.operation = &operation,
-                      .result = entry.res,
+                      .result = result,
                       .more = more || again,
                       .receive_empty = false,
                       .piece_open = open,
@@ -449,6 +471,27 @@ class IoUring final : public Backend {
     }
     completed.push({&operation, result_of(operation, entry), more, false});
   }
+
+  // What stands in front of the message becomes the record of the sender; the bytes are where they
+  // are to be.
+  int32_t settle_message(const Operation& operation, int32_t result, uint16_t piece) const {
+    CHECK(result >= static_cast<int32_t>(abi::peer_size_bytes));
+    uring::settle_message_head(buffer_rings_.data_of(group_of(operation), piece));
+    return result - static_cast<int32_t>(abi::peer_size_bytes);
+  }
+
+  // Before 6.0 the kernel only tells that there is a message, or why there will be none.
+  void take_by_hand(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
+    if (entry.res < 0)
+      return completed.push({&operation, result_of(operation, entry), false, false});
+    system_calls_++;
+    const Completed received = pieces_.receive(operation).completed;
+    const bool waits = received.result == -EAGAIN;
+    if (!waits) completed.push(received);
+    if (waits || received.more) waiting_.push_back(&operation);
+  }
+
+  bool by_hand(uint32_t group) const { return group < by_hand_.size() && by_hand_[group]; }
 
   bool goes_on(Operation& operation, int32_t received) {
     if (operation.extent != 0) {
@@ -527,6 +570,8 @@ class IoUring final : public Backend {
 
   io_uring ring_;
   BufferRings buffer_rings_;
+  Pieces pieces_;              // of groups that the kernel knows nothing of
+  std::vector<bool> by_hand_;  // which ones these are
   uint32_t setup_flags_;
   uint32_t features_;
   bool known_[256] = {};

@@ -4,7 +4,12 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
+#include <algorithm>
+#include <cstring>
+
+#include "../address.h"
 #include "../check.h"
 #include "../groups.h"
 #include "../system.h"
@@ -72,6 +77,20 @@ void prepare_receive_multishot(const Operation& operation, io_uring_sqe* entry) 
   uapi::set_receive_limit(*entry, static_cast<uint32_t>(operation.extent));
 }
 
+// The kernel puts a header and the address in front of each message. The room for the address is
+// such that the message begins where that behind a record does.
+constexpr uint32_t name_bytes = abi::peer_size_bytes - sizeof(io_uring_recvmsg_out);
+static_assert(name_bytes >= sizeof(sockaddr_un));
+
+void prepare_receive_message_multishot(Operation& operation, io_uring_sqe* entry) {
+  Extra& extra = *operation.extra;
+  extra.message.msg_namelen = name_bytes;
+  io_uring_prep_recvmsg(entry, operation.number, &extra.message, 0);
+  entry->ioprio |= IORING_RECV_MULTISHOT;  // 6.0
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = static_cast<uint16_t>(Groups::index_of(operation.argument));
+}
+
 void prepare_path_or_socket(Operation& operation, uint32_t features, io_uring_sqe* entry) {
   const int number = operation.number;
   Extra* extra = operation.extra.get();
@@ -122,6 +141,8 @@ void prepare_path_or_socket(Operation& operation, uint32_t features, io_uring_sq
       return;
     case Opcode::receive_multishot:
       return prepare_receive_multishot(operation, entry);
+    case Opcode::receive_message_multishot:
+      return prepare_receive_message_multishot(operation, entry);
     case Opcode::shutdown:
       return io_uring_prep_shutdown(entry, number, static_cast<int>(operation.argument));
     default:
@@ -137,6 +158,16 @@ void prepare_receive_once(const Operation& operation, io_uring_sqe* entry) {
   io_uring_prep_recv(entry, operation.number, nullptr, 0, 0);
   entry->flags |= IOSQE_BUFFER_SELECT;
   entry->buf_group = static_cast<uint16_t>(Groups::index_of(operation.argument));
+}
+
+void settle_message_head(uint8_t* piece) {
+  io_uring_recvmsg_out head;
+  sockaddr_storage address = {};
+  std::memcpy(&head, piece, sizeof(head));
+  const uint32_t length = std::min(head.namelen, name_bytes);
+  std::memcpy(&address, piece + sizeof(head), length);
+  const bool truncated = (head.flags & MSG_TRUNC) != 0;
+  write_record(address, length, truncated ? abi::peer_flag_truncated : 0, piece);
 }
 
 void prepare(Operation& operation, uint32_t features, __kernel_timespec& time,

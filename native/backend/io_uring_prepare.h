@@ -40,6 +40,9 @@ inline __kernel_timespec timespec_of(int64_t nanoseconds) {
 void prepare(Operation& operation, uint32_t features, __kernel_timespec& time, io_uring_sqe* entry);
 // A receive_multishot that gives one completion.
 void prepare_receive_once(const Operation& operation, io_uring_sqe* entry);
+// Where a receive_message_multishot has put a message: the kernel's own words about it, which take
+// as much room as the record of the sender, become that.
+void settle_message_head(uint8_t* piece);
 
 // Whether the kernel may be left to start what follows in the chain. It ends a chain only after
 // operations that tell it of their failure, and io_uring/{fs,statx,sync,truncate,net}.c do not for

@@ -4,10 +4,15 @@
 // of receives.
 #pragma once
 
+#include <sys/socket.h>
+#include <sys/uio.h>
+
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
+#include "../address.h"
 #include "../backend.h"
 #include "../groups.h"
 #include "../system.h"
@@ -32,10 +37,27 @@ class Pieces {
     groups_[group].free.push_back({data, size_bytes, static_cast<uint16_t>(piece)});
   }
 
-  // One receive_multishot's next receive: -EAGAIN when there is nothing, -ENOBUFS when everything
-  // is lent. Its `more` is false when the limit of bytes is reached.
+  // The next receive of a multishot one: -EAGAIN when there is nothing, -ENOBUFS when everything is
+  // lent. Its `more` is false when the limit of bytes is reached.
   Received receive(Operation& operation) {
     Group& from = groups_[Groups::index_of(operation.argument)];
+    const bool message = operation.opcode == abi::Opcode::receive_message_multishot;
+    return message ? receive_message(operation, from) : receive_bytes(operation, from);
+  }
+
+ private:
+  struct Piece {
+    uint8_t* data;
+    uint32_t size_bytes;
+    uint16_t number;
+  };
+  struct Group {
+    std::vector<Piece> free;  // the last one that came goes first: it is still in the cache
+    bool filling = false;
+    Piece current = {};  // what is left of the one that is being filled
+  };
+
+  static Received receive_bytes(Operation& operation, Group& from) {
     Completed completed = {&operation, -ENOBUFS, false, false};
     if (!has_room(from)) return {completed, false};
     Piece& piece = from.current;
@@ -52,17 +74,29 @@ class Pieces {
     return {completed, !from.filling};
   }
 
- private:
-  struct Piece {
-    uint8_t* data;
-    uint32_t size_bytes;
-    uint16_t number;
-  };
-  struct Group {
-    std::vector<Piece> free;  // the last one that came goes first: it is still in the cache
-    bool filling = false;
-    Piece current = {};  // what is left of the one that is being filled
-  };
+  // A message has a piece of its own, with the record of who sent it in front. An empty one has
+  // too.
+  static Received receive_message(Operation& operation, Group& from) {
+    constexpr uint32_t head_bytes = abi::peer_size_bytes;
+    Completed completed = {&operation, -ENOBUFS, false, false};
+    if (from.free.empty()) return {completed, false};
+    const Piece piece = from.free.back();
+    Extra& extra = *operation.extra;
+    iovec memory = {piece.data + head_bytes, piece.size_bytes - head_bytes};
+    std::memset(&extra.message, 0, sizeof(extra.message));
+    extra.message.msg_iov = &memory;
+    extra.message.msg_iovlen = 1;
+    extra.message.msg_name = &extra.address;
+    extra.message.msg_namelen = sizeof(extra.address);
+    completed.result = system::receive_message(operation.number, extra.message);
+    extra.message.msg_iov = nullptr;
+    if (completed.result < 0) return {completed, false};
+    from.free.pop_back();
+    write_sender(extra.message, extra.address, piece.data);
+    completed.piece = piece.number;
+    completed.more = true;
+    return {completed, true};
+  }
 
   static bool has_room(Group& group) {
     if (group.filling) return true;

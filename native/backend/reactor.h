@@ -129,7 +129,7 @@ class Reactor final : public Backend {
 
   int32_t register_memory(uint8_t*, size_t) override { return not_registered; }
   void unregister_memory(int32_t) override { CHECK(!"nothing is registered"); }
-  int add_group(uint32_t group, uint32_t) override {
+  int add_group(uint32_t group, uint32_t, Lot) override {
     pieces_.add(group);
     return 0;
   }
@@ -189,6 +189,7 @@ class Reactor final : public Backend {
       case Opcode::send_message:
       case Opcode::receive_message:
       case Opcode::receive_multishot:
+      case Opcode::receive_message_multishot:
         return start_on_stream(operation);
       default:
         return leave_to_pool(operation);
@@ -346,7 +347,7 @@ class Reactor final : public Backend {
   bool try_now(Operation& operation, Watch& watch, int direction) {
     if (operation.opcode == Opcode::accept_multishot) return accept_many(operation, watch);
     if (operation.opcode == Opcode::send_file) return send_file_elsewhere(operation, watch);
-    if (operation.opcode == Opcode::receive_multishot) return receive_many(operation, watch);
+    if (receives_lent(operation.opcode)) return receive_many(operation, watch);
     const int32_t result = try_once(operation, watch);
     if (result == -EAGAIN && operation.opcode == Opcode::connect && !operation.begun) {
       retry_later(operation);
@@ -425,7 +426,7 @@ class Reactor final : public Backend {
     for (int count = 0; count < receives_in_row && done_.size() < done_limit; count++) {
       calls_++;
       const auto [completed, filled] = pieces_.receive(operation);
-      if (completed.result > 0) {
+      if (completed.piece != no_piece) {
         done_.push_back(completed);
         if (!completed.more) operation.place = Place::nowhere;
         if (!completed.more) return true;

@@ -20,6 +20,7 @@ inline int direction_of(abi::Opcode opcode) {
     case abi::Opcode::accept:
     case abi::Opcode::accept_multishot:
     case abi::Opcode::receive_multishot:
+    case abi::Opcode::receive_message_multishot:
       return direction_in;
     default:
       return direction_out;

@@ -1,8 +1,9 @@
 // The conformance of receiving into lent memory.
 
 import { conform } from "./harness.js";
+import { lentDatagrams } from "./lent_datagrams.js";
 import { lentKept } from "./lent_kept.js";
 import { lentRing } from "./lent_ring.js";
 import { lentStreams } from "./lent_streams.js";
 
-conform("lent", lentRing, lentStreams, lentKept);
+conform("lent", lentRing, lentStreams, lentKept, lentDatagrams);

@@ -113,8 +113,8 @@ class WithoutTruncate final : public io::Backend {
   bool supports(Opcode opcode) const override {
     return opcode != Opcode::truncate && inner_->supports(opcode);
   }
-  int add_group(uint32_t group, uint32_t capacity) override {
-    return inner_->add_group(group, capacity);
+  int add_group(uint32_t group, uint32_t capacity, io::Lot lot) override {
+    return inner_->add_group(group, capacity, lot);
   }
   void give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes) override {
     inner_->give(group, piece, data, size_bytes);

@@ -19,7 +19,7 @@ using io::abi::VectorEntry;
 constexpr size_t sizes_bytes[] = {1, 8, 104, 4096, 65536};
 
 struct TakesAll final : io::PieceTaker {
-  int add_group(uint32_t, uint32_t) override { return 0; }
+  int add_group(uint32_t, uint32_t, io::Lot) override { return 0; }
   void give(uint32_t, uint32_t, uint8_t*, uint32_t) override {}
   void remove_group(uint32_t) override {}
 };
@@ -32,6 +32,7 @@ struct World {
   io::Groups groups{buffers, backend};
   uint32_t returned[4] = {};
   uint32_t group = 0;
+  uint32_t message_group = 0;
   std::vector<Memory> memories;
   std::vector<uint32_t> handles;
   std::vector<int32_t> open;
@@ -44,6 +45,8 @@ struct World {
     }
     for (const int number : {3, 4, 9, 70000}) open.push_back(descriptors.add(number));
     group = static_cast<uint32_t>(groups.add(returned, 3, io::MemoryHold()));
+    message_group =
+        static_cast<uint32_t>(groups.add(returned, 3, io::MemoryHold(), io::Lot::message));
   }
 
   bool inside(const uint8_t* address, size_t length) const {
@@ -105,6 +108,11 @@ void check_accepted(const World& world, const Operation& operation) {
     REQUIRE(operation.extent >= 0 && operation.extent <= INT32_MAX);
     REQUIRE(!operation.has_deadline && !operation.linked);
   }
+  if (operation.opcode == Opcode::receive_message_multishot) {
+    REQUIRE_EQUAL(operation.argument, world.message_group);
+    REQUIRE(operation.extra->more_buffers.empty() && operation.extra->message.msg_iov == nullptr);
+    REQUIRE(!operation.has_deadline && !operation.linked);
+  }
   REQUIRE(operation.zero_copy_mode <= io::abi::zero_copy_always);
   if (operation.has_deadline) REQUIRE(operation.deadline_ns >= 0);
   REQUIRE(operation.offset >= -1);
@@ -129,6 +137,7 @@ void check_given_back(World& world) {
     REQUIRE_EQUAL(world.descriptors.find(value)->in_flight, 0);
   }
   REQUIRE_EQUAL(world.groups.find(world.group)->in_flight, 0);
+  REQUIRE_EQUAL(world.groups.find(world.message_group)->in_flight, 0);
 }
 
 double wild_double(Random& random) {

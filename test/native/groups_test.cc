@@ -346,6 +346,9 @@ NATIVE_TEST(lent_entries_that_are_wrong) {
     entry.deadline_ns = 1000;
     REQUIRE_EQUAL(rig.call(entry), -EINVAL);
   }
+  Entry message = receive_entry(stream.near, group);
+  message.operation = static_cast<uint32_t>(Opcode::receive_message_multishot);
+  REQUIRE_EQUAL(rig.call(message), -EINVAL);  // a group of bytes
   REQUIRE_EQUAL(rig.engine->groups().remove(group), 0);
   rig.check_idle();
 }
@@ -379,6 +382,11 @@ NATIVE_TEST(lent_groups_that_are_wrong) {
   REQUIRE_EQUAL(add(903, 97, 97, 1), 0);
   REQUIRE_EQUAL(add(0, 97, 97, 1), -EINVAL);  // full
   REQUIRE_EQUAL(groups.remove(group), 0);
+  // A message needs room for more than the record of its sender.
+  const auto messages = static_cast<uint32_t>(groups.add(returned, 4, {}, io::Lot::message));
+  REQUIRE_EQUAL(groups.add_pieces(messages, buffer, 0, 128, 128, 1), -EINVAL);
+  REQUIRE_EQUAL(groups.add_pieces(messages, buffer, 0, 129, 129, 1), 0);
+  REQUIRE_EQUAL(groups.remove(messages), 0);
   // As many as there may be, and one more.
   for (uint32_t count = 0; count < io::abi::groups_most; count++) {
     REQUIRE(groups.add(returned, 4, {}) >= 0);

@@ -58,6 +58,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   sendFile: "file",
   shutdown: "stream",
   receiveMultishot: "multishot",
+  receiveMessageMultishot: "multishot",
 };
 
 const MADE_AT_ONCE: Capability = {

@@ -1,5 +1,6 @@
 // Datagram sockets with promises, over the ring.
 import { type Address, formatAddress, resolveAddress } from "./address.js";
+import { DatagramChunk } from "./chunk.js";
 import { type Subject, typeError } from "./errors.js";
 import type { NativeSession } from "./internal/native.js";
 import type {
@@ -8,8 +9,9 @@ import type {
   SendOptions,
   SendSteps,
 } from "./internal/operations.js";
-import { SocketBase } from "./internal/socket_base.js";
+import { type ReceivingKind, SocketBase } from "./internal/socket_base.js";
 import { Peer } from "./peer.js";
+import type { Receiving, ReceivingOptions } from "./receiving.js";
 import type { Descriptor } from "./ring.js";
 
 /** What can be tuned on a datagram socket. */
@@ -44,6 +46,12 @@ export type DatagramOptions = DatagramSocketOptions &
         family: Address["family"];
       }
   );
+
+const DATAGRAMS: ReceivingKind<DatagramChunk> = {
+  messages: true,
+  makeChunk: (owner, place, byteLength, truncated) =>
+    new DatagramChunk(owner, place, byteLength, truncated),
+};
 
 /** Whom a datagram is for: an address in digits, or a {@link Peer}. */
 export type DatagramTarget = Peer | { host: string; port: number } | { path: string };
@@ -97,12 +105,44 @@ export class DatagramSocket extends SocketBase {
     try {
       const sizeBytes = await this.operations.run((pending, settle) => {
         this.check("receive");
+        this.checkReceiving("receive");
         this.operations.ring.receiveMessage(pending, this.descriptor, buffer, peer, settle);
       }, options);
       return { sizeBytes, address: peer.address, truncated: peer.truncated };
     } finally {
       this.#peers.push(peer);
     }
+  }
+
+  /**
+   * Receives datagrams into memory that is lent: an async iterator of chunks, each of which is one
+   * datagram with its sender. Nothing is copied, and a socket that receives nothing holds no
+   * memory. `using` returns a chunk when its turn of the loop ends; a program that keeps 32 chunks
+   * stops its own stream until it returns some, and what comes meanwhile waits in the kernel's
+   * receive buffer as long as there is room. An empty datagram is a chunk without bytes. What is
+   * longer than `chunkBytes` is cut, and `chunk.truncated` says so.
+   *
+   * The iterator never ends by itself. It rejects with "ECANCELED" when the socket is closed,
+   * "ABORT_ERR", "ETIMEDOUT" when it has waited for a chunk for `timeoutMs`, and on a connected
+   * socket with "ECONNREFUSED" when nobody is there: then call `receiving` again to go on. While
+   * it receives, `receive` and another `receiving` are refused: "ERR_IO_RECEIVING".
+   *
+   * @example
+   * ```ts
+   * import { IO } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * await using server = await io.openDatagram({ host: "127.0.0.1", port: 0 });
+   * await using client = await io.openDatagram({ family: "ipv4" });
+   * await client.sendTo(Buffer.from("ping"), server.localAddress);
+   * for await (using chunk of server.receiving()) {
+   *   await server.sendTo(chunk.bytes, chunk.address);
+   *   break;
+   * }
+   * ```
+   */
+  receiving(options: ReceivingOptions = {}): Receiving<DatagramChunk> {
+    return this.startReceiving(options, DATAGRAMS);
   }
 
   /** Sends `buffer` as one datagram to whom the socket is connected; resolves with its bytes. */

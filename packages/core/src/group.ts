@@ -5,11 +5,13 @@
 // until it has given back everything that was lent of it and no operation uses it any more; then
 // the backend again. The memory itself is V8's, and the engine holds it as long as the group lives.
 import { constants } from "node:os";
+import { MovedMessage } from "./chunk.js";
 import { Completion } from "./completion.js";
-import { errnoName, IOError, rangeError } from "./errors.js";
-import { PIECES_MOST } from "./internal/abi.js";
+import { errnoName, IOError, rangeError, typeError } from "./errors.js";
+import { PEER_FLAG_TRUNCATED, PEER_FLAGS, PEER_SIZE_BYTES, PIECES_MOST } from "./internal/abi.js";
 import { type Memory, POISON, type Region } from "./internal/memory.js";
 import type { Queue } from "./internal/queue.js";
+import type { Peer } from "./peer.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;
 /** Chunks that a stream may have while there is memory for all, and when it becomes scarce. */
@@ -31,6 +33,11 @@ export interface BufferGroupOptions {
    * it has none left.
    */
   limitBytes?: number;
+  /**
+   * Each piece holds one message, for `ring.receiveMessageMultishot`; false by default. A message
+   * that is longer than `pieceBytes` is cut.
+   */
+  messages?: boolean;
 }
 
 /**
@@ -59,10 +66,14 @@ export class BufferGroup {
   readonly pieceBytes: number;
   /** Pieces at most. */
   readonly piecesMost: number;
+  /** Whether each piece holds one message. */
+  readonly messages: boolean;
   /** What the engine calls it. @internal */
   readonly handle: number;
   readonly #queue: Queue;
   readonly #memory: Memory;
+  // What stands in front of the bytes: the record of the sender of a message.
+  readonly #headBytes: number;
   // A count and then the numbers of pieces that go back, which the engine takes with the next batch
   // of entries. A piece stands in it once at most, so there is always room.
   readonly #returned: Uint32Array;
@@ -70,6 +81,7 @@ export class BufferGroup {
   // By piece.
   readonly #regions: Region[] = [];
   readonly #buffers: ArrayBuffer[] = [];
+  readonly #words: Uint32Array[] = [];
   readonly #views: (Uint8Array<ArrayBuffer> | null)[] = [];
   /** How often it was lent and not given back. */
   readonly #lent: Int32Array;
@@ -88,7 +100,8 @@ export class BufferGroup {
   #easedShare = Number.POSITIVE_INFINITY;
 
   /** @internal */
-  constructor(queue: Queue, memory: Memory, pieceBytes: number, limitBytes: number) {
+  constructor(queue: Queue, memory: Memory, options: Required<BufferGroupOptions>) {
+    const { pieceBytes, limitBytes, messages } = options;
     if (!(Number.isInteger(pieceBytes) && pieceBytes >= 1 && pieceBytes <= PIECE_BYTES_MOST)) {
       throw rangeError("bufferGroup", `pieceBytes is ${pieceBytes}: give 1 to ${PIECE_BYTES_MOST}`);
     }
@@ -99,13 +112,15 @@ export class BufferGroup {
     this.#queue = queue;
     this.#memory = memory;
     this.pieceBytes = pieceBytes;
+    this.messages = messages;
+    this.#headBytes = messages ? PEER_SIZE_BYTES : 0;
     this.piecesMost = Math.min(Math.floor(limitBytes / pieceBytes), PIECES_MOST);
     this.#lent = new Int32Array(this.piecesMost);
-    this.#ends = new Int32Array(this.piecesMost);
+    this.#ends = new Int32Array(this.piecesMost).fill(this.#headBytes);
     this.#full = new Uint8Array(this.piecesMost);
     const returned = new ArrayBuffer(4 * (this.piecesMost + 1));
     this.#returned = new Uint32Array(returned);
-    this.handle = queue.session.addGroup(returned, this.piecesMost);
+    this.handle = queue.session.addGroup(returned, this.piecesMost, messages);
     if (this.handle < 0) throw groupError(this.handle);
   }
 
@@ -133,6 +148,21 @@ export class BufferGroup {
     const view = new Uint8Array(this.#buffers[piece] as ArrayBuffer, start, length);
     this.#views[piece] = view;
     return view;
+  }
+
+  /** Who sent the message that was lent in `piece`, written into `into`; returns that. */
+  readPeer(piece: number, into: Peer): Peer {
+    const { start } = this.#regionOf(piece);
+    const buffer = this.#buffers[piece] as ArrayBuffer;
+    into.record.set(new Uint8Array(buffer, start, PEER_SIZE_BYTES));
+    return into;
+  }
+
+  /** Whether the message that was lent in `piece` was longer than it; the rest is lost. */
+  truncated(piece: number): boolean {
+    const at = this.#regionOf(piece).start / 4 + PEER_FLAGS;
+    const flags = (this.#words[piece] as Uint32Array)[at] as number;
+    return (flags & PEER_FLAG_TRUNCATED) !== 0;
   }
 
   /**
@@ -211,13 +241,27 @@ export class BufferGroup {
     this.view(piece, offset, length).fill(POISON);
   }
 
+  /** Moves a message to memory of its own, and gives its piece back. @internal */
+  moveMessage(piece: number, byteLength: number): MovedMessage {
+    const { start } = this.#regionOf(piece);
+    const buffer = this.#buffers[piece] as ArrayBuffer;
+    const whole = new Uint8Array(buffer, start, this.#headBytes + byteLength);
+    const moved = new MovedMessage(whole, this.#memory.poisons);
+    this.giveBack(piece);
+    return moved;
+  }
+
   // ---- for the ring
 
   /** A receive is about to be started. @internal */
-  prepare(): void {
+  prepare(operation: string, messages: boolean): void {
     if (this.#closed) {
-      const message = "receiveMultishot: the group is closed";
-      throw new IOError({ code: "ERR_IO_CLOSED", operation: "receiveMultishot", message });
+      const message = `${operation}: the group is closed`;
+      throw new IOError({ code: "ERR_IO_CLOSED", operation, message });
+    }
+    if (this.messages !== messages) {
+      const wanted = messages ? "messages: give bufferGroup() the option" : "bytes, not messages";
+      throw typeError(operation, `the group must be of ${wanted}`);
     }
     if (this.#stock === 0 && this.pieces < this.piecesMost) this.#grow();
   }
@@ -263,7 +307,7 @@ export class BufferGroup {
   #return(piece: number): void {
     if (this.#memory.poisons) this.#poisonAll(piece);
     this.#full[piece] = 0;
-    this.#ends[piece] = 0;
+    this.#ends[piece] = this.#headBytes;
     this.#stock++;
     if (this.#closed) return;
     const count = (this.#returned[0] as number) + 1;
@@ -300,26 +344,23 @@ export class BufferGroup {
   #grow(): void {
     const pieces = this.pieces;
     const count = Math.min(Math.max(FIRST_PIECES, pieces), this.piecesMost - pieces);
-    const strideBytes = Math.ceil(this.pieceBytes / 64) * 64 + GAP_BYTES;
+    const sizeBytes = this.#headBytes + this.pieceBytes;
+    const strideBytes = Math.ceil(sizeBytes / 64) * 64 + GAP_BYTES;
     const slab = new ArrayBuffer(strideBytes * count + 64);
     const start = this.#memory.alignedStart(slab, 64);
-    const [handle, regions] = this.#memory.addPieces(
-      slab,
-      start,
-      strideBytes,
-      this.pieceBytes,
-      count,
-    );
+    const [handle, regions] = this.#memory.addPieces(slab, start, strideBytes, sizeBytes, count);
     const { session } = this.#queue;
-    const error = session.addPieces(this.handle, handle, 0, strideBytes, this.pieceBytes, count);
+    const error = session.addPieces(this.handle, handle, 0, strideBytes, sizeBytes, count);
     if (error < 0) {
       this.#memory.dropSlab(slab);
       throw groupError(error);
     }
     this.#slabs.push(slab);
+    const words = new Uint32Array(slab, 0, slab.byteLength >> 2);
     for (const region of regions) {
       this.#regions.push(region);
       this.#buffers.push(slab);
+      this.#words.push(words);
       this.#views.push(null);
     }
     this.#stock += count;

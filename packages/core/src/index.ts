@@ -18,6 +18,7 @@ export { type BackendName, type Candidate, type Limits, type Probe, probe } from
 export { type AcquiredBuffer, Buffers } from "./buffers.js";
 export type { Capabilities, Capability, Support } from "./capabilities.js";
 export { Prepared } from "./chain.js";
+export { Chunk, DatagramChunk } from "./chunk.js";
 export { type Callback, Completion } from "./completion.js";
 export {
   type Datagram,
@@ -41,7 +42,7 @@ export {
 } from "./io.js";
 export { Listener } from "./listener.js";
 export { Peer } from "./peer.js";
-export { Chunk, Receiving, type ReceivingOptions } from "./receiving.js";
+export { Receiving, type ReceivingOptions } from "./receiving.js";
 export {
   type Descriptor,
   OpenFlags,

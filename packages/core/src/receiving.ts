@@ -5,10 +5,11 @@
 // number of chunks, those that nobody has taken yet included, so a consumer that keeps its chunks
 // stops its own stream: what comes then waits in the kernel, and at last in the peer.
 import { constants } from "node:os";
+import type { Chunk, ChunkOwner, ChunkPlace } from "./chunk.js";
 import { Completion } from "./completion.js";
 import { IOError, operationError } from "./errors.js";
 import { type BufferGroup, CHUNKS_MOST, LentCompletion } from "./group.js";
-import { OPCODE_RECEIVE_MULTISHOT } from "./internal/abi.js";
+import { OPCODE_RECEIVE_MESSAGE_MULTISHOT, OPCODE_RECEIVE_MULTISHOT } from "./internal/abi.js";
 import type { Lending } from "./internal/lending.js";
 import { aborted, type OperationOptions, type Operations } from "./internal/operations.js";
 import type { Descriptor } from "./ring.js";
@@ -20,85 +21,25 @@ const CANCELED = -constants.errno.ECANCELED;
 export interface ReceivingOptions extends OperationOptions {
   /**
    * Bytes of one chunk at most, rounded up to a power of two from 4 KiB to 1 MiB; 16 KiB by
-   * default. All streams of an `IO` with one size share their memory.
+   * default. For datagrams from 2 KiB to 1 MiB; 64 KiB by default, and what is longer is cut. All
+   * streams of an `IO` with one size share their memory, as all datagram sockets do.
    */
   chunkBytes?: number;
 }
 
-/**
- * Bytes that were received, in memory that is lent: `using` returns it.
- *
- * `bytes` is a view of memory that the next bytes of any stream will be received into, so nothing
- * may look at it after the return. The chunk itself tells: its `bytes` then throw, and so do the
- * operations of this library when they are given the old view and all of its piece of memory was
- * returned. A view that is kept and read by other code cannot be told; `IO.open({ poison: true })`
- * overwrites what is returned, so that tests find it.
- */
-export class Chunk implements Disposable {
-  /** How many bytes there are. */
-  readonly byteLength: number;
-  readonly #group: BufferGroup;
-  readonly #piece: number;
-  readonly #offset: number;
-  #stream: Receiving | null;
-
-  /** @internal */
-  constructor(stream: Receiving, group: BufferGroup, lent: LentCompletion, byteLength: number) {
-    this.#stream = stream;
-    this.#group = group;
-    this.#piece = lent.piece;
-    this.#offset = lent.offset;
-    this.byteLength = byteLength;
-  }
-
-  /** The bytes, until the chunk is returned; then "ERR_IO_CHUNK_RETURNED". */
-  get bytes(): Uint8Array<ArrayBuffer> {
-    if (this.#stream === null) throw returnedError("bytes", "its bytes are another's by now");
-    return this.#group.view(this.#piece, this.#offset, this.byteLength);
-  }
-
-  /** Whether it was returned. */
-  get returned(): boolean {
-    return this.#stream === null;
-  }
-
-  /**
-   * Returns the memory. An operation that still uses it is not disturbed: the memory goes back when
-   * that has completed. Returning it twice throws "ERR_IO_CHUNK_RETURNED".
-   */
-  return(): void {
-    const stream = this.#stream;
-    if (stream === null) throw returnedError("return", "it was returned before");
-    this.#stream = null;
-    this.#group.poison(this.#piece, this.#offset, this.byteLength);
-    this.#group.giveBack(this.#piece);
-    stream.onReturned();
-  }
-
-  /** Returns the memory: what `using` calls. */
-  [Symbol.dispose](): void {
-    this.return();
-  }
-}
-
-function returnedError(operation: string, why: string): IOError {
-  return new IOError({
-    code: "ERR_IO_CHUNK_RETURNED",
-    operation,
-    message: `${operation}: the chunk was returned: ${why}`,
-  });
-}
-
-interface Waiter {
-  resolve(result: IteratorResult<Chunk, undefined>): void;
+interface Waiter<C> {
+  resolve(result: IteratorResult<C, undefined>): void;
   reject(error: unknown): void;
 }
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /** The socket of a stream, as far as that has to know it. @internal */
-export interface ReceivingSocket {
+export interface ReceivingSocket<C> {
   readonly descriptor: Descriptor;
+  /** It receives messages: each has a piece of its own, and none of them is the end. */
+  readonly messages: boolean;
+  makeChunk(owner: ChunkOwner, place: ChunkPlace, byteLength: number, truncated: boolean): C;
   /** For messages: it asks the system. */
   describe(): string;
   /** Throws when the socket or its IO is closed. */
@@ -112,18 +53,20 @@ export interface ReceivingSocket {
  * and fewer while the memory is scarce. Leaving the loop ends it and returns what nobody has taken;
  * chunks that the program has taken stay its own.
  */
-export class Receiving implements AsyncIterableIterator<Chunk>, AsyncDisposable {
+export class Receiving<C extends Chunk = Chunk>
+  implements AsyncIterableIterator<C>, AsyncDisposable
+{
   readonly #operations: Operations;
   readonly #lending: Lending;
-  readonly #socket: ReceivingSocket;
+  readonly #socket: ReceivingSocket<C>;
   readonly #group: BufferGroup;
   readonly #completion = new LentCompletion<unknown>(this);
   readonly #signal: AbortSignal | undefined;
   readonly #timeoutMs: number;
   readonly #timer = new Completion();
   #waitingSinceMs = 0;
-  readonly #arrived: Chunk[] = [];
-  readonly #waiters: Waiter[] = [];
+  readonly #arrived: C[] = [];
+  readonly #waiters: Waiter<C>[] = [];
   // Called when the receive has ended for good.
   readonly #leavers: (() => void)[] = [];
   /** Chunks that are not returned, whoever has them. */
@@ -146,13 +89,13 @@ export class Receiving implements AsyncIterableIterator<Chunk>, AsyncDisposable 
   constructor(
     operations: Operations,
     lending: Lending,
-    socket: ReceivingSocket,
+    socket: ReceivingSocket<C>,
     options: ReceivingOptions,
   ) {
     this.#operations = operations;
     this.#lending = lending;
     this.#socket = socket;
-    this.#group = lending.groupFor(options.chunkBytes);
+    this.#group = lending.groupFor(socket.messages, options.chunkBytes);
     this.#signal = options.signal;
     this.#timeoutMs = lending.timeoutFrom(options.timeoutMs);
   }
@@ -163,7 +106,7 @@ export class Receiving implements AsyncIterableIterator<Chunk>, AsyncDisposable 
   }
 
   /** The next chunk. Rejects when the connection or the signal fails, and is done then. */
-  next(): Promise<IteratorResult<Chunk, undefined>> {
+  next(): Promise<IteratorResult<C, undefined>> {
     const chunk = this.#arrived.shift();
     if (chunk !== undefined) return Promise.resolve({ done: false, value: chunk });
     if (!this.#started && !this.#ended) {
@@ -250,16 +193,19 @@ export class Receiving implements AsyncIterableIterator<Chunk>, AsyncDisposable 
     this.#allowed = most;
     try {
       this.#socket.check("receiving");
-      this.#operations.ring.receiveMultishot(
-        this.#completion,
-        this.#socket.descriptor,
-        this.#group,
-        onCompletion,
-        room * this.#group.pieceBytes,
-      );
+      this.#receive(room);
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  #receive(room: number): void {
+    const { ring } = this.#operations;
+    const { descriptor, messages } = this.#socket;
+    const [completion, group] = [this.#completion, this.#group];
+    if (messages) ring.receiveMessageMultishot(completion, descriptor, group, onCompletion);
+    else
+      ring.receiveMultishot(completion, descriptor, group, onCompletion, room * group.pieceBytes);
   }
 
   // Everything is lent.
@@ -284,13 +230,14 @@ export class Receiving implements AsyncIterableIterator<Chunk>, AsyncDisposable 
 
   /** A completion of the receive. @internal */
   onCompletion(result: number): void {
-    if (result > 0) this.#take(result);
+    const brought = result > 0 || (result === 0 && this.#socket.messages);
+    if (brought) this.#take(result);
     if (this.#completion.active) return;
     for (const resolve of this.#leavers.splice(0)) resolve();
     const paused = this.#pausing;
     this.#pausing = false;
     if (this.#ended) return;
-    if (result > 0 || (result === CANCELED && paused)) this.#go();
+    if (brought || (result === CANCELED && paused)) this.#go();
     else if (result === NO_BUFFERS) this.#waitForMemory();
     else if (result === 0) this.#finish();
     else {
@@ -300,7 +247,9 @@ export class Receiving implements AsyncIterableIterator<Chunk>, AsyncDisposable 
 
   #errorOf(result: number): IOError {
     const { backend } = this.#operations;
-    return operationError(OPCODE_RECEIVE_MULTISHOT, result, backend);
+    const { messages } = this.#socket;
+    const opcode = messages ? OPCODE_RECEIVE_MESSAGE_MULTISHOT : OPCODE_RECEIVE_MULTISHOT;
+    return operationError(opcode, result, backend);
   }
 
   #take(byteLength: number): void {
@@ -308,13 +257,28 @@ export class Receiving implements AsyncIterableIterator<Chunk>, AsyncDisposable 
       this.#group.giveBack(this.#completion.piece);
       return;
     }
+    const chunk = this.#makeChunk(byteLength);
     this.#held++;
-    const chunk = new Chunk(this, this.#group, this.#completion, byteLength);
     const waiter = this.#waiters.shift();
     if (waiter === undefined) this.#arrived.push(chunk);
     else waiter.resolve({ done: false, value: chunk });
     // Small messages reach the number of chunks before the limit of bytes.
     if (this.#held >= this.#allowed && this.#completion.active) this.#pause();
+  }
+
+  // The kernel knows no limit for messages, so some come before a cancel has reached it. They may
+  // not take what belongs to other streams.
+  #makeChunk(byteLength: number): C {
+    const [group, socket, { piece, offset }] = [this.#group, this.#socket, this.#completion];
+    if (!socket.messages) {
+      return socket.makeChunk(this, { memory: group, piece, offset }, byteLength, false);
+    }
+    const truncated = group.truncated(piece);
+    if (this.#held < this.#allowed) {
+      return socket.makeChunk(this, { memory: group, piece, offset }, byteLength, truncated);
+    }
+    const memory = group.moveMessage(piece, byteLength);
+    return socket.makeChunk(this, { memory, piece, offset }, byteLength, truncated);
   }
 
   #pause(): void {
@@ -326,7 +290,7 @@ export class Receiving implements AsyncIterableIterator<Chunk>, AsyncDisposable 
   // ---- ending
 
   // Whoever waits is told of the failure first, if there is one, and then that it is over.
-  #end(): Promise<IteratorResult<Chunk, undefined>> {
+  #end(): Promise<IteratorResult<C, undefined>> {
     const failure = this.#failure;
     this.#failure = undefined;
     return failure === undefined ? Promise.resolve(DONE) : Promise.reject(failure);

@@ -12,12 +12,15 @@ const LIMIT_BYTES_MOST = 0x7fffffff;
 
 /** The verbs of {@link Ring} that lend memory. */
 export abstract class LentVerbs extends SocketVerbs {
-  /** Memory to lend, for {@link receiveMultishot}. It is there until it or the IO is closed. */
+  /**
+   * Memory to lend, for {@link receiveMultishot} or, with `messages`, {@link
+   * receiveMessageMultishot}. It is there until it or the IO is closed.
+   */
   bufferGroup(options: BufferGroupOptions = {}): BufferGroup {
     this.queue.check("bufferGroup");
-    const pieceBytes = options.pieceBytes ?? DEFAULT_PIECE_BYTES;
-    const limitBytes = options.limitBytes ?? DEFAULT_LIMIT_BYTES;
-    return new BufferGroup(this.queue, this.memory, pieceBytes, limitBytes);
+    const { pieceBytes = DEFAULT_PIECE_BYTES, limitBytes = DEFAULT_LIMIT_BYTES } = options;
+    const { messages = false } = options;
+    return new BufferGroup(this.queue, this.memory, { pieceBytes, limitBytes, messages });
   }
 
   /**
@@ -66,13 +69,62 @@ export abstract class LentVerbs extends SocketVerbs {
       const message = `limitBytes is ${limitBytes}: give 0 to ${LIMIT_BYTES_MOST}`;
       throw this.refused(rangeError("receiveMultishot", message));
     }
-    group.prepare();
+    group.prepare("receiveMultishot", false);
     const opcode = abi.OPCODE_RECEIVE_MULTISHOT;
     const at = this.descriptor(completion, opcode, descriptor, callback as Callback<C>);
+    this.#take(completion, group, at);
+    this.queue.doubles[at / 2 + abi.ENTRY_EXTENT] = limitBytes;
+  }
+
+  /**
+   * Receives datagram after datagram into memory that `group` lends, which was made with
+   * `messages`: each has a piece of its own. The callback is given the bytes of one, 0 for an empty
+   * one, which stand at `completion.offset` in piece `completion.piece` until they are given back;
+   * `group.readPeer()` tells who sent it and `group.truncated()` whether it was cut. It goes on
+   * until `completion.active` is false: after an error, a negative result; and now and then
+   * without one, then the program starts it again. It cannot be linked.
+   *
+   * @example
+   * ```ts
+   * import { IO, LentCompletion, Peer } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * await using socket = await io.openDatagram({ host: "127.0.0.1", port: 0 });
+   * const { ring } = io;
+   * const group = ring.bufferGroup({ pieceBytes: 2048, messages: true });
+   * const sender = new Peer();
+   * const received = new Promise<void>((resolve) => {
+   *   const lent = new LentCompletion();
+   *   ring.receiveMessageMultishot(lent, socket.descriptor, group, ({ piece, offset }, result) => {
+   *     if (result < 0) return;
+   *     const bytes = group.view(piece, offset, result);
+   *     const { port } = group.readPeer(piece, sender).address;
+   *     process.stdout.write(`${Buffer.from(bytes)} from port ${port}\n`);
+   *     group.giveBack(piece);
+   *     resolve();
+   *   });
+   * });
+   * await socket.sendTo(Buffer.from("hello"), socket.localAddress);
+   * await received;
+   * ```
+   */
+  receiveMessageMultishot<C>(
+    completion: LentCompletion<C>,
+    descriptor: Descriptor,
+    group: BufferGroup,
+    callback: (completion: LentCompletion<C>, result: number) => void,
+  ): void {
+    this.queue.check("receiveMessageMultishot");
+    group.prepare("receiveMessageMultishot", true);
+    const opcode = abi.OPCODE_RECEIVE_MESSAGE_MULTISHOT;
+    const at = this.descriptor(completion, opcode, descriptor, callback as Callback<C>);
+    this.#take(completion, group, at);
+  }
+
+  #take<C>(completion: LentCompletion<C>, group: BufferGroup, at: number): void {
     completion.group = group;
     completion.held = group;
     group.begin();
     this.queue.words[at + abi.ENTRY_ARGUMENT] = group.handle;
-    this.queue.doubles[at / 2 + abi.ENTRY_EXTENT] = limitBytes;
   }
 }

@@ -1,12 +1,12 @@
 // Stream sockets with promises, over the ring.
 import { formatAddress } from "./address.js";
+import { Chunk } from "./chunk.js";
 import { IOError } from "./errors.js";
 import { type File, rest } from "./file.js";
 import { type FileSender, type FileTarget, fileRange } from "./internal/file_sender.js";
-import type { Lending } from "./internal/lending.js";
 import type { OperationOptions, SendOptions, SendSteps } from "./internal/operations.js";
-import { SocketBase } from "./internal/socket_base.js";
-import { Receiving, type ReceivingOptions } from "./receiving.js";
+import { type ReceivingKind, SocketBase } from "./internal/socket_base.js";
+import type { Receiving, ReceivingOptions } from "./receiving.js";
 import type { ShutdownHow } from "./ring_sockets.js";
 
 /** What can be tuned on a socket. */
@@ -22,6 +22,11 @@ export interface SocketOptions {
   /** From how many bytes on "auto" considers to spare the copy; 0 for the usual. */
   zeroCopyThresholdBytes?: number;
 }
+
+const STREAM: ReceivingKind<Chunk> = {
+  messages: false,
+  makeChunk: (owner, place, byteLength) => new Chunk(owner, place, byteLength),
+};
 
 /**
  * A connected stream socket, TCP or unix.
@@ -47,8 +52,6 @@ export interface SocketOptions {
  * ```
  */
 export class Socket extends SocketBase {
-  #receiving: Receiving | null = null;
-
   /**
    * Receives up to `buffer.byteLength` bytes; resolves with how many, 0 when the peer has ended.
    */
@@ -59,7 +62,7 @@ export class Socket extends SocketBase {
     if (pending === null) return promise;
     try {
       this.check("receive");
-      if (this.#receiving !== null) this.#checkReceiving("receive");
+      this.checkReceiving("receive");
       operations.ring.receive(pending, this.descriptor, buffer, operations.settle);
     } catch (error) {
       operations.fail(pending, error);
@@ -108,17 +111,7 @@ export class Socket extends SocketBase {
    * ```
    */
   receiving(options: ReceivingOptions = {}): Receiving {
-    this.check("receiving");
-    this.#checkReceiving("receiving");
-    const { operations, descriptor } = this;
-    const lending = operations.lending as Lending;
-    const socket = {
-      descriptor,
-      describe: () => this.#describe(),
-      check: (operation: string) => this.check(operation),
-    };
-    this.#receiving = new Receiving(operations, lending, socket, options);
-    return this.#receiving;
+    return this.startReceiving(options, STREAM);
   }
 
   /**
@@ -253,31 +246,6 @@ export class Socket extends SocketBase {
   /** Sets options. Throws an `IOError` when the system refuses one. */
   setOptions(options: SocketOptions): void {
     this.applyOptions(options);
-  }
-
-  protected override onClosing(): void {
-    const receiving = this.#receiving;
-    if (receiving === null) return;
-    // Remembered while the system still knows it, for the warning of `io.close()`.
-    if (receiving.describe().kept > 0) this.#describe();
-    receiving.onClosing();
-  }
-
-  #describe(): string {
-    const [peer, own] = [formatAddress(this.remoteAddress), formatAddress(this.localAddress)];
-    if (peer !== "") return `the socket to ${peer}`;
-    return own === "" ? `a socket without a name (${this.descriptor})` : `the socket of ${own}`;
-  }
-
-  #checkReceiving(operation: string): void {
-    if (this.#receiving === null || !this.#receiving.active) return;
-    throw new IOError({
-      code: "ERR_IO_RECEIVING",
-      operation,
-      message:
-        `${operation}: the socket is being received from by the iterator of receiving(): leave ` +
-        "its loop first, or call its return()",
-    });
   }
 
   #noProgress(done: number, wanted: number): IOError {

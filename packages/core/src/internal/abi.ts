@@ -29,6 +29,7 @@ export const OPCODE_SEND_VECTORED = 26;
 export const OPCODE_RECEIVE = 27;
 export const OPCODE_SHUTDOWN = 28;
 export const OPCODE_RECEIVE_MULTISHOT = 29;
+export const OPCODE_RECEIVE_MESSAGE_MULTISHOT = 30;
 export const OPCODE_SEND_MESSAGE = 31;
 export const OPCODE_RECEIVE_MESSAGE = 32;
 export const OPCODE_SEND_FILE = 41;
@@ -178,6 +179,7 @@ export const OPERATION_NAMES: ReadonlyMap<number, readonly [string, string]> = n
   [27, ["receive", "recv"]],
   [28, ["shutdown", "shutdown"]],
   [29, ["receiveMultishot", "recv"]],
+  [30, ["receiveMessageMultishot", "recvmsg"]],
   [31, ["sendMessage", "sendmsg"]],
   [32, ["receiveMessage", "recvmsg"]],
   [41, ["sendFile", "sendfile"]],

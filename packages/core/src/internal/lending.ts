@@ -1,40 +1,52 @@
 // The memory that an IO's streams are lent, by the size of a chunk; and which streams there are.
 import { rangeError } from "../errors.js";
 import type { BufferGroup } from "../group.js";
-import type { Receiving } from "../receiving.js";
 import type { Ring } from "../ring.js";
 import { MOST_TIMEOUT_MS } from "./operations.js";
 
 const CHUNK_BYTES_LEAST = 4096;
 const CHUNK_BYTES_MOST = 1024 * 1024;
-const DEFAULT_CHUNK_BYTES = 16 * 1024;
+const CHUNK_BYTES = 16 * 1024;
+// A UDP datagram is shorter. Of a piece only the pages that were written to take memory.
+const MESSAGE_BYTES = 64 * 1024;
+const MESSAGE_BYTES_LEAST = 2048;
 // Streams that a warning names.
 const NAMED_MOST = 8;
+
+/** A stream of chunks, as far as it is looked after here. */
+export interface LentStream {
+  onClosing(): void;
+  /** How many chunks the program has kept, and of whom. */
+  describe(): { kept: number; address: string };
+}
 
 export class Lending {
   readonly #ring: Ring;
   readonly #limitBytes: number;
   readonly #groups = new Map<number, BufferGroup>();
+  readonly #messageGroups = new Map<number, BufferGroup>();
   // Those that receive, and those that have chunks which were not returned.
-  readonly #streams = new Set<Receiving>();
+  readonly #streams = new Set<LentStream>();
 
   constructor(ring: Ring, limitBytes: number) {
     this.#ring = ring;
     this.#limitBytes = limitBytes;
   }
 
-  /** The group that streams with chunks of this size share. */
-  groupFor(chunkBytes = DEFAULT_CHUNK_BYTES): BufferGroup {
+  /** The group that streams with chunks of this size share; those of datagrams have their own. */
+  groupFor(messages: boolean, chunkBytes = messages ? MESSAGE_BYTES : CHUNK_BYTES): BufferGroup {
     if (!(Number.isInteger(chunkBytes) && chunkBytes >= 1 && chunkBytes <= CHUNK_BYTES_MOST)) {
       const message = `chunkBytes is ${chunkBytes}: give 1 to ${CHUNK_BYTES_MOST}`;
       throw rangeError("receiving", message);
     }
-    const pieceBytes = 2 ** Math.ceil(Math.log2(Math.max(chunkBytes, CHUNK_BYTES_LEAST)));
-    let group = this.#groups.get(pieceBytes);
+    const leastBytes = messages ? MESSAGE_BYTES_LEAST : CHUNK_BYTES_LEAST;
+    const pieceBytes = 2 ** Math.ceil(Math.log2(Math.max(chunkBytes, leastBytes)));
+    const groups = messages ? this.#messageGroups : this.#groups;
+    let group = groups.get(pieceBytes);
     if (group === undefined) {
       const limitBytes = Math.max(this.#limitBytes, pieceBytes);
-      group = this.#ring.bufferGroup({ pieceBytes, limitBytes });
-      this.#groups.set(pieceBytes, group);
+      group = this.#ring.bufferGroup({ pieceBytes, limitBytes, messages });
+      groups.set(pieceBytes, group);
     }
     return group;
   }
@@ -44,11 +56,11 @@ export class Lending {
     throw rangeError("timeoutMs", `${timeoutMs} is not a number of milliseconds`);
   }
 
-  remember(stream: Receiving): void {
+  remember(stream: LentStream): void {
     this.#streams.add(stream);
   }
 
-  forget(stream: Receiving): void {
+  forget(stream: LentStream): void {
     this.#streams.delete(stream);
   }
 

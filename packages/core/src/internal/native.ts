@@ -25,7 +25,7 @@ export interface NativeSession {
   addBuffer(memory: Uint8Array, register: boolean, hold: boolean): number;
   releaseBuffer(handle: number): boolean;
   /** A group of lent memory, or a negative errno. */
-  addGroup(returned: ArrayBuffer, capacity: number): number;
+  addGroup(returned: ArrayBuffer, capacity: number, messages: boolean): number;
   addPieces(
     group: number,
     buffer: number,

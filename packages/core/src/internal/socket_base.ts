@@ -1,6 +1,8 @@
 // What stream and datagram sockets have in common: names, options and their end.
-import { type Address, addressFrom } from "../address.js";
+import { type Address, addressFrom, formatAddress } from "../address.js";
+import type { Chunk } from "../chunk.js";
 import { closedError, IOError, operationError } from "../errors.js";
+import { Receiving, type ReceivingOptions, type ReceivingSocket } from "../receiving.js";
 import type { Descriptor } from "../ring.js";
 import {
   SOCKET_COUNTER_ZERO_COPY_BYTES,
@@ -18,6 +20,7 @@ import {
   SOCKET_OPTION_SEND_BUFFER_BYTES,
   SOCKET_OPTION_ZERO_COPY_THRESHOLD_BYTES,
 } from "./abi.js";
+import type { Lending } from "./lending.js";
 import type { NativeSession } from "./native.js";
 import type { Operations } from "./operations.js";
 
@@ -52,6 +55,9 @@ type OptionName = keyof typeof OPTION_NUMBERS;
 const OPTION_NAMES = Object.keys(OPTION_NUMBERS) as OptionName[];
 export type OptionValues = { [Name in OptionName]?: boolean | number | undefined };
 
+/** What a kind of socket is for a stream of lent memory. @internal */
+export type ReceivingKind<C> = Pick<ReceivingSocket<C>, "messages" | "makeChunk">;
+
 export abstract class SocketBase implements AsyncDisposable {
   /** For the verbs of `io.ring`. */
   readonly descriptor: Descriptor;
@@ -61,6 +67,7 @@ export abstract class SocketBase implements AsyncDisposable {
   #localAddress: Address | null = null;
   #remoteAddress: Address | null = null;
   #closing: Promise<void> | null = null;
+  #receiving: Receiving<Chunk> | null = null;
 
   /** @internal */
   constructor(operations: Operations, session: NativeSession, descriptor: Descriptor) {
@@ -89,14 +96,11 @@ export abstract class SocketBase implements AsyncDisposable {
   /** Ends what is in flight, then closes the socket. May be called again, with the same promise. */
   close(): Promise<void> {
     if (this.#closing === null) {
-      this.onClosing();
+      this.#endReceiving();
       this.#closing = this.operations.close(this.descriptor);
     }
     return this.#closing;
   }
-
-  /** @internal */
-  protected onClosing(): void {}
 
   /** Closes the socket: what `await using` calls. */
   [Symbol.asyncDispose](): Promise<void> {
@@ -133,6 +137,51 @@ export abstract class SocketBase implements AsyncDisposable {
       if (result >= 0) continue;
       throw socketCallError("setOptions", "setsockopt", result, this.operations.backend);
     }
+  }
+
+  /** @internal */
+  protected startReceiving<C extends Chunk>(
+    options: ReceivingOptions,
+    kind: ReceivingKind<C>,
+  ): Receiving<C> {
+    this.check("receiving");
+    this.checkReceiving("receiving");
+    const { operations, descriptor } = this;
+    const socket = {
+      ...kind,
+      descriptor,
+      describe: () => this.#describe(),
+      check: (operation: string) => this.check(operation),
+    };
+    const receiving = new Receiving(operations, operations.lending as Lending, socket, options);
+    this.#receiving = receiving;
+    return receiving;
+  }
+
+  /** Throws while `receiving()` has the socket. @internal */
+  protected checkReceiving(operation: string): void {
+    if (this.#receiving === null || !this.#receiving.active) return;
+    throw new IOError({
+      code: "ERR_IO_RECEIVING",
+      operation,
+      message:
+        `${operation}: the socket is being received from by the iterator of receiving(): leave ` +
+        "its loop first, or call its return()",
+    });
+  }
+
+  #endReceiving(): void {
+    const receiving = this.#receiving;
+    if (receiving === null) return;
+    // Remembered while the system still knows it, for the warning of `io.close()`.
+    if (receiving.describe().kept > 0) this.#describe();
+    receiving.onClosing();
+  }
+
+  #describe(): string {
+    const [peer, own] = [formatAddress(this.remoteAddress), formatAddress(this.localAddress)];
+    if (peer !== "") return `the socket to ${peer}`;
+    return own === "" ? `a socket without a name (${this.descriptor})` : `the socket of ${own}`;
   }
 
   /** What it was bound or connected to has changed. */
