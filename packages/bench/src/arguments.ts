@@ -3,12 +3,13 @@
 import { parseArgs } from "node:util";
 import type { Settings } from "./harness.js";
 
-export const usage = `Usage: npm run bench -- [nop|files|echo|send_file|start|kill]... [options]
+export const usage = `Usage: npm run bench -- [workload]... [options]
 
   nop        no-ops per second, by callback and by promise
   files      4 KiB random reads, buffered and O_DIRECT
   echo       a TCP echo server at 1, 50 and 500 connections
   send_file  a file to a client on loopback
+  zero_copy  sends with and without a copy, to a sink and over loopback
   start      from the start of the process to its end
   kill       the end of a Worker that is killed with 1,000 operations in flight
 

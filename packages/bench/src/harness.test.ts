@@ -62,6 +62,27 @@ test("a report has the promised shape, in the order of the contenders", async ()
   assert.match(formatTable(report), /ours\/peer = 3\.000/);
 });
 
+test("a case may ask for more ratios, also to the best of several in each round", async () => {
+  const contenders = [
+    fake("ours", [1, 1, 1]),
+    fake("ours other", [8, 9, 10]),
+    fake("ours third", [4, 2, 5]),
+    fake("ours fourth", [1, 3, 1]),
+  ];
+  const comparisons = [
+    { of: "ours other", to: ["ours third"] },
+    { of: "ours other", to: ["ours third", "ours fourth"] },
+    { of: "ours other", to: ["nobody"] },
+  ];
+  const one: Case = { name: "case", better: "higher", contenders, comparisons };
+  const report = await runWorkload(workloadOf(one), settings);
+  assert.equal(report.ratios, {
+    "case ours other/ours third": 2,
+    "case ours other/better of ours third and ours fourth": 2,
+  });
+  assert.match(formatTable(report), /ours other\/ours third = 2\.000/);
+});
+
 test("the contenders take turns", async () => {
   const order: string[] = [];
   const logging = (name: string): Contender => ({

@@ -25,10 +25,17 @@ export interface Contender {
   measure(settings: Settings): Promise<Figures>;
 }
 
+/** A ratio beside those of "ours" to each peer: of one contender to the best of others. */
+export interface Comparison {
+  of: string;
+  to: string[];
+}
+
 export interface Case {
   name: string;
   better: "higher" | "lower";
   contenders: Contender[];
+  comparisons?: Comparison[];
 }
 
 export interface Workload {
@@ -154,6 +161,21 @@ export function addCase(report: Report, one: Case, entries: Entry[]): void {
     report.rows.push(...rowsOf(one.name, name, entry));
     if (!ours || name.startsWith("ours")) continue;
     report.ratios[`${one.name} ours/${name}`] = ratioOf(mainSeries(ours), mainSeries(entry));
+  }
+  compare(report, one, named);
+}
+
+/** Adds the ratios that a case asks for. One whose contender did not run has none. */
+function compare(report: Report, one: Case, named: Map<string, Entry>): void {
+  const pick = one.better === "higher" ? Math.max : Math.min;
+  for (const { of, to } of one.comparisons ?? []) {
+    const entry = named.get(of);
+    const others = to.flatMap((name) => named.get(name) ?? []).map(mainSeries);
+    const [first] = others;
+    if (entry === undefined || first === undefined || others.length < to.length) continue;
+    const best = first.map((_, round) => pick(...others.map((series) => series[round] ?? 0)));
+    const name = to.length > 1 ? `better of ${to.join(" and ")}` : to[0];
+    report.ratios[`${one.name} ${of}/${name}`] = ratioOf(mainSeries(entry), best);
   }
 }
 

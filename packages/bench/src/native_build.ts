@@ -37,10 +37,12 @@ async function compile(name: string): Promise<Built> {
   return { path };
 }
 
+type NativeName = "nop" | "echo" | "load" | "drain" | "receive" | "zero_copy";
+
 const builds = new Map<string, Promise<Built>>();
 
 /** The path of a program of native/, or why there is none. */
-export function buildNative(name: "nop" | "echo" | "load" | "drain"): Promise<Built> {
+export function buildNative(name: NativeName): Promise<Built> {
   const known = builds.get(name);
   if (known) return known;
   const built = compile(name);

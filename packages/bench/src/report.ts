@@ -46,7 +46,7 @@ export function formatTable(report: Report): string {
     lines.push("", ...align([[name, "median", "low", "high", ""], ...sorted.map(cellsOf)]));
     const prefix = `${name} `;
     for (const [key, ratio] of Object.entries(report.ratios)) {
-      if (key.startsWith(`${prefix}ours/`)) {
+      if (key.startsWith(`${prefix}ours`)) {
         lines.push(`  ${key.slice(prefix.length)} = ${ratio.toFixed(3)}`);
       }
     }

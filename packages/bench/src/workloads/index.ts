@@ -7,5 +7,6 @@ import { kill } from "./kill.js";
 import { nop } from "./nop.js";
 import { sendFile } from "./send_file.js";
 import { start } from "./start.js";
+import { zeroCopy } from "./zero_copy.js";
 
-export const workloads: readonly Workload[] = [nop, files, echo, sendFile, start, kill];
+export const workloads: readonly Workload[] = [nop, files, echo, sendFile, zeroCopy, start, kill];
