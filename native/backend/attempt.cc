@@ -235,6 +235,16 @@ bool receiver_is_full(const Operation& operation, int32_t result) {
   return addressed && result == -EAGAIN;
 }
 
+bool reads_nothing(const Operation& operation) {
+  return operation.opcode == Opcode::read && operation.length == 0;
+}
+
+int32_t nothing_read(const Operation& operation) {
+  struct stat status;
+  const bool known = ::fstat(operation.number, &status) == 0;
+  return known && S_ISDIR(status.st_mode) ? -EISDIR : 0;
+}
+
 bool succeeded_in_full(const Operation& operation, int32_t result) {
   if (result < 0) return false;
   switch (operation.opcode) {

@@ -60,6 +60,11 @@ int32_t perform(Operation& operation);
 // not about a file, or was refused for another reason, keeps its result.
 int32_t made_plainly(Operation& operation, int32_t refused);
 
+// A read of no bytes, and its result when the system gave 0. pread() refuses a directory even then;
+// io_uring does not, and for vectors of no bytes neither of the two does.
+bool reads_nothing(const Operation& operation);
+int32_t nothing_read(const Operation& operation);
+
 // Whether the next operation of a chain starts. The kernel's rule for io_uring, kept for all: reads
 // and writes count only when they moved everything, sends and receives whenever they moved
 // anything.

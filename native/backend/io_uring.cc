@@ -510,6 +510,7 @@ class IoUring final : public Backend {
   // that elapsed has succeeded; ETIME is an error that not every system has.
   static int32_t result_of(const Operation& operation, const io_uring_cqe& entry) {
     if (entry.res == -EINTR) return -ECANCELED;
+    if (entry.res == 0 && reads_nothing(operation)) return nothing_read(operation);
     return operation.opcode == Opcode::timeout && entry.res == -ETIME ? 0 : entry.res;
   }
 

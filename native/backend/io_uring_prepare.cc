@@ -13,6 +13,7 @@
 #include "../check.h"
 #include "../groups.h"
 #include "../system.h"
+#include "attempt.h"
 #include "uapi.h"
 
 namespace io::uring {
@@ -226,9 +227,8 @@ bool is_linked_by_kernel(const Operation& operation) {
     case Opcode::nop:
     case Opcode::timeout:
     case Opcode::open:
-    case Opcode::read:
-    case Opcode::write:
     case Opcode::read_vectored:
+    case Opcode::write:
     case Opcode::write_vectored:
     case Opcode::socket:
     case Opcode::accept:
@@ -239,6 +239,8 @@ bool is_linked_by_kernel(const Operation& operation) {
     case Opcode::send_message:
     case Opcode::receive_message:
       return true;
+    case Opcode::read:
+      return !reads_nothing(operation);
     default:
       return false;
   }

@@ -158,6 +158,7 @@ function registerKinds(suite: Suite): void {
     await folder.sync();
     assert.is((await folder.stat()).kind, "directory");
     assert.is(await failureCode(folder.read(new Uint8Array(8), 0)), "EISDIR");
+    assert.is(await failureCode(folder.read(new Uint8Array(0), 0)), "EISDIR");
     const error = await failure(io.openFile(file.path, { directory: true }));
     const expected = { syscall: "open", operation: "open", path: file.path } as const;
     assertSystemError(error, { code: "ENOTDIR", ...expected });
