@@ -104,6 +104,7 @@ class IoUring final : public Backend {
       enter_and_wait(deadline_ns);
     }
     reap(completed);
+    if (!late_.empty() && !nudge_armed_) end_late();
     if (!released_.empty()) submit(std::exchange(released_, {}));
   }
 
@@ -515,7 +516,7 @@ class IoUring final : public Backend {
   }
 
   // An operation with a deadline has two completions, in either order, and ends with the second.
-  static void take_part(Operation& operation, const io_uring_cqe& entry) {
+  void take_part(Operation& operation, const io_uring_cqe& entry) {
     if ((entry.user_data & uring::deadline_mark) != 0) {
       operation.deadline_pending = false;
       // -ECANCELED: the operation ended first. Else the time was up: -ETIME, or what the attempt to
@@ -527,13 +528,27 @@ class IoUring final : public Backend {
     }
     const bool ended = operation.result == -ECANCELED;
     if (operation.result_known && operation.deadline_fired && ended) operation.result = -ETIMEDOUT;
+    const bool missed = entry.res == -ENOENT || entry.res == -EALREADY;
+    if (!operation.result_known && missed) late_.push_back({operation.slot, operation.generation});
+  }
+
+  // A deadline comes once. One that found the kernel busy with the operation, or handing it to a
+  // worker, has ended nothing, so the operation is cancelled until it has ended.
+  void end_late() {
+    std::erase_if(late_, [&](const Late& late) {
+      const Operation& operation = (*operations_)[late.slot];
+      if (operation.generation != late.generation || operation.result_known) return true;
+      cancel(operation);
+      return false;
+    });
+    if (!late_.empty()) nudge_later();
   }
 
   // A zero-copy send has up to three completions: its own, then the kernel's word that it has let
   // go of the memory, and in between or before that of a deadline. The engine is told in two steps,
   // or in one when both are known, as they are when a device is done with the bytes at once. An
   // error that the word still follows waits for it: whoever is told of an error owns the memory.
-  static void take_step(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
+  void take_step(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
     CHECK(operation.phase == Phase::active || operation.phase == Phase::sent);
     if ((entry.flags & IORING_CQE_F_NOTIF) != 0) {
       operation.release = Release::done;
@@ -584,6 +599,11 @@ class IoUring final : public Backend {
   int event_descriptor_ = -1;
   bool registered_table_ = false;
   std::vector<uint32_t> registered_free_;
+  struct Late {
+    uint32_t slot;
+    uint32_t generation;
+  };
+  std::vector<Late> late_;  // their deadlines have passed, and have not ended them
   uint64_t system_calls_ = 0;
   bool nudge_armed_ = false;
   bool nudged_ = false;

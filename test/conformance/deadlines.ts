@@ -86,6 +86,36 @@ function registerLimits(suite: Suite): void {
     });
   }
 
+  // The other end's shutdown keeps a poll of Linux ready, so that io_uring tries a send 128 times
+  // and then gives it to a worker; a limit that comes in between finds it in nobody's hands.
+  for (const family of FAMILIES) {
+    if (family.missing !== null) {
+      suite.skip(`${family.name}: limits of sends after the peer's shutdown`, family.missing);
+      continue;
+    }
+    suite.test(`${family.name}: limits end sends after the peer's shutdown`, async (trial) => {
+      const { client, served } = await connected(trial, family);
+      await served.shutdown("send");
+      const piece = new Uint8Array(100_000);
+      assert.is(
+        await failureCode(client.sendAll(new Uint8Array(64_000_000), { timeoutMs: 50 })),
+        "ETIMEDOUT",
+      );
+      let ended = 0;
+      for (let count = 0; count < 100 && ended < 60; count++) {
+        // TCP goes on finding room for a while.
+        const sending = client.send(piece, { timeoutMs: (count % 20) / 10 });
+        const code = await sending.then(
+          () => "sent",
+          (error) => error.code,
+        );
+        if (code !== "sent") assert.is(code, "ETIMEDOUT", `limit ${count}`);
+        if (code !== "sent") ended++;
+      }
+      assert.is(ended, 60);
+    });
+  }
+
   suite.test("an operation that ends in time has its result", async (trial) => {
     const { io, client, served } = await connected(trial);
     writeFileSync(trial.path(), "content");
