@@ -3,6 +3,7 @@
 
 import { conform } from "./harness.js";
 import { zeroCopyData } from "./zero_copy_data.js";
+import { zeroCopyReuse } from "./zero_copy_reuse.js";
 import { zeroCopySteps } from "./zero_copy_steps.js";
 
-conform("zero copy", zeroCopyData, zeroCopySteps);
+conform("zero copy", zeroCopyData, zeroCopySteps, zeroCopyReuse);

@@ -58,7 +58,10 @@ export interface IOOptions {
   lentLimitBytes?: number;
   /**
    * For tests: memory that is returned, be it a chunk or a block of `io.buffers`, is overwritten
-   * with 0xdb, so that whoever still looks at it finds that and not what was there.
+   * with 0xdb, so that whoever still looks at it finds that and not what was there. And a send
+   * whose memory was written to before it let go of it fails with "ERR_IO_MEMORY_REUSED": its
+   * promise, or `released` of `sendZeroCopy()`; with a callback of the ring it is an uncaught
+   * error.
    */
   poison?: boolean;
 }
@@ -181,6 +184,7 @@ export class IO implements AsyncDisposable {
     this.ring = new Ring(this.#queue, memory);
     this.buffers = new Buffers(memory, buffersLimitBytes);
     this.#operations = new Operations(this.ring, this.#queue, this.backend);
+    this.#operations.reuses = memory.reuses;
     this.#operations.lending = new Lending(this.ring, lentLimitBytes);
     const byCall = !this.#session.lacking.includes(abi.OPCODE_SEND_FILE);
     this.#operations.fileSender = new FileSender(this.#operations, this.buffers, byCall);

@@ -126,6 +126,8 @@ export abstract class SocketVerbs extends Verbs {
     const mode = this.zeroCopyMode(zeroCopy, "send");
     const at = this.transfer(completion, abi.OPCODE_SEND, "send", descriptor, buffer, callback);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;
+    const { reuses } = this.memory;
+    if (reuses !== null) this.checkSent(completion, reuses, "send", buffer);
   }
 
   /**
@@ -143,6 +145,8 @@ export abstract class SocketVerbs extends Verbs {
     const opcode = abi.OPCODE_SEND_VECTORED;
     const at = this.vectored(completion, opcode, "sendVectored", descriptor, buffers, callback);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;
+    const { reuses } = this.memory;
+    if (reuses !== null) this.checkSent(completion, reuses, "sendVectored", buffers);
   }
 
   /**

@@ -183,6 +183,8 @@ export class Socket extends SocketBase {
         let sending: Promise<number>;
         if (spares) {
           const { sent, released } = this.sendZeroCopy(piece, options);
+          // It may fail before all is sent, and is looked at when all is.
+          if (this.operations.reuses !== null) released.catch(() => undefined);
           releases.push(released);
           sending = sent;
         } else sending = this.send(piece, options);

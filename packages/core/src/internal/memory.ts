@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { closedError, IOError, rangeError, typeError } from "../errors.js";
 import { TRANSFER_LIMIT_BYTES } from "./abi.js";
 import type { Native, NativeSession } from "./native.js";
+import { Reuses } from "./sent_check.js";
 
 // Loaded when first needed, and at once: acquiring memory cannot wait.
 const require = createRequire(import.meta.url);
@@ -82,11 +83,14 @@ export class Memory {
 
   /** Whether memory that is returned is overwritten, for tests. */
   readonly poisons: boolean;
+  /** Set with `poisons`: sends are looked at when they let go of their memory. */
+  readonly reuses: Reuses | null;
 
   constructor(native: Native, session: NativeSession, poisons = false) {
     this.#native = native;
     this.#session = session;
     this.poisons = poisons;
+    this.reuses = poisons ? new Reuses() : null;
   }
 
   /** The region that a view lies in, checked; it is not in flight yet. */

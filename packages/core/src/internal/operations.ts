@@ -8,6 +8,7 @@ import type { ZeroCopy } from "../ring_sockets.js";
 import type { FileSender } from "./file_sender.js";
 import type { Lending } from "./lending.js";
 import type { Queue } from "./queue.js";
+import type { Reuses } from "./sent_check.js";
 
 /** How a single operation may be ended early. */
 export interface OperationOptions {
@@ -31,7 +32,8 @@ export interface SendSteps {
   sent: Promise<number>;
   /**
    * Resolves when the memory may be used again, also after a failure, which only `sent` tells. A
-   * send that went plainly releases its memory as soon as it is sent.
+   * send that went plainly releases its memory as soon as it is sent. With `IO.open({ poison: true
+   * })` it rejects with "ERR_IO_MEMORY_REUSED" when somebody has written to that memory before.
    */
   released: Promise<void>;
 }
@@ -76,6 +78,9 @@ export class Operations {
 
   /** What the streams of `socket.receiving()` are lent. */
   lending: Lending | null = null;
+
+  /** Set by an IO that looks for memory which is reused too early. */
+  reuses: Reuses | null = null;
 
   constructor(ring: Ring, queue: Queue, backend: string) {
     this.ring = ring;
@@ -123,8 +128,10 @@ export class Operations {
     options?: OperationOptions,
   ): SendSteps {
     let release: () => void = ignore;
-    const released = new Promise<void>((resolve) => {
+    let complain: Reject = ignore;
+    const released = new Promise<void>((resolve, reject) => {
       release = resolve;
+      complain = reject;
     });
     let started = false;
     const sent = this.run((pending) => {
@@ -133,8 +140,10 @@ export class Operations {
           pending.resolve?.(result);
           return;
         }
+        const reused = this.reuses?.take(pending);
         this.#settle(pending, result); // when it is settled already, that changes nothing
-        release();
+        if (reused) complain(reused);
+        else release();
       });
       started = true;
     }, options);
@@ -219,7 +228,9 @@ export class Operations {
     const { resolve, reject, subject, signal, opcode } = pending;
     this.#giveBack(pending);
     if (result >= 0) {
-      resolve?.(result);
+      const reused = this.reuses?.take(pending);
+      if (reused) reject?.(reused);
+      else resolve?.(result);
       return;
     }
     const error = operationError(opcode, result, this.backend, subject);

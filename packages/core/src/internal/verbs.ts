@@ -5,8 +5,9 @@ import { IOError, rangeError, typeError } from "../errors.js";
 import type { Peer } from "../peer.js";
 import type { ZeroCopy } from "../ring_sockets.js";
 import * as abi from "./abi.js";
-import { checkView, type Memory, type Region, transferLength } from "./memory.js";
+import { checkView, type Held, type Memory, type Region, transferLength } from "./memory.js";
 import type { Queue } from "./queue.js";
+import { type Reuses, SentCheck } from "./sent_check.js";
 
 /** The base of the ring's verbs. */
 export abstract class Verbs {
@@ -151,6 +152,8 @@ export abstract class Verbs {
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = record;
     const vectored = vectors > 0 ? abi.MESSAGE_VECTORED : 0;
     this.queue.words[at + abi.ENTRY_ARGUMENT] = zeroCopyMode | vectored;
+    const { reuses } = this.memory;
+    if (reuses !== null) this.checkSent(completion, reuses, name, message);
   }
 
   protected zeroCopyMode(zeroCopy: ZeroCopy, operation: string): number {
@@ -174,6 +177,19 @@ export abstract class Verbs {
   protected use<C>(completion: Completion<C>, region: Region): void {
     region.inFlight++;
     completion.held = region;
+  }
+
+  // After a send was queued; `reuses` is the memory's, and is there for tests alone.
+  protected checkSent<C>(
+    completion: Completion<C>,
+    reuses: Reuses,
+    operation: string,
+    sent: ArrayBufferView | readonly ArrayBufferView[],
+  ): void {
+    const views = Array.isArray(sent) ? [...sent] : [sent as ArrayBufferView];
+    const check = new SentCheck(reuses, completion, operation, views);
+    const { held } = completion;
+    completion.held = Array.isArray(held) ? [check, ...held] : [check, held as Held];
   }
 
   protected putText(at: number, start: number, length: number): void {
