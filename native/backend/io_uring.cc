@@ -21,6 +21,7 @@
 #include "buffer_rings.h"
 #include "io_uring_features.h"
 #include "io_uring_prepare.h"
+#include "io_uring_steps.h"
 #include "pieces.h"
 #include "uapi.h"
 
@@ -103,6 +104,7 @@ class IoUring final : public Backend {
     } else {
       enter_and_wait(deadline_ns);
     }
+    if (steps_.any()) fetch_releases();
     reap(completed);
     if (!late_.empty() && !nudge_armed_) end_late();
     if (!released_.empty()) submit(std::exchange(released_, {}));
@@ -264,6 +266,15 @@ class IoUring final : public Backend {
     check_entered(io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &limit, nullptr));
   }
 
+  // The kernel works off about 20 of the things that it has put off at a time (Linux 6.18,
+  // IO_LOCAL_TW_DEFAULT_MAX) unless it is waited for more; its words that memory is free are among
+  // them. A call for the rest costs less than telling the program twice of each send: measured, 8 %
+  // of the whole with datagrams of 60,000 bytes, 64 at a time.
+  void fetch_releases() {
+    constexpr int rounds_limit = 4;
+    for (int round = 0; round < rounds_limit && has_task_work(); round++) enter_without_waiting();
+  }
+
   // EAGAIN, EBUSY and ENOMEM: the kernel could not take the entries now; they stay in the queue.
   // EINTR and ETIME: the wait ended early. Anything else means that the ring is broken.
   static void check_entered(int result) {
@@ -304,14 +315,7 @@ class IoUring final : public Backend {
     if (receives_lent(operation.opcode)) suit_kernel(operation, entry);
     io_uring_sqe_set_data64(entry, uring::user_data_of(operation));
     if (uring::is_linked_by_kernel(operation)) entry->flags |= IOSQE_IO_LINK;
-    if (operation.zero_copy) {
-      operation.result_known = false;
-      operation.deadline_pending = false;
-      operation.deadline_fired = false;
-      operation.release = Release::none;
-      operation.copied = false;
-      operation.told = false;
-    }
+    if (operation.zero_copy) steps_.start(operation);
     if (!operation.has_deadline) return;
     operation.result_known = false;
     operation.deadline_pending = true;
@@ -544,38 +548,14 @@ class IoUring final : public Backend {
     if (!late_.empty()) nudge_later();
   }
 
-  // A zero-copy send has up to three completions: its own, then the kernel's word that it has let
-  // go of the memory, and in between or before that of a deadline. The engine is told in two steps,
-  // or in one when both are known, as they are when a device is done with the bytes at once. An
-  // error that the word still follows waits for it: whoever is told of an error owns the memory.
   void take_step(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
-    CHECK(operation.phase == Phase::active || operation.phase == Phase::sent);
-    if ((entry.flags & IORING_CQE_F_NOTIF) != 0) {
-      operation.release = Release::done;
-      operation.copied = (static_cast<uint32_t>(entry.res) & uapi::notif_usage_zc_copied) != 0;
+    if (uring::Steps::is_release(entry)) {
+      uring::Steps::take_release(operation, entry);
     } else {
       take_part(operation, entry);
-      const bool follows = (entry.flags & IORING_CQE_F_MORE) != 0;
-      if (follows && operation.release == Release::none) operation.release = Release::pending;
+      uring::Steps::take_result(operation, entry);
     }
-    if (!operation.result_known || operation.deadline_pending) return;
-    const int32_t result = operation.result;
-    const bool pending = operation.release == Release::pending;
-    if (pending && (result < 0 || operation.told)) return;
-    if (operation.told && operation.phase == Phase::active) {
-      // The first step stands in this very list, unseen: now it is the only one.
-      Completed& first = completed.at(operation.told_at);
-      first.more = false;
-      first.copied = operation.copied;
-      return;
-    }
-    operation.told = true;
-    operation.told_at = static_cast<uint32_t>(completed.size());
-    completed.push({.operation = &operation,
-                    .result = result,
-                    .more = pending,
-                    .receive_empty = false,
-                    .copied = operation.copied});
+    steps_.tell(operation, completed);
   }
 
   bool update_registered(uint32_t index, uint8_t* data, size_t size_bytes) {
@@ -585,6 +565,7 @@ class IoUring final : public Backend {
   }
 
   io_uring ring_;
+  uring::Steps steps_;
   BufferRings buffer_rings_;
   Pieces pieces_;              // of groups that the kernel knows nothing of
   std::vector<bool> by_hand_;  // which ones these are
