@@ -206,8 +206,8 @@ test("what is no view is refused, and lengths are cut to what one call can move"
     );
   }
   checkView(new DataView(new ArrayBuffer(1)), "read");
-  assert.is(transferLength({ byteLength: 5e9 } as ArrayBufferView), 0x7ffff000);
-  assert.is(transferLength(new Uint8Array(7)), 7);
+  assert.is(transferLength(5e9), 0x7ffff000);
+  assert.is(transferLength(7), 7);
 });
 
 test.run();

@@ -93,6 +93,14 @@ export class Memory {
     this.reuses = poisons ? new Reuses() : null;
   }
 
+  /**
+   * Where the view begins in its ArrayBuffer that `regionOf` looked at last, and its bytes. Asking
+   * a view costs, as much as a look-up, so it is asked once. And on a class of the user's the
+   * answer may be another one each time: what was checked must be what is used.
+   */
+  viewStart = 0;
+  viewBytes = 0;
+
   /** The region that a view lies in, checked; it is not in flight yet. */
   regionOf(view: ArrayBufferView, operation: string): Region {
     const buffer = view.buffer;
@@ -103,12 +111,15 @@ export class Memory {
     }
     // A detached ArrayBuffer has no bytes any more, whatever it had when it was first seen.
     if (buffer.byteLength !== known.sizeBytes) throw this.#detached(operation);
+    const { byteOffset, byteLength } = view;
+    this.viewStart = byteOffset;
+    this.viewBytes = byteLength;
     if (known.whole !== null) return known.whole;
-    const region = blockOf(known, view);
+    const region = blockOf(known, byteOffset, byteLength);
     if (region === undefined || region === null || !region.acquired) {
       throw known.lent ? returnedError(operation) : releasedError(operation);
     }
-    if (view.byteOffset + view.byteLength > region.start + region.sizeBytes) {
+    if (byteOffset + byteLength > region.start + region.sizeBytes) {
       throw rangeError(operation, "the buffer reaches beyond the memory that was acquired with it");
     }
     return region;
@@ -260,12 +271,12 @@ export class Memory {
   }
 }
 
-function blockOf(known: Known, view: ArrayBufferView): Region | null | undefined {
-  const offset = view.byteOffset - known.pagesStart;
+function blockOf(known: Known, start: number, sizeBytes: number): Region | null | undefined {
+  const offset = start - known.pagesStart;
   const { pages, pageBytes } = known;
   const region = pages[(offset / pageBytes) | 0];
   // An empty view at the end of a block begins where the next block does.
-  if (view.byteLength > 0 || offset % pageBytes !== 0 || region?.acquired) return region;
+  if (sizeBytes > 0 || offset % pageBytes !== 0 || region?.acquired) return region;
   return pages[((offset - 1) / pageBytes) | 0];
 }
 
@@ -295,9 +306,9 @@ function isDetached(buffer: ArrayBufferLike): boolean {
   }
 }
 
-/** The bytes of a view that one operation can move. */
-export function transferLength(view: ArrayBufferView): number {
-  return Math.min(view.byteLength, TRANSFER_LIMIT_BYTES);
+/** Of so many bytes, those that one operation can move. */
+export function transferLength(sizeBytes: number): number {
+  return Math.min(sizeBytes, TRANSFER_LIMIT_BYTES);
 }
 
 /** Refuses what is not memory. */

@@ -48,9 +48,8 @@ export abstract class Verbs {
     callback: Callback<C>,
   ): number {
     const region = this.region(buffer, operation);
-    // Read before anything is queued: on a class of the user's these may be code.
-    const length = transferLength(buffer);
-    const offset = buffer.byteOffset - region.handleStart;
+    const length = transferLength(this.memory.viewBytes);
+    const offset = this.memory.viewStart - region.handleStart;
     if (length === 0 && opcode === abi.OPCODE_RECEIVE) throw this.emptyReceive();
     const at = this.queue.begin(completion, opcode, callback);
     this.use(completion, region);
