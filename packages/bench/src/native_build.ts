@@ -18,7 +18,8 @@ export type Built = { path: string } | { unavailable: string };
 
 async function compile(name: string): Promise<Built> {
   const source = `${packageFolder}native/${name}.c`;
-  const path = `${buildFolder}/${name}`;
+  const isLibrary = name === "meter";
+  const path = `${buildFolder}/${name}${isLibrary ? ".so" : ""}`;
   if (process.platform !== "linux") return { unavailable: "io_uring is only on Linux" };
   if (modifiedMs(path) > modifiedMs(source)) return { path };
   const compiler = findProgram("cc");
@@ -26,7 +27,8 @@ async function compile(name: string): Promise<Built> {
   mkdirSync(buildFolder, { recursive: true });
   // Renamed into place, since two benchmarks may compile the same program at the same time.
   const unfinished = `${path}.${process.pid}`;
-  const command = [compiler, "-O2", "-Wall", "-Wextra", source, "-o", unfinished, "-luring"];
+  const options = isLibrary ? ["-shared", "-fPIC", "-fno-builtin"] : ["-luring"];
+  const command = [compiler, "-O2", "-Wall", "-Wextra", source, "-o", unfinished, ...options];
   try {
     await runProcess(command, { core: "load", timeoutSeconds: 60 });
   } catch (error) {
@@ -37,7 +39,7 @@ async function compile(name: string): Promise<Built> {
   return { path };
 }
 
-type NativeName = "nop" | "echo" | "load" | "drain" | "receive" | "zero_copy";
+type NativeName = "nop" | "echo" | "load" | "drain" | "receive" | "zero_copy" | "pour" | "meter";
 
 const builds = new Map<string, Promise<Built>>();
 

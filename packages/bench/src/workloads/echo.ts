@@ -27,7 +27,7 @@ const smallShapes: Shape[] = [
 ];
 
 /** The server's processor time is read when the generator says that it counts, and at the end. */
-async function runLoad(
+export async function runLoad(
   load: string,
   server: Running,
   port: number,

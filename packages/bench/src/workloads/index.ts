@@ -4,9 +4,19 @@ import type { Workload } from "../harness.js";
 import { echo } from "./echo.js";
 import { files } from "./files.js";
 import { kill } from "./kill.js";
+import { lent } from "./lent.js";
 import { nop } from "./nop.js";
 import { sendFile } from "./send_file.js";
 import { start } from "./start.js";
 import { zeroCopy } from "./zero_copy.js";
 
-export const workloads: readonly Workload[] = [nop, files, echo, sendFile, zeroCopy, start, kill];
+export const workloads: readonly Workload[] = [
+  nop,
+  files,
+  echo,
+  lent,
+  sendFile,
+  zeroCopy,
+  start,
+  kill,
+];

@@ -1,0 +1,122 @@
+// An echo server with @io/core that receives into lent memory: on the ring with callbacks in a loop
+// of its own, or with the promises of Socket in Node's event loop.
+//
+// Usage: echo_lent <callback|promise>
+
+import { constants } from "node:os";
+import { type BufferGroup, Completion, IO, LentCompletion, type Ring, type Socket } from "@io/core";
+import { printLine } from "../contender.js";
+import { settle } from "../settle.js";
+
+const listenOptions = { host: "127.0.0.1", port: 0, backlog: 1024 };
+const noBuffers = -constants.errno.ENOBUFS;
+
+interface Lent {
+  readonly piece: number;
+  readonly view: Uint8Array;
+}
+
+/** One connection: receives for ever, and sends what it was lent, one lot after the other. */
+class Connection extends LentCompletion {
+  readonly descriptor: number;
+  readonly sending = new Completion<Connection>(this);
+  /** What is being sent, and what has come meanwhile. */
+  sendingPiece = -1;
+  unsent = new Uint8Array(0);
+  readonly waiting: Lent[] = [];
+  ended = false;
+
+  constructor(descriptor: number) {
+    super();
+    this.descriptor = descriptor;
+  }
+}
+
+class CallbackServer {
+  readonly #ring: Ring;
+  readonly #group: BufferGroup;
+
+  constructor(io: IO) {
+    this.#ring = io.ring;
+    this.#group = io.ring.bufferGroup({ limitBytes: 64 * 1024 * 1024 });
+  }
+
+  accept(listener: number): void {
+    this.#ring.acceptMultishot(new Completion(), listener, (_completion, result) => {
+      if (result < 0) throw new Error(`accept gave ${result}`);
+      this.#receive(new Connection(result));
+    });
+  }
+
+  #receive(connection: Connection): void {
+    const { descriptor } = connection;
+    this.#ring.receiveMultishot(connection, descriptor, this.#group, this.#onReceive);
+  }
+
+  readonly #onReceive = (completion: LentCompletion, result: number): void => {
+    const connection = completion as Connection;
+    if (result > 0) {
+      const { piece, offset } = connection;
+      const view = this.#group.view(piece, offset, result);
+      if (connection.sendingPiece === -1) this.#send(connection, piece, view);
+      else connection.waiting.push({ piece, view });
+      if (!connection.active) this.#receive(connection);
+    } else if (result === noBuffers) {
+      this.#group.whenAvailable(() => this.#receive(connection));
+    } else {
+      connection.ended = true;
+      if (connection.sendingPiece === -1) this.#close(connection);
+    }
+  };
+
+  #send(connection: Connection, piece: number, view: Uint8Array<ArrayBuffer>): void {
+    connection.sendingPiece = piece;
+    connection.unsent = view;
+    this.#ring.send(connection.sending, connection.descriptor, view, this.#onSend);
+  }
+
+  readonly #onSend = (completion: Completion<Connection>, result: number): void => {
+    const connection = completion.context;
+    const { sendingPiece, unsent } = connection;
+    if (result >= 0 && result < unsent.byteLength) {
+      this.#send(connection, sendingPiece, unsent.subarray(result));
+      return;
+    }
+    this.#group.giveBack(sendingPiece);
+    connection.sendingPiece = -1;
+    const next = connection.waiting.length > 0 ? connection.waiting.shift() : undefined;
+    if (next !== undefined)
+      this.#send(connection, next.piece, next.view as Uint8Array<ArrayBuffer>);
+    else if (connection.ended) this.#close(connection);
+  };
+
+  #close(connection: Connection): void {
+    this.#ring.close(new Completion(), connection.descriptor, () => undefined);
+  }
+}
+
+async function serveCallbacks(): Promise<void> {
+  const io = await IO.open({ mode: "detached" });
+  const listener = await settle(io, io.listen(listenOptions));
+  new CallbackServer(io).accept(listener.descriptor);
+  printLine(listener.address.port);
+  io.run();
+}
+
+async function echo(socket: Socket): Promise<void> {
+  for await (using chunk of socket.receiving()) await socket.sendAll(chunk.bytes);
+}
+
+async function servePromises(): Promise<void> {
+  const io = await IO.open();
+  const listener = await io.listen(listenOptions);
+  printLine(listener.address.port);
+  for await (const socket of listener) {
+    // The load generator ends its connections in any way it likes.
+    void echo(socket)
+      .catch(() => undefined)
+      .finally(() => socket.close());
+  }
+}
+
+await (process.argv[2] === "callback" ? serveCallbacks() : servePromises());
