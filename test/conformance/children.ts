@@ -42,6 +42,18 @@ export function runInNamespace(setUp: string, program: string, backend: string):
   return run([...shell, process.execPath, waitingPath, program, backend], {});
 }
 
+/** Why no such namespace can be made here, or null. */
+export function whyNoNamespace(setUp: string): string | null {
+  if (process.platform !== "linux") return "network namespaces are Linux's";
+  try {
+    execFileSync("unshare", ["-rn", "sh", "-c", setUp], { stdio: "pipe" });
+    return null;
+  } catch (error) {
+    const words = String((error as { stderr?: Buffer }).stderr ?? error).trim();
+    return `no network namespace can be made and set up (${setUp}): ${words}`;
+  }
+}
+
 function run(words: readonly string[], environment: Record<string, string>): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const [command = "", ...rest] = words;

@@ -1,9 +1,8 @@
 // Sends of UDP that find their socket full: in which order they go, and how they end. They wait in
 // a network namespace that is made for each program and is gone with it.
 
-import { execFileSync } from "node:child_process";
 import * as assert from "uvu/assert";
-import { runInNamespace } from "./children.js";
+import { runInNamespace, whyNoNamespace } from "./children.js";
 import type { Suite } from "./harness.js";
 
 /** A device whose queue lets nothing out for hours, and an address behind it. */
@@ -15,22 +14,10 @@ const SET_UP = [
   "tc qdisc add dev sink0 root handle 1: tbf rate 8bit burst 1540 limit 64m",
 ].join(" && ");
 
-/** Why there is no such namespace here, or null. */
-function whyNone(): string | null {
-  if (process.platform !== "linux") return "network namespaces are Linux's";
-  try {
-    execFileSync("unshare", ["-rn", "sh", "-c", SET_UP], { stdio: "pipe" });
-    return null;
-  } catch (error) {
-    const words = String((error as { stderr?: Buffer }).stderr ?? error).trim();
-    return `no network namespace with a device that holds packets can be made: ${words}`;
-  }
-}
-
 let known: string | null | undefined;
 
 export function waitingSends(suite: Suite): void {
-  known ??= whyNone();
+  known ??= whyNoNamespace(SET_UP);
   const test = (name: string, program: string, check: (seen: Seen) => void): void => {
     if (known !== null) {
       suite.skip(name, known as string);

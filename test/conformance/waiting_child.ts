@@ -1,6 +1,7 @@
-// Programs that `waiting.ts` runs in a network namespace of their own, where what is sent to an
-// address stays in the queue of a device: so the sends of UDP find their socket full, as they never
-// do on loopback. Called with the name of a program and of a backend; prints what it sees as JSON.
+// Programs that tests run in a network namespace of their own. In that of `waiting.ts` what is sent
+// to an address stays in the queue of a device: so the sends of UDP find their socket full, as they
+// never do on loopback. Called with the name of a program and of a backend; prints what it sees as
+// JSON.
 
 import { execFileSync } from "node:child_process";
 import { type BackendName, type DatagramSocket, IO, type IOError, type ZeroCopy } from "@io/core";
@@ -109,6 +110,23 @@ const programs: Record<string, (backend: BackendName) => Promise<void>> = {
   close: (backend) => endAll(backend, ({ socket }) => socket.close()),
   closeIO: (backend) => endAll(backend, ({ io }) => io.close()),
 
+  /** Over loopback, and with little memory that may be held. */
+  locked: async (backend) => {
+    const io = await IO.open({ backend });
+    const far = await io.openDatagram({ host: "127.0.0.1", port: 0 });
+    const near = await io.openDatagram({ family: "ipv4" });
+    await near.connect(far.localAddress);
+    await near.send(new Uint8Array(4096), { zeroCopy: "always" });
+    await far.receive(new Uint8Array(8192));
+    const first = counts(near);
+    const sent = Uint8Array.from({ length: 60_000 }, (_, index) => index);
+    const count = await near.send(sent, { zeroCopy: "always" });
+    const got = new Uint8Array(60_000);
+    await far.receive(got);
+    say([first, count, counts(near), Buffer.compare(sent, got) === 0]);
+    await io.close();
+  },
+
   /** Sent without a copy: what is in the queue of the device is not released. */
   unreleased: async (backend) => {
     const [io, socket] = await connected(backend);
@@ -128,6 +146,12 @@ const programs: Record<string, (backend: BackendName) => Promise<void>> = {
     await io.close();
   },
 };
+
+/** How many went without a copy, and how many fell back. */
+function counts(socket: DatagramSocket): number[] {
+  const { zeroCopySends, zeroCopyFallenBack } = socket.stats();
+  return [zeroCopySends, zeroCopyFallenBack];
+}
 
 async function endAll(backend: BackendName, end: (sends: Sends) => Promise<unknown>) {
   const all = await fill(backend);
