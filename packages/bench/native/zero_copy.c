@@ -167,10 +167,9 @@ int main(int argc, char** argv) {
   const double elapsed_seconds = run_for(duration_seconds);
   const double used = used_seconds() - used_before;
   const double megabytes = (double)sent * (double)size_bytes / 1e6;
-  printf(
-      "{\"sends/s\": %.0f, \"MB/s\": %.1f, \"CPU seconds/GB\": %.6f, \"share without a copy\": "
-      "%.4f}\n",
-      (double)sent / elapsed_seconds, megabytes / elapsed_seconds, used / (megabytes / 1e3),
-      released > 0 ? 1.0 - (double)copied / (double)released : 0.0);
+  printf("{\"sends/CPU second\": %.0f, \"sends/s\": %.0f, \"MB/s\": %.1f, ", (double)sent / used,
+         (double)sent / elapsed_seconds, megabytes / elapsed_seconds);
+  printf("\"CPU seconds/GB\": %.6f, \"share without a copy\": %.4f}\n", used / (megabytes / 1e3),
+         released > 0 ? 1.0 - (double)copied / (double)released : 0.0);
   return 0;
 }

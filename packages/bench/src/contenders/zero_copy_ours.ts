@@ -108,10 +108,12 @@ const elapsedSeconds = (performance.now() - startMs) / 1000;
 const used = process.cpuUsage(usedBefore);
 const after = socket.stats();
 const spared = after.zeroCopySends - before.zeroCopySends;
+const usedSeconds = (used.user + used.system) / 1e6;
 printFigures({
+  "sends/CPU second": sends / usedSeconds,
   "sends/s": sends / elapsedSeconds,
   "MB/s": bytes / 1e6 / elapsedSeconds,
-  "CPU seconds/GB": (used.user + used.system) / 1e6 / (bytes / 1e9),
+  "CPU seconds/GB": usedSeconds / (bytes / 1e9),
   "share without a copy": (spared - (after.zeroCopyCopied - before.zeroCopyCopied)) / sends,
 });
 process.exit(0);
