@@ -19,6 +19,7 @@
 #include "../why_not.h"
 #include "attempt.h"
 #include "buffer_rings.h"
+#include "io_uring_enter.h"
 #include "io_uring_features.h"
 #include "io_uring_prepare.h"
 #include "io_uring_steps.h"
@@ -47,9 +48,10 @@ constexpr uint32_t completions_per_operation = 4;
 
 class IoUring final : public Backend {
  public:
-  IoUring(const io_uring& ring, uint32_t setup_flags, io_uring_probe* known, uint32_t features,
-          bool oldest_kernel)
+  IoUring(const io_uring& ring, bool registered, uint32_t setup_flags, io_uring_probe* known,
+          uint32_t features, bool oldest_kernel)
       : ring_(ring),
+        registered_(registered),
         buffer_rings_(ring_, oldest_kernel),
         setup_flags_(setup_flags),
         features_(features),
@@ -57,6 +59,7 @@ class IoUring final : public Backend {
     for (int opcode = 0; opcode < 256; opcode++) {
       known_[opcode] = opcode <= known->last_op && io_uring_opcode_supported(known, opcode) != 0;
     }
+    uring::number_entries(ring_);
     // The probe does not tell of flags; this operation came with the same kernel.
     multishot_receive_ = !oldest_kernel && known_[IORING_OP_SEND_ZC];
     receive_limits_ = multishot_receive_;
@@ -257,13 +260,7 @@ class IoUring final : public Backend {
 
   void enter_and_wait(int64_t deadline_ns) {
     system_calls_++;
-    if (deadline_ns == wait_for_ever) {
-      check_entered(io_uring_submit_and_wait(&ring_, 1));
-      return;
-    }
-    __kernel_timespec limit = uring::timespec_of(deadline_ns);
-    io_uring_cqe* unused = nullptr;
-    check_entered(io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &limit, nullptr));
+    check_entered(uring::enter_and_wait(ring_, registered_, deadline_ns));
   }
 
   // The kernel works off about 20 of the things that it has put off at a time (Linux 6.18,
@@ -565,6 +562,7 @@ class IoUring final : public Backend {
   }
 
   io_uring ring_;
+  bool registered_;  // its descriptor, with this thread
   uring::Steps steps_;
   BufferRings buffer_rings_;
   Pieces pieces_;              // of groups that the kernel knows nothing of
@@ -654,7 +652,7 @@ Opened open_io_uring(const BackendOptions& options) {
   if (error != 0) return refuse_io_uring("io_uring_setup", error);
 
   // Saves looking up the descriptor in every call; without it everything works the same.
-  io_uring_register_ring_fd(&ring);
+  const bool registered = io_uring_register_ring_fd(&ring) == 1;
   constexpr unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE |
                               IORING_FEAT_RW_CUR_POS | IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP;
   // A seccomp profile can allow the set-up and forbid the other two calls.
@@ -682,8 +680,8 @@ Opened open_io_uring(const BackendOptions& options) {
     opened.reason += "; there is memory for " + std::to_string(in_flight_limit) +
                      " operations in flight only (RLIMIT_MEMLOCK, or the limit of a cgroup)";
   }
-  opened.backend = std::make_unique<IoUring>(ring, flags, known, uring::features_of(ring, known),
-                                             options.oldest_kernel);
+  opened.backend = std::make_unique<IoUring>(
+      ring, registered, flags, known, uring::features_of(ring, known), options.oldest_kernel);
   io_uring_free_probe(known);
   return opened;
 }

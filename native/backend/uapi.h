@@ -17,6 +17,10 @@ inline constexpr uint32_t notif_usage_zc_copied = 1u << 31;  // 6.2, in a notifi
 
 // STATX_BASIC_STATS and STATX_BTIME (4.11), which the headers of musl have only since 1.2.5.
 inline constexpr unsigned statx_fields = 0x7ff | 0x800;
+// A wait that is not counted as waiting for a disk (6.15).
+inline constexpr unsigned feature_no_iowait = 1u << 17;
+inline constexpr unsigned enter_no_iowait = 1u << 7;
+
 // ---- Rings of provided buffers
 
 // Of a completion: the kernel goes on filling the provided buffer (incremental ring, 6.12).

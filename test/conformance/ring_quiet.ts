@@ -1,5 +1,10 @@
 // What costs nothing: an IO that waits, and readiness that nobody makes use of.
 
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { release } from "node:os";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
 import type { IO } from "@io/core";
 import * as assert from "uvu/assert";
 import type { Suite } from "./harness.js";
@@ -19,7 +24,48 @@ async function whileQuiet(io: IO): Promise<{ systemCalls: number; wakeUps: numbe
   };
 }
 
+const IO_URING_ENTER = 426; // on every architecture
+const ENTER_NO_IOWAIT = 0x80; // Linux 6.15
+
+/** Whether the kernel knows waits that do not count as waits for a disk. */
+function knowsNoIowait(): boolean {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  return major > 6 || (major === 6 && minor >= 15);
+}
+
+/** The flags of the call in which a thread of this process waits for a ring, or null. */
+function flagsOfWait(): number | null {
+  const folder = "/proc/self/task";
+  for (const thread of readdirSync(folder)) {
+    const words = readFileSync(`${folder}/${thread}/syscall`, "utf8").split(" ");
+    if (Number(words[0]) === IO_URING_ENTER) return Number(words[4]);
+  }
+  return null;
+}
+
+function registerWait(suite: Suite): void {
+  if (suite.backend !== "io_uring") return;
+  const name = "a wait does not count as the processor's for a disk";
+  if (!knowsNoIowait()) {
+    suite.skip(name, `Linux ${release()} counts every wait in io_uring; 6.15 need not`);
+    return;
+  }
+  suite.test(name, async () => {
+    const stop = new SharedArrayBuffer(4);
+    const path = fileURLToPath(new URL("./waiting_worker.js", import.meta.url));
+    const worker = new Worker(path, { workerData: { backend: suite.backend, stop } });
+    const exit = once(worker, "exit");
+    let flags = flagsOfWait();
+    for (; flags === null; flags = flagsOfWait()) await turn();
+    Atomics.store(new Int32Array(stop), 0, 1);
+    assert.equal(await exit, [0]);
+    assert.is(flags & ENTER_NO_IOWAIT, ENTER_NO_IOWAIT, `flags ${flags}`);
+  });
+}
+
 export function ringQuiet(suite: Suite): void {
+  registerWait(suite);
+
   suite.test("an IO that waits makes no system calls", async (trial) => {
     const { io, client } = await connected(trial);
     const waiting = [
