@@ -92,12 +92,14 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceAccessor<&Session::features>("features"),
                            InstanceAccessor<&Session::backend>("backend"),
                            InstanceAccessor<&Session::slots>("slots"),
+                           InstanceAccessor<&Session::area>("area"),
                            InstanceMethod<&Session::activate>("activate"),
                            InstanceMethod<&Session::add_buffer>("addBuffer"),
                            InstanceMethod<&Session::release_buffer>("releaseBuffer"),
                            InstanceMethod<&Session::add_group>("addGroup"),
                            InstanceMethod<&Session::add_pieces>("addPieces"),
                            InstanceMethod<&Session::remove_group>("removeGroup"),
+                           InstanceMethod<&Session::add_area>("addArea"),
                            InstanceMethod<&Session::set_option>("setOption"),
                            InstanceMethod<&Session::name>("name"),
                            InstanceMethod<&Session::counters>("counters"),
@@ -107,7 +109,8 @@ class Session : public Napi::ObjectWrap<Session> {
                        });
   }
 
-  // (backend, entries, slots, attached, waitElsewhere, shared, dispatch)
+  // (backend, entries, slots, attached, waitElsewhere, shared, dispatch, area)
+  // `area` is undefined or { interface, queue, memory, start, sizeBytes }.
   explicit Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(info) {
     io::BackendOptions options;
     options.entries = info[1].As<Napi::Number>().Uint32Value();
@@ -121,6 +124,7 @@ class Session : public Napi::ObjectWrap<Session> {
     CHECK(lay_out(static_cast<uint8_t*>(memory.Data()), memory.ByteLength(), options.entries,
                   shared));
 
+    if (info[7].IsObject()) set_area(info[7].As<Napi::Object>(), options.area);
     io::Opened opened = io::open_backend(info[0].As<Napi::String>().Utf8Value(), options);
     reason_ = opened.reason;
     advice_ = opened.advice;
@@ -129,6 +133,7 @@ class Session : public Napi::ObjectWrap<Session> {
       return;
     }
     backend_ = opened.name;
+    set_area_found(opened, options.area);
     lacking_ = io::lacking_of(*opened.backend);
     features_ = opened.backend->features();
     header_ = shared.header;
@@ -253,6 +258,28 @@ class Session : public Napi::ObjectWrap<Session> {
     return Napi::Number::New(info.Env(), engine_->groups().remove(group));
   }
 
+  // Of the area that was asked for: { available, reason, advice }
+  Napi::Value area(const Napi::CallbackInfo& info) {
+    Napi::Object found = Napi::Object::New(info.Env());
+    found.Set("available", has_area_);
+    found.Set("reason", area_reason_);
+    found.Set("advice", area_advice_);
+    return found;
+  }
+
+  // (words, capacity) -> the area's group, or a negative errno. `words` is an ArrayBuffer of
+  // 2 * capacity + 1 words: see groups.h.
+  Napi::Value add_area(const Napi::CallbackInfo& info) {
+    if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
+    auto words = info[0].As<Napi::ArrayBuffer>();
+    const uint32_t capacity = info[1].As<Napi::Number>().Uint32Value();
+    CHECK(capacity <= io::abi::chunks_most);
+    CHECK(words.ByteLength() / sizeof(uint32_t) > size_t{2} * capacity);
+    const int32_t group =
+        engine_->groups().add_area(static_cast<uint32_t*>(words.Data()), capacity, hold_of(words));
+    return Napi::Number::New(info.Env(), group);
+  }
+
   // (descriptor, option, value) -> 0 or a negative errno
   Napi::Value set_option(const Napi::CallbackInfo& info) {
     const int number = number_of(info[0]);
@@ -310,11 +337,38 @@ class Session : public Napi::ObjectWrap<Session> {
     end_engine();
     dispatch_.Reset();
     memory_.Reset();
+    area_memory_.Reset();
     if (loop_ != nullptr) {
       loop_->close();  // closed() follows
     } else {
       finish_closing();
     }
+  }
+
+  // ---- the area that the network device writes to
+
+  void set_area(const Napi::Object& wanted, io::AreaOptions& options) {
+    auto memory = wanted.Get("memory").As<Napi::ArrayBuffer>();
+    const size_t start = wanted.Get("start").As<Napi::Number>().Uint32Value();
+    options.wanted = true;
+    options.interface = wanted.Get("interface").As<Napi::String>().Utf8Value();
+    options.queue = wanted.Get("queue").As<Napi::Number>().Uint32Value();
+    options.size_bytes = wanted.Get("sizeBytes").As<Napi::Number>().Uint32Value();
+    CHECK(start <= memory.ByteLength());
+    CHECK(options.size_bytes <= memory.ByteLength() - start);
+    options.address = static_cast<uint8_t*>(memory.Data()) + start;
+    options.hold = hold_of(memory);
+    area_memory_ = Napi::Persistent(static_cast<Napi::Object>(memory));
+  }
+
+  void set_area_found(const io::Opened& opened, const io::AreaOptions& options) {
+    has_area_ = opened.has_area;
+    area_reason_ = opened.area_reason;
+    area_advice_ = opened.area_advice;
+    if (!has_area_) area_memory_.Reset();
+    if (!options.wanted || !area_reason_.empty()) return;
+    area_reason_ = std::string("the backend is ") + opened.name +
+                   ", and only io_uring receives into the program's memory";
   }
 
   // ---- attached mode
@@ -463,6 +517,10 @@ class Session : public Napi::ObjectWrap<Session> {
   bool environment_ended_ = false;
   uint32_t* header_ = nullptr;
   Napi::ObjectReference memory_;
+  Napi::ObjectReference area_memory_;  // where V8's memory cannot be shared, this keeps it
+  bool has_area_ = false;
+  std::string area_reason_;
+  std::string area_advice_;
   Napi::FunctionReference dispatch_;
   std::unique_ptr<io::Engine> engine_;
   std::unique_ptr<io::Loop> loop_;
@@ -569,6 +627,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("writeAddress", Napi::Function::New(env, write_address));
   exports.Set("readAddress", Napi::Function::New(env, read_address));
   exports.Set("holdsMemory", io::MemoryHold::supported());
+  exports.Set("pageBytes", static_cast<double>(sysconf(_SC_PAGESIZE)));
   return exports;
 }
 

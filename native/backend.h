@@ -10,12 +10,13 @@
 #include <vector>
 
 #include "kernel.h"
+#include "memory_hold.h"
 #include "operation.h"
 #include "piece_taker.h"
 
 namespace io {
 
-inline constexpr uint16_t no_piece = UINT16_MAX;
+inline constexpr uint32_t no_piece = (1u << 24) - 1;
 
 // What a backend says of a finished (or, with `more`, progressing) operation. `result` is a count,
 // a descriptor number or a negative errno.
@@ -26,10 +27,11 @@ struct Completed {
   bool receive_empty : 1;       // receive: nothing was left in the socket
   bool piece_open : 1 = false;  // the backend goes on filling the piece
   bool copied : 1 = false;  // zero-copy send, at its end: the kernel copied the bytes all the same
-  uint16_t piece = no_piece;  // where the bytes are that a receive_multishot has received
+  uint32_t piece : 24 = no_piece;  // where the bytes are that a receive_multishot has received
 };
 static_assert(sizeof(Completed) == 16);
 static_assert(abi::pieces_most <= no_piece);
+static_assert(abi::chunks_most <= no_piece);
 
 // A bounded list that the engine hands to poll(). A backend stops reaping when it is full.
 class Completions {
@@ -49,11 +51,24 @@ class Completions {
   size_t count_ = 0;
 };
 
+// Memory for the network device to write to, and the queue of it that shall: docs/guides/zcrx.md.
+struct AreaOptions {
+  bool wanted = false;
+  std::string interface;  // empty: no device, the kernel copies (Linux 7.1)
+  uint32_t queue = 0;
+  uint8_t* address = nullptr;  // page-aligned, a multiple of the page
+  size_t size_bytes = 0;
+  MemoryHold hold;  // of that memory, for as long as the backend lives
+};
+
 struct BackendOptions {
   uint32_t entries = 1024;
   uint32_t in_flight_limit = 4096;
   // For tests: use nothing that the oldest kernel which is supported has not.
   bool oldest_kernel = false;
+  // For tests: completions of 32 bytes, as rings with an area have, though there is none.
+  bool wide_completions = false;
+  AreaOptions area;
 };
 
 inline constexpr int64_t wait_for_ever = -1;
@@ -120,6 +135,10 @@ struct Opened {
   std::string advice;
   uint32_t in_flight_limit = 0;  // what there was memory for
   int error = 0;                 // the errno behind it
+  // Of BackendOptions::area: whether there is one, and why or why not.
+  bool has_area = false;
+  std::string area_reason;
+  std::string area_advice;
 };
 
 // Whether "auto" answers this error of a set-up by trying the next candidate. Only an interface

@@ -374,6 +374,7 @@ void Engine::finish(const Completed& completed) {
   uint32_t flags = 0;
   if (completed.piece != no_piece) {
     flags = groups_.lend(operation.argument, completed.piece, completed.piece_open);
+    if (groups_.is_area(operation.argument)) count_chunk(operation, result);
   }
   if (completed.more) {
     publish(operation.slot, operation.generation, result, flags | abi::completion_flag_more);
@@ -534,6 +535,13 @@ void Engine::read_counters(double* out) {
   count(Counter::lent) = groups_.lent();
   count(Counter::returns_refused) = groups_.refused();
   count(Counter::zero_copy_unreleased) = unreleased_;
+  const AreaCounters area = backend_->area_counters();
+  count(Counter::zero_copy_chunks) = area.chunks;
+  count(Counter::zero_copy_chunk_bytes) = area.bytes;
+  count(Counter::zero_copy_chunks_lent) = area.lent;
+  count(Counter::zero_copy_refused) = area.refused;
+  count(Counter::zero_copy_refill_full) = area.refill_full;
+  count(Counter::zero_copy_flushes) = area.flushes;
   for (size_t index = 0; index < abi::counter_count; index++) {
     out[index] = static_cast<double>(counters_[index]);
   }

@@ -135,6 +135,7 @@ class Engine {
   void mark_sent(Operation& operation);
   void mark_released(const Operation& operation, const Completed& completed);
   void limit_release(int number);
+  void count_chunk(const Operation& operation, int32_t size_bytes);
   void await_release();
   int32_t settle(Operation& operation, int32_t result);
   int32_t take_descriptor(int32_t number);

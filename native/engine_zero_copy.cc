@@ -118,6 +118,13 @@ ZeroCopy* Engine::zero_copy_of_sender(const Operation& operation) {
   return descriptor.zero_copy.get();
 }
 
+// Of a receive into the area that the network device writes to; the sums of all are the backend's.
+void Engine::count_chunk(const Operation& operation, int32_t size_bytes) {
+  ZeroCopyCounts& counts = zero_copy_of(descriptors_.at(operation.number)).counts;
+  counts.chunks++;
+  counts.chunk_bytes += static_cast<uint64_t>(size_bytes);
+}
+
 void Engine::limit_release(int number) {
   const Descriptor& descriptor = descriptors_.at(number);
   if (!descriptor.zero_copy || descriptor.zero_copy->unreleased == 0) return;
@@ -164,6 +171,8 @@ int Engine::read_socket_counters(int32_t descriptor, double* out) {
   out[abi::socket_counter_zero_copy_copied] = static_cast<double>(state.counts.copied);
   out[abi::socket_counter_zero_copy_fallen_back] = static_cast<double>(state.counts.fallen_back);
   out[abi::socket_counter_zero_copy_unreleased] = state.unreleased;
+  out[abi::socket_counter_zero_copy_chunks] = static_cast<double>(state.counts.chunks);
+  out[abi::socket_counter_zero_copy_chunk_bytes] = static_cast<double>(state.counts.chunk_bytes);
   return 0;
 }
 

@@ -20,12 +20,32 @@ constexpr uint16_t generation_mask = 0x3fff;
 
 int32_t Groups::add(uint32_t* returned, uint32_t capacity, MemoryHold hold, Lot lot) {
   if (capacity == 0 || capacity > abi::pieces_most) return -EINVAL;
-  const auto unused = [](const Group& group) { return !group.alive; };
-  const auto found = std::find_if(groups_.begin(), groups_.end(), unused);
-  const auto index = static_cast<uint32_t>(found - groups_.begin());
+  const uint32_t index = unused_index();
   if (index == abi::groups_most) return -ENOSPC;
   const int error = backend_.add_group(index, capacity, lot);
   if (error != 0) return error;
+  return take(index, returned, capacity, std::move(hold), lot);
+}
+
+int32_t Groups::add_area(uint32_t* words, uint32_t capacity, MemoryHold hold) {
+  if (capacity == 0 || capacity > abi::chunks_most) return -EINVAL;
+  const uint32_t index = unused_index();
+  if (index == abi::groups_most) return -ENOSPC;
+  const int error = backend_.add_area(index, capacity);
+  if (error != 0) return error;
+  const int32_t handle = take(index, words, capacity, std::move(hold), Lot::bytes);
+  groups_[index].places = words + 1 + capacity;
+  return handle;
+}
+
+uint32_t Groups::unused_index() const {
+  const auto unused = [](const Group& group) { return !group.alive; };
+  const auto found = std::find_if(groups_.begin(), groups_.end(), unused);
+  return static_cast<uint32_t>(found - groups_.begin());
+}
+
+int32_t Groups::take(uint32_t index, uint32_t* returned, uint32_t capacity, MemoryHold hold,
+                     Lot lot) {
   if (index == groups_.size()) groups_.emplace_back();
   Group& group = groups_[index];
   CHECK(group.in_flight == 0);
@@ -42,7 +62,7 @@ int32_t Groups::add(uint32_t* returned, uint32_t capacity, MemoryHold hold, Lot 
 int Groups::add_pieces(uint32_t handle, uint32_t buffer, double offset, uint32_t stride_bytes,
                        uint32_t piece_bytes, uint32_t count) {
   Group* group = find(handle);
-  if (group == nullptr) return -EINVAL;
+  if (group == nullptr || group->places != nullptr) return -EINVAL;
   if (count == 0 || count > group->capacity - group->pieces.size()) return -EINVAL;
   const uint32_t head_bytes = group->lot == Lot::message ? abi::peer_size_bytes : 0;
   if (piece_bytes <= head_bytes || piece_bytes > stride_bytes) return -EINVAL;
@@ -84,10 +104,13 @@ void Groups::free(uint32_t index) {
   CHECK(group.in_flight == 0);
   backend_.remove_group(index);
   for (const Piece& piece : group.pieces) lent_ -= piece.lent ? 1 : 0;
+  lent_ -= group.lent;
   for (const uint32_t buffer : group.buffers) buffers_.finish(buffer);
   group.pieces.clear();
   group.buffers.clear();
   group.returned = nullptr;
+  group.places = nullptr;
+  group.lent = 0;
   group.hold = MemoryHold();
   group.alive = false;
   group.generation = (group.generation + 1) & generation_mask;
@@ -114,6 +137,13 @@ void Groups::finish(uint32_t handle) {
 
 uint32_t Groups::lend(uint32_t handle, uint32_t number, bool open) {
   Group& group = at(handle);
+  if (group.places != nullptr) {
+    CHECK(number < group.capacity);
+    group.places[number] = backend_.offset_of(number);
+    group.lent++;
+    lent_++;
+    return abi::completion_flag_lent | number << abi::completion_piece_shift;
+  }
   CHECK(number < group.pieces.size());
   Piece& piece = group.pieces[number];
   CHECK(!piece.lent);
@@ -136,16 +166,24 @@ void Groups::take_returned_of(uint32_t index) {
   const uint32_t count = std::min(group.returned[0], group.capacity);
   group.returned[0] = 0;
   for (uint32_t at = 1; at <= count; at++) {
-    const uint32_t number = group.returned[at];
-    if (number >= group.pieces.size() || !group.pieces[number].lent) {
+    if (take_back(group, index, group.returned[at]))
+      lent_--;
+    else
       refused_++;
-      continue;
-    }
-    Piece& piece = group.pieces[number];
-    piece.lent = false;
-    lent_--;
-    backend_.give(index, number, piece.address, group.piece_bytes);
   }
+}
+
+bool Groups::take_back(Group& group, uint32_t index, uint32_t number) {
+  if (group.places != nullptr) {
+    if (number >= group.capacity || !backend_.take_back(number)) return false;
+    group.lent--;
+    return true;
+  }
+  if (number >= group.pieces.size() || !group.pieces[number].lent) return false;
+  Piece& piece = group.pieces[number];
+  piece.lent = false;
+  backend_.give(index, number, piece.address, group.piece_bytes);
+  return true;
 }
 
 }  // namespace io

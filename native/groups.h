@@ -35,7 +35,11 @@ struct Group {
   std::vector<Piece> pieces;
   std::vector<uint32_t> buffers;  // handles
   uint32_t* returned = nullptr;   // a count, then `capacity` numbers of pieces
-  MemoryHold hold;                // of `returned`
+  // Of the area's group, which has no pieces: where each chunk begins, by its number. JavaScript
+  // reads it; what it writes there is believed by nobody.
+  uint32_t* places = nullptr;
+  uint32_t lent = 0;  // of its chunks
+  MemoryHold hold;    // of `returned` and `places`
 };
 
 class Groups {
@@ -47,6 +51,9 @@ class Groups {
 
   // `returned` has capacity + 1 words. A handle, or a negative errno.
   int32_t add(uint32_t* returned, uint32_t capacity, MemoryHold hold, Lot lot = Lot::bytes);
+  // The same for the area that the backend was opened with: `words` has a count, `capacity` numbers
+  // and `capacity` places.
+  int32_t add_area(uint32_t* words, uint32_t capacity, MemoryHold hold);
   // More pieces of a group, `stride_bytes` apart from `offset` in a buffer, which are given to the
   // backend at once. All pieces of a group have one size. 0 or a negative errno.
   int add_pieces(uint32_t handle, uint32_t buffer, double offset, uint32_t stride_bytes,
@@ -64,6 +71,7 @@ class Groups {
   void finish(uint32_t handle);
   // The flags of a completion that brings bytes in a piece.
   uint32_t lend(uint32_t handle, uint32_t piece, bool open);
+  bool is_area(uint32_t handle) { return at(handle).places != nullptr; }
   // Gives the backend what JavaScript has put into the lists.
   void take_returned();
 
@@ -73,6 +81,9 @@ class Groups {
 
  private:
   Group& at(uint32_t handle);
+  uint32_t unused_index() const;  // groups_most when there is none
+  int32_t take(uint32_t index, uint32_t* returned, uint32_t capacity, MemoryHold hold, Lot lot);
+  bool take_back(Group& group, uint32_t index, uint32_t number);
   void take_returned_of(uint32_t index);
   void free(uint32_t index);
 

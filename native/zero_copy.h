@@ -21,6 +21,9 @@ struct ZeroCopyCounts {
   uint64_t bytes = 0;
   uint64_t copied = 0;       // of them, those that the kernel copied all the same
   uint64_t fallen_back = 0;  // sends that should have and went plainly
+  // Received in chunks of the area that the network device writes to.
+  uint64_t chunks = 0;
+  uint64_t chunk_bytes = 0;
 };
 
 class ZeroCopy {

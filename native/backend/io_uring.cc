@@ -22,9 +22,11 @@
 #include "io_uring_enter.h"
 #include "io_uring_features.h"
 #include "io_uring_prepare.h"
+#include "io_uring_setup.h"
 #include "io_uring_steps.h"
 #include "pieces.h"
 #include "uapi.h"
+#include "zcrx_receives.h"
 
 namespace io {
 
@@ -41,21 +43,16 @@ constexpr int64_t nudge_ns = 20'000'000;
 // The kernel's table of memory that it keeps mapped, made when the first piece is registered.
 constexpr uint32_t registered_limit = 1024;
 
-// Completions per operation: its own, its deadline's, and the kernel's word that the memory of a
-// zero-copy send is free; one more beside them for what is nobody's. The kernel's limit for the
-// ring is 65,536.
-constexpr uint32_t completions_per_operation = 4;
-
 class IoUring final : public Backend {
  public:
-  IoUring(const io_uring& ring, bool registered, uint32_t setup_flags, io_uring_probe* known,
-          uint32_t features, bool oldest_kernel)
-      : ring_(ring),
-        registered_(registered),
+  IoUring(RingSetUp& made, io_uring_probe* known, uint32_t features, bool oldest_kernel)
+      : ring_(made.ring),
+        registered_(made.registered),
         buffer_rings_(ring_, oldest_kernel),
-        setup_flags_(setup_flags),
+        area_(std::move(made.area)),
+        setup_flags_(made.flags),
         features_(features),
-        timespecs_(ring.sq.ring_entries) {
+        timespecs_(ring_.sq.ring_entries) {
     for (int opcode = 0; opcode < 256; opcode++) {
       known_[opcode] = opcode <= known->last_op && io_uring_opcode_supported(known, opcode) != 0;
     }
@@ -67,6 +64,7 @@ class IoUring final : public Backend {
 
   ~IoUring() override {
     io_uring_queue_exit(&ring_);
+    if (area_ != nullptr) area_->ring_closed();
     if (event_descriptor_ >= 0) ::close(event_descriptor_);
   }
 
@@ -94,12 +92,14 @@ class IoUring final : public Backend {
   }
 
   void flush() override {
+    if (area_ != nullptr) area_->refill();
     if (io_uring_sq_ready(&ring_) > 0) enter_without_waiting();
   }
 
   bool ready() const override { return !ended_.empty() || io_uring_cq_ready(&ring_) > 0; }
 
   void poll(int64_t deadline_ns, Completions& completed) override {
+    if (area_ != nullptr) area_->refill();
     if (!waiting_.empty()) take_waiting();
     if (ready() || !waiting_.empty()) deadline_ns = 0;
     if (deadline_ns == 0) {
@@ -223,10 +223,21 @@ class IoUring final : public Backend {
       buffer_rings_.give(group, piece, data, size_bytes);
   }
   void remove_group(uint32_t group) override {
-    if (by_hand(group))
+    if (area_ != nullptr && area_->is_group(group))
+      area_->remove_group();
+    else if (by_hand(group))
       pieces_.remove(group);
     else
       buffer_rings_.remove(group);
+  }
+
+  int add_area(uint32_t group, uint32_t capacity) override {
+    return area_ == nullptr ? -EOPNOTSUPP : area_->add_group(group, capacity);
+  }
+  uint32_t offset_of(uint32_t chunk) const override { return area_->offset_of(chunk); }
+  bool take_back(uint32_t chunk) override { return area_->take_back(chunk); }
+  AreaCounters area_counters() const override {
+    return area_ == nullptr ? AreaCounters{} : area_->counters();
   }
 
   bool supports(Opcode opcode) const override {
@@ -306,10 +317,12 @@ class IoUring final : public Backend {
     operation.tries++;
     if (operation.opcode == Opcode::cancel) {
       prepare_cancel(operation, entry);
+    } else if (into_area(operation)) {
+      area_->prepare(operation, *entry);
     } else {
       uring::prepare(operation, features_, time_of(entry), entry);
+      if (receives_lent(operation.opcode)) suit_kernel(operation, entry);
     }
-    if (receives_lent(operation.opcode)) suit_kernel(operation, entry);
     io_uring_sqe_set_data64(entry, uring::user_data_of(operation));
     if (uring::is_linked_by_kernel(operation)) entry->flags |= IOSQE_IO_LINK;
     if (operation.zero_copy) steps_.start(operation);
@@ -322,6 +335,10 @@ class IoUring final : public Backend {
     CHECK(deadline != nullptr);
     io_uring_prep_link_timeout(deadline, timespec_for(deadline, operation.deadline_ns), 0);
     io_uring_sqe_set_data64(deadline, uring::user_data_of(operation) | uring::deadline_mark);
+  }
+
+  bool into_area(const Operation& operation) const {
+    return area_ != nullptr && area_->serves(operation);
   }
 
   // One that is not there any more is not found, as it should be.
@@ -404,6 +421,7 @@ class IoUring final : public Backend {
     }
     if (operation.zero_copy) return take_step(operation, entry, completed);
     CHECK(operation.phase == Phase::active);
+    if (into_area(operation)) return take_from_area(operation, entry, completed);
     if (receives_lent(operation.opcode)) {
       return take_received(operation, entry, completed);
     }
@@ -495,6 +513,20 @@ class IoUring final : public Backend {
 
   bool by_hand(uint32_t group) const { return group < by_hand_.size() && by_hand_[group]; }
 
+  void take_from_area(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
+    Completed told;
+    switch (area_->take(operation, entry, told)) {
+      case ZcrxReceives::Step::tell:
+        return completed.push(told);
+      case ZcrxReceives::Step::again:
+        return waiting_.push_back(&operation);
+      case ZcrxReceives::Step::cancel:
+        // Asked for again with each chunk that still comes, so it need not succeed at once.
+        cancel(operation);
+        return;
+    }
+  }
+
   bool goes_on(Operation& operation, int32_t received) {
     if (operation.extent != 0) {
       operation.extent -= received;
@@ -565,8 +597,9 @@ class IoUring final : public Backend {
   bool registered_;  // its descriptor, with this thread
   uring::Steps steps_;
   BufferRings buffer_rings_;
-  Pieces pieces_;              // of groups that the kernel knows nothing of
-  std::vector<bool> by_hand_;  // which ones these are
+  Pieces pieces_;                       // of groups that the kernel knows nothing of
+  std::vector<bool> by_hand_;           // which ones these are
+  std::unique_ptr<ZcrxReceives> area_;  // null: there is none
   uint32_t setup_flags_;
   uint32_t features_;
   bool known_[256] = {};
@@ -590,82 +623,37 @@ class IoUring final : public Backend {
   bool receive_limits_;     // 6.17: until the kernel has refused one
 };
 
-// ---- set-up
-
-uint32_t power_of_two(uint32_t value) {
-  uint32_t power = 1;
-  while (power < value) power *= 2;
-  return power;
-}
-
-// The kernel's submission queue. It stays small, so that its entries stay in the first-level cache;
-// a longer batch takes several calls, each for this many operations.
-constexpr uint32_t queue_entries = 64;
-
-int set_up(uint32_t completions, uint32_t flags, io_uring& ring) {
-  io_uring_params parameters;
-  std::memset(&parameters, 0, sizeof(parameters));
-  parameters.flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL;
-  parameters.cq_entries = power_of_two(completions);
-  if (parameters.cq_entries < 2 * queue_entries) parameters.cq_entries = 2 * queue_entries;
-  const int error = io_uring_queue_init_params(queue_entries, &ring, &parameters);
-  if (error < 0) return -error;
-  return 0;
-}
-
-// The flags that help, best first; a kernel that does not know them answers EINVAL.
-constexpr uint32_t setup_ladder[] = {
-    // 6.1: completions are worked on when we ask for them, by us, in one go.
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-    // 5.19: no interrupt of our thread for every completion.
-    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-};
-
 // Lets go of a ring that turned out to be of no use.
-Opened give_up(io_uring& ring, const char* call, int error) {
-  io_uring_queue_exit(&ring);
+Opened give_up(RingSetUp& made, const char* call, int error) {
+  io_uring_queue_exit(&made.ring);
+  if (made.area != nullptr) made.area->ring_closed();
   return refuse_io_uring(call, error);
-}
-
-std::string describe(const io_uring& ring, uint32_t flags) {
-  std::string text = "io_uring works here (";
-  text +=
-      (flags & IORING_SETUP_DEFER_TASKRUN) != 0 ? "DEFER_TASKRUN, SINGLE_ISSUER" : "COOP_TASKRUN";
-  text += ", " + std::to_string(ring.sq.ring_entries) + " entries, completion ring of " +
-          std::to_string(ring.cq.ring_entries) + ")";
-  return text;
 }
 
 }  // namespace
 
 Opened open_io_uring(const BackendOptions& options) {
-  io_uring ring;
-  uint32_t flags = 0;
-  uint32_t in_flight_limit = options.in_flight_limit;
-  int error = EINVAL;
-  for (size_t rung = 0; rung < std::size(setup_ladder) && error == EINVAL; rung++) {
-    flags = setup_ladder[rung];
-    error = halve_until_room(in_flight_limit, [&](uint32_t limit) {
-      return set_up(limit * completions_per_operation, flags, ring);
-    });
-  }
+  RingSetUp made;
+  Opened opened;
+  int error = set_up_ring(options, made, opened);
   if (error != 0) return refuse_io_uring("io_uring_setup", error);
+  io_uring& ring = made.ring;
 
   // Saves looking up the descriptor in every call; without it everything works the same.
-  const bool registered = io_uring_register_ring_fd(&ring) == 1;
+  made.registered = io_uring_register_ring_fd(&ring) == 1;
   constexpr unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE |
                               IORING_FEAT_RW_CUR_POS | IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP;
   // A seccomp profile can allow the set-up and forbid the other two calls.
   error = -std::min(io_uring_get_events(&ring), 0);
-  if (error != 0) return give_up(ring, "io_uring_enter", error);
+  if (error != 0) return give_up(made, "io_uring_enter", error);
   io_uring_probe* known = io_uring_get_probe_ring(&ring);
   if (known == nullptr) {
     // Which tells no error; the same call without room for an answer does.
-    return give_up(ring, "io_uring_register", -io_uring_register_probe(&ring, nullptr, 0));
+    return give_up(made, "io_uring_register", -io_uring_register_probe(&ring, nullptr, 0));
   }
   if ((ring.features & needed) != needed || !io_uring_opcode_supported(known, IORING_OP_SOCKET)) {
     io_uring_free_probe(known);
-    return give_up(ring, "io_uring_setup", EINVAL);
+    return give_up(made, "io_uring_setup", EINVAL);
   }
   // A child that forks without exec must not share the rings.
   io_uring_ring_dontfork(&ring);
@@ -673,15 +661,8 @@ Opened open_io_uring(const BackendOptions& options) {
   unsigned workers[2] = {32, 64};
   io_uring_register_iowq_max_workers(&ring, workers);
 
-  Opened opened;
-  opened.reason = describe(ring, flags);
-  opened.in_flight_limit = in_flight_limit;
-  if (in_flight_limit < options.in_flight_limit) {
-    opened.reason += "; there is memory for " + std::to_string(in_flight_limit) +
-                     " operations in flight only (RLIMIT_MEMLOCK, or the limit of a cgroup)";
-  }
-  opened.backend = std::make_unique<IoUring>(
-      ring, registered, flags, known, uring::features_of(ring, known), options.oldest_kernel);
+  opened.backend = std::make_unique<IoUring>(made, known, uring::features_of(ring, known),
+                                             options.oldest_kernel);
   io_uring_free_probe(known);
   return opened;
 }

@@ -20,6 +20,7 @@ inline constexpr unsigned statx_fields = 0x7ff | 0x800;
 // A wait that is not counted as waiting for a disk (6.15).
 inline constexpr unsigned feature_no_iowait = 1u << 17;
 inline constexpr unsigned enter_no_iowait = 1u << 7;
+inline constexpr int madvise_dontneed_locked = 24;  // MADV_DONTNEED_LOCKED, 5.18
 
 // ---- Rings of provided buffers
 

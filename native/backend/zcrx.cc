@@ -198,7 +198,24 @@ void Zcrx::ring_closed() {
   CHECK(!ring_closed_);
   ring_closed_ = true;
   registered_.ring = -1;
-  CHECK(madvise(registered_.area, registered_.area_bytes, MADV_DONTNEED) == 0);
+  std::vector<std::vector<uint8_t>> kept;
+  for (const Chunk& chunk : chunks_) {
+    if (!chunk.lent) continue;
+    const uint8_t* bytes = registered_.area + chunk.offset;
+    kept.emplace_back(bytes, bytes + chunk.size_bytes);
+  }
+  int result = madvise(registered_.area, registered_.area_bytes, MADV_DONTNEED);
+  // The process has locked all of its memory; 5.18.
+  if (result != 0 && errno == EINVAL) {
+    result = madvise(registered_.area, registered_.area_bytes, uapi::madvise_dontneed_locked);
+  }
+  CHECK(result == 0);
+  size_t at = 0;
+  for (const Chunk& chunk : chunks_) {
+    if (!chunk.lent) continue;
+    std::copy(kept[at].begin(), kept[at].end(), registered_.area + chunk.offset);
+    at++;
+  }
 }
 
 Zcrx::~Zcrx() {
@@ -285,6 +302,16 @@ bool Zcrx::give_back(ZcrxChunkId id) {
   return true;
 }
 
+ZcrxChunkId Zcrx::id_of(uint32_t index) const {
+  return {index, index < chunks_.size() ? chunks_[index].generation : 0};
+}
+
+uint64_t Zcrx::offset_of(uint32_t index) const {
+  CHECK(index < chunks_.size());
+  CHECK(chunks_[index].lent);
+  return chunks_[index].offset;
+}
+
 void Zcrx::refill() {
   if (waiting_.empty()) return;
   push_waiting();
@@ -296,9 +323,9 @@ void Zcrx::refill() {
 
 bool Zcrx::reclaim() {
   refill();
-  if (refill_ring_.queued() == 0) return false;
+  const uint32_t queued = refill_ring_.queued();
   flush();
-  return true;
+  return refill_ring_.queued() < queued;
 }
 
 void Zcrx::push_waiting() {

@@ -12,8 +12,9 @@
 // completions; close the ring; ring_closed(); destroy this; then the area may be freed. Closing a
 // ring returns before the kernel has let go of the device's queue, so that packets may still be
 // written then. ring_closed() therefore takes the pages out of the area (they stay the kernel's
-// alone, until it is done): the addresses stay valid and read as zeros, and nothing that is put
-// there later can be overwritten.
+// alone, until it is done) and puts a copy of what is still lent into the new ones: the addresses
+// stay valid, chunks keep their bytes, the rest reads as zeros, and nothing that is put there later
+// can be overwritten.
 #pragma once
 
 #include <liburing.h>
@@ -126,6 +127,11 @@ class Zcrx {
   // Without an interface only the kernel and the rights are tried; with one its queue is restarted
   // twice when everything is there.
   static ZcrxProbe probe(const std::string& interface, uint32_t queue);
+  // What can be told before a ring is set up for open(), without touching the device: whether the
+  // interface and its queue exist, then the kernel and the rights.
+  static ZcrxProbe look(const ZcrxOptions& options);
+  // Why open() has failed.
+  static ZcrxProbe why_not(const ZcrxOpened& opened, const ZcrxOptions& options);
 
   // For probe(): the errno of a registration with an interface by its number, 0 when it succeeds.
   static int try_index(io_uring& ring, const ZcrxOptions& options, uint32_t interface_index);
@@ -142,11 +148,16 @@ class Zcrx {
   ZcrxReceived take(const io_uring_cqe& entry);
   // Gives a chunk back; false when it is not lent. The kernel has it after refill().
   bool give_back(ZcrxChunkId chunk);
+  // The chunk that has this number now; a number that none ever had names one that is not lent.
+  ZcrxChunkId id_of(uint32_t index) const;
+  // Of a chunk that is lent.
+  uint64_t offset_of(uint32_t index) const;
   // Puts what was given back into the refill ring, as far as there is room; call it once per round.
   void refill();
   // To be called before a receive that ended with -ENOBUFS is made again: makes sure that the
-  // kernel has what was given back. False when there is nothing of that kind, so that the receive
-  // would only end in the same way: wait for a give_back() then.
+  // kernel has what was given back. False when it has taken nothing, so that the receive would only
+  // end in the same way: wait for a give_back() then. (Before 6.19 it cannot be asked, and takes
+  // what it needs when its device needs it.)
   bool reclaim();
   // The ring is closed, see above.
   void ring_closed();

@@ -113,6 +113,15 @@ ZcrxProbe without_memory(int error, size_t area_bytes) {
                  "area");
 }
 
+std::string no_queue(const ZcrxOptions& options) {
+  return options.interface + " has no receive queue " + std::to_string(options.queue);
+}
+
+std::string queue_advice(const ZcrxOptions& options) {
+  return "name a lower one, or give it more (ethtool -L " + options.interface +
+         " combined <count>)";
+}
+
 ZcrxProbe without_interface(const ZcrxOpened& opened, const ZcrxOptions& options) {
   const std::string& name = options.interface;
   const std::string queue = "queue " + std::to_string(options.queue);
@@ -131,9 +140,7 @@ ZcrxProbe without_interface(const ZcrxOpened& opened, const ZcrxOptions& options
                      "use a network device whose driver has it, such as bnxt_en, fbnic, gve and "
                      "mlx5_core in recent kernels");
     case ERANGE:
-      return missing(
-          opened.call, error, name + " has no receive " + queue,
-          "name a lower one, or give it more (ethtool -L " + name + " combined <count>)");
+      return missing(opened.call, error, no_queue(options), queue_advice(options));
     case EINVAL:
       return missing(opened.call, error,
                      "header split is off on " + name +
@@ -214,10 +221,8 @@ class Trial {
   io_uring ring_;
 };
 
-}  // namespace
-
-ZcrxProbe Zcrx::probe(const std::string& interface, uint32_t queue) {
-  Trial trial;
+// The kernel and the rights.
+ZcrxProbe try_general(Trial& trial) {
   if (trial.error != 0) {
     const Opened refused = refuse_io_uring("io_uring_setup", trial.error);
     return missing(refused.reason + "; a ring with completions of 32 bytes is needed",
@@ -229,17 +234,52 @@ ZcrxProbe Zcrx::probe(const std::string& interface, uint32_t queue) {
                    "run on Linux 6.15 or later");
   }
   if (const int error = trial.try_kernel(); error != 0) return without_kernel(error);
-  if (interface.empty()) {
-    return {true,
-            "the kernel has it and the process may use it; whether a device can is found out "
-            "by naming the device and a queue of it",
-            ""};
-  }
+  return {true,
+          "the kernel has it and the process may use it; whether a device can is found out "
+          "by naming the device and a queue of it",
+          ""};
+}
+
+// True when the system lists the queues of the interface, and this one is not among them.
+bool lacks_queue(const ZcrxOptions& options) {
+  const std::string folder = "/sys/class/net/" + options.interface + "/queues/rx-";
+  if (access((folder + "0").c_str(), F_OK) != 0) return false;
+  return access((folder + std::to_string(options.queue)).c_str(), F_OK) != 0;
+}
+
+}  // namespace
+
+ZcrxProbe Zcrx::probe(const std::string& interface, uint32_t queue) {
+  Trial trial;
+  const ZcrxProbe general = try_general(trial);
+  if (interface.empty() || !general.available) return general;
   if (!trial.try_interface(interface, queue)) return without_interface(trial.opened, trial.options);
   return {true,
           "works on queue " + std::to_string(queue) + " of " + interface + " (" +
               driver_of(interface) + "); " + steering_of(interface),
           steering_advice(interface, queue)};
+}
+
+ZcrxProbe Zcrx::look(const ZcrxOptions& options) {
+  if (!options.interface.empty()) {
+    if (if_nametoindex(options.interface.c_str()) == 0) {
+      return without_interface({nullptr, "if_nametoindex", ENODEV}, options);
+    }
+    if (lacks_queue(options)) return missing(no_queue(options), queue_advice(options));
+  }
+  Trial trial;
+  return try_general(trial);
+}
+
+ZcrxProbe Zcrx::why_not(const ZcrxOpened& opened, const ZcrxOptions& options) {
+  if (!options.interface.empty()) return without_interface(opened, options);
+  if (opened.error == ENOMEM) return without_memory(opened.error, options.area_bytes);
+  if (opened.error != EINVAL) return without_kernel(opened.error);
+  return missing(opened.call, opened.error,
+                 "this kernel (" + running_kernel().release +
+                     ") receives into the program's memory only by a device; without one it came "
+                     "with Linux 7.1",
+                 "name an interface and a queue of it, or run Linux 7.1 or later");
 }
 
 }  // namespace io

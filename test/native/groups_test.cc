@@ -130,6 +130,10 @@ void each_kernel(const std::function<void(RigOptions)>& run) {
   run(options);
   options.oldest_kernel = true;
   run(options);
+  // The ring of one that has an area.
+  options.oldest_kernel = false;
+  options.wide_completions = true;
+  run(options);
 }
 
 }  // namespace

@@ -160,6 +160,7 @@ NATIVE_TEST(engine_storm) {
   RigOptions options;
   options.in_flight_limit = slot_count;
   for (int round = 0; round < 3; round++) {
+    options.wide_completions = round == 1;
     Rig rig(options);
     Storm storm(rig);
     for (int step = 0; step < 6000; step++) storm.step();
@@ -173,6 +174,7 @@ NATIVE_TEST(engine_storm_that_is_cut_off) {
   RigOptions options;
   options.in_flight_limit = slot_count;
   for (int round = 0; round < 30; round++) {
+    options.wide_completions = round % 2 == 1;
     Rig rig(options);
     Storm storm(rig);
     for (int step = 0; step < 200; step++) storm.step();

@@ -29,6 +29,7 @@ Rig::Rig(RigOptions options) : in_flight_limit_(options.in_flight_limit) {
   backend_options.entries = options.entries;
   backend_options.in_flight_limit = options.in_flight_limit;
   backend_options.oldest_kernel = options.oldest_kernel;
+  backend_options.wide_completions = options.wide_completions;
   const char* named = std::getenv("IO_BACKEND");
   io::Opened opened =
       io::open_backend(named == nullptr || *named == 0 ? "io_uring" : named, backend_options);

@@ -24,6 +24,7 @@ struct RigOptions {
   uint32_t entries = 128;
   uint32_t in_flight_limit = 256;
   bool oldest_kernel = false;
+  bool wide_completions = false;
   // Puts something between the engine and the real backend.
   std::function<std::unique_ptr<io::Backend>(std::unique_ptr<io::Backend>)> wrap;
 };

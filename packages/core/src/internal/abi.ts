@@ -41,7 +41,7 @@ export const COMPLETION_FLAG_MORE = 1;
 export const COMPLETION_FLAG_REFUSED = 2;
 export const COMPLETION_FLAG_LENT = 4;
 export const COMPLETION_FLAG_OPEN = 8;
-export const COMPLETION_PIECE_SHIFT = 16;
+export const COMPLETION_PIECE_SHIFT = 8;
 export const HEADER_QUEUED = 0;
 export const HEADER_TEXT_USED = 1;
 export const HEADER_ACTIVE = 2;
@@ -53,6 +53,9 @@ export const CHAIN_LIMIT = 32;
 export const VECTOR_LIMIT = 1024;
 export const GROUPS_MOST = 256;
 export const PIECES_MOST = 32768;
+export const CHUNKS_MOST = 1048576;
+export const AREA_BYTES_LEAST = 65536;
+export const AREA_BYTES_MOST = 1073741824;
 export const ENTRIES_LEAST = 128;
 export const ENTRIES_MOST = 32768;
 export const IN_FLIGHT_LIMIT_MOST = 16000;
@@ -112,7 +115,9 @@ export const SOCKET_COUNTER_ZERO_COPY_BYTES = 1;
 export const SOCKET_COUNTER_ZERO_COPY_COPIED = 2;
 export const SOCKET_COUNTER_ZERO_COPY_FALLEN_BACK = 3;
 export const SOCKET_COUNTER_ZERO_COPY_UNRELEASED = 4;
-export const SOCKET_COUNTERS = 5;
+export const SOCKET_COUNTER_ZERO_COPY_CHUNKS = 5;
+export const SOCKET_COUNTER_ZERO_COPY_CHUNK_BYTES = 6;
+export const SOCKET_COUNTERS = 7;
 export const STAT_SIZE_BYTES = 0;
 export const STAT_MODE = 1;
 export const STAT_INODE = 2;
@@ -207,4 +212,10 @@ export const COUNTER_NAMES = [
   "zeroCopyCopied",
   "zeroCopyFallenBack",
   "zeroCopyUnreleased",
+  "zeroCopyChunks",
+  "zeroCopyChunkBytes",
+  "zeroCopyChunksLent",
+  "zeroCopyRefused",
+  "zeroCopyRefillFull",
+  "zeroCopyFlushes",
 ] as const;

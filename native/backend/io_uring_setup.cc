@@ -1,0 +1,105 @@
+// The set-up of the ring: see io_uring_setup.h.
+#include "io_uring_setup.h"
+
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+
+#include "../why_not.h"
+
+namespace io {
+
+namespace {
+
+// Completions per operation: its own, its deadline's, and the kernel's word that the memory of a
+// zero-copy send is free; one more beside them for what is nobody's. The kernel's limit for the
+// ring is 65,536.
+constexpr uint32_t completions_per_operation = 4;
+
+uint32_t power_of_two(uint32_t value) {
+  uint32_t power = 1;
+  while (power < value) power *= 2;
+  return power;
+}
+
+// The kernel's submission queue. It stays small, so that its entries stay in the first-level cache;
+// a longer batch takes several calls, each for this many operations.
+constexpr uint32_t queue_entries = 64;
+
+int set_up(uint32_t completions, uint32_t flags, io_uring& ring) {
+  io_uring_params parameters;
+  std::memset(&parameters, 0, sizeof(parameters));
+  parameters.flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL;
+  parameters.cq_entries = power_of_two(completions);
+  if (parameters.cq_entries < 2 * queue_entries) parameters.cq_entries = 2 * queue_entries;
+  const int error = io_uring_queue_init_params(queue_entries, &ring, &parameters);
+  if (error < 0) return -error;
+  return 0;
+}
+
+// The flags that help, best first; a kernel that does not know them answers EINVAL.
+constexpr uint32_t setup_ladder[] = {
+    // 6.1: completions are worked on when we ask for them, by us, in one go.
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    // 5.19: no interrupt of our thread for every completion.
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+};
+
+// The first of `rungs` steps of the ladder that the kernel takes, with `more` flags.
+int climb(size_t rungs, uint32_t more, RingSetUp& made, uint32_t& in_flight_limit) {
+  int error = EINVAL;
+  for (size_t rung = 0; rung < rungs && error == EINVAL; rung++) {
+    made.flags = setup_ladder[rung] | more;
+    error = halve_until_room(in_flight_limit, [&](uint32_t limit) {
+      return set_up(limit * completions_per_operation, made.flags, made.ring);
+    });
+  }
+  return error;
+}
+
+// A ring with the area that was asked for. False when it is not to be had, and `opened` says why:
+// then there is no ring either, so that nobody pays for completions of twice the size.
+bool set_up_with_area(const BackendOptions& options, RingSetUp& made, Opened& opened) {
+  if (!may_open_receives(options.area, opened)) return false;
+  opened.in_flight_limit = options.in_flight_limit;
+  const int error = climb(1, Zcrx::ring_flags, made, opened.in_flight_limit);
+  if (error != 0) {
+    const Opened refused = refuse_io_uring("io_uring_setup", error);
+    opened.area_reason = refused.reason + "; a ring with completions of 32 bytes is needed";
+    opened.area_advice = refused.advice;
+    return false;
+  }
+  made.area = open_receives(made.ring, options.area, opened);
+  if (made.area != nullptr) return true;
+  io_uring_queue_exit(&made.ring);
+  return false;
+}
+
+std::string describe(const RingSetUp& made) {
+  std::string text = "io_uring works here (";
+  text += (made.flags & IORING_SETUP_DEFER_TASKRUN) != 0 ? "DEFER_TASKRUN, SINGLE_ISSUER"
+                                                         : "COOP_TASKRUN";
+  if ((made.flags & IORING_SETUP_CQE32) != 0) text += ", CQE32";
+  text += ", " + std::to_string(made.ring.sq.ring_entries) + " entries, completion ring of " +
+          std::to_string(made.ring.cq.ring_entries) + ")";
+  return text;
+}
+
+}  // namespace
+
+int set_up_ring(const BackendOptions& options, RingSetUp& made, Opened& opened) {
+  if (!options.area.wanted || !set_up_with_area(options, made, opened)) {
+    const uint32_t more = options.wide_completions ? IORING_SETUP_CQE32 : 0;
+    opened.in_flight_limit = options.in_flight_limit;
+    const int error = climb(std::size(setup_ladder), more, made, opened.in_flight_limit);
+    if (error != 0) return error;
+  }
+  opened.reason = describe(made);
+  if (opened.in_flight_limit < options.in_flight_limit) {
+    opened.reason += "; there is memory for " + std::to_string(opened.in_flight_limit) +
+                     " operations in flight only (RLIMIT_MEMLOCK, or the limit of a cgroup)";
+  }
+  return 0;
+}
+
+}  // namespace io
