@@ -26,6 +26,13 @@ export function runOn(chosen: readonly BackendName[]): void {
   backends = chosen;
 }
 
+let added: (options: IOOptions) => IOOptions = () => ({});
+
+/** What every IO of this file is opened with beside its own options. Called before `conform`. */
+export function openWith(more: (options: IOOptions) => IOOptions): void {
+  added = more;
+}
+
 export type Mode = "attached" | "detached";
 export const MODES: readonly Mode[] = ["attached", "detached"];
 
@@ -68,7 +75,7 @@ export class Trial {
 
   /** An IO on the backend under test. */
   async open(options: IOOptions = {}): Promise<IO> {
-    const io = await IO.open({ backend: this.backend, ...options });
+    const io = await IO.open({ backend: this.backend, ...added(options), ...options });
     assert.is(io.backend, this.backend);
     this.#opened.push(io);
     return io;

@@ -229,7 +229,7 @@ function registerBetween(suite: Suite): void {
     await guarded("the release", released.promise);
     for (const other of others) {
       // What came of the old socket's send is not counted for the new one.
-      assert.equal(Object.values(other.stats()), [0, 0, 0, 0, 0]);
+      assert.equal([...new Set(Object.values(other.stats()))], [0]);
       await other.close();
     }
   });

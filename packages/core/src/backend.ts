@@ -1,6 +1,6 @@
 // Which backend there is, which is chosen, and why.
 import { release } from "node:os";
-import { type Capabilities, capabilitiesOf } from "./capabilities.js";
+import { type Capabilities, capabilitiesOf, machineRow } from "./capabilities.js";
 import { errnoName, IOError } from "./errors.js";
 import { CHAIN_LIMIT, ENTRIES_MOST, IN_FLIGHT_LIMIT_MOST, VECTOR_LIMIT } from "./internal/abi.js";
 import { loadNative } from "./internal/load.js";
@@ -78,7 +78,7 @@ export function probe(): Probe {
       row?.name ?? null,
       row?.lacking ?? [],
       row?.features ?? 0,
-      row?.name === "io_uring" ? native.probeZeroCopyReceive("", 0).reason : undefined,
+      row?.name === "io_uring" ? machineRow(native) : undefined,
     ),
   };
 }

@@ -1,5 +1,6 @@
 // What each backend does natively, what the engine does around it, and why.
 import { FEATURE_REPORTS_COPIES, FEATURE_SEND_ZERO_COPY, OPERATION_NAMES } from "./internal/abi.js";
+import type { Native } from "./internal/native.js";
 
 /**
  * How an operation is done: "native" by the kernel's own interface, without a thread waiting for
@@ -139,6 +140,19 @@ function sendZeroCopy(features: number): Capability {
   return { support: "native", reason };
 }
 
+const UNTRIED: Capability = { support: "unsupported", reason: "nobody has tried it" };
+
+/**
+ * What the machine says of zero-copy receive, without a device that was named.
+ *
+ * @internal
+ */
+export function machineRow(native: Native): Capability {
+  const { available, reason } = native.probeZeroCopyReceive("", 0);
+  if (!available) return { support: "emulated", reason: `memory is lent instead: ${reason}` };
+  return { support: "native", reason: `IO.open({ zeroCopyReceive }): ${reason}` };
+}
+
 function onIoUring(name: string, lacks: boolean): Capability {
   if (lacks) return LACKING;
   return name === "bind" || name === "listen" ? MADE_AT_ONCE : BY_IO_URING;
@@ -152,7 +166,7 @@ function onReactor(name: string): Capability {
 
 /**
  * The table of a backend, or of none; `lacking` are the opcodes that its kernel lacks, `features`
- * what it can do beyond operations (FEATURE_*), and `zeroCopyReceive` what the machine says of it.
+ * what it can do beyond operations (FEATURE_*), and `zeroCopyReceive` its row, where it is known.
  *
  * @internal
  */
@@ -160,7 +174,7 @@ export function capabilitiesOf(
   backend: string | null,
   lacking: readonly number[],
   features: number,
-  zeroCopyReceive = "nobody has tried it",
+  zeroCopyReceive: Capability = UNTRIED,
 ): Capabilities {
   const table: Record<string, Capability> = {};
   for (const [opcode, [name]] of OPERATION_NAMES) {
@@ -170,9 +184,8 @@ export function capabilitiesOf(
   }
   Object.assign(table, backend === "io_uring" ? ADDED_BY_IO_URING : ADDED_BY_REACTOR);
   table["sendZeroCopy"] = sendZeroCopy(features);
-  if (backend === "io_uring") {
-    const reason = `no operation of this version uses it; of this machine: ${zeroCopyReceive}`;
-    table["receiveZeroCopy"] = { support: "unsupported", reason };
+  if (backend === "io_uring" || zeroCopyReceive !== UNTRIED) {
+    table["receiveZeroCopy"] = zeroCopyReceive;
   }
   if (backend !== null) return table;
   const nothing: Capability = { support: "unsupported", reason: "no backend works here" };

@@ -9,6 +9,7 @@ import { MovedMessage } from "./chunk.js";
 import { Completion } from "./completion.js";
 import { errnoName, IOError, rangeError, typeError } from "./errors.js";
 import { PEER_FLAG_TRUNCATED, PEER_FLAGS, PEER_SIZE_BYTES, PIECES_MOST } from "./internal/abi.js";
+import type { LentMemory } from "./internal/lent_memory.js";
 import { type Memory, POISON, type Region } from "./internal/memory.js";
 import type { Queue } from "./internal/queue.js";
 import type { Peer } from "./peer.js";
@@ -16,7 +17,7 @@ import type { Peer } from "./peer.js";
 const NO_BUFFERS = -constants.errno.ENOBUFS;
 /** Chunks that a stream may have while there is memory for all, and when it becomes scarce. */
 export const CHUNKS_MOST = 32;
-const CHUNKS_FEW = 4;
+export const CHUNKS_FEW = 4;
 const PIECE_BYTES_MOST = 16 * 1024 * 1024;
 // What a group begins with; then it doubles whenever it has nothing left to give.
 const FIRST_PIECES = 16;
@@ -50,7 +51,7 @@ export class LentCompletion<C = unknown> extends Completion<C> {
   /** Where they begin in the piece. */
   offset = 0;
   /** @internal */
-  group: BufferGroup | null = null;
+  group: LentMemory | null = null;
 }
 
 /**

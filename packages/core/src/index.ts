@@ -54,4 +54,9 @@ export type { ShutdownHow, SocketKind, ZeroCopy } from "./ring_sockets.js";
 export { Socket, type SocketOptions } from "./socket.js";
 export type { FileKind, Stat } from "./stat.js";
 export { Timer } from "./timer.js";
-export { probeZeroCopyReceive, type ZeroCopyReceiveProbe } from "./zero_copy_receive.js";
+export {
+  probeZeroCopyReceive,
+  type ZeroCopyReceive,
+  type ZeroCopyReceiveOptions,
+  type ZeroCopyReceiveProbe,
+} from "./zero_copy_receive.js";

@@ -8,18 +8,19 @@ import {
 } from "./address.js";
 import { type BackendName, backendError, requestedBackend } from "./backend.js";
 import { Buffers } from "./buffers.js";
-import { type Capabilities, capabilitiesOf } from "./capabilities.js";
+import { type Capabilities, type Capability, capabilitiesOf, machineRow } from "./capabilities.js";
 import { type Prepared, runChain } from "./chain.js";
 import { type DatagramOptions, type DatagramSocket, openDatagram } from "./datagram.js";
 import { IOError, rangeError, typeError } from "./errors.js";
 import { File } from "./file.js";
 import * as abi from "./internal/abi.js";
+import { Area } from "./internal/area.js";
 import { Ending } from "./internal/ending.js";
 import { FileSender } from "./internal/file_sender.js";
 import { Lending } from "./internal/lending.js";
 import { loadNative, waitsElsewhere } from "./internal/load.js";
 import { Memory } from "./internal/memory.js";
-import type { NativeSession } from "./internal/native.js";
+import type { Native, NativeArea, NativeSession } from "./internal/native.js";
 import { type OperationOptions, Operations } from "./internal/operations.js";
 import { Queue, slotsFor } from "./internal/queue.js";
 import { socketCallError } from "./internal/socket_base.js";
@@ -28,6 +29,12 @@ import { type Descriptor, OpenFlags, Ring } from "./ring.js";
 import { Socket } from "./socket.js";
 import { type Stat, statFrom } from "./stat.js";
 import { Timer } from "./timer.js";
+import {
+  areaFrom,
+  type ZeroCopyReceive,
+  type ZeroCopyReceiveOptions,
+  zeroCopyReceiveOf,
+} from "./zero_copy_receive.js";
 
 /** How an {@link IO} is opened. */
 export interface IOOptions {
@@ -56,6 +63,13 @@ export interface IOOptions {
    * default. It is made as it is needed.
    */
   lentLimitBytes?: number;
+  /**
+   * Receives of `socket.receiving()` into memory that a network device writes to, so that nothing
+   * is copied: docs/guides/zcrx.md. Where it cannot be had `io.zeroCopyReceive` says why, and
+   * receiving goes on in memory that is lent. It needs CAP_NET_ADMIN and a queue of the device
+   * that other traffic is kept away from.
+   */
+  zeroCopyReceive?: ZeroCopyReceiveOptions;
   /**
    * For tests: memory that is returned, be it a chunk or a block of `io.buffers`, is overwritten
    * with 0xdb, so that whoever still looks at it finds that and not what was there. And a send
@@ -129,6 +143,8 @@ export class IO implements AsyncDisposable {
   /** One sentence: how the backend was chosen, and why each better one was not. */
   readonly why: string;
   readonly mode: "attached" | "detached";
+  /** Whether a network device writes what `socket.receiving()` gives, and why not. */
+  readonly zeroCopyReceive: ZeroCopyReceive;
   /** The lower layer: every operation with a callback, and no allocation. */
   readonly ring: Ring;
   /** Page-aligned memory that the kernel keeps mapped. */
@@ -163,6 +179,7 @@ export class IO implements AsyncDisposable {
     }
     const attached = this.mode === "attached";
     const native = loadNative();
+    const area = areaFrom(native, options.zeroCopyReceive);
     this.#queue = new Queue(entries, (shared, dispatch) => {
       const slots = slotsFor(inFlightLimit);
       const session = new native.Session(
@@ -173,21 +190,42 @@ export class IO implements AsyncDisposable {
         waitsElsewhere(),
         shared,
         dispatch,
+        area,
       );
       if (session.failure !== 0) throw backendError(request, session);
       return session;
     });
     this.#session = this.#queue.session;
     this.backend = this.#session.backend as BackendName;
+    this.zeroCopyReceive = this.#orClose(() =>
+      zeroCopyReceiveOf(this.#session, options.zeroCopyReceive),
+    );
     this.why = `${this.backend}, ${request.how}: ${this.#session.reason}`;
     const memory = new Memory(native, this.#session, options.poison ?? false);
     this.ring = new Ring(this.#queue, memory);
     this.buffers = new Buffers(memory, buffersLimitBytes);
     this.#operations = new Operations(this.ring, this.#queue, this.backend);
     this.#operations.reuses = memory.reuses;
-    this.#operations.lending = new Lending(this.ring, lentLimitBytes);
+    const lent = this.#orClose(() => this.#lend(native, memory, area));
+    this.#operations.lending = new Lending(this.ring, lentLimitBytes, lent);
     const byCall = !this.#session.lacking.includes(abi.OPCODE_SEND_FILE);
     this.#operations.fileSender = new FileSender(this.#operations, this.buffers, byCall);
+  }
+
+  // What fails after the engine was made leaves none behind.
+  #orClose<T>(make: () => T): T {
+    try {
+      return make();
+    } catch (error) {
+      this.#session.close();
+      throw error;
+    }
+  }
+
+  #lend(native: Native, memory: Memory, area: NativeArea | undefined): Area | null {
+    if (area === undefined || this.zeroCopyReceive.support !== "native") return null;
+    const { memory: buffer, start, sizeBytes } = area;
+    return new Area(this.#queue, memory, buffer, start, sizeBytes, native.pageBytes);
   }
 
   /** How the backend does each operation: "native", "emulated" or "unsupported", and why. */
@@ -196,9 +234,16 @@ export class IO implements AsyncDisposable {
       this.backend,
       this.#session.lacking,
       this.#session.features,
-      this.backend === "io_uring" ? loadNative().probeZeroCopyReceive("", 0).reason : undefined,
+      this.#zeroCopyReceiveRow(),
     );
     return this.#capabilities;
+  }
+
+  // When nobody has asked, what the machine says of it.
+  #zeroCopyReceiveRow(): Capability | undefined {
+    const { support, reason } = this.zeroCopyReceive;
+    if (support !== "unsupported") return { support, reason };
+    return this.backend === "io_uring" ? machineRow(loadNative()) : undefined;
   }
 
   // ---- files

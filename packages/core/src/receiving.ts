@@ -11,18 +11,25 @@ import { IOError, operationError } from "./errors.js";
 import { type BufferGroup, CHUNKS_MOST, LentCompletion } from "./group.js";
 import { OPCODE_RECEIVE_MESSAGE_MULTISHOT, OPCODE_RECEIVE_MULTISHOT } from "./internal/abi.js";
 import type { Lending } from "./internal/lending.js";
+import type { LentMemory } from "./internal/lent_memory.js";
 import { aborted, type OperationOptions, type Operations } from "./internal/operations.js";
 import type { Descriptor } from "./ring.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;
 const CANCELED = -constants.errno.ECANCELED;
+// What the kernel says of a socket that is not TCP, and of an area that its device has taken whole.
+const NOT_INTO_AREA: ReadonlySet<number> = new Set([
+  -constants.errno.EPROTONOSUPPORT,
+  -constants.errno.ENOMEM,
+]);
 
 /** How `socket.receiving()` receives. */
 export interface ReceivingOptions extends OperationOptions {
   /**
    * Bytes of one chunk at most, rounded up to a power of two from 4 KiB to 1 MiB; 16 KiB by
    * default. For datagrams from 2 KiB to 1 MiB; 64 KiB by default, and what is longer is cut. All
-   * streams of an `IO` with one size share their memory, as all datagram sockets do.
+   * streams of an `IO` with one size share their memory, as all datagram sockets do. Chunks of TCP
+   * on an `IO` that was opened with `zeroCopyReceive` have a page of the system at most.
    */
   chunkBytes?: number;
 }
@@ -59,7 +66,10 @@ export class Receiving<C extends Chunk = Chunk>
   readonly #operations: Operations;
   readonly #lending: Lending;
   readonly #socket: ReceivingSocket<C>;
-  readonly #group: BufferGroup;
+  readonly #chunkBytes: number | undefined;
+  /** Of messages: where their memory is. */
+  readonly #messages: BufferGroup | null;
+  #group: LentMemory;
   readonly #completion = new LentCompletion<unknown>(this);
   readonly #signal: AbortSignal | undefined;
   readonly #timeoutMs: number;
@@ -81,6 +91,8 @@ export class Receiving<C extends Chunk = Chunk>
   /** The group will call when there is memory, or when the stream may have more of it. */
   #waits = false;
   #waitsForMore = false;
+  /** The last receive found no memory in the area. */
+  #lacked = false;
   /** Chunks that it may have, since the receive was started. */
   #allowed = 0;
   #failure: unknown;
@@ -95,7 +107,9 @@ export class Receiving<C extends Chunk = Chunk>
     this.#operations = operations;
     this.#lending = lending;
     this.#socket = socket;
-    this.#group = lending.groupFor(socket.messages, options.chunkBytes);
+    this.#chunkBytes = options.chunkBytes;
+    this.#messages = socket.messages ? lending.groupFor(true, options.chunkBytes) : null;
+    this.#group = this.#messages ?? lending.memoryFor(options.chunkBytes);
     this.#signal = options.signal;
     this.#timeoutMs = lending.timeoutFrom(options.timeoutMs);
   }
@@ -163,9 +177,12 @@ export class Receiving<C extends Chunk = Chunk>
 
   /**
    * The socket or the IO is being closed. What is in flight ends by that; whoever waits for memory
-   * is told here. @internal
+   * is told here. What nobody has taken by now is dropped: a program that closes a socket and
+   * forgets its iterator would else keep that memory for ever. @internal
    */
   onClosing(): void {
+    this.#left = true;
+    for (const chunk of this.#arrived.splice(0)) chunk.return();
     if (this.#started && !this.#completion.active) this.#fail(this.#errorOf(CANCELED));
   }
 
@@ -201,11 +218,37 @@ export class Receiving<C extends Chunk = Chunk>
 
   #receive(room: number): void {
     const { ring } = this.#operations;
-    const { descriptor, messages } = this.#socket;
-    const [completion, group] = [this.#completion, this.#group];
-    if (messages) ring.receiveMessageMultishot(completion, descriptor, group, onCompletion);
-    else
-      ring.receiveMultishot(completion, descriptor, group, onCompletion, room * group.pieceBytes);
+    const { descriptor } = this.#socket;
+    const [completion, group, messages] = [this.#completion, this.#group, this.#messages];
+    if (messages === null) {
+      ring.receiveLent(completion, descriptor, group, onCompletion, room * group.pieceBytes);
+    } else {
+      ring.receiveMessageMultishot(completion, descriptor, messages, onCompletion);
+    }
+  }
+
+  // There is no memory for it, or it has received as much as it may. What is left of the area only
+  // the kernel knows: so it is asked once more. Where nothing is lent that could come back the
+  // device has it all, for connections of its own.
+  #lackMemory(): void {
+    const { area } = this.#lending;
+    if (area === null || this.#group !== area) {
+      this.#waitForMemory();
+    } else if (area.available > 0 && !this.#lacked) {
+      this.#lacked = true;
+      this.#go();
+    } else if (area.held > 0) {
+      this.#waitForMemory();
+    } else {
+      this.#leaveArea();
+    }
+  }
+
+  // The kernel cannot receive into the area from this socket, as from one that is not TCP: it goes
+  // on in memory of its own. Nothing has been received by what was refused.
+  #leaveArea(): void {
+    this.#group = this.#lending.groupFor(false, this.#chunkBytes);
+    this.#go();
   }
 
   // Everything is lent.
@@ -213,6 +256,7 @@ export class Receiving<C extends Chunk = Chunk>
     this.#waits = true;
     this.#group.whenAvailable(() => {
       this.#waits = false;
+      this.#lacked = false;
       this.#go();
       return this.#completion.active;
     });
@@ -238,7 +282,8 @@ export class Receiving<C extends Chunk = Chunk>
     this.#pausing = false;
     if (this.#ended) return;
     if (brought || (result === CANCELED && paused)) this.#go();
-    else if (result === NO_BUFFERS) this.#waitForMemory();
+    else if (result === NO_BUFFERS) this.#lackMemory();
+    else if (this.#group === this.#lending.area && NOT_INTO_AREA.has(result)) this.#leaveArea();
     else if (result === 0) this.#finish();
     else {
       this.#fail(this.#errorOf(result));
@@ -259,6 +304,7 @@ export class Receiving<C extends Chunk = Chunk>
     }
     const chunk = this.#makeChunk(byteLength);
     this.#held++;
+    this.#lacked = false;
     const waiter = this.#waiters.shift();
     if (waiter === undefined) this.#arrived.push(chunk);
     else waiter.resolve({ done: false, value: chunk });
@@ -269,9 +315,9 @@ export class Receiving<C extends Chunk = Chunk>
   // The kernel knows no limit for messages, so some come before a cancel has reached it. They may
   // not take what belongs to other streams.
   #makeChunk(byteLength: number): C {
-    const [group, socket, { piece, offset }] = [this.#group, this.#socket, this.#completion];
-    if (!socket.messages) {
-      return socket.makeChunk(this, { memory: group, piece, offset }, byteLength, false);
+    const [group, socket, { piece, offset }] = [this.#messages, this.#socket, this.#completion];
+    if (group === null) {
+      return socket.makeChunk(this, { memory: this.#group, piece, offset }, byteLength, false);
     }
     const truncated = group.truncated(piece);
     if (this.#held < this.#allowed) {

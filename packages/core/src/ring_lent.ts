@@ -3,6 +3,7 @@ import type { Callback } from "./completion.js";
 import { rangeError } from "./errors.js";
 import { BufferGroup, type BufferGroupOptions, type LentCompletion } from "./group.js";
 import * as abi from "./internal/abi.js";
+import type { LentMemory } from "./internal/lent_memory.js";
 import type { Descriptor } from "./ring.js";
 import { SocketVerbs } from "./ring_sockets.js";
 
@@ -64,6 +65,17 @@ export abstract class LentVerbs extends SocketVerbs {
     callback: (completion: LentCompletion<C>, result: number) => void,
     limitBytes = 0,
   ): void {
+    this.receiveLent(completion, descriptor, group, callback, limitBytes);
+  }
+
+  /** The same into any memory that is lent. @internal */
+  receiveLent<C>(
+    completion: LentCompletion<C>,
+    descriptor: Descriptor,
+    group: LentMemory,
+    callback: (completion: LentCompletion<C>, result: number) => void,
+    limitBytes: number,
+  ): void {
     this.queue.check("receiveMultishot");
     if (!(Number.isInteger(limitBytes) && limitBytes >= 0 && limitBytes <= LIMIT_BYTES_MOST)) {
       const message = `limitBytes is ${limitBytes}: give 0 to ${LIMIT_BYTES_MOST}`;
@@ -121,7 +133,7 @@ export abstract class LentVerbs extends SocketVerbs {
     this.#take(completion, group, at);
   }
 
-  #take<C>(completion: LentCompletion<C>, group: BufferGroup, at: number): void {
+  #take<C>(completion: LentCompletion<C>, group: LentMemory, at: number): void {
     completion.group = group;
     completion.held = group;
     group.begin();

@@ -2,6 +2,8 @@
 import { rangeError } from "../errors.js";
 import type { BufferGroup } from "../group.js";
 import type { Ring } from "../ring.js";
+import type { Area } from "./area.js";
+import type { LentMemory } from "./lent_memory.js";
 import { MOST_TIMEOUT_MS } from "./operations.js";
 
 const CHUNK_BYTES_LEAST = 4096;
@@ -25,20 +27,20 @@ export class Lending {
   readonly #limitBytes: number;
   readonly #groups = new Map<number, BufferGroup>();
   readonly #messageGroups = new Map<number, BufferGroup>();
+  /** What a network device writes to, where the IO was opened with it. */
+  readonly area: Area | null;
   // Those that receive, and those that have chunks which were not returned.
   readonly #streams = new Set<LentStream>();
 
-  constructor(ring: Ring, limitBytes: number) {
+  constructor(ring: Ring, limitBytes: number, area: Area | null) {
     this.#ring = ring;
+    this.area = area;
     this.#limitBytes = limitBytes;
   }
 
   /** The group that streams with chunks of this size share; those of datagrams have their own. */
   groupFor(messages: boolean, chunkBytes = messages ? MESSAGE_BYTES : CHUNK_BYTES): BufferGroup {
-    if (!(Number.isInteger(chunkBytes) && chunkBytes >= 1 && chunkBytes <= CHUNK_BYTES_MOST)) {
-      const message = `chunkBytes is ${chunkBytes}: give 1 to ${CHUNK_BYTES_MOST}`;
-      throw rangeError("receiving", message);
-    }
+    checkChunkBytes(chunkBytes);
     const leastBytes = messages ? MESSAGE_BYTES_LEAST : CHUNK_BYTES_LEAST;
     const pieceBytes = 2 ** Math.ceil(Math.log2(Math.max(chunkBytes, leastBytes)));
     const groups = messages ? this.#messageGroups : this.#groups;
@@ -49,6 +51,13 @@ export class Lending {
       groups.set(pieceBytes, group);
     }
     return group;
+  }
+
+  /** What a stream begins with: the area, which has chunks of its own size, where there is one. */
+  memoryFor(chunkBytes = CHUNK_BYTES): LentMemory {
+    if (this.area === null) return this.groupFor(false, chunkBytes);
+    checkChunkBytes(chunkBytes);
+    return this.area;
   }
 
   timeoutFrom(timeoutMs = 0): number {
@@ -82,4 +91,9 @@ export class Lending {
     if (others > 0) names.push(`others of ${others} sockets`);
     return `chunks were never returned: ${names.join(", ")}`;
   }
+}
+
+function checkChunkBytes(chunkBytes: number): void {
+  if (Number.isInteger(chunkBytes) && chunkBytes >= 1 && chunkBytes <= CHUNK_BYTES_MOST) return;
+  throw rangeError("receiving", `chunkBytes is ${chunkBytes}: give 1 to ${CHUNK_BYTES_MOST}`);
 }

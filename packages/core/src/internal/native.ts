@@ -16,6 +16,8 @@ export interface NativeSession {
   readonly backend: string;
   /** Operations that it can have in flight: fewer than asked when memory may not be locked. */
   readonly slots: number;
+  /** Of the area that was asked for: whether it is there, why, and what to change. */
+  readonly area: { available: boolean; reason: string; advice: string };
   /** Whether something has completed already. */
   submit(): boolean;
   /** Detached mode only: completions published. */
@@ -35,6 +37,8 @@ export interface NativeSession {
     count: number,
   ): number;
   removeGroup(group: number): number;
+  /** The area's group, or a negative errno. */
+  addArea(words: ArrayBuffer, capacity: number): number;
   setOption(descriptor: number, option: number, value: number): number;
   name(descriptor: number, peer: boolean): NativeName | number;
   counters(out: Float64Array): void;
@@ -43,6 +47,15 @@ export interface NativeSession {
   /** Closes all, when only the memory of zero-copy sends is waited for. */
   abortUnreleased(): void;
   close(): void;
+}
+
+/** Memory for a queue of a network device to write to; "" as interface: no device. */
+export interface NativeArea {
+  readonly interface: string;
+  readonly queue: number;
+  readonly memory: ArrayBuffer;
+  readonly start: number;
+  readonly sizeBytes: number;
 }
 
 export interface NativeCandidate {
@@ -68,6 +81,7 @@ export interface Native {
     waitElsewhere: boolean,
     shared: ArrayBuffer,
     dispatch: (published: number) => void,
+    area?: NativeArea,
   ) => NativeSession;
   probe(): NativeCandidate[];
   /** With "" as interface only the kernel and the rights are tried. */
@@ -84,4 +98,6 @@ export interface Native {
   readAddress(record: Uint8Array): NativeName | number;
   /** Whether memory stays alive although its ArrayBuffer is detached. */
   readonly holdsMemory: boolean;
+  /** The size of the system's pages. */
+  readonly pageBytes: number;
 }

@@ -4,7 +4,7 @@
 // and in the engine alike, so that neither takes an old entry for a new one.
 import type { Callback, Completion } from "../completion.js";
 import { closedError, IOError } from "../errors.js";
-import type { BufferGroup, LentCompletion } from "../group.js";
+import type { LentCompletion } from "../group.js";
 import {
   CHAIN_LIMIT,
   COMPLETION_FLAG_LENT,
@@ -36,6 +36,7 @@ import {
   TEXT_SIZE_BYTES,
   VECTOR_DOUBLES,
 } from "./abi.js";
+import type { LentMemory } from "./lent_memory.js";
 import type { NativeSession } from "./native.js";
 
 const HEADER_BYTES = HEADER_WORDS * 4;
@@ -454,8 +455,8 @@ export class Queue {
 }
 
 function take(completion: LentCompletion, flags: number, result: number): void {
-  const piece = flags >> COMPLETION_PIECE_SHIFT;
-  const group = completion.group as BufferGroup;
+  const piece = flags >>> COMPLETION_PIECE_SHIFT;
+  const group = completion.group as LentMemory;
   completion.piece = piece;
   completion.offset = group.lend(piece, result, (flags & COMPLETION_FLAG_OPEN) !== 0);
 }

@@ -6,6 +6,8 @@ import { Receiving, type ReceivingOptions, type ReceivingSocket } from "../recei
 import type { Descriptor } from "../ring.js";
 import {
   SOCKET_COUNTER_ZERO_COPY_BYTES,
+  SOCKET_COUNTER_ZERO_COPY_CHUNK_BYTES,
+  SOCKET_COUNTER_ZERO_COPY_CHUNKS,
   SOCKET_COUNTER_ZERO_COPY_COPIED,
   SOCKET_COUNTER_ZERO_COPY_FALLEN_BACK,
   SOCKET_COUNTER_ZERO_COPY_SENDS,
@@ -49,6 +51,10 @@ export interface SocketStats {
   zeroCopyFallenBack: number;
   /** Sent without a copy, and the kernel still has their memory. */
   zeroCopyUnreleased: number;
+  /** Chunks that were received into memory that a network device writes to. */
+  zeroCopyChunks: number;
+  /** The bytes in them. */
+  zeroCopyChunkBytes: number;
 }
 
 type OptionName = keyof typeof OPTION_NUMBERS;
@@ -119,6 +125,8 @@ export abstract class SocketBase implements AsyncDisposable {
       zeroCopyCopied: counters[SOCKET_COUNTER_ZERO_COPY_COPIED] as number,
       zeroCopyFallenBack: counters[SOCKET_COUNTER_ZERO_COPY_FALLEN_BACK] as number,
       zeroCopyUnreleased: counters[SOCKET_COUNTER_ZERO_COPY_UNRELEASED] as number,
+      zeroCopyChunks: counters[SOCKET_COUNTER_ZERO_COPY_CHUNKS] as number,
+      zeroCopyChunkBytes: counters[SOCKET_COUNTER_ZERO_COPY_CHUNK_BYTES] as number,
     };
   }
 
