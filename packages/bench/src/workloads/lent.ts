@@ -191,8 +191,8 @@ function bytesCase(pour: Built, library: Built): Case {
       return {
         ...withNative(withNative(names, pour), library),
         measure: (settings) => {
-          // Less would be over before the first answer.
-          const durationSeconds = Math.max(0.5, settings.durationSeconds);
+          // Less would be over before the first answer, or be mostly the work of V8's compiler.
+          const durationSeconds = Math.max(settings.small ? 0.5 : 4, settings.durationSeconds);
           const longer = { ...settings, durationSeconds };
           return meter(pathOf(pour), pathOf(library), program, longer);
         },
