@@ -195,6 +195,7 @@ export class IO implements AsyncDisposable {
       if (session.failure !== 0) throw backendError(request, session);
       return session;
     });
+    if (attached && waitsElsewhere()) this.#queue.flushEachTurn();
     this.#session = this.#queue.session;
     this.backend = this.#session.backend as BackendName;
     this.zeroCopyReceive = this.#orClose(() =>

@@ -62,7 +62,8 @@ export function loadNative(): Native {
 }
 
 /**
- * Whether a thread has to wait in the place of the event loop: Bun's libuv has no poll handle.
+ * Whether a thread has to wait in the place of the event loop, and batches are handed over by
+ * immediates: Bun's libuv has no poll handle, and calls prepare handles before it runs microtasks.
  * `IO_WAKE_UP=thread` asks for it anywhere.
  */
 export function waitsElsewhere(): boolean {

@@ -80,6 +80,8 @@ export class Queue {
   closed = false;
   /** Called after a batch of completions was dispatched, while someone waits for idleness. */
   onDispatched: (() => void) | null = null;
+  /** Called when the first entry of a batch is queued, where no event loop looks for batches. */
+  onBatchBegun: (() => void) | null = null;
   dispatching = false;
   /** Batches of completions dispatched, with the one that is being dispatched. */
   batches = 0;
@@ -159,6 +161,7 @@ export class Queue {
       position = 0;
     }
     header[HEADER_QUEUED] = position + 1;
+    if (position === 0 && this.onBatchBegun !== null) this.onBatchBegun();
     const slot = this.#free[--this.#freeCount] as number;
     const at = position * ENTRY_WORDS;
     this.words[at + ENTRY_OPERATION] = opcode;
@@ -267,6 +270,16 @@ export class Queue {
   /** A group has memory to give back: the engine takes it before the next batch. */
   noteReturned(): void {
     this.#header[HEADER_RETURNED] = 1;
+  }
+
+  /**
+   * Hands each batch over at the end of the turn of the event loop in which it was begun. For
+   * runtimes that do so before they run microtasks, and then wait.
+   */
+  flushEachTurn(): void {
+    this.onBatchBegun = () => {
+      setImmediate(() => this.session.submit());
+    };
   }
 
   /** Hands what is queued to the kernel. */

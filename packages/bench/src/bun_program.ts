@@ -1,0 +1,29 @@
+// A program for Bun: files, TCP, timers and the loop that is woken by a thread, because Bun has no
+// phase of libuv's loop in which to look for completions. Prints what it saw, and ends by itself.
+
+import { type BackendName, IO } from "@io/core";
+
+const [backend = "", path = ""] = process.argv.slice(2);
+
+const io = await IO.open({ backend: backend as BackendName });
+const listener = await io.listen({ port: 0 });
+const [client, served] = await Promise.all([
+  io.connect({ port: listener.address.port }),
+  listener.accept(),
+]);
+const buffer = new Uint8Array(5);
+for (let round = 0; round < 100; round++) {
+  await client.sendAll(Buffer.from("hello"));
+  await served.receiveAll(buffer);
+}
+await io.sleep(1_000_000);
+const file = await io.openFile(path, { read: true, write: true, create: true });
+await file.writeAll(buffer, 0);
+await file.sync("full");
+const read = new Uint8Array(8);
+const sizeBytes = await file.read(read, 0);
+await file.close();
+const limit = await client.receive(read, { timeoutMs: 5 }).catch((error) => error.code);
+await io.close();
+const text = Buffer.from(read.subarray(0, sizeBytes)).toString();
+process.stdout.write(`${io.backend} ${process.versions["bun"] !== undefined} ${text} ${limit}\n`);
