@@ -17,11 +17,12 @@ int ZcrxReceives::add_group(uint32_t group, uint32_t capacity) {
 }
 
 // `extent` is what is left of the limit of bytes; `argument_extra` says that there is one, also
-// when nothing is left.
+// when nothing is left. `offset` counts how often the kernel had taken what was given back by then.
 void ZcrxReceives::prepare(Operation& operation, io_uring_sqe& entry) {
   if (std::exchange(starved_, false)) zcrx_->reclaim();
   operation.argument_extra = operation.extent != 0 ? 1 : 0;
   operation.result = 0;
+  operation.offset = static_cast<int64_t>(zcrx_->counters().flushes);
   zcrx_->prepare(entry, operation.number, static_cast<uint32_t>(operation.extent));
 }
 
@@ -60,10 +61,15 @@ ZcrxReceives::Step ZcrxReceives::take_end(const Operation& operation, int32_t re
     told.result = -ENOBUFS;  // what it may have has come, which is no end of the stream
   } else if (result == -ENOSPC) {
     return Step::again;  // the completion queue was full, and is being emptied
-  } else if (result == -ENOBUFS) {
-    if (zcrx_->reclaim()) return Step::again;
-    starved_ = true;
-  } else if (result == -EPROTONOSUPPORT || result == -ENOMEM) {
+  } else if (result == -ENOBUFS || result == -ENOMEM) {
+    // What this one has not found may have been given back since, for another one.
+    const bool flushed = static_cast<int64_t>(zcrx_->counters().flushes) != operation.offset;
+    if (zcrx_->reclaim() || flushed) return Step::again;
+    if (result == -ENOBUFS)
+      starved_ = true;
+    else
+      refused_++;
+  } else if (result == -EPROTONOSUPPORT) {
     refused_++;
   }
   return Step::tell;

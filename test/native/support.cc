@@ -30,11 +30,13 @@ Rig::Rig(RigOptions options) : in_flight_limit_(options.in_flight_limit) {
   backend_options.in_flight_limit = options.in_flight_limit;
   backend_options.oldest_kernel = options.oldest_kernel;
   backend_options.wide_completions = options.wide_completions;
+  backend_options.area = options.area;
   const char* named = std::getenv("IO_BACKEND");
   io::Opened opened =
       io::open_backend(named == nullptr || *named == 0 ? "io_uring" : named, backend_options);
-  if (opened.backend == nullptr) {
-    std::printf("skipped: %s\n", opened.reason.c_str());
+  if (opened.backend == nullptr || (options.area.wanted && !opened.has_area)) {
+    const std::string& reason = opened.backend == nullptr ? opened.reason : opened.area_reason;
+    std::printf("skipped: %s\n", reason.c_str());
     std::fflush(nullptr);
     std::_Exit(77);
   }

@@ -25,6 +25,8 @@ struct RigOptions {
   uint32_t in_flight_limit = 256;
   bool oldest_kernel = false;
   bool wide_completions = false;
+  // Where there is none the test is skipped.
+  io::AreaOptions area;
   // Puts something between the engine and the real backend.
   std::function<std::unique_ptr<io::Backend>(std::unique_ptr<io::Backend>)> wrap;
 };
