@@ -251,7 +251,7 @@ bool lacks_queue(const ZcrxOptions& options) {
 
 ZcrxProbe Zcrx::probe(const std::string& interface, uint32_t queue) {
   Trial trial;
-  const ZcrxProbe general = try_general(trial);
+  ZcrxProbe general = try_general(trial);
   if (interface.empty() || !general.available) return general;
   if (!trial.try_interface(interface, queue)) return without_interface(trial.opened, trial.options);
   return {true,
