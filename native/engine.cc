@@ -53,7 +53,8 @@ bool needs_routing(Opcode opcode) {
       bit(Opcode::receive) | bit(Opcode::send) | bit(Opcode::send_vectored) |
       bit(Opcode::send_file) | bit(Opcode::send_message) | bit(Opcode::receive_message) |
       bit(Opcode::receive_multishot) | bit(Opcode::receive_message_multishot) |
-      bit(Opcode::cancel) | bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
+      bit(Opcode::accept) | bit(Opcode::accept_multishot) | bit(Opcode::cancel) |
+      bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
   return (bit(opcode) & opcodes) != 0;
 }
 
@@ -190,6 +191,8 @@ void Engine::route(Operation& operation) {
     case Opcode::receive:
     case Opcode::receive_multishot:
     case Opcode::receive_message_multishot:
+    case Opcode::accept:
+    case Opcode::accept_multishot:
     case Opcode::send:
     case Opcode::send_vectored:
     case Opcode::send_message:

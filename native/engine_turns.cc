@@ -16,9 +16,9 @@ using abi::Opcode;
 namespace {
 
 int direction_of(Opcode opcode) {
-  constexpr uint64_t receives = bit(Opcode::receive) | bit(Opcode::receive_message) |
-                                bit(Opcode::receive_multishot) |
-                                bit(Opcode::receive_message_multishot);
+  constexpr uint64_t receives =
+      bit(Opcode::receive) | bit(Opcode::receive_message) | bit(Opcode::receive_multishot) |
+      bit(Opcode::receive_message_multishot) | bit(Opcode::accept) | bit(Opcode::accept_multishot);
   return (bit(opcode) & receives) != 0 ? 0 : 1;
 }
 
@@ -43,6 +43,10 @@ void Engine::know_datagrams(int number, uint32_t family) {
 // Of the receives of a socket only the oldest is with the backend, and of its sends too, unless it
 // is one for UDP: among several that wait the kernel wakes the newest first, which would turn a
 // stream's bytes around. One that is linked goes at once, because the kernel starts it.
+//
+// Accepts of a listener go one after the other as well: io_uring wakes one of those that wait for
+// each connection (EPOLLEXCLUSIVE), and when that one is cancelled before it has run, or its time
+// is up, the others sleep on beside a connection that nobody takes (seen on Linux 6.18).
 void Engine::take_turn(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
   const int direction = direction_of(operation.opcode);

@@ -5,7 +5,16 @@ import * as assert from "uvu/assert";
 import { text } from "./data.js";
 import { MODES, type Mode, type Suite } from "./harness.js";
 import { listeningDescriptor, pairOfDescriptors, unixAddress } from "./network.js";
-import { negative, outcome, refusalCode, type Start, Started, success, until } from "./verbs.js";
+import {
+  negative,
+  outcome,
+  refusalCode,
+  roundTrips,
+  type Start,
+  Started,
+  success,
+  until,
+} from "./verbs.js";
 
 export function streamsRing(suite: Suite): void {
   for (const mode of MODES) {
@@ -13,6 +22,7 @@ export function streamsRing(suite: Suite): void {
     registerErrors(suite, mode);
     registerNoSocket(suite, mode);
     registerMultishot(suite, mode);
+    registerCancelled(suite, mode);
     registerClosing(suite, mode);
   }
 }
@@ -158,6 +168,35 @@ function registerMultishot(suite: Suite, mode: Mode): void {
     assert.is(await outcome(io, (c, callback) => io.ring.close(c, listening, callback)), 0);
     await until(io, () => accept.done, "the end of the accept");
     assert.equal(accept.results.slice(3), [negative("ECANCELED")]);
+  });
+}
+
+function registerCancelled(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: an accept that is cancelled leaves nobody waiting`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    const address = unixAddress();
+    const listening = await listeningDescriptor(io, address);
+    const accept = (): Started => new Started((c, callback) => ring.accept(c, listening, callback));
+    const accepts = [accept(), accept(), accept()];
+    await roundTrips(io);
+    for (let round = 0; round < 20; round++) {
+      const socket = await success(io, (c, callback) => ring.socket(c, "unix", callback));
+      // In one batch: the connection is there, and the first accept, woken for it, is cancelled.
+      const [first] = accepts as [Started];
+      const connect = new Started((c, callback) => ring.connect(c, socket, address, callback));
+      const cancel = new Started((c, callback) => ring.cancel(c, first.completion, callback));
+      const over = (): boolean => connect.done && cancel.done && first.done;
+      await until(io, over, "the connect, the cancel and what it cancelled");
+      accepts.shift();
+      if (first.result < 0) {
+        const taken = (): boolean => accepts.some(({ done }) => done);
+        await until(io, taken, "the connection at another accept");
+        const index = accepts.findIndex(({ done }) => done);
+        assert.ok((accepts.splice(index, 1)[0] as Started).result > 0);
+      }
+      while (accepts.length < 3) accepts.push(accept());
+    }
   });
 }
 

@@ -32,6 +32,9 @@ const STREAM = new RegExp(
   ].join("|"),
 );
 
+/** Bytes that the program was not told of are waited for, in a receive that never ends. */
+const LOSS = new RegExp(`${STREAM.source}|never happened: (the ends of #\\d+ receive|the rest)`);
+
 type Overrides = Partial<{ [K in keyof Ring]: Ring[K] }>;
 
 function withOverrides(ring: Ring, overrides: Overrides): Ring {
@@ -136,7 +139,7 @@ const reordered: Sabotage = {
 function lyingCancel(name: string, verb: "send" | "receive"): Sabotage {
   return {
     name,
-    foundAs: STREAM,
+    foundAs: verb === "send" ? STREAM : LOSS,
     shownBy: "streams",
     wrap: (ring) => {
       const asked = new WeakSet<object>();
@@ -285,13 +288,13 @@ export const sabotages: readonly Sabotage[] = [
   reordered,
   lyingCancel("a send that was cancelled had been sent", "send"),
   lyingCancel("a receive that was cancelled had received", "receive"),
-  receives("a receive loses its last byte", STREAM, (result) => (result > 1 ? result - 1 : result)),
-  receives("a stream ends before its end", STREAM, (result) => (result > 100 ? 0 : result)),
+  receives("a receive loses its last byte", LOSS, (result) => (result > 1 ? result - 1 : result)),
+  receives("a stream ends before its end", LOSS, (result) => (result > 100 ? 0 : result)),
   // A receive of which the program did ask that it ends is cancelled like the others, and then it
   // is what it had received that shows.
   receives(
     "a receive is cancelled though nobody asked",
-    new RegExp(`nobody asked|${STREAM.source}`),
+    new RegExp(`nobody asked|${LOSS.source}`),
     (result) => (result > 1000 ? -ECANCELED : result),
   ),
   idleCancel,
