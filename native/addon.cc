@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <limits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "address.h"
@@ -34,6 +35,8 @@ using io::abi::header_queued;
 
 // Turns of the pump before other handles of the event loop get theirs.
 constexpr int pump_rounds = 16;
+// How long the event loop waits in a turn when nothing can wake it.
+constexpr int64_t turn_ns = 1'000'000;
 
 bool lay_out(uint8_t* data, size_t size_bytes, uint32_t entries, io::Shared& shared) {
   const size_t header_bytes = io::abi::header_words * sizeof(uint32_t);
@@ -185,9 +188,7 @@ class Session : public Napi::ObjectWrap<Session> {
     Session& self = as(info.Data());
     if (self.engine_ == nullptr) return Napi::Boolean::New(info.Env(), false);
     self.engine_->submit();
-    // What was refused, or done at once, needs no kernel: nobody else would wake the event loop.
-    const bool news = self.engine_->has_news() || self.engine_->ready();
-    if (self.attached_ && self.armed_ && news) self.engine_->wake();
+    if (self.attached_ && self.armed_) self.after_submit();
     return Napi::Boolean::New(info.Env(), self.engine_->ready());
   }
 
@@ -389,14 +390,14 @@ class Session : public Napi::ObjectWrap<Session> {
     int error = descriptor;
     loop_ = std::make_unique<io::Loop>();
     if (descriptor == -ENOTSUP || (descriptor >= 0 && elsewhere)) {
-      error = loop_->start_with_thread(loop, callbacks);
+      loop_->start_with_thread(loop, callbacks);
+      error = 0;
     } else if (descriptor >= 0) {
       error = loop_->start(loop, descriptor, callbacks);
     }
     if (error >= 0) {
       CHECK(engine_->arm());
       armed_ = true;
-      loop_->arm();
       sessions_of_this_thread.push_back(this);
       return;
     }
@@ -422,16 +423,16 @@ class Session : public Napi::ObjectWrap<Session> {
   void woken() {
     if (engine_ == nullptr) return;
     engine_->count_wake_up();
-    pump();
+    pump(std::exchange(by_turns_, false) ? turn_ns : 0);
   }
 
-  // Submits and dispatches until nothing more happens at once, then goes to sleep. Called by libuv
-  // only, so never from inside JavaScript.
-  void pump() {
+  // Submits and dispatches until nothing more happens at once, then goes to sleep. Waits for the
+  // first completion up to `deadline_ns`. Called by libuv only, so never from inside JavaScript.
+  void pump(int64_t deadline_ns = 0) {
     if (armed_) engine_->disarm();
     armed_ = false;
     for (int round = 0; round < pump_rounds; round++) {
-      const uint32_t published = engine_->poll(0);
+      const uint32_t published = engine_->poll(round == 0 ? deadline_ns : 0);
       if (published == 0) break;
       if (!dispatch(published)) return;
       if (engine_ == nullptr) break;  // closed by a callback
@@ -443,8 +444,29 @@ class Session : public Napi::ObjectWrap<Session> {
       loop_->keep_alive(false);
     }
     armed_ = true;
-    if (!engine_->arm()) engine_->wake();
-    loop_->arm();
+    if (!engine_->arm()) {
+      loop_->wake();
+    } else {
+      wait_for_kernel();
+    }
+  }
+
+  // The engine sleeps, and JavaScript has handed something over to it.
+  void after_submit() {
+    // What was refused, or done at once, needs no kernel: nobody else would wake the event loop.
+    if (engine_->has_news() || engine_->ready()) {
+      loop_->wake();
+    } else {
+      wait_for_kernel();
+    }
+  }
+
+  // What is in flight has to wake the event loop. Where the system gives no thread that could do so
+  // the loop waits itself, a little in each turn, so that everything goes on, if slowly.
+  void wait_for_kernel() {
+    if (engine_->idle() || loop_->arm()) return;
+    by_turns_ = true;
+    loop_->wake();
   }
 
   // False when JavaScript cannot run any more, because the environment is being ended: Node turns
@@ -470,7 +492,7 @@ class Session : public Napi::ObjectWrap<Session> {
   void wake_others() {
     for (Session* other : sessions_of_this_thread) {
       if (other == this || other->engine_ == nullptr || !other->armed_) continue;
-      if (other->engine_->has_queued()) other->engine_->wake();
+      if (other->engine_->has_queued()) other->loop_->wake();
     }
   }
 
@@ -514,6 +536,7 @@ class Session : public Napi::ObjectWrap<Session> {
   uint32_t slots_ = 0;
   bool attached_ = false;
   bool armed_ = false;
+  bool by_turns_ = false;  // nothing but the next turn of the event loop looks for completions
   bool environment_ended_ = false;
   uint32_t* header_ = nullptr;
   Napi::ObjectReference memory_;

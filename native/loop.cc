@@ -21,7 +21,7 @@ int Loop::start(uv_loop_t* loop, int wait_descriptor, const Callbacks& callbacks
   return 0;
 }
 
-int Loop::start_with_thread(uv_loop_t* loop, const Callbacks& callbacks) {
+void Loop::start_with_thread(uv_loop_t* loop, const Callbacks& callbacks) {
   callbacks_ = callbacks;
   with_thread_ = true;
   const auto tell = [](void* context) {
@@ -35,14 +35,11 @@ int Loop::start_with_thread(uv_loop_t* loop, const Callbacks& callbacks) {
     const Loop& self = *static_cast<Loop*>(handle->data);
     self.callbacks_.woken(self.callbacks_.context);
   };
-  // The thread tells nothing before it is armed, so the handle may come after it.
-  const int error = thread_.start({.wait = wait, .tell = tell, .context = this});
-  if (error != 0) return error;
+  thread_.serve({.wait = wait, .tell = tell, .context = this});
   async_.data = this;
   CHECK(uv_async_init(loop, &async_, woken) == 0);
   uv_unref(reinterpret_cast<uv_handle_t*>(&async_));
   start_prepare(loop);
-  return 0;
 }
 
 void Loop::start_prepare(uv_loop_t* loop) {
@@ -66,8 +63,17 @@ void Loop::keep_alive(bool keep) {
   }
 }
 
-void Loop::arm() {
-  if (with_thread_) thread_.arm();
+bool Loop::arm() {
+  return !with_thread_ || thread_.arm();
+}
+
+void Loop::wake() {
+  if (with_thread_) {
+    // No detour by the thread: it may not be there, and need not be.
+    CHECK(uv_async_send(&async_) == 0);
+  } else {
+    callbacks_.interrupt(callbacks_.context);
+  }
 }
 
 void Loop::stop_waiting() {

@@ -12,7 +12,8 @@ namespace io {
 class Loop {
  public:
   // Called on the loop's thread: `before_wait` once per turn, `woken` when there may be progress.
-  // `wait` is called on the waiting thread and blocks until then; `interrupt` ends it.
+  // `wait` is called on the waiting thread and blocks until then; `interrupt` ends it, and makes
+  // the wait descriptor readable.
   struct Callbacks {
     void (*before_wait)(void* context);
     void (*woken)(void* context);
@@ -22,14 +23,18 @@ class Loop {
     void* context;
   };
 
-  // With a poll handle on `wait_descriptor`, or with a thread. Returns 0 or a negative errno; after
-  // an error the loop holds nothing.
+  // With a poll handle on `wait_descriptor`. Returns 0 or a negative errno; after an error the loop
+  // holds nothing.
   int start(uv_loop_t* loop, int wait_descriptor, const Callbacks& callbacks);
-  int start_with_thread(uv_loop_t* loop, const Callbacks& callbacks);
+  // With a thread, which is begun when there is something to wait for.
+  void start_with_thread(uv_loop_t* loop, const Callbacks& callbacks);
   // Whether the event loop is kept alive.
   void keep_alive(bool keep);
-  // The engine is asleep: from now on the loop has to be woken.
-  void arm();
+  // The engine is asleep with something in flight: from now on the loop has to be woken. False when
+  // nothing will do that, because the system gives no thread; the next call tries again.
+  bool arm();
+  // Has `woken` called in the next turn.
+  void wake();
   // Before the engine ends: no thread uses it after this.
   void stop_waiting();
   // Asynchronous: `closed` is called when libuv has let go of both handles; until then this object

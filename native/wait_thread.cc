@@ -7,18 +7,16 @@
 
 namespace io {
 
-int WaitThread::start(const Calls& calls) {
+bool WaitThread::start() {
   CHECK(!running_);
-  calls_ = calls;
   // Signals are for the threads of the program.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-  const int error = pthread_create(&thread_, nullptr, run_thread, this);
+  running_ = pthread_create(&thread_, nullptr, run_thread, this) == 0;
   CHECK(pthread_sigmask(SIG_SETMASK, &before, nullptr) == 0);
-  running_ = error == 0;
-  return -error;
+  return running_;
 }
 
 void* WaitThread::run_thread(void* self) {
@@ -40,13 +38,20 @@ void WaitThread::run() {
   }
 }
 
-void WaitThread::arm() {
+bool WaitThread::arm() {
+  if (!running_) {
+    armed_ = true;
+    const bool started = start();
+    if (!started) armed_ = false;
+    return started;  // the thread may have told something by now, and `armed_` is its
+  }
   {
     const std::lock_guard lock(mutex_);
-    if (armed_) return;
+    if (armed_) return true;
     armed_ = true;
   }
   changed_.notify_one();
+  return true;
 }
 
 void WaitThread::stop(void (*interrupt)(void* context)) {

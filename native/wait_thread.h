@@ -3,7 +3,8 @@
 // into a kqueue of its own (libuv#883), and in runtimes whose libuv has no poll handle.
 //
 // The thread waits only between arm() and the next event, so it costs nothing while the engine is
-// busy. It is gone after stop(), and has to be before the engine is.
+// busy. It is begun by the first arm(), since much is done without ever waiting. It is gone after
+// stop(), and has to be before the engine is.
 #pragma once
 
 #include <pthread.h>
@@ -22,13 +23,15 @@ class WaitThread {
     void* context;
   };
 
-  // 0, or a negative errno.
-  int start(const Calls& calls);
-  void arm();
-  // `interrupt` ends a wait that is under way.
+  // Before anything else.
+  void serve(const Calls& calls) { calls_ = calls; }
+  // False when the system gives no thread: nobody waits then, and the next call tries again.
+  bool arm();
+  // `interrupt` ends a wait that is under way. There may be none, and nothing to end.
   void stop(void (*interrupt)(void* context));
 
  private:
+  bool start();
   static void* run_thread(void* self);
   void run();
 

@@ -63,8 +63,29 @@ function registerWait(suite: Suite): void {
   });
 }
 
+/** An IO that waits may need a thread for it; one that only does what never waits needs none. */
+function registerThreads(suite: Suite): void {
+  const name = "what is done at once begins no thread";
+  if (process.platform !== "linux") {
+    suite.skip(name, "only Linux tells the threads of a process here");
+    return;
+  }
+  suite.test(name, async (trial) => {
+    const threads = (): string[] => readdirSync("/proc/self/task").sort();
+    const before = threads();
+    const io = await trial.open();
+    await roundTrips(io);
+    const socket = await io.openDatagram({ host: "127.0.0.1", port: 0 });
+    await socket.close();
+    const during = threads();
+    await trial.close(io);
+    assert.equal(during, before);
+  });
+}
+
 export function ringQuiet(suite: Suite): void {
   registerWait(suite);
+  registerThreads(suite);
 
   suite.test("an IO that waits makes no system calls", async (trial) => {
     const { io, client } = await connected(trial);
@@ -73,7 +94,10 @@ export function ringQuiet(suite: Suite): void {
       failureCode(io.sleep(3_600_000_000_000)),
     ];
     await roundTrips(io);
-    assert.equal(await whileQuiet(io), { systemCalls: 0, wakeUps: 0 });
+    const { systemCalls, wakeUps } = await whileQuiet(io);
+    // The thread that waits for a kqueue may get to that call only now.
+    assert.ok(systemCalls <= (suite.backend === "kqueue" ? 1 : 0), `${systemCalls} system calls`);
+    assert.is(wakeUps, 0);
     await io.cancelAll();
     assert.equal(await Promise.all(waiting), ["ECANCELED", "ECANCELED"]);
   });

@@ -30,6 +30,21 @@ else {
   });
 }
 
+if (typeof user === "string") skip(test, "no threads left", user);
+else if (!canBeReadByAll(new URL("./programs.js", import.meta.url)))
+  skip(test, "no threads left", "the tree is for its owner only");
+else {
+  test("no threads left: the event loop waits itself, and everything goes on", () => {
+    const ended = runProgram("noThreadsLeft", {
+      prefix: user,
+      environment: { IO_WAKE_UP: "thread" },
+    });
+    assert.is(ended.status, 0, ended.said);
+    const output = "another process: EAGAIN\nreceived: 3\nclosed: ECANCELED\nend of the program\n";
+    assert.is(ended.stdout, output, ended.said);
+  });
+}
+
 test("enough locked memory: the same program registers", () => {
   const limits = readFileSync("/proc/self/limits", "utf8");
   const limit = /^Max locked memory +(\S+)/m.exec(limits)?.[1] ?? "0";

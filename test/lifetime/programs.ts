@@ -184,6 +184,23 @@ const programs: Record<string, () => Promise<void>> = {
     say("end of the program");
   },
 
+  // Run without privileges, which lift the limit. It holds for what begins after this program.
+  async noThreadsLeft() {
+    spawnSync("prlimit", ["--pid", `${process.pid}`, "--nproc=1:1"]);
+    say(`another process: ${(spawnSync("true").error as NodeJS.ErrnoException | undefined)?.code}`);
+    const io = await IO.open();
+    await io.sleep(20_000_000);
+    const [one, other] = await connectedPair(io);
+    const receiving = one.receive(new Uint8Array(8));
+    await io.sleep(5_000_000);
+    await other.sendAll(new Uint8Array(3));
+    say(`received: ${await receiving}`);
+    const ended = one.receive(new Uint8Array(8)).catch((error: IOError) => error.code);
+    await io.close();
+    say(`closed: ${await ended}`);
+    say("end of the program");
+  },
+
   // Run under a small limit of descriptors.
   async noDescriptorsLeft() {
     const io = await IO.open();
