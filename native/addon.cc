@@ -156,6 +156,17 @@ class Session : public Napi::ObjectWrap<Session> {
     CHECK(napi_add_async_cleanup_hook(info.Env(), environment_ends, this, &cleanup_) == napi_ok);
   }
 
+  // Node destroys this object when everything has ended. Deno, at the end of an environment, does
+  // so first, and calls the clean-up hooks of what is left afterwards.
+  ~Session() override {
+    if (engine_ != nullptr) end_engine();
+    if (loop_ != nullptr) io::Loop::close_alone(std::move(loop_));
+    if (cleanup_ != nullptr) napi_remove_async_cleanup_hook(cleanup_);
+  }
+
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
  private:
   // ---- JavaScript's calls
 

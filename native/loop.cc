@@ -3,6 +3,11 @@
 
 #include "check.h"
 
+// Null where the runtime has none of them, instead of an addon that does not load or ends the
+// process.
+#pragma weak uv_prepare_init
+#pragma weak uv_prepare_start
+
 namespace io {
 
 int Loop::start(uv_loop_t* loop, int wait_descriptor, const Callbacks& callbacks) {
@@ -17,6 +22,7 @@ int Loop::start(uv_loop_t* loop, int wait_descriptor, const Callbacks& callbacks
   };
   CHECK(uv_poll_start(&poll_, UV_READABLE, woken) == 0);
   uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
+  open_handles_ = 1;
   start_prepare(loop);
   return 0;
 }
@@ -39,7 +45,8 @@ void Loop::start_with_thread(uv_loop_t* loop, const Callbacks& callbacks) {
   async_.data = this;
   CHECK(uv_async_init(loop, &async_, woken) == 0);
   uv_unref(reinterpret_cast<uv_handle_t*>(&async_));
-  start_prepare(loop);
+  open_handles_ = 1;
+  if (uv_prepare_init != nullptr) start_prepare(loop);
 }
 
 void Loop::start_prepare(uv_loop_t* loop) {
@@ -51,11 +58,17 @@ void Loop::start_prepare(uv_loop_t* loop) {
   };
   CHECK(uv_prepare_start(&prepare_, before_wait) == 0);
   uv_unref(reinterpret_cast<uv_handle_t*>(&prepare_));
-  open_handles_ = 2;
+  with_prepare_ = true;
+  open_handles_++;
+}
+
+uv_handle_t* Loop::waker() {
+  return with_thread_ ? reinterpret_cast<uv_handle_t*>(&async_)
+                      : reinterpret_cast<uv_handle_t*>(&poll_);
 }
 
 void Loop::keep_alive(bool keep) {
-  auto* handle = reinterpret_cast<uv_handle_t*>(&prepare_);
+  uv_handle_t* handle = with_prepare_ ? reinterpret_cast<uv_handle_t*>(&prepare_) : waker();
   if (keep) {
     uv_ref(handle);
   } else {
@@ -85,17 +98,28 @@ void Loop::stop_waiting() {
 }
 
 void Loop::close() {
-  CHECK(open_handles_ == 2);
-  auto* waker = with_thread_ ? reinterpret_cast<uv_handle_t*>(&async_)
-                             : reinterpret_cast<uv_handle_t*>(&poll_);
-  uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), closed_one);
-  uv_close(waker, closed_one);
+  CHECK(open_handles_ > 0);
+  CHECK(!closing_);
+  closing_ = true;
+  if (with_prepare_) uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), closed_one);
+  uv_close(waker(), closed_one);
+}
+
+void Loop::close_alone(std::unique_ptr<Loop> loop) {
+  Loop& self = *loop.release();
+  self.alone_ = true;
+  if (!self.closing_) self.close();
 }
 
 void Loop::closed_one(uv_handle_t* handle) {
   Loop& self = *static_cast<Loop*>(handle->data);
   self.open_handles_--;
-  if (self.open_handles_ == 0) self.callbacks_.closed(self.callbacks_.context);
+  if (self.open_handles_ > 0) return;
+  if (self.alone_) {
+    const std::unique_ptr<Loop> last(&self);
+  } else {
+    self.callbacks_.closed(self.callbacks_.context);
+  }
 }
 
 }  // namespace io

@@ -1,9 +1,12 @@
 // Attached mode's seam to libuv: a prepare handle that runs before the event loop waits, and what
 // wakes it, which is a poll handle on the backend's wait descriptor, or where the loop must not
-// look at that, an async handle and a thread that waits (wait_thread.h).
+// look at that, an async handle and a thread that waits (wait_thread.h). Deno has no prepare
+// handles: there JavaScript hands every batch over by itself (Queue.flushEachTurn).
 #pragma once
 
 #include <uv.h>
+
+#include <memory>
 
 #include "wait_thread.h"
 
@@ -37,20 +40,27 @@ class Loop {
   void wake();
   // Before the engine ends: no thread uses it after this.
   void stop_waiting();
-  // Asynchronous: `closed` is called when libuv has let go of both handles; until then this object
+  // Asynchronous: `closed` is called when libuv has let go of the handles; until then this object
   // must stay where it is.
   void close();
+  // For an owner that ends before `closed` was called: the loop frees itself then, and calls
+  // nobody.
+  static void close_alone(std::unique_ptr<Loop> loop);
 
  private:
   void start_prepare(uv_loop_t* loop);
+  uv_handle_t* waker();
   static void closed_one(uv_handle_t* handle);
 
   uv_prepare_t prepare_;
   uv_poll_t poll_;
   uv_async_t async_;
   bool with_thread_ = false;
+  bool with_prepare_ = false;
   WaitThread thread_;
   Callbacks callbacks_ = {};
+  bool closing_ = false;
+  bool alone_ = false;
   int open_handles_ = 0;
 };
 

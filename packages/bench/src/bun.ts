@@ -20,7 +20,7 @@ export function bunPackages(platform: string, architecture: string): string[] {
 }
 
 /** What the binary says when it cannot run, or undefined when it can. */
-function complaintOf(path: string): string | undefined {
+export function complaintOf(path: string): string | undefined {
   try {
     accessSync(path, constants.X_OK);
     execFileSync(path, ["--version"], { stdio: ["ignore", "ignore", "pipe"], timeout: 20_000 });

@@ -5,6 +5,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { parseRequest } from "./arguments.js";
 import { bunPackages } from "./bun.js";
+import { denoPackage } from "./deno.js";
 import { parseFio } from "./fio.js";
 import { type Case, type Contender, runWorkload, type Workload } from "./harness.js";
 import { parseMachineTicks, parseOwnTicks } from "./machine.js";
@@ -193,6 +194,8 @@ test("what the system prints is read", () => {
   assert.is(lastWords("one\ntwo\n"), ": two");
   assert.is(lastWords(""), "");
   assert.is(bunPackages("linux", "arm64")[0], "@oven/bun-linux-aarch64");
+  assert.is(denoPackage("linux", "arm64"), "@deno/linux-arm64-glibc");
+  assert.is(denoPackage("darwin", "x64"), "@deno/darwin-x64");
 });
 
 test("the command keeps its arguments behind what pins it", () => {

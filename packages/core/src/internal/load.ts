@@ -63,9 +63,10 @@ export function loadNative(): Native {
 
 /**
  * Whether a thread has to wait in the place of the event loop, and batches are handed over by
- * immediates: Bun's libuv has no poll handle, and calls prepare handles before it runs microtasks.
- * `IO_WAKE_UP=thread` asks for it anywhere.
+ * immediates: Bun's libuv has no poll handle, and calls prepare handles before it runs microtasks;
+ * Deno's has no prepare handle. `IO_WAKE_UP=thread` asks for it anywhere.
  */
 export function waitsElsewhere(): boolean {
-  return "bun" in process.versions || process.env["IO_WAKE_UP"] === "thread";
+  const { versions } = process;
+  return "bun" in versions || "deno" in versions || process.env["IO_WAKE_UP"] === "thread";
 }

@@ -1,7 +1,8 @@
-// A program for Bun: files, TCP, timers and the loop that is woken by a thread, because Bun has no
-// phase of libuv's loop in which to look for completions. Prints what it saw, and ends by itself.
+// A program for Bun and Deno: files, TCP, timers and the loop that is woken by a thread, because
+// they have no phase of libuv's loop in which to look for completions. Prints what it saw, and ends
+// by itself, though two IOs are never closed, and one of them has a timer in flight.
 
-import { type BackendName, IO } from "@io/core";
+import { type BackendName, Completion, IO } from "@io/core";
 
 const [backend = "", path = ""] = process.argv.slice(2);
 
@@ -26,4 +27,9 @@ await file.close();
 const limit = await client.receive(read, { timeoutMs: 5 }).catch((error) => error.code);
 await io.close();
 const text = Buffer.from(read.subarray(0, sizeBytes)).toString();
-process.stdout.write(`${io.backend} ${process.versions["bun"] !== undefined} ${text} ${limit}\n`);
+const runtime = ["bun", "deno"].find((name) => name in process.versions);
+await (await IO.open({ backend: backend as BackendName })).nop();
+const detached = await IO.open({ backend: backend as BackendName, mode: "detached" });
+detached.ring.timeout(new Completion(), 3_600_000_000_000, () => process.exit(1));
+detached.ring.flush();
+process.stdout.write(`${io.backend} ${runtime} ${text} ${limit}\n`);
