@@ -95,6 +95,13 @@ class Backend : public PieceTaker {
   // so whoever depends on it looks again. nudged() tells, once, that the while has passed.
   virtual void nudge_later() = 0;
   virtual bool nudged() = 0;
+  // Sends on a stream socket, where the kernel would block a thread for one that has no room:
+  // whether it may for ever, or shall end the send with EAGAIN.
+  virtual void limit_send_wait(int /* number */, bool /* limited */) {}
+  // After such an EAGAIN: tells, once, by take_found_room() after a poll(), when there is room.
+  // False when it cannot.
+  virtual bool await_room(int /* number */) { return false; }
+  virtual std::vector<int> take_found_room() { return {}; }
   // Attached mode: a descriptor that becomes readable when poll() would make progress, from arm()
   // on, or a negative errno; -ENOTSUP says that only wait_elsewhere() will do. arm() returns false
   // when there is progress to be made at once.

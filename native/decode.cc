@@ -454,6 +454,7 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   operation.zero_copy_mode = abi::zero_copy_never;
   operation.zero_copy = false;
   operation.stalled = false;
+  operation.without_waiting = false;
   operation.cancel_wanted = false;
   operation.uses = 0;
 

@@ -166,10 +166,9 @@ void Engine::take_group(std::vector<abi::Entry>& group) {
     const uint32_t chain = next_chain();
     for (const abi::Entry& entry : group) {
       in_flight_++;
-      operations_[entry.slot].chain = chain;
+      begin_chained(operations_[entry.slot], chain);
       hand_over(operations_[entry.slot]);
     }
-    chained_in_flight_ += static_cast<uint32_t>(group.size());
     return;
   }
   for (size_t index = 0; index < group.size(); index++) {
@@ -354,6 +353,7 @@ uint32_t Engine::poll(int64_t deadline_ns) {
   for (const Completed& completed : completions_.items()) finish(completed);
   count(Counter::completed) += published_;
   if (backend_->nudged()) on_nudge();
+  go_on_in_room();
   if (stalled_ > 0 && published_ > 0) retry_stalled();
   return published_;
 }
@@ -405,8 +405,7 @@ void Engine::finish(const Completed& completed) {
 // The kernel does nothing any more on its descriptor, or for its chain.
 void Engine::leave_descriptor(Operation& operation) {
   if (operation.chain != 0) {
-    operation.chain = 0;
-    chained_in_flight_--;
+    end_chained(operation);
     if (!closing_.empty()) cancel_due_ = true;  // its successor has perhaps started
   }
   const uint8_t uses = operation.uses;

@@ -113,7 +113,12 @@ class Engine {
   void take_turn(Operation& operation);
   void hand_over(Operation& operation);
   void next_turn(const Operation& operation);
+  void limit_send_wait(Descriptor& descriptor, int number);
+  void begin_chained(Operation& operation, uint32_t chain);
+  void end_chained(Operation& operation);
   void stall(Operation& operation);
+  bool wait_for_room(Operation& operation);
+  void go_on_in_room();
   bool may_go_on(const Operation& operation);
   void retry_stalled();
   void resume(Operation& operation);
@@ -166,7 +171,7 @@ class Engine {
   uint32_t last_chain_ = 0;
   uint32_t chained_in_flight_ = 0;
   std::vector<uint32_t> parked_;  // slots, oldest first
-  uint32_t stalled_ = 0;          // of them, those that wait for room and for nobody else
+  uint32_t stalled_ = 0;          // of them, those that wait for room that nobody tells them of
   uint32_t retrying_ = 0;         // those that were, and are with the backend again or ended
   struct Token {
     uint32_t slot;

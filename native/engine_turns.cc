@@ -22,6 +22,12 @@ int direction_of(Opcode opcode) {
   return (bit(opcode) & receives) != 0 ? 0 : 1;
 }
 
+bool is_send(Opcode opcode) {
+  constexpr uint64_t sends = bit(Opcode::send) | bit(Opcode::send_vectored) |
+                             bit(Opcode::send_message) | bit(Opcode::send_file);
+  return (bit(opcode) & sends) != 0;
+}
+
 }  // namespace
 
 // Sends of UDP go to the backend at once, without waiting for the one before: a pipeline of them is
@@ -51,6 +57,7 @@ void Engine::take_turn(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
   const int direction = direction_of(operation.opcode);
   operation.uses |= uses_stream;
+  if (direction == 1) limit_send_wait(descriptor, operation.number);
   if (descriptor.streaming[direction]++ < descriptor.turns[direction]) return hand_over(operation);
   operation.phase = Phase::parked;
   parked_.push_back(operation.slot);
@@ -61,11 +68,41 @@ void Engine::take_turn(Operation& operation) {
 
 void Engine::hand_over(Operation& operation) {
   if (operation.zero_copy_mode != abi::zero_copy_never) choose_way(operation);
+  if ((operation.uses & uses_stream) != 0) {
+    operation.without_waiting = descriptors_.at(operation.number).awaits_room;
+  }
   batch_.push_back(&operation);
 }
 
-// The kernel has no room for it and does not wait: it is tried again whenever something has ended,
-// and after a while. It keeps its place before those that are parked behind it.
+// A stream socket, with the first send on it. Where one is linked, the kernel starts what follows,
+// and an EAGAIN would end the chain: such a send waits as long as it takes.
+void Engine::limit_send_wait(Descriptor& descriptor, int number) {
+  if (descriptor.send_wait_limited || descriptor.chained_sends > 0) return;
+  if (descriptor.unix_datagram || descriptor.turns[1] != 1) return;
+  descriptor.send_wait_limited = true;
+  backend_->limit_send_wait(number, true);
+}
+
+void Engine::begin_chained(Operation& operation, uint32_t chain) {
+  operation.chain = chain;
+  chained_in_flight_++;
+  if (!is_send(operation.opcode)) return;
+  Descriptor& descriptor = descriptors_.at(operation.number);
+  descriptor.chained_sends++;
+  if (!descriptor.send_wait_limited) return;
+  descriptor.send_wait_limited = false;
+  backend_->limit_send_wait(operation.number, false);
+}
+
+void Engine::end_chained(Operation& operation) {
+  operation.chain = 0;
+  chained_in_flight_--;
+  if (is_send(operation.opcode)) descriptors_.at(operation.number).chained_sends--;
+}
+
+// The kernel has no room for it and does not wait: it is tried again when the backend tells of
+// room. Where that cannot be told, it is whenever something has ended, and after a while. It keeps
+// its place before those that are parked behind it.
 void Engine::stall(Operation& operation) {
   if (operation.stalled) {
     retrying_--;
@@ -75,8 +112,31 @@ void Engine::stall(Operation& operation) {
   operation.stalled = true;
   operation.phase = Phase::parked;
   parked_.insert(parked_.begin(), operation.slot);
-  stalled_++;
-  backend_->nudge_later();
+  operation.told_of_room = wait_for_room(operation);
+  if (!operation.told_of_room) stalled_++;
+  if (!operation.told_of_room || operation.has_deadline) backend_->nudge_later();
+}
+
+// Of several sends of a stream only the oldest is with the backend, so at most one of them waits.
+bool Engine::wait_for_room(Operation& operation) {
+  Descriptor& descriptor = descriptors_.at(operation.number);
+  if (!descriptor.send_wait_limited || !is_send(operation.opcode)) return false;
+  descriptor.awaits_room = true;
+  descriptor.stalled_slot = operation.slot;
+  return backend_->await_room(operation.number);
+}
+
+// What the backend tells of may have been closed since, or have ended.
+void Engine::go_on_in_room() {
+  for (const int number : backend_->take_found_room()) {
+    const Descriptor& descriptor = descriptors_.at(number);
+    if (!descriptor.open || !descriptor.awaits_room) continue;
+    Operation& operation = operations_[descriptor.stalled_slot];
+    if (operation.phase != Phase::parked || operation.number != number) continue;
+    if (!operation.stalled) continue;
+    std::erase(parked_, operation.slot);
+    resume(operation);
+  }
 }
 
 // Whether it may be tried again: nobody has asked for its end while the kernel had it.
@@ -87,7 +147,7 @@ bool Engine::may_go_on(const Operation& operation) {
 void Engine::retry_stalled() {
   std::erase_if(parked_, [&](uint32_t slot) {
     Operation& operation = operations_[slot];
-    if (!operation.stalled) return false;
+    if (!operation.stalled || operation.told_of_room) return false;
     resume(operation);
     return true;
   });
@@ -97,7 +157,7 @@ void Engine::retry_stalled() {
 void Engine::resume(Operation& operation) {
   CHECK(operation.phase == Phase::parked);
   if (operation.stalled) {
-    stalled_--;
+    if (!operation.told_of_room) stalled_--;
     retrying_++;
   }
   operation.phase = Phase::active;
@@ -146,7 +206,7 @@ void Engine::cancel_parked(Operation& operation, int32_t result) {
   operation.phase = Phase::active;
   if (operation.stalled) {
     // It has had its turn, which its end gives to the next one.
-    stalled_--;
+    if (!operation.told_of_room) stalled_--;
     retrying_++;
   } else {
     operation.uses &= static_cast<uint8_t>(~uses_stream);

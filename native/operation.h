@@ -67,6 +67,7 @@ struct alignas(64) Operation {
   bool has_deadline = false;
   bool poll_first = false;  // receive: the socket was empty, so wait before trying
   bool unix_datagram = false;
+  bool without_waiting = false;  // send: the kernel shall try it once
   uint16_t tries = 0;  // how often a backend that counts them was given operations of this slot
   uint8_t zero_copy_mode = 0;  // of a send: abi::zero_copy_*
   bool zero_copy = false;      // this time it goes without a copy
@@ -82,6 +83,7 @@ struct alignas(64) Operation {
   bool deadline_pending = false;
   bool deadline_fired = false;
   bool result_known = false;
+  bool told_of_room = false;   // of one that is stalled: it is tried again when there is room
   uint32_t chain = 0;          // the same for all operations of one chain; 0 for none
   int number = no_descriptor;  // the system's descriptor number
   uint32_t buffer = no_buffer;

@@ -21,7 +21,9 @@
 #include "buffer_rings.h"
 #include "io_uring_enter.h"
 #include "io_uring_features.h"
+#include "io_uring_memory.h"
 #include "io_uring_prepare.h"
+#include "io_uring_room.h"
 #include "io_uring_setup.h"
 #include "io_uring_steps.h"
 #include "pieces.h"
@@ -38,10 +40,8 @@ using abi::Opcode;
 constexpr uint64_t internal_cancel = UINT64_MAX;
 constexpr uint64_t internal_nudge = UINT64_MAX - 1;
 constexpr uint64_t internal_nobody = UINT64_MAX - 2;  // never given to the kernel
+constexpr uint64_t internal_room = UINT64_MAX - 3;
 constexpr int64_t nudge_ns = 20'000'000;
-
-// The kernel's table of memory that it keeps mapped, made when the first piece is registered.
-constexpr uint32_t registered_limit = 1024;
 
 class IoUring final : public Backend {
  public:
@@ -49,6 +49,7 @@ class IoUring final : public Backend {
       : ring_(made.ring),
         registered_(made.registered),
         buffer_rings_(ring_, oldest_kernel),
+        memory_(ring_),
         area_(std::move(made.area)),
         setup_flags_(made.flags),
         features_(features),
@@ -109,6 +110,7 @@ class IoUring final : public Backend {
     }
     if (steps_.any()) fetch_releases();
     reap(completed);
+    if (room_told_) collect_room();
     if (!late_.empty() && !nudge_armed_) end_late();
     if (!released_.empty()) submit(std::exchange(released_, {}));
   }
@@ -144,6 +146,12 @@ class IoUring final : public Backend {
   }
 
   bool nudged() override { return std::exchange(nudged_, false); }
+
+  void limit_send_wait(int number, bool limited) override {
+    uring::Rooms::limit_wait(number, limited);
+  }
+  bool await_room(int number) override { return rooms_.await(number) && arm_rooms(); }
+  std::vector<int> take_found_room() override { return rooms_.take_found(); }
 
   int wait_descriptor() override {
     if (event_descriptor_ < 0) {
@@ -189,25 +197,9 @@ class IoUring final : public Backend {
   }
 
   int32_t register_memory(uint8_t* data, size_t size_bytes) override {
-    if (!registered_table_) {
-      // 5.19. Fails with ENOMEM under a tight memlock limit: reads and writes then go the plain
-      // way.
-      if (io_uring_register_buffers_sparse(&ring_, registered_limit) != 0) return -1;
-      registered_table_ = true;
-      for (uint32_t index = registered_limit; index > 0; index--)
-        registered_free_.push_back(index - 1);
-    }
-    if (registered_free_.empty()) return -1;
-    const uint32_t index = registered_free_.back();
-    if (!update_registered(index, data, size_bytes)) return -1;
-    registered_free_.pop_back();
-    return static_cast<int32_t>(index);
+    return memory_.add(data, size_bytes);
   }
-
-  void unregister_memory(int32_t index) override {
-    CHECK(update_registered(static_cast<uint32_t>(index), nullptr, 0));
-    registered_free_.push_back(static_cast<uint32_t>(index));
-  }
+  void unregister_memory(int32_t index) override { memory_.remove(index); }
 
   int add_group(uint32_t group, uint32_t capacity, Lot lot) override {
     if (group >= by_hand_.size()) by_hand_.resize(group + 1);
@@ -405,11 +397,31 @@ class IoUring final : public Backend {
     if (seen > 0) io_uring_cq_advance(&ring_, seen);
   }
 
+  bool arm_rooms() {
+    if (rooms_.armed()) return true;
+    io_uring_sqe* entry = internal_entry();
+    if (entry == nullptr) return false;
+    rooms_.arm(entry);
+    io_uring_sqe_set_data64(entry, internal_room);
+    return true;
+  }
+
+  // What is not told of yet, or cannot be waited for now, is looked at by the next poll.
+  void collect_room() {
+    rooms_.collect();
+    room_told_ = !arm_rooms();
+  }
+
   void take_completion(const io_uring_cqe& entry, Completions& completed) {
     if (entry.user_data == internal_cancel) return;
     if (entry.user_data == internal_nudge) {
       nudge_armed_ = false;
       nudged_ = true;
+      return;
+    }
+    if (entry.user_data == internal_room) {
+      rooms_.disarm();
+      room_told_ = true;
       return;
     }
     const uint32_t slot = uring::slot_of(entry.user_data);
@@ -542,8 +554,12 @@ class IoUring final : public Backend {
 
   // What ran in a kernel worker and was cancelled there says that it was interrupted. A timeout
   // that elapsed has succeeded; ETIME is an error that not every system has.
-  static int32_t result_of(const Operation& operation, const io_uring_cqe& entry) {
+  int32_t result_of(const Operation& operation, const io_uring_cqe& entry) const {
     if (entry.res == -EINTR) return -ECANCELED;
+    if (operation.opcode == Opcode::cancel_all && entry.res > 0) {
+      // Our own entries have ended with the others, and their completions are still to come.
+      return entry.res - (nudge_armed_ ? 1 : 0) - (rooms_.armed() ? 1 : 0);
+    }
     if (entry.res == 0 && reads_nothing(operation)) return nothing_read(operation);
     return operation.opcode == Opcode::timeout && entry.res == -ETIME ? 0 : entry.res;
   }
@@ -587,16 +603,11 @@ class IoUring final : public Backend {
     steps_.tell(operation, completed);
   }
 
-  bool update_registered(uint32_t index, uint8_t* data, size_t size_bytes) {
-    const iovec piece = {data, size_bytes};
-    const __u64 tag = 0;
-    return io_uring_register_buffers_update_tag(&ring_, index, &piece, &tag, 1) == 1;
-  }
-
   io_uring ring_;
   bool registered_;  // its descriptor, with this thread
   uring::Steps steps_;
   BufferRings buffer_rings_;
+  uring::RegisteredMemory memory_;
   Pieces pieces_;                       // of groups that the kernel knows nothing of
   std::vector<bool> by_hand_;           // which ones these are
   std::unique_ptr<ZcrxReceives> area_;  // null: there is none
@@ -609,8 +620,6 @@ class IoUring final : public Backend {
   std::vector<Operation*> released_;  // held back behind what has succeeded
   std::vector<Operation>* operations_ = nullptr;
   int event_descriptor_ = -1;
-  bool registered_table_ = false;
-  std::vector<uint32_t> registered_free_;
   struct Late {
     uint32_t slot;
     uint32_t generation;
@@ -619,6 +628,8 @@ class IoUring final : public Backend {
   uint64_t system_calls_ = 0;
   bool nudge_armed_ = false;
   bool nudged_ = false;
+  uring::Rooms rooms_;
+  bool room_told_ = false;
   bool multishot_receive_;  // 6.0
   bool receive_limits_;     // 6.17: until the kernel has refused one
 };

@@ -22,6 +22,10 @@ using abi::Opcode;
 
 namespace {
 
+unsigned send_flags(const Operation& operation) {
+  return MSG_NOSIGNAL | (operation.without_waiting ? MSG_DONTWAIT : 0);
+}
+
 // 6.0 and 6.1; what the kernel does not know was not chosen (Engine::choose_way).
 void prepare_zero_copy(Operation& operation, uint32_t features, io_uring_sqe* entry) {
   Extra* extra = operation.extra.get();
@@ -38,7 +42,7 @@ void prepare_zero_copy(Operation& operation, uint32_t features, io_uring_sqe* en
   } else {
     io_uring_prep_rw(IORING_OP_SENDMSG_ZC, entry, operation.number, &extra->message, 1, 0);
   }
-  entry->msg_flags = MSG_NOSIGNAL;
+  entry->msg_flags = send_flags(operation);
   if ((features & abi::feature_reports_copies) != 0) entry->ioprio |= uapi::send_zc_report_usage;
   if (!registered) return;
   entry->ioprio |= IORING_RECVSEND_FIXED_BUF;
@@ -46,11 +50,12 @@ void prepare_zero_copy(Operation& operation, uint32_t features, io_uring_sqe* en
 }
 
 void prepare_send(Operation& operation, io_uring_sqe* entry) {
+  const unsigned flags = send_flags(operation);
   if (operation.opcode == Opcode::send) {
     return io_uring_prep_send(entry, operation.number, operation.address, operation.length,
-                              MSG_NOSIGNAL);
+                              static_cast<int>(flags));
   }
-  io_uring_prep_sendmsg(entry, operation.number, &operation.extra->message, MSG_NOSIGNAL);
+  io_uring_prep_sendmsg(entry, operation.number, &operation.extra->message, flags);
 }
 
 // A send on a unix datagram socket that has to wait for its receiver goes out empty: the kernel

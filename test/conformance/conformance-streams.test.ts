@@ -4,6 +4,7 @@ import { conform } from "./harness.js";
 import { streamsClosing } from "./streams_closing.js";
 import { streamsData } from "./streams_data.js";
 import { streamsFiles } from "./streams_files.js";
+import { streamsHalfClosed } from "./streams_half_closed.js";
 import { streamsHostile } from "./streams_hostile.js";
 import { streamsListening } from "./streams_listening.js";
 import { streamsOdd } from "./streams_odd.js";
@@ -18,4 +19,5 @@ conform(
   streamsRing,
   streamsOdd,
   streamsHostile,
+  streamsHalfClosed,
 );

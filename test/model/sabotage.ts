@@ -274,7 +274,8 @@ const files: readonly Sabotage[] = [
   },
   {
     name: "a rename that does nothing",
-    foundAs: /"rename"/,
+    // Or at the next step that looks at one of the two names.
+    foundAs: /"rename"|^\{/,
     isSimple: true,
     shownBy: "files",
     wrap: (ring) =>

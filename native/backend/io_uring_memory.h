@@ -1,0 +1,53 @@
+// The kernel's table of memory that it keeps mapped, made when the first piece is registered.
+#pragma once
+
+#include <liburing.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "../check.h"
+
+namespace io::uring {
+
+class RegisteredMemory {
+ public:
+  explicit RegisteredMemory(io_uring& ring) : ring_(ring) {}
+
+  // Its index in the table, or -1.
+  int32_t add(uint8_t* data, size_t size_bytes) {
+    if (!made_) {
+      // 5.19. Fails with ENOMEM under a tight memlock limit: reads and writes then go the plain
+      // way.
+      if (io_uring_register_buffers_sparse(&ring_, limit) != 0) return -1;
+      made_ = true;
+      for (uint32_t index = limit; index > 0; index--) free_.push_back(index - 1);
+    }
+    if (free_.empty()) return -1;
+    const uint32_t index = free_.back();
+    if (!update(index, data, size_bytes)) return -1;
+    free_.pop_back();
+    return static_cast<int32_t>(index);
+  }
+
+  void remove(int32_t index) {
+    CHECK(update(static_cast<uint32_t>(index), nullptr, 0));
+    free_.push_back(static_cast<uint32_t>(index));
+  }
+
+ private:
+  static constexpr uint32_t limit = 1024;
+
+  bool update(uint32_t index, uint8_t* data, size_t size_bytes) {
+    const iovec piece = {data, size_bytes};
+    const __u64 tag = 0;
+    return io_uring_register_buffers_update_tag(&ring_, index, &piece, &tag, 1) == 1;
+  }
+
+  io_uring& ring_;
+  bool made_ = false;
+  std::vector<uint32_t> free_;
+};
+
+}  // namespace io::uring
