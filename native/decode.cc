@@ -86,13 +86,6 @@ int decode_path(const DecodeContext& context, double offset, uint32_t length, st
   return 0;
 }
 
-void set_message(Extra& extra) {
-  std::memset(&extra.message, 0, sizeof(extra.message));
-  extra.message.msg_iov = extra.vectors.data();
-  // A size_t on Linux, an int elsewhere; vector_limit fits both.
-  extra.message.msg_iovlen = static_cast<decltype(extra.message.msg_iovlen)>(extra.vectors.size());
-}
-
 // The kernel takes the pieces of a vector as mapped memory when all lie in the same.
 int32_t registered_index_of_all(const Extra& extra, const DecodeContext& context) {
   const uint32_t first = extra.more_buffers.front();
@@ -126,7 +119,7 @@ int decode_vectors(const abi::Entry& entry, const DecodeContext& context, Operat
     extra.vectors.push_back({address, length});
     extra.more_buffers.push_back(static_cast<uint32_t>(handle));
   }
-  set_message(extra);
+  extra.set_message();
   operation.length = static_cast<uint32_t>(abi::transfer_limit_bytes - room);
   operation.registered_index = registered_index_of_all(extra, context);
   return 0;
@@ -231,7 +224,7 @@ int decode_message_memory(const abi::Entry& entry, const DecodeContext& context,
   Extra& extra = operation.need_extra();
   extra.vectors.assign(1, {operation.address, operation.length});
   extra.more_buffers.clear();
-  set_message(extra);
+  extra.set_message();
   return 0;
 }
 
@@ -455,6 +448,7 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   operation.zero_copy = false;
   operation.stalled = false;
   operation.without_waiting = false;
+  operation.went_bytes = 0;
   operation.cancel_wanted = false;
   operation.uses = 0;
 

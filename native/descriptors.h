@@ -21,6 +21,7 @@ struct Descriptor {
   bool open = false;
   bool receive_empty = false;  // the last receive took all there was
   bool unix_datagram = false;
+  bool is_stream = false;  // a stream socket, for all that is known
   bool closing = false;
   uint32_t closing_slot = 0;  // the close operation that waits for in_flight to reach zero
   uint32_t in_flight = 0;

@@ -216,9 +216,20 @@ bool Engine::cancel_here(Operation& operation) {
   }
   if (operation.argument >= operations_.size()) return false;
   Operation& target = operations_[operation.argument];
-  if (target.phase != Phase::parked || target.generation != operation.argument_extra) return false;
-  end_parked(target);
-  local_.push_back({&operation, 0});
+  if (target.generation != operation.argument_extra) return false;
+  if (target.phase == Phase::parked) {
+    const int32_t result = target.went_bytes > 0 ? -EALREADY : 0;
+    end_parked(target);
+    local_.push_back({&operation, result});
+    return true;
+  }
+  if (target.company != nullptr) target.cancel_wanted = true;
+  if (target.leader == nullptr && target.went_bytes == 0) return false;
+  // Some of it may have gone, so this is asked for, again if need be, and not done: after_cancel().
+  target.cancel_wanted = true;
+  flush_batch();
+  cancel_in_backend(target);
+  local_.push_back({&operation, -EALREADY});
   return true;
 }
 
@@ -298,7 +309,7 @@ void Engine::ask_again() {
     if (target.generation != token.generation) return true;
     if (target.phase == Phase::parked) end_parked(target);
     if (target.phase != Phase::active) return true;
-    backend_->cancel(target);
+    cancel_in_backend(target);
     return false;
   });
   if (!missed_.empty()) backend_->nudge_later();
@@ -339,18 +350,14 @@ uint32_t Engine::poll(int64_t deadline_ns) {
     publish(refused.sequence, 0, refused.result, abi::completion_flag_refused);
   }
   refused_.erase(refused_.begin(), refused_.begin() + static_cast<ptrdiff_t>(taken));
-  taken = 0;
-  while (taken < local_.size() && published_ < shared_.completion_count) {
-    const Local local = local_[taken++];
-    finish({local.operation, local.result, false, false});
-  }
-  local_.erase(local_.begin(), local_.begin() + static_cast<ptrdiff_t>(taken));
+  publish_local();
 
   completions_.clear();
   completions_.limit(shared_.completion_count - published_);
   backend_->poll(published_ != 0 ? 0 : deadline_ns, completions_);
   // Drained first: from here on the backend holds nothing of what is published.
-  for (const Completed& completed : completions_.items()) finish(completed);
+  for (const Completed& completed : completions_.items()) take(completed);
+  publish_local();
   count(Counter::completed) += published_;
   if (backend_->nudged()) on_nudge();
   go_on_in_room();
@@ -358,21 +365,41 @@ uint32_t Engine::poll(int64_t deadline_ns) {
   return published_;
 }
 
+void Engine::publish_local() {
+  size_t taken = 0;
+  while (taken < local_.size() && published_ < shared_.completion_count) {
+    const Local local = local_[taken++];
+    finish({local.operation, local.result, false, false});
+  }
+  local_.erase(local_.begin(), local_.begin() + static_cast<ptrdiff_t>(taken));
+}
+
 bool Engine::arm() {
   if (has_queued() || has_news()) return false;
   return backend_->arm();
+}
+
+// What the backend says of an operation, which is perhaps not its end.
+void Engine::take(const Completed& completed) {
+  Operation& operation = *completed.operation;
+  int32_t result = completed.result;
+  if (goes_together(operation, result) && !end_gather(operation, result)) return;
+  if (result == -EAGAIN && (operation.uses & uses_stream) != 0) {
+    if (may_go_on(operation)) return stall(operation);
+    result = -ECANCELED;
+  }
+  if (operation.zero_copy && goes_plainly(operation, result)) return;
+  Completed settled = completed;
+  settled.result = result;
+  finish(settled);
 }
 
 void Engine::finish(const Completed& completed) {
   Operation& operation = *completed.operation;
   CHECK(operation.phase == Phase::active || operation.phase == Phase::sent);
   int32_t result = completed.result;
-  if (result == -EAGAIN && (operation.uses & uses_stream) != 0) {
-    if (may_go_on(operation)) return stall(operation);
-    result = -ECANCELED;
-  }
   if (operation.stalled) retrying_--;
-  if (operation.zero_copy && goes_plainly(operation, result)) return;
+  operation.stalled = false;
   if (needs_settling(operation.opcode)) result = settle(operation, result);
   uint32_t flags = 0;
   if (completed.piece != no_piece) {
@@ -439,6 +466,7 @@ int32_t Engine::take_descriptor(int32_t number) {
 int32_t Engine::take_socket(const Operation& operation, int32_t number) {
   const int32_t descriptor = take_descriptor(number);
   if (descriptor < 0) return descriptor;
+  descriptors_.at(number).is_stream = operation.argument_extra == SOCK_STREAM;
   if (operation.argument_extra == SOCK_DGRAM) know_datagrams(number, operation.argument);
   return descriptor;
 }
@@ -449,9 +477,15 @@ int32_t Engine::settle(Operation& operation, int32_t result) {
     case Opcode::socket:
       return take_socket(operation, result);
     case Opcode::open:
-    case Opcode::accept:
-    case Opcode::accept_multishot:
       return take_descriptor(result);
+    case Opcode::accept:
+    case Opcode::accept_multishot: {
+      const int32_t descriptor = take_descriptor(result);
+      if (descriptor < 0) return descriptor;
+      const bool is_stream = descriptors_.at(operation.number).is_stream;
+      descriptors_.at(result).is_stream = is_stream;
+      return descriptor;
+    }
     case Opcode::close:
       // A close that was itself cancelled has closed nothing.
       if (result == -ECANCELED) ::close(operation.number);

@@ -113,6 +113,19 @@ class Engine {
   void take_turn(Operation& operation);
   void hand_over(Operation& operation);
   void next_turn(const Operation& operation);
+  // Sends that go together: engine_gather.cc.
+  bool is_gathered(Operation& operation);
+  void gather(Operation& lead);
+  bool goes_together(Operation& operation, int32_t result);
+  bool end_gather(Operation& lead, int32_t& result);
+  void deal_out(Operation& lead, uint32_t left, bool in_full);
+  static void advance(Operation& operation, uint32_t size_bytes);
+  // What is told of one of which some may have gone.
+  static int32_t result_with(const Operation& operation, int32_t result) {
+    return operation.went_bytes > 0 ? static_cast<int32_t>(operation.went_bytes) : result;
+  }
+  void leave_company(Operation& operation, int32_t result);
+  bool cancel_in_backend(Operation& operation);
   void limit_send_wait(Descriptor& descriptor, int number);
   void begin_chained(Operation& operation, uint32_t chain);
   void end_chained(Operation& operation);
@@ -130,7 +143,9 @@ class Engine {
   void end_late_parked();
   void on_nudge();
   void flush_batch();
+  void take(const Completed& completed);
   void finish(const Completed& completed);
+  void publish_local();
   void leave_descriptor(Operation& operation);
   // Sends without a copy: engine_zero_copy.cc.
   ZeroCopy& zero_copy_of(Descriptor& descriptor);
@@ -172,6 +187,7 @@ class Engine {
   uint32_t chained_in_flight_ = 0;
   std::vector<uint32_t> parked_;  // slots, oldest first
   uint32_t stalled_ = 0;          // of them, those that wait for room that nobody tells them of
+  uint32_t gathers_ = 0;          // sends with the backend in whose call others go
   uint32_t retrying_ = 0;         // those that were, and are with the backend again or ended
   struct Token {
     uint32_t slot;

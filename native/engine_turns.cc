@@ -22,12 +22,6 @@ int direction_of(Opcode opcode) {
   return (bit(opcode) & receives) != 0 ? 0 : 1;
 }
 
-bool is_send(Opcode opcode) {
-  constexpr uint64_t sends = bit(Opcode::send) | bit(Opcode::send_vectored) |
-                             bit(Opcode::send_message) | bit(Opcode::send_file);
-  return (bit(opcode) & sends) != 0;
-}
-
 }  // namespace
 
 // Sends of UDP go to the backend at once, without waiting for the one before: a pipeline of them is
@@ -78,7 +72,7 @@ void Engine::hand_over(Operation& operation) {
 // and an EAGAIN would end the chain: such a send waits as long as it takes.
 void Engine::limit_send_wait(Descriptor& descriptor, int number) {
   if (descriptor.send_wait_limited || descriptor.chained_sends > 0) return;
-  if (descriptor.unix_datagram || descriptor.turns[1] != 1) return;
+  if (!descriptor.is_stream) return;
   descriptor.send_wait_limited = true;
   backend_->limit_send_wait(number, true);
 }
@@ -136,6 +130,7 @@ void Engine::go_on_in_room() {
     if (!operation.stalled) continue;
     std::erase(parked_, operation.slot);
     resume(operation);
+    gather(operation);
   }
 }
 
@@ -198,6 +193,7 @@ void Engine::next_turn(const Operation& operation) {
   Operation& next = operations_[*found];
   parked_.erase(found);
   resume(next);
+  if (direction == 1) gather(next);
 }
 
 // The caller takes it out of `parked_`.
@@ -212,7 +208,7 @@ void Engine::cancel_parked(Operation& operation, int32_t result) {
     operation.uses &= static_cast<uint8_t>(~uses_stream);
     descriptors_.at(operation.number).streaming[direction_of(operation.opcode)]--;
   }
-  local_.push_back({&operation, result});
+  local_.push_back({&operation, result_with(operation, result)});
 }
 
 void Engine::end_parked(Operation& operation) {
@@ -231,14 +227,18 @@ uint32_t Engine::cancel_parked_of(int number) {
     cancel_parked(operations_[slot], -ECANCELED);
     return true;
   });
-  if (retrying_ > 0) {
-    // What is being tried again does not wait in the kernel, so no cancel finds it there.
+  size_t led = 0;
+  if (retrying_ > 0 || gathers_ > 0) {
+    // What is being tried again does not wait in the kernel, so no cancel finds it there, and what
+    // goes with another one is not known there.
     for (Operation& operation : operations_) {
-      const bool retried = operation.phase == Phase::active && operation.stalled;
-      if (retried && is_meant(operation)) operation.cancel_wanted = true;
+      if (operation.phase != Phase::active || !is_meant(operation)) continue;
+      const bool goes_together = operation.leader != nullptr || operation.company != nullptr;
+      if (operation.stalled || goes_together) operation.cancel_wanted = true;
+      if (operation.leader != nullptr) led++;
     }
   }
-  return static_cast<uint32_t>(count);
+  return static_cast<uint32_t>(count + led);
 }
 
 }  // namespace io

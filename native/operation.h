@@ -39,6 +39,12 @@ inline constexpr uint8_t uses_source = 16;
 // It receives into memory that a group lends.
 inline constexpr uint8_t uses_group = 32;
 
+constexpr bool is_send(abi::Opcode opcode) {
+  constexpr uint64_t sends = bit(abi::Opcode::send) | bit(abi::Opcode::send_vectored) |
+                             bit(abi::Opcode::send_message) | bit(abi::Opcode::send_file);
+  return (bit(opcode) & sends) != 0;
+}
+
 inline constexpr int no_descriptor = -1;
 inline constexpr uint32_t no_buffer = UINT32_MAX;
 
@@ -52,6 +58,15 @@ struct Extra {
   std::vector<iovec> vectors;
   std::vector<uint32_t> more_buffers;  // handles in use beside Operation::buffer
   msghdr message;
+
+  // Of the vectors, and without an address.
+  void set_message() {
+    message = {};
+    message.msg_iov = vectors.data();
+    // A size_t on Linux, an int elsewhere; vector_limit fits both.
+    message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(vectors.size());
+  }
+
   uint8_t* peer = nullptr;  // receive_message: the caller's record of the address
   alignas(8) uint8_t raw_status[system::raw_status_bytes];  // of a stat, as the system writes it
 };
@@ -107,6 +122,9 @@ struct alignas(64) Operation {
   uint32_t timer_index = 0;  // where it stands among the timers, counted from 1; 0 for not there
   Operation* previous = nullptr;
   Operation* next = nullptr;
+  uint32_t went_bytes = 0;         // of a send that goes on after some of it has gone
+  Operation* leader = nullptr;     // the send in whose call this one goes: engine_gather.cc
+  Operation* company = nullptr;    // the next one that goes in the same call
   Operation* successor = nullptr;  // the next one of its chain, which starts when it has succeeded
   std::unique_ptr<Extra> extra;
 

@@ -8,6 +8,7 @@ import { streamsHalfClosed } from "./streams_half_closed.js";
 import { streamsHostile } from "./streams_hostile.js";
 import { streamsListening } from "./streams_listening.js";
 import { streamsOdd } from "./streams_odd.js";
+import { streamsPipelined } from "./streams_pipelined.js";
 import { streamsRing } from "./streams_ring.js";
 
 conform(
@@ -20,4 +21,5 @@ conform(
   streamsOdd,
   streamsHostile,
   streamsHalfClosed,
+  streamsPipelined,
 );

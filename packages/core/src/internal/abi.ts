@@ -199,6 +199,7 @@ export const COUNTER_NAMES = [
   "inFlightMost",
   "systemCalls",
   "wakeUps",
+  "gatheredSends",
   "cancels",
   "overflows",
   "descriptors",

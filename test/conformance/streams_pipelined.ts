@@ -1,0 +1,206 @@
+// Many sends of one stream at once. They go together where they can, and nobody can tell but by the
+// speed: each has its own completion, its own end, and its place in the stream.
+
+import type { Completion, IO, Socket } from "@io/core";
+import * as assert from "uvu/assert";
+import { MODES, type Mode, type Suite, type Trial } from "./harness.js";
+import { connected, FAMILIES, type Family, pairOfDescriptors } from "./network.js";
+import { failureCode, negative, outcome, roundTrips, Started, success, until } from "./verbs.js";
+
+const CANCELED = negative("ECANCELED");
+
+export function streamsPipelined(suite: Suite): void {
+  for (const family of FAMILIES) {
+    if (family.missing !== null) {
+      suite.skip(`${family.name}: many sends at once`, family.missing);
+      continue;
+    }
+    registerOrder(suite, family);
+    registerMixed(suite, family);
+    registerEnds(suite, family);
+  }
+  for (const mode of MODES) registerCancelled(suite, mode);
+}
+
+/** Bytes that are different in every message, and everywhere in it. */
+function message(number: number, sizeBytes: number): Buffer {
+  const bytes = Buffer.alloc(sizeBytes);
+  for (let at = 0; at < sizeBytes; at++) bytes[at] = (number * 37 + at * 11 + (at >> 8)) & 0xff;
+  return bytes;
+}
+
+async function narrow(trial: Trial, family: Family): Promise<{ io: IO; from: Socket; to: Socket }> {
+  const { io, client, served } = await connected(trial, family);
+  client.setOptions({ sendBufferBytes: 4096 });
+  return { io, from: client, to: served };
+}
+
+function registerOrder(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: 500 sends at once arrive whole and in order`, async (trial) => {
+    const { io, from, to } = await narrow(trial, family);
+    // The first one goes alone, and there is no room for all of it.
+    const size = (number: number): number => (number === 0 ? 40_000 : number * 3 - 3);
+    const messages = Array.from({ length: 500 }, (_, number) => message(number, size(number)));
+    const expected = Buffer.concat(messages);
+    const sends = messages.map((bytes) => from.send(bytes));
+    const received = Buffer.alloc(expected.length);
+    await to.receiveAll(received);
+    assert.ok(received.equals(expected), "the messages, one after the other");
+    assert.equal(
+      await Promise.all(sends),
+      messages.map(({ length }) => length),
+    );
+    assert.ok(io.stats().gatheredSends > 100, "they share calls");
+  });
+}
+
+function registerMixed(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: other sends between them keep their places`, async (trial) => {
+    const { from, to } = await narrow(trial, family);
+    const messages = Array.from({ length: 100 }, (_, number) => message(number, 1 + number * 7));
+    const sends = messages.map((bytes, number) => {
+      if (number % 9 === 4) return from.send(bytes, { timeoutMs: 100_000 });
+      if (number % 9 === 7) return from.sendVectored([bytes.subarray(0, 1), bytes.subarray(1)]);
+      if (number % 9 === 8) return from.send(bytes, { zeroCopy: "always" });
+      return from.send(bytes);
+    });
+    const counts: Promise<number[]> = Promise.all(sends);
+    let ended = false;
+    void counts.then(() => {
+      ended = true;
+    });
+    const received: Buffer[] = [];
+    const buffer = new Uint8Array(65_536);
+    while (!ended) {
+      const count = await to.receive(buffer, { timeoutMs: 20 }).catch(() => 0);
+      received.push(Buffer.from(buffer.subarray(0, count)));
+    }
+    // Of those that may be short, what was taken.
+    const taken = (await counts).map((count, number) => messages[number]?.subarray(0, count));
+    const expected = Buffer.concat(taken as Buffer[]);
+    let length = received.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    while (length < expected.length) {
+      const count = await to.receive(buffer);
+      received.push(Buffer.from(buffer.subarray(0, count)));
+      length += count;
+    }
+    assert.ok(Buffer.concat(received).equals(expected), "the messages, one after the other");
+  });
+}
+
+function registerEnds(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: closing ends those that wait`, async (trial) => {
+    const { io, from, to } = await narrow(trial, family);
+    const sends = Array.from({ length: 400 }, (_, number) => from.send(message(number, 2000)));
+    const results = Promise.allSettled(sends);
+    await roundTrips(io, 10);
+    await from.close();
+    const settled = await results;
+    const states = settled.map(({ status }) => status);
+    const first = states.indexOf("rejected");
+    assert.ok(first >= 0, "there was no room for all");
+    assert.ok(states.slice(first).every((status) => status === "rejected"));
+    for (const one of settled.slice(first)) {
+      assert.match((one as PromiseRejectedResult).reason.code, /^(ECANCELED|ERR_IO_CLOSED)$/);
+    }
+    const expected = settled.flatMap((one, number) => {
+      return one.status === "fulfilled" ? [message(number, 2000).subarray(0, one.value)] : [];
+    });
+    const received = Buffer.alloc(Buffer.concat(expected).length);
+    await to.receiveAll(received);
+    assert.ok(received.equals(Buffer.concat(expected)), "what was said to be sent");
+    assert.is(await to.receive(new Uint8Array(1)), 0, "and nothing else");
+  });
+
+  suite.test(`${family.name}: each of them fails when the peer goes away`, async (trial) => {
+    const { io, from, to } = await narrow(trial, family);
+    const sends = Array.from({ length: 400 }, (_, number) => from.send(message(number, 2000)));
+    const results = Promise.allSettled(sends);
+    await roundTrips(io, 10);
+    await to.close();
+    const settled = await results;
+    const failed = settled.filter(({ status }) => status === "rejected");
+    assert.ok(failed.length > 0);
+    for (const one of failed) {
+      assert.match((one as PromiseRejectedResult).reason.code, /^(EPIPE|ECONNRESET)$/);
+    }
+    assert.match(await failureCode(from.send(message(0, 1))), /^(EPIPE|ECONNRESET)$/);
+  });
+}
+
+interface Sent {
+  readonly bytes: Buffer;
+  readonly started: Started;
+}
+
+/** Fills a socket, and queues sends that go together behind it. */
+async function sendMany(io: IO, descriptor: number): Promise<Sent[]> {
+  const sent: Sent[] = [];
+  for (let number = 0; number < 1000; number++) {
+    const bytes = message(number, 1500);
+    const started = new Started((c, callback) => io.ring.send(c, descriptor, bytes, callback));
+    sent.push({ bytes, started });
+  }
+  await roundTrips(io, 10);
+  assert.ok(!(sent.at(-1) as Sent).started.done, "there is no room for so much");
+  return sent;
+}
+
+function registerCancelled(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: of many sends at once, some are cancelled`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { near, far } = await pairOfDescriptors(io);
+    const sent = await sendMany(io, near);
+    const waiting = sent.findIndex(({ started }) => !started.done);
+    const cancel = (completion: Completion): Promise<number> =>
+      outcome(io, (c, callback) => io.ring.cancel(c, completion, callback));
+    // The first one that waits, the second, one in the middle, and the last.
+    for (const index of [waiting, waiting + 1, waiting + 9, sent.length - 1]) {
+      const { started } = sent[index] as Sent;
+      const result = await cancel(started.completion);
+      assert.ok(result === 0 || result === negative("EALREADY"), `the cancel gave ${result}`);
+      await until(io, () => started.done, "the end of what was cancelled");
+      assert.ok(started.result === CANCELED || started.result > 0);
+      if (result === 0) assert.is(started.result, CANCELED);
+    }
+    await checkStream(io, far, sent);
+    assert.is((sent.at(-1) as Sent).started.result, CANCELED);
+    assert.is((sent.at(-2) as Sent).started.result, 1500);
+  });
+
+  suite.test(`${mode}: all of many sends at once are cancelled`, async (trial) => {
+    for (const all of [true, false]) {
+      const io = await trial.open({ mode });
+      const { near, far } = await pairOfDescriptors(io);
+      const sent = await sendMany(io, near);
+      const waiting = sent.filter(({ started }) => !started.done);
+      const count = await success(io, (c, callback) =>
+        all ? io.ring.cancelAll(c, callback) : io.ring.cancelDescriptor(c, near, callback),
+      );
+      await until(io, () => waiting.every(({ started }) => started.done), "the end of all");
+      assert.is(count, waiting.length);
+      await checkStream(io, far, sent);
+    }
+  });
+}
+
+/** What arrives is what the sends took, in their order. */
+async function checkStream(io: IO, descriptor: number, sent: readonly Sent[]): Promise<void> {
+  const received: Buffer[] = [];
+  const buffer = new Uint8Array(65_536);
+  const taken = ({ bytes, started: { results } }: Sent): Buffer =>
+    bytes.subarray(0, Math.max(0, results[0] ?? 0));
+  const expected = (): Buffer => Buffer.concat(sent.map(taken));
+  let length = 0;
+  const complete = (): boolean =>
+    sent.every(({ started }) => started.done) && length >= expected().length;
+  while (!complete()) {
+    const started = new Started((c, callback) => io.ring.receive(c, descriptor, buffer, callback));
+    await until(io, () => started.done || complete(), "what was sent");
+    if (!started.done) break;
+    assert.ok(started.result > 0);
+    received.push(Buffer.from(buffer.subarray(0, started.result)));
+    length += started.result;
+  }
+  assert.ok(Buffer.concat(received).equals(expected()), "the bytes of those that were sent");
+}
