@@ -448,6 +448,7 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   operation.zero_copy = false;
   operation.stalled = false;
   operation.without_waiting = false;
+  operation.told_of_room = false;
   operation.went_bytes = 0;
   operation.cancel_wanted = false;
   operation.uses = 0;

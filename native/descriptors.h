@@ -26,12 +26,14 @@ struct Descriptor {
   uint32_t closing_slot = 0;  // the close operation that waits for in_flight to reach zero
   uint32_t in_flight = 0;
   uint32_t sending = 0;  // of those in flight, the ones that send this file to another descriptor
-  uint32_t streaming[2] = {0, 0};       // receives and sends in flight, parked ones included
-  uint32_t turns[2] = {1, 1};           // of them, those that the backend may have: take_turn()
-  uint32_t chained_sends = 0;           // in flight
+  // Receives, sends and accepts in flight, parked ones included, and how many of them the backend
+  // may have: Engine::take_turn().
+  uint32_t streaming[3] = {0, 0, 0};
+  uint32_t turns[3] = {1, 1, 1};
+  uint32_t patient = 0;  // in flight, and not to be ended by a limit: Engine::be_patient()
   bool send_wait_limited = false;       // see Backend::limit_send_wait
   bool awaits_room = false;             // a send has stalled: the next ones are tried, too
-  uint32_t stalled_slot = 0;            // of the send that is told of room
+  uint32_t send_slot = 0;               // of the send that the backend has, or that is told of room
   std::unique_ptr<ZeroCopy> zero_copy;  // made for the first send that wants to spare the copy
 };
 

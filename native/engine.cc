@@ -9,6 +9,7 @@
 
 #include "address.h"
 #include "check.h"
+#include "clock.h"
 #include "system.h"
 
 namespace io {
@@ -53,7 +54,8 @@ bool needs_routing(Opcode opcode) {
       bit(Opcode::receive) | bit(Opcode::send) | bit(Opcode::send_vectored) |
       bit(Opcode::send_file) | bit(Opcode::send_message) | bit(Opcode::receive_message) |
       bit(Opcode::receive_multishot) | bit(Opcode::receive_message_multishot) |
-      bit(Opcode::accept) | bit(Opcode::accept_multishot) | bit(Opcode::cancel) |
+      bit(Opcode::accept) | bit(Opcode::accept_multishot) | bit(Opcode::write) |
+      bit(Opcode::write_vectored) | bit(Opcode::connect) | bit(Opcode::cancel) |
       bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
   return (bit(opcode) & opcodes) != 0;
 }
@@ -202,6 +204,12 @@ void Engine::route(Operation& operation) {
     case Opcode::cancel_descriptor:
     case Opcode::cancel_all:
       if (!cancel_here(operation)) batch_.push_back(&operation);
+      return;
+    case Opcode::write:
+    case Opcode::write_vectored:
+    case Opcode::connect:
+      be_patient(operation);
+      batch_.push_back(&operation);
       return;
     default:
       if (!carry_out(operation)) batch_.push_back(&operation);
@@ -385,8 +393,9 @@ void Engine::take(const Completed& completed) {
   int32_t result = completed.result;
   if (goes_together(operation, result) && !end_gather(operation, result)) return;
   if (result == -EAGAIN && (operation.uses & uses_stream) != 0) {
-    if (may_go_on(operation)) return stall(operation);
-    result = -ECANCELED;
+    const bool is_late = operation.has_deadline && operation.extent <= now_ns();
+    if (may_go_on(operation) && !is_late) return stall(operation);
+    result = is_late ? -ETIMEDOUT : -ECANCELED;
   }
   if (operation.zero_copy && goes_plainly(operation, result)) return;
   Completed settled = completed;
@@ -431,8 +440,13 @@ void Engine::finish(const Completed& completed) {
 
 // The kernel does nothing any more on its descriptor, or for its chain.
 void Engine::leave_descriptor(Operation& operation) {
+  if (operation.patient) {
+    operation.patient = false;
+    descriptors_.at(operation.number).patient--;
+  }
   if (operation.chain != 0) {
-    end_chained(operation);
+    operation.chain = 0;
+    chained_in_flight_--;
     if (!closing_.empty()) cancel_due_ = true;  // its successor has perhaps started
   }
   const uint8_t uses = operation.uses;
@@ -541,10 +555,11 @@ int Engine::number_of(int32_t descriptor) {
 
 bool Engine::shut_down() {
   constexpr int64_t round_ns = 10'000'000;
-  constexpr int rounds_limit = 3000;       // 30 s: a disk that answers at all has answered
+  constexpr int64_t most_ns = 30'000'000'000;  // a disk that answers at all has answered
+  const int64_t latest_ns = now_ns() + most_ns;
   shared_.header[abi::header_queued] = 0;  // what was only queued never starts
   flush_batch();
-  for (int round = 0; in_flight_ > unreleased_ && round < rounds_limit; round++) {
+  while (in_flight_ > unreleased_ && now_ns() < latest_ns) {
     // Again in every round: a cancel does not see what starts after it.
     cancel_parked_of(no_descriptor);
     backend_->cancel_all();

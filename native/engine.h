@@ -127,8 +127,8 @@ class Engine {
   void leave_company(Operation& operation, int32_t result);
   bool cancel_in_backend(Operation& operation);
   void limit_send_wait(Descriptor& descriptor, int number);
+  void be_patient(Operation& operation);
   void begin_chained(Operation& operation, uint32_t chain);
-  void end_chained(Operation& operation);
   void stall(Operation& operation);
   bool wait_for_room(Operation& operation);
   void go_on_in_room();
@@ -138,6 +138,7 @@ class Engine {
   void cancel_parked(Operation& operation, int32_t result);
   void end_parked(Operation& operation);
   uint32_t cancel_parked_of(int number);
+  uint32_t note_cancel(int number);
   bool cancel_here(Operation& operation);
   void after_cancel(const Operation& cancel, int32_t result);
   void end_late_parked();
@@ -187,7 +188,6 @@ class Engine {
   uint32_t chained_in_flight_ = 0;
   std::vector<uint32_t> parked_;  // slots, oldest first
   uint32_t stalled_ = 0;          // of them, those that wait for room that nobody tells them of
-  uint32_t gathers_ = 0;          // sends with the backend in whose call others go
   uint32_t retrying_ = 0;         // those that were, and are with the backend again or ended
   struct Token {
     uint32_t slot;

@@ -77,7 +77,6 @@ void Engine::gather(Operation& lead) {
   }
   extra.set_message();
   lead.opcode = Opcode::send_vectored;
-  gathers_++;
   Engine::count(abi::Counter::gathered_sends) += count - 1;
 }
 
@@ -108,7 +107,6 @@ bool Engine::end_gather(Operation& lead, int32_t& result) {
   const bool in_full = has_gone && own == lead.length;
   if (lead.company != nullptr) {
     lead.opcode = Opcode::send;
-    gathers_--;
     deal_out(lead, has_gone ? static_cast<uint32_t>(result) - own : 0, in_full);
   }
   if (result == -EAGAIN && may_go_on(lead)) return true;  // it is stalled

@@ -16,9 +16,11 @@ using abi::Opcode;
 namespace {
 
 int direction_of(Opcode opcode) {
-  constexpr uint64_t receives =
-      bit(Opcode::receive) | bit(Opcode::receive_message) | bit(Opcode::receive_multishot) |
-      bit(Opcode::receive_message_multishot) | bit(Opcode::accept) | bit(Opcode::accept_multishot);
+  constexpr uint64_t receives = bit(Opcode::receive) | bit(Opcode::receive_message) |
+                                bit(Opcode::receive_multishot) |
+                                bit(Opcode::receive_message_multishot);
+  constexpr uint64_t accepts = bit(Opcode::accept) | bit(Opcode::accept_multishot);
+  if ((bit(opcode) & accepts) != 0) return 2;
   return (bit(opcode) & receives) != 0 ? 0 : 1;
 }
 
@@ -52,61 +54,62 @@ void Engine::take_turn(Operation& operation) {
   const int direction = direction_of(operation.opcode);
   operation.uses |= uses_stream;
   if (direction == 1) limit_send_wait(descriptor, operation.number);
+  if (operation.has_deadline) operation.extent = now_ns() + operation.deadline_ns;
   if (descriptor.streaming[direction]++ < descriptor.turns[direction]) return hand_over(operation);
   operation.phase = Phase::parked;
   parked_.push_back(operation.slot);
-  if (!operation.has_deadline) return;
-  operation.extent = now_ns() + operation.deadline_ns;
-  backend_->nudge_later();
+  if (operation.has_deadline) backend_->nudge_later();
 }
 
 void Engine::hand_over(Operation& operation) {
   if (operation.zero_copy_mode != abi::zero_copy_never) choose_way(operation);
   if ((operation.uses & uses_stream) != 0) {
-    operation.without_waiting = descriptors_.at(operation.number).awaits_room;
+    Descriptor& descriptor = descriptors_.at(operation.number);
+    operation.without_waiting = descriptor.awaits_room;
+    if (is_send(operation.opcode)) descriptor.send_slot = operation.slot;
   }
   batch_.push_back(&operation);
 }
 
-// A stream socket, with the first send on it. Where one is linked, the kernel starts what follows,
-// and an EAGAIN would end the chain: such a send waits as long as it takes.
+// A stream socket, with the first send on it.
 void Engine::limit_send_wait(Descriptor& descriptor, int number) {
-  if (descriptor.send_wait_limited || descriptor.chained_sends > 0) return;
-  if (!descriptor.is_stream) return;
+  if (descriptor.send_wait_limited || descriptor.patient > 0 || !descriptor.is_stream) return;
   descriptor.send_wait_limited = true;
   backend_->limit_send_wait(number, true);
 }
 
-void Engine::begin_chained(Operation& operation, uint32_t chain) {
-  operation.chain = chain;
-  chained_in_flight_++;
-  if (!is_send(operation.opcode)) return;
+// The limit is the socket's, and these would end by it as well: writes and connects, and sends that
+// are linked, where an EAGAIN would end the chain. While one is in flight there is no limit.
+void Engine::be_patient(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
-  descriptor.chained_sends++;
+  if (!descriptor.is_stream) return;
+  operation.patient = true;
+  descriptor.patient++;
   if (!descriptor.send_wait_limited) return;
   descriptor.send_wait_limited = false;
   backend_->limit_send_wait(operation.number, false);
 }
 
-void Engine::end_chained(Operation& operation) {
-  operation.chain = 0;
-  chained_in_flight_--;
-  if (is_send(operation.opcode)) descriptors_.at(operation.number).chained_sends--;
+void Engine::begin_chained(Operation& operation, uint32_t chain) {
+  constexpr uint64_t others =
+      bit(Opcode::write) | bit(Opcode::write_vectored) | bit(Opcode::connect);
+  operation.chain = chain;
+  chained_in_flight_++;
+  if (is_send(operation.opcode) || (bit(operation.opcode) & others) != 0) be_patient(operation);
 }
 
 // The kernel has no room for it and does not wait: it is tried again when the backend tells of
 // room. Where that cannot be told, it is whenever something has ended, and after a while. It keeps
 // its place before those that are parked behind it.
 void Engine::stall(Operation& operation) {
-  if (operation.stalled) {
-    retrying_--;
-  } else if (operation.has_deadline) {
-    operation.extent = now_ns() + operation.deadline_ns;
-  }
+  const bool was_told = operation.stalled && operation.told_of_room;
+  if (operation.stalled) retrying_--;
+  if (operation.zero_copy) zero_copy_of(descriptors_.at(operation.number)).trial_ended();
   operation.stalled = true;
   operation.phase = Phase::parked;
   parked_.insert(parked_.begin(), operation.slot);
-  operation.told_of_room = wait_for_room(operation);
+  // Room that is none (TCP is out of memory) would be told of at once, again and again.
+  operation.told_of_room = wait_for_room(operation) && !was_told;
   if (!operation.told_of_room) stalled_++;
   if (!operation.told_of_room || operation.has_deadline) backend_->nudge_later();
 }
@@ -116,7 +119,6 @@ bool Engine::wait_for_room(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
   if (!descriptor.send_wait_limited || !is_send(operation.opcode)) return false;
   descriptor.awaits_room = true;
-  descriptor.stalled_slot = operation.slot;
   return backend_->await_room(operation.number);
 }
 
@@ -125,7 +127,7 @@ void Engine::go_on_in_room() {
   for (const int number : backend_->take_found_room()) {
     const Descriptor& descriptor = descriptors_.at(number);
     if (!descriptor.open || !descriptor.awaits_room) continue;
-    Operation& operation = operations_[descriptor.stalled_slot];
+    Operation& operation = operations_[descriptor.send_slot];
     if (operation.phase != Phase::parked || operation.number != number) continue;
     if (!operation.stalled) continue;
     std::erase(parked_, operation.slot);
@@ -227,18 +229,35 @@ uint32_t Engine::cancel_parked_of(int number) {
     cancel_parked(operations_[slot], -ECANCELED);
     return true;
   });
-  size_t led = 0;
-  if (retrying_ > 0 || gathers_ > 0) {
-    // What is being tried again does not wait in the kernel, so no cancel finds it there, and what
-    // goes with another one is not known there.
+  return static_cast<uint32_t>(count) + note_cancel(number);
+}
+
+// Of what is with the backend, for the same. What is being tried again does not wait in the kernel,
+// so no cancel finds it there; a send may come back for want of room just now, and would be parked
+// behind the cancel; and what goes with another one is not known there: these are counted.
+uint32_t Engine::note_cancel(int number) {
+  if (number == no_descriptor || retrying_ > 0) {
     for (Operation& operation : operations_) {
-      if (operation.phase != Phase::active || !is_meant(operation)) continue;
-      const bool goes_together = operation.leader != nullptr || operation.company != nullptr;
-      if (operation.stalled || goes_together) operation.cancel_wanted = true;
-      if (operation.leader != nullptr) led++;
+      if (operation.phase != Phase::active || (operation.uses & uses_stream) == 0) continue;
+      if (number == no_descriptor || operation.number == number) operation.cancel_wanted = true;
     }
   }
-  return static_cast<uint32_t>(count + led);
+  uint32_t led = 0;
+  const auto note = [&](int of) {
+    Operation& first = operations_[descriptors_.at(of).send_slot];
+    if (first.phase != Phase::active || first.number != of || !is_send(first.opcode)) return;
+    first.cancel_wanted = true;
+    for (Operation* one = first.company; one != nullptr; one = one->company) {
+      one->cancel_wanted = true;
+      led++;
+    }
+  };
+  if (number == no_descriptor) {
+    descriptors_.each_open(note);
+  } else {
+    note(number);
+  }
+  return led;
 }
 
 }  // namespace io

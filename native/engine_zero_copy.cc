@@ -59,6 +59,7 @@ void Engine::choose_way(Operation& operation) {
     operation.descriptor_generation = descriptor.generation;
     return;
   }
+  if (operation.stalled) return;  // it was counted when it was first tried
   state.counts.fallen_back++;
   count(Counter::zero_copy_fallen_back)++;
 }

@@ -98,6 +98,7 @@ struct alignas(64) Operation {
   bool deadline_pending = false;
   bool deadline_fired = false;
   bool result_known = false;
+  bool patient = false;        // the kernel may block with it for ever: Engine::be_patient()
   bool told_of_room = false;   // of one that is stalled: it is tried again when there is room
   uint32_t chain = 0;          // the same for all operations of one chain; 0 for none
   int number = no_descriptor;  // the system's descriptor number

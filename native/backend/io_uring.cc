@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -130,6 +131,7 @@ class IoUring final : public Backend {
   }
 
   bool cancel_all() override {
+    rooms_.end();
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
     io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
@@ -147,9 +149,7 @@ class IoUring final : public Backend {
 
   bool nudged() override { return std::exchange(nudged_, false); }
 
-  void limit_send_wait(int number, bool limited) override {
-    uring::Rooms::limit_wait(number, limited);
-  }
+  void limit_send_wait(int number, bool limited) override { rooms_.limit_wait(number, limited); }
   bool await_room(int number) override { return rooms_.await(number) && arm_rooms(); }
   std::vector<int> take_found_room() override { return rooms_.take_found(); }
 
@@ -240,7 +240,7 @@ class IoUring final : public Backend {
 
   uint32_t features() const override { return features_; }
   void serve(std::vector<Operation>& operations) override { operations_ = &operations; }
-  uint64_t system_calls() const override { return system_calls_; }
+  uint64_t system_calls() const override { return system_calls_ + rooms_.system_calls(); }
   uint64_t overflows() const override { return io_uring_cq_overflow(); }
 
  private:
@@ -307,6 +307,7 @@ class IoUring final : public Backend {
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     CHECK(entry != nullptr);
     operation.tries++;
+    if (operation.opcode == Opcode::cancel_all) operation.argument = own_entries();
     if (operation.opcode == Opcode::cancel) {
       prepare_cancel(operation, entry);
     } else if (into_area(operation)) {
@@ -399,7 +400,7 @@ class IoUring final : public Backend {
 
   bool arm_rooms() {
     if (rooms_.armed()) return true;
-    io_uring_sqe* entry = internal_entry();
+    io_uring_sqe* entry = rooms_.over() ? nullptr : internal_entry();
     if (entry == nullptr) return false;
     rooms_.arm(entry);
     io_uring_sqe_set_data64(entry, internal_room);
@@ -409,8 +410,11 @@ class IoUring final : public Backend {
   // What is not told of yet, or cannot be waited for now, is looked at by the next poll.
   void collect_room() {
     rooms_.collect();
-    room_told_ = !arm_rooms();
+    room_told_ = !arm_rooms() && !rooms_.over();
   }
+
+  // Of our own entries that wait, how many a cancel of everything finds that is queued now.
+  uint32_t own_entries() const { return (nudge_armed_ ? 1 : 0) + (rooms_.armed() ? 2 : 0); }
 
   void take_completion(const io_uring_cqe& entry, Completions& completed) {
     if (entry.user_data == internal_cancel) return;
@@ -557,8 +561,10 @@ class IoUring final : public Backend {
   int32_t result_of(const Operation& operation, const io_uring_cqe& entry) const {
     if (entry.res == -EINTR) return -ECANCELED;
     if (operation.opcode == Opcode::cancel_all && entry.res > 0) {
-      // Our own entries have ended with the others, and their completions are still to come.
-      return entry.res - (nudge_armed_ ? 1 : 0) - (rooms_.armed() ? 1 : 0);
+      // Our own entries have ended with the others: those that were there before it, and whose
+      // completions are still to come.
+      const uint32_t found = operation.argument & own_entries();
+      return std::max(0, entry.res - std::popcount(found));
     }
     if (entry.res == 0 && reads_nothing(operation)) return nothing_read(operation);
     return operation.opcode == Opcode::timeout && entry.res == -ETIME ? 0 : entry.res;

@@ -39,7 +39,8 @@ class Rooms {
 
   // Whether a send on the socket may block for a tick only, or for ever. Where it fails, on what is
   // no socket, nothing is lost but the limit.
-  static void limit_wait(int number, bool limited) {
+  void limit_wait(int number, bool limited) {
+    system_calls_++;
     const timeval tick = {.tv_sec = 0, .tv_usec = limited ? 1 : 0};
     ::setsockopt(number, SOL_SOCKET, SO_SNDTIMEO, &tick, sizeof(tick));
   }
@@ -50,8 +51,10 @@ class Rooms {
     if (epoll_ < 0) epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) return false;
     epoll_event wanted = {.events = EPOLLOUT | EPOLLONESHOT, .data = {.fd = number}};
+    system_calls_++;
     int result = ::epoll_ctl(epoll_, EPOLL_CTL_MOD, number, &wanted);
     if (result != 0 && errno == ENOENT) {
+      system_calls_++;
       result = ::epoll_ctl(epoll_, EPOLL_CTL_ADD, number, &wanted);
     }
     return result == 0;
@@ -66,10 +69,17 @@ class Rooms {
   // That entry has completed, or was cancelled.
   void disarm() { armed_ = false; }
 
+  // Everything ends: nobody is told any more.
+  void end() { over_ = true; }
+  bool over() const { return over_; }
+
+  uint64_t system_calls() const { return system_calls_; }
+
   // Which sockets have room. Bounded: what is left makes the next wait end at once.
   void collect() {
     constexpr int events_most = 256;
     epoll_event events[events_most];
+    system_calls_++;
     const int count = ::epoll_wait(epoll_, events, events_most, 0);
     CHECK(count >= 0 || errno == EINTR);
     for (int index = 0; index < count; index++) found_.push_back(events[index].data.fd);
@@ -79,6 +89,8 @@ class Rooms {
  private:
   int epoll_ = -1;
   bool armed_ = false;
+  bool over_ = false;
+  uint64_t system_calls_ = 0;
   std::vector<int> found_;
 };
 
