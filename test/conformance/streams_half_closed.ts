@@ -17,6 +17,8 @@ export function streamsHalfClosed(suite: Suite): void {
     else suite.skip(`${family.name}: half-closed`, family.missing);
   }
   registerEnds(suite);
+  registerLimit(suite);
+  registerOthers(suite);
 }
 
 /** What is sent to the connection of this number. */
@@ -103,6 +105,32 @@ function registerEnds(suite: Suite): void {
     assert.ok(behind.result > 0);
   });
 
+  for (const all of [true, false]) {
+    const what = all ? "everything" : "what is on its socket";
+    suite.test(`a send that finds no room is ended by a cancel of ${what}`, async (trial) => {
+      const io = await trial.open();
+      const { ring } = io;
+      const [, served] = await halfClosed(io, trial, FAMILIES[2] as Family);
+      const { descriptor } = served;
+      const first = new Watched(served.sendAll(contents(0)));
+      await roundTrips(io, 10);
+      await io.cancelAll();
+      await first.promise.catch(() => undefined);
+      // In one batch, and at some moments while the kernel is at it.
+      for (let turns = 0; turns < 20; turns++) {
+        const send = new Started((c, callback) => ring.send(c, descriptor, contents(1), callback));
+        if (turns > 0) await roundTrips(io, turns);
+        const count = await outcome(io, (c, callback) =>
+          all ? ring.cancelAll(c, callback) : ring.cancelDescriptor(c, descriptor, callback),
+        );
+        assert.ok(count === 0 || count === 1, `the cancel ended ${count}`);
+        await until(io, () => send.done, "the end of the send");
+        assert.is(send.result, negative("ECANCELED"));
+      }
+      assert.is(await io.cancelAll(), 0);
+    });
+  }
+
   suite.test("what is linked to a send to such a peer waits with it", async (trial) => {
     const io = await trial.open();
     const { ring } = io;
@@ -124,5 +152,68 @@ function registerEnds(suite: Suite): void {
     await Promise.all([client.receiveAll(drained), promise]);
     await until(io, () => results.length === 2, "the chain");
     assert.equal(results, [1, 0]);
+  });
+}
+
+/** Fills a socket until a send waits. */
+async function fill(io: IO, served: Socket): Promise<Started> {
+  for (let sends = 0; sends < 1000; sends++) {
+    const send = new Started((c, callback) =>
+      io.ring.send(c, served.descriptor, new Uint8Array(65_536), callback),
+    );
+    await roundTrips(io, 10);
+    if (!send.done) return send;
+    assert.ok(send.result > 0, `a send gave ${send.result}`);
+  }
+  throw new Error("there is always room");
+}
+
+function registerLimit(suite: Suite): void {
+  suite.test("a limit counts from the start, although the peer ends later", async (trial) => {
+    const io = await trial.open();
+    const listener = await io.listen((FAMILIES[2] as Family).listening(trial));
+    const [client, served] = await connectTo(io, listener);
+    const waiting = await fill(io, served);
+    await outcome(io, (c, callback) => io.ring.cancel(c, waiting.completion, callback));
+    const order: string[] = [];
+    const limited = failureCode(served.send(new Uint8Array(1), { timeoutMs: 400 })).then((code) => {
+      order.push(code);
+    });
+    // Were the limit counted from the end of the peer, the send would last twice as long.
+    const later = io.sleep(740e6).then(() => {
+      order.push("later");
+    });
+    await io.sleep(380e6);
+    await client.shutdown("send");
+    await Promise.all([limited, later]);
+    assert.equal(order, ["ETIMEDOUT", "later"]);
+  });
+}
+
+function registerOthers(suite: Suite): void {
+  suite.test("a write to such a peer waits as well", async (trial) => {
+    const io = await trial.open();
+    const [client, served] = await halfClosed(io, trial, FAMILIES[0] as Family);
+    const waiting = await fill(io, served);
+    await outcome(io, (c, callback) => io.ring.cancel(c, waiting.completion, callback));
+    const write = new Started((c, callback) =>
+      io.ring.write(c, served.descriptor, new Uint8Array(65_536), -1, callback),
+    );
+    await io.sleep(30e6);
+    assert.is(write.done && write.result < 0, false, "it has not failed");
+    let drained = 0;
+    while (!write.done) {
+      drained += await client.receive(new Uint8Array(1 << 20), { timeoutMs: 100 }).catch(() => 0);
+    }
+    assert.ok(drained > 0 && write.result > 0);
+  });
+
+  suite.test("a receive on a listener fails while an accept waits", async (trial) => {
+    const io = await trial.open();
+    const { descriptor } = await io.listen((FAMILIES[0] as Family).listening(trial));
+    const receive = await outcome(io, (c, callback) =>
+      io.ring.receive(c, descriptor, new Uint8Array(1), callback),
+    );
+    assert.ok(receive < 0, `the receive gave ${receive}`);
   });
 }

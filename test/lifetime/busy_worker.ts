@@ -1,12 +1,21 @@
 // The body of the Workers that the tests kill or let end: each has an IO with much in flight.
 
-import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, threadId, workerData } from "node:worker_threads";
 import { Completion, IO } from "@io/core";
 import { connectedPair, startMany, startManyDetached } from "./support.js";
 
 /** How a Worker lives: see the cases below. */
 export interface WorkerTask {
-  readonly how: "idle" | "traffic" | "sends" | "run" | "ends" | "exits" | "throws" | "closes";
+  readonly how:
+    | "idle"
+    | "traffic"
+    | "sends"
+    | "stalls"
+    | "run"
+    | "ends"
+    | "exits"
+    | "throws"
+    | "closes";
   readonly count: number;
   readonly folder: string;
 }
@@ -56,6 +65,27 @@ async function sends(io: IO): Promise<void> {
   }
 }
 
+/**
+ * Sends, alone and many at once, to peers that have shut down their sending and do not read; and
+ * work on a file that nothing can interrupt, so that the end of the engine takes a while.
+ */
+async function stalls(io: IO): Promise<void> {
+  for (let count = 0; count < 40; count++) {
+    const [client, server] = await connectedPair(io);
+    client.setOptions({ sendBufferBytes: 4096 });
+    await server.shutdown("send");
+    await client.receive(new Uint8Array(1));
+    for (let index = 0; index < 10; index++) {
+      const buffer = new Uint8Array(count % 2 === 0 ? 30_000 : 1_000_000);
+      io.ring.send(new Completion(), client.descriptor, buffer, () => undefined);
+    }
+  }
+  const path = `/dev/shm/io-lifetime-${process.pid}-${threadId}`;
+  const file = await io.openFile(path, { write: true, create: true });
+  await io.unlink(path);
+  io.ring.allocate(new Completion(), file.descriptor, 0, 256 << 20, false, () => undefined);
+}
+
 async function live(task: WorkerTask, port: MessagePort): Promise<void> {
   if (task.how === "run") {
     const io = await IO.open({ mode: "detached" });
@@ -68,6 +98,7 @@ async function live(task: WorkerTask, port: MessagePort): Promise<void> {
   await startMany(io, task.count, task.folder);
   if (task.how === "traffic") await traffic(io);
   if (task.how === "sends") await sends(io);
+  if (task.how === "stalls") await stalls(io);
   await io.nop();
   port.postMessage("ready");
   if (task.how === "ends") {

@@ -44,11 +44,11 @@ async function warmUp(): Promise<void> {
 }
 
 /** Kills Workers in turn and compares what the process holds. */
-async function killInTurn(how: WorkerTask["how"]): Promise<void> {
+async function killInTurn(how: WorkerTask["how"], rounds = ROUNDS): Promise<void> {
   await warmUp();
   const before = descriptors();
   let early = 0;
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     const { worker, ready } = start(how);
     await ready;
     await worker.terminate();
@@ -65,6 +65,8 @@ test("killed with 1,000 operations in flight, again and again", () => killInTurn
 test("killed while completions arrive, again and again", () => killInTurn("traffic"));
 
 test("killed between the two steps of sends without a copy", () => killInTurn("sends"));
+
+test("killed while sends wait for peers that have ended", () => killInTurn("stalls", 8));
 
 test("killed at once, wherever they are", async () => {
   await warmUp();
