@@ -6,7 +6,7 @@ import { hash, pattern, sameBytes } from "./data.js";
 import { connectedPair, FAMILIES as DATAGRAMS } from "./datagrams.js";
 import type { Suite } from "./harness.js";
 import { connected, FAMILIES } from "./network.js";
-import { refusalCode } from "./verbs.js";
+import { refusalCode, roundTrips } from "./verbs.js";
 import { canSpare, drain, MODES } from "./zero_copy.js";
 
 export function zeroCopyData(suite: Suite): void {
@@ -198,6 +198,27 @@ function registerAuto(suite: Suite): void {
     assert.ok(zeroCopySends >= 1 && zeroCopySends <= 3, `${zeroCopySends}`);
     assert.is(zeroCopyCopied, zeroCopySends);
     assert.ok(zeroCopyFallenBack >= count - 3, `${zeroCopyFallenBack}`);
+  });
+
+  suite.test("auto tries again when its first try found no room", async (trial) => {
+    const { io, client, served } = await connected(trial);
+    client.setOptions({ sendBufferBytes: 4096 });
+    await served.shutdown("send");
+    await client.receive(new Uint8Array(1));
+    // Fills the connection: what follows finds no room, and the peer keeps it ready.
+    const filling = client.sendAll(pattern(64 << 20), { zeroCopy: "never" });
+    await io.sleep(100e6);
+    await io.cancelAll();
+    await filling.catch(() => undefined);
+    const data = pattern(32_768);
+    const first = client.sendAll(data, { zeroCopy: "auto" });
+    await roundTrips(io, 10);
+    void drain(served).catch(() => undefined);
+    await first;
+    const before = client.stats().zeroCopySends;
+    for (let index = 0; index < 100; index++) await client.sendAll(data, { zeroCopy: "auto" });
+    const { zeroCopySends } = client.stats();
+    if (canSpare(io)) assert.ok(zeroCopySends > before, "and more than once");
   });
 
   suite.test("auto leaves short messages alone, as long as it is told", async (trial) => {
