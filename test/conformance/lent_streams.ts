@@ -1,6 +1,6 @@
 // Receiving into lent memory with promises: the chunks, their return, and how a stream ends.
 
-import { type Chunk, IOError, type Socket } from "@io/core";
+import { type Chunk, Completion, IOError, type Socket } from "@io/core";
 import * as assert from "uvu/assert";
 import { pattern, sameBytes, text } from "./data.js";
 import type { Suite } from "./harness.js";
@@ -299,6 +299,32 @@ function registerOptions(suite: Suite): void {
     await until(io, () => io.stats().inFlight === 0, "nothing is left in flight");
     await client.sendAll(Buffer.from("x"));
     assert.is(await served.receive(new Uint8Array(8)), 1);
+  });
+
+  suite.test("a time limit that elapses while the IO is closed is no error", async (trial) => {
+    const { io, served } = await connected(trial);
+    const chunks = served.receiving({ timeoutMs: 20 });
+    const first = failureCode(chunks.next());
+    await roundTrips(io);
+    // The timer of the first wait elapses unseen, and is told of when the close has begun.
+    for (const begin = performance.now(); performance.now() < begin + 40; );
+    const second = chunks.next();
+    await trial.close(io);
+    assert.is(await first, "ECANCELED");
+    assert.is((await second).done, true);
+  });
+
+  suite.test("a time limit for which there is no free place ends the stream", async (trial) => {
+    const { io, served } = await connected(trial, FAMILIES[0], { inFlightLimit: 32 });
+    const fill = (): void => {
+      for (let count = 0; count <= 32; count++) {
+        io.ring.timeout(new Completion(), 3600e9, () => undefined);
+      }
+    };
+    assert.is(refusalCode(fill), "ERR_IO_IN_FLIGHT_LIMIT");
+    const chunks = served.receiving({ timeoutMs: 1000 });
+    assert.is(await failureCode(chunks.next()), "ERR_IO_IN_FLIGHT_LIMIT");
+    assert.is((await chunks.next()).done, true);
   });
 }
 

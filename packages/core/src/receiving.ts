@@ -131,9 +131,9 @@ export class Receiving<C extends Chunk = Chunk>
         return Promise.reject(error);
       }
     }
+    if (this.#timeoutMs > 0 && !this.#ended) this.#watchTime();
     if (this.#ended) return this.#end();
     return new Promise((resolve, reject) => {
-      if (this.#timeoutMs > 0) this.#watchTime();
       this.#waiters.push({ resolve, reject });
       this.#go();
     });
@@ -383,14 +383,23 @@ export class Receiving<C extends Chunk = Chunk>
     if (!this.#timer.active) this.#setTimer(this.#timeoutMs);
   }
 
+  // What cannot be started ends the stream, unless the close that refuses it is about to.
   #setTimer(durationMs: number): void {
     const durationNs = Math.max(1, Math.round(durationMs * 1e6));
-    this.#operations.ring.timeout(this.#timer, durationNs, (_timer, result) => {
-      if (result < 0 || this.#ended || this.#waiters.length === 0) return;
-      const leftMs = this.#waitingSinceMs + this.#timeoutMs - performance.now();
-      if (leftMs > 0) this.#setTimer(leftMs);
-      else this.#fail(this.#lateError());
-    });
+    try {
+      this.#operations.ring.timeout(this.#timer, durationNs, (_timer, result) => {
+        if (result >= 0) this.#timeIsUp();
+      });
+    } catch (error) {
+      if (!this.#left) this.#fail(error);
+    }
+  }
+
+  #timeIsUp(): void {
+    if (this.#ended || this.#waiters.length === 0) return;
+    const leftMs = this.#waitingSinceMs + this.#timeoutMs - performance.now();
+    if (leftMs > 0) this.#setTimer(leftMs);
+    else this.#fail(this.#lateError());
   }
 
   #lateError(): IOError {
