@@ -207,6 +207,31 @@ function registerOthers(suite: Suite): void {
     returnAll(crowd);
     await closing;
   });
+
+  suite.test("so does closing one that has just found no memory", async (trial) => {
+    const [io, listener] = await smallMemory(trial, 4);
+    const crowd = await keepers(io, listener, 6);
+    const [far, near] = await connectTo(io, listener);
+    const [other, last] = await connectTo(io, listener);
+    for (const socket of [far, other]) await socket.sendAll(Buffer.from("late"));
+    // The receive and the close reach the system together.
+    const waiting = failureCode(near.receiving().next());
+    const closed = near.close();
+    assert.is(await Promise.race([waiting, waited(io, closed)]), "ECANCELED");
+    const ended = failureCode(last.receiving().next());
+    const closing = trial.close(io);
+    const code = await Promise.race([ended, closing.then(() => "nothing")]);
+    assert.is(code, "ECANCELED");
+    returnAll(crowd);
+    await closing;
+  });
+}
+
+/** Nothing, some rounds after something was done. */
+async function waited(io: IO, done: Promise<void>): Promise<string> {
+  await done;
+  await roundTrips(io, 5);
+  return "nothing";
 }
 
 interface Warning extends Error {

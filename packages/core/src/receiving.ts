@@ -281,7 +281,9 @@ export class Receiving<C extends Chunk = Chunk>
     const paused = this.#pausing;
     this.#pausing = false;
     if (this.#ended) return;
-    if (brought || (result === CANCELED && paused)) this.#go();
+    // While the socket is being closed it does not go on, whatever this receive has ended with.
+    if (this.#left) this.#fail(this.#errorOf(CANCELED));
+    else if (brought || (result === CANCELED && paused)) this.#go();
     else if (result === NO_BUFFERS) this.#lackMemory();
     else if (this.#group === this.#lending.area && NOT_INTO_AREA.has(result)) this.#leaveArea();
     else if (result === 0) this.#finish();
