@@ -188,6 +188,32 @@ function registerOthers(suite: Suite): void {
     },
   );
 
+  suite.test(
+    "a stream without bytes does not stand in the way of those with some",
+    async (trial) => {
+      const [io, listener] = await smallMemory(trial, 4);
+      const [source, keeper] = await connectTo(io, listener);
+      const [, idle] = await connectTo(io, listener);
+      const [far, near] = await connectTo(io, listener);
+      await source.sendAll(pattern(4 * CHUNK_BYTES));
+      const [kept] = await keepAll(io, keeper.receiving());
+      assert.is(io.stats().lent, 4);
+      await far.sendAll(Buffer.from("late"));
+      const silent = failureCode(idle.receiving().next());
+      await roundTrips(io, 3);
+      const next = near.receiving().next();
+      await roundTrips(io, 3);
+      // There is one piece, and the one that waits longer has no use for it.
+      for (const chunk of kept.splice(0, 1)) chunk.return();
+      const { value } = await next;
+      assert.is(text((value as Chunk).bytes), "late");
+      (value as Chunk).return();
+      for (const chunk of kept) chunk.return();
+      await idle.close();
+      assert.is(await silent, "ECANCELED");
+    },
+  );
+
   suite.test("closing a socket that waits for memory ends its wait", async (trial) => {
     const [io, listener] = await smallMemory(trial, 4);
     const crowd = await keepers(io, listener, 6);

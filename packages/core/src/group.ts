@@ -187,7 +187,8 @@ export class BufferGroup {
 
   /**
    * Calls back once: at once when a piece is free, otherwise when one is. Of several that wait the
-   * first is called for each piece; return false to leave it to the next one.
+   * first is called for each piece; return false to leave it to the next one. A receive that is
+   * started then and has nothing to receive uses no piece, and the next one waits all the same.
    */
   whenAvailable(callback: () => unknown): void {
     if (this.#stock > 0 || this.pieces < this.piecesMost) callback();
@@ -228,6 +229,16 @@ export class BufferGroup {
     const left = this.available;
     if (left >= this.piecesMost >> 1) return CHUNKS_MOST;
     return left >= this.piecesMost >> 2 ? CHUNKS_FEW : 1;
+  }
+
+  /** Whether others wait for memory that could be given to them. @internal */
+  get contended(): boolean {
+    return this.#waiting.length > 0 && this.#stock > 0;
+  }
+
+  /** The next one that waits is called, if there is memory. @internal */
+  passOn(): void {
+    if (this.contended) this.#wake(1);
   }
 
   /** Calls back once, when the share is larger than now. @internal */

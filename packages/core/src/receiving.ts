@@ -258,8 +258,22 @@ export class Receiving<C extends Chunk = Chunk>
       this.#waits = false;
       this.#lacked = false;
       this.#go();
-      return this.#completion.active;
+      if (!this.#completion.active) return false;
+      this.#passOn();
+      return true;
     });
+  }
+
+  // It may have nothing to receive while others wait that have: so the next one is called as soon
+  // as the system has seen its receive, if it has left memory.
+  #passOn(): void {
+    const group = this.#group;
+    if (!group.contended) return;
+    try {
+      this.#operations.ring.nop(new Completion(), () => group.passOn());
+    } catch {
+      group.passOn();
+    }
   }
 
   // It has as much as it may have while memory is scarce.

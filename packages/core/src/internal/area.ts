@@ -109,6 +109,13 @@ export class Area implements LentMemory {
     this.#waiting.push(callback);
   }
 
+  /** What is left only the kernel knows, so nobody is called but for what was returned. */
+  get contended(): boolean {
+    return false;
+  }
+
+  passOn(): void {}
+
   whenEased(callback: () => void): void {
     this.#easedShare = Math.min(this.#easedShare, this.share);
     this.#eased.push(callback);

@@ -12,6 +12,10 @@ export interface LentMemory extends ChunkMemory, Held {
   readonly share: number;
   /** Calls back once, when there is memory; a callback that returns false has no use for it. */
   whenAvailable(callback: () => unknown): void;
+  /** Whether others wait for memory that could be given to them. */
+  readonly contended: boolean;
+  /** The next one that waits is called, if there is memory. */
+  passOn(): void;
   /** Calls back once, when the share is larger than now. */
   whenEased(callback: () => void): void;
   /** A receive is about to be started, of messages or of bytes. */
