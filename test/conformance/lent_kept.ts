@@ -214,6 +214,18 @@ function registerOthers(suite: Suite): void {
     },
   );
 
+  suite.test("a time limit of a wait for memory outlives a cancel of everything", async (trial) => {
+    const [io, listener] = await smallMemory(trial, 4);
+    const crowd = await keepers(io, listener, 6);
+    const [far, near] = await connectTo(io, listener);
+    await far.sendAll(Buffer.from("late"));
+    const waiting = failureCode(near.receiving({ timeoutMs: 50 }).next());
+    await roundTrips(io, 5);
+    await io.cancelAll();
+    assert.is(await waiting, "ETIMEDOUT");
+    await endAll(crowd);
+  });
+
   suite.test("closing a socket that waits for memory ends its wait", async (trial) => {
     const [io, listener] = await smallMemory(trial, 4);
     const crowd = await keepers(io, listener, 6);

@@ -403,14 +403,13 @@ export class Receiving<C extends Chunk = Chunk>
   #setTimer(durationMs: number): void {
     const durationNs = Math.max(1, Math.round(durationMs * 1e6));
     try {
-      this.#operations.ring.timeout(this.#timer, durationNs, (_timer, result) => {
-        if (result >= 0) this.#timeIsUp();
-      });
+      this.#operations.ring.timeout(this.#timer, durationNs, () => this.#timeIsUp());
     } catch (error) {
       if (!this.#left) this.#fail(error);
     }
   }
 
+  // Or somebody has cancelled everything, and what waits for memory was not in flight.
   #timeIsUp(): void {
     if (this.#ended || this.#waiters.length === 0) return;
     const leftMs = this.#waitingSinceMs + this.#timeoutMs - performance.now();
