@@ -16,6 +16,7 @@ export function lentStreams(suite: Suite): void {
   registerLeaving(suite);
   registerErrors(suite);
   registerOptions(suite);
+  registerTime(suite);
   registerLimits(suite);
   registerRefusals(suite);
 }
@@ -259,6 +260,10 @@ function registerErrors(suite: Suite): void {
   });
 }
 
+function timedOut(error: unknown): undefined {
+  assert.is((error as IOError).code, "ETIMEDOUT");
+}
+
 function registerOptions(suite: Suite): void {
   suite.test("an abort ends it, before, between and after", async (trial) => {
     const { io, listener, client, served } = await connected(trial);
@@ -299,6 +304,38 @@ function registerOptions(suite: Suite): void {
     await until(io, () => io.stats().inFlight === 0, "nothing is left in flight");
     await client.sendAll(Buffer.from("x"));
     assert.is(await served.receive(new Uint8Array(8)), 1);
+  });
+}
+
+function registerTime(suite: Suite): void {
+  suite.test("what comes when the time is up is not lost", async (trial) => {
+    const { io, client, served } = await connected(trial);
+    const sent = pattern(10_000);
+    const options = { timeoutMs: 5 };
+    let chunks = served.receiving(options);
+    const takeInTime = (): Promise<Chunk | undefined> =>
+      chunks.next().then(({ value }) => value, timedOut);
+    const parts: Uint8Array[] = [];
+    let done = 0;
+    for (let at = 0; at < sent.length; at += 1000) {
+      let next = takeInTime();
+      await roundTrips(io);
+      // The system has both to tell of: that the time is up, and what has come.
+      for (const begin = performance.now(); performance.now() < begin + 10; );
+      await client.sendAll(sent.subarray(at, at + 1000));
+      while (done < at + 1000) {
+        const chunk = await next;
+        if (chunk === undefined) chunks = served.receiving(options);
+        else done += chunk.byteLength;
+        if (chunk !== undefined) parts.push(chunk.bytes.slice());
+        chunk?.return();
+        if (done < at + 1000) next = takeInTime();
+      }
+    }
+    assert.ok(sameBytes(Buffer.concat(parts), sent));
+    await chunks.return();
+    await roundTrips(io);
+    assert.is(io.stats().lent, 0);
   });
 
   suite.test("a time limit that elapses while the IO is closed is no error", async (trial) => {

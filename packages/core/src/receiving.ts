@@ -88,6 +88,8 @@ export class Receiving<C extends Chunk = Chunk>
   #left = false;
   /** The receive is to end, and to go on when there is room. */
   #pausing = false;
+  /** Nothing has come in time, unless something still does before the receive has ended. */
+  #late = false;
   /** The group will call when there is memory, or when the stream may have more of it. */
   #waits = false;
   #waitsForMore = false;
@@ -293,10 +295,13 @@ export class Receiving<C extends Chunk = Chunk>
     if (this.#completion.active) return;
     for (const resolve of this.#leavers.splice(0)) resolve();
     const paused = this.#pausing;
+    const late = this.#late;
     this.#pausing = false;
+    this.#late = false;
     if (this.#ended) return;
     // While the socket is being closed it does not go on, whatever this receive has ended with.
     if (this.#left) this.#fail(this.#errorOf(CANCELED));
+    else if (late && (result === CANCELED || result === NO_BUFFERS)) this.#fail(this.#lateError());
     else if (brought || (result === CANCELED && paused)) this.#go();
     else if (result === NO_BUFFERS) this.#lackMemory();
     else if (this.#group === this.#lending.area && NOT_INTO_AREA.has(result)) this.#leaveArea();
@@ -304,6 +309,9 @@ export class Receiving<C extends Chunk = Chunk>
     else {
       this.#fail(this.#errorOf(result));
     }
+    // The time of others that wait begins anew when something has come just in time.
+    const waits = !this.#ended && this.#waiters.length > 0 && !this.#timer.active;
+    if (waits && this.#timeoutMs > 0) this.#watchTime();
   }
 
   #errorOf(result: number): IOError {
@@ -314,10 +322,12 @@ export class Receiving<C extends Chunk = Chunk>
   }
 
   #take(byteLength: number): void {
-    if (this.#left) {
+    // One that has failed is not asked for chunks again.
+    if (this.#left || this.#ended) {
       this.#group.giveBack(this.#completion.piece);
       return;
     }
+    this.#late = false;
     const chunk = this.#makeChunk(byteLength);
     this.#held++;
     this.#lacked = false;
@@ -413,8 +423,14 @@ export class Receiving<C extends Chunk = Chunk>
   #timeIsUp(): void {
     if (this.#ended || this.#waiters.length === 0) return;
     const leftMs = this.#waitingSinceMs + this.#timeoutMs - performance.now();
-    if (leftMs > 0) this.#setTimer(leftMs);
-    else this.#fail(this.#lateError());
+    if (leftMs > 0) {
+      this.#setTimer(leftMs);
+    } else if (this.#completion.active) {
+      this.#late = true;
+      this.#pause();
+    } else {
+      this.#fail(this.#lateError());
+    }
   }
 
   #lateError(): IOError {
