@@ -11,6 +11,7 @@ import { failureCode, roundTrips, turn, until, Watched } from "./verbs.js";
 export function lentKept(suite: Suite): void {
   registerOne(suite);
   registerOthers(suite);
+  registerWaitsEnding(suite);
   registerClosing(suite);
 }
 
@@ -213,7 +214,9 @@ function registerOthers(suite: Suite): void {
       assert.is(await silent, "ECANCELED");
     },
   );
+}
 
+function registerWaitsEnding(suite: Suite): void {
   suite.test("a time limit of a wait for memory outlives a cancel of everything", async (trial) => {
     const [io, listener] = await smallMemory(trial, 4);
     const crowd = await keepers(io, listener, 6);
