@@ -7,7 +7,8 @@ import { skip } from "../support/skip.js";
 import { endDespiteHang, setGuard } from "./drive.js";
 import { runFiles } from "./file_runner.js";
 import { filePrograms } from "./file_steps.js";
-import { type Sabotage, sabotages } from "./sabotage.js";
+import { sabotages as plainSabotages, type Sabotage } from "./sabotage.js";
+import { lentSabotages } from "./sabotage_lent.js";
 import { availableBackends, type Found, type Program, search, seed } from "./search.js";
 import { runStreams } from "./stream_runner.js";
 import { streamPrograms } from "./stream_steps.js";
@@ -18,6 +19,11 @@ type Backend = ReturnType<typeof availableBackends>[number];
 const STEPS_MOST = 40_000;
 // What has been dropped never comes: here a hang is what is looked for.
 const GUARD_MS = 1500;
+
+const wantedName = process.env["IO_CANARY"] ?? "";
+const sabotages = [...plainSabotages, ...lentSabotages].filter(({ name }) => {
+  return name.includes(wantedName);
+});
 
 const test = suite("canary");
 process.stdout.write(`canary: seed ${seed} (repeat with IO_SEED=${seed})\n`);

@@ -5,7 +5,8 @@ import { constants } from "node:os";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { contentOf } from "./content.js";
-import { Operation, type OperationFields } from "./operation.js";
+import { Lots } from "./lots.js";
+import { NO_BUFFERS, Operation, type OperationFields } from "./operation.js";
 import { Side, Stream, Violation } from "./stream.js";
 
 const { ECANCELED, ETIMEDOUT, EPIPE, ECONNRESET } = constants.errno;
@@ -143,6 +144,53 @@ test("what follows a failure in a chain must be cancelled, and comes after it", 
   first.ended = true;
   violates(/broke their chain/, () => second.checkResult(0));
   second.checkResult(-ECANCELED);
+});
+
+test("memory that is lent twice, or changes while it is lent, is found", () => {
+  const memory = new Uint8Array(100);
+  const lots = new Lots();
+  const given: string[] = [];
+  const lend = (name: string, start: number, end: number): ReturnType<Lots["lend"]> =>
+    lots.lend(
+      name,
+      () => memory.subarray(start, end),
+      () => given.push(name),
+    );
+  const first = lend("first", 0, 10);
+  lend("second", 10, 20);
+  violates(/1 bytes are lent that first has/, () => lend("third", 9, 10));
+  violates(/20 bytes are lent that first has/, () => lend("third", 0, 20));
+  memory[15] = 1;
+  violates(/second: byte 5 changed/, () => lots.check());
+  memory[15] = 0;
+  lots.check();
+  lots.giveBack(first);
+  memory[5] = 1;
+  lots.check();
+  lend("third", 0, 10);
+  lots.giveAllBack();
+  assert.equal(given, ["first", "second", "third"]);
+  assert.is(lots.count, 0);
+});
+
+test("a want of memory is found where there is some", () => {
+  const on = new Side("near", false);
+  const receive = started({ verb: "receiveMultishot", on, sizeBytes: 10 });
+  violates(/there is memory/, () => receive.checkResult(NO_BUFFERS));
+  receive.mayLackMemory = true;
+  receive.checkResult(NO_BUFFERS);
+  receive.checkResult(10);
+  violates(/more than there was room/, () => receive.checkResult(11));
+  violates(/no such result/, () => started({ verb: "receive", on }).checkResult(NO_BUFFERS));
+});
+
+test("one that waits for a chunk may be cancelled when its stream was", () => {
+  const on = new Side("near", false);
+  const stream = started({ verb: "receiving", on });
+  const next = started({ verb: "next", on, sizeBytes: 10, stream });
+  violates(/nobody asked/, () => next.checkResult(-ECANCELED));
+  stream.askedToEnd = true;
+  next.checkResult(-ECANCELED);
 });
 
 test.run();

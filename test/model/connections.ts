@@ -135,6 +135,7 @@ export class Connections {
 }
 
 function makeSmall(endpoint: Endpoint): void {
+  endpoint.hasSmallBuffers = true;
   endpoint.socket?.setOptions({
     sendBufferBytes: SMALL_BUFFER_BYTES,
     receiveBufferBytes: SMALL_BUFFER_BYTES,

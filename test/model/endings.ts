@@ -5,6 +5,9 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { cancelAll } from "./cancels.js";
 import type { Disk } from "./disk.js";
 import { closed, Patience, turn } from "./drive.js";
+import { keptChunks } from "./kept_chunks.js";
+import type { Lent } from "./lent.js";
+import type { LentStreams } from "./lent_streams.js";
 import type { Operation } from "./operation.js";
 import type { Pace } from "./pace.js";
 import type { Sockets } from "./sockets.js";
@@ -24,33 +27,53 @@ function hasRest(endpoint: Endpoint): boolean {
   return !(other instanceof Endpoint && other.sendsUnknown);
 }
 
+/** What a program consists of. */
+interface Parts {
+  readonly world: World;
+  readonly pace: Pace;
+  readonly sockets: Sockets;
+  readonly lent: Lent;
+  readonly streams: LentStreams;
+  readonly disk: Disk;
+}
+
 export class Endings {
   readonly #world: World;
   readonly #pace: Pace;
   readonly #sockets: Sockets;
+  readonly #lent: Lent;
+  readonly #streams: LentStreams;
   readonly #disk: Disk;
 
-  constructor(world: World, pace: Pace, sockets: Sockets, disk: Disk) {
+  constructor({ world, pace, sockets, lent, streams, disk }: Parts) {
     this.#world = world;
     this.#pace = pace;
     this.#sockets = sockets;
+    this.#lent = lent;
+    this.#streams = streams;
     this.#disk = disk;
   }
 
   async end(ending: Ending): Promise<void> {
     const world = this.#world;
+    this.#lent.ending = true;
     if (ending === "drain") await this.#drain();
-    if (ending !== "abandon") await this.#close();
+    if (ending !== "abandon") await this.#close(ending === "drain");
     world.over = true;
-    world.askToEnd(world.inFlight);
+    world.askToEnd([...world.inFlight, ...world.streams]);
     for (const endpoint of world.endpoints) endpoint.leave(false);
     for (const listener of world.listeners) if (listener !== undefined) listener.gone = true;
-    await closed(world.io);
+    const kept = await keptChunks(() => closed(world.io));
+    if (kept !== null && kept !== this.#streams.held) {
+      throw new Violation(`${this.#streams.held} chunks are kept, and a warning says ${kept}`);
+    }
     // The promises of what the closing has ended settle now.
     for (let count = 0; count < 3; count++) await turn();
     world.check();
     const left = [...world.inFlight].filter(({ fields }) => fields.verb !== "connect");
     if (left.length > 0) throw new Violation(`the IO is closed, and ${left[0]?.name} is in flight`);
+    // What is held outlives the IO.
+    this.#lent.giveAllBack();
     await this.#endPeers();
     for (const side of [...world.endpoints, ...world.peers]) side.check(ending === "drain");
     this.#sockets.checkMemory();
@@ -61,8 +84,14 @@ export class Endings {
 
   async #drain(): Promise<void> {
     const world = this.#world;
+    this.#streams.keepNone = true;
     await this.#pace.endEverything(
-      () => cancelAll(world),
+      () => {
+        cancelAll(world);
+        // What waits for memory is not in flight: it has to get some before it can be cancelled.
+        this.#lent.giveAllBack();
+        this.#streams.takeFromAll();
+      },
       () => this.#sockets.connecting > 0,
     );
     const step = { do: "shutdown", socket: 0, how: "send", layer: "ring" } as const;
@@ -113,7 +142,7 @@ export class Endings {
   // ---- closing
 
   /** Closes every descriptor, with all that is in flight, and everything ends. */
-  async #close(): Promise<void> {
+  async #close(closesGroups: boolean): Promise<void> {
     const world = this.#world;
     cancelAll(world);
     this.#closeDescriptors();
@@ -123,11 +152,13 @@ export class Endings {
         if (unbound) cancelAll(world);
         // A connection may have been accepted, or a connect ended, after the last look.
         this.#closeDescriptors();
+        this.#streams.takeFromAll();
       },
       () => this.#sockets.connecting > 0,
     );
     this.#closeDescriptors();
     await this.#pace.until(() => world.inFlight.size === 0, "the ends of the last closes");
+    await this.#endLending(closesGroups);
     this.#checkCounters();
   }
 
@@ -139,6 +170,19 @@ export class Endings {
       if (listener !== undefined) this.#sockets.closeListener(listener);
     }
     this.#disk.close();
+  }
+
+  /** Nothing receives any more, and everything that is held is given back. */
+  async #endLending(closesGroups: boolean): Promise<void> {
+    const { io, ring } = this.#world;
+    this.#lent.lots.check();
+    const { lent } = io.stats();
+    const most = this.#lent.piecesHeld + this.#streams.held;
+    if (lent > most) throw new Violation(`stats: ${lent} pieces are lent, and ${most} are held`);
+    if (closesGroups) this.#lent.closeGroups();
+    this.#lent.giveAllBack();
+    // What was given back is taken with the next batch.
+    await this.#pace.zero((c, callback) => ring.nop(c, callback));
   }
 
   async #endPeers(): Promise<void> {
@@ -164,6 +208,8 @@ export class Endings {
     expect("inFlight", stats.inFlight, 0);
     expect("strays", stats.strays, 0);
     expect("overflows", stats.overflows, 0);
+    expect("lent", stats.lent, 0);
+    expect("returnsRefused", stats.returnsRefused, 0);
     expect("descriptors", stats.descriptors, this.#world.open);
     // Promises are made of operations that are not counted here.
     if (this.#world.usesPromises) return;

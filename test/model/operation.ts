@@ -4,8 +4,9 @@ import { constants } from "node:os";
 import type { Completion } from "@io/core";
 import { type Piece, Side, Violation } from "./stream.js";
 
-const { EBADF, ECANCELED, ECONNREFUSED, ECONNRESET, EALREADY, ENOENT, ENOTCONN, EPIPE, ETIMEDOUT } =
+const { EBADF, ECANCELED, ECONNREFUSED, ECONNRESET, EALREADY, ENOBUFS, ENOENT, ENOTCONN, EPIPE } =
   constants.errno;
+const { ETIMEDOUT } = constants.errno;
 
 /** Stand for errors of the library that have no error number. */
 export const CLOSED = -100_001;
@@ -29,6 +30,10 @@ export type Verb =
   | "acceptMultishot"
   | "send"
   | "receive"
+  | "receiveMultishot"
+  | "receiving"
+  | "next"
+  | "leave"
   | "shutdown";
 
 /** A place where our operations wait for connections. */
@@ -51,10 +56,14 @@ export interface OperationFields {
   /** A timeout's duration, or the time limit of a promise, in nanoseconds. */
   readonly durationNs?: number;
   readonly limitNs?: number;
+  /** Bytes after which a receive ends by itself. */
+  readonly limitBytes?: number;
   /** The only result that it may have, because what it names is closed. */
   readonly mustFailWith?: number;
   readonly target?: Operation;
   readonly chain?: Chain;
+  /** What receives into lent memory, of one that waits for a chunk. */
+  readonly stream?: Operation;
 }
 
 let operations = 0;
@@ -77,6 +86,10 @@ export class Operation {
   /** It consists of several operations, so that it may go on for long, and end between two. */
   composite = false;
   ended = false;
+  /** All memory that it may receive into was lent at some time since its start. */
+  mayLackMemory = false;
+  /** Bytes that it has brought. */
+  received = 0;
   results: number[] = [];
   completion: Completion | null = null;
   controller: AbortController | null = null;
@@ -95,12 +108,13 @@ export class Operation {
   }
 
   get name(): string {
-    const { verb, layer, on, sizeBytes, durationNs, limitNs, target } = this.fields;
+    const { verb, layer, on, sizeBytes, durationNs, limitNs, limitBytes, target } = this.fields;
     const words = [`#${this.id}`, verb, layer === "promise" ? "(promise)" : ""];
     if (on !== undefined) words.push(`on ${on.name}`);
     if (sizeBytes !== undefined) words.push(`${sizeBytes} B`);
     if (durationNs !== undefined) words.push(`${durationNs} ns`);
     if (limitNs !== undefined) words.push(`limit ${limitNs} ns`);
+    if (limitBytes !== undefined) words.push(`limit ${limitBytes} B`);
     if (target !== undefined) words.push(`of #${target.id}`);
     if (this.fields.chain !== undefined) words.push("linked");
     return words.filter(Boolean).join(" ");
@@ -130,8 +144,9 @@ export class Operation {
     if (this.wasEndedByCancel && !isEnd(result)) {
       return "a cancel said that it had ended this operation";
     }
-    if (result === -ECANCELED) return this.askedToEnd ? null : "nobody asked for its end";
-    if (result === CLOSED) return this.askedToEnd ? null : "nothing was closed";
+    const asked = this.askedToEnd || this.fields.stream?.askedToEnd === true;
+    if (result === -ECANCELED) return asked ? null : "nobody asked for its end";
+    if (result === CLOSED) return asked ? null : "nothing was closed";
     if (this.composite && result === REFUSED && this.side.gone) return null;
     if (result === -ETIMEDOUT) {
       if (limitNs === undefined) return "it has no time limit";
@@ -167,6 +182,8 @@ export class Operation {
       case "close":
       case "sync":
       case "readPastEnd":
+      case "receiving":
+      case "leave":
         return result === 0 ? null : "it gives 0";
       case "timeout":
         return this.#problemOfTimeout(result);
@@ -188,6 +205,8 @@ export class Operation {
       case "send":
         return this.#problemOfSend(result);
       case "receive":
+      case "receiveMultishot":
+      case "next":
         return this.#problemOfReceive(result);
       case "shutdown":
         return this.#problemOfShutdown(result);
@@ -221,6 +240,9 @@ export class Operation {
     const { sizeBytes = 0 } = this.fields;
     if (result > sizeBytes) return "more than there was room for";
     if (result >= 0) return null; // the stream checks the bytes, and the end
+    if (result === NO_BUFFERS && this.fields.verb === "receiveMultishot") {
+      return this.mayLackMemory ? null : "there is memory";
+    }
     if (result === -ECONNRESET) return this.side.mayBeReset ? null : "the peer is there";
     return "no such result";
   }
@@ -240,3 +262,6 @@ export function isEnd(result: number): boolean {
 
 /** What an operation on a closed descriptor gives. */
 export const REFUSED = -EBADF;
+
+/** What a receive into lent memory ends with when all of it is lent. */
+export const NO_BUFFERS = -ENOBUFS;

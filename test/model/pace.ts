@@ -48,7 +48,7 @@ export class Pace {
     const world = this.#world;
     const names = (): string => [...world.inFlight].map(({ name }) => name).join(", ");
     const patience = new Patience(() => `everything is asked to end, and there are ${names()}`);
-    while (world.inFlight.size > 0 || connecting()) {
+    while (world.inFlight.size > 0 || world.streams.size > 0 || connecting()) {
       ask();
       for (const { controller, fields } of world.inFlight) {
         // A promise of a listener waits for a connection, and not for an operation.

@@ -18,7 +18,7 @@ export interface Sabotage {
 }
 
 /** What is wrong with a stream shows in one of these ways, depending on what comes next. */
-const STREAM = new RegExp(
+export const STREAM = new RegExp(
   [
     "wrong bytes",
     "more were received than sent",
@@ -37,7 +37,7 @@ const LOSS = new RegExp(`${STREAM.source}|never happened: (the ends of #\\d+ rec
 
 type Overrides = Partial<{ [K in keyof Ring]: Ring[K] }>;
 
-function withOverrides(ring: Ring, overrides: Overrides): Ring {
+export function withOverrides(ring: Ring, overrides: Overrides): Ring {
   return new Proxy(ring, {
     get(target, key) {
       const own = Reflect.get(overrides, key) ?? Reflect.get(target, key);

@@ -4,11 +4,12 @@
 import type { Socket } from "@io/core";
 import { contentOf } from "./content.js";
 import type { Layer } from "./file_steps.js";
+import type { Lot } from "./lots.js";
 import { CLOSED, type Operation, type OperationFields, REFUSED } from "./operation.js";
 import { Peer, plainConnection } from "./peer.js";
-import { type Side, Violation } from "./stream.js";
+import { type Piece, type Side, Violation } from "./stream.js";
 import type { Limit, StreamStep } from "./stream_steps.js";
-import { Endpoint, type OwnListener, type World } from "./world.js";
+import { type Done, Endpoint, type OwnListener, type World } from "./world.js";
 
 /** What memory is filled with before anything is received into it. */
 export const UNTOUCHED = 0xa5;
@@ -142,48 +143,64 @@ export class Sockets {
     const layer = this.#layer(endpoint, wanted);
     const size = sizes.reduce((sum, one) => sum + one, 0);
     const piece = endpoint.out.begin(size);
+    const parts = partsOf(contentOf(piece.id, size), sizes);
+    this.#startSend(endpoint, piece, parts, layer, limitNs, this.sendDone(endpoint));
+  }
+
+  /** Sends what is lent to the program from where it stands. */
+  echo(endpoint: Endpoint, lot: Lot, wanted: Layer): void {
+    if (endpoint.sendsAlone > 0 || endpoint.sendsUnknown) return;
+    const layer = this.#layer(endpoint, wanted);
+    const piece = endpoint.out.begin(lot.bytes.length, lot.bytes);
+    const done = this.sendDone(endpoint);
+    lot.use(1);
+    const released: Done = (result, operation) => {
+      lot.use(-1);
+      done(result, operation);
+    };
+    if (!this.#startSend(endpoint, piece, [lot.view()], layer, null, released)) lot.use(-1);
+  }
+
+  #startSend(
+    endpoint: Endpoint,
+    piece: Piece,
+    parts: readonly Uint8Array[],
+    layer: Layer,
+    limitNs: Limit,
+    done: Done,
+  ): boolean {
     const fields: Fields = {
       verb: "send",
       on: endpoint,
-      sizeBytes: size,
+      sizeBytes: piece.sizeBytes,
       piece,
       ...limitOf(limitNs, layer),
       ...this.#mustFail(endpoint, layer),
     };
-    const whole = contentOf(piece.id, size);
-    const done = this.sendDone(endpoint);
     const { ring } = this.#world;
-    let operation: Operation | null;
-    if (sizes.length === 1) {
-      operation =
-        layer === "ring"
-          ? this.#world.start(
-              fields,
-              (c, callback) => ring.send(c, endpoint.descriptor, whole, callback),
-              done,
-            )
-          : this.#world.startPromise(
-              fields,
-              (options) => (endpoint.socket as Socket).send(whole, options),
-              done,
-            );
-    } else {
-      const parts = partsOf(whole, sizes);
-      operation =
-        layer === "ring"
-          ? this.#world.start(
-              fields,
-              (c, callback) => ring.sendVectored(c, endpoint.descriptor, parts, callback),
-              done,
-            )
-          : this.#world.startPromise(
-              fields,
-              (options) => (endpoint.socket as Socket).sendVectored(parts, options),
-              done,
-            );
-    }
+    const { descriptor } = endpoint;
+    const socket = endpoint.socket as Socket;
+    const [first] = parts;
+    const single = parts.length === 1 && first !== undefined ? first : null;
+    const operation =
+      layer === "ring"
+        ? this.#world.start(
+            fields,
+            (c, callback) =>
+              single === null
+                ? ring.sendVectored(c, descriptor, parts, callback)
+                : ring.send(c, descriptor, single, callback),
+            done,
+          )
+        : this.#world.startPromise(
+            fields,
+            (options) =>
+              single === null ? socket.sendVectored(parts, options) : socket.send(single, options),
+            done,
+          );
     if (operation === null) endpoint.out.sent(piece, 0);
     else endpoint.sends.push(operation);
+    return operation !== null;
   }
 
   sendDone(endpoint: Endpoint): (result: number, operation: Operation) => void {
@@ -246,7 +263,9 @@ export class Sockets {
   }
 
   close(endpoint: Endpoint, wanted: Layer): void {
-    const layer = this.#layer(endpoint, wanted);
+    // What waits for memory is no operation, so the verb of the ring would not end it.
+    const receiving = endpoint.stream !== null && !endpoint.closing;
+    const layer = this.#layer(endpoint, receiving ? "promise" : wanted);
     const { descriptor, socket } = endpoint;
     if (layer === "promise" && endpoint.handleClosed) return; // the same promise again
     const refused = endpoint.closing ? { mustFailWith: REFUSED } : {};

@@ -18,9 +18,17 @@ export class Piece {
   /** It ended without saying how much was taken, so any part of its beginning may arrive. */
   cut = false;
 
-  constructor(id: number, sizeBytes: number) {
+  readonly #own: Uint8Array | null;
+
+  constructor(id: number, sizeBytes: number, own: Uint8Array | null = null) {
     this.id = id;
     this.sizeBytes = sizeBytes;
+    this.#own = own;
+  }
+
+  /** The first of its bytes: its content is its own, unless it was received before. */
+  bytes(count: number): Uint8Array {
+    return this.#own?.subarray(0, count) ?? contentOf(this.id, count);
   }
 
   /** How many of its bytes may arrive at most, as far as one knows. */
@@ -61,8 +69,8 @@ export class Stream {
     this.name = name;
   }
 
-  begin(sizeBytes: number): Piece {
-    const piece = new Piece(pieces++, sizeBytes);
+  begin(sizeBytes: number, own: Uint8Array | null = null): Piece {
+    const piece = new Piece(pieces++, sizeBytes, own);
     this.#pieces.push(piece);
     return piece;
   }
@@ -121,7 +129,7 @@ export class Stream {
     let at = 0;
     for (const piece of this.#pieces) {
       const size = Math.min(piece.most, bytes.length - at);
-      if (!equal(bytes.subarray(at, at + size), contentOf(piece.id, size))) return false;
+      if (!equal(bytes.subarray(at, at + size), piece.bytes(size))) return false;
       at += size;
       if (at === bytes.length) return true;
       if (piece.taken === null) return true; // what follows depends on how much of it was taken
@@ -156,7 +164,7 @@ export class Stream {
       if (piece === undefined || bytes === undefined) return;
       if (piece.taken === null && !piece.cut) return;
       const size = Math.min(piece.most - this.#arrived, bytes.length);
-      const expected = contentOf(piece.id, piece.most).subarray(this.#arrived);
+      const expected = piece.bytes(piece.most).subarray(this.#arrived);
       if (!equal(bytes.subarray(0, size), expected.subarray(0, size))) {
         throw new Violation(
           `${this.name}: wrong bytes, in piece ${this.#at} from ${this.#arrived}`,

@@ -10,6 +10,9 @@ import { closed, Hang } from "./drive.js";
 import { Endings } from "./endings.js";
 import type { Wrap } from "./file_runner.js";
 import type { Layer } from "./file_steps.js";
+import { keptChunks } from "./kept_chunks.js";
+import { Lent } from "./lent.js";
+import { LentStreams, limitBytesFor } from "./lent_streams.js";
 import { Pace } from "./pace.js";
 import { type Peer, plainServer } from "./peer.js";
 import { Sockets } from "./sockets.js";
@@ -24,21 +27,32 @@ class StreamRun {
   readonly #io: IO;
   readonly #pace: Pace;
   readonly #sockets: Sockets;
+  readonly #lent: Lent;
+  readonly #lentStreams: LentStreams;
   readonly #disk: Disk;
   readonly #chains: Chains;
   readonly #connections: Connections;
   readonly #endings: Endings;
   executed = 0;
 
-  constructor(io: IO, wrap: Wrap) {
+  constructor(io: IO, wrap: Wrap, pieces: number) {
     this.#io = io;
     this.world = new World(io, wrap(io.ring));
     this.#pace = new Pace(this.world);
     this.#sockets = new Sockets(this.world);
+    this.#lent = new Lent(this.world);
+    this.#lentStreams = new LentStreams(this.world, this.#lent, pieces);
     this.#disk = new Disk(this.world, newPath("file"));
     this.#chains = new Chains(this.world, this.#sockets, this.#disk);
     this.#connections = new Connections(this.world, this.#pace, this.#sockets);
-    this.#endings = new Endings(this.world, this.#pace, this.#sockets, this.#disk);
+    this.#endings = new Endings({
+      world: this.world,
+      pace: this.#pace,
+      sockets: this.#sockets,
+      lent: this.#lent,
+      streams: this.#lentStreams,
+      disk: this.#disk,
+    });
   }
 
   async run(program: StreamProgram): Promise<void> {
@@ -54,7 +68,7 @@ class StreamRun {
 
   async #step(step: StreamStep): Promise<void> {
     if ("socket" in step) {
-      const endpoint = recent(this.world.endpoints, step.socket);
+      const endpoint = recent(this.#endpointsFor(step), step.socket);
       if (endpoint !== undefined) this.#socketStep(endpoint, step);
     } else if ("listener" in step) {
       this.#listenerStep(await this.#connections.listener(step.listener), step);
@@ -62,18 +76,37 @@ class StreamRun {
       const peer = recent(this.world.peers, step.peer);
       if (peer !== undefined) this.#peerStep(peer, step);
     } else if (step.do === "turn") await this.#pace.turns(step.count);
-    else if (step.do === "settle") await this.#pace.settle();
-    else this.#otherStep(step);
+    else if (step.do === "settle") {
+      await this.#pace.settle();
+      this.#lent.lots.check();
+    } else this.#otherStep(step);
+  }
+
+  #endpointsFor({ do: name }: StepWith<"socket">): Endpoint[] {
+    const { endpoints } = this.world;
+    const ofPromises = name === "takeChunks" || name === "leave";
+    return ofPromises ? endpoints.filter(({ socket }) => socket !== null) : endpoints;
   }
 
   #socketStep(endpoint: Endpoint, step: StepWith<"socket">): void {
     if (step.do === "receive") this.#sockets.receive(endpoint, step);
     else if (step.do === "send") this.#sockets.send(endpoint, step);
+    else if (step.do === "receiveLent") this.#lent.receive(endpoint, step);
+    else if (step.do === "echo") this.#echo(endpoint, step);
+    else if (step.do === "takeChunks") this.#lentStreams.take(endpoint, step);
+    else if (step.do === "leave") this.#lentStreams.leave(endpoint);
     else if (step.do === "receiveAll") this.#sockets.receiveAll(endpoint, step);
     else if (step.do === "sendAll") this.#sockets.sendAll(endpoint, step);
     else if (step.do === "shutdown") this.#sockets.shutdown(endpoint, step);
     else if (step.do === "close") this.#sockets.close(endpoint, step.layer);
     else cancelDescriptor(this.world, endpoint);
+  }
+
+  #echo(endpoint: Endpoint, step: Extract<StreamStep, { do: "echo" }>): void {
+    const lot = this.#lent.lots.recent(step.lot);
+    if (lot === undefined) return;
+    this.#sockets.echo(endpoint, lot, step.layer);
+    if (step.giveBack) this.#lent.giveBack(step.lot, 1);
   }
 
   #listenerStep(listener: OwnListener, step: StepWith<"listener">): void {
@@ -98,6 +131,8 @@ class StreamRun {
 
   #otherStep(step: StreamStep): void {
     if (step.do === "cancel") cancel(this.world, step.operation);
+    else if (step.do === "giveBack") this.#lent.giveBack(step.lot, step.count);
+    else if (step.do === "giveAllBack") this.#lent.giveAllBack();
     else if (step.do === "cancelAll") cancelAll(this.world);
     else if (step.do === "nop") this.#nop(step.layer);
     else if (step.do === "timeout") this.#timeout(step);
@@ -156,8 +191,15 @@ export async function runStreams(
   // They outlive the programs, so they are there before the descriptors are counted.
   for (const isUnix of [true, false]) await plainServer(isUnix, () => newPath("plain"));
   const before = openDescriptors();
-  const io = await IO.open({ backend, mode: program.mode, entries: 128, inFlightLimit: 512 });
-  const run = new StreamRun(io, wrap);
+  const io = await IO.open({
+    backend,
+    mode: program.mode,
+    entries: 128,
+    inFlightLimit: 512,
+    lentLimitBytes: limitBytesFor(program.pieces),
+    poison: program.poison,
+  });
+  const run = new StreamRun(io, wrap, program.pieces);
   const { world } = run;
   process.on("uncaughtException", world.fail);
   try {
@@ -168,7 +210,7 @@ export async function runStreams(
     if (error instanceof Error) error.message += `\n${world.history.join("\n")}`;
     for (const peer of world.peers) peer.socket.destroy();
     // The first failure is the one to be told of, and a hang leaves nothing that could be closed.
-    if (!(error instanceof Hang)) await closed(io).catch(() => undefined);
+    if (!(error instanceof Hang)) await keptChunks(() => closed(io)).catch(() => undefined);
     throw error;
   } finally {
     process.off("uncaughtException", world.fail);

@@ -4,6 +4,7 @@
 
 import fc from "fast-check";
 import type { Layer } from "./file_steps.js";
+import { GROUP_COUNT } from "./lent.js";
 
 export type ConnectionKind = "own" | "peer";
 
@@ -30,6 +31,21 @@ export type Limit = number | null;
 export type StreamStep =
   | { do: "receive"; socket: number; size: number; layer: Layer; limitNs: Limit }
   | { do: "send"; socket: number; sizes: number[]; layer: Layer; limitNs: Limit }
+  | {
+      do: "receiveLent";
+      socket: number;
+      group: number;
+      limitBytes: number;
+      /** Of so many lots one is kept; the others are given back at once. */
+      keepOneIn: number;
+      /** It is started again when it ended with bytes, or when there is memory again. */
+      again: boolean;
+    }
+  | { do: "echo"; socket: number; lot: number; layer: Layer; giveBack: boolean }
+  | { do: "giveBack"; lot: number; count: number }
+  | { do: "giveAllBack" }
+  | { do: "takeChunks"; socket: number; count: number; limitNs: Limit }
+  | { do: "leave"; socket: number }
   | { do: "receiveAll"; socket: number; size: number }
   | { do: "sendAll"; socket: number; size: number }
   | { do: "shutdown"; socket: number; how: "send" | "receive" | "both"; layer: Layer }
@@ -61,6 +77,10 @@ export type Ending = "drain" | "close" | "abandon";
 
 export interface StreamProgram {
   mode: "attached" | "detached";
+  /** Memory that was given back is overwritten. */
+  poison: boolean;
+  /** Pieces of memory that the streams of `receiving()` share. */
+  pieces: number;
   connections: ConnectionPlan[];
   steps: StreamStep[];
   ending: Ending;
@@ -101,7 +121,7 @@ const members: fc.Arbitrary<ChainMember> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("sync" as const) }) },
 );
 
-type Row = readonly [weight: number, arbitrary: fc.Arbitrary<StreamStep>];
+type Row = readonly [weight: number, name: string, arbitrary: fc.Arbitrary<StreamStep>];
 
 function row<D extends StreamStep["do"]>(
   weight: number,
@@ -113,7 +133,7 @@ function row<D extends StreamStep["do"]>(
   },
 ): Row {
   const arbitrary = fc.record({ do: fc.constant(name), ...fields });
-  return [weight, arbitrary as unknown as fc.Arbitrary<StreamStep>];
+  return [weight, name, arbitrary as unknown as fc.Arbitrary<StreamStep>];
 }
 
 const sizes = fc.oneof(
@@ -124,6 +144,21 @@ const sizes = fc.oneof(
 const rows: readonly Row[] = [
   row(22, "receive", { socket, size, layer, limitNs: limit }),
   row(22, "send", { socket, sizes, layer, limitNs: limit }),
+  row(10, "receiveLent", {
+    socket,
+    group: fc.nat(GROUP_COUNT - 1),
+    limitBytes: fc.oneof(
+      { weight: 2, arbitrary: fc.constant(0) },
+      { weight: 1, arbitrary: fc.integer({ min: 1, max: 5000 }) },
+    ),
+    keepOneIn: fc.constantFrom(1, 2, 7),
+    again: fc.boolean(),
+  }),
+  row(4, "echo", { socket, lot: fc.nat(7), layer, giveBack: fc.boolean() }),
+  row(9, "giveBack", { lot: fc.nat(7), count: fc.integer({ min: 1, max: 4 }) }),
+  row(2, "giveAllBack", {}),
+  row(10, "takeChunks", { socket, count: fc.integer({ min: 1, max: 4 }), limitNs: limit }),
+  row(1, "leave", { socket }),
   row(2, "receiveAll", { socket, size }),
   row(2, "sendAll", { socket, size }),
   row(2, "shutdown", { socket, how: fc.constantFrom("send", "receive", "both"), layer }),
@@ -153,7 +188,18 @@ const rows: readonly Row[] = [
   row(3, "settle", {}),
 ];
 
-const step = fc.oneof(...rows.map(([weight, arbitrary]) => ({ weight, arbitrary })));
+/** What makes memory scarce: few sockets that receive much, and chunks that are held. */
+const SCARCE = ["send", "plainSend", "receiveLent", "takeChunks", "giveBack", "turn", "settle"];
+
+function stepsOf(from: readonly Row[]): fc.Arbitrary<StreamStep[]> {
+  const step = fc.oneof(...from.map(([weight, , arbitrary]) => ({ weight, arbitrary })));
+  return fc.array(step, { minLength: 1, maxLength: 120, size: "max" });
+}
+
+const steps = fc.oneof(
+  { weight: 5, arbitrary: stepsOf(rows) },
+  { weight: 1, arbitrary: stepsOf(rows.filter(([, name]) => SCARCE.includes(name))) },
+);
 
 const connection: fc.Arbitrary<ConnectionPlan> = fc.record({
   kind: fc.constantFrom<ConnectionKind>("own", "peer"),
@@ -164,7 +210,9 @@ const connection: fc.Arbitrary<ConnectionPlan> = fc.record({
 
 export const streamPrograms: fc.Arbitrary<StreamProgram> = fc.record({
   mode: fc.constantFrom("attached", "detached"),
+  poison: fc.boolean(),
+  pieces: fc.constantFrom(2, 4),
   connections: fc.array(connection, { minLength: 0, maxLength: 3, size: "max" }),
-  steps: fc.array(step, { minLength: 1, maxLength: 120, size: "max" }),
+  steps,
   ending: fc.constantFrom<Ending>("drain", "close", "abandon"),
 });

@@ -9,10 +9,12 @@ import {
   type Descriptor,
   type IO,
   IOError,
+  LentCompletion,
   type Listener,
   type Ring,
   type Socket,
 } from "@io/core";
+import type { LentStream } from "./lent_streams.js";
 import {
   CLOSED,
   countOperationsAnew,
@@ -48,7 +50,11 @@ export class Endpoint extends Side {
   /** One does not know how much was sent, so nothing more is. */
   sendsUnknown = false;
   receivesUnknown = false;
+  /** What it receives from by `receiving()`, or did. */
+  stream: LentStream | null = null;
   shutdownDone = false;
+  /** The system keeps little for it. */
+  hasSmallBuffers = false;
 
   constructor(
     name: string,
@@ -103,6 +109,8 @@ export class World {
   readonly listeners: (OwnListener | undefined)[] = [];
   readonly peers: Peer[] = [];
   readonly inFlight = new Set<Operation>();
+  /** What goes on with `receiving()`, between operations too. */
+  readonly streams = new Set<Operation>();
   /** In the order in which they were started. */
   readonly operations: Operation[] = [];
   readonly history: string[] = [];
@@ -118,6 +126,8 @@ export class World {
   quiet = false;
   /** The IO is being closed, so nothing more is started. */
   over = false;
+  /** Whether there is memory for a stream that has none. */
+  hasMemory: () => boolean = () => false;
 
   constructor(io: IO, ring: Ring) {
     this.io = io;
@@ -150,7 +160,8 @@ export class World {
     done: Done = () => undefined,
   ): Operation | null {
     const operation = new Operation({ ...fields, layer: "ring" });
-    const completion = new Completion();
+    const lends = fields.verb === "receiveMultishot";
+    const completion = lends ? new LentCompletion() : new Completion();
     operation.completion = completion;
     try {
       begin(completion, (same, result) => {
@@ -228,7 +239,8 @@ export class World {
   }
 
   on(target: Side | OwnListener): Operation[] {
-    return [...this.inFlight].filter((operation) => operation.fields.on === target);
+    const all = [...this.inFlight, ...this.streams];
+    return all.filter((operation) => operation.fields.on === target);
   }
 
   // ---- descriptors
@@ -262,9 +274,12 @@ export class World {
       case "timeout":
         return (durationNs ?? 0) < SHORT_NS;
       case "receive":
+      case "receiveMultishot":
         return mustReceive(operation.side as Endpoint, operation);
       case "send":
         return mustSend(operation.side as Endpoint, operation);
+      case "next":
+        return mustTake(operation.side as Endpoint, operation, this.hasMemory());
       case "accept":
       case "acceptMultishot": {
         const listener = on as OwnListener;
@@ -282,18 +297,38 @@ export function recent<T>(from: readonly T[], index: number): T | undefined {
   return from.at(-1 - (index % Math.max(1, from.length)));
 }
 
+// While a connection may keep no more in memory, Linux drops what comes for it, acknowledgements
+// too: what it has sent then goes on when it has received.
+function mayMissAcknowledgements(side: Side | null): boolean {
+  if (!(side instanceof Endpoint) || side.isUnix || !side.hasSmallBuffers) return false;
+  return (side.inbox.stream?.outstandingMost ?? 0) > 0;
+}
+
 function mustReceive(endpoint: Endpoint, operation: Operation): boolean {
   if (endpoint.closed) return true;
   if (endpoint.receives[0] !== operation) return false;
   const stream = endpoint.inbox.stream;
-  if (stream === null) return false;
+  if (stream === null || mayMissAcknowledgements(endpoint.other)) return false;
   if (stream.available > 0) return true;
   return stream.ended && stream.settled;
+}
+
+function mustTake(endpoint: Endpoint, next: Operation, hasMemory: boolean): boolean {
+  const { stream } = endpoint;
+  if (endpoint.closed || stream === null || stream.over) return true;
+  if (stream.nexts[0] !== next) return false;
+  if (stream.toldBehind) return true;
+  // One that holds nothing is served as long as there is memory, whatever others do.
+  const incoming = endpoint.inbox.stream;
+  if (incoming === null || stream.held > 0 || !hasMemory) return false;
+  if (mayMissAcknowledgements(endpoint.other)) return false;
+  return incoming.available > 0 || (incoming.ended && incoming.settled);
 }
 
 function mustSend(endpoint: Endpoint, operation: Operation): boolean {
   if (endpoint.closed || endpoint.shutdownDone) return true;
   if (endpoint.sends[0] !== operation || endpoint.other === null) return false;
+  if (mayMissAcknowledgements(endpoint)) return false;
   // Nothing is under way, so there is room.
   return endpoint.out.available <= 0;
 }

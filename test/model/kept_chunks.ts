@@ -1,0 +1,24 @@
+// The warning by which io.close() tells of chunks that were never returned.
+
+const CODE = "IO_CHUNKS_KEPT";
+
+/**
+ * How many chunks the warning names that a piece of work gives, which nobody else sees; null when
+ * it does not name all of them.
+ */
+export async function keptChunks(work: () => Promise<void>): Promise<number | null> {
+  const emit = process.emitWarning;
+  const warnings: string[] = [];
+  process.emitWarning = (warning: string | Error, ...rest: unknown[]): void => {
+    if (rest.includes(CODE)) warnings.push(String(warning));
+    else Reflect.apply(emit, process, [warning, ...rest]);
+  };
+  try {
+    await work();
+  } finally {
+    process.emitWarning = emit;
+  }
+  if (warnings.some((warning) => warning.includes("others of "))) return null;
+  const counts = warnings.flatMap((warning) => [...warning.matchAll(/[:,] (\d+) of /g)]);
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+}
