@@ -329,8 +329,9 @@ function mustSend(endpoint: Endpoint, operation: Operation): boolean {
   if (endpoint.closed || endpoint.shutdownDone) return true;
   if (endpoint.sends[0] !== operation || endpoint.other === null) return false;
   if (mayMissAcknowledgements(endpoint)) return false;
-  // Nothing is under way, so there is room.
-  return endpoint.out.available <= 0;
+  // Nothing is under way, so there is room. Below 0 some of this very send has arrived: it waits in
+  // a worker of the kernel, in the middle, until the rest of that is received too.
+  return endpoint.out.available === 0;
 }
 
 /** The number that stands for an error of the promise layer. */
