@@ -231,7 +231,8 @@ bool Engine::cancel_here(Operation& operation) {
     local_.push_back({&operation, result});
     return true;
   }
-  if (target.company != nullptr) target.cancel_wanted = true;
+  // What waits behind it may still join it, and only it is meant.
+  if (target.opcode == Opcode::send || target.company != nullptr) target.cancel_wanted = true;
   if (target.leader == nullptr && target.went_bytes == 0) return false;
   // Some of it may have gone, so this is asked for, again if need be, and not done: after_cancel().
   target.cancel_wanted = true;
@@ -345,6 +346,9 @@ void Engine::after_cancel(const Operation& cancel, int32_t result) {
 
 void Engine::flush_batch() {
   if (batch_.empty()) return;
+  for (Operation* operation : batch_) {
+    if (operation->opcode == Opcode::send) gather(*operation);
+  }
   backend_->submit(batch_);
   batch_.clear();
 }

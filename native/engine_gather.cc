@@ -1,7 +1,7 @@
 // Sends of one stream that wait for their turn go together, in one call. See engine.h.
 //
 // A program that sends many small messages at once would else pay a call for each, since only the
-// oldest send of a socket is with the backend. When its turn comes, the ones behind it join it: it
+// oldest send of a socket is with the backend. When it goes there, the ones behind it join it: it
 // *leads*, as a vectored send, and they are its *company*. What the kernel took is dealt out in
 // order: each that went in full completes, and the others are parked again, in their places. One
 // that was torn goes on with what is left of it, so that a small message is not short because it
@@ -46,8 +46,9 @@ bool Engine::is_gathered(Operation& operation) {
   return !state.wants(operation.zero_copy_mode, operation.length, registered);
 }
 
-// `lead` has been handed over, and nobody has looked at it yet.
+// `lead` is about to go to the backend.
 void Engine::gather(Operation& lead) {
+  if ((lead.uses & uses_stream) == 0) return;
   Descriptor& descriptor = descriptors_.at(lead.number);
   // Datagrams would become one.
   if (!descriptor.is_stream || descriptor.streaming[1] < 2 || !is_gathered(lead)) return;
@@ -114,7 +115,6 @@ bool Engine::end_gather(Operation& lead, int32_t& result) {
   if (has_gone) advance(lead, own);
   if ((was_torn || result == -ECANCELED) && may_go_on(lead)) {
     hand_over(lead);
-    gather(lead);
     return false;
   }
   if (has_gone || lead.went_bytes > 0) result = static_cast<int32_t>(lead.went_bytes);

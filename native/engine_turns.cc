@@ -132,7 +132,6 @@ void Engine::go_on_in_room() {
     if (!operation.stalled) continue;
     std::erase(parked_, operation.slot);
     resume(operation);
-    gather(operation);
   }
 }
 
@@ -195,7 +194,6 @@ void Engine::next_turn(const Operation& operation) {
   Operation& next = operations_[*found];
   parked_.erase(found);
   resume(next);
-  if (direction == 1) gather(next);
 }
 
 // The caller takes it out of `parked_`.
