@@ -32,8 +32,13 @@ export const STREAM = new RegExp(
   ].join("|"),
 );
 
-/** Bytes that the program was not told of are waited for, in a receive that never ends. */
-const LOSS = new RegExp(`${STREAM.source}|never happened: (the ends of #\\d+ receive|the rest)`);
+/**
+ * Bytes that the program was not told of are waited for, in a receive that never ends; and they
+ * take the room that a send waits for.
+ */
+const LOSS = new RegExp(
+  `${STREAM.source}|never happened: (the ends of #\\d+ (receive|send)|the rest)`,
+);
 
 type Overrides = Partial<{ [K in keyof Ring]: Ring[K] }>;
 
@@ -139,7 +144,7 @@ const reordered: Sabotage = {
 function lyingCancel(name: string, verb: "send" | "receive"): Sabotage {
   return {
     name,
-    foundAs: verb === "send" ? STREAM : LOSS,
+    foundAs: LOSS,
     shownBy: "streams",
     wrap: (ring) => {
       const asked = new WeakSet<object>();

@@ -147,6 +147,13 @@ export class Sockets {
     this.#startSend(endpoint, piece, parts, layer, limitNs, this.sendDone(endpoint));
   }
 
+  burst(endpoint: Endpoint, { count, size, layer }: Step<"burst">): void {
+    for (let number = 0; number < count; number++) {
+      const sizes = [1 + ((size * (number + 1)) % 5000)];
+      this.send(endpoint, { do: "send", socket: 0, sizes, layer, limitNs: null });
+    }
+  }
+
   /** Sends what is lent to the program from where it stands. */
   echo(endpoint: Endpoint, lot: Lot, wanted: Layer): void {
     if (endpoint.sendsAlone > 0 || endpoint.sendsUnknown) return;

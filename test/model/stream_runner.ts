@@ -91,6 +91,7 @@ class StreamRun {
   #socketStep(endpoint: Endpoint, step: StepWith<"socket">): void {
     if (step.do === "receive") this.#sockets.receive(endpoint, step);
     else if (step.do === "send") this.#sockets.send(endpoint, step);
+    else if (step.do === "burst") this.#sockets.burst(endpoint, step);
     else if (step.do === "receiveLent") this.#lent.receive(endpoint, step);
     else if (step.do === "echo") this.#echo(endpoint, step);
     else if (step.do === "takeChunks") this.#lentStreams.take(endpoint, step);

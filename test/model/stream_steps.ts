@@ -31,6 +31,7 @@ export type Limit = number | null;
 export type StreamStep =
   | { do: "receive"; socket: number; size: number; layer: Layer; limitNs: Limit }
   | { do: "send"; socket: number; sizes: number[]; layer: Layer; limitNs: Limit }
+  | { do: "burst"; socket: number; count: number; size: number; layer: Layer }
   | {
       do: "receiveLent";
       socket: number;
@@ -144,6 +145,13 @@ const sizes = fc.oneof(
 const rows: readonly Row[] = [
   row(22, "receive", { socket, size, layer, limitNs: limit }),
   row(22, "send", { socket, sizes, layer, limitNs: limit }),
+  // Many that wait behind one another go together.
+  row(5, "burst", {
+    socket,
+    count: fc.integer({ min: 2, max: 40 }),
+    size: fc.integer({ min: 1, max: 5000 }),
+    layer,
+  }),
   row(10, "receiveLent", {
     socket,
     group: fc.nat(GROUP_COUNT - 1),
