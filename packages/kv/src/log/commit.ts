@@ -199,17 +199,19 @@ export class GroupCommit {
       await this.refuseWrites(error);
       return;
     }
+    // Before anybody is told: who has the answer finds nothing of it in the log.
+    try {
+      await this.storage.cutBack();
+    } catch (failure) {
+      await this.refuseWrites(failure);
+      return;
+    }
     const what = describeFailure(cause);
     this.listener.report(`a commit was refused: ${what}; it was taken back`);
     this.takeBack(
       `MISCONF the log could not be written: ${what}. The command was not carried out. ` +
         "Free some space and try again.",
     );
-    try {
-      await this.storage.cutBack();
-    } catch (failure) {
-      await this.refuseWrites(failure);
-    }
   }
 
   /** Undoes everything that is not in the log, newest first, and tells whoever waits for it. */
