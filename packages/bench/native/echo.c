@@ -9,27 +9,15 @@
 // IORING_RECVSEND_POLL_FIRST on the linked receive, and COOP_TASKRUN in place of DEFER_TASKRUN.
 //
 // Usage: echo. Listens on 127.0.0.1 and prints the port. Runs until it is killed.
-#include <arpa/inet.h>
-#include <errno.h>
 #include <liburing.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
+
+#include "program.h"
 
 enum { descriptors_limit = 8192, buffer_bytes = 16384 };
 enum event { event_accept, event_receive, event_send, event_close };
 
 static struct io_uring ring;
 static char *buffers[descriptors_limit];
-
-static void fail(const char *what, int error) {
-  fprintf(stderr, "echo: %s: %s\n", what, strerror(error));
-  exit(1);
-}
 
 static void tag(struct io_uring_sqe *sqe, enum event event, int descriptor) {
   io_uring_sqe_set_data64(sqe, (uint64_t)descriptor << 8 | event);

@@ -8,18 +8,10 @@
 //
 // Usage: load <port> <connections> <bytes> <warm-up seconds> <duration seconds>
 // Prints "start" and "stop" around the counted time, then one JSON line.
-#include <arpa/inet.h>
-#include <errno.h>
 #include <liburing.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "program.h"
 
 struct connection {
   uint64_t sequence;
@@ -32,17 +24,6 @@ static struct io_uring ring;
 static struct connection *connections;
 static unsigned connections_count;
 static size_t message_bytes;
-
-static void fail(const char *what, int error) {
-  fprintf(stderr, "load: %s: %s\n", what, strerror(error));
-  exit(1);
-}
-
-static uint64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 // The histogram: 32 buckets for each power of two, so a bucket is at most 3 % wide.
 enum { sub_buckets_bits = 5, sub_buckets = 1 << sub_buckets_bits, buckets = 64 * sub_buckets };
@@ -67,17 +48,6 @@ static double percentile_microseconds(double share, uint64_t total) {
     if (seen > 0 && (double)seen >= share * (double)total) return bucket_value_ns(bucket) / 1e3;
   }
   return 0;
-}
-
-static int connect_to(uint16_t port) {
-  int descriptor = socket(AF_INET, SOCK_STREAM, 0);
-  if (descriptor < 0) fail("socket", errno);
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (connect(descriptor, (struct sockaddr *)&address, sizeof address)) fail("connect", errno);
-  int on = 1;
-  setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  return descriptor;
 }
 
 // Every message differs from the one before it and from those of other connections.
@@ -128,11 +98,11 @@ static unsigned turn(int counting) {
   return reaped;
 }
 
-static void open_connections(uint16_t port) {
+static void open_connections(int port) {
   int *descriptors = calloc(connections_count, sizeof *descriptors);
   connections = calloc(connections_count, sizeof *connections);
   for (unsigned index = 0; index < connections_count; index++) {
-    descriptors[index] = connect_to(port);
+    descriptors[index] = connect_to_loopback(port);
     connections[index].outgoing = malloc(message_bytes);
     connections[index].incoming = malloc(message_bytes);
     for (size_t at = 0; at < message_bytes; at++) {
@@ -165,7 +135,7 @@ int main(int argc, char **argv) {
   int error = io_uring_queue_init_params(8192, &ring, &params);
   if (error < 0) fail("io_uring_setup", -error);
   io_uring_register_ring_fd(&ring);
-  open_connections((uint16_t)atoi(argv[1]));
+  open_connections(atoi(argv[1]));
   for (unsigned index = 0; index < connections_count; index++) queue_message(index, now_ns());
 
   run_for(atof(argv[4]), 0);

@@ -7,13 +7,9 @@
 // time it returns: asking to wait as well costs more.
 //
 // Usage: nop <batch> <seconds>. Prints one JSON line with the rate.
-#include <errno.h>
 #include <liburing.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
+
+#include "program.h"
 
 struct completion {
   void (*callback)(struct completion *completion, int result);
@@ -21,17 +17,6 @@ struct completion {
 };
 
 static struct io_uring ring;
-
-static void fail(const char *what, int error) {
-  fprintf(stderr, "%s: %s\n", what, strerror(error));
-  exit(1);
-}
-
-static double now_seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static void queue_nop(struct completion *completion) {
   struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);

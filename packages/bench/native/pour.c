@@ -9,37 +9,19 @@
 // Usage: pour <connections> <bytes> <warm-up seconds> <duration seconds>
 // Prints its port, "start" and "stop" around the counted time, then one JSON line.
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "program.h"
 
 static struct pollfd* sockets;
 static size_t* sent;  // of the message that is under way
 static unsigned connections_count;
 static size_t message_bytes;
 static int message;
-
-static void fail(const char* what, int error) {
-  fprintf(stderr, "pour: %s: %s\n", what, strerror(error));
-  exit(1);
-}
-
-static uint64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 // Prints the port, then takes as many connections as there are to be.
 static void accept_all(void) {

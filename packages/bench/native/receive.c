@@ -3,27 +3,16 @@
 //
 // Usage: receive <udp|tcp>. Prints its port, and receives until it is killed. It serves one stream
 // at a time.
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-static void fail(const char* what) {
-  fprintf(stderr, "receive: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
+#include "program.h"
 
 static void take_all(int number) {
   static char buffer[1 << 18];
   for (;;) {
     ssize_t count = recv(number, buffer, sizeof(buffer), 0);
-    if (count < 0 && errno != ECONNRESET) fail("recv");
+    if (count < 0 && errno != ECONNRESET) fail("recv", errno);
     if (count <= 0) return;
   }
 }
@@ -35,21 +24,21 @@ int main(int argc, char** argv) {
   }
   const bool stream = strcmp(argv[1], "tcp") == 0;
   int number = socket(AF_INET, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
-  if (number < 0) fail("socket");
+  if (number < 0) fail("socket", errno);
   int buffer_bytes = 4 * 1024 * 1024;
   setsockopt(number, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof(buffer_bytes));
   struct sockaddr_in address = {.sin_family = AF_INET};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof(address);
-  if (bind(number, (struct sockaddr*)&address, size) != 0) fail("bind");
-  if (stream && listen(number, 8) != 0) fail("listen");
-  if (getsockname(number, (struct sockaddr*)&address, &size) != 0) fail("getsockname");
+  if (bind(number, (struct sockaddr*)&address, size) != 0) fail("bind", errno);
+  if (stream && listen(number, 8) != 0) fail("listen", errno);
+  if (getsockname(number, (struct sockaddr*)&address, &size) != 0) fail("getsockname", errno);
   printf("%d\n", ntohs(address.sin_port));
   fflush(stdout);
   if (!stream) take_all(number);
   while (stream) {
     int accepted = accept(number, NULL, NULL);
-    if (accepted < 0) fail("accept");
+    if (accepted < 0) fail("accept", errno);
     take_all(accepted);
     close(accepted);
   }

@@ -8,17 +8,11 @@
 // Usage: zero_copy <address> <port> <bytes> <plain|registered|unregistered> <in flight> <seconds>.
 // Prints one JSON line: sends, megabytes, processor time, and what the kernel copied all the same.
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
 #include <liburing.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <time.h>
+
+#include "program.h"
 
 // Linux 6.2; older headers have neither.
 #ifndef IORING_SEND_ZC_REPORT_USAGE
@@ -42,24 +36,6 @@ static uint64_t released;
 static uint64_t copied;
 // Completions that the send of a slot still has to give.
 static int left[in_flight_limit];
-
-static void fail(const char* what, int error) {
-  fprintf(stderr, "%s: %s\n", what, strerror(error));
-  exit(1);
-}
-
-static double now_seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static double used_seconds(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
 
 static void queue_send(unsigned slot) {
   struct io_uring_sqe* sqe = io_uring_get_sqe(&ring);

@@ -16,12 +16,15 @@ function modifiedMs(path: string): number {
 
 export type Built = { path: string } | { unavailable: string };
 
+/** What the programs include. */
+const header = `${packageFolder}native/program.h`;
+
 async function compile(name: string): Promise<Built> {
   const source = `${packageFolder}native/${name}.c`;
   const isLibrary = name === "meter";
   const path = `${buildFolder}/${name}${isLibrary ? ".so" : ""}`;
   if (process.platform !== "linux") return { unavailable: "io_uring is only on Linux" };
-  if (modifiedMs(path) > modifiedMs(source)) return { path };
+  if (modifiedMs(path) > Math.max(modifiedMs(source), modifiedMs(header))) return { path };
   const compiler = findProgram("cc");
   if (!compiler) return { unavailable: "there is no C compiler (cc)" };
   mkdirSync(buildFolder, { recursive: true });
