@@ -8,6 +8,7 @@ export const usage = `Usage: npm run bench -- [workload]... [options]
   nop        no-ops per second, by callback and by promise
   files      4 KiB random reads, buffered and O_DIRECT
   echo       a TCP echo server at 1, 50 and 500 connections
+  pipeline   64 small sends at once on one connection
   lent       receiving into lent memory: echo, streams, idle connections, what is left behind
   send_file  a file to a client on loopback
   zero_copy  sends with and without a copy, to a sink and over loopback

@@ -42,7 +42,16 @@ async function compile(name: string): Promise<Built> {
   return { path };
 }
 
-type NativeName = "nop" | "echo" | "load" | "drain" | "receive" | "zero_copy" | "pour" | "meter";
+type NativeName =
+  | "nop"
+  | "echo"
+  | "load"
+  | "drain"
+  | "receive"
+  | "pipeline"
+  | "zero_copy"
+  | "pour"
+  | "meter";
 
 const builds = new Map<string, Promise<Built>>();
 

@@ -56,6 +56,18 @@ const expectations: Record<string, { cases: string[]; names: string[] }> = {
     cases: ["1 x 128 B", "50 x 4 KiB", "500 x 128 B"],
     names: ["ours", "ours promise", "node:net", "Bun", "C server"],
   },
+  pipeline: {
+    cases: ["64 x 64 B", "64 x 1 KiB", "64 x 16 KiB"],
+    names: [
+      "ours",
+      "ours promise",
+      "ours on epoll",
+      "ours promise on epoll",
+      "node:net",
+      "Bun",
+      "C",
+    ],
+  },
   send_file: {
     cases: ["64 KiB", "1 MiB", "64 MiB"],
     names: ["ours", "ours on epoll", "createReadStream"],
@@ -73,7 +85,7 @@ const expectations: Record<string, { cases: string[]; names: string[] }> = {
 };
 
 /** The limit, the load and a contender are programs on io_uring: nothing is measured without it. */
-const needIoUring = ["nop", "echo", "lent", "kill"];
+const needIoUring = ["nop", "echo", "pipeline", "lent", "kill"];
 const found = probe().candidates.find(({ name }) => name === "io_uring");
 const missing =
   found?.available === true ? undefined : (found?.reason ?? "it is no candidate here");

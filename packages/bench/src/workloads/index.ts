@@ -6,6 +6,7 @@ import { files } from "./files.js";
 import { kill } from "./kill.js";
 import { lent } from "./lent.js";
 import { nop } from "./nop.js";
+import { pipeline } from "./pipeline.js";
 import { sendFile } from "./send_file.js";
 import { start } from "./start.js";
 import { zeroCopy } from "./zero_copy.js";
@@ -14,6 +15,7 @@ export const workloads: readonly Workload[] = [
   nop,
   files,
   echo,
+  pipeline,
   lent,
   sendFile,
   zeroCopy,
