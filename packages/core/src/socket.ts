@@ -32,8 +32,9 @@ const STREAM: ReceivingKind<Chunk> = {
  * A connected stream socket, TCP or unix.
  *
  * `receive` and `send` are single operations and may be short; `receiveAll` and `sendAll` go on
- * until all is done. Receives and sends are served in the order of the calls. A send may be short,
- * so two `sendAll` at once may mix their bytes: wait for one before the next. The buffer is the
+ * until all is done. Receives and sends are served in the order of the calls. Many small sends at
+ * once share system calls. A send may be short, so two `sendAll` at once may mix their bytes: wait
+ * for one before the next. The buffer is the
  * kernel's until the promise settles. After `close()` every call fails with code "ERR_IO_CLOSED".
  *
  * @example
