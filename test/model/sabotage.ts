@@ -10,8 +10,8 @@ export interface Sabotage {
   readonly name: string;
   /** What the checks say of it. */
   readonly foundAs: RegExp;
-  /** A few steps show it, every time. */
-  readonly isSimple?: boolean;
+  /** So few steps show it, every time: with a socket that has to be accepted first, some more. */
+  readonly stepsMost?: number;
   /** Which programs show it. */
   readonly shownBy: "streams" | "files";
   wrap(ring: Ring): Ring;
@@ -222,15 +222,15 @@ const unlinked = (shownBy: "streams" | "files"): Sabotage => ({
 const closedAnswers: Sabotage = {
   name: "a closed descriptor still answers",
   foundAs: /it must fail with/,
-  isSimple: true,
+  stepsMost: 8,
   shownBy: "streams",
   wrap: (ring) =>
     withOverrides(ring, {
-      sync: (c, descriptor, level, callback) =>
-        ring.sync(
+      shutdown: (c, descriptor, how, callback) =>
+        ring.shutdown(
           c,
           descriptor,
-          level,
+          how,
           changed(callback, (r) => (r === -EBADF ? 0 : r)),
         ),
     }),
@@ -240,7 +240,7 @@ const files: readonly Sabotage[] = [
   {
     name: "another error number",
     foundAs: /"unlink"/,
-    isSimple: true,
+    stepsMost: 4,
     shownBy: "files",
     wrap: (ring) =>
       withOverrides(ring, {
@@ -281,7 +281,7 @@ const files: readonly Sabotage[] = [
     name: "a rename that does nothing",
     // Or at the next step that looks at one of the two names.
     foundAs: /"rename"|^\{/,
-    isSimple: true,
+    stepsMost: 4,
     shownBy: "files",
     wrap: (ring) =>
       withOverrides(ring, { rename: (c, _from, _to, callback) => ring.nop(c, callback) }),
