@@ -39,7 +39,7 @@ export class Chains {
         this.#disk.started(operation);
       }
       const { on } = fields;
-      if (on instanceof Endpoint && fields.verb === "send") on.sends.push(operation);
+      if (on instanceof Endpoint && fields.verb === "send") on.beginSend(operation);
       if (on instanceof Endpoint && fields.verb === "receive") on.receives.push(operation);
     }
   }

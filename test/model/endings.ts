@@ -2,6 +2,7 @@
 // counters add up, and nothing is left.
 
 import { existsSync, readFileSync, rmSync } from "node:fs";
+import { Completion } from "@io/core";
 import { cancelAll } from "./cancels.js";
 import type { Disk } from "./disk.js";
 import { closed, Patience, turn } from "./drive.js";
@@ -114,6 +115,7 @@ export class Endings {
   // with it an acknowledgement that comes behind it: of two ends whose receive buffers were made
   // smaller and are full, none gets the other's end while only one of them is read.
   async #receiveRest(): Promise<void> {
+    this.#unclog();
     const step = { do: "receive", socket: 0, size: 65_536, layer: "ring", limitNs: null } as const;
     let rests: Rest[] = this.#world.endpoints
       .filter(hasRest)
@@ -136,6 +138,20 @@ export class Endings {
         rest.receive = null;
         return !over;
       });
+    }
+  }
+
+  // So also of a socket that the model knows no more of are the bytes taken, whatever they are.
+  #unclog(): void {
+    const { endpoints, ring } = this.#world;
+    for (const { descriptor, closing, hasSmallBuffers, isUnix, receivesUnknown } of endpoints) {
+      if (closing || isUnix || !hasSmallBuffers || !receivesUnknown) continue;
+      const buffer = new Uint8Array(65_536);
+      const receive = (): void =>
+        ring.receive(new Completion(), descriptor, buffer, (_completion, result) => {
+          if (result > 0) receive();
+        });
+      receive();
     }
   }
 

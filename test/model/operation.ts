@@ -86,6 +86,8 @@ export class Operation {
   /** It consists of several operations, so that it may go on for long, and end between two. */
   composite = false;
   ended = false;
+  /** A send with others behind it on its socket. */
+  hasBehind = false;
   /** All memory that it may receive into was lent at some time since its start. */
   mayLackMemory = false;
   /** Bytes that it has brought. */

@@ -37,7 +37,7 @@ export const STREAM = new RegExp(
  * take the room that a send waits for.
  */
 const LOSS = new RegExp(
-  `${STREAM.source}|never happened: (the ends of #\\d+ (receive|send)|the rest)`,
+  `${STREAM.source}|never happened: (the ends of #\\d+ (receive|send|next)|the rest)`,
 );
 
 type Overrides = Partial<{ [K in keyof Ring]: Ring[K] }>;

@@ -206,7 +206,7 @@ export class Sockets {
             done,
           );
     if (operation === null) endpoint.out.sent(piece, 0);
-    else endpoint.sends.push(operation);
+    else endpoint.beginSend(operation);
     return operation !== null;
   }
 
@@ -235,7 +235,7 @@ export class Sockets {
       },
     );
     operation.composite = true;
-    endpoint.sends.push(operation);
+    endpoint.beginSend(operation);
   }
 
   // ---- ending

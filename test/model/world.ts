@@ -67,6 +67,11 @@ export class Endpoint extends Side {
     this.descriptor = descriptor;
     this.socket = socket;
   }
+
+  beginSend(send: Operation): void {
+    for (const before of this.sends) before.hasBehind = true;
+    this.sends.push(send);
+  }
 }
 
 /** A listener of ours. It accepts with verbs of the ring, or with promises. */
@@ -325,10 +330,16 @@ function mustTake(endpoint: Endpoint, next: Operation, hasMemory: boolean): bool
   return incoming.available > 0 || (incoming.ended && incoming.settled);
 }
 
+/** What fits in an empty buffer: a send with others behind it is not short, but waits. */
+function wholeBytes({ hasSmallBuffers }: Endpoint): number {
+  return hasSmallBuffers ? 2048 : 32_768;
+}
+
 function mustSend(endpoint: Endpoint, operation: Operation): boolean {
   if (endpoint.closed || endpoint.shutdownDone) return true;
   if (endpoint.sends[0] !== operation || endpoint.other === null) return false;
   if (mayMissAcknowledgements(endpoint)) return false;
+  if (operation.hasBehind && (operation.fields.sizeBytes ?? 0) > wholeBytes(endpoint)) return false;
   // Nothing is under way, so there is room. Below 0 some of this very send has arrived: it waits in
   // a worker of the kernel, in the middle, until the rest of that is received too.
   return endpoint.out.available === 0;
