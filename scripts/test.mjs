@@ -6,7 +6,7 @@ import { setup } from "./setup.mjs";
 import { filesUnder } from "./support/fingerprint.mjs";
 import { root } from "./support/paths.mjs";
 import { main, StepError } from "./support/step.mjs";
-import { killRunningFiles, runTestFile } from "./support/test_file.mjs";
+import { killRunningFiles, report, reportTotals, runTestFile } from "./support/test_file.mjs";
 
 const atOnceLimit = 2;
 
@@ -17,19 +17,6 @@ function findTestFiles(substrings) {
   );
   if (substrings.length === 0) return files;
   return files.filter((path) => substrings.some((substring) => path.includes(substring)));
-}
-
-function report(result) {
-  const { path, passed, failed, skipped, skipReasons, problems, output, seconds } = result;
-  const counts = [`${passed} passed`];
-  if (failed > 0) counts.push(`${failed} failed`);
-  if (skipped > 0) counts.push(`${skipped} skipped`);
-  const mark = failed > 0 ? "FAIL" : "ok  ";
-  const lines = [`${mark} ${path}  ${counts.join(", ")}  (${seconds.toFixed(1)} s)`];
-  for (const reason of skipReasons) lines.push(`     skipped: ${reason}`);
-  if (failed > 0) lines.push("", output.trimEnd(), "");
-  for (const problem of problems) lines.push(`     ${path} ${problem}`);
-  process.stdout.write(`${lines.join("\n")}\n`);
 }
 
 /** Takes files from the queue until it is empty; several of these run side by side. */
@@ -62,9 +49,5 @@ await main(async () => {
   await setup({ forTests: true });
   const files = findTestFiles(process.argv.slice(2));
   if (files.length === 0) throw new StepError("No test file matches.");
-  const results = await runAll(files);
-  const sum = (key) => results.reduce((total, result) => total + result[key], 0);
-  const failed = sum("failed");
-  if (failed > 0) process.exitCode = 1;
-  process.stdout.write(`\n${sum("passed")} passed, ${failed} failed, ${sum("skipped")} skipped\n`);
+  reportTotals(await runAll(files));
 });

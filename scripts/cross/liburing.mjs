@@ -2,9 +2,9 @@
 // distribution as this machine's liburing-dev, the headers from that package itself. What is
 // fetched and built stays in build/cross.
 
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename } from "node:path";
-import { run, runOrFail } from "../support/step.mjs";
+import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { machineSources, privateApt } from "../support/apt.mjs";
+import { runOrFail } from "../support/step.mjs";
 import { findProgram } from "../support/system.mjs";
 import { crossFolder, zigEnvironment } from "./zig.mjs";
 
@@ -17,19 +17,11 @@ const configuration = ["KERNEL_RWF_T", "KERNEL_TIMESPEC", "OPEN_HOW", "CXX", "NV
 
 /** The configured package sources of this distribution, asked for sources instead of binaries. */
 function writeSourceList(folder) {
-  mkdirSync(folder, { recursive: true });
-  const codename = /^VERSION_CODENAME=(\S+)/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1];
-  const parts = "/etc/apt/sources.list.d";
-  const files = existsSync(parts) ? readdirSync(parts).map((name) => `${parts}/${name}`) : [];
-  for (const file of ["/etc/apt/sources.list", ...files]) {
-    if (!/\.(list|sources)$/.test(file) || !existsSync(file)) continue;
-    const text = readFileSync(file, "utf8");
-    // Sources of other makers have no source packages, and none that are of interest here.
-    if (!new RegExp(`^(Suites:|deb\\s).*\\s${codename}(\\s|$)`, "m").test(text)) continue;
+  for (const { name, text } of machineSources()) {
     const asSources = text
       .replace(/^Types: deb$/gm, "Types: deb-src")
       .replace(/^deb\s/gm, "deb-src ");
-    writeFileSync(`${folder}/${basename(file)}`, asSources);
+    writeFileSync(`${folder}/${name}`, asSources);
   }
 }
 
@@ -38,24 +30,10 @@ async function fetchSource() {
   if (existsSync(`${fetched}/liburing/src`)) return undefined;
   if (!existsSync("/usr/include/liburing.h")) return "liburing-dev is not installed";
   if (!findProgram("apt-get")) return "its sources come from a package, and there is no apt-get";
-  const folders = { state: "state/lists/partial", cache: "cache/archives/partial" };
-  for (const path of Object.values(folders)) mkdirSync(`${fetched}/${path}`, { recursive: true });
+  const apt = privateApt(fetched);
   writeSourceList(`${fetched}/sources`);
-  // A state of its own: what this machine knows of packages is not touched, and root is not needed.
-  const options = [
-    `Dir::State=${fetched}/state`,
-    "Dir::State::status=/var/lib/dpkg/status",
-    `Dir::Cache=${fetched}/cache`,
-    "Dir::Etc::sourcelist=/dev/null",
-    `Dir::Etc::sourceparts=${fetched}/sources`,
-    "APT::Sandbox::User=",
-  ];
-  const apt = (...words) =>
-    run("apt-get", [...options.flatMap((option) => ["-o", option]), "-q", ...words], {
-      cwd: fetched,
-    });
-  await apt("update");
-  const downloaded = await apt("source", "--download-only", "liburing");
+  await apt("apt-get", "update");
+  const downloaded = await apt("apt-get", "source", "--download-only", "liburing");
   const archive = readdirSync(fetched).find((name) => /\.orig\.tar\.\w+$/.test(name));
   if (!downloaded.ok || archive === undefined) {
     return `its source package cannot be had: ${downloaded.output.trim().split("\n").at(-1)}`;

@@ -98,6 +98,14 @@ async function installPackages(names) {
   });
 }
 
+/** Installs what is missing if it can, and names what is missing still; returns that. */
+export async function meet(missing) {
+  if (missing.length > 0) await installPackages(missing.map((need) => need.packageName));
+  const stillMissing = missing.filter((need) => !need.found());
+  for (const need of stillMissing) process.stderr.write(`  ${need.advice}\n`);
+  return stillMissing;
+}
+
 /** Which needs of the build, or else of the tests alone, are not met at the moment. */
 export function missingNeeds({ ofTests }) {
   return needs.filter((need) => Boolean(need.onlyForTests) === ofTests && !need.found());
@@ -105,10 +113,7 @@ export function missingNeeds({ ofTests }) {
 
 /** Installs what is missing if it can, then stops at a required need or names an optional one. */
 export async function meetNeeds({ ofTests }) {
-  const missing = missingNeeds({ ofTests });
-  if (missing.length > 0) await installPackages(missing.map((need) => need.packageName));
-  const stillMissing = missing.filter((need) => !need.found());
-  for (const need of stillMissing) process.stderr.write(`  ${need.advice}\n`);
+  const stillMissing = await meet(missingNeeds({ ofTests }));
   if (stillMissing.some((need) => need.required)) {
     throw new StepError("The engine cannot be built without what is named above.");
   }

@@ -48,13 +48,13 @@ function runProcess(path) {
     child.on("close", (status, signal) => {
       clearTimeout(timer);
       runningGroups.delete(child.pid);
-      resolve({ status, signal, timedOut, output: stripVTControlCharacters(output) });
+      resolve({ status, signal, timedOut, timeoutMs, output: stripVTControlCharacters(output) });
     });
   });
 }
 
 /** The numbers of uvu's closing summary, the last one printed, or undefined if there is none. */
-export function parseSummary(output) {
+function parseSummary(output) {
   const pattern = /^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)$/gm;
   const last = [...output.matchAll(pattern)].at(-1);
   if (!last) return undefined;
@@ -63,7 +63,7 @@ export function parseSummary(output) {
 }
 
 /** The problems of the file as a whole, apart from failed tests, as sentences. */
-export function problemsOf({ status, signal, timedOut }, summary, skipReasons) {
+function problemsOf({ status, signal, timedOut, timeoutMs }, summary, skipReasons) {
   if (timedOut) return [`did not end within ${timeoutMs / 1000} s`];
   if (signal) return [`was ended by ${signal}`];
   if (!summary) return [`ended with status ${status} and without a summary: is run() called?`];
@@ -76,10 +76,11 @@ export function problemsOf({ status, signal, timedOut }, summary, skipReasons) {
   return problems;
 }
 
-/** Runs the file. A problem of the file as a whole counts as one failed test. */
-export async function runTestFile(path) {
-  const start = performance.now();
-  const ended = await runProcess(path);
+/**
+ * What a file's process, and what it printed, amount to. A problem of the file as a whole counts as
+ * one failed test.
+ */
+export function resultOf(path, ended, seconds) {
   const summary = parseSummary(ended.output);
   const skipReasons = [...ended.output.matchAll(/^skipped: (.+)$/gm)].map((match) => match[1]);
   const problems = problemsOf(ended, summary, skipReasons);
@@ -92,6 +93,34 @@ export async function runTestFile(path) {
     skipReasons,
     problems,
     output: ended.output,
-    seconds: (performance.now() - start) / 1000,
+    seconds,
   };
+}
+
+export async function runTestFile(path) {
+  const start = performance.now();
+  const ended = await runProcess(path);
+  return resultOf(path, ended, (performance.now() - start) / 1000);
+}
+
+/** Prints a line for the file, what was skipped and why, and everything about a failure. */
+export function report(result) {
+  const { path, passed, failed, skipped, skipReasons, problems, output, seconds } = result;
+  const counts = [`${passed} passed`];
+  if (failed > 0) counts.push(`${failed} failed`);
+  if (skipped > 0) counts.push(`${skipped} skipped`);
+  const mark = failed > 0 ? "FAIL" : "ok  ";
+  const lines = [`${mark} ${path}  ${counts.join(", ")}  (${seconds.toFixed(1)} s)`];
+  for (const reason of skipReasons) lines.push(`     skipped: ${reason}`);
+  if (failed > 0) lines.push("", output.trimEnd(), "");
+  for (const problem of problems) lines.push(`     ${path} ${problem}`);
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+/** Prints the totals; a failure is one of the whole command. */
+export function reportTotals(results) {
+  const sum = (key) => results.reduce((total, result) => total + result[key], 0);
+  const failed = sum("failed");
+  if (failed > 0) process.exitCode = 1;
+  process.stdout.write(`\n${sum("passed")} passed, ${failed} failed, ${sum("skipped")} skipped\n`);
 }
