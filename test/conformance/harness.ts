@@ -10,10 +10,11 @@ import { join } from "node:path";
 import { type BackendName, IO, type IOOptions, probe } from "@io/core";
 import { suite, type Test } from "uvu";
 import * as assert from "uvu/assert";
+import { guardMs } from "../support/guard.js";
 import { skip } from "../support/skip.js";
 
 /** What a wait gives up after; never how long something is expected to take. */
-export const GUARD_MS = 15_000;
+export const GUARD_MS = guardMs(15_000);
 
 /**
  * In the order of the documentation; a new backend is a row here and nothing else. kqueue has files

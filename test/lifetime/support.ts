@@ -7,12 +7,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Completion, IO, OpenFlags, type Socket } from "@io/core";
+import { guardMs } from "../support/guard.js";
 
 /** Long enough never to be over before the test is. */
 export const ENDLESS_NS = 3600e9;
 
 /** What a wait gives up after; never how long something is expected to take. */
-export const GUARD_MS = 30_000;
+export const GUARD_MS = guardMs(30_000);
 
 export function temporaryFolder(): string {
   const path = mkdtempSync(join(tmpdir(), "io-lifetime-"));

@@ -1,13 +1,14 @@
 // Lets an IO make progress in either mode, with a bound on hanging.
 
 import type { IO } from "@io/core";
+import { guardMs } from "../support/guard.js";
 
 /** What a wait gives up after; never how long something is expected to take. */
-let guardMs = 20_000;
+let patienceMs = guardMs(20_000);
 
 /** A failing program is run again and again to make it smaller, so it may not hang as long. */
 export function setGuard(milliseconds: number): void {
-  guardMs = milliseconds;
+  patienceMs = guardMs(milliseconds);
 }
 
 let hung = false;
@@ -27,7 +28,7 @@ export function endDespiteHang(): void {
 
 /** A bound on hanging: throws once it has been asked for longer than the guard allows. */
 export class Patience {
-  readonly #end = performance.now() + guardMs;
+  readonly #end = performance.now() + patienceMs;
   readonly #what: () => string;
 
   constructor(what: () => string) {
