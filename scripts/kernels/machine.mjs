@@ -1,0 +1,159 @@
+// One emulated machine: boots a kernel, runs test files there one after the other, and reads their
+// results from its serial line. Nothing that happens in it changes the disk's image.
+
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { resultOf } from "../support/test_file.mjs";
+import { imageFile } from "./image.mjs";
+import { kernelsFolder } from "./paths.mjs";
+
+/** Emulation is ten times slower and worse, so what a test gives up after is longer by this. */
+const guardFactor = 4;
+const fileLimitMs = 600_000;
+const kernelLimitMs = 2_700_000;
+
+// What a kernel writes when something is wrong with it. That it was kept waiting is no such thing:
+// the machine that emulates it has other work too.
+const complaint = /(BUG|WARNING|KASAN|UBSAN):|Oops|general protection|Kernel panic/;
+const slowness = /soft lockup|stall/;
+
+const running = new Set();
+
+export function killMachines() {
+  for (const machine of running) machine.kill("SIGKILL");
+}
+
+function machineWords(kernelPath, mark, consolePath) {
+  const factor = process.env.IO_GUARD_FACTOR ?? guardFactor;
+  const kernelWords = [
+    ...["console=ttyS0", "quiet", "loglevel=5", "panic=-1", "oops=panic"],
+    ...["root=/dev/nvme0n1", "rw", "rootfstype=ext4", "init=/sbin/init"],
+    ...[`IO_MARK=${mark}`, `IO_FILE_LIMIT=${fileLimitMs / 1000}`, `IO_GUARD_FACTOR=${factor}`],
+  ];
+  return [
+    ...["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"],
+    ...["-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults"],
+    ...["-serial", `file:${consolePath}`, "-serial", "stdio"],
+    ...["-kernel", kernelPath, "-append", kernelWords.join(" ")],
+    ...["-drive", `file=${imageFile},if=none,id=root,format=raw,snapshot=on`],
+    ...["-device", "nvme,drive=root,serial=1"],
+  ];
+}
+
+/** The other end of the serial line: names one file after the other, and takes their results. */
+class Line {
+  #mark;
+  #files;
+  #onResult;
+  #output = [];
+  /** The file that has begun and not ended. */
+  path;
+  endedCount = 0;
+
+  constructor(mark, files, onResult) {
+    this.#mark = mark;
+    this.#files = files;
+    this.#onResult = onResult;
+  }
+
+  get output() {
+    return this.#output.join("\n");
+  }
+
+  /** Takes a line and returns what to answer, which is nothing most of the time. */
+  take(line) {
+    const [mark, what, ...words] = line.split(" ");
+    if (mark !== this.#mark) {
+      if (this.path !== undefined) this.#output.push(line);
+      return "";
+    }
+    if (what === "begin") {
+      [this.path] = words;
+      this.#output = [];
+      return "";
+    }
+    // The other words are "ready", once, and "end".
+    if (what === "end") this.#end(words.map(Number));
+    // An empty line after the last file switches the machine off.
+    return `${this.#files[this.endedCount] ?? ""}\n`;
+  }
+
+  #end([code, begin, end]) {
+    // A shell's way to say that a signal ended the process. SIGKILL is what the limit sends.
+    const timedOut = code === 128 + 9 && end - begin >= fileLimitMs / 1000;
+    const signal = code > 128 && !timedOut ? `signal ${code - 128}` : null;
+    const output = `${this.output}\n`;
+    const ended = { status: code, signal, timedOut, timeoutMs: fileLimitMs, output };
+    this.endedCount++;
+    this.#onResult(resultOf(this.path, ended, end - begin));
+    this.path = undefined;
+  }
+}
+
+/** A machine that did not come to its end is one failed test, of the file that ran then. */
+function whatIsMissing({ path, output, endedCount }, files, timedOut, consoleText) {
+  const last = consoleText.trimEnd().split("\n").slice(-20).join("\n");
+  const why = timedOut
+    ? `the machine did not end within ${kernelLimitMs / 1000} s`
+    : "the machine ended before its time";
+  return {
+    path: path ?? "(no file)",
+    passed: 0,
+    failed: 1,
+    skipped: 0,
+    skipReasons: [],
+    problems: [`${why}; ${files.length - endedCount} of ${files.length} files have no result`],
+    output: `${output}\n${last}`,
+    seconds: 0,
+  };
+}
+
+/** Starts the machine; resolves when it has ended, to what QEMU said and whether it was stopped. */
+function emulate(words, answer) {
+  const machine = spawn("qemu-system-x86_64", words, { stdio: ["pipe", "pipe", "pipe"] });
+  running.add(machine);
+  // A machine that has ended reads no more.
+  machine.stdin.on("error", () => {});
+  let rest = "";
+  machine.stdout.setEncoding("utf8").on("data", (chunk) => {
+    const lines = (rest + chunk).split(/\r?\n/);
+    rest = lines.pop();
+    for (const line of lines) machine.stdin.write(answer(line));
+  });
+  let said = "";
+  machine.stderr.setEncoding("utf8").on("data", (chunk) => {
+    said += chunk;
+  });
+  machine.on("error", (error) => {
+    said += `${error.message}\n`;
+  });
+  return new Promise((resolve) => {
+    let timedOut = false;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      machine.kill("SIGKILL");
+    }, kernelLimitMs);
+    machine.on("close", () => {
+      clearTimeout(timer);
+      running.delete(machine);
+      resolve({ said, timedOut });
+    });
+  });
+}
+
+/** Runs the files on a kernel. Calls `onResult` for each; returns what the kernel complained of. */
+export async function runOnKernel({ version, folder }, files, onResult) {
+  const consolePath = `${kernelsFolder}/console-${version}.txt`;
+  writeFileSync(consolePath, "");
+  // No test prints this by chance.
+  const mark = `@@${randomBytes(6).toString("hex")}`;
+  const line = new Line(mark, files, onResult);
+  const words = machineWords(`${folder}/vmlinuz`, mark, consolePath);
+  const { said, timedOut } = await emulate(words, (text) => line.take(text));
+  const consoleText = `${said}${readFileSync(consolePath, "utf8")}`;
+  if (line.endedCount < files.length) {
+    onResult(whatIsMissing(line, files, timedOut, consoleText));
+  }
+  return consoleText.split(/\r?\n/).filter((text) => complaint.test(text) && !slowness.test(text));
+}
