@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "../why_not.h"
+#include "io_uring_wakes.h"
 
 namespace io {
 
@@ -45,10 +46,12 @@ constexpr uint32_t setup_ladder[] = {
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 };
 
-// The first of `rungs` steps of the ladder that the kernel takes, with `more` flags.
+// The first of `rungs` steps of the ladder that the kernel takes, with `more` flags. The first step
+// of all is passed over where its wake-ups are lost.
 int climb(size_t rungs, uint32_t more, RingSetUp& made, uint32_t& in_flight_limit) {
   int error = EINVAL;
-  for (size_t rung = 0; rung < rungs && error == EINVAL; rung++) {
+  for (size_t rung = uring::eventfd_keeps_telling() ? 0 : 1; rung < rungs && error == EINVAL;
+       rung++) {
     made.flags = setup_ladder[rung] | more;
     error = halve_until_room(in_flight_limit, [&](uint32_t limit) {
       return set_up(limit * completions_per_operation, made.flags, made.ring);
@@ -61,6 +64,11 @@ int climb(size_t rungs, uint32_t more, RingSetUp& made, uint32_t& in_flight_limi
 // then there is no ring either, so that nobody pays for completions of twice the size.
 bool set_up_with_area(const BackendOptions& options, RingSetUp& made, Opened& opened) {
   if (!may_open_receives(options.area, opened)) return false;
+  if (!uring::eventfd_keeps_telling()) {
+    opened.area_reason = "this kernel loses the wake-ups of a ring with DEFER_TASKRUN";
+    opened.area_advice = "a newer kernel";
+    return false;
+  }
   opened.in_flight_limit = options.in_flight_limit;
   const int error = climb(1, Zcrx::ring_flags, made, opened.in_flight_limit);
   if (error != 0) {
@@ -79,6 +87,7 @@ std::string describe(const RingSetUp& made) {
   std::string text = "io_uring works here (";
   text += (made.flags & IORING_SETUP_DEFER_TASKRUN) != 0 ? "DEFER_TASKRUN, SINGLE_ISSUER"
                                                          : "COOP_TASKRUN";
+  if (!uring::eventfd_keeps_telling()) text += ", since wake-ups of DEFER_TASKRUN are lost";
   if ((made.flags & IORING_SETUP_CQE32) != 0) text += ", CQE32";
   text += ", " + std::to_string(made.ring.sq.ring_entries) + " entries, completion ring of " +
           std::to_string(made.ring.cq.ring_entries) + ")";
