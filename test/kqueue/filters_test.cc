@@ -72,8 +72,8 @@ NATIVE_TEST(user_events_have_flags) {
 // timeout has expired since the last call." "The default is milliseconds."
 NATIVE_TEST(timers_repeat_and_count) {
   const Kqueue queue;
-  queue.add(1, EVFILT_TIMER, 0, 0, 5);
   const int64_t start_ns = monotonic_ns();
+  queue.add(1, EVFILT_TIMER, 0, 0, 5);
   int64_t expirations = 0;
   while (expirations < 4) expirations += queue.one().data;
   REQUIRE(monotonic_ns() - start_ns >= 20 * millisecond_ns);
