@@ -114,7 +114,7 @@ class Engine {
   void hand_over(Operation& operation);
   void next_turn(const Operation& operation);
   // Sends that go together: engine_gather.cc.
-  bool is_gathered(Operation& operation);
+  static bool is_gathered(const Operation& operation);
   void gather(Operation& lead);
   bool goes_together(Operation& operation, int32_t result);
   bool end_gather(Operation& lead, int32_t& result);
@@ -151,6 +151,8 @@ class Engine {
   // Sends without a copy: engine_zero_copy.cc.
   ZeroCopy& zero_copy_of(Descriptor& descriptor);
   ZeroCopy* zero_copy_of_sender(const Operation& operation);
+  bool can_spare_copy(const Operation& operation) const;
+  bool would_spare_copy(const Operation& operation);
   void choose_way(Operation& operation);
   bool goes_plainly(Operation& operation, int32_t result);
   void mark_sent(Operation& operation);

@@ -35,15 +35,9 @@ constexpr size_t bytes_most = 65536;
 
 // Whether it may lead or be led: only plain sends are alike. One with a time limit has that in the
 // kernel, and one that spares the copy has steps of its own.
-bool Engine::is_gathered(Operation& operation) {
-  if (operation.opcode != Opcode::send || operation.chain != 0 || operation.has_deadline) {
-    return false;
-  }
-  if (operation.zero_copy || operation.length >= bytes_most) return false;
-  if (operation.zero_copy_mode == abi::zero_copy_never) return true;
-  const bool registered = operation.registered_index != not_registered;
-  const ZeroCopy& state = zero_copy_of(descriptors_.at(operation.number));
-  return !state.wants(operation.zero_copy_mode, operation.length, registered);
+bool Engine::is_gathered(const Operation& operation) {
+  return operation.opcode == Opcode::send && operation.chain == 0 && !operation.has_deadline &&
+         !operation.zero_copy && operation.length < bytes_most;
 }
 
 // `lead` is about to go to the backend.
@@ -60,8 +54,10 @@ void Engine::gather(Operation& lead) {
     Operation& next = operations_[slot];
     if (!in_order || next.number != lead.number || (next.uses & uses_stream) == 0) return false;
     if (!is_send(next.opcode)) return false;
-    in_order = is_gathered(next) && count < sends_most && size_bytes + next.length <= bytes_most;
+    in_order = is_gathered(next) && count < sends_most && size_bytes + next.length <= bytes_most &&
+               !would_spare_copy(next);
     if (!in_order) return false;
+    if (next.zero_copy_mode != abi::zero_copy_never) choose_way(next);
     next.phase = Phase::active;
     next.leader = &lead;
     last->company = &next;

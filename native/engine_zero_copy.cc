@@ -40,6 +40,25 @@ ZeroCopy& Engine::zero_copy_of(Descriptor& descriptor) {
   return *descriptor.zero_copy;
 }
 
+// Whether the backend and the socket have what it takes.
+bool Engine::can_spare_copy(const Operation& operation) const {
+  // "auto" would not know whether it pays without the kernel's word on what became of it.
+  uint32_t needed = operation.buffer != no_buffer ? abi::feature_send_zero_copy
+                                                  : abi::feature_send_vectors_zero_copy;
+  if (operation.zero_copy_mode == abi::zero_copy_auto) needed |= abi::feature_reports_copies;
+  return (features_ & needed) == needed && !operation.unix_datagram;
+}
+
+// What choose_way() would say now.
+bool Engine::would_spare_copy(const Operation& operation) {
+  const uint32_t mode = operation.zero_copy_mode;
+  if (mode == abi::zero_copy_never) return false;
+  const bool registered = operation.registered_index != not_registered;
+  const ZeroCopy& state = zero_copy_of(descriptors_.at(operation.number));
+  return state.wants(mode, operation.length, registered) && can_spare_copy(operation) &&
+         state.would_choose(mode, operation.length);
+}
+
 // When an operation goes to the backend, and not before: one that was parked knows by now what came
 // of those before it.
 void Engine::choose_way(Operation& operation) {
@@ -49,17 +68,13 @@ void Engine::choose_way(Operation& operation) {
   ZeroCopy& state = zero_copy_of(descriptor);
   const bool registered = operation.registered_index != not_registered;
   if (!state.wants(mode, operation.length, registered)) return;
-  // "auto" would not know whether it pays without the kernel's word on what became of it.
-  uint32_t needed = operation.buffer != no_buffer ? abi::feature_send_zero_copy
-                                                  : abi::feature_send_vectors_zero_copy;
-  if (mode == abi::zero_copy_auto) needed |= abi::feature_reports_copies;
-  const bool able = (features_ & needed) == needed && !operation.unix_datagram;
-  if (able && state.chooses(mode, operation.length)) {
+  if (can_spare_copy(operation) && state.chooses(mode, operation.length)) {
     operation.zero_copy = true;
     operation.descriptor_generation = descriptor.generation;
     return;
   }
-  if (operation.stalled) return;  // it was counted when it was first tried
+  if (operation.fallen_back) return;  // it was counted when it was first tried
+  operation.fallen_back = true;
   state.counts.fallen_back++;
   count(Counter::zero_copy_fallen_back)++;
 }

@@ -89,6 +89,7 @@ struct alignas(64) Operation {
   // Kept by the backend between the completions of such a send.
   Release release = Release::none;
   bool copied = false;
+  bool fallen_back = false;            // it should have gone without a copy, and that was counted
   bool told = false;                   // its first step
   uint32_t told_at = 0;                // where, in the list of completions that it was told in
   uint16_t descriptor_generation = 0;  // of the socket that it was sent on

@@ -12,17 +12,18 @@ bool ZeroCopy::wants(uint32_t mode, size_t length, bool registered) const {
   return length >= (own_threshold_bytes_ == 0 ? usual : own_threshold_bytes_);
 }
 
-bool ZeroCopy::chooses(uint32_t mode, size_t length) {
+bool ZeroCopy::would_choose(uint32_t mode, size_t length) const {
   if (refused_) return false;
   if (mode == abi::zero_copy_always || trusted_) return true;
-  if (on_trial_) return false;
-  if (plain_left_bytes_ > length) {
-    plain_left_bytes_ -= length;
-    return false;
-  }
-  plain_left_bytes_ = 0;
-  on_trial_ = true;
-  return true;
+  return !on_trial_ && plain_left_bytes_ <= length;
+}
+
+bool ZeroCopy::chooses(uint32_t mode, size_t length) {
+  const bool chosen = would_choose(mode, length);
+  if (refused_ || mode == abi::zero_copy_always || trusted_ || on_trial_) return chosen;
+  plain_left_bytes_ -= chosen ? plain_left_bytes_ : length;
+  on_trial_ = chosen;
+  return chosen;
 }
 
 void ZeroCopy::report(bool copied) {

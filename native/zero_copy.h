@@ -40,6 +40,8 @@ class ZeroCopy {
   bool wants(uint32_t mode, size_t length, bool registered) const;
   // Of one that should: whether it does. When it does, trial_ended() or report() follows.
   bool chooses(uint32_t mode, size_t length);
+  // The same, as it is now, and nothing follows.
+  bool would_choose(uint32_t mode, size_t length) const;
 
   // The kernel has let go of the memory of one that went.
   void report(bool copied);
