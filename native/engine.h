@@ -149,10 +149,11 @@ class Engine {
   void publish_local();
   void leave_descriptor(Operation& operation);
   // Sends without a copy: engine_zero_copy.cc.
-  ZeroCopy& zero_copy_of(Descriptor& descriptor);
+  static ZeroCopy& zero_copy_of(Descriptor& descriptor);
   ZeroCopy* zero_copy_of_sender(const Operation& operation);
   bool can_spare_copy(const Operation& operation) const;
-  bool would_spare_copy(const Operation& operation);
+  static bool wants_no_copy(Descriptor& descriptor, const Operation& operation);
+  bool would_spare_copy(Descriptor& descriptor, const Operation& operation);
   void choose_way(Operation& operation);
   bool goes_plainly(Operation& operation, int32_t result);
   void mark_sent(Operation& operation);

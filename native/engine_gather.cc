@@ -54,10 +54,12 @@ void Engine::gather(Operation& lead) {
     Operation& next = operations_[slot];
     if (!in_order || next.number != lead.number || (next.uses & uses_stream) == 0) return false;
     if (!is_send(next.opcode)) return false;
-    in_order = is_gathered(next) && count < sends_most && size_bytes + next.length <= bytes_most &&
-               !would_spare_copy(next);
+    in_order = is_gathered(next) && count < sends_most && size_bytes + next.length <= bytes_most;
+    if (in_order && wants_no_copy(descriptor, next)) {
+      in_order = !would_spare_copy(descriptor, next);
+      if (in_order) choose_way(next);
+    }
     if (!in_order) return false;
-    if (next.zero_copy_mode != abi::zero_copy_never) choose_way(next);
     next.phase = Phase::active;
     next.leader = &lead;
     last->company = &next;

@@ -49,26 +49,28 @@ bool Engine::can_spare_copy(const Operation& operation) const {
   return (features_ & needed) == needed && !operation.unix_datagram;
 }
 
-// What choose_way() would say now.
-bool Engine::would_spare_copy(const Operation& operation) {
+// Whether it should go without a copy, if it can.
+bool Engine::wants_no_copy(Descriptor& descriptor, const Operation& operation) {
   const uint32_t mode = operation.zero_copy_mode;
   if (mode == abi::zero_copy_never) return false;
   const bool registered = operation.registered_index != not_registered;
-  const ZeroCopy& state = zero_copy_of(descriptors_.at(operation.number));
-  return state.wants(mode, operation.length, registered) && can_spare_copy(operation) &&
-         state.would_choose(mode, operation.length);
+  return zero_copy_of(descriptor).wants(mode, operation.length, registered);
+}
+
+// What choose_way() would say now of one that should.
+bool Engine::would_spare_copy(Descriptor& descriptor, const Operation& operation) {
+  return can_spare_copy(operation) &&
+         zero_copy_of(descriptor).would_choose(operation.zero_copy_mode, operation.length);
 }
 
 // When an operation goes to the backend, and not before: one that was parked knows by now what came
 // of those before it.
 void Engine::choose_way(Operation& operation) {
   operation.zero_copy = false;
-  const uint32_t mode = operation.zero_copy_mode;
   Descriptor& descriptor = descriptors_.at(operation.number);
+  if (!wants_no_copy(descriptor, operation)) return;
   ZeroCopy& state = zero_copy_of(descriptor);
-  const bool registered = operation.registered_index != not_registered;
-  if (!state.wants(mode, operation.length, registered)) return;
-  if (can_spare_copy(operation) && state.chooses(mode, operation.length)) {
+  if (can_spare_copy(operation) && state.chooses(operation.zero_copy_mode, operation.length)) {
     operation.zero_copy = true;
     operation.descriptor_generation = descriptor.generation;
     return;
