@@ -101,6 +101,7 @@ void Engine::advance(Operation& operation, uint32_t size_bytes) {
 // Deals out what the kernel said of a leader, or of one that was torn, and leaves in `result` what
 // is its own. False when it is on its way once more.
 bool Engine::end_gather(Operation& lead, int32_t& result) {
+  CHECK(!lead.zero_copy);
   const bool has_gone = result >= 0;
   const auto own = std::min(static_cast<uint32_t>(std::max(result, 0)), lead.length);
   const bool in_full = has_gone && own == lead.length;

@@ -62,7 +62,12 @@ void Engine::take_turn(Operation& operation) {
 }
 
 void Engine::hand_over(Operation& operation) {
-  if (operation.zero_copy_mode != abi::zero_copy_never) choose_way(operation);
+  // What is left of a send that was torn goes plainly: it has one completion, and no steps.
+  if (operation.went_bytes > 0) {
+    operation.zero_copy = false;
+  } else if (operation.zero_copy_mode != abi::zero_copy_never) {
+    choose_way(operation);
+  }
   if ((operation.uses & uses_stream) != 0) {
     Descriptor& descriptor = descriptors_.at(operation.number);
     operation.without_waiting = descriptor.awaits_room;
@@ -234,26 +239,26 @@ uint32_t Engine::cancel_parked_of(int number) {
 // so no cancel finds it there; a send may come back for want of room just now, and would be parked
 // behind the cancel; and what goes with another one is not known there: these are counted.
 uint32_t Engine::note_cancel(int number) {
-  if (number == no_descriptor || retrying_ > 0) {
-    for (Operation& operation : operations_) {
-      if (operation.phase != Phase::active || (operation.uses & uses_stream) == 0) continue;
-      if (number == no_descriptor || operation.number == number) operation.cancel_wanted = true;
-    }
-  }
   uint32_t led = 0;
   const auto note = [&](int of) {
     Operation& first = operations_[descriptors_.at(of).send_slot];
     if (first.phase != Phase::active || first.number != of || !is_send(first.opcode)) return;
     first.cancel_wanted = true;
     for (Operation* one = first.company; one != nullptr; one = one->company) {
+      if (!one->cancel_wanted) led++;
       one->cancel_wanted = true;
-      led++;
     }
   };
   if (number == no_descriptor) {
     descriptors_.each_open(note);
   } else {
     note(number);
+  }
+  if (number == no_descriptor || retrying_ > 0) {
+    for (Operation& operation : operations_) {
+      if (operation.phase != Phase::active || (operation.uses & uses_stream) == 0) continue;
+      if (number == no_descriptor || operation.number == number) operation.cancel_wanted = true;
+    }
   }
   return led;
 }

@@ -17,6 +17,7 @@ export function streamsPipelined(suite: Suite): void {
     }
     registerOrder(suite, family);
     registerMixed(suite, family);
+    registerThreshold(suite, family);
     registerEnds(suite, family);
   }
   for (const mode of MODES) registerCancelled(suite, mode);
@@ -88,6 +89,35 @@ function registerMixed(suite: Suite, family: Family): void {
   });
 }
 
+/** What is left of a send that has waited is sent as the rest was, whatever is set meanwhile. */
+function registerThreshold(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: a threshold changes while sends wait`, async (trial) => {
+    for (const sizeBytes of [8000, 9000, 16_000, 17_000, 30_000, 32_000]) {
+      const { io, from, to } = await narrow(trial, family);
+      from.setOptions({ zeroCopyThresholdBytes: 65_000 });
+      const messages = Array.from({ length: 100 }, (_, number) => message(number, sizeBytes));
+      const sends = messages.map((bytes) => from.send(bytes, { zeroCopy: "auto" }));
+      await io.sleep(10e6);
+      from.setOptions({ zeroCopyThresholdBytes: 1 });
+      const counting = Promise.all(sends).then(async (counts) => {
+        await from.shutdown("send");
+        return counts;
+      });
+      const received: Buffer[] = [];
+      const buffer = Buffer.alloc(65_536);
+      for (let count = -1; count !== 0; ) {
+        count = await to.receive(buffer);
+        received.push(Buffer.from(buffer.subarray(0, count)));
+      }
+      const counts = await counting;
+      const taken = messages.map((bytes, number) => bytes.subarray(0, counts[number]));
+      assert.ok(Buffer.concat(received).equals(Buffer.concat(taken)), "what was said to be sent");
+      // Only the last one has none behind it and may be short.
+      assert.equal(counts.slice(0, -1), Array(99).fill(sizeBytes));
+    }
+  });
+}
+
 function registerEnds(suite: Suite, family: Family): void {
   suite.test(`${family.name}: closing ends those that wait`, async (trial) => {
     const { io, from, to } = await narrow(trial, family);
@@ -128,6 +158,8 @@ function registerEnds(suite: Suite, family: Family): void {
   });
 }
 
+const isDone = ({ done }: Started): boolean => done;
+
 interface Sent {
   readonly bytes: Buffer;
   readonly started: Started;
@@ -166,6 +198,26 @@ function registerCancelled(suite: Suite, mode: Mode): void {
     await checkStream(io, far, sent);
     assert.is((sent.at(-1) as Sent).started.result, CANCELED);
     assert.is((sent.at(-2) as Sent).started.result, 1500);
+  });
+
+  suite.test(`${mode}: two cancels at once count each send once`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { near, far } = await pairOfDescriptors(io);
+    const sent = await sendMany(io, near);
+    const waiting = sent.filter(({ started }) => !started.done);
+    const cancel = (): Started =>
+      new Started((c, callback) => io.ring.cancelDescriptor(c, near, callback));
+    const cancels = [cancel(), cancel()];
+    await until(
+      io,
+      () => [...cancels, ...waiting.map(({ started }) => started)].every(isDone),
+      "all",
+    );
+    const counted = cancels.reduce((sum, { result }) => sum + result, 0);
+    // The one that waits in the kernel is found by both.
+    const twice = counted - waiting.length;
+    assert.ok(twice === 0 || twice === 1, `${counted} were counted of ${waiting.length}`);
+    await checkStream(io, far, sent);
   });
 
   suite.test(`${mode}: all of many sends at once are cancelled`, async (trial) => {
