@@ -112,6 +112,7 @@ bool Engine::end_gather(Operation& lead, int32_t& result) {
   if (result == -EAGAIN && may_go_on(lead)) return true;  // it is stalled
   const bool was_torn = own > 0 && !in_full;
   if (has_gone) advance(lead, own);
+  if (was_torn) lead.told_of_room = false;  // there was some
   if ((was_torn || result == -ECANCELED) && may_go_on(lead)) {
     hand_over(lead);
     return false;

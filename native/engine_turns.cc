@@ -113,8 +113,9 @@ void Engine::stall(Operation& operation) {
   operation.stalled = true;
   operation.phase = Phase::parked;
   parked_.insert(parked_.begin(), operation.slot);
-  // Room that is none (TCP is out of memory) would be told of at once, again and again.
-  operation.told_of_room = wait_for_room(operation) && !was_told;
+  // Room that is none (TCP is out of memory) would be told of at once, again and again: one that
+  // was told of room and found none is tried after a while.
+  operation.told_of_room = !was_told && wait_for_room(operation);
   if (!operation.told_of_room) stalled_++;
   if (!operation.told_of_room || operation.has_deadline) backend_->nudge_later();
 }
