@@ -23,7 +23,7 @@ static uint64_t take(int port) {
   return total;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc != 4) {
     fprintf(stderr, "Usage: drain <port> <warm-up seconds> <duration seconds>\n");
     return 2;

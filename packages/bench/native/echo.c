@@ -9,17 +9,16 @@
 // IORING_RECVSEND_POLL_FIRST on the linked receive, and COOP_TASKRUN in place of DEFER_TASKRUN.
 //
 // Usage: echo. Listens on 127.0.0.1 and prints the port. Runs until it is killed.
-#include <liburing.h>
 
-#include "program.h"
+#include "ring.h"
 
 enum { descriptors_limit = 8192, buffer_bytes = 16384 };
 enum event { event_accept, event_receive, event_send, event_close };
 
 static struct io_uring ring;
-static char *buffers[descriptors_limit];
+static char* buffers[descriptors_limit];
 
-static void tag(struct io_uring_sqe *sqe, enum event event, int descriptor) {
+static void tag(struct io_uring_sqe* sqe, enum event event, int descriptor) {
   io_uring_sqe_set_data64(sqe, (uint64_t)descriptor << 8 | event);
 }
 
@@ -29,7 +28,7 @@ static void make_room(unsigned entries) {
 }
 
 static void queue_receive(int descriptor) {
-  struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+  struct io_uring_sqe* sqe = io_uring_get_sqe(&ring);
   io_uring_prep_recv(sqe, descriptor, buffers[descriptor], buffer_bytes, 0);
   tag(sqe, event_receive, descriptor);
 }
@@ -37,7 +36,7 @@ static void queue_receive(int descriptor) {
 // MSG_WAITALL: the kernel sends on until all is sent, so a send never ends short and the linked
 // receive never overwrites what is not sent yet.
 static void queue_send(int descriptor, size_t length) {
-  struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+  struct io_uring_sqe* sqe = io_uring_get_sqe(&ring);
   io_uring_prep_send(sqe, descriptor, buffers[descriptor], length, MSG_WAITALL);
   sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
   tag(sqe, event_send, descriptor);
@@ -45,7 +44,7 @@ static void queue_send(int descriptor, size_t length) {
 
 static void queue_close(int descriptor) {
   make_room(1);
-  struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+  struct io_uring_sqe* sqe = io_uring_get_sqe(&ring);
   io_uring_prep_close(sqe, descriptor);
   tag(sqe, event_close, descriptor);
 }
@@ -72,17 +71,23 @@ static void on_receive(int descriptor, int received) {
 static void turn(void) {
   int submitted = io_uring_submit_and_wait(&ring, 1);
   if (submitted < 0 && submitted != -EINTR) fail("io_uring_submit_and_wait", -submitted);
-  struct io_uring_cqe *cqe;
+  struct io_uring_cqe* cqe;
   unsigned head;
   unsigned reaped = 0;
   io_uring_for_each_cqe(&ring, head, cqe) {
     reaped++;
     int descriptor = (int)(cqe->user_data >> 8);
     switch ((enum event)(cqe->user_data & 255)) {
-      case event_accept: on_accept(cqe->res); break;
-      case event_receive: on_receive(descriptor, cqe->res); break;
-      case event_send: break;
-      case event_close: break;
+      case event_accept:
+        on_accept(cqe->res);
+        break;
+      case event_receive:
+        on_receive(descriptor, cqe->res);
+        break;
+      case event_send:
+        break;
+      case event_close:
+        break;
     }
   }
   io_uring_cq_advance(&ring, reaped);
@@ -97,25 +102,18 @@ static int listen_on_loopback(void) {
   struct sockaddr_in address = {.sin_family = AF_INET};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t length = sizeof address;
-  if (bind(listener, (struct sockaddr *)&address, length)) fail("bind", errno);
+  if (bind(listener, (struct sockaddr*)&address, length)) fail("bind", errno);
   if (listen(listener, 1024)) fail("listen", errno);
-  if (getsockname(listener, (struct sockaddr *)&address, &length)) fail("getsockname", errno);
+  if (getsockname(listener, (struct sockaddr*)&address, &length)) fail("getsockname", errno);
   printf("%d\n", ntohs(address.sin_port));
   fflush(stdout);
   return listener;
 }
 
 int main(void) {
-  struct io_uring_params params = {
-      .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE,
-      .cq_entries = 16384,
-  };
-  int error = io_uring_queue_init_params(8192, &ring, &params);
-  if (error < 0) fail("io_uring_setup", -error);
-  error = io_uring_register_ring_fd(&ring);
-  if (error < 0) fail("io_uring_register_ring_fd", -error);
+  begin_ring(&ring, 8192);
 
-  struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+  struct io_uring_sqe* sqe = io_uring_get_sqe(&ring);
   io_uring_prep_multishot_accept(sqe, listen_on_loopback(), NULL, NULL, 0);
   tag(sqe, event_accept, 0);
   for (;;) turn();

@@ -8,20 +8,19 @@
 //
 // Usage: load <port> <connections> <bytes> <warm-up seconds> <duration seconds>
 // Prints "start" and "stop" around the counted time, then one JSON line.
-#include <liburing.h>
 #include <unistd.h>
 
-#include "program.h"
+#include "ring.h"
 
 struct connection {
   uint64_t sequence;
   uint64_t sent_ns;
-  char *outgoing;
-  char *incoming;
+  char* outgoing;
+  char* incoming;
 };
 
 static struct io_uring ring;
-static struct connection *connections;
+static struct connection* connections;
 static unsigned connections_count;
 static size_t message_bytes;
 
@@ -52,14 +51,14 @@ static double percentile_microseconds(double share, uint64_t total) {
 
 // Every message differs from the one before it and from those of other connections.
 static void queue_message(unsigned index, uint64_t time_ns) {
-  struct connection *connection = &connections[index];
+  struct connection* connection = &connections[index];
   connection->sequence++;
   uint64_t stamp = connection->sequence * 0x9e3779b97f4a7c15u + index;
   memcpy(connection->outgoing, &stamp, sizeof stamp);
   memcpy(connection->outgoing + message_bytes - sizeof stamp, &stamp, sizeof stamp);
   connection->sent_ns = time_ns;
 
-  struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+  struct io_uring_sqe* sqe = io_uring_get_sqe(&ring);
   io_uring_prep_send(sqe, (int)index, connection->outgoing, message_bytes, MSG_WAITALL);
   sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
   io_uring_sqe_set_data64(sqe, UINT64_MAX);
@@ -70,7 +69,7 @@ static void queue_message(unsigned index, uint64_t time_ns) {
   io_uring_sqe_set_data64(sqe, index);
 }
 
-static void check_message(const struct connection *connection, int result) {
+static void check_message(const struct connection* connection, int result) {
   if (result < 0) fail("the exchange failed", -result);
   if ((size_t)result != message_bytes) fail("the server ended early", EPIPE);
   if (memcmp(connection->outgoing, connection->incoming, message_bytes)) {
@@ -83,7 +82,7 @@ static unsigned turn(int counting) {
   int submitted = io_uring_submit_and_wait(&ring, 1);
   if (submitted < 0 && submitted != -EINTR) fail("io_uring_submit_and_wait", -submitted);
   uint64_t time_ns = now_ns();
-  struct io_uring_cqe *cqe;
+  struct io_uring_cqe* cqe;
   unsigned head;
   unsigned reaped = 0;
   io_uring_for_each_cqe(&ring, head, cqe) {
@@ -99,7 +98,7 @@ static unsigned turn(int counting) {
 }
 
 static void open_connections(int port) {
-  int *descriptors = calloc(connections_count, sizeof *descriptors);
+  int* descriptors = calloc(connections_count, sizeof *descriptors);
   connections = calloc(connections_count, sizeof *connections);
   for (unsigned index = 0; index < connections_count; index++) {
     descriptors[index] = connect_to_loopback(port);
@@ -121,20 +120,14 @@ static uint64_t run_for(double duration_seconds, int counting) {
   return messages;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc != 6) fail("usage: load <port> <connections> <bytes> <warm-up> <duration>", EINVAL);
   connections_count = (unsigned)atoi(argv[2]);
   message_bytes = (size_t)atoi(argv[3]);
   if (connections_count < 1 || connections_count > 4096) fail("1 to 4096 connections", EINVAL);
   if (message_bytes < 16 || message_bytes > 1 << 20) fail("16 bytes to 1 MiB", EINVAL);
 
-  struct io_uring_params params = {
-      .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE,
-      .cq_entries = 16384,
-  };
-  int error = io_uring_queue_init_params(8192, &ring, &params);
-  if (error < 0) fail("io_uring_setup", -error);
-  io_uring_register_ring_fd(&ring);
+  begin_ring(&ring, 8192);
   open_connections(atoi(argv[1]));
   for (unsigned index = 0; index < connections_count; index++) queue_message(index, now_ns());
 

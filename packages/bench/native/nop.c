@@ -7,25 +7,24 @@
 // time it returns: asking to wait as well costs more.
 //
 // Usage: nop <batch> <seconds>. Prints one JSON line with the rate.
-#include <liburing.h>
 
-#include "program.h"
+#include "ring.h"
 
 struct completion {
-  void (*callback)(struct completion *completion, int result);
+  void (*callback)(struct completion* completion, int result);
   uint64_t count;
 };
 
 static struct io_uring ring;
 
-static void queue_nop(struct completion *completion) {
-  struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+static void queue_nop(struct completion* completion) {
+  struct io_uring_sqe* sqe = io_uring_get_sqe(&ring);
   if (!sqe) fail("the submission queue is full", ENOSPC);
   io_uring_prep_nop(sqe);
   io_uring_sqe_set_data(sqe, completion);
 }
 
-static void on_nop(struct completion *completion, int result) {
+static void on_nop(struct completion* completion, int result) {
   if (result < 0) fail("nop", -result);
   completion->count++;
   queue_nop(completion);
@@ -34,11 +33,11 @@ static void on_nop(struct completion *completion, int result) {
 static uint64_t turn(void) {
   int submitted = io_uring_submit(&ring);
   if (submitted < 0) fail("io_uring_submit", -submitted);
-  struct io_uring_cqe *cqe;
+  struct io_uring_cqe* cqe;
   unsigned head;
   unsigned reaped = 0;
   io_uring_for_each_cqe(&ring, head, cqe) {
-    struct completion *completion = io_uring_cqe_get_data(cqe);
+    struct completion* completion = io_uring_cqe_get_data(cqe);
     completion->callback(completion, cqe->res);
     reaped++;
   }
@@ -49,7 +48,7 @@ static uint64_t turn(void) {
 // The clock is read once per this many turns, so that reading it does not show in the figure.
 enum { turns_per_clock = 256 };
 
-static double measure_seconds(double duration_seconds, uint64_t *operations) {
+static double measure_seconds(double duration_seconds, uint64_t* operations) {
   double start = now_seconds();
   double elapsed = 0;
   *operations = 0;
@@ -60,21 +59,15 @@ static double measure_seconds(double duration_seconds, uint64_t *operations) {
   return elapsed;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc != 3) fail("usage: nop <batch> <seconds>", EINVAL);
   int batch = atoi(argv[1]);
   double duration_seconds = atof(argv[2]);
   if (batch < 1 || batch > 4096) fail("batch must be 1 to 4096", EINVAL);
 
-  struct io_uring_params params = {
-      .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-  };
-  int error = io_uring_queue_init_params(4096, &ring, &params);
-  if (error < 0) fail("io_uring_setup", -error);
-  error = io_uring_register_ring_fd(&ring);
-  if (error < 0) fail("io_uring_register_ring_fd", -error);
+  begin_ring(&ring, 4096);
 
-  struct completion *completions = calloc((size_t)batch, sizeof *completions);
+  struct completion* completions = calloc((size_t)batch, sizeof *completions);
   for (int i = 0; i < batch; i++) {
     completions[i].callback = on_nop;
     queue_nop(&completions[i]);

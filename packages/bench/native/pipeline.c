@@ -7,10 +7,9 @@
 // "gathered" has one send for all of them, of a vector. MSG_WAITALL lets none end short.
 //
 // Usage: pipeline <port> <bytes> <linked|gathered> <in flight> <seconds>. Prints one JSON line.
-#include <liburing.h>
 #include <stdbool.h>
 
-#include "program.h"
+#include "ring.h"
 
 enum { in_flight_limit = 1024 };
 
@@ -93,13 +92,7 @@ int main(int argc, char** argv) {
   if (size_bytes < 1 || size_bytes > 1 << 20) fail("bytes must be 1 to 1 MiB", EINVAL);
   if (in_flight < 1 || in_flight > in_flight_limit) fail("in flight must be 1 to 1024", EINVAL);
 
-  struct io_uring_params params = {
-      .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-  };
-  int error = io_uring_queue_init_params(in_flight_limit, &ring, &params);
-  if (error < 0) fail("io_uring_setup", -error);
-  error = io_uring_register_ring_fd(&ring);
-  if (error < 0) fail("io_uring_register_ring_fd", -error);
+  begin_ring(&ring, in_flight_limit);
   descriptor = connect_to_loopback(atoi(argv[1]));
   make_messages();
 

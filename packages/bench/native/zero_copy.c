@@ -8,11 +8,10 @@
 // Usage: zero_copy <address> <port> <bytes> <plain|registered|unregistered> <in flight> <seconds>.
 // Prints one JSON line: sends, megabytes, processor time, and what the kernel copied all the same.
 #define _GNU_SOURCE
-#include <liburing.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 
-#include "program.h"
+#include "ring.h"
 
 // Linux 6.2; older headers have neither.
 #ifndef IORING_SEND_ZC_REPORT_USAGE
@@ -127,13 +126,7 @@ int main(int argc, char** argv) {
   if (size_bytes < 1 || size_bytes > 65507) fail("bytes must be 1 to 65507", EINVAL);
   if (in_flight < 1 || in_flight > in_flight_limit) fail("in flight must be 1 to 1024", EINVAL);
 
-  struct io_uring_params params = {
-      .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-  };
-  int error = io_uring_queue_init_params(in_flight_limit, &ring, &params);
-  if (error < 0) fail("io_uring_setup", -error);
-  error = io_uring_register_ring_fd(&ring);
-  if (error < 0) fail("io_uring_register_ring_fd", -error);
+  begin_ring(&ring, in_flight_limit);
   connect_to(argv[1], atoi(argv[2]));
   make_memory((unsigned)in_flight);
 

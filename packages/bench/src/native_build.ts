@@ -17,14 +17,14 @@ function modifiedMs(path: string): number {
 export type Built = { path: string } | { unavailable: string };
 
 /** What the programs include. */
-const header = `${packageFolder}native/program.h`;
+const headers = ["program.h", "ring.h"].map((name) => `${packageFolder}native/${name}`);
 
 async function compile(name: string): Promise<Built> {
   const source = `${packageFolder}native/${name}.c`;
   const isLibrary = name === "meter";
   const path = `${buildFolder}/${name}${isLibrary ? ".so" : ""}`;
   if (process.platform !== "linux") return { unavailable: "io_uring is only on Linux" };
-  if (modifiedMs(path) > Math.max(modifiedMs(source), modifiedMs(header))) return { path };
+  if (modifiedMs(path) > Math.max(...[source, ...headers].map(modifiedMs))) return { path };
   const compiler = findProgram("cc");
   if (!compiler) return { unavailable: "there is no C compiler (cc)" };
   mkdirSync(buildFolder, { recursive: true });
