@@ -274,6 +274,7 @@ export class Receiving<C extends Chunk = Chunk>
     try {
       this.#operations.ring.nop(new Completion(), () => group.passOn());
     } catch {
+      // Refused, by the limit in flight or a close: then nobody tells when, and it is done now.
       group.passOn();
     }
   }

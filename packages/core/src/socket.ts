@@ -34,8 +34,8 @@ const STREAM: ReceivingKind<Chunk> = {
  * `receive` and `send` are single operations and may be short; `receiveAll` and `sendAll` go on
  * until all is done. Receives and sends are served in the order of the calls. Many small sends at
  * once share system calls. A send may be short, so two `sendAll` at once may mix their bytes: wait
- * for one before the next. The buffer is the
- * kernel's until the promise settles. After `close()` every call fails with code "ERR_IO_CLOSED".
+ * for one before the next. The buffer is the kernel's until the promise settles. After `close()`
+ * every call fails with code "ERR_IO_CLOSED".
  *
  * @example
  * ```ts
