@@ -113,7 +113,8 @@ class Backend : public PieceTaker {
   virtual void disarm() = 0;
   // Makes the wait descriptor readable, because there is work left.
   virtual void wake() = 0;
-  // Asks the kernel to keep memory mapped. Returns its index there, or not_registered.
+  // Asks the kernel to keep whole pages mapped, which nobody has written to since they were zero.
+  // Returns their index there, or not_registered.
   virtual int32_t register_memory(uint8_t* data, size_t size_bytes) = 0;
   virtual void unregister_memory(int32_t index) = 0;
   virtual bool supports(abi::Opcode opcode) const = 0;

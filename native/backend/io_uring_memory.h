@@ -2,7 +2,9 @@
 #pragma once
 
 #include <liburing.h>
+#include <sys/mman.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -15,7 +17,7 @@ class RegisteredMemory {
  public:
   explicit RegisteredMemory(io_uring& ring) : ring_(ring) {}
 
-  // Its index in the table, or -1.
+  // Whole pages that nobody has written to since they were zero. Their index in the table, or -1.
   int32_t add(uint8_t* data, size_t size_bytes) {
     if (!made_) {
       // 5.19. Fails with ENOMEM under a tight memlock limit: reads and writes then go the plain
@@ -26,6 +28,7 @@ class RegisteredMemory {
     }
     if (free_.empty()) return -1;
     const uint32_t index = free_.back();
+    keep_pages_small(data, size_bytes);
     if (!update(index, data, size_bytes)) return -1;
     free_.pop_back();
     return static_cast<int32_t>(index);
@@ -38,6 +41,22 @@ class RegisteredMemory {
 
  private:
   static constexpr uint32_t limit = 1024;
+
+  // A send without a copy from a huge page is charged to its socket with all that lies before it in
+  // that page, up to 2 MiB for every packet (io_sg_from_iter() of the kernel's io_uring/net.c, 6.2
+  // to 7.0 at least). So the socket is soon full, and one packet at a time is on its way. Pages
+  // that are huge by now, as those of a heap that is used again, are given up: the next ones are
+  // zero, too.
+  static void keep_pages_small(uint8_t* data, size_t size_bytes) {
+    // EINVAL: a kernel without huge pages does not know the advice, and one with larger pages than
+    // ours may find that it begins within one.
+    if (madvise(data, size_bytes, MADV_NOHUGEPAGE) != 0) {
+      CHECK(errno == EINVAL);
+      return;
+    }
+    // EINVAL: a process that locks all of its memory does not give pages up.
+    if (madvise(data, size_bytes, MADV_DONTNEED) != 0) CHECK(errno == EINVAL);
+  }
 
   bool update(uint32_t index, uint8_t* data, size_t size_bytes) {
     const iovec piece = {data, size_bytes};

@@ -1,5 +1,6 @@
 // The two steps of a send that spares the copy, and what may happen between them.
 
+import { existsSync, readFileSync } from "node:fs";
 import { Completion, type IO, type IOError, OpenFlags, type SendSteps } from "@io/core";
 import * as assert from "uvu/assert";
 import { pattern, sameBytes } from "./data.js";
@@ -330,6 +331,19 @@ function registerEnds(suite: Suite): void {
   });
 }
 
+/** Bytes of this process that may not be in huge pages, or undefined if none may be. */
+function bytesWithoutHugePages(): number | undefined {
+  if (!existsSync("/sys/kernel/mm/transparent_hugepage")) return undefined;
+  // The words "Size:" and, at last, "VmFlags:" stand once for each mapping.
+  const words = readFileSync("/proc/self/smaps", "utf8").matchAll(/^(Size|VmFlags): *(.*)$/gm);
+  let [sizeBytes, total] = [0, 0];
+  for (const [, name, value = ""] of words) {
+    if (name === "Size") sizeBytes = Number.parseInt(value, 10) * 1024;
+    else if (value.split(" ").includes("nh")) total += sizeBytes;
+  }
+  return total;
+}
+
 function registerMemory(suite: Suite): void {
   suite.test("a block that is given back is not given out before its release", async (trial) => {
     const { io, client, served } = await narrow(trial, { buffersLimitBytes: 1024 * 1024 });
@@ -349,6 +363,18 @@ function registerMemory(suite: Suite): void {
     await guarded("the release", released);
     using again = io.buffers.acquire(1024 * 1024);
     assert.is(again.byteLength, 1024 * 1024);
+  });
+
+  // From a huge page a socket is charged with far more than it sends, and so sends little at once.
+  suite.test("registered memory has pages of the usual size", async (trial) => {
+    const before = bytesWithoutHugePages();
+    const io = await trial.open();
+    const block = io.buffers.acquire(2 * MUCH_BYTES);
+    const registered = io.stats().registeredBytes > 0 && before !== undefined;
+    const least = registered ? block.byteLength : 0;
+    const more = (bytesWithoutHugePages() ?? 0) - (before ?? 0);
+    assert.ok(more >= least, `${more} bytes more of ${least}`);
+    assert.ok(block.every((byte) => byte === 0));
   });
 
   suite.test("memory that is transferred between the steps stays where it is", async (trial) => {
