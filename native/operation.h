@@ -83,6 +83,7 @@ struct alignas(64) Operation {
   bool poll_first = false;  // receive: the socket was empty, so wait before trying
   bool unix_datagram = false;
   bool without_waiting = false;  // send: the kernel shall try it once
+  uint32_t received_bytes = 0;   // of a receive_multishot, since the kernel was given it
   uint16_t tries = 0;  // how often a backend that counts them was given operations of this slot
   uint8_t zero_copy_mode = 0;  // of a send: abi::zero_copy_*
   bool zero_copy = false;      // this time it goes without a copy

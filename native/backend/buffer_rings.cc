@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -15,17 +16,29 @@ namespace io {
 
 namespace {
 
+bool is_at_least(KernelVersion wanted) {
+  const std::optional<KernelVersion> version = version_of(running_kernel());
+  return version.has_value() && *version >= wanted;
+}
+
 // Incremental rings came with 6.12. Until 6.16 a completion of another receive could overtake the
 // one before it in the completion queue, and only the order tells where the bytes of each begin.
 bool knows_incremental_rings() {
-  const std::optional<KernelVersion> version = version_of(running_kernel());
-  return version.has_value() && *version >= kernel_version(6, 16, 0);
+  return is_at_least(kernel_version(6, 16, 0));
+}
+
+// They came with 6.10, a limit of bytes for them with 6.17; several of their faults with what is
+// left of a piece were mended until 6.18.
+bool knows_bundles() {
+  return is_at_least(kernel_version(6, 18, 0));
 }
 
 }  // namespace
 
 BufferRings::BufferRings(io_uring& ring, bool oldest_kernel)
-    : ring_(ring), incremental_(!oldest_kernel && knows_incremental_rings()) {}
+    : ring_(ring),
+      incremental_(!oldest_kernel && knows_incremental_rings()),
+      bundles_(incremental_ && knows_bundles()) {}
 
 BufferRings::~BufferRings() {
   for (uint32_t group = 0; group < rings_.size(); group++) {
@@ -40,6 +53,9 @@ int BufferRings::add(uint32_t group, uint32_t capacity, bool shared) {
   ring.entry_count = 1;
   while (ring.entry_count < capacity) ring.entry_count *= 2;
   ring.tail = 0;
+  ring.incremental = shared && incremental_;
+  ring.head = 0;
+  ring.filled_bytes = 0;
   ring.pieces.assign(capacity, Piece{});
 
   // The kernel wants it to begin at a page.
@@ -54,7 +70,7 @@ int BufferRings::add(uint32_t group, uint32_t capacity, bool shared) {
   registration.ring_addr = reinterpret_cast<uintptr_t>(memory);
   registration.ring_entries = ring.entry_count;
   registration.bgid = static_cast<uint16_t>(group);
-  if (shared && incremental_) uapi::set_incremental(registration);
+  if (ring.incremental) uapi::set_incremental(registration);
   const int error = io_uring_register_buf_ring(&ring_, &registration, 0);
   if (error != 0) {
     munmap(memory, size_bytes);
@@ -88,8 +104,26 @@ void BufferRings::give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t s
 }
 
 void BufferRings::give_again(uint32_t group, uint32_t piece) {
+  // An incremental ring moves on by the bytes that came, so it never takes a piece without any.
+  CHECK(!rings_[group].incremental);
   const Piece& again = rings_[group].pieces[piece];
   give(group, piece, again.data, again.size_bytes);
+}
+
+BufferRings::Part BufferRings::take(uint32_t group, uint32_t size_bytes) {
+  BufferRing& ring = rings_[group];
+  CHECK(ring.incremental && ring.head != ring.tail);
+  // The kernel changes the address and the length of an entry, and never its number.
+  const uint32_t piece = ring.entries->bufs[ring.head & (ring.entry_count - 1)].bid;
+  CHECK(piece < ring.pieces.size());
+  const uint32_t room_bytes = ring.pieces[piece].size_bytes - ring.filled_bytes;
+  const Part part = {piece, std::min(size_bytes, room_bytes), size_bytes < room_bytes};
+  ring.filled_bytes += part.size_bytes;
+  if (!part.open) {
+    ring.head++;
+    ring.filled_bytes = 0;
+  }
+  return part;
 }
 
 }  // namespace io

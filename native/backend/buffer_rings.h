@@ -32,6 +32,20 @@ class BufferRings {
   // A completion that took a piece and received nothing: back with it.
   void give_again(uint32_t group, uint32_t piece);
 
+  // Whether receives fill the pieces of a group one behind the other, in the order in which they
+  // were given; then only the order of the completions tells where the bytes of each are.
+  bool fills_up(uint32_t group) const { return rings_[group].incremental; }
+  struct Part {
+    uint32_t piece;
+    uint32_t size_bytes;
+    bool open;  // the kernel goes on filling it
+  };
+  // Of what a completion has brought to such a group, or of what is left of it: what lies in one
+  // piece.
+  Part take(uint32_t group, uint32_t size_bytes);
+  // Whether one receive may fill several pieces of such a group.
+  bool bundles() const { return bundles_; }
+
  private:
   struct Piece {
     uint8_t* data = nullptr;
@@ -41,11 +55,16 @@ class BufferRings {
     io_uring_buf_ring* entries = nullptr;  // null when there is none
     uint32_t entry_count = 0;              // a power of two
     uint16_t tail = 0;
+    bool incremental = false;
+    // The first piece that is not full as far as completions have told, and how full it is.
+    uint16_t head = 0;
+    uint32_t filled_bytes = 0;
     std::vector<Piece> pieces;
   };
 
   io_uring& ring_;
   bool incremental_;  // the kernel can fill a piece by several receives
+  bool bundles_;      // and several pieces by one
   std::vector<BufferRing> rings_;
 };
 

@@ -20,6 +20,7 @@
 #include "../why_not.h"
 #include "attempt.h"
 #include "buffer_rings.h"
+#include "io_uring_bundle.h"
 #include "io_uring_enter.h"
 #include "io_uring_features.h"
 #include "io_uring_memory.h"
@@ -98,7 +99,9 @@ class IoUring final : public Backend {
     if (io_uring_sq_ready(&ring_) > 0) enter_without_waiting();
   }
 
-  bool ready() const override { return !ended_.empty() || io_uring_cq_ready(&ring_) > 0; }
+  bool ready() const override {
+    return !ended_.empty() || !bundle_.empty() || io_uring_cq_ready(&ring_) > 0;
+  }
 
   void poll(int64_t deadline_ns, Completions& completed) override {
     if (area_ != nullptr) area_->refill();
@@ -176,7 +179,8 @@ class IoUring final : public Backend {
   // the first piece of work since the last time the work was run. So: let it speak, then look once
   // more at what came while it was silent.
   bool arm() override {
-    if (!waiting_.empty() || !ended_.empty() || io_uring_sq_ready(&ring_) > 0) return false;
+    if (!waiting_.empty() || !ended_.empty() || !bundle_.empty()) return false;
+    if (io_uring_sq_ready(&ring_) > 0) return false;
     io_uring_cq_eventfd_toggle(&ring_, true);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (io_uring_cq_ready(&ring_) == 0 && !has_task_work()) return true;
@@ -350,6 +354,8 @@ class IoUring final : public Backend {
   void suit_kernel(Operation& operation, io_uring_sqe* entry) const {
     const bool once = !multishot_receive_ || (operation.extent != 0 && !receive_limits_);
     operation.argument_extra = once ? 1 : 0;
+    const bool much = bulk_.begin(operation);
+    if (much && !once && buffer_rings_.bundles()) uring::receive_in_bundles(entry);
     if (!once) return;
     if (by_hand(group_of(operation)))
       io_uring_prep_poll_add(entry, operation.number, POLLIN);
@@ -390,8 +396,9 @@ class IoUring final : public Backend {
     unsigned seen = 0;
     io_uring_cqe* entry;
     give_ended(completed);
+    bundle_.tell(completed);
     io_uring_for_each_cqe(&ring_, head, entry) {
-      if (completed.full()) break;
+      if (completed.full() || !bundle_.empty()) break;
       seen++;
       take_completion(*entry, completed);
     }
@@ -487,15 +494,18 @@ class IoUring final : public Backend {
     if (message && operation.argument_extra != 0) return take_by_hand(operation, entry, completed);
     if (entry.res > 0) {
       CHECK(has_piece);
-      const bool open = (entry.flags & uapi::cqe_buffer_more) != 0;
       int32_t result = entry.res;
       if (message) result = settle_message(operation, result, piece);
       const bool again = operation.argument_extra != 0 && goes_on(operation, result);
+      if (buffer_rings_.fills_up(group_of(operation))) {
+        bulk_.brought(operation, static_cast<uint32_t>(result), !more);
+        bundle_.take(operation, static_cast<uint32_t>(result), piece, more || again);
+        return bundle_.tell(completed);
+      }
       completed.push({.operation = &operation,
                       .result = result,
                       .more = more || again,
                       .receive_empty = false,
-                      .piece_open = open,
                       .piece = piece});
       return;
     }
@@ -613,6 +623,8 @@ class IoUring final : public Backend {
   bool registered_;  // its descriptor, with this thread
   uring::Steps steps_;
   BufferRings buffer_rings_;
+  uring::Bundle bundle_{buffer_rings_};
+  uring::BulkReceives bulk_;
   uring::RegisteredMemory memory_;
   Pieces pieces_;                       // of groups that the kernel knows nothing of
   std::vector<bool> by_hand_;           // which ones these are

@@ -24,8 +24,9 @@ inline constexpr int madvise_dontneed_locked = 24;  // MADV_DONTNEED_LOCKED, 5.1
 
 // ---- Rings of provided buffers
 
-// Of a completion: the kernel goes on filling the provided buffer (incremental ring, 6.12).
-inline constexpr uint32_t cqe_buffer_more = 1u << 4;
+// One receive fills as many of the ring's buffers as it has bytes for (6.10), in an entry's ioprio.
+// With a length the bytes of one receive are so many at most (6.17).
+inline constexpr uint16_t receive_bundle = 1u << 4;
 
 // A ring of provided buffers whose entries are filled by several receives, one behind the other
 // (6.12). The kernel's name for the field is flags.

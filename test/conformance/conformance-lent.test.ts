@@ -1,9 +1,10 @@
 // The conformance of receiving into lent memory.
 
 import { conform } from "./harness.js";
+import { lentCrowd } from "./lent_crowd.js";
 import { lentDatagrams } from "./lent_datagrams.js";
 import { lentKept } from "./lent_kept.js";
 import { lentRing } from "./lent_ring.js";
 import { lentStreams } from "./lent_streams.js";
 
-conform("lent", lentRing, lentStreams, lentKept, lentDatagrams);
+conform("lent", lentRing, lentCrowd, lentStreams, lentKept, lentDatagrams);

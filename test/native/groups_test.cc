@@ -216,10 +216,12 @@ NATIVE_TEST(lent_limit_ends_a_receive) {
     for (const auto& one : received.all) total += one.result;
     REQUIRE_EQUAL(total, 3 * piece_bytes);
     REQUIRE((received.all.back().flags & lent) != 0);
-    // The next one goes on where it ended.
+    // The next one goes on where it ended: with what is there for one piece, or, where the one
+    // before has brought all that it might and so this one may fill several, no more than it may.
     received.start(rig, receive_entry(stream.near, lender.group, 1));
     poll_until(rig, [&] { return received.ended; });
-    REQUIRE_EQUAL(received.all.back().result, piece_bytes);
+    const int32_t last = received.all.back().result;
+    REQUIRE(last == 1 || last == piece_bytes);
     rig.check_idle();
   });
 }

@@ -17,6 +17,10 @@ import type { Descriptor } from "./ring.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;
 const CANCELED = -constants.errno.ECANCELED;
+// Of one receive, after which the next is started. With more, many fast streams go through more
+// memory than the processor's cache holds: 16 of them received 3,419 MB/s in chunks of 64 KiB
+// with 2 MiB, 3,944 with 512 KiB and 4,627 with this.
+const RECEIVE_BYTES = 256 * 1024;
 // What the kernel says of a socket that is not TCP, and of an area that its device has taken whole.
 const NOT_INTO_AREA: ReadonlySet<number> = new Set([
   -constants.errno.EPROTONOSUPPORT,
@@ -223,7 +227,8 @@ export class Receiving<C extends Chunk = Chunk>
     const { descriptor } = this.#socket;
     const [completion, group, messages] = [this.#completion, this.#group, this.#messages];
     if (messages === null) {
-      ring.receiveLent(completion, descriptor, group, onCompletion, room * group.pieceBytes);
+      const chunks = Math.min(room, Math.ceil(RECEIVE_BYTES / group.pieceBytes));
+      ring.receiveLent(completion, descriptor, group, onCompletion, chunks * group.pieceBytes);
     } else {
       ring.receiveMessageMultishot(completion, descriptor, messages, onCompletion);
     }

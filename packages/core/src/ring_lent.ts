@@ -31,8 +31,10 @@ export abstract class LentVerbs extends SocketVerbs {
    * call; with a result above 0 that is no end, and the program starts the receive again. -ENOBUFS
    * says that everything is lent: start it again when something was given back.
    *
-   * The receive ends by itself when about `limitBytes` have come; 0 is no limit. io_uring knows a
-   * limit since Linux 6.17, and gives more before. It cannot be linked.
+   * The receive ends by itself when about `limitBytes` have come, or earlier when the pieces run
+   * out; 0 is no limit. io_uring knows a limit since Linux 6.17, and gives more before. With one of
+   * 256 KiB or so fast streams cost least: since 6.18 the kernel may then fill several pieces at
+   * once. It cannot be linked.
    *
    * @example
    * ```ts

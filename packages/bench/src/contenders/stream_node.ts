@@ -1,7 +1,7 @@
 // A program that only receives, with node:net: in the buffers that it makes for each chunk, or into
 // one buffer of each connection that is used again and again (`onread`).
 //
-// Usage: stream_node <data|onread> <port> <connections>
+// Usage: stream_node <data|onread> <port> <connections> [bytes of that buffer]
 
 import { connect, type Socket } from "node:net";
 import { numberArgument } from "../contender.js";
@@ -10,7 +10,7 @@ import { countReceived } from "../traffic_meter.js";
 const how = process.argv[2];
 const port = numberArgument(1);
 const connections = numberArgument(2);
-const bufferBytes = 64 * 1024;
+const bufferBytes = process.argv.length > 5 ? numberArgument(3) : 64 * 1024;
 /** Nothing else is done with what is received. */
 const count = countReceived();
 

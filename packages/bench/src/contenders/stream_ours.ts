@@ -13,6 +13,8 @@ const how = process.argv[2];
 const target = { host: "127.0.0.1", port: numberArgument(1) };
 const connections = numberArgument(2);
 const chunkBytes = 64 * 1024;
+/** Of one receive: with a limit the kernel may fill several pieces at once. */
+const limitBytes = 256 * 1024;
 const noBuffers = -constants.errno.ENOBUFS;
 /** Nothing else is done with what is received. */
 const count = countReceived();
@@ -45,7 +47,9 @@ async function receiveWithPromises(receive: (socket: Socket) => Promise<void>): 
 
 function receiveOnRing(io: IO, descriptor: number, group: BufferGroup): void {
   const completion = new LentCompletion();
-  const start = (): void => io.ring.receiveMultishot(completion, descriptor, group, called);
+  const start = (): void => {
+    io.ring.receiveMultishot(completion, descriptor, group, called, limitBytes);
+  };
   const called = ({ piece, offset }: LentCompletion, result: number): void => {
     if (result > 0) {
       count(group.view(piece, offset, result).byteLength);

@@ -12,7 +12,13 @@ import { runLoad } from "./echo.js";
 const messageBytes = 64 * 1024;
 
 /** What runs, and the name that it has in the report. */
-type Program = Omit<Contender, "measure"> & { name: string; script: string; how: string };
+type Program = Omit<Contender, "measure"> & {
+  name: string;
+  script: string;
+  how: string;
+  /** Of the buffer that `onread` uses again, when it is not that of a message. */
+  bufferBytes?: number;
+};
 
 function withNative(names: Omit<Contender, "measure">, native: Built): Omit<Contender, "measure"> {
   return { ...names, ...("unavailable" in native ? native : {}) };
@@ -93,20 +99,23 @@ function streamPrograms(): Program[] {
     { ...ours, name: "ours single receive", how: "single" },
     { ...node, variant: "data", how: "data" },
     { ...node, variant: "onread", how: "onread" },
+    { ...node, variant: "onread, 256 KiB", how: "onread", bufferBytes: 256 * 1024 },
   ];
 }
 
 function streamCase(connections: number, pour: Built): Case {
   const contenders = streamPrograms().map(
-    ({ script, how, ...names }): Contender => ({
+    ({ script, how, bufferBytes = messageBytes, ...names }): Contender => ({
       ...withNative(names, pour),
       async measure(settings) {
         let startNs = 0;
         let usedNs = 0;
         const timeoutSeconds = 60 + 8 * settings.durationSeconds;
         const receiver: Receiver = {
-          start: (port) =>
-            new Running(nodeCommand(script, how, port, connections), { timeoutSeconds }),
+          start: (port) => {
+            const command = nodeCommand(script, how, port, connections, bufferBytes);
+            return new Running(command, { timeoutSeconds });
+          },
           tell: (line, program) => {
             if (line === "start") startNs = program.usedNs();
             else usedNs = program.usedNs() - startNs;
@@ -183,7 +192,7 @@ async function meter(
 
 function bytesCase(pour: Built, library: Built): Case {
   const contenders = streamPrograms()
-    .filter(({ how }) => how !== "callback")
+    .filter(({ how, bufferBytes }) => how !== "callback" && bufferBytes === undefined)
     .map((program): Contender => {
       const { variant, how } = program;
       const name = how === "promise" ? "ours" : program.name;

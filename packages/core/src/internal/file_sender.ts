@@ -1,20 +1,20 @@
 // From a file to a socket. Where the system has a call for that (sendfile), a thread makes it and
 // the bytes never pass through our memory. io_uring has none. Its splice goes through a pipe and by
 // workers of the kernel, and takes as much processor time as reading into memory that the kernel
-// keeps mapped and sending that (measured on Linux 6.18: 0.45 to 0.5 s for a GB, both of them; a loop
-// in C on another machine 0.23 s and 0.28 s). So that is done, without a pipe for each socket and a
-// worker that waits for each slow peer, and the next piece is read while one is sent.
+// keeps mapped and sending that (measured on Linux 6.18: 0.45 to 0.5 s for a GB, both of them; a
+// loop in C on another machine 0.23 s and 0.28 s). So that is done, without a pipe for each socket
+// and a worker that waits for each slow peer, and the next piece is read while one is sent.
 import type { Buffers } from "../buffers.js";
 import { IOError, rangeError } from "../errors.js";
 import type { File } from "../file.js";
 import type { Descriptor } from "../ring.js";
 import type { OperationOptions, Operations } from "./operations.js";
 
-// Each file on its way has two of them, so the more files there are, the smaller they become. Larger
-// ones cost fewer operations, but two that do not fit into the processor's second-level cache come
-// from the one beyond it when they are sent (1 MiB of cache, a file of 64 MiB and one of 1 MiB,
-// seconds for a GB: 0.38 and 0.42 with 64 KiB, 0.28 and 0.31 with 128 KiB, 0.29 and 0.29 with 256 KiB,
-// 0.26 and 0.50 with 512 KiB, 0.37 and 0.49 with 1 MiB).
+// Each file on its way has two of them, so the more files there are, the smaller they become.
+// Larger ones cost fewer operations, but two that do not fit into the processor's second-level
+// cache come from the one beyond it when they are sent (1 MiB of cache, a file of 64 MiB and one of
+// 1 MiB, seconds for a GB: 0.38 and 0.42 with 64 KiB, 0.28 and 0.31 with 128 KiB, 0.29 and 0.29
+// with 256 KiB, 0.26 and 0.50 with 512 KiB, 0.37 and 0.49 with 1 MiB).
 const PIECES: readonly [files: number, sizeBytes: number][] = [
   [16, 256 * 1024],
   [Number.POSITIVE_INFINITY, 64 * 1024],
