@@ -531,10 +531,11 @@ class IoUring final : public Backend {
     if (entry.res < 0)
       return completed.push({&operation, result_of(operation, entry), false, false});
     system_calls_++;
-    const Completed received = pieces_.receive(operation).completed;
-    const bool waits = received.result == -EAGAIN;
-    if (!waits) completed.push(received);
-    if (waits || received.more) waiting_.push_back(&operation);
+    std::vector<Completed> told;
+    const Pieces::Received received = pieces_.receive(operation, false, told);
+    for (const Completed& one : told) completed.push(one);
+    if (received.result == -EAGAIN || !told.empty()) return waiting_.push_back(&operation);
+    completed.push({&operation, received.result, false, false});
   }
 
   bool by_hand(uint32_t group) const { return group < by_hand_.size() && by_hand_[group]; }

@@ -152,7 +152,7 @@ class Reactor final : public Backend {
   // Connections that a multishot accept takes ahead of the program; the backlog holds the rest.
   static constexpr size_t done_limit = 4096;
   // Receives of a multishot one in a row, before others have their turn.
-  static constexpr int receives_in_row = 32;
+  static constexpr size_t receives_in_row = 32;
 
   // ---- starting
 
@@ -362,8 +362,7 @@ class Reactor final : public Backend {
       return true;
     }
     if (result == -EAGAIN) {
-      must_wait(operation, watch, direction);
-      return false;
+      return must_wait(operation, watch, direction);
     }
     if (operation.opcode == Opcode::accept && result >= 0) know_socket(result, watch.drains);
     if (operation.opcode == Opcode::receive && watch.is_emptied_by_short() && result > 0) {
@@ -407,8 +406,7 @@ class Reactor final : public Backend {
     while (done_.size() < done_limit) {
       const int32_t result = try_once(operation, watch);
       if (result == -EAGAIN) {
-        must_wait(operation, watch, direction_in);
-        return false;
+        return must_wait(operation, watch, direction_in);
       }
       if (result < 0) {
         finish(operation, result);
@@ -421,23 +419,26 @@ class Reactor final : public Backend {
     return false;
   }
 
-  // Fills pieces of lent memory as long as there is something to receive.
+  // Fills pieces of lent memory as long as there is something to receive. When it has filled what
+  // it was given there may be much, and then the next receive fills several pieces.
   bool receive_many(Operation& operation, Watch& watch) {
-    for (int count = 0; count < receives_in_row && done_.size() < done_limit; count++) {
+    bool much = false;
+    const size_t end = std::min(done_.size() + receives_in_row, done_limit);
+    while (done_.size() < end) {
       calls_++;
-      const auto [completed, filled] = pieces_.receive(operation);
-      if (completed.piece != no_piece) {
-        done_.push_back(completed);
-        if (!completed.more) operation.place = Place::nowhere;
-        if (!completed.more) return true;
-      } else if (completed.result != -EAGAIN) {
-        finish(operation, completed.result);
+      const size_t told = done_.size();
+      const auto [result, more, filled] = pieces_.receive(operation, much, done_);
+      if (done_.size() > told) {
+        if (!more) operation.place = Place::nowhere;
+        if (!more) return true;
+      } else if (result != -EAGAIN) {
+        finish(operation, result);
         return true;
       }
-      if (completed.result == -EAGAIN || (watch.is_emptied_by_short() && !filled)) {
-        must_wait(operation, watch, direction_in);
-        return false;
+      if (result == -EAGAIN || (watch.is_emptied_by_short() && !filled)) {
+        return must_wait(operation, watch, direction_in);
       }
+      much = filled;
     }
     go_on_later(operation.number, watch);
     return false;

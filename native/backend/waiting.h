@@ -45,9 +45,11 @@ inline bool would_wait(const Operation& operation, const Watch& watch, int direc
   return !differs && (!watch.ready[direction] || !watch.parked[direction].empty());
 }
 
-inline void must_wait(const Operation& operation, Watch& watch, int direction) {
+// Always false, which is the answer to whether it has ended.
+inline bool must_wait(const Operation& operation, Watch& watch, int direction) {
   watch.ready[direction] = false;
   if (direction == direction_in) watch.accepts = is_accept(operation.opcode);
+  return false;
 }
 
 inline bool is_connecting(const Watch& watch) {
