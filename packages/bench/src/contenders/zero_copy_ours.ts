@@ -90,7 +90,7 @@ function runFor(io: IO, sendings: Sending[], seconds: number): void {
   io.run();
 }
 
-const io = await IO.open({ mode: "detached" });
+const io = await IO.open({ mode: "detached", buffersLimitBytes: 256 * 1024 * 1024 });
 const socket = await connect(io);
 ring = io.ring;
 descriptor = socket.descriptor;
