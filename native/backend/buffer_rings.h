@@ -45,6 +45,8 @@ class BufferRings {
   Part take(uint32_t group, uint32_t size_bytes);
   // Whether one receive may fill several pieces of such a group.
   bool bundles() const { return bundles_; }
+  // Of one piece; 0 while there is none.
+  uint32_t piece_bytes(uint32_t group) const { return rings_[group].pieces[0].size_bytes; }
 
  private:
   struct Piece {

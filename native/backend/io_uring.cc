@@ -354,8 +354,8 @@ class IoUring final : public Backend {
   void suit_kernel(Operation& operation, io_uring_sqe* entry) const {
     const bool once = !multishot_receive_ || (operation.extent != 0 && !receive_limits_);
     operation.argument_extra = once ? 1 : 0;
-    const bool much = bulk_.begin(operation);
-    if (much && !once && buffer_rings_.bundles()) uring::receive_in_bundles(entry);
+    const bool bundles = bulk_.begin(operation) && buffer_rings_.bundles() && !once;
+    if (bundles) uring::receive_in_bundles(entry, buffer_rings_.piece_bytes(entry->buf_group));
     if (!once) return;
     if (by_hand(group_of(operation)))
       io_uring_prep_poll_add(entry, operation.number, POLLIN);

@@ -166,11 +166,18 @@ void prepare_receive_once(const Operation& operation, io_uring_sqe* entry) {
   entry->buf_group = static_cast<uint16_t>(Groups::index_of(operation.argument));
 }
 
-void receive_in_bundles(io_uring_sqe* entry) {
+void receive_in_bundles(io_uring_sqe* entry, uint32_t piece_bytes) {
   // Of one receive; others of the ring want their turn, too.
   constexpr uint32_t most_bytes = 256 * 1024;
+  // The kernel maps 256 pieces at most, the first of which may be nearly full. When it fills all
+  // that it has mapped, and that is less than it was asked for, it tries once more before it tells
+  // of anything. A try that finds nothing, since what the socket says of its bytes need not be true
+  // (Linux counts those of MSG_OOB that nobody has read, on a unix socket), waits for more: others
+  // that fill the pieces behind would be told of first. So it is asked for what it has mapped.
+  constexpr uint32_t most_pieces = 255;
   entry->ioprio |= uapi::receive_bundle;
-  entry->len = most_bytes;
+  entry->len =
+      static_cast<uint32_t>(std::min<uint64_t>(most_bytes, uint64_t{most_pieces} * piece_bytes));
 }
 
 void settle_message_head(uint8_t* piece) {

@@ -41,8 +41,8 @@ void prepare(Operation& operation, uint32_t features, __kernel_timespec& time, i
 // A receive_multishot that gives one completion.
 void prepare_receive_once(const Operation& operation, io_uring_sqe* entry);
 // For a receive_multishot on an incremental ring: each time it fills as many pieces as it has bytes
-// for.
-void receive_in_bundles(io_uring_sqe* entry);
+// for, up to what the kernel maps at once.
+void receive_in_bundles(io_uring_sqe* entry, uint32_t piece_bytes);
 // Where a receive_message_multishot has put a message: the kernel's own words about it, which take
 // as much room as the record of the sender, become that.
 void settle_message_head(uint8_t* piece);

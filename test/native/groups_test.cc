@@ -226,6 +226,53 @@ NATIVE_TEST(lent_limit_ends_a_receive) {
   });
 }
 
+// A unix socket counts bytes of MSG_OOB that nobody has read, so it says that it has more when it
+// has nothing. A receive that believed it, and waited with what it had, would be told of after one
+// that has filled the pieces behind.
+NATIVE_TEST(lent_order_holds_when_a_socket_claims_more) {
+  each_kernel([](RigOptions options) {
+    Rig rig(options);
+    Lender lender(rig, 1024);
+    Stream first(rig);
+    Stream second(rig);
+    Received received;
+    std::string got;
+    const auto receive_until = [&](size_t size_bytes) {
+      poll_until(rig, [&] {
+        for (const auto& one : received.all) got += lender.take(one.result, one.flags);
+        received.all.clear();
+        return got.size() == size_bytes;
+      });
+    };
+    // Brings all that it may, so the next one may fill several pieces.
+    received.start(rig, receive_entry(first.near, lender.group, piece_bytes));
+    first.write(std::string(piece_bytes, 'a'));
+    receive_until(piece_bytes);
+    REQUIRE(received.ended);
+
+    received.start(rig, receive_entry(first.near, lender.group, 1 << 20));
+    size_t size_bytes = piece_bytes;
+    for (int round = 0; round < 4; round++) {
+      // Not every system has it.
+      if (::send(first.far, "!", 1, MSG_OOB) != 1) return cancel(rig, received);
+      first.write("b");
+      receive_until(++size_bytes);
+    }
+    // As much as the kernel maps at once.
+    const size_t much_bytes = 256 * piece_bytes - 4;
+    first.write(std::string(much_bytes, 'c'));
+    for (int round = 0; round < 4; round++) rig.poll(0);
+    Received other;
+    other.start(rig, receive_entry(second.near, lender.group, piece_bytes));
+    second.write(std::string(piece_bytes, 'd'));
+    poll_until(rig, [&] { return other.ended; });
+    receive_until(size_bytes + much_bytes);
+    REQUIRE(got == std::string(piece_bytes, 'a') + "bbbb" + std::string(much_bytes, 'c'));
+    cancel(rig, received);
+    rig.check_idle();
+  });
+}
+
 NATIVE_TEST(lent_end_of_stream_takes_no_piece) {
   each_kernel([](RigOptions options) {
     Rig rig(options);
