@@ -49,9 +49,10 @@ class RegisteredMemory {
   // zero, too.
   static void keep_pages_small(uint8_t* data, size_t size_bytes) {
     // EINVAL: a kernel without huge pages does not know the advice, and one with larger pages than
-    // ours may find that it begins within one.
+    // ours may find that it begins within one. EAGAIN or ENOMEM: the process has as many mappings
+    // as it may, and this would be one more.
     if (madvise(data, size_bytes, MADV_NOHUGEPAGE) != 0) {
-      CHECK(errno == EINVAL);
+      CHECK(errno == EINVAL || errno == EAGAIN || errno == ENOMEM);
       return;
     }
     // EINVAL: a process that locks all of its memory does not give pages up.
