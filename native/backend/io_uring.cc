@@ -23,8 +23,10 @@
 #include "io_uring_bundle.h"
 #include "io_uring_enter.h"
 #include "io_uring_features.h"
+#include "io_uring_late.h"
 #include "io_uring_memory.h"
 #include "io_uring_prepare.h"
+#include "io_uring_resets.h"
 #include "io_uring_room.h"
 #include "io_uring_setup.h"
 #include "io_uring_steps.h"
@@ -77,8 +79,8 @@ class IoUring final : public Backend {
     unsigned room = io_uring_sq_space_left(&ring_);
     while (taken < batch.size() && waiting_.empty()) {
       Operation& operation = *batch[taken];
-      const size_t group = operation.linked ? group_length(batch.subspan(taken)) : 1;
-      const size_t whole = group + hold_back(batch.subspan(taken), group);
+      const size_t group = operation.linked ? uring::group_length(batch.subspan(taken)) : 1;
+      const size_t whole = group + uring::hold_back(batch.subspan(taken), group);
       // Linked entries must reach the kernel in one call, so room for all of them is made first.
       const bool has_deadline = batch[taken + group - 1]->has_deadline;
       const unsigned needed = static_cast<unsigned>(group) + (has_deadline ? 1 : 0);
@@ -115,18 +117,17 @@ class IoUring final : public Backend {
     if (steps_.any()) fetch_releases();
     reap(completed);
     if (room_told_) collect_room();
-    if (!late_.empty() && !nudge_armed_) end_late();
+    if (!nudge_armed_ && (late_.any() || resets_.any())) look_again();
     if (!released_.empty()) submit(std::exchange(released_, {}));
   }
 
   bool cancel(const Operation& target) override {
-    io_uring_sqe* entry = internal_entry();
-    if (entry == nullptr) return false;
-    io_uring_prep_cancel64(entry, uring::user_data_of(target), 0);
-    return finish_internal(entry);
+    resets_.forget(target.slot);
+    return end(target);
   }
 
   bool cancel_descriptor(int number) override {
+    resets_.forget_all();
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
     io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
@@ -135,6 +136,7 @@ class IoUring final : public Backend {
 
   bool cancel_all() override {
     rooms_.end();
+    resets_.forget_all();
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
     io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
@@ -292,26 +294,13 @@ class IoUring final : public Backend {
     submit(waiting);
   }
 
-  // How much of the chain at the front the kernel is given at once.
-  static size_t group_length(std::span<Operation* const> batch) {
-    size_t length = 1;
-    while (uring::is_linked_by_kernel(*batch[length - 1])) length++;
-    return length;
-  }
-
-  // The rest of that chain waits for the last operation of the group: it is started, or ended, when
-  // that has completed. Returns how many wait.
-  static size_t hold_back(std::span<Operation* const> batch, size_t group) {
-    size_t index = group - 1;
-    for (; batch[index]->linked; index++) batch[index]->successor = batch[index + 1];
-    return index - (group - 1);
-  }
-
   void start(Operation& operation) {
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     CHECK(entry != nullptr);
     operation.tries++;
     if (operation.opcode == Opcode::cancel_all) operation.argument = own_entries();
+    if (operation.opcode == Opcode::cancel_all || operation.opcode == Opcode::cancel_descriptor)
+      resets_.forget_all();
     if (operation.opcode == Opcode::cancel) {
       prepare_cancel(operation, entry);
     } else if (into_area(operation)) {
@@ -343,7 +332,10 @@ class IoUring final : public Backend {
     uint64_t target = internal_nobody;
     if (operation.argument < operations_->size()) {
       const Operation& found = (*operations_)[operation.argument];
-      if (found.generation == operation.argument_extra) target = uring::user_data_of(found);
+      if (found.generation == operation.argument_extra) {
+        target = uring::user_data_of(found);
+        resets_.forget(found.slot);
+      }
     }
     io_uring_prep_cancel64(entry, target, 0);
   }
@@ -381,6 +373,13 @@ class IoUring final : public Backend {
     if (entry != nullptr) return entry;
     enter_without_waiting();
     return io_uring_get_sqe(&ring_);
+  }
+
+  bool end(const Operation& target) {
+    io_uring_sqe* entry = internal_entry();
+    if (entry == nullptr) return false;
+    io_uring_prep_cancel64(entry, uring::user_data_of(target), 0);
+    return finish_internal(entry);
   }
 
   static bool finish_internal(io_uring_sqe* entry) {
@@ -497,8 +496,8 @@ class IoUring final : public Backend {
       int32_t result = entry.res;
       if (message) result = settle_message(operation, result, piece);
       const bool again = operation.argument_extra != 0 && goes_on(operation, result);
+      if (!message) note_received(operation, static_cast<uint32_t>(result), more);
       if (buffer_rings_.fills_up(group_of(operation))) {
-        bulk_.brought(operation, static_cast<uint32_t>(result), !more);
         bundle_.take(operation, static_cast<uint32_t>(result), piece, more || again);
         return bundle_.tell(completed);
       }
@@ -510,12 +509,22 @@ class IoUring final : public Backend {
       return;
     }
     if (has_piece) buffer_rings_.give_again(group_of(operation), piece);
+    // Nothing is left of such a connection, so its limit does not matter any more.
+    if (entry.res == -ECANCELED && resets_.takes_up(operation)) {
+      return waiting_.push_back(&operation);
+    }
     if (entry.res == -EINVAL && operation.extent != 0 && operation.argument_extra == 0) {
       receive_limits_ = false;
       waiting_.push_back(&operation);
       return;
     }
     completed.push({&operation, result_of(operation, entry), more, false});
+  }
+
+  void note_received(Operation& operation, uint32_t size_bytes, bool more) {
+    operation.received_bytes += size_bytes;
+    if (!more) return bulk_.ended(operation);
+    resets_.note(operation, size_bytes, buffer_rings_.piece_bytes(group_of(operation)));
   }
 
   // What stands in front of the message becomes the record of the sender; the bytes are where they
@@ -595,19 +604,13 @@ class IoUring final : public Backend {
     const bool ended = operation.result == -ECANCELED;
     if (operation.result_known && operation.deadline_fired && ended) operation.result = -ETIMEDOUT;
     const bool missed = entry.res == -ENOENT || entry.res == -EALREADY;
-    if (!operation.result_known && missed) late_.push_back({operation.slot, operation.generation});
+    if (!operation.result_known && missed) late_.add(operation);
   }
 
-  // A deadline comes once. One that found the kernel busy with the operation, or handing it to a
-  // worker, has ended nothing, so the operation is cancelled until it has ended.
-  void end_late() {
-    std::erase_if(late_, [&](const Late& late) {
-      const Operation& operation = (*operations_)[late.slot];
-      if (operation.generation != late.generation || operation.result_known) return true;
-      cancel(operation);
-      return false;
-    });
-    if (!late_.empty()) nudge_later();
+  void look_again() {
+    late_.look(*operations_, [this](const Operation& operation) { cancel(operation); });
+    resets_.look(*operations_, [this](const Operation& operation) { return end(operation); });
+    if (late_.any() || resets_.any()) nudge_later();
   }
 
   void take_step(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
@@ -626,6 +629,7 @@ class IoUring final : public Backend {
   BufferRings buffer_rings_;
   uring::Bundle bundle_{buffer_rings_};
   uring::BulkReceives bulk_;
+  uring::Resets resets_;
   uring::RegisteredMemory memory_;
   Pieces pieces_;                       // of groups that the kernel knows nothing of
   std::vector<bool> by_hand_;           // which ones these are
@@ -639,11 +643,7 @@ class IoUring final : public Backend {
   std::vector<Operation*> released_;  // held back behind what has succeeded
   std::vector<Operation>* operations_ = nullptr;
   int event_descriptor_ = -1;
-  struct Late {
-    uint32_t slot;
-    uint32_t generation;
-  };
-  std::vector<Late> late_;  // their deadlines have passed, and have not ended them
+  uring::Late late_;
   uint64_t system_calls_ = 0;
   bool nudge_armed_ = false;
   bool nudged_ = false;

@@ -31,9 +31,8 @@ class BulkReceives {
     return limited && number < much_.size() && much_[number];
   }
 
-  void brought(Operation& operation, uint32_t size_bytes, bool ended) {
-    operation.received_bytes += size_bytes;
-    if (!ended || operation.extent == 0) return;
+  void ended(const Operation& operation) {
+    if (operation.extent == 0) return;
     const auto number = static_cast<size_t>(operation.number);
     if (number >= much_.size()) much_.resize(number + 1);
     much_[number] = operation.received_bytes >= std::min(operation.extent, much_bytes);

@@ -9,7 +9,9 @@
 
 #include <liburing.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "../operation.h"
 
@@ -51,5 +53,10 @@ void settle_message_head(uint8_t* piece);
 // operations that tell it of their failure, and io_uring/{fs,statx,sync,truncate,net}.c do not for
 // the others (seen on 6.18): a rename would follow a sync that has failed.
 bool is_linked_by_kernel(const Operation& operation);
+// How much of the chain at the front the kernel is given at once.
+size_t group_length(std::span<Operation* const> batch);
+// The rest of that chain waits for the last operation of the group: it is started, or ended, when
+// that has completed. Returns how many wait.
+size_t hold_back(std::span<Operation* const> batch, size_t group);
 
 }  // namespace io::uring

@@ -7,7 +7,7 @@ import { Random, seedOf } from "../fuzz/support.js";
 import { pattern, sameBytes } from "./data.js";
 import { MODES, type Mode, type Suite, type Trial } from "./harness.js";
 import { connectTo } from "./network.js";
-import { negative, roundTrips, turn, until, Watched } from "./verbs.js";
+import { driven, negative, roundTrips, until } from "./verbs.js";
 
 const STREAMS = 5;
 const STREAM_BYTES = 300_000;
@@ -73,16 +73,6 @@ interface Stream {
   readonly client: Socket;
   readonly consumer: Consumer;
   readonly data: Uint8Array;
-}
-
-/** In detached mode nobody drives the IO but the test; promises settle in the event loop. */
-async function driven<T>(io: IO, promise: Promise<T>): Promise<T> {
-  const state = new Watched(promise);
-  while (state.state === "pending") {
-    if (io.mode === "detached") io.runFor(1_000_000);
-    await turn();
-  }
-  return promise;
 }
 
 async function runCrowd(trial: Trial, mode: Mode, entries: number, seed: number): Promise<void> {

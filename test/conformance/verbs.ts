@@ -147,3 +147,13 @@ export function assertSystemError(
   assert.is(error.name, "IOError");
   assert.match(error.message, expected.code);
 }
+
+/** In detached mode nobody drives the IO but the test; promises settle in the event loop. */
+export async function driven<T>(io: IO, promise: Promise<T>): Promise<T> {
+  const state = new Watched(promise);
+  while (state.state === "pending") {
+    if (io.mode === "detached") io.runFor(1_000_000);
+    await turn();
+  }
+  return promise;
+}

@@ -12,8 +12,8 @@ import { besideSink, sinkAddress, whyNoSink } from "../sink.js";
 
 const usualInFlight = 64;
 /**
- * With the longest datagrams: 15 MB, which no second-level cache has room for, and 61 MB, which come
- * from main memory, as what is sent once does.
+ * With the longest datagrams: 15 MB, which no second-level cache has room for, and 61 MB, which
+ * come from main memory, as what is sent once does.
  */
 const manyInFlight = [256, 1024];
 const sinkSizes = [64, 1024, 4000, 8000, 16_000, 32_000, 60_000];
