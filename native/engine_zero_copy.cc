@@ -54,7 +54,8 @@ bool Engine::wants_no_copy(Descriptor& descriptor, const Operation& operation) {
   const uint32_t mode = operation.zero_copy_mode;
   if (mode == abi::zero_copy_never) return false;
   const bool registered = operation.registered_index != not_registered;
-  return zero_copy_of(descriptor).wants(mode, operation.length, registered);
+  const bool datagram = !descriptor.is_stream;
+  return zero_copy_of(descriptor).wants(mode, operation.length, registered, datagram);
 }
 
 // What choose_way() would say now of one that should.

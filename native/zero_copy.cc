@@ -5,11 +5,13 @@
 
 namespace io {
 
-bool ZeroCopy::wants(uint32_t mode, size_t length, bool registered) const {
+bool ZeroCopy::wants(uint32_t mode, size_t length, bool registered, bool datagram) const {
   if (mode == abi::zero_copy_always) return true;
   if (mode != abi::zero_copy_auto) return false;
-  const size_t usual = registered ? threshold_registered_bytes : threshold_bytes;
-  return length >= (own_threshold_bytes_ == 0 ? usual : own_threshold_bytes_);
+  if (own_threshold_bytes_ != 0) return length >= own_threshold_bytes_;
+  if (registered) return length >= threshold_registered_bytes;
+  const bool cheap = datagram && length >= cheap_from_bytes && length <= cheap_to_bytes;
+  return length >= threshold_bytes && !cheap;
 }
 
 bool ZeroCopy::would_choose(uint32_t mode, size_t length) const {

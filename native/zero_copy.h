@@ -29,15 +29,20 @@ struct ZeroCopyCounts {
 class ZeroCopy {
  public:
   // Where both cost the same, measured with UDP to a device that copies nothing (docs/bench.md).
-  // Memory that the kernel keeps mapped need not be looked up.
+  // Memory that the kernel keeps mapped need not be looked up. What a copy costs goes in steps, by
+  // where the kernel finds the memory for it: up to here a datagram lies in a block of 8 KiB.
   static constexpr size_t threshold_registered_bytes = 5120;
-  static constexpr size_t threshold_bytes = 7168;
+  static constexpr size_t threshold_bytes = 7808;
+  // Above this a datagram is copied into pages that its thread has at hand, 32 KiB of them, which
+  // is cheaper than looking other memory up (SKB_MAX_ALLOC in the kernel's ip_output.c).
+  static constexpr size_t cheap_from_bytes = 16'001;
+  static constexpr size_t cheap_to_bytes = 32'760;
   static constexpr uint64_t first_span_bytes = 1 << 20;
   static constexpr uint64_t longest_span_bytes = uint64_t{1} << 30;
 
   // Whether a send of this mode (abi::zero_copy_*) and length should go without a copy, whatever
   // the socket and the kernel can do.
-  bool wants(uint32_t mode, size_t length, bool registered) const;
+  bool wants(uint32_t mode, size_t length, bool registered, bool datagram) const;
   // Of one that should: whether it does. When it does, trial_ended() or report() follows.
   bool chooses(uint32_t mode, size_t length);
   // The same, as it is now, and nothing follows.

@@ -75,15 +75,25 @@ bool spares(Rig& rig) {
 
 NATIVE_TEST(zero_copy_thresholds) {
   ZeroCopy state;
-  REQUIRE(!state.wants(never, long_bytes, true));
-  REQUIRE(state.wants(always, 0, false));
-  REQUIRE(!state.wants(automatic, ZeroCopy::threshold_bytes - 1, false));
-  REQUIRE(state.wants(automatic, ZeroCopy::threshold_bytes, false));
-  REQUIRE(!state.wants(automatic, ZeroCopy::threshold_registered_bytes - 1, true));
-  REQUIRE(state.wants(automatic, ZeroCopy::threshold_registered_bytes, true));
+  for (const bool datagram : {false, true}) {
+    REQUIRE(!state.wants(never, long_bytes, true, datagram));
+    REQUIRE(state.wants(always, 0, false, datagram));
+    REQUIRE(!state.wants(automatic, ZeroCopy::threshold_bytes - 1, false, datagram));
+    REQUIRE(state.wants(automatic, ZeroCopy::threshold_bytes, false, datagram));
+    REQUIRE(!state.wants(automatic, ZeroCopy::threshold_registered_bytes - 1, true, datagram));
+    REQUIRE(state.wants(automatic, ZeroCopy::threshold_registered_bytes, true, datagram));
+    // A datagram of these sizes is copied cheaply, where its memory would have to be looked up.
+    for (const size_t size : {ZeroCopy::cheap_from_bytes, ZeroCopy::cheap_to_bytes}) {
+      REQUIRE(state.wants(automatic, size, true, datagram));
+      REQUIRE_EQUAL(state.wants(automatic, size, false, datagram), !datagram);
+    }
+    REQUIRE(state.wants(automatic, ZeroCopy::cheap_from_bytes - 1, false, datagram));
+    REQUIRE(state.wants(automatic, ZeroCopy::cheap_to_bytes + 1, false, datagram));
+  }
   state.set_threshold(100);
-  REQUIRE(state.wants(automatic, 100, false));
-  REQUIRE(!state.wants(automatic, 99, true));
+  REQUIRE(state.wants(automatic, 100, false, false));
+  REQUIRE(state.wants(automatic, ZeroCopy::cheap_from_bytes, false, true));
+  REQUIRE(!state.wants(automatic, 99, true, false));
 }
 
 NATIVE_TEST(zero_copy_begins_with_one_on_trial) {

@@ -27,6 +27,7 @@ const ways: Record<string, [mode: string, memory: string]> = {
   ours: ["auto", "registered"],
   "ours unregistered": ["auto", "unregistered"],
   "ours never": ["never", "registered"],
+  "ours never unregistered": ["never", "unregistered"],
   "ours always": ["always", "registered"],
   "ours always unregistered": ["always", "unregistered"],
 };
@@ -34,8 +35,9 @@ const cWays = { "C plain": "plain", C: "registered", "C unregistered": "unregist
 
 const comparisons = [
   { of: "ours always", to: ["ours never"] },
+  { of: "ours always unregistered", to: ["ours never unregistered"] },
   { of: "ours", to: ["ours never", "ours always"] },
-  { of: "ours unregistered", to: ["ours never", "ours always unregistered"] },
+  { of: "ours unregistered", to: ["ours never unregistered", "ours always unregistered"] },
 ];
 
 function run(command: readonly string[], { durationSeconds }: Settings): Promise<string> {
