@@ -127,7 +127,7 @@ class IoUring final : public Backend {
   }
 
   bool cancel_descriptor(int number) override {
-    resets_.forget_all();
+    resets_.forget_of(number);
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
     io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
@@ -299,8 +299,8 @@ class IoUring final : public Backend {
     CHECK(entry != nullptr);
     operation.tries++;
     if (operation.opcode == Opcode::cancel_all) operation.argument = own_entries();
-    if (operation.opcode == Opcode::cancel_all || operation.opcode == Opcode::cancel_descriptor)
-      resets_.forget_all();
+    if (operation.opcode == Opcode::cancel_all) resets_.forget_all();
+    if (operation.opcode == Opcode::cancel_descriptor) resets_.forget_of(operation.number);
     if (operation.opcode == Opcode::cancel) {
       prepare_cancel(operation, entry);
     } else if (into_area(operation)) {

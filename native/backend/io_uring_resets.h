@@ -27,7 +27,8 @@ class Resets {
     const uint64_t enough = std::min<uint64_t>(most_bytes, uint64_t{fewest_receives} * piece_bytes);
     const uint32_t before = operation.received_bytes - brought_bytes;
     if (before >= enough || operation.received_bytes < enough) return;
-    suspects_.push_back({operation.slot, operation.generation, operation.tries, unknown});
+    suspects_.push_back(
+        {operation.slot, operation.generation, operation.tries, operation.number, unknown});
   }
 
   // `end` asks the kernel to end one; it returns false when that cannot be asked now.
@@ -60,6 +61,9 @@ class Resets {
   void forget(uint32_t slot) {
     std::erase_if(ending_, [&](const Suspect& one) { return one.slot == slot; });
   }
+  void forget_of(int number) {
+    std::erase_if(ending_, [&](const Suspect& one) { return one.number == number; });
+  }
   void forget_all() { ending_.clear(); }
 
  private:
@@ -73,6 +77,7 @@ class Resets {
     uint32_t slot;
     uint32_t generation;
     uint16_t tries;
+    int number;
     uint32_t received_bytes;  // at the last look
   };
 
