@@ -43,10 +43,10 @@ class RegisteredMemory {
   static constexpr uint32_t limit = 1024;
 
   // A send without a copy from a huge page is charged to its socket with all that lies before it in
-  // that page, up to 2 MiB for every packet (io_sg_from_iter() of the kernel's io_uring/net.c, 6.2
-  // to 7.0 at least). So the socket is soon full, and one packet at a time is on its way. Pages
-  // that are huge by now, as those of a heap that is used again, are given up: the next ones are
-  // zero, too.
+  // that page, up to 2 MiB for every packet (io_sg_from_iter() of the kernel's io_uring/net.c;
+  // seen on 6.12, 6.18 and 7.3). So the socket is soon full, and one packet at a time is on its
+  // way. Pages that are huge by now, as those of a heap that is used again, are given up: the next
+  // ones are zero, too.
   static void keep_pages_small(uint8_t* data, size_t size_bytes) {
     // EINVAL: a kernel without huge pages does not know the advice, and one with larger pages than
     // ours may find that it begins within one. EAGAIN or ENOMEM: the process has as many mappings
