@@ -122,12 +122,13 @@ class IoUring final : public Backend {
   }
 
   bool cancel(const Operation& target) override {
-    resets_.forget(target.slot);
-    return end(target);
+    io_uring_sqe* entry = internal_entry();
+    if (entry == nullptr) return false;
+    io_uring_prep_cancel64(entry, uring::user_data_of(target), 0);
+    return finish_internal(entry);
   }
 
   bool cancel_descriptor(int number) override {
-    resets_.forget_of(number);
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
     io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
@@ -136,7 +137,6 @@ class IoUring final : public Backend {
 
   bool cancel_all() override {
     rooms_.end();
-    resets_.forget_all();
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
     io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
@@ -299,8 +299,6 @@ class IoUring final : public Backend {
     CHECK(entry != nullptr);
     operation.tries++;
     if (operation.opcode == Opcode::cancel_all) operation.argument = own_entries();
-    if (operation.opcode == Opcode::cancel_all) resets_.forget_all();
-    if (operation.opcode == Opcode::cancel_descriptor) resets_.forget_of(operation.number);
     if (operation.opcode == Opcode::cancel) {
       prepare_cancel(operation, entry);
     } else if (into_area(operation)) {
@@ -332,10 +330,7 @@ class IoUring final : public Backend {
     uint64_t target = internal_nobody;
     if (operation.argument < operations_->size()) {
       const Operation& found = (*operations_)[operation.argument];
-      if (found.generation == operation.argument_extra) {
-        target = uring::user_data_of(found);
-        resets_.forget(found.slot);
-      }
+      if (found.generation == operation.argument_extra) target = uring::user_data_of(found);
     }
     io_uring_prep_cancel64(entry, target, 0);
   }
@@ -373,13 +368,6 @@ class IoUring final : public Backend {
     if (entry != nullptr) return entry;
     enter_without_waiting();
     return io_uring_get_sqe(&ring_);
-  }
-
-  bool end(const Operation& target) {
-    io_uring_sqe* entry = internal_entry();
-    if (entry == nullptr) return false;
-    io_uring_prep_cancel64(entry, uring::user_data_of(target), 0);
-    return finish_internal(entry);
   }
 
   static bool finish_internal(io_uring_sqe* entry) {
@@ -609,7 +597,7 @@ class IoUring final : public Backend {
 
   void look_again() {
     late_.look(*operations_, [this](const Operation& operation) { cancel(operation); });
-    resets_.look(*operations_, [this](const Operation& operation) { return end(operation); });
+    resets_.look(*operations_, [this](const Operation& operation) { return cancel(operation); });
     if (late_.any() || resets_.any()) nudge_later();
   }
 

@@ -27,24 +27,25 @@ class Resets {
     const uint64_t enough = std::min<uint64_t>(most_bytes, uint64_t{fewest_receives} * piece_bytes);
     const uint32_t before = operation.received_bytes - brought_bytes;
     if (before >= enough || operation.received_bytes < enough) return;
-    suspects_.push_back(
-        {operation.slot, operation.generation, operation.tries, operation.number, unknown});
+    suspects_.push_back({operation.slot, operation.generation, operation.tries, unknown});
   }
 
-  // `end` asks the kernel to end one; it returns false when that cannot be asked now.
+  // `end` asks the kernel to end one; it returns false when that cannot be asked now. Whoever else
+  // asks for the same meanwhile is served, too: on a connection that is over a receive ends at
+  // once.
   template <class End>
   void look(const std::vector<Operation>& operations, End end) {
     std::erase_if(suspects_, [&](Suspect& suspect) {
       const Operation& operation = operations[suspect.slot];
       if (operation.generation != suspect.generation || operation.tries != suspect.tries)
         return true;
-      if (operation.phase != Phase::active || !has_ended(operation.number)) return true;
+      if (operation.phase != Phase::active || !is_over(operation.number)) return true;
       if (operation.received_bytes != suspect.received_bytes) {
         suspect.received_bytes = operation.received_bytes;
         return false;
       }
       if (!end(operation)) return false;
-      forget(suspect.slot);
+      std::erase_if(ending_, [&](const Suspect& one) { return one.slot == suspect.slot; });
       ending_.push_back(suspect);
       return true;
     });
@@ -57,15 +58,6 @@ class Resets {
            }) > 0;
   }
 
-  // Somebody else asks for its end, so it ends by that.
-  void forget(uint32_t slot) {
-    std::erase_if(ending_, [&](const Suspect& one) { return one.slot == slot; });
-  }
-  void forget_of(int number) {
-    std::erase_if(ending_, [&](const Suspect& one) { return one.number == number; });
-  }
-  void forget_all() { ending_.clear(); }
-
  private:
   // One less than the kernel's MULTISHOT_MAX_RETRY, since a receive may begin within a piece; and
   // what a bundle brings at most.
@@ -77,13 +69,13 @@ class Resets {
     uint32_t slot;
     uint32_t generation;
     uint16_t tries;
-    int number;
     uint32_t received_bytes;  // at the last look
   };
 
-  static bool has_ended(int number) {
+  // In both directions, so nothing can be waited for.
+  static bool is_over(int number) {
     pollfd asked = {.fd = number, .events = 0, .revents = 0};
-    return ::poll(&asked, 1, 0) > 0 && (asked.revents & (POLLERR | POLLHUP)) != 0;
+    return ::poll(&asked, 1, 0) > 0 && (asked.revents & POLLHUP) != 0;
   }
 
   std::vector<Suspect> suspects_;
