@@ -220,16 +220,23 @@ class Session : public Napi::ObjectWrap<Session> {
     header_[header_active] = 1;
   }
 
-  // (Uint8Array, register, hold) -> handle, -1 when there are too many, -2 when closed. `hold` is
-  // false for memory that cannot be detached (a SharedArrayBuffer); TypeScript keeps its object
-  // alive.
+  // (Uint8Array, sizeBytes, register, hold) -> handle, -1 when there are too many, -2 when closed.
+  // The memory may be longer than the view that it begins with, because Node 20 has no view of 4
+  // GiB. `hold` is false for memory that cannot be detached (a SharedArrayBuffer); TypeScript keeps
+  // its object alive.
   Napi::Value add_buffer(const Napi::CallbackInfo& info) {
     if (engine_ == nullptr) return Napi::Number::New(info.Env(), -2);
     auto view = info[0].As<Napi::Uint8Array>();
+    const auto size_bytes = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
+    CHECK(size_bytes >= view.ByteLength());
     io::MemoryHold hold;
-    if (info[2].As<Napi::Boolean>().Value()) hold = hold_of(view.ArrayBuffer());
-    const uint32_t handle = engine_->add_buffer(view.Data(), view.ByteLength(), std::move(hold),
-                                                info[1].As<Napi::Boolean>().Value());
+    if (info[3].As<Napi::Boolean>().Value()) {
+      Napi::ArrayBuffer buffer = view.ArrayBuffer();
+      CHECK(view.ByteOffset() + size_bytes <= buffer.ByteLength());
+      hold = hold_of(buffer);
+    }
+    const uint32_t handle = engine_->add_buffer(view.Data(), size_bytes, std::move(hold),
+                                                info[2].As<Napi::Boolean>().Value());
     return Napi::Number::New(info.Env(), static_cast<int32_t>(handle));
   }
 

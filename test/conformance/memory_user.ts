@@ -119,6 +119,23 @@ function registerMany(suite: Suite): void {
     }
   });
 
+  suite.test("views reach into an ArrayBuffer of more than 4 GiB", async (trial) => {
+    const { file, client, served } = await things(trial);
+    const GIBIBYTE = 2 ** 30;
+    // Pages that nobody touches take no memory.
+    const large = new ArrayBuffer(5 * GIBIBYTE);
+    const [first, last] = [0, 5 * GIBIBYTE - 7].map((start) => new Uint8Array(large, start, 7));
+    const content = Buffer.from("content");
+    assert.is(await file.readVectored([first!, last!], 0), 14);
+    assert.is(Buffer.from(first!).toString(), "content");
+    assert.is(await file.read(last!, 0), 7);
+    assert.ok(sameBytes(last!, content));
+    await client.sendAll(last!);
+    last!.fill(0);
+    await served.receiveAll(last!);
+    assert.ok(sameBytes(last!, content));
+  });
+
   suite.test("memory that is let go is known again when it comes again", async (trial) => {
     const { io, file } = { ...(await things(trial)), io: await trial.open() };
     const first = new Uint8Array(64);

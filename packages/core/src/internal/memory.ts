@@ -11,7 +11,8 @@ import { Reuses } from "./sent_check.js";
 
 // Loaded when first needed, and at once: acquiring memory cannot wait.
 const require = createRequire(import.meta.url);
-function markAsUntransferable(buffer: ArrayBufferLike): void {
+/** Forbids that memory goes to another thread. */
+export function markAsUntransferable(buffer: ArrayBufferLike): void {
   (require("node:worker_threads") as typeof import("node:worker_threads")).markAsUntransferable(
     buffer,
   );
@@ -23,8 +24,11 @@ export const POISON = 0xdb;
 
 // How much memory of users stays known to the engine while it is idle, because it will likely come
 // again. What is in flight may be more.
-const KNOWN_LIMIT_COUNT = 1024;
-const KNOWN_LIMIT_BYTES = 16 * 1024 * 1024;
+const IDLE_LIMIT_COUNT = 1024;
+const IDLE_LIMIT_BYTES = 16 * 1024 * 1024;
+
+// Node 20 makes no Uint8Array of more bytes than that.
+const VIEW_LIMIT_BYTES = 2 ** 32 - 1;
 
 // What the session answers when it is closed, instead of a handle.
 const HANDLE_CLOSED = -2;
@@ -71,15 +75,22 @@ interface Known {
   /** The slab is a group's, whose blocks are lent. */
   readonly lent: boolean;
   readonly handle: number;
+  /** The one behind it in the list of idle ones. */
+  next: Known | null;
 }
 
 export class Memory {
   readonly #native: Native;
   readonly #session: NativeSession;
   readonly #known = new Map<ArrayBufferLike, Known>();
-  #knownBytes = 0;
-  #knownCount = 0;
   #last: Known | null = null;
+  // User memory that is idle, oldest first. One that is used again stays in the list until it is
+  // the oldest: then it leaves, and comes back when it is idle. So using memory costs nothing here,
+  // and making room looks at none that is in flight twice.
+  #oldestIdle: Known | null = null;
+  #newestIdle: Known | null = null;
+  #idleCount = 0;
+  #idleBytes = 0;
 
   /** Whether memory that is returned is overwritten, for tests. */
   readonly poisons: boolean;
@@ -136,7 +147,7 @@ export class Memory {
     // A slab is the library's own and never leaves this thread.
     markAsUntransferable(buffer);
     const memory = new Uint8Array(buffer, start, sizeBytes);
-    const handle = this.#handle(memory, true, "acquire");
+    const handle = this.#handle(memory, sizeBytes, true, "acquire");
     const pages = new Array<Region | null>(sizeBytes / PAGE_SIZE_BYTES).fill(null);
     this.#addSlab(buffer, handle, pages, start, PAGE_SIZE_BYTES, false);
     return [handle, pages];
@@ -151,7 +162,8 @@ export class Memory {
     count: number,
   ): [number, Region[]] {
     markAsUntransferable(buffer);
-    const handle = this.#handle(new Uint8Array(buffer, start), false, "receiveMultishot");
+    const memory = new Uint8Array(buffer, start);
+    const handle = this.#handle(memory, memory.byteLength, false, "receiveMultishot");
     const regions = Array.from({ length: count }, (_, index) => {
       const region = new Region(handle, start, start + index * strideBytes, pieceBytes);
       region.acquired = false;
@@ -179,6 +191,7 @@ export class Memory {
       pageBytes,
       lent,
       handle,
+      next: null,
     });
   }
 
@@ -194,34 +207,41 @@ export class Memory {
   #add(view: ArrayBufferView, operation: string): Known {
     const buffer = view.buffer;
     this.#refuseUnfit(buffer, operation);
-    this.#makeRoom(buffer.byteLength);
+    const sizeBytes = buffer.byteLength;
     const shared = buffer instanceof SharedArrayBuffer;
     // Without V8's help the only way to keep the kernel's memory is to forbid its transfer.
     if (!shared && !this.#native.holdsMemory) markAsUntransferable(buffer);
-    const handle = this.#handle(new Uint8Array(buffer), false, operation, !shared);
+    const memory = new Uint8Array(buffer, 0, Math.min(sizeBytes, VIEW_LIMIT_BYTES));
+    const handle = this.#handle(memory, sizeBytes, false, operation, !shared);
+    const whole = new Region(handle, 0, 0, sizeBytes);
     const known: Known = {
       buffer,
-      sizeBytes: buffer.byteLength,
-      whole: new Region(handle, 0, 0, buffer.byteLength),
+      sizeBytes,
+      whole,
       pages: [],
       pagesStart: 0,
       pageBytes: PAGE_SIZE_BYTES,
       lent: false,
       handle,
+      next: null,
     };
     this.#known.set(buffer, known);
-    this.#knownCount++;
-    this.#knownBytes += buffer.byteLength;
-    // One that is larger than all that may stay known is let go as soon as it is idle.
-    const { whole } = known;
-    if (whole !== null && buffer.byteLength > KNOWN_LIMIT_BYTES) {
-      whole.onIdle = () => this.#forget(known, whole);
-    }
+    // One that is larger than all that may stay known is forgotten as soon as it is idle.
+    if (sizeBytes > IDLE_LIMIT_BYTES) whole.onIdle = () => this.#forget(known);
+    else this.#enlist(known);
     return known;
   }
 
-  #handle(memory: Uint8Array, register: boolean, operation: string, hold = true): number {
-    const handle = this.#session.addBuffer(memory, register, hold && this.#native.holdsMemory);
+  // `sizeBytes` is that of the memory, which may be more than a view can show.
+  #handle(
+    memory: Uint8Array,
+    sizeBytes: number,
+    register: boolean,
+    operation: string,
+    hold = true,
+  ): number {
+    const holds = hold && this.#native.holdsMemory;
+    const handle = this.#session.addBuffer(memory, sizeBytes, register, holds);
     if (handle >= 0) return handle;
     if (handle === HANDLE_CLOSED) throw closedError(operation, "the IO");
     throw new IOError({
@@ -250,24 +270,42 @@ export class Memory {
     });
   }
 
-  // Lets go of idle memory, oldest first, when too much of it is known.
-  #makeRoom(sizeBytes: number): void {
-    const fits = (): boolean =>
-      this.#knownCount < KNOWN_LIMIT_COUNT && this.#knownBytes + sizeBytes <= KNOWN_LIMIT_BYTES;
-    if (fits()) return;
-    for (const known of this.#known.values()) {
-      if (known.whole === null || known.whole.inFlight > 0) continue;
-      this.#forget(known, known.whole);
-      if (fits()) return;
+  // Puts memory behind the other idle ones, and forgets the oldest of them while that are too many.
+  #enlist(known: Known): void {
+    if (this.#newestIdle === null) this.#oldestIdle = known;
+    else this.#newestIdle.next = known;
+    this.#newestIdle = known;
+    this.#idleCount++;
+    this.#idleBytes += known.sizeBytes;
+    // Never the one that has just come: its operation is still to be queued.
+    while (this.#idleCount > IDLE_LIMIT_COUNT || this.#idleBytes > IDLE_LIMIT_BYTES) {
+      if (!this.#retireOldest(known)) return;
     }
   }
 
-  #forget(known: Known, whole: Region): void {
+  #retireOldest(kept: Known): boolean {
+    const oldest = this.#oldestIdle;
+    if (oldest === null || oldest === kept) return false;
+    this.#oldestIdle = oldest.next;
+    oldest.next = null;
+    this.#idleCount--;
+    this.#idleBytes -= oldest.sizeBytes;
+    const { whole } = oldest;
+    if (whole !== null && whole.inFlight > 0) {
+      whole.onIdle = () => {
+        whole.onIdle = null;
+        this.#enlist(oldest);
+      };
+    } else {
+      this.#forget(oldest);
+    }
+    return true;
+  }
+
+  #forget(known: Known): void {
     this.#known.delete(known.buffer);
     if (this.#last === known) this.#last = null;
-    this.#session.releaseBuffer(whole.handle);
-    this.#knownCount--;
-    this.#knownBytes -= known.sizeBytes;
+    this.#session.releaseBuffer(known.handle);
   }
 }
 

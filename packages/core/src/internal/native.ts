@@ -23,8 +23,8 @@ export interface NativeSession {
   /** Detached mode only: completions published. */
   poll(deadlineNs: number): number;
   activate(): void;
-  /** A handle, or -1 when there are too many. */
-  addBuffer(memory: Uint8Array, register: boolean, hold: boolean): number;
+  /** A handle, or -1 when there are too many. The memory begins where the view does. */
+  addBuffer(memory: Uint8Array, sizeBytes: number, register: boolean, hold: boolean): number;
   releaseBuffer(handle: number): boolean;
   /** A group of lent memory, or a negative errno. */
   addGroup(returned: ArrayBuffer, capacity: number, messages: boolean): number;
