@@ -215,6 +215,21 @@ test("the limit, a completion in use, and chains that are too long throw and que
   finish(queue);
 });
 
+test("the memory of the rings stays where it is", () => {
+  const queue = openQueue();
+  for (const view of [queue.words, queue.doubles]) {
+    const buffer = view.buffer as ArrayBuffer;
+    const sizeBytes = buffer.byteLength;
+    try {
+      structuredClone(buffer, { transfer: [buffer] }); // Node 20 makes a copy
+    } catch (error) {
+      assert.is((error as Error).name, "DataCloneError");
+    }
+    assert.is(buffer.byteLength, sizeBytes);
+  }
+  finish(queue);
+});
+
 test("what callbacks throw reaches the program, and the rest of the batch is called", () => {
   const queue = openQueue();
   const called: number[] = [];

@@ -37,6 +37,7 @@ import {
   VECTOR_DOUBLES,
 } from "./abi.js";
 import type { LentMemory } from "./lent_memory.js";
+import { markAsUntransferable } from "./memory.js";
 import type { NativeSession } from "./native.js";
 
 const HEADER_BYTES = HEADER_WORDS * 4;
@@ -124,6 +125,8 @@ export class Queue {
     this.#header = new Int32Array(shared, 0, HEADER_WORDS);
     this.words = new Int32Array(shared, HEADER_BYTES, capacity * ENTRY_WORDS);
     this.doubles = new Float64Array(shared, HEADER_BYTES, (capacity * ENTRY_WORDS) / 2);
+    keepInPlace(this.words, shared);
+    keepInPlace(this.doubles, shared);
     this.#completionWords = new Int32Array(shared, entriesEnd, capacity * COMPLETION_WORDS);
     this.#text = Buffer.from(shared, textStart, TEXT_SIZE_BYTES);
     this.#textDoubles = new Float64Array(shared, textStart, TEXT_SIZE_BYTES / 8);
@@ -465,6 +468,18 @@ export class Queue {
     this.breakChain();
     return new IOError({ code, operation: "submit", message });
   }
+}
+
+// The engine works in the rings' memory, so it must not go to another thread. What marks it so is a
+// module that takes some milliseconds to load, and the library never asks a view for its memory: so
+// it is marked when somebody else does.
+function keepInPlace(view: Int32Array | Float64Array, shared: ArrayBuffer): void {
+  Object.defineProperty(view, "buffer", {
+    get: () => {
+      markAsUntransferable(shared);
+      return shared;
+    },
+  });
 }
 
 function take(completion: LentCompletion, flags: number, result: number): void {
