@@ -5,6 +5,7 @@ import { Completion } from "./completion.js";
 import { closedError, errnoName, IOError, operationError, rangeError } from "./errors.js";
 import { OPCODE_ACCEPT } from "./internal/abi.js";
 import { MOST_TIMEOUT_MS, type OperationOptions, type Operations } from "./internal/operations.js";
+import { Turns } from "./internal/turns.js";
 import type { Descriptor } from "./ring.js";
 import type { Socket } from "./socket.js";
 
@@ -59,6 +60,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   readonly #timer = new Completion();
   readonly #accepted: Descriptor[] = [];
   readonly #waiters: Waiter[] = [];
+  readonly #turns = new Turns();
   #failure: IOError | null = null;
   #closing: Promise<void> | null = null;
 
@@ -83,10 +85,14 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
       checkOptions(options);
       const descriptor = this.#accepted.shift();
       if (descriptor !== undefined) {
-        resolve(this.#makeSocket(descriptor));
+        const socket = this.#makeSocket(descriptor);
         this.#arm();
+        const turn = this.#turns.take();
+        if (turn === null) resolve(socket);
+        else void turn.then(() => resolve(socket));
         return;
       }
+      this.#turns.waited();
       if (this.#failure !== null) throw this.#failure;
       this.#wait({ resolve, reject }, options);
       this.#arm();

@@ -13,6 +13,7 @@ import { OPCODE_RECEIVE_MESSAGE_MULTISHOT, OPCODE_RECEIVE_MULTISHOT } from "./in
 import type { Lending } from "./internal/lending.js";
 import type { LentMemory } from "./internal/lent_memory.js";
 import { aborted, type OperationOptions, type Operations } from "./internal/operations.js";
+import { Turns } from "./internal/turns.js";
 import type { Descriptor } from "./ring.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;
@@ -81,6 +82,7 @@ export class Receiving<C extends Chunk = Chunk>
   #waitingSinceMs = 0;
   readonly #arrived: C[] = [];
   readonly #waiters: Waiter<C>[] = [];
+  readonly #turns = new Turns();
   // Called when the receive has ended for good.
   readonly #leavers: (() => void)[] = [];
   /** Chunks that are not returned, whoever has them. */
@@ -128,7 +130,12 @@ export class Receiving<C extends Chunk = Chunk>
   /** The next chunk. Rejects when the connection or the signal fails, and is done then. */
   next(): Promise<IteratorResult<C, undefined>> {
     const chunk = this.#arrived.shift();
-    if (chunk !== undefined) return Promise.resolve({ done: false, value: chunk });
+    if (chunk !== undefined) {
+      const result: IteratorResult<C, undefined> = { done: false, value: chunk };
+      const turn = this.#turns.take();
+      return turn === null ? Promise.resolve(result) : turn.then(() => result);
+    }
+    this.#turns.waited();
     if (!this.#started && !this.#ended) {
       try {
         this.#start();

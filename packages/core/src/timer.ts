@@ -1,10 +1,13 @@
 // Repeating timers over the ring's time-outs.
 import { Completion } from "./completion.js";
 import type { Operations } from "./internal/operations.js";
+import { nextTurn } from "./internal/turns.js";
 
 /**
  * A repeating timer: an async iterable that yields how many intervals have passed since it started.
  * It keeps to its schedule: a consumer that is late is told the count once, not called in a burst.
+ * A body that takes longer than the interval leaves the event loop a turn each time, so the rest of
+ * the program goes on. Several loops over one timer each get every count.
  *
  * @example
  * ```ts
@@ -21,8 +24,10 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
   readonly intervalNs: number;
   readonly #operations: Operations;
   readonly #startNs: bigint;
-  readonly #completion = new Completion();
-  #count = 0;
+  // What the loops wait for, one each.
+  readonly #waiting = new Set<Completion>();
+  // The highest count that was yielded: a loop after another one goes on from there.
+  #yielded = 0;
   #closed = false;
 
   /** @internal */
@@ -34,22 +39,33 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
 
   /** How many intervals have passed, whenever that has changed, until the timer is closed. */
   async *[Symbol.asyncIterator](): AsyncIterator<number> {
-    while (!this.#closed) {
+    const completion = new Completion();
+    let count = this.#yielded;
+    let waited = false;
+    while (!this.#closed && !this.#operations.closed) {
       const passed = Math.floor(this.#elapsedNs() / this.intervalNs);
-      if (passed > this.#count) {
-        this.#count = passed;
-        yield passed;
-      } else {
-        const result = await this.#sleep((this.#count + 1) * this.intervalNs - this.#elapsedNs());
+      if (passed <= count) {
+        waited = true;
+        const leftNs = (count + 1) * this.intervalNs - this.#elapsedNs();
+        const result = await this.#sleep(completion, leftNs);
         if (result < 0) return; // cancelled: the timer or its IO was closed
+      } else if (!waited) {
+        // The body was late. Without this a body that always is would leave the event loop no turn.
+        waited = true;
+        await nextTurn();
+      } else {
+        waited = false;
+        count = passed;
+        this.#yielded = Math.max(this.#yielded, passed);
+        yield passed;
       }
     }
   }
 
-  /** Ends the iteration. */
+  /** Ends the loops. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#operations.cancel(this.#completion);
+    for (const completion of this.#waiting) this.#operations.cancel(completion);
   }
 
   /** Closes the timer: what `await using` calls. */
@@ -61,15 +77,14 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
     return Number(process.hrtime.bigint() - this.#startNs);
   }
 
-  #sleep(durationNs: number): Promise<number> {
+  #sleep(completion: Completion, durationNs: number): Promise<number> {
     return new Promise((resolve) => {
-      const wait = Math.max(0, Math.ceil(durationNs));
-      if (this.#operations.closed) resolve(-1);
-      else {
-        this.#operations.ring.timeout(this.#completion, wait, (_completion, result) => {
-          resolve(result);
-        });
-      }
+      const waitNs = Math.max(0, Math.ceil(durationNs));
+      this.#operations.ring.timeout(completion, waitNs, (_completion, result) => {
+        this.#waiting.delete(completion);
+        resolve(result);
+      });
+      this.#waiting.add(completion);
     });
   }
 }
