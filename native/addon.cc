@@ -69,6 +69,13 @@ Napi::Array numbers_of(Napi::Env env, const std::vector<io::abi::Opcode>& opcode
   return list;
 }
 
+// "defer" or "coop"; anything else leaves it to the measurement.
+io::Taskrun taskrun_from(const Napi::Value& value) {
+  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  if (name == "defer") return io::Taskrun::defer;
+  return name == "coop" ? io::Taskrun::coop : io::Taskrun::measured;
+}
+
 // [family, port, host]
 Napi::Value name_to_js(Napi::Env env, const io::AddressText& name) {
   Napi::Array result = Napi::Array::New(env, 3);
@@ -112,13 +119,15 @@ class Session : public Napi::ObjectWrap<Session> {
                        });
   }
 
-  // (backend, entries, slots, attached, waitElsewhere, shared, dispatch, area)
+  // (backend, entries, slots, attached, waitElsewhere, shared, dispatch, area, taskrun)
   // `area` is undefined or { interface, queue, memory, start, sizeBytes }.
   explicit Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(info) {
     io::BackendOptions options;
     options.entries = info[1].As<Napi::Number>().Uint32Value();
     options.in_flight_limit = info[2].As<Napi::Number>().Uint32Value();
     attached_ = info[3].As<Napi::Boolean>().Value();
+    options.attached = attached_;
+    options.taskrun = taskrun_from(info[8]);
     const bool wait_elsewhere = info[4].As<Napi::Boolean>().Value();
     auto memory = info[5].As<Napi::ArrayBuffer>();
     io::Shared shared;
@@ -568,12 +577,12 @@ class Session : public Napi::ObjectWrap<Session> {
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
 };
 
-// () -> [{ name, available, automatic, endsSearch, reason, advice, lacking, features }]
+// (taskrun) -> [{ name, available, automatic, endsSearch, reason, advice, lacking, features }]
 Napi::Value probe(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array list = Napi::Array::New(env);
   uint32_t index = 0;
-  for (const io::Candidate& candidate : io::probe_backends()) {
+  for (const io::Candidate& candidate : io::probe_backends(taskrun_from(info[0]))) {
     Napi::Object row = Napi::Object::New(env);
     row.Set("name", candidate.name);
     row.Set("available", candidate.available);

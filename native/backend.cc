@@ -87,9 +87,11 @@ std::vector<abi::Opcode> lacking_of(const Backend& backend) {
   return lacking;
 }
 
-std::vector<Candidate> probe_backends(const Kernel& kernel) {
+std::vector<Candidate> probe_backends(Taskrun taskrun, const Kernel& kernel) {
   std::vector<Candidate> found;
   BackendOptions smallest;
+  smallest.attached = true;  // as IO.open() opens it
+  smallest.taskrun = taskrun;
   smallest.entries = abi::entries_least;
   smallest.in_flight_limit = abi::entries_least;
   for (const Ranked& candidate : ranking) {

@@ -61,9 +61,16 @@ struct AreaOptions {
   MemoryHold hold;  // of that memory, for as long as the backend lives
 };
 
+// When io_uring works on what has become ready. For attached mode a measurement decides
+// (io_uring_wakes.h), unless a test does.
+enum class Taskrun : uint8_t { measured, defer, coop };
+
 struct BackendOptions {
   uint32_t entries = 1024;
   uint32_t in_flight_limit = 4096;
+  // An event loop waits for the backend's descriptor.
+  bool attached = false;
+  Taskrun taskrun = Taskrun::measured;
   // For tests: use nothing that the oldest kernel which is supported has not.
   bool oldest_kernel = false;
   // For tests: completions of 32 bytes, as rings with an area have, though there is none.
@@ -169,7 +176,8 @@ int halve_until_room(uint32_t& limit, SetUp set_up) {
 }
 
 // In order of preference; each is really tried.
-std::vector<Candidate> probe_backends(const Kernel& kernel = running_kernel());
+std::vector<Candidate> probe_backends(Taskrun taskrun = Taskrun::measured,
+                                      const Kernel& kernel = running_kernel());
 // `name` is "auto" or a name from the list.
 Opened open_backend(const std::string& name, const BackendOptions& options,
                     const Kernel& kernel = running_kernel());

@@ -46,12 +46,38 @@ constexpr uint32_t setup_ladder[] = {
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 };
 
-// The first of `rungs` steps of the ladder that the kernel takes, with `more` flags. The first step
-// of all is passed over where its wake-ups are lost.
-int climb(size_t rungs, uint32_t more, RingSetUp& made, uint32_t& in_flight_limit) {
+// How soon an event loop hears of the work of a ring with DEFER_TASKRUN.
+uring::Signals signals_for(const BackendOptions& options) {
+  // Without an event loop the thread waits in the kernel, and needs no signal.
+  if (!options.attached || options.taskrun == Taskrun::defer) return uring::Signals::prompt;
+  return options.taskrun == Taskrun::coop ? uring::Signals::late : uring::deferred_signals();
+}
+
+constexpr const char* late_area =
+    "; in attached mode this kernel tells of what has come only after an RCU grace period";
+
+// Why attached mode does without DEFER_TASKRUN.
+const char* why_late(const BackendOptions& options) {
+  return options.taskrun == Taskrun::coop
+             ? "as IO_TASKRUN says"
+             : "since wake-ups of DEFER_TASKRUN come late on this kernel, or not at all";
+}
+
+// An area needs DEFER_TASKRUN. Late wake-ups are better than none, lost ones are not.
+bool hears_of_area(const BackendOptions& options, uring::Signals signals, Opened& opened) {
+  if (signals == uring::Signals::prompt || options.taskrun == Taskrun::coop) return true;
+  if (signals == uring::Signals::late && uring::late_signals_come()) return true;
+  opened.area_reason = signals == uring::Signals::late
+                           ? "this kernel loses the wake-ups of a ring with DEFER_TASKRUN"
+                           : "the wake-ups of a ring with DEFER_TASKRUN could not be tried";
+  opened.area_advice = "a newer kernel, or an IO in detached mode";
+  return false;
+}
+
+// The first step of the ladder from `first` on that the kernel takes, with `more` flags.
+int climb(size_t first, size_t end, uint32_t more, RingSetUp& made, uint32_t& in_flight_limit) {
   int error = EINVAL;
-  for (size_t rung = uring::eventfd_keeps_telling() ? 0 : 1; rung < rungs && error == EINVAL;
-       rung++) {
+  for (size_t rung = first; rung < end && error == EINVAL; rung++) {
     made.flags = setup_ladder[rung] | more;
     error = halve_until_room(in_flight_limit, [&](uint32_t limit) {
       return set_up(limit * completions_per_operation, made.flags, made.ring);
@@ -62,15 +88,12 @@ int climb(size_t rungs, uint32_t more, RingSetUp& made, uint32_t& in_flight_limi
 
 // A ring with the area that was asked for. False when it is not to be had, and `opened` says why:
 // then there is no ring either, so that nobody pays for completions of twice the size.
-bool set_up_with_area(const BackendOptions& options, RingSetUp& made, Opened& opened) {
+bool set_up_with_area(const BackendOptions& options, uring::Signals signals, RingSetUp& made,
+                      Opened& opened) {
   if (!may_open_receives(options.area, opened)) return false;
-  if (!uring::eventfd_keeps_telling()) {
-    opened.area_reason = "this kernel loses the wake-ups of a ring with DEFER_TASKRUN";
-    opened.area_advice = "a newer kernel";
-    return false;
-  }
+  if (!hears_of_area(options, signals, opened)) return false;
   opened.in_flight_limit = options.in_flight_limit;
-  const int error = climb(1, Zcrx::ring_flags, made, opened.in_flight_limit);
+  const int error = climb(0, 1, Zcrx::ring_flags, made, opened.in_flight_limit);
   if (error != 0) {
     const Opened refused = refuse_io_uring("io_uring_setup", error);
     opened.area_reason = refused.reason + "; a ring with completions of 32 bytes is needed";
@@ -78,16 +101,19 @@ bool set_up_with_area(const BackendOptions& options, RingSetUp& made, Opened& op
     return false;
   }
   made.area = open_receives(made.ring, options.area, opened);
-  if (made.area != nullptr) return true;
+  if (made.area != nullptr) {
+    if (signals == uring::Signals::late) opened.area_reason += late_area;
+    return true;
+  }
   io_uring_queue_exit(&made.ring);
   return false;
 }
 
-std::string describe(const RingSetUp& made) {
+std::string describe(const RingSetUp& made, const BackendOptions& options, uring::Signals signals) {
+  const bool deferred = (made.flags & IORING_SETUP_DEFER_TASKRUN) != 0;
   std::string text = "io_uring works here (";
-  text += (made.flags & IORING_SETUP_DEFER_TASKRUN) != 0 ? "DEFER_TASKRUN, SINGLE_ISSUER"
-                                                         : "COOP_TASKRUN";
-  if (!uring::eventfd_keeps_telling()) text += ", since wake-ups of DEFER_TASKRUN are lost";
+  text += deferred ? "DEFER_TASKRUN, SINGLE_ISSUER" : "COOP_TASKRUN";
+  if (!deferred && signals == uring::Signals::late) text += std::string(", ") + why_late(options);
   if ((made.flags & IORING_SETUP_CQE32) != 0) text += ", CQE32";
   text += ", " + std::to_string(made.ring.sq.ring_entries) + " entries, completion ring of " +
           std::to_string(made.ring.cq.ring_entries) + ")";
@@ -97,13 +123,17 @@ std::string describe(const RingSetUp& made) {
 }  // namespace
 
 int set_up_ring(const BackendOptions& options, RingSetUp& made, Opened& opened) {
-  if (!options.area.wanted || !set_up_with_area(options, made, opened)) {
+  const uring::Signals signals = signals_for(options);
+  if (!options.area.wanted || !set_up_with_area(options, signals, made, opened)) {
     const uint32_t more = options.wide_completions ? IORING_SETUP_CQE32 : 0;
     opened.in_flight_limit = options.in_flight_limit;
-    const int error = climb(std::size(setup_ladder), more, made, opened.in_flight_limit);
+    // Where nothing could be tried the ring is one that works in any case.
+    const size_t first = signals == uring::Signals::prompt ? 0 : 1;
+    const size_t end = std::size(setup_ladder);
+    const int error = climb(first, end, more, made, opened.in_flight_limit);
     if (error != 0) return error;
   }
-  opened.reason = describe(made);
+  opened.reason = describe(made, options, signals);
   if (opened.in_flight_limit < options.in_flight_limit) {
     opened.reason += "; there is memory for " + std::to_string(opened.in_flight_limit) +
                      " operations in flight only (RLIMIT_MEMLOCK, or the limit of a cgroup)";

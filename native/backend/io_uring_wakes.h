@@ -1,15 +1,34 @@
-// Whether the eventfd of a ring with DEFER_TASKRUN goes on telling of work.
+// How soon the eventfd of a ring with DEFER_TASKRUN tells an event loop of work.
 //
-// Linux 6.12.108 and later ones of that line put a signal that comes out of a wake-up off until RCU
-// calls back, and remember that it is on its way by a bit that nothing clears again
-// (io_eventfd_do_signal in io_uring/eventfd.c): the first such signal is the last one, and a thread
-// that waits for the eventfd sleeps for ever. Linux 7.2 clears the bit. Other kernels of the six
-// may have got the one change without the other, so it is tried, once in a process.
+// Linux 7.3, and stable kernels that took the change over (6.12.108 and later), put a signal that
+// comes out of a waitqueue's wake-up off until RCU calls back (io_eventfd_do_signal in
+// io_uring/eventfd.c). Every armed receive, accept and poll is signalled in this way, so each of
+// them waits for an RCU grace period, which is some milliseconds. 6.12.117 remembers by a bit that
+// a signal is on its way, and nothing clears the bit: there the first such signal is the last one.
+// With COOP_TASKRUN the thread itself signals when it runs the work, and nothing is put off.
+//
+// A version does not tell which kernels do so. Each process tries it once.
 #pragma once
+
+#include <optional>
 
 namespace io::uring {
 
-// True where nothing is known against it.
-bool eventfd_keeps_telling();
+enum class Signals {
+  unknown,  // it could not be tried: no such ring, or no descriptors. The next call tries again.
+  prompt,   // there when the call returns that makes the ring's operation ready
+  late,     // not there then
+};
+
+// Any thread may ask.
+Signals deferred_signals();
+
+// Where they are late: whether one comes at all after the first. Takes 20 ms, and a second where
+// none comes.
+bool late_signals_come();
+
+// For deferred_signals(), and for its tests: what it finds with a ring that waits until `readable`
+// is so, because eight bytes were written to `writable`.
+Signals try_signals(int readable, int writable);
 
 }  // namespace io::uring

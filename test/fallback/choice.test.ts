@@ -73,6 +73,53 @@ function registerKernels({ kernelName }: Tools): void {
   }
 }
 
+// ---- Wake-ups
+
+function registerWakeUps({ lateSignals }: Tools): void {
+  const late = { environment: { LD_PRELOAD: lateSignals } };
+  const withTaskrun = (name: string) => ({ environment: { IO_TASKRUN: name } });
+  const coop = "io_uring works here (COOP_TASKRUN, ";
+  const defer = "io_uring works here (DEFER_TASKRUN, SINGLE_ISSUER, ";
+  const putOff = "since wake-ups of DEFER_TASKRUN come late on this kernel, or not at all";
+
+  test("late wake-ups: attached mode goes without DEFER_TASKRUN, and says so", () => {
+    const { status, output, said } = runProgram("modes", late);
+    assert.is(status, 0, said);
+    assert.match(output, `attached: io_uring, the first of the candidates that works: ${coop}`);
+    assert.match(output, `${coop}${putOff}`);
+    assert.match(output, `detached: io_uring, the first of the candidates that works: ${defer}`);
+    assert.match(candidateOf(examine(late).found, "io_uring").reason, `${coop}${putOff}`);
+  });
+
+  test("late wake-ups: files, sockets and time work", () => {
+    const { status, output, said } = runProgram("everything", late);
+    assert.is(status, 0, said);
+    assert.match(output, "the Worker ended with 0");
+  });
+
+  test("IO_TASKRUN decides about attached mode", () => {
+    for (const [name, words] of [
+      ["coop", `${coop}as IO_TASKRUN says`],
+      ["defer", defer],
+    ] as const) {
+      const { output } = runProgram("modes", withTaskrun(name));
+      assert.match(output, `attached: io_uring, the first of the candidates that works: ${words}`);
+      assert.match(output, `detached: io_uring, the first of the candidates that works: ${defer}`);
+      assert.match(candidateOf(examine(withTaskrun(name)).found, "io_uring").reason, words);
+    }
+  });
+
+  test("IO_TASKRUN names nonsense", () => {
+    const words = 'the environment variable IO_TASKRUN is "nonsense", not "defer" or "coop"';
+    const { output } = runProgram("automatic", withTaskrun("nonsense"));
+    assert.match(output, `ERR_INVALID_ARG_VALUE undefined: open: ${words}`);
+    const { status, found } = examine(withTaskrun("nonsense"));
+    assert.is(status, 1);
+    assert.is(found.chosen, null);
+    assert.match(found.why, words);
+  });
+}
+
 // ---- Names
 
 for (const { name, reason } of probe().candidates.filter((one) => !one.available)) {
@@ -155,5 +202,8 @@ else skip(test, "little locked memory", "io_uring cannot be had here");
 const tools = buildTools();
 if (typeof tools === "string") skip(test, "kernels that are passed over", tools);
 else if (!hasIoUring) skip(test, "kernels that are passed over", "io_uring cannot be had here");
-else registerKernels(tools);
+else {
+  registerKernels(tools);
+  registerWakeUps(tools);
+}
 test.run();

@@ -145,6 +145,13 @@ const programs: Record<string, () => Promise<void>> = {
     say(io.why);
   },
 
+  async modes() {
+    for (const mode of ["attached", "detached"] as const) {
+      await using io = await IO.open({ mode });
+      say(`${mode}: ${io.why}`);
+    }
+  },
+
   async automatic() {
     await using io = await openOrSay({});
     if (io !== null) say(`opened: ${io.why}`);

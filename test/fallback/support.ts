@@ -21,6 +21,8 @@ export interface Tools {
   readonly deny: string;
   /** To be preloaded: `uname()` then tells what TEST_KERNEL_RELEASE and TEST_KERNEL_BUILD say. */
   readonly kernelName: string;
+  /** To be preloaded: the signals of a ring are late, as on some kernels. */
+  readonly lateSignals: string;
 }
 
 /** Builds the tools of this folder, or says why they cannot be had. */
@@ -35,7 +37,11 @@ export function buildTools(): Tools | string {
   const deny = join(build, "deny");
   const tried = spawnSync(deny, ["EPERM", "setup", "true"], { encoding: "utf8" });
   if (tried.status !== 0) return `a seccomp filter cannot be set here: ${tried.stderr.trim()}`;
-  return { deny, kernelName: join(build, "libkernel_name.so") };
+  return {
+    deny,
+    kernelName: join(build, "libkernel_name.so"),
+    lateSignals: join(build, "liblate_signals.so"),
+  };
 }
 
 export interface Ended {

@@ -109,7 +109,7 @@ NATIVE_TEST(choice_passes_a_denied_kernel_over) {
   REQUIRE(contains(named.reason, "io_uring works here"));
   REQUIRE(contains(named.reason, "not chosen by itself on Linux 6.1.115, where"));
 
-  for (const io::Candidate& candidate : io::probe_backends(denied)) {
+  for (const io::Candidate& candidate : io::probe_backends(io::Taskrun::measured, denied)) {
     if (std::string("io_uring") != candidate.name) continue;
     REQUIRE(candidate.available);
     REQUIRE(!candidate.automatic);
@@ -117,7 +117,8 @@ NATIVE_TEST(choice_passes_a_denied_kernel_over) {
     REQUIRE(contains(candidate.reason, "6.1.115"));
     REQUIRE(contains(candidate.advice, "IO_BACKEND=io_uring"));
   }
-  for (const io::Candidate& candidate : io::probe_backends(linux_kernel("6.1.116"))) {
+  const Kernel repaired = linux_kernel("6.1.116");
+  for (const io::Candidate& candidate : io::probe_backends(io::Taskrun::measured, repaired)) {
     if (std::string("io_uring") == candidate.name) REQUIRE(candidate.automatic);
   }
 }

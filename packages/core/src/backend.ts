@@ -66,7 +66,7 @@ export interface Probe {
  */
 export function probe(): Probe {
   const native = loadNative();
-  const found = native.probe();
+  const found = native.probe(process.env["IO_TASKRUN"]);
   const { row, why } = choose(found);
   return {
     chosen: row?.name ?? null,
@@ -114,6 +114,7 @@ function choose(found: readonly NativeCandidate[]): Choice {
   let request: Request;
   try {
     request = requestedBackend("auto");
+    requestedTaskrun();
   } catch (error) {
     return { row: null, why: (error as IOError).message };
   }
@@ -162,6 +163,23 @@ export function requestedBackend(option: string): Request {
     name,
     how: automatic ? "the first of the candidates that works" : "named by the program",
   };
+}
+
+/**
+ * IO_TASKRUN decides about the rings of attached mode in the place of the engine's measurement, so
+ * that both kinds can be tried on one kernel; an empty one is none.
+ *
+ * @internal
+ */
+export function requestedTaskrun(): "defer" | "coop" | undefined {
+  const named = process.env["IO_TASKRUN"] ?? "";
+  if (named === "") return undefined;
+  if (named === "defer" || named === "coop") return named;
+  throw new IOError({
+    code: "ERR_INVALID_ARG_VALUE",
+    operation: "open",
+    message: `open: the environment variable IO_TASKRUN is "${named}", not "defer" or "coop"`,
+  });
 }
 
 /**

@@ -6,7 +6,7 @@ import {
   formatAddress,
   resolveAddress,
 } from "./address.js";
-import { type BackendName, backendError, requestedBackend } from "./backend.js";
+import { type BackendName, backendError, requestedBackend, requestedTaskrun } from "./backend.js";
 import { Buffers } from "./buffers.js";
 import { type Capabilities, type Capability, capabilitiesOf, machineRow } from "./capabilities.js";
 import { type Prepared, runChain } from "./chain.js";
@@ -178,6 +178,7 @@ export class IO implements AsyncDisposable {
       throw typeError("open", `the mode is "attached" or "detached", not "${String(this.mode)}"`);
     }
     const attached = this.mode === "attached";
+    const taskrun = requestedTaskrun();
     const native = loadNative();
     const area = areaFrom(native, options.zeroCopyReceive);
     this.#queue = new Queue(entries, (shared, dispatch) => {
@@ -191,6 +192,7 @@ export class IO implements AsyncDisposable {
         shared,
         dispatch,
         area,
+        taskrun,
       );
       if (session.failure !== 0) throw backendError(request, session);
       return session;

@@ -82,8 +82,10 @@ export interface Native {
     shared: ArrayBuffer,
     dispatch: (published: number) => void,
     area?: NativeArea,
+    taskrun?: string,
   ) => NativeSession;
-  probe(): NativeCandidate[];
+  /** `taskrun` as for a session: "defer" or "coop", anything else leaves it to the engine. */
+  probe(taskrun?: string): NativeCandidate[];
   /** With "" as interface only the kernel and the rights are tried. */
   probeZeroCopyReceive(
     networkInterface: string,
