@@ -13,11 +13,14 @@ import { main, StepError } from "./support/step.mjs";
 import { findProgram, meet } from "./support/system.mjs";
 import { report, reportTotals } from "./support/test_file.mjs";
 
-const usualKernels = ["6.1", "6.12", "7.x"];
-/** The usual files: what is promised, on each backend, and what only new kernels have. */
-const usualFiles = ["conformance/conformance-", "lifetime/area.test"];
+const usualKernels = ["6.1", "6.12", "6.18", "7.x"];
+/**
+ * The usual files: what is promised, on each backend, what only new kernels have, and how soon an
+ * event loop is woken.
+ */
+const usualFiles = ["conformance/conformance-", "lifetime/area.test", "kernels/"];
 /** Folders whose tests need neither a compiler nor the sources. */
-const folders = ["conformance", "lifetime", "fuzz", "model"];
+const folders = ["conformance", "lifetime", "fuzz", "kernels", "model"];
 
 const needs = [
   {

@@ -83,6 +83,7 @@ function problemsOf({ status, signal, timedOut, timeoutMs }, summary, skipReason
 export function resultOf(path, ended, seconds) {
   const summary = parseSummary(ended.output);
   const skipReasons = [...ended.output.matchAll(/^skipped: (.+)$/gm)].map((match) => match[1]);
+  const figures = [...ended.output.matchAll(/^measured: (.+)$/gm)].map((match) => match[1]);
   const problems = problemsOf(ended, summary, skipReasons);
   const { passed = 0, failed = 0, skipped = 0 } = summary ?? {};
   return {
@@ -91,6 +92,7 @@ export function resultOf(path, ended, seconds) {
     failed: failed + problems.length,
     skipped,
     skipReasons,
+    figures,
     problems,
     output: ended.output,
     seconds,
@@ -103,14 +105,16 @@ export async function runTestFile(path) {
   return resultOf(path, ended, (performance.now() - start) / 1000);
 }
 
-/** Prints a line for the file, what was skipped and why, and everything about a failure. */
+/** Prints a line for the file, what it measured, what was skipped and why, and all of a failure. */
 export function report(result) {
   const { path, passed, failed, skipped, skipReasons, problems, output, seconds } = result;
+  const { figures = [] } = result;
   const counts = [`${passed} passed`];
   if (failed > 0) counts.push(`${failed} failed`);
   if (skipped > 0) counts.push(`${skipped} skipped`);
   const mark = failed > 0 ? "FAIL" : "ok  ";
   const lines = [`${mark} ${path}  ${counts.join(", ")}  (${seconds.toFixed(1)} s)`];
+  for (const figure of figures) lines.push(`     measured: ${figure}`);
   for (const reason of skipReasons) lines.push(`     skipped: ${reason}`);
   if (failed > 0) lines.push("", output.trimEnd(), "");
   for (const problem of problems) lines.push(`     ${path} ${problem}`);
