@@ -2,6 +2,7 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { Data } from "./data.js";
 import { Bench, feed } from "./harness.test.support.js";
 
 const test = suite("commands");
@@ -247,6 +248,52 @@ test("inline commands work as well", () => {
   const bench = new Bench();
   feed(bench.request, Buffer.from('SET k "a b"\r\n'));
   assert.ok(bench.request.next());
+});
+
+test("a command that throws is taken back whole, and those around it stay", () => {
+  const bench = new Bench();
+  bench.run("MSET", "a", "1", "b", "2");
+  const { text } = bench.request;
+  const refuse = (word: string) => {
+    bench.request.text = (index) => {
+      const found = text.call(bench.request, index);
+      if (found === word) throw Object.assign(new Error("too long"), { code: "ERR_STRING_TOO_LONG" });
+      return found;
+    };
+  };
+  refuse("d");
+  const before = Buffer.from(bench.data.batch.contents());
+  assert.is(
+    bench.run("MSET", "a", "9", "c", "3", "d", "4"),
+    "-ERR 'mset' was not carried out: too long\r\n",
+  );
+  assert.is(bench.run("RENAME", "a", "d"), "-ERR 'rename' was not carried out: too long\r\n");
+  assert.is(bench.run("GET", "d"), "-ERR 'get' was not carried out: too long\r\n");
+  assert.equal(bench.data.batch.contents(), before);
+  assert.is(bench.run("MGET", "a", "b", "c"), "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$-1\r\n");
+  assert.is(bench.client.closing, false);
+  // A reply that was begun cannot be taken back, so the connection ends.
+  bench.run("MGET", "a", "d");
+  assert.is(bench.client.closing, true);
+  assert.is(bench.reports.length, 4);
+});
+
+test("after a command that was taken back nothing waits for a batch without records", () => {
+  const data = new Data();
+  data.keyspace.seal();
+  assert.throws(() =>
+    data.change(() => {
+      data.set("a", "1", 0);
+      data.clear();
+      throw new Error("planted");
+    }),
+  );
+  const { keyspace } = data;
+  keyspace.touched = 0;
+  keyspace.touchAll();
+  keyspace.find("a", 0);
+  assert.ok(keyspace.touched < keyspace.sequence);
+  assert.is(data.batch.sizeBytes, 0);
 });
 
 test("each command that changes something makes one record, the others none", () => {

@@ -69,9 +69,7 @@ function setUp(policy: SyncPolicy = "always") {
     report: () => undefined,
   });
   const set = (key: string, value: string) => {
-    data.begin();
-    data.set(key, value, 0);
-    data.end();
+    data.change(() => data.set(key, value, 0));
     commit.schedule();
   };
   const get = (key: string) => data.keyspace.find(key, 0)?.value;

@@ -1,6 +1,7 @@
 /**
  * The keyspace and the records of what changes it, so that neither can be changed without the
- * other. A command calls `begin()`, makes its changes, and calls `end()`: that is one record.
+ * other. `change()` runs what makes changes: all of them are one record, or, when it throws, none
+ * of them are.
  */
 
 import { type Entry, Keyspace } from "./keyspace.js";
@@ -12,12 +13,22 @@ export class Data {
   /** Where records gather until the next commit takes them. */
   batch = new Batch();
 
-  begin(): void {
-    this.batch.begin();
-  }
-
-  end(): void {
-    this.batch.end();
+  /**
+   * Runs what makes changes. They become one record. When `make` throws, the record is dropped and
+   * the keyspace is as it was: half a record in the batch would spoil every later one.
+   */
+  change(make: () => void): void {
+    const { batch, keyspace } = this;
+    batch.begin();
+    const mark = keyspace.mark();
+    try {
+      make();
+      batch.end();
+    } catch (error) {
+      batch.abandon();
+      keyspace.rollbackTo(mark, batch.records > 0);
+      throw error;
+    }
   }
 
   set(key: string, value: Value, expireAtMs: number): void {

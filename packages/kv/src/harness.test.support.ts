@@ -73,6 +73,7 @@ export class Bench implements Engine, Call {
   };
   nowMs = 1_000_000;
   stopped = false;
+  readonly reports: string[] = [];
 
   /** The reply as it goes over the wire, one byte per character. */
   run(...words: (string | Buffer)[]): string {
@@ -110,5 +111,9 @@ export class Bench implements Engine, Call {
 
   stop(): void {
     this.stopped = true;
+  }
+
+  report(line: string): void {
+    this.reports.push(line);
   }
 }

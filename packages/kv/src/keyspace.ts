@@ -50,6 +50,13 @@ interface AllBefore {
 }
 export type Undo = (EntryBefore | AllBefore)[];
 
+/** See `Keyspace.mark`. */
+export interface Mark {
+  readonly notes: number;
+  readonly lastChange: number;
+  readonly lastRemoval: number;
+}
+
 interface State {
   entries: Map<string, Entry>;
   slots: (Entry | undefined)[];
@@ -157,6 +164,29 @@ export class Keyspace {
     this.undo = [];
     this.sequence++;
     return undo;
+  }
+
+  /** A moment within the batch to which `rollbackTo` can go back. */
+  mark(): Mark {
+    return {
+      notes: this.undo.length,
+      lastChange: this.lastChange,
+      lastRemoval: this.lastRemoval,
+    };
+  }
+
+  /**
+   * Takes back what was changed since the mark. `hasOthers` says whether the batch holds other
+   * changes: without any it is never committed, so nothing may depend on it.
+   */
+  rollbackTo(mark: Mark, hasOthers: boolean): void {
+    this.rollback(this.undo.splice(mark.notes));
+    this.lastChange = mark.lastChange;
+    // An expiry in between may have noted an older batch, which counts all the same.
+    if (!hasOthers && this.lastRemoval === this.sequence) {
+      this.lastRemoval = Math.max(mark.lastRemoval, this.sequence - 1);
+    }
+    this.touched = 0;
   }
 
   /** Drops the notes without ending the batch: recovery needs none. */

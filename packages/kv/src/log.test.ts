@@ -31,11 +31,11 @@ function write(records: number, valueBytes: number): Written {
   const ends = [0];
   const states = [""];
   for (let count = 0; count < records; count++) {
-    data.begin();
-    for (let operations = 1 + random.below(3); operations > 0; operations--) {
-      change(data, valueBytes);
-    }
-    data.end();
+    data.change(() => {
+      for (let operations = 1 + random.below(3); operations > 0; operations--) {
+        change(data, valueBytes);
+      }
+    });
     if (data.batch.sizeBytes === ends.at(-1)) continue;
     ends.push(data.batch.sizeBytes);
     states.push(contents(data.keyspace));
@@ -108,10 +108,10 @@ test("a log with any bit flipped keeps the records before it", () => {
 
 test("a record is applied whole or not at all", () => {
   const data = new Data();
-  data.begin();
-  data.set("a", "1", 0);
-  data.set("b", "2", 0);
-  data.end();
+  data.change(() => {
+    data.set("a", "1", 0);
+    data.set("b", "2", 0);
+  });
   const record = Buffer.from(data.batch.contents());
   record[record.length - 11] = 99; // The second operation's code.
   const { keyspace } = new Data();
@@ -124,8 +124,7 @@ test("zeros are no record, and a record without operations leaves no trace", () 
   assert.is(scanner.records, 0);
   assert.is(scanner.fault, "length");
   const data = new Data();
-  data.begin();
-  data.end();
+  data.change(() => undefined);
   assert.is(data.batch.sizeBytes, 0);
 });
 

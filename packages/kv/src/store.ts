@@ -195,9 +195,7 @@ export class Store implements CommitListener, AsyncDisposable {
     if (refusal !== undefined) {
       throw new KvError("ERR_KV_READ_ONLY", refusal.replace("MISCONF ", ""));
     }
-    this.data.begin();
-    make();
-    this.data.end();
+    this.data.change(make);
     const { sequence } = this.data.keyspace;
     if (this.data.batch.records === 0) return;
     this.commit.schedule();

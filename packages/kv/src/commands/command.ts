@@ -36,6 +36,8 @@ export interface Engine {
   /** Begins to rewrite the log; false when that is going on already. */
   rewrite(): boolean;
   stop(): void;
+  /** A line for the person who runs the server. */
+  report(line: string): void;
 }
 
 export interface Call {

@@ -1,5 +1,6 @@
 /** Finds a command by the bytes of its name, without making a string, and runs it. */
 
+import { messageOf } from "../errors.js";
 import type { Request } from "../resp/request.js";
 import type { Call, Command } from "./command.js";
 import { connectionCommands } from "./connection.js";
@@ -53,14 +54,29 @@ export function execute(call: Call, refusal: string | undefined): void {
   call.client.lastCommand = command.name;
   if (arity > 0 ? request.count !== arity : request.count < -arity) {
     reply.error(`ERR wrong number of arguments for '${command.name}' command`);
-  } else if (!command.writes) {
-    command.run(call);
-  } else if (refusal !== undefined) {
+  } else if (command.writes && refusal !== undefined) {
     reply.error(refusal);
   } else {
-    engine.data.begin();
-    command.run(call);
-    engine.data.end();
+    run(call, command);
+  }
+}
+
+/**
+ * A command can throw: V8 makes no string of 512 MiB, and memory may run out. Its changes are taken
+ * back then, and the client gets an error, or the end of its connection when part of the reply has
+ * been written already.
+ */
+function run(call: Call, command: Command): void {
+  const { reply, engine } = call;
+  const repliedBytes = reply.sizeBytes;
+  try {
+    if (command.writes) engine.data.change(() => command.run(call));
+    else command.run(call);
+  } catch (error) {
+    engine.data.keyspace.touched = 0;
+    if (reply.sizeBytes !== repliedBytes) call.client.closing = true;
+    else reply.error(`ERR '${command.name}' was not carried out: ${messageOf(error)}`);
+    engine.report(`'${command.name}' of ${call.client.address} failed: ${messageOf(error)}`);
   }
 }
 

@@ -47,6 +47,11 @@ export class Batch {
     this.used += RECORD_HEADER_BYTES;
   }
 
+  /** Drops the record that was begun, with everything put into it. */
+  abandon(): void {
+    this.used = this.recordStart;
+  }
+
   end(): void {
     const start = this.recordStart;
     const length = this.used - start - RECORD_HEADER_BYTES;
