@@ -10,7 +10,8 @@ const random = new Random(seedOf("keyspace"));
 
 function contents(keyspace: Keyspace, nowMs: number): string {
   const all = keyspace
-    .snapshot(nowMs)
+    .snapshot()
+    .filter((entry) => entry.expireAtMs === 0 || entry.expireAtMs > nowMs)
     .map((entry) => `${entry.key}=${entry.value}@${entry.expireAtMs}`);
   return all.sort().join(" ");
 }
@@ -50,7 +51,7 @@ test("batches that are taken back leave no trace, expiry apart", () => {
     let nowMs = 1000;
     for (let count = random.below(60); count > 0; count--) change(keyspace, nowMs);
     keyspace.seal();
-    const before = keyspace.snapshot(0);
+    const before = keyspace.snapshot();
     const undos: Undo[] = [];
     for (let batches = 1 + random.below(3); batches > 0; batches--) {
       for (let count = random.below(40); count > 0; count--) {
@@ -71,7 +72,7 @@ test("batches that are taken back leave no trace, expiry apart", () => {
 
 /** The counts and the order that the keyspace keeps beside the entries agree with them. */
 function checkInside(keyspace: Keyspace): void {
-  const all = keyspace.snapshot(0);
+  const all = keyspace.snapshot();
   assert.is(keyspace.size, all.length);
   assert.is(keyspace.expiringCount, all.filter((entry) => entry.expireAtMs !== 0).length);
   const bytes = all.reduce((sum, entry) => sum + entry.key.length + entry.value.length + 32, 0);
@@ -123,10 +124,32 @@ test("expired keys are gone for every reader, and the cycle finds them", () => {
   assert.is(keyspace.find("k1", 9)?.value, "v");
   assert.is(keyspace.find("k1", 10), undefined);
   assert.is(keyspace.size, 99);
-  let looked = 0;
-  while (keyspace.size > 50 && looked++ < 100) keyspace.expireSome(7, 10);
+  while (keyspace.expireSome(7, 10) === 7);
   assert.is(keyspace.size, 50);
   assert.is(keyspace.expiredCount, 50);
+});
+
+test("what has expired is found whatever else has a time", () => {
+  const keyspace = new Keyspace();
+  for (let index = 0; index < 5000; index++) keyspace.set(`long${index}`, "v", 1_000_000);
+  const due = new Map<string, number>();
+  for (let index = 0; index < 500; index++) {
+    const key = `k${random.below(200)}`;
+    const entry = keyspace.find(key, 0);
+    const atMs = random.pick([0, 10 + random.below(100)]);
+    if (entry === undefined || random.below(2) === 0) keyspace.set(key, "v", atMs);
+    else if (random.below(4) === 0) keyspace.remove(entry);
+    else keyspace.setExpiry(entry, atMs);
+    const now = keyspace.find(key, 0);
+    if (now === undefined || now.expireAtMs === 0) due.delete(key);
+    else due.set(key, now.expireAtMs);
+  }
+  for (let nowMs = 0; nowMs <= 120; nowMs += 7) {
+    const expected = [...due].filter(([, atMs]) => atMs <= nowMs);
+    for (const [key] of expected) due.delete(key);
+    assert.is(keyspace.expireSome(1000, nowMs), expected.length);
+  }
+  assert.is(keyspace.expiringCount, 5000);
 });
 
 test("a reader is told of the batch that its answer depends on", () => {

@@ -16,6 +16,7 @@
  * behind the walk, so the walk ends; a key that is there throughout keeps its id, so it is seen.
  */
 
+import { ExpiryHeap, NOT_IN_HEAP } from "./expiry_heap.js";
 import type { Value } from "./value.js";
 
 /** What an entry costs in the log beside its key and value, about. */
@@ -28,6 +29,8 @@ export class Entry {
   expireAtMs = 0;
   sequence = 0;
   slot = ABSENT;
+  /** Where it is in the heap of entries with a time. */
+  heapIndex = NOT_IN_HEAP;
 
   constructor(
     readonly key: string,
@@ -61,7 +64,7 @@ interface State {
   entries: Map<string, Entry>;
   slots: (Entry | undefined)[];
   ids: number[];
-  expiring: Set<Entry>;
+  expiring: ExpiryHeap;
   liveBytes: number;
 }
 
@@ -85,7 +88,6 @@ export class Keyspace {
   private lastChange = 0;
   private lastRemoval = 0;
   private undo: Undo = [];
-  private expiryCursor: Iterator<Entry> | undefined;
 
   get size(): number {
     return this.state.entries.size;
@@ -153,7 +155,6 @@ export class Keyspace {
   clear(): void {
     this.undo.push({ entry: undefined, state: this.state });
     this.state = emptyState();
-    this.expiryCursor = undefined;
     this.lastChange = this.lastRemoval = this.sequence;
     if (this.sequence > this.touched) this.touched = this.sequence;
   }
@@ -200,7 +201,6 @@ export class Keyspace {
       const before = undo[index]!;
       if (before.entry === undefined) {
         this.state = before.state;
-        this.expiryCursor = undefined;
       } else {
         this.restore(before);
       }
@@ -250,29 +250,26 @@ export class Keyspace {
     return undefined;
   }
 
-  /** Looks at `limit` keys that have a time, the next ones each call; how many had expired. */
+  /** Removes up to `limit` keys whose time is over, the earliest first; how many it removed. */
   expireSome(limit: number, nowMs: number): number {
     const { expiring } = this.state;
     let expired = 0;
-    for (let looked = 0; looked < limit && expiring.size > 0; looked++) {
-      this.expiryCursor ??= expiring.values();
-      const next = this.expiryCursor.next();
-      if (next.done === true) {
-        this.expiryCursor = undefined;
-        break;
-      }
-      if (next.value.expireAtMs > nowMs) continue;
-      this.expire(next.value);
-      expired++;
+    for (; expired < limit; expired++) {
+      const { first } = expiring;
+      if (first === undefined || first.expireAtMs > nowMs) break;
+      this.expire(first);
     }
     return expired;
   }
 
-  /** Everything there is at this moment, as references: cheap, and untouched by later changes. */
-  snapshot(nowMs: number): SnapshotEntry[] {
+  /**
+   * Everything there is at this moment, as references: cheap, and untouched by later changes. Keys
+   * whose time is over are among it: commands that run later with the time of an earlier moment may
+   * still change them, and replay needs them then.
+   */
+  snapshot(): SnapshotEntry[] {
     const taken: SnapshotEntry[] = [];
     for (const entry of this.state.entries.values()) {
-      if (entry.expireAtMs !== 0 && entry.expireAtMs <= nowMs) continue;
       taken.push({ key: entry.key, value: entry.value, expireAtMs: entry.expireAtMs });
     }
     return taken;
@@ -296,10 +293,12 @@ export class Keyspace {
   }
 
   private setExpiryField(entry: Entry, expireAtMs: number): void {
-    if (entry.expireAtMs === expireAtMs) return;
-    if (expireAtMs === 0) this.state.expiring.delete(entry);
-    else if (entry.expireAtMs === 0) this.state.expiring.add(entry);
+    const { expiring } = this.state;
+    if (expireAtMs === 0 && entry.heapIndex !== NOT_IN_HEAP) expiring.remove(entry);
     entry.expireAtMs = expireAtMs;
+    if (expireAtMs === 0) return;
+    if (entry.heapIndex === NOT_IN_HEAP) expiring.add(entry);
+    else expiring.moved(entry);
   }
 
   /** Puts the entry in. A new id goes to the end; one that comes back goes to its old place. */
@@ -328,7 +327,7 @@ export class Keyspace {
   private detach(entry: Entry): void {
     const { entries, slots, ids, expiring } = this.state;
     entries.delete(entry.key);
-    if (entry.expireAtMs !== 0) expiring.delete(entry);
+    if (entry.heapIndex !== NOT_IN_HEAP) expiring.remove(entry);
     this.state.liveBytes -= entry.key.length + entry.value.length + RECORD_OVERHEAD_BYTES;
     slots[entry.slot] = undefined;
     entry.slot = ABSENT;
@@ -350,7 +349,7 @@ export class Keyspace {
 }
 
 function emptyState(): State {
-  return { entries: new Map(), slots: [], ids: [], expiring: new Set(), liveBytes: 0 };
+  return { entries: new Map(), slots: [], ids: [], expiring: new ExpiryHeap(), liveBytes: 0 };
 }
 
 function renumber(slots: readonly (Entry | undefined)[], from: number): void {

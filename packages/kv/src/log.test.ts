@@ -14,7 +14,7 @@ const random = new Random(seedOf("log"));
 
 function contents(keyspace: Keyspace): string {
   const all = keyspace
-    .snapshot(0)
+    .snapshot()
     .map((entry) => `${entry.key}=${entry.value}@${entry.expireAtMs}`);
   return all.sort().join("|");
 }

@@ -33,7 +33,9 @@ const CLIENTS_LIMIT = 4000;
 /** How long clients that do not read are waited for when the server ends. */
 const DRAIN_MS = 3000;
 const ACCEPT_RETRY_NS = 100_000_000;
+/** How often expired keys are removed; sooner when the last time did not get through them. */
 const EXPIRY_INTERVAL_MS = 100;
+const EXPIRY_BEHIND_INTERVAL_MS = 15;
 const EXPIRY_STEP = 200;
 const EXPIRY_BUDGET_MS = 5;
 
@@ -81,7 +83,7 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
   private waiting: Connection[] = [];
   private nextClientId = 1;
   private ending = false;
-  private readonly expiryTimer: NodeJS.Timeout;
+  private expiryTimer: NodeJS.Timeout | undefined;
   private resolveClosed: () => void = () => undefined;
   private rejectClosed: (error: unknown) => void = () => undefined;
 
@@ -107,8 +109,7 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
         this.flushWaiting();
       },
     });
-    this.expiryTimer = setInterval(() => this.expireSome(), EXPIRY_INTERVAL_MS);
-    this.expiryTimer.unref();
+    this.expireLater(EXPIRY_INTERVAL_MS);
     void this.acceptAll();
   }
 
@@ -176,7 +177,7 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
     }, DRAIN_MS);
     while (this.running.size > 0) await Promise.all(this.running);
     clearTimeout(abandoning);
-    clearInterval(this.expiryTimer);
+    clearTimeout(this.expiryTimer);
     try {
       await this.store.close();
     } finally {
@@ -240,12 +241,19 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
     }
   }
 
-  /** Goes on while much of what it looks at has expired, but not for long. */
+  private expireLater(intervalMs: number): void {
+    this.expiryTimer = setTimeout(() => this.expireSome(), intervalMs);
+    this.expiryTimer.unref();
+  }
+
+  /** Removes what has expired, but not for long: commands wait meanwhile. */
   private expireSome(): void {
     const nowMs = Date.now();
     let expired: number;
     do expired = this.data.keyspace.expireSome(EXPIRY_STEP, nowMs);
-    while (expired * 10 > EXPIRY_STEP && Date.now() - nowMs < EXPIRY_BUDGET_MS);
+    while (expired === EXPIRY_STEP && Date.now() - nowMs < EXPIRY_BUDGET_MS);
+    const behind = expired === EXPIRY_STEP;
+    this.expireLater(behind ? EXPIRY_BEHIND_INTERVAL_MS : EXPIRY_INTERVAL_MS);
   }
 }
 

@@ -114,6 +114,32 @@ test("a rewrite keeps all, what is written meanwhile too, and drops the garbage"
   await store.close();
 });
 
+test("a rewrite keeps a key that a command of an earlier moment still finds alive", async () => {
+  const folder = newFolder();
+  let store = await openStore({ io, folder });
+  const nowMs = Date.now();
+  await store.set("given time", "v", { expireAtMs: nowMs - 1000 });
+  await store.set("longer", "v", { expireAtMs: nowMs - 1000 });
+  const { data } = store;
+  assert.ok(store.rewriter.start());
+  // As commands do that arrived together, before both had expired.
+  data.change(() => data.expire(data.keyspace.find("given time", 0)!, nowMs + 100_000));
+  data.change(() => {
+    const entry = data.keyspace.find("longer", 0)!;
+    data.append(entry, "tail");
+    data.expire(entry, 0);
+  });
+  store.commit.schedule();
+  await store.settled(data.keyspace.sequence);
+  while (store.rewriter.active) await io.nop();
+  assert.is(store.rewriter.completed, 1);
+  await store.close();
+  store = await openStore({ io, folder });
+  assert.is(String(await store.get("given time")), "v");
+  assert.is(String(await store.get("longer")), "vtail");
+  await store.close();
+});
+
 test("what an interrupted rewrite has left is removed", async () => {
   const folder = newFolder();
   await (await openStore({ io, folder })).close();

@@ -120,7 +120,7 @@ export class Rewriter {
   private capture(): Promise<{ entries: SnapshotEntry[]; logEnd: number }> {
     const { commit, keyspace } = this.parts;
     return new Promise((resolve) => {
-      commit.captureNext((logEnd) => resolve({ entries: keyspace.snapshot(Date.now()), logEnd }));
+      commit.captureNext((logEnd) => resolve({ entries: keyspace.snapshot(), logEnd }));
     });
   }
 
