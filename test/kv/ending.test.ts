@@ -105,6 +105,56 @@ test("a client that does not read is not listened to; it still gets everything",
   assert.is(await server.stop(), 0);
 });
 
+test("a pipeline that is written before the first reply is read gets all replies", async () => {
+  const server = await start({ folder: temporaryFolder(), more: ["--sync", "no"] });
+  for (const [pairs, valueBytes] of [
+    [2000, 10_000],
+    [100, 100_000],
+    [20_000, 100],
+  ] as const) {
+    const wire = await Wire.open(server.port);
+    wire.socket.pause();
+    const value = "v".repeat(valueBytes);
+    let pipeline = "";
+    for (let index = 0; index < pairs; index++) {
+      pipeline += `*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$${valueBytes}\r\n${value}\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n`;
+    }
+    // The kernel has all of it, so the server has received what does not fit into buffers.
+    await new Promise<void>((resolve) => {
+      wire.socket.write(pipeline, "latin1", () => resolve());
+    });
+    wire.socket.end();
+    wire.socket.resume();
+    const reply = `+OK\r\n$${valueBytes}\r\n${value}\r\n`;
+    assert.ok((await wire.rest()) === reply.repeat(pairs), `${pairs} pairs of ${valueBytes} bytes`);
+  }
+  assert.is(await server.stop(), 0);
+});
+
+test("clients may hold so much memory; then the one that holds most is disconnected", async () => {
+  const more = ["--clients-memory", "20000000", "--sync", "no"];
+  const server = await start({ folder: temporaryFolder(), more });
+  const value = "v".repeat(50_000);
+  const modest = await Wire.open(server.port);
+  modest.send(`SET k ${value}\r\n`);
+  await modest.take(5);
+  modest.socket.pause();
+  modest.send("GET k\r\n".repeat(100)); // 5 MB of replies.
+  const greedy = await Wire.open(server.port);
+  greedy.socket.pause();
+  greedy.send("GET k\r\n".repeat(5_000_000)); // 35 MB of requests that wait.
+  await server.program.line(/was disconnected: the clients hold more than 20000000 bytes/);
+  greedy.close();
+  const partial = await Wire.open(server.port);
+  partial.send(`*2\r\n$4\r\nECHO\r\n$100000000\r\n${"x".repeat(50_000_000)}`);
+  await server.program.line(/was disconnected/, server.program.lines.length);
+  partial.close();
+  modest.socket.resume();
+  await modest.take(100 * (50_000 + "$50000\r\n\r\n".length));
+  modest.close();
+  assert.is(await server.stop(), 0);
+});
+
 test("clients beyond the limit are told so", async () => {
   const server = await start({ folder: temporaryFolder(), more: ["--clients", "2"] });
   const first = await Wire.open(server.port);

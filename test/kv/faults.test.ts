@@ -91,6 +91,29 @@ test("malformed requests get an error, the connection ends, and others go on", a
   assert.is(await server.stop(), 0);
 });
 
+test("an HTTP request runs nothing of its body and ends the connection", async () => {
+  const server = await start({ folder: temporaryFolder() });
+  await ask(server.port, "SET victim 1");
+  const requests = [
+    "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\nFLUSHALL\r\n",
+    "PUT /x HTTP/1.0\r\n\r\nFLUSHALL\r\n",
+    "GET /x HTTP/1.1\r\n\r\nFLUSHALL\r\n",
+    "BREW /pot HTCPCP/1.0\r\nhost: 127.0.0.1\r\n\r\nFLUSHALL\r\n",
+    "*1\r\n$4\r\nPOST\r\nFLUSHALL\r\n",
+  ];
+  for (const request of requests) {
+    const wire = await Wire.open(server.port);
+    wire.send(request);
+    assert.not.match(await wire.rest(), /OK/);
+    wire.close();
+  }
+  assert.match(server.program.output, /was disconnected: it sent an HTTP request/);
+  assert.equal(await ask(server.port, "GET victim"), ["$1", "1"]);
+  // What looks like one and is none.
+  assert.equal(await ask(server.port, "SET a HTTP/1.1"), ["+OK"]);
+  assert.is(await server.stop(), 0);
+});
+
 /** A folder with a log of ten records, and where in the log each of them begins. */
 async function logOfTen(): Promise<{ folder: string; path: string; begins: number[] }> {
   const folder = temporaryFolder();

@@ -1,20 +1,35 @@
 /**
  * One client: receives requests, runs them, sends the replies in order.
  *
- * The replies to all requests that arrived together leave together, once every batch that any of
- * them depends on is in the log. Replies still held back are marked with the batch they depend on
- * (`marks`: from, to, batch), so that they can be turned into errors if that batch is taken back.
+ * Replies leave once every batch that they depend on is in the log. They are held in parts, one for
+ * each batch that gathered while they were written:
  *
- * A client that does not read its replies, or that writes faster than the log takes it, is not
- * listened to until its replies are out: that bounds what it can make the server hold.
+ *      parts   |- batch 7, settled: being sent -|- batch 8: in the log's write -|  reply: batch 9
+ *
+ * Replies still held back are marked with the batch they depend on (`marks`: from, to, batch), so
+ * that they can be turned into errors if that batch is taken back.
+ *
+ * A client may write a whole pipeline before it reads the first reply. So while its replies wait to
+ * be read, its requests are received but not run: they are mostly smaller than their replies. What
+ * that makes the server hold is bounded for all clients together (client_memory.ts). A client that
+ * writes faster than the log takes it is not listened to until the log has taken it.
  */
 
 import type { IO, Socket } from "@io/core";
+import type { ClientMemory, Holder } from "./client_memory.js";
 import type { Call, ClientState, Engine } from "./commands/command.js";
 import { execute } from "./commands/table.js";
 import { messageOf } from "./errors.js";
 import type { GroupCommit } from "./log/commit.js";
-import { type ChunkPool, ReplyWriter } from "./resp/reply.js";
+import {
+  type ChunkPool,
+  encodeError,
+  heldBytesOf,
+  type Outgoing,
+  ReplyWriter,
+  replaceParts,
+} from "./resp/reply.js";
+import { REQUEST_LIMIT_BYTES } from "./resp/limits.js";
 import { ProtocolError, Request } from "./resp/request.js";
 
 /** What a connection needs of the server. */
@@ -23,29 +38,46 @@ export interface ConnectionHost {
   readonly engine: Engine;
   readonly commit: GroupCommit;
   readonly pool: ChunkPool;
+  readonly clientMemory: ClientMemory;
   /** Calls `connection.flush()` after the next commit. */
   waitForCommit(connection: Connection): void;
   report(line: string): void;
 }
 
 export const RECEIVE_BYTES = 16 * 1024;
-/** With so many bytes of replies held, or of records gathered, no further request is run. */
+/** With so many bytes of replies held, no further request is run. */
 const REPLIES_LIMIT_BYTES = 1024 * 1024;
+/** With so many bytes of records gathered, no further request is run. */
 const GATHERED_LIMIT_BYTES = 16 * 1024 * 1024;
 /** How long, and for how much more, a client is listened to after its last reply. */
 const LINGER_MS = 1000;
 const LINGER_BYTES = 16 * 1024 * 1024;
 
-export class Connection implements Call {
+/** Replies that may leave together. */
+interface Part {
+  readonly outgoing: Outgoing;
+  readonly dependsOn: number;
+  readonly marks: readonly number[];
+}
+
+export class Connection implements Call, Holder {
   readonly request: Request;
   readonly reply: ReplyWriter;
   readonly engine: Engine;
   waitsForCommit = false;
+  heldBytes = 0;
 
   private readonly memory: Uint8Array;
-  private readonly marks: number[] = [];
+  private parts: Part[] = [];
+  private partsBytes = 0;
+  private marks: number[] = [];
   private dependsOn = 0;
+  /** The batch that gathered when the replies in `reply` were written. */
+  private writtenIn = 0;
   private sending = false;
+  /** Requests are at hand that wait until replies are out. */
+  private stalled = false;
+  private running: Promise<void> | undefined;
   private peerEnded = false;
   private broken = false;
   private resume: (() => void) | undefined;
@@ -72,7 +104,8 @@ export class Connection implements Call {
           break;
         }
         this.request.received(count);
-        while (!this.runRequests()) await this.repliesOut();
+        await this.runRequests();
+        if (this.stalled) this.count();
       }
       await this.repliesOut();
       if (!this.broken) await this.linger();
@@ -81,6 +114,7 @@ export class Connection implements Call {
       if (!(error instanceof Error) || !("code" in error)) throw error;
     } finally {
       this.broken = true;
+      this.dropReplies();
       await this.socket.close();
       this.host.io.buffers.release(this.memory);
     }
@@ -97,96 +131,191 @@ export class Connection implements Call {
     this.fail();
   }
 
+  disconnect(why: string): void {
+    this.host.report(`${this.client.address} was disconnected: ${why}`);
+    this.fail();
+  }
+
   /** Sends what may leave. */
   flush(): void {
-    if (this.sending || this.broken || this.reply.sizeBytes === 0) return;
-    if (this.dependsOn > this.host.commit.settled) this.host.waitForCommit(this);
+    if (this.sending || this.broken) return;
+    const next = this.nextDependsOn;
+    if (next === undefined) return;
+    if (next > this.host.commit.settled) this.host.waitForCommit(this);
     else void this.send();
   }
 
   /** Turns the replies that depend on a batch after `kept` into errors. */
   takenBack(reason: string, kept: number): void {
-    const { marks, reply } = this;
-    if (marks.length === 0) return;
-    const outgoing = reply.take();
-    const bytes = Buffer.concat(outgoing.chunks);
-    reply.release(outgoing);
-    let from = 0;
-    for (let index = 0; index < marks.length; index += 3) {
-      if (marks[index + 2]! <= kept) continue;
-      reply.encoded(bytes.subarray(from, marks[index]));
-      reply.error(reason);
-      from = marks[index + 1]!;
-    }
-    reply.encoded(bytes.subarray(from));
-    marks.length = 0;
-    this.dependsOn = 0;
+    const { settled } = this.host.commit;
+    if (this.dependsOn > kept) this.endPart();
+    const text = encodeError(reason);
+    this.parts = this.parts.map((part) => {
+      if (part.dependsOn <= kept) return part;
+      const ranges: number[] = [];
+      for (let index = 0; index < part.marks.length; index += 3) {
+        if (part.marks[index + 2]! > kept) ranges.push(part.marks[index]!, part.marks[index + 1]!);
+      }
+      replaceParts(part.outgoing, ranges, text);
+      return { outgoing: part.outgoing, dependsOn: settled, marks: [] };
+    });
+    this.partsBytes = this.parts.reduce((sum, part) => sum + heldBytesOf(part.outgoing), 0);
     this.flush();
   }
 
-  /** Runs the requests at hand; false when there may be more but the replies must leave first. */
-  private runRequests(): boolean {
+  /** Runs the requests at hand, but for those that wait until replies are out. */
+  private async runRequests(): Promise<void> {
+    while (this.running !== undefined) await this.running;
+    if (this.stalled) return;
+    this.running = this.runUntilStalled();
+    try {
+      await this.running;
+    } finally {
+      this.running = undefined;
+      this.wake();
+    }
+  }
+
+  private async runUntilStalled(): Promise<void> {
+    while (!this.runSome()) {
+      if (this.repliesBytes > REPLIES_LIMIT_BYTES) {
+        this.stalled = true;
+        return;
+      }
+      await this.host.commit.taken();
+    }
+  }
+
+  /** False when there may be more requests at hand, which have to wait. */
+  private runSome(): boolean {
     const { reply, engine, client } = this;
     const { commit } = this.host;
+    const { data } = engine;
+    if (data.keyspace.sequence !== this.writtenIn) {
+      this.endPart();
+      this.writtenIn = data.keyspace.sequence;
+    }
     engine.nowMs = Date.now();
     let done = true;
     while (!client.closing && this.nextRequest()) {
       const from = reply.sizeBytes;
       execute(this, commit.refusal);
-      const batch = engine.data.keyspace.touched;
+      const batch = data.keyspace.touched;
       if (batch > commit.settled) {
         this.marks.push(from, reply.sizeBytes, batch);
         if (batch > this.dependsOn) this.dependsOn = batch;
       }
       if (
-        reply.sizeBytes > REPLIES_LIMIT_BYTES ||
-        engine.data.batch.sizeBytes > GATHERED_LIMIT_BYTES
+        this.repliesBytes > REPLIES_LIMIT_BYTES ||
+        data.batch.sizeBytes > GATHERED_LIMIT_BYTES
       ) {
         done = false;
         break;
       }
     }
-    if (engine.data.batch.records > 0) commit.schedule();
+    if (data.batch.records > 0) commit.schedule();
     this.flush();
+    this.count();
     return done;
+  }
+
+  /** Bytes of replies that are not out yet. */
+  private get repliesBytes(): number {
+    return this.partsBytes + this.reply.sizeBytes;
   }
 
   private nextRequest(): boolean {
     try {
-      return this.request.next();
+      if (!this.request.next()) return false;
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.reply.error(`ERR Protocol error: ${messageOf(error)}`);
       this.client.closing = true;
       return false;
     }
+    if (!isHttp(this.request)) return true;
+    // A web page can make a browser send a request whose body is a list of commands.
+    this.disconnect("it sent an HTTP request");
+    return false;
+  }
+
+  /** What the next replies to leave depend on; undefined when there are none. */
+  private get nextDependsOn(): number | undefined {
+    const first = this.parts[0];
+    if (first !== undefined) return first.dependsOn;
+    return this.reply.sizeBytes === 0 ? undefined : this.dependsOn;
+  }
+
+  /** What has been written so far can leave without what comes. */
+  private endPart(): void {
+    if (this.reply.sizeBytes === 0) return;
+    const part = { outgoing: this.reply.take(), dependsOn: this.dependsOn, marks: this.marks };
+    this.parts.push(part);
+    this.partsBytes += heldBytesOf(part.outgoing);
+    this.marks = [];
+    this.dependsOn = 0;
   }
 
   private async send(): Promise<void> {
-    const { reply, socket } = this;
+    const { commit, pool } = this.host;
     this.sending = true;
     try {
-      while (reply.sizeBytes > 0 && this.dependsOn <= this.host.commit.settled) {
-        const outgoing = reply.take();
-        this.marks.length = 0;
-        this.dependsOn = 0;
-        for (const chunk of outgoing.chunks) await socket.sendAll(chunk);
-        reply.release(outgoing);
+      for (let next = this.nextDependsOn; !this.broken; next = this.nextDependsOn) {
+        if (next === undefined || next > commit.settled) break;
+        if (this.parts.length === 0) this.endPart();
+        const { outgoing } = this.parts.shift()!;
+        const heldBytes = heldBytesOf(outgoing);
+        for (const chunk of outgoing.chunks) await this.socket.sendAll(chunk);
+        for (const chunk of outgoing.lent) pool.give(chunk);
+        this.partsBytes -= heldBytes;
+        if (this.broken) break;
+        this.count();
+        this.resumeRequests();
       }
     } catch {
       this.fail(); // The client has gone; whatever it was told last, it no longer listens.
     }
     this.sending = false;
-    if (this.broken || reply.sizeBytes === 0) this.wake();
+    if (this.broken || this.nextDependsOn === undefined) this.wake();
     else this.host.waitForCommit(this);
   }
 
+  /** Replies are out: goes on with the requests that waited for that. */
+  private resumeRequests(): void {
+    if (!this.stalled || this.repliesBytes > REPLIES_LIMIT_BYTES) return;
+    this.stalled = false;
+    this.runRequests().catch((error: unknown) => {
+      this.host.report(`${this.client.address}: ${messageOf(error)}`);
+      this.fail();
+    });
+  }
+
+  private count(): void {
+    const heldBytes = this.repliesBytes + this.request.heldBytes;
+    if (heldBytes !== this.heldBytes) this.host.clientMemory.update(this, heldBytes);
+    if (this.stalled && this.request.unreadBytes > REQUEST_LIMIT_BYTES) {
+      this.disconnect(`it has sent ${REQUEST_LIMIT_BYTES} bytes and not read the replies`);
+    }
+  }
+
+  private dropReplies(): void {
+    this.parts = [];
+    this.partsBytes = 0;
+    this.reply.take();
+    this.host.clientMemory.update(this, 0);
+  }
+
   private async repliesOut(): Promise<void> {
-    while (!this.broken && (this.sending || this.reply.sizeBytes > 0)) {
+    while (!this.broken && this.hasWork) {
       await new Promise<void>((resolve) => {
         this.resume = resolve;
       });
     }
+  }
+
+  private get hasWork(): boolean {
+    const waits = this.stalled && !this.client.closing;
+    return waits || this.running !== undefined || this.sending || this.nextDependsOn !== undefined;
   }
 
   private wake(): void {
@@ -218,4 +347,13 @@ export class Connection implements Call {
       discarded += count;
     }
   }
+}
+
+const HTTP_METHODS = ["get", "head", "put", "patch", "delete", "options", "connect", "trace"];
+
+/** The first line of an HTTP request, or the line that every HTTP request has, as Redis looks. */
+function isHttp(request: Request): boolean {
+  if (request.is(0, "post") || request.is(0, "host:")) return true;
+  if (!request.inline || request.count !== 3 || request.length(2) > 16) return false;
+  return /^HTTP\/[0-9.]+$/.test(request.text(2)) && HTTP_METHODS.some((each) => request.is(0, each));
 }

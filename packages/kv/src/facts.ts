@@ -77,6 +77,7 @@ export function settingsOf(server: Server): ReadonlyMap<string, string> {
     ["dir", resolve(server.folder)],
     ["maxclients", String(server.clientsLimit)],
     ["maxmemory", "0"],
+    ["maxmemory-clients", String(server.clientMemory.limitBytes)],
     ["port", String(server.address.port)],
     ["proto-max-bulk-len", String(BULK_LIMIT_BYTES)],
     ["save", ""],

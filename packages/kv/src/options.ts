@@ -13,6 +13,7 @@ export interface CommandLine {
   readonly sync: SyncPolicy;
   readonly backend: "auto" | "io_uring" | "epoll" | "kqueue" | undefined;
   readonly clientsLimit: number | undefined;
+  readonly clientsMemoryBytes: number | undefined;
   readonly rewriteMinimumBytes: number | undefined;
 }
 
@@ -29,6 +30,8 @@ A durable key-value server that speaks RESP2 and RESP3; any Redis client can tal
                              no        it is written; the kernel syncs when it likes
   --backend <name>         auto, io_uring, epoll or kqueue (default auto)
   --clients <number>       how many may be connected at a time (default 4000)
+  --clients-memory <bytes> unread replies and incomplete requests of all clients; beyond that the
+                           client that holds most is disconnected (default a quarter of the memory)
   --rewrite-from <bytes>   size from which a log of mostly garbage is rewritten (default 67108864)
   --help                   this text
 `;
@@ -40,6 +43,7 @@ const FORMS = {
   sync: { type: "string" },
   backend: { type: "string" },
   clients: { type: "string" },
+  "clients-memory": { type: "string" },
   "rewrite-from": { type: "string" },
   help: { type: "boolean", short: "h" },
 } as const;
@@ -54,6 +58,7 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
     sync: oneOf("--sync", values.sync, ["always", "everysec", "no"]) ?? "always",
     backend: oneOf("--backend", values.backend, ["auto", "io_uring", "epoll", "kqueue"]),
     clientsLimit: wholeNumber("--clients", values.clients, 1, 100_000),
+    clientsMemoryBytes: wholeNumber("--clients-memory", values["clients-memory"], 1, 2 ** 50),
     rewriteMinimumBytes: wholeNumber("--rewrite-from", values["rewrite-from"], 0, 2 ** 50),
   };
 }

@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeRequest, feed, Random, seedOf } from "./harness.test.support.js";
 import { splitInline } from "./resp/inline.js";
-import { ChunkPool, ReplyWriter } from "./resp/reply.js";
+import { ChunkPool, ReplyWriter, replaceParts } from "./resp/reply.js";
 import { ProtocolError, Request } from "./resp/request.js";
 
 const test = suite("resp");
@@ -212,6 +212,64 @@ test("replies of any size come out whole and in order", () => {
     });
     assert.ok(text === expected);
   }
+});
+
+test("parts of replies are replaced wherever the chunks end", () => {
+  for (let round = 0; round < 300; round++) {
+    const whole = random.bytes(random.below(60));
+    const chunks: Buffer[] = [];
+    for (let at = 0; at < whole.length; ) {
+      const size = 1 + random.below(12);
+      chunks.push(whole.subarray(at, at + size));
+      at += size;
+    }
+    const ranges: number[] = [];
+    const expected: Buffer[] = [];
+    let kept = 0;
+    for (let at = random.below(10); at < whole.length; at += random.below(8)) {
+      const to = Math.min(at + 1 + random.below(20), whole.length);
+      ranges.push(at, to);
+      expected.push(whole.subarray(kept, at), Buffer.from("!"));
+      at = kept = to;
+    }
+    expected.push(whole.subarray(kept));
+    const outgoing = { chunks, lent: [], sizeBytes: whole.length };
+    replaceParts(outgoing, ranges, Buffer.from("!"));
+    assert.equal(Buffer.concat(outgoing.chunks), Buffer.concat(expected));
+    assert.is(outgoing.sizeBytes, Buffer.concat(expected).length);
+  }
+});
+
+test("a request of many words gives its memory back", () => {
+  const request = new Request(Buffer.alloc(1024));
+  feed(request, encodeRequest(Array.from({ length: 100_000 }, () => "x")));
+  assert.ok(request.next());
+  assert.is(request.count, 100_000);
+  assert.ok(request.heldBytes > 1_000_000);
+  assert.is(request.next(), false);
+  request.room();
+  assert.is(request.heldBytes, 0);
+});
+
+test("much that waits is kept in order, and copied no more often than it grows", () => {
+  const request = new Request(Buffer.alloc(1024));
+  const words = (index: number) => ["SET", `k${index}`, "v".repeat(random.below(300))];
+  const all = Array.from({ length: 3000 }, (_, index) => words(index));
+  let sent = 0;
+  let next = 0;
+  while (next < all.length) {
+    for (let count = random.below(200); count > 0 && sent < all.length; count--) {
+      feed(request, encodeRequest(all[sent++]!));
+    }
+    for (let count = random.below(200); count > 0 && request.next(); count--) {
+      const expected = all[next++]!;
+      assert.is(request.count, 3);
+      for (const [index, word] of expected.entries()) assert.is(request.text(index), word);
+    }
+  }
+  assert.is(request.next(), false);
+  request.room();
+  assert.is(request.heldBytes, 0);
 });
 
 test.run();

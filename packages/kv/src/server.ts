@@ -6,6 +6,7 @@
  */
 
 import { type Address, IO, type IOOptions, type Listener, type Socket } from "@io/core";
+import { ClientMemory, defaultClientsMemoryBytes } from "./client_memory.js";
 import type { ClientState, Engine, InfoSection } from "./commands/command.js";
 import { Connection, type ConnectionHost, RECEIVE_BYTES } from "./connection.js";
 import type { Data } from "./data.js";
@@ -24,6 +25,11 @@ export interface ServeOptions extends Omit<StoreOptions, "io"> {
   readonly backend?: IOOptions["backend"] | undefined;
   /** Default 4000. */
   readonly clientsLimit?: number | undefined;
+  /**
+   * How many bytes of unread replies and incomplete requests the clients may make the server hold.
+   * Beyond that the client that holds most is disconnected. Default: a quarter of the memory.
+   */
+  readonly clientsMemoryBytes?: number | undefined;
 }
 
 export const DEFAULT_HOST = "127.0.0.1";
@@ -68,6 +74,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
 
 export class Server implements Engine, ConnectionHost, AsyncDisposable {
   readonly pool = new ChunkPool();
+  readonly clientMemory: ClientMemory;
   readonly engine = this;
   readonly data: Data;
   readonly commit: GroupCommit;
@@ -95,6 +102,9 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
     private readonly options: ServeOptions,
     readonly clientsLimit: number,
   ) {
+    this.clientMemory = new ClientMemory(
+      options.clientsMemoryBytes ?? defaultClientsMemoryBytes(),
+    );
     this.data = store.data;
     this.commit = store.commit;
     this.closed = new Promise((resolve, reject) => {

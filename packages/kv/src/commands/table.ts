@@ -55,7 +55,7 @@ export function execute(call: Call, refusal: string | undefined): void {
   if (arity > 0 ? request.count !== arity : request.count < -arity) {
     reply.error(`ERR wrong number of arguments for '${command.name}' command`);
   } else if (command.writes && refusal !== undefined) {
-    reply.error(refusal);
+    reply.errorText(refusal);
   } else {
     run(call, command);
   }
@@ -75,7 +75,7 @@ function run(call: Call, command: Command): void {
   } catch (error) {
     engine.data.keyspace.touched = 0;
     if (reply.sizeBytes !== repliedBytes) call.client.closing = true;
-    else reply.error(`ERR '${command.name}' was not carried out: ${messageOf(error)}`);
+    else reply.errorText(`ERR '${command.name}' was not carried out: ${messageOf(error)}`);
     engine.report(`'${command.name}' of ${call.client.address} failed: ${messageOf(error)}`);
   }
 }

@@ -61,6 +61,7 @@ export class GroupCommit {
   private syncing: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
   private waiting: (() => void)[] = [];
+  private waitingForTaken: (() => void)[] = [];
   private capture: ((logEnd: number) => void) | undefined;
   private boundaries: (() => Promise<void>)[] = [];
 
@@ -87,6 +88,15 @@ export class GroupCommit {
     setImmediate(() => {
       this.scheduled = false;
       void this.run();
+    });
+  }
+
+  /** Resolves when what has gathered so far is on its way into the log, or taken back. */
+  taken(): Promise<void> {
+    if (this.data.batch.records === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.waitingForTaken.push(resolve);
+      this.schedule();
     });
   }
 
@@ -172,6 +182,7 @@ export class GroupCommit {
     const sequence = data.keyspace.sequence;
     data.batch = this.spare;
     this.spare = batch;
+    this.wakeTaken();
     this.inFlight = data.keyspace.seal();
     const capture = this.capture;
     this.capture = undefined;
@@ -191,6 +202,12 @@ export class GroupCommit {
     this.inFlight = [];
     this.settled = sequence;
     this.listener.committed();
+  }
+
+  private wakeTaken(): void {
+    const waiting = this.waitingForTaken;
+    this.waitingForTaken = [];
+    for (const resolve of waiting) resolve();
   }
 
   private async failed(error: unknown): Promise<void> {
@@ -221,6 +238,7 @@ export class GroupCommit {
     keyspace.rollback(this.inFlight);
     this.inFlight = [];
     this.data.batch.reset();
+    this.wakeTaken();
     this.settled = keyspace.sequence - 1;
     this.listener.takenBack(reason);
   }

@@ -34,10 +34,49 @@ export class ChunkPool {
 
 /** Replies taken out of a writer, on their way to the socket. */
 export interface Outgoing {
-  readonly chunks: Buffer[];
+  chunks: Buffer[];
   /** The memory to give back to the pool once everything is sent. */
   readonly lent: Buffer[];
-  readonly sizeBytes: number;
+  sizeBytes: number;
+}
+
+/** Bytes of memory that replies hold. */
+export function heldBytesOf(outgoing: Outgoing): number {
+  return Math.max(outgoing.sizeBytes, outgoing.lent.length * CHUNK_BYTES);
+}
+
+/** Puts `text` in the place of parts: `ranges` has where each begins and ends, in order. */
+export function replaceParts(outgoing: Outgoing, ranges: readonly number[], text: Buffer): void {
+  const chunks: Buffer[] = [];
+  let next = 0;
+  let chunkStart = 0;
+  for (const chunk of outgoing.chunks) {
+    const chunkEnd = chunkStart + chunk.length;
+    let at = chunkStart;
+    while (next < ranges.length && ranges[next]! < chunkEnd) {
+      const from = Math.max(ranges[next]!, at);
+      if (from > at) chunks.push(chunk.subarray(at - chunkStart, from - chunkStart));
+      const to = ranges[next + 1]!;
+      at = Math.min(to, chunkEnd);
+      if (to > chunkEnd) break;
+      chunks.push(text);
+      next += 2;
+    }
+    if (at < chunkEnd) chunks.push(chunk.subarray(at - chunkStart));
+    chunkStart = chunkEnd;
+  }
+  outgoing.chunks = chunks;
+  outgoing.sizeBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+}
+
+/** An error reply by itself. */
+export function encodeError(text: string): Buffer {
+  return Buffer.from(`-${oneLine(text)}\r\n`, "utf8");
+}
+
+/** Line ends would break the protocol. */
+function oneLine(text: string): string {
+  return text.replace(/[\r\n]+/g, " ");
 }
 
 export class ReplyWriter {
@@ -64,9 +103,17 @@ export class ReplyWriter {
     this.line(0x2b, text);
   }
 
-  /** The text begins with the error's word, such as ERR. Line ends would break the protocol. */
+  /**
+   * The text begins with the error's word, such as ERR. Each character is one byte of the reply, as
+   * in what `Request.text` gives.
+   */
   error(text: string): void {
-    this.line(0x2d, text.replace(/[\r\n]+/g, " "));
+    this.line(0x2d, oneLine(text));
+  }
+
+  /** `error`, for text in UTF-8: what the server itself says of paths and failures. */
+  errorText(text: string): void {
+    this.error(Buffer.from(text, "utf8").toString("latin1"));
   }
 
   integer(value: number | bigint): void {
@@ -137,12 +184,6 @@ export class ReplyWriter {
     return outgoing;
   }
 
-  /** Puts back bytes that are already encoded. */
-  encoded(bytes: Buffer): void {
-    bytes.copy(this.room(bytes.length), this.used);
-    this.used += bytes.length;
-  }
-
   release(outgoing: Outgoing): void {
     for (const chunk of outgoing.lent) this.pool.give(chunk);
   }
@@ -153,10 +194,10 @@ export class ReplyWriter {
   }
 
   private line(mark: number, text: string): void {
-    const length = Buffer.byteLength(text, "utf8");
+    const { length } = text;
     const into = this.room(length + 3);
     into[this.used] = mark;
-    into.write(text, this.used + 1, "utf8");
+    into.write(text, this.used + 1, "latin1");
     this.used += length + 1;
     this.lineEnd();
   }

@@ -9,7 +9,8 @@
  * request that does not fit moves into larger memory, which at least doubles each time (so the
  * copying stays linear), follows the size the client has announced (so a large value is received
  * where it stays) and grows only as bytes do arrive (so an announcement alone costs nothing). It is
- * given back as soon as the request is done.
+ * given back as soon as the request is done. The offsets lie outside of JavaScript's heap, where a
+ * million of them per connection would end the process.
  */
 
 import { splitInline } from "./inline.js";
@@ -28,6 +29,9 @@ const DOLLAR = 0x24;
 const MINUS = 0x2d;
 const ZERO = 0x30;
 
+/** Arguments that there is always room for. */
+const FEW_ARGUMENTS = 64;
+
 /** The client broke the protocol; the message is the text of the error reply. */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
@@ -43,8 +47,10 @@ export class Request {
   /** What the offsets below refer to. */
   source: Buffer;
   count = 0;
-  readonly starts: number[] = [];
-  readonly ends: number[] = [];
+  /** Whether it was a line of words, as a person types it. */
+  inline = false;
+  starts = new Uint32Array(FEW_ARGUMENTS);
+  ends = new Uint32Array(FEW_ARGUMENTS);
 
   private readonly base: Buffer;
   private bytes: Buffer;
@@ -82,16 +88,40 @@ export class Request {
     return true;
   }
 
+  /** Bytes of memory that a large request holds beside what every connection has. */
+  get heldBytes(): number {
+    const memory = this.bytes === this.base ? 0 : this.bytes.length;
+    return memory + (this.starts.length - FEW_ARGUMENTS) * 8;
+  }
+
   /** Memory for the bytes that come next, never empty. */
   room(): Buffer {
+    if (this.phase === "idle") this.forgetArguments();
     if (this.phase === "idle" && this.start === this.end) {
       this.bytes = this.base;
+      this.source = this.base;
       this.start = this.end = this.position = 0;
       return this.base;
     }
-    if (this.start > 0) this.moveToFront();
+    const unreadBytes = this.end - this.start;
+    if (this.bytes !== this.base && this.neededBytes <= this.base.length >> 1) {
+      this.moveTo(this.base);
+    } else if (this.start > 0 && unreadBytes <= this.start) {
+      this.moveTo(this.bytes); // No more is copied than has been read since the last time.
+    }
     if (this.end === this.bytes.length) this.grow();
     return this.bytes.subarray(this.end);
+  }
+
+  /** Bytes at hand that no request has been made of yet. */
+  get unreadBytes(): number {
+    return this.end - this.start;
+  }
+
+  /** Bytes of what is at hand and of the argument that is on its way. */
+  private get neededBytes(): number {
+    const announced = this.phase === "body" ? this.position + this.bulkLength + 2 : 0;
+    return Math.max(this.end, announced) - this.start;
   }
 
   /** So many bytes have been put into `room()`. */
@@ -126,7 +156,8 @@ export class Request {
         return false;
       }
       this.count = 0;
-      if (this.bytes[this.position] !== STAR) {
+      this.inline = this.bytes[this.position] !== STAR;
+      if (this.inline) {
         if (!this.readInline()) return false;
         if (this.count > 0) return true;
       } else {
@@ -165,9 +196,7 @@ export class Request {
     if (this.bytes[bodyEnd] !== CR || this.bytes[bodyEnd + 1] !== LF) {
       throw new ProtocolError("expected a line end after the bulk string");
     }
-    this.starts[this.count] = this.position;
-    this.ends[this.count] = bodyEnd;
-    this.count++;
+    this.addArgument(this.position, bodyEnd);
     this.position = bodyEnd + 2;
     this.phase = "length";
     return true;
@@ -210,18 +239,38 @@ export class Request {
     this.count = 0;
     let at = 0;
     for (const word of words) {
-      this.starts[this.count] = at;
+      this.addArgument(at, at + word.length);
       at += word.length;
-      this.ends[this.count] = at;
-      this.count++;
     }
     this.position += length + 1;
     return true;
   }
 
-  private moveToFront(): void {
+  private addArgument(start: number, end: number): void {
+    const { count } = this;
+    if (count === this.starts.length) {
+      this.starts = larger(this.starts);
+      this.ends = larger(this.ends);
+    }
+    this.starts[count] = start;
+    this.ends[count] = end;
+    this.count = count + 1;
+  }
+
+  /** The last request is done, so what it needed for its arguments is given back. */
+  private forgetArguments(): void {
+    if (this.starts.length === FEW_ARGUMENTS) return;
+    this.count = 0;
+    this.starts = new Uint32Array(FEW_ARGUMENTS);
+    this.ends = new Uint32Array(FEW_ARGUMENTS);
+  }
+
+  /** What is at hand goes to the front of `memory`. */
+  private moveTo(memory: Buffer): void {
     const shift = this.start;
-    this.bytes.copyWithin(0, shift, this.end);
+    this.bytes.copy(memory, 0, shift, this.end);
+    this.bytes = memory;
+    this.source = memory;
     this.start = 0;
     this.end -= shift;
     this.position -= shift;
@@ -240,6 +289,12 @@ export class Request {
     this.bytes = grown;
     this.source = grown;
   }
+}
+
+function larger(offsets: Uint32Array): Uint32Array<ArrayBuffer> {
+  const grown = new Uint32Array(offsets.length * 2);
+  grown.set(offsets);
+  return grown;
 }
 
 function printable(byte: number): string {
