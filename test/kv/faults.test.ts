@@ -270,6 +270,43 @@ async function takeLine(wire: Wire): Promise<string> {
   return line;
 }
 
+test("a heap that is full refuses writes, and the server goes on and starts again", async () => {
+  const folder = temporaryFolder();
+  const environment = { NODE_OPTIONS: "--max-old-space-size=64" };
+  const words = { folder, environment, more: ["--sync", "no"] };
+  let server = await start(words);
+  const wire = await Wire.open(server.port);
+  const value = "v".repeat(3000);
+  let kept = 0;
+  let refused = "";
+  while (refused === "" && kept < 100_000) {
+    wire.send(Array.from({ length: 100 }, (_, at) => `SET k${kept + at} ${value}\r\n`).join(""));
+    for (let count = 0; count < 100; count++) {
+      const line = await takeLine(wire);
+      if (line !== "+OK\r\n") refused ||= line;
+      else if (refused === "") kept++;
+    }
+  }
+  assert.match(refused, /^-OOM .*keys and short values take .*max-old-space-size/);
+  assert.ok(kept > 5000, `${kept} values were taken`);
+  assert.match(server.program.output, /writes that add something are refused/);
+  assert.equal(await ask(server.port, "BGREWRITEAOF", "DBSIZE"), [
+    "+Background append only file rewriting started",
+    `:${kept}`,
+  ]);
+  await server.program.line(/rewrote the log/);
+  wire.close();
+  assert.is(await server.stop(), 0);
+  server = await start(words);
+  assert.equal(await ask(server.port, "DBSIZE", "DEL k1", "SET new x"), [`:${kept}`, ":1", "+OK"]);
+  assert.is(await server.stop(), 0);
+  const small = launch(["--port", "0", "--data", folder], {
+    environment: { NODE_OPTIONS: "--max-old-space-size=24" },
+  });
+  assert.is((await small.ended).status, 1);
+  assert.match(small.output, /log cannot be read into memory: .*max-old-space-size/);
+});
+
 test("a file size limit refuses writes and loses nothing", async () => {
   const folder = temporaryFolder();
   // In blocks of 512 bytes; the server is the shell's successor, so the limit is its own.

@@ -39,6 +39,7 @@ test("connection", () => {
     ["CLIENT SETINFO LIB-NAME x", "+OK"],
     ["CLIENT SETINFO lib-ver 1.2", "+OK"],
     ["CLIENT SETINFO color red", "-ERR Unrecognized option 'color'"],
+    ["NOSUCH \xe9 b", "-ERR unknown command 'NOSUCH', with args beginning with: '\xe9' 'b' "],
     ["NOSUCH a b", "-ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' "],
     ["QUIT", "+OK"],
   ]);
@@ -294,6 +295,52 @@ test("after a command that was taken back nothing waits for a batch without reco
   keyspace.find("a", 0);
   assert.ok(keyspace.touched < keyspace.sequence);
   assert.is(data.batch.sizeBytes, 0);
+});
+
+test("a keyspace that is full refuses what adds, and goes on with the rest", () => {
+  const bench = new Bench(); // It may hold a million bytes.
+  let kept = 0;
+  let reply = "";
+  for (; kept < 1000; kept++) {
+    reply = bench.run("SET", `k${kept}`, "v".repeat(5000));
+    if (reply !== "+OK\r\n") break;
+  }
+  assert.match(reply, /^-OOM command not allowed when used memory > 'maxmemory': keys and values/);
+  assert.ok(kept > 100 && kept < 200);
+  for (const words of [
+    ["APPEND", "k1", "x".repeat(5000)],
+    ["MSET", "k1", "x".repeat(5000), "k2", "y"],
+    ["SETEX", "new", "10", "x".repeat(5000)],
+  ]) {
+    assert.match(bench.run(...words), /^-OOM/);
+  }
+  assert.is(bench.run("STRLEN", "k1"), ":5000\r\n");
+  assert.is(bench.run("EXPIRE", "k1", "100"), ":1\r\n");
+  assert.is(bench.reports.length, 1);
+  assert.is(bench.run("DEL", "k1", "k2"), ":2\r\n");
+  assert.is(bench.run("SET", "k1", "v".repeat(5000)), "+OK\r\n");
+});
+
+test("the last key that a Map takes is the last that is accepted", () => {
+  const bench = new Bench();
+  Object.defineProperty(bench.data.keyspace, "size", { value: 2 ** 24 - 3 });
+  assert.is(bench.run("SET", "a", "1"), "+OK\r\n");
+  assert.match(bench.run("MSET", "a", "1", "b", "2"), /^-OOM .*16777216 is the most\r\n$/);
+});
+
+test("what a keyspace weighs falls back to nothing", () => {
+  const bench = new Bench();
+  const { keyspace } = bench.data;
+  bench.run("MSET", "a", "1", "b", "v".repeat(9000), "c", "2");
+  bench.run("SET", "a", "v".repeat(5000));
+  bench.run("APPEND", "c", "3");
+  bench.run("APPEND", "b", "4");
+  bench.run("RENAME", "a", "d");
+  bench.run("EXPIRE", "c", "5");
+  assert.ok(keyspace.outsideBytes >= 14_000 && keyspace.heapBytes > 500);
+  bench.nowMs += 10_000;
+  assert.is(bench.run("DEL", "b", "c", "d"), ":2\r\n");
+  assert.equal([keyspace.heapBytes, keyspace.outsideBytes, keyspace.liveBytes], [0, 0, 0]);
 });
 
 test("each command that changes something makes one record, the others none", () => {

@@ -9,6 +9,7 @@ export type KvErrorCode =
   | "ERR_KV_LOCKED"
   | "ERR_KV_LOG_HEADER"
   | "ERR_KV_LOG_READ"
+  | "ERR_KV_MEMORY"
   | "ERR_KV_NO_ROOM"
   | "ERR_KV_READ_ONLY"
   | "ERR_KV_WRITE";

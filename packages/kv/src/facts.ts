@@ -34,7 +34,9 @@ export function infoSections(server: Server): InfoSection[] {
     section("Memory", [
       ["used_memory", memory.heapUsed + memory.external],
       ["used_memory_rss", memory.rss],
-      ["maxmemory", 0],
+      ["used_memory_dataset", keyspace.heapBytes + keyspace.outsideBytes],
+      ["maxmemory", server.memoryLimit.limitBytes],
+      ["maxmemory_heap", server.memoryLimit.heapLimitBytes],
     ]),
     section("Persistence", [
       ["loading", 0],
@@ -76,7 +78,7 @@ export function settingsOf(server: Server): ReadonlyMap<string, string> {
     ["databases", "1"],
     ["dir", resolve(server.folder)],
     ["maxclients", String(server.clientsLimit)],
-    ["maxmemory", "0"],
+    ["maxmemory", String(server.memoryLimit.limitBytes)],
     ["maxmemory-clients", String(server.clientMemory.limitBytes)],
     ["port", String(server.address.port)],
     ["proto-max-bulk-len", String(BULK_LIMIT_BYTES)],

@@ -3,6 +3,7 @@
 import type { Call, ClientState, Engine } from "./commands/command.js";
 import { execute } from "./commands/table.js";
 import { Data } from "./data.js";
+import { MemoryLimit } from "./memory_limit.js";
 import { ChunkPool, ReplyWriter } from "./resp/reply.js";
 import { Request } from "./resp/request.js";
 
@@ -74,6 +75,7 @@ export class Bench implements Engine, Call {
   nowMs = 1_000_000;
   stopped = false;
   readonly reports: string[] = [];
+  readonly memoryLimit = new MemoryLimit(1_000_000, (line) => this.reports.push(line));
 
   /** The reply as it goes over the wire, one byte per character. */
   run(...words: (string | Buffer)[]): string {

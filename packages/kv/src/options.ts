@@ -13,6 +13,7 @@ export interface CommandLine {
   readonly sync: SyncPolicy;
   readonly backend: "auto" | "io_uring" | "epoll" | "kqueue" | undefined;
   readonly clientsLimit: number | undefined;
+  readonly maxMemoryBytes: number | undefined;
   readonly clientsMemoryBytes: number | undefined;
   readonly rewriteMinimumBytes: number | undefined;
 }
@@ -30,6 +31,8 @@ A durable key-value server that speaks RESP2 and RESP3; any Redis client can tal
                              no        it is written; the kernel syncs when it likes
   --backend <name>         auto, io_uring, epoll or kqueue (default auto)
   --clients <number>       how many may be connected at a time (default 4000)
+  --maxmemory <bytes>      keys and values; commands that add are refused beyond that, and earlier
+                           when V8's heap is too small (default half of the memory)
   --clients-memory <bytes> unread replies and incomplete requests of all clients; beyond that the
                            client that holds most is disconnected (default a quarter of the memory)
   --rewrite-from <bytes>   size from which a log of mostly garbage is rewritten (default 67108864)
@@ -43,6 +46,7 @@ const FORMS = {
   sync: { type: "string" },
   backend: { type: "string" },
   clients: { type: "string" },
+  maxmemory: { type: "string" },
   "clients-memory": { type: "string" },
   "rewrite-from": { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -58,6 +62,7 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
     sync: oneOf("--sync", values.sync, ["always", "everysec", "no"]) ?? "always",
     backend: oneOf("--backend", values.backend, ["auto", "io_uring", "epoll", "kqueue"]),
     clientsLimit: wholeNumber("--clients", values.clients, 1, 100_000),
+    maxMemoryBytes: wholeNumber("--maxmemory", values.maxmemory, 0, 2 ** 50),
     clientsMemoryBytes: wholeNumber("--clients-memory", values["clients-memory"], 1, 2 ** 50),
     rewriteMinimumBytes: wholeNumber("--rewrite-from", values["rewrite-from"], 0, 2 ** 50),
   };

@@ -13,6 +13,7 @@ import type { Data } from "./data.js";
 import { codeOf, describeFailure, messageOf } from "./errors.js";
 import { infoSections, settingsOf } from "./facts.js";
 import type { GroupCommit } from "./log/commit.js";
+import type { MemoryLimit } from "./memory_limit.js";
 import { ChunkPool } from "./resp/reply.js";
 import { openStore, type Store, type StoreOptions } from "./store.js";
 
@@ -75,6 +76,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
 export class Server implements Engine, ConnectionHost, AsyncDisposable {
   readonly pool = new ChunkPool();
   readonly clientMemory: ClientMemory;
+  readonly memoryLimit: MemoryLimit;
   readonly engine = this;
   readonly data: Data;
   readonly commit: GroupCommit;
@@ -105,6 +107,7 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
     this.clientMemory = new ClientMemory(
       options.clientsMemoryBytes ?? defaultClientsMemoryBytes(),
     );
+    this.memoryLimit = store.memoryLimit;
     this.data = store.data;
     this.commit = store.commit;
     this.closed = new Promise((resolve, reject) => {

@@ -17,6 +17,7 @@ import { type CommitListener, GroupCommit, type SyncPolicy } from "./log/commit.
 import { type RecoveryProgress, type RecoveryReport, recover } from "./log/recovery.js";
 import { Rewriter, removeLeftover } from "./log/rewrite.js";
 import { FileStorage } from "./log/storage.js";
+import { MemoryLimit } from "./memory_limit.js";
 
 export interface StoreOptions {
   readonly io: IO;
@@ -26,6 +27,8 @@ export interface StoreOptions {
   readonly sync?: SyncPolicy | undefined;
   /** Logs shorter than this are not rewritten. Default 64 MiB. */
   readonly rewriteMinimumBytes?: number | undefined;
+  /** Bytes of keys and values at most. Default: half of the memory; see memory_limit.ts. */
+  readonly maxMemoryBytes?: number | undefined;
   readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
   /** How often progress is reported. Default 1000. */
   readonly progressIntervalMs?: number | undefined;
@@ -52,9 +55,17 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await removeLeftover(io, join(folder, "log.rewrite"));
     await removeLeftover(io, join(folder, "log.new"));
     const data = new Data();
-    const { file, end, fileBytes, report } = await recover(io, folder, data.keyspace, options);
+    const memoryLimit = new MemoryLimit(
+      options.maxMemoryBytes ?? 0,
+      options.report ?? (() => undefined),
+    );
+    const { file, end, fileBytes, report } = await recover(io, folder, data.keyspace, {
+      ...options,
+      memoryLimit,
+    });
     data.keyspace.seal();
-    return new Store(options, data, new FileStorage(io, file, end, fileBytes), lock, report);
+    const storage = new FileStorage(io, file, end, fileBytes);
+    return new Store(options, data, storage, memoryLimit, lock, report);
   } catch (error) {
     lock.release();
     throw error;
@@ -81,6 +92,7 @@ export class Store implements CommitListener, AsyncDisposable {
     options: StoreOptions,
     readonly data: Data,
     readonly storage: FileStorage,
+    readonly memoryLimit: MemoryLimit,
     private readonly lock: FolderLock,
     readonly recovery: RecoveryReport,
   ) {
@@ -120,6 +132,8 @@ export class Store implements CommitListener, AsyncDisposable {
   ): Promise<void> {
     this.refuseWhenClosed();
     const bytes = Buffer.from(value);
+    const full = this.memoryLimit.refusal(this.data.keyspace, key.length + bytes.length, 2);
+    if (full !== undefined) throw new KvError("ERR_KV_MEMORY", full.replace("OOM ", ""));
     await this.change(() => {
       const held = bytes.length < 4096 ? bytes.toString("latin1") : bytes;
       this.data.set(keyText(key), held, options.expireAtMs ?? 0);

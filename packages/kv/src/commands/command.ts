@@ -2,6 +2,7 @@
 
 import type { Data } from "../data.js";
 import { parseInteger } from "../integers.js";
+import type { MemoryLimit } from "../memory_limit.js";
 import type { ReplyWriter } from "../resp/reply.js";
 import type { Request } from "../resp/request.js";
 
@@ -36,6 +37,7 @@ export interface Engine {
   /** Begins to rewrite the log; false when that is going on already. */
   rewrite(): boolean;
   stop(): void;
+  readonly memoryLimit: MemoryLimit;
   /** A line for the person who runs the server. */
   report(line: string): void;
 }
@@ -52,6 +54,8 @@ export interface Command {
   /** How many words, the name included; negative: at least so many. */
   readonly arity: number;
   readonly writes: boolean;
+  /** Whether it may add keys or values, and so needs room for them. */
+  readonly grows: boolean;
   /** Where the keys are: first, last (negative: from the end), step. 0 is none. */
   readonly keys: readonly [first: number, last: number, step: number];
   readonly run: (call: Call) => void;
@@ -72,7 +76,8 @@ export function command(
   name: string,
   arity: number,
   run: (call: Call) => void,
-  options: { writes?: boolean; keys?: readonly [number, number, number] } = {},
+  options: { writes?: boolean; grows?: boolean; keys?: Command["keys"] } = {},
 ): Command {
-  return { name, arity, run, writes: options.writes ?? false, keys: options.keys ?? [0, 0, 0] };
+  const { writes = false, grows = false, keys = [0, 0, 0] } = options;
+  return { name, arity, run, writes: writes || grows, grows, keys };
 }

@@ -26,7 +26,7 @@ export const keyCommands: Command[] = [
   command("exists", -2, countPresent, MANY_KEYS),
   command("touch", -2, countPresent, MANY_KEYS),
   command("type", 2, type, ONE_KEY),
-  command("rename", 3, rename, { writes: true, keys: [1, 2, 1] }),
+  command("rename", 3, rename, { grows: true, keys: [1, 2, 1] }),
   command("keys", 2, keys),
   command("scan", -2, scan),
   command("randomkey", 1, randomKey),

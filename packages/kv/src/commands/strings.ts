@@ -16,27 +16,28 @@ import { MILLISECONDS, SECONDS, type TimeForm, timeArgument, timeWord } from "./
 
 const ONE_KEY = { keys: [1, 1, 1] } as const;
 const ONE_KEY_WRITES = { writes: true, keys: [1, 1, 1] } as const;
+const ONE_KEY_GROWS = { grows: true, keys: [1, 1, 1] } as const;
 
 export const stringCommands: Command[] = [
   command("get", 2, get, ONE_KEY),
-  command("set", -3, set, ONE_KEY_WRITES),
-  command("setnx", 3, setIfAbsent, ONE_KEY_WRITES),
-  command("setex", 4, (call) => setWithTime(call, SECONDS, "setex"), ONE_KEY_WRITES),
-  command("psetex", 4, (call) => setWithTime(call, MILLISECONDS, "psetex"), ONE_KEY_WRITES),
-  command("getset", 3, getAndSet, ONE_KEY_WRITES),
+  command("set", -3, set, ONE_KEY_GROWS),
+  command("setnx", 3, setIfAbsent, ONE_KEY_GROWS),
+  command("setex", 4, (call) => setWithTime(call, SECONDS, "setex"), ONE_KEY_GROWS),
+  command("psetex", 4, (call) => setWithTime(call, MILLISECONDS, "psetex"), ONE_KEY_GROWS),
+  command("getset", 3, getAndSet, ONE_KEY_GROWS),
   command("getdel", 2, getAndRemove, ONE_KEY_WRITES),
   command("getex", -2, getAndExpire, ONE_KEY_WRITES),
   command("mget", -2, getMany, { keys: [1, -1, 1] }),
-  command("mset", -3, setMany, { writes: true, keys: [1, -1, 2] }),
-  command("msetnx", -3, setManyIfAbsent, { writes: true, keys: [1, -1, 2] }),
-  command("append", 3, append, ONE_KEY_WRITES),
+  command("mset", -3, setMany, { grows: true, keys: [1, -1, 2] }),
+  command("msetnx", -3, setManyIfAbsent, { grows: true, keys: [1, -1, 2] }),
+  command("append", 3, append, ONE_KEY_GROWS),
   command("strlen", 2, length, ONE_KEY),
   command("getrange", 4, range, ONE_KEY),
   command("substr", 4, range, ONE_KEY),
-  command("incr", 2, (call) => add(call, 1), ONE_KEY_WRITES),
-  command("decr", 2, (call) => add(call, -1), ONE_KEY_WRITES),
-  command("incrby", 3, addArgument, ONE_KEY_WRITES),
-  command("decrby", 3, subtractArgument, ONE_KEY_WRITES),
+  command("incr", 2, (call) => add(call, 1), ONE_KEY_GROWS),
+  command("decr", 2, (call) => add(call, -1), ONE_KEY_GROWS),
+  command("incrby", 3, addArgument, ONE_KEY_GROWS),
+  command("decrby", 3, subtractArgument, ONE_KEY_GROWS),
 ];
 
 function find(call: Call, index: number): Entry | undefined {
@@ -248,9 +249,11 @@ function range(call: Call): void {
   const to = integerArgument(call, 3);
   if (to === undefined) return;
   const whole = find(call, 1)?.value ?? "";
-  const first = fromEnd(toIndex(from), whole.length);
-  const last = Math.min(fromEnd(toIndex(to), whole.length), whole.length - 1);
-  const part = first > last ? "" : sliceValue(whole, first, last + 1);
+  const [start, end] = [toIndex(from), toIndex(to)];
+  const first = fromEnd(start, whole.length);
+  const last = Math.min(fromEnd(end, whole.length), whole.length - 1);
+  const reversed = start < 0 && end < 0 && start > end;
+  const part = reversed || first > last ? "" : sliceValue(whole, first, last + 1);
   call.reply.bulk(part);
 }
 

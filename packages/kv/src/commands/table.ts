@@ -57,8 +57,17 @@ export function execute(call: Call, refusal: string | undefined): void {
   } else if (command.writes && refusal !== undefined) {
     reply.errorText(refusal);
   } else {
-    run(call, command);
+    const full = command.grows ? fullFor(call) : undefined;
+    if (full === undefined) run(call, command);
+    else reply.error(full);
   }
+}
+
+function fullFor(call: Call): string | undefined {
+  const { request, engine } = call;
+  const { count } = request;
+  const sizeBytes = request.ends[count - 1]! - request.starts[0]!;
+  return engine.memoryLimit.refusal(engine.data.keyspace, sizeBytes, count);
 }
 
 /**

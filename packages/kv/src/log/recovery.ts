@@ -13,10 +13,11 @@
 
 import { join } from "node:path";
 import type { File, IO } from "@io/core";
-import { codeOf, describeFailure, KvError } from "../errors.js";
+import { codeOf, describeFailure, KvError, messageOf } from "../errors.js";
 import { exists, syncFolder } from "../folders.js";
 import type { Keyspace } from "../keyspace.js";
 import { HEADER_BYTES, headerFault, makeHeader } from "./format.js";
+import type { MemoryLimit } from "../memory_limit.js";
 import { replay } from "./replay.js";
 import { type Fault, RecordScanner } from "./scanner.js";
 
@@ -42,6 +43,8 @@ export interface RecoveryOptions {
   /** How often progress is reported. Default 1000. */
   readonly progressIntervalMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Ends a recovery that would not fit into memory. */
+  readonly memoryLimit?: MemoryLimit | undefined;
 }
 
 export interface RecoveredLog {
@@ -161,7 +164,9 @@ async function scanLog(
   let reportedMs = Date.now();
   await readPieces(io, file, HEADER_BYTES, sizeBytes, (piece, position) => {
     options.signal?.throwIfAborted();
-    const goOn = scanner.push(piece);
+    const goOn = pushPiece(scanner, piece, path);
+    const tooLarge = options.memoryLimit?.recoveryRefusal(keyspace);
+    if (tooLarge !== undefined) throw memoryError(path, tooLarge);
     const nowMs = Date.now();
     if (nowMs - reportedMs >= intervalMs) {
       reportedMs = nowMs;
@@ -172,6 +177,20 @@ async function scanLog(
   });
   scanner.finish();
   return { records: scanner.records, end: scanner.goodEnd, fault: scanner.fault };
+}
+
+function pushPiece(scanner: RecordScanner, piece: Buffer, path: string): boolean {
+  try {
+    return scanner.push(piece);
+  } catch (error) {
+    // V8 throws it at key 2^24 + 1, and for memory that it cannot have.
+    if (error instanceof RangeError) throw memoryError(path, messageOf(error));
+    throw error;
+  }
+}
+
+function memoryError(path: string, why: string): KvError {
+  return new KvError("ERR_KV_MEMORY", `${path} cannot be read into memory: ${why}`);
 }
 
 /**
