@@ -58,6 +58,9 @@ test("ioredis: every command it has a method for", async () => {
   assert.is(await redis.select(0), "OK");
   const failure: unknown = await redis.select(1).catch((error: unknown) => error);
   assert.match(String(failure), /DB index is out of range/);
+  const refused: unknown = await redis.set("k", "v").catch((error: unknown) => error);
+  assert.match(String(refused), /there is no database 1, only 0/);
+  assert.is(await redis.select(0), "OK");
   const binary = Buffer.from([0, 13, 10, 255, 128, 0]);
   await redis.set(binary, binary);
   assert.equal(await redis.getBuffer(binary), binary);

@@ -297,6 +297,43 @@ test("after a command that was taken back nothing waits for a batch without reco
   assert.is(data.batch.sizeBytes, 0);
 });
 
+test("what belongs to a MULTI is not run one by one", () => {
+  const bench = converse([
+    ["EXEC", "-ERR EXEC without MULTI"],
+    ["MULTI", "-ERR MULTI is not supported; nothing is run until EXEC or DISCARD"],
+    ["SET a 1", "-ERR not run: it belongs to a MULTI, which is not supported"],
+    ["MULTI", "-ERR MULTI calls can not be nested"],
+    ["EXEC", "-EXECABORT Transaction discarded because MULTI is not supported"],
+    ["GET a", "$-1"],
+    ["MULTI", "-ERR MULTI is not supported; nothing is run until EXEC or DISCARD"],
+    ["DISCARD", "+OK"],
+    ["SET a 1", "+OK"],
+    ["DISCARD", "-ERR DISCARD without MULTI"],
+  ]);
+  assert.is(bench.data.batch.records, 1);
+});
+
+test("a client that has chosen a database that is not there reads and writes nothing", () => {
+  converse([
+    ["SET a 1", "+OK"],
+    ["SELECT 1", "-ERR DB index is out of range"],
+    ["GET a", "-ERR not run: there is no database 1, only 0"],
+    ["FLUSHALL", "-ERR not run: there is no database 1, only 0"],
+    ["PING", "+PONG"],
+    ["SELECT 0", "+OK"],
+    ["GET a", "$1 1"],
+    ["GETRANGE a -10 -20", "$0 "],
+    ["GETRANGE a -20 -10", "$1 1"],
+    ["AUTH default x", "+OK"],
+    ["AUTH other x", "-WRONGPASS invalid username-password pair or user is disabled."],
+    ["COMMAND LIST FILTERBY PATTERN get*x", "*1 $5 getex"],
+    ["COMMAND LIST FILTERBY nonsense x", "-ERR syntax error"],
+    ["CLIENT LIST ID 99", "$0 "],
+    ["CLIENT LIST TYPE pubsub", "$0 "],
+    ["CLIENT LIST TYPE x", "-ERR Unknown client type 'x'"],
+  ]);
+});
+
 test("a keyspace that is full refuses what adds, and goes on with the rest", () => {
   const bench = new Bench(); // It may hold a million bytes.
   let kept = 0;

@@ -70,6 +70,8 @@ export class Bench implements Engine, Call {
     libraryName: "",
     libraryVersion: "",
     lastCommand: "NULL",
+    database: 0,
+    inTransaction: false,
     closing: false,
   };
   nowMs = 1_000_000;

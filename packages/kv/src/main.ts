@@ -7,7 +7,7 @@ import { type CommandLine, HELP, parseCommandLine } from "./options.js";
 import { type Server, serve } from "./server.js";
 
 /** By convention a program that a signal ends answers 128 and the signal's number. */
-const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 function say(line: string): void {
   process.stdout.write(`kv: ${line}\n`);
@@ -43,6 +43,9 @@ async function main(): Promise<void> {
   else ending.signal.addEventListener("abort", end);
   for (const each of describeRecovery(server.store.recovery)) warn(each);
   const { host, port } = server.address;
+  if (!/^(127\.|::1$|::ffff:127\.)/.test(host)) {
+    warn(`${host} is not only for this machine: whoever reaches it can read and delete all data`);
+  }
   say(
     `listening on ${host}:${port}, data ${line.folder}, sync ${line.sync}, ` +
       `backend ${server.io.backend} (${server.io.why})`,

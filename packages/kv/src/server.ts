@@ -235,6 +235,8 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
       libraryName: "",
       libraryVersion: "",
       lastCommand: "NULL",
+      database: 0,
+      inTransaction: false,
       closing: false,
     });
     this.connections.add(connection);

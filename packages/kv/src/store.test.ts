@@ -140,6 +140,24 @@ test("a rewrite keeps a key that a command of an earlier moment still finds aliv
   await store.close();
 });
 
+test("when the log is removed, writes are refused instead of lost", async () => {
+  const folder = newFolder();
+  const store = await openStore({ io, folder });
+  await store.set("a", "1");
+  rmSync(join(folder, "log"));
+  let code = "";
+  while (code === "") {
+    code = await store.set("b", "2").then(
+      () => "",
+      (error: unknown) => codeOf(error),
+    );
+  }
+  assert.is(code, "ERR_KV_READ_ONLY");
+  assert.match(store.commit.refusal!, /log was removed or replaced/);
+  assert.is(String(await store.get("a")), "1");
+  await store.close();
+});
+
 test("what an interrupted rewrite has left is removed", async () => {
   const folder = newFolder();
   await (await openStore({ io, folder })).close();

@@ -10,7 +10,7 @@
 import { join } from "node:path";
 import type { IO } from "@io/core";
 import { Data } from "./data.js";
-import { KvError } from "./errors.js";
+import { codeOf, describeFailure, KvError } from "./errors.js";
 import { makeFolder } from "./folders.js";
 import { FolderLock } from "./lock.js";
 import { type CommitListener, GroupCommit, type SyncPolicy } from "./log/commit.js";
@@ -44,6 +44,9 @@ export interface StoreListener {
   /** What came after batch `kept` and was not yet settled has been taken back. */
   takenBack(reason: string, kept: number): void;
 }
+
+/** How often it is looked whether the log is still there. */
+const WATCH_INTERVAL_MS = 1000;
 
 const REWRITE_MINIMUM_BYTES = 64 * 1024 * 1024;
 
@@ -86,6 +89,9 @@ export class Store implements CommitListener, AsyncDisposable {
   private waiters: Waiter[] = [];
   private settledBefore = 0;
   private closing: Promise<void> | undefined;
+  private readonly watch: NodeJS.Timeout;
+  private watching: Promise<void> | undefined;
+  private missing = false;
 
   /** Use `openStore`. */
   constructor(
@@ -109,6 +115,15 @@ export class Store implements CommitListener, AsyncDisposable {
       minimumBytes: options.rewriteMinimumBytes ?? REWRITE_MINIMUM_BYTES,
       report: this.tell,
     });
+    const path = join(folder, "log");
+    this.watch = setInterval(() => {
+      this.watching ??= this.lookForLog(io, path)
+        .catch((error: unknown) => this.tell(`${path}: ${describeFailure(error)}`))
+        .finally(() => {
+          this.watching = undefined;
+        });
+    }, WATCH_INTERVAL_MS);
+    this.watch.unref();
   }
 
   get size(): number {
@@ -216,12 +231,33 @@ export class Store implements CommitListener, AsyncDisposable {
     await this.settled(sequence);
   }
 
+  /**
+   * A log that was removed or replaced takes every further write with it when the server ends. A
+   * rewrite puts another file there for a moment, so only the second look counts.
+   */
+  private async lookForLog(io: IO, path: string): Promise<void> {
+    if (this.rewriter.active || this.commit.refusal !== undefined) return;
+    const own = await this.storage.handle.stat();
+    const found = await io.stat(path).catch((error: unknown) => {
+      if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined;
+      throw error;
+    });
+    const there = found?.inode === own.inode && found.device === own.device;
+    if (!there && this.missing) {
+      const error = new KvError("ERR_KV_WRITE", `${path} was removed or replaced`);
+      await this.commit.betweenCommits(() => this.commit.refuseWrites(error));
+    }
+    this.missing = !there;
+  }
+
   private refuseWhenClosed(): void {
     if (this.closing === undefined) return;
     throw new KvError("ERR_KV_CLOSED", "the store is closed");
   }
 
   private async closeOnce(): Promise<void> {
+    clearInterval(this.watch);
+    await this.watching;
     try {
       await this.rewriter.stop();
       await this.commit.close();

@@ -16,6 +16,10 @@ export interface ClientState {
   libraryName: string;
   libraryVersion: string;
   lastCommand: string;
+  /** The database it has chosen; there is only 0. */
+  database: number;
+  /** It has begun a MULTI, which is not supported: what belongs to it must not run one by one. */
+  inTransaction: boolean;
   /** The connection ends when the replies so far are out. */
   closing: boolean;
 }

@@ -12,6 +12,9 @@ export const connectionCommands: Command[] = [
   command("select", 2, select),
   command("quit", -1, quit),
   command("reset", 1, reset),
+  command("multi", 1, multi),
+  command("exec", 1, exec),
+  command("discard", 1, discard),
   command("client", -2, client),
 ];
 
@@ -85,7 +88,18 @@ function integerArgumentNamed(call: Call): number | undefined {
 }
 
 function auth(call: Call): void {
-  call.reply.error(
+  const { request, reply } = call;
+  if (request.count > 3) {
+    reply.error("ERR syntax error");
+    return;
+  }
+  if (request.count === 3) {
+    // The default user has no password, so any is right, as in Redis.
+    if (request.text(1) === "default") reply.ok();
+    else reply.error("WRONGPASS invalid username-password pair or user is disabled.");
+    return;
+  }
+  reply.error(
     "ERR AUTH <password> called without any password configured for the default user. " +
       "Are you sure your configuration is correct?",
   );
@@ -94,8 +108,34 @@ function auth(call: Call): void {
 function select(call: Call): void {
   const index = integerArgument(call, 1);
   if (index === undefined) return;
-  if (toIndex(index) === 0) call.reply.ok();
+  // A client that goes on as if it had another database would mix its keys with others'.
+  call.client.database = toIndex(index);
+  if (call.client.database === 0) call.reply.ok();
   else call.reply.error("ERR DB index is out of range");
+}
+
+function multi(call: Call): void {
+  if (call.client.inTransaction) {
+    call.reply.error("ERR MULTI calls can not be nested");
+    return;
+  }
+  call.client.inTransaction = true;
+  call.reply.error("ERR MULTI is not supported; nothing is run until EXEC or DISCARD");
+}
+
+function exec(call: Call): void {
+  if (call.client.inTransaction) {
+    call.reply.error("EXECABORT Transaction discarded because MULTI is not supported");
+  } else {
+    call.reply.error("ERR EXEC without MULTI");
+  }
+  call.client.inTransaction = false;
+}
+
+function discard(call: Call): void {
+  if (call.client.inTransaction) call.reply.ok();
+  else call.reply.error("ERR DISCARD without MULTI");
+  call.client.inTransaction = false;
 }
 
 function quit(call: Call): void {
@@ -106,6 +146,8 @@ function quit(call: Call): void {
 function reset(call: Call): void {
   call.reply.protocol = 2;
   call.client.name = "";
+  call.client.database = 0;
+  call.client.inTransaction = false;
   call.reply.simple("RESET");
 }
 
@@ -126,8 +168,7 @@ function client(call: Call): void {
   } else if (request.is(1, "info") && request.count === 2) {
     reply.verbatim(`${describeClient(state, engine.nowMs)}\n`);
   } else if (request.is(1, "list")) {
-    const lines = Array.from(engine.clients(), (each) => describeClient(each, engine.nowMs));
-    reply.verbatim(`${lines.join("\n")}\n`);
+    listClients(call);
   } else if ((request.is(1, "no-evict") || request.is(1, "no-touch")) && request.count === 3) {
     reply.ok(); // Nothing is ever evicted here.
   } else {
@@ -136,6 +177,32 @@ function client(call: Call): void {
         "Known are ID, GETNAME, SETNAME, SETINFO, INFO, LIST, NO-EVICT and NO-TOUCH.",
     );
   }
+}
+
+function listClients(call: Call): void {
+  const { request, reply, engine } = call;
+  let clients = [...engine.clients()];
+  if (request.count === 4 && request.is(2, "type")) {
+    const type = request.text(3).toLowerCase();
+    if (!["normal", "master", "replica", "slave", "pubsub"].includes(type)) {
+      reply.error(`ERR Unknown client type '${request.text(3)}'`);
+      return;
+    }
+    if (type !== "normal") clients = [];
+  } else if (request.count >= 4 && request.is(2, "id")) {
+    const ids = new Set<number>();
+    for (let index = 3; index < request.count; index++) {
+      const id = integerArgument(call, index);
+      if (id === undefined) return;
+      ids.add(toIndex(id));
+    }
+    clients = clients.filter((each) => ids.has(each.id));
+  } else if (request.count !== 2) {
+    reply.error("ERR syntax error");
+    return;
+  }
+  const lines = clients.map((each) => `${describeClient(each, engine.nowMs)}\n`);
+  reply.verbatim(lines.join(""));
 }
 
 function setInfo(call: Call): void {
@@ -164,7 +231,7 @@ function describeClient(state: ClientState, nowMs: number): string {
   const age = Math.floor((nowMs - state.sinceMs) / 1000);
   return (
     `id=${state.id} addr=${state.address} laddr=${state.localAddress} name=${state.name} ` +
-    `age=${age} db=0 cmd=${state.lastCommand} user=default ` +
+    `age=${age} flags=N db=${state.database} multi=-1 cmd=${state.lastCommand} user=default ` +
     `lib-name=${state.libraryName} lib-ver=${state.libraryVersion}`
   );
 }

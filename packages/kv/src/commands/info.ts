@@ -1,7 +1,7 @@
 /** Commands about the server: what it is, how it is set, what it offers. */
 
 import { globMatches } from "../glob.js";
-import { type Call, type Command, command } from "./command.js";
+import { type Call, type Command, command, SYNTAX_ERROR } from "./command.js";
 
 /** The release whose commands are followed; clients decide by it what they may send. */
 export const REDIS_VERSION = "7.0.0";
@@ -69,8 +69,7 @@ function describeCommands(call: Call, all: readonly Command[]): void {
   } else if (request.is(1, "count")) {
     reply.integer(all.length);
   } else if (request.is(1, "list")) {
-    reply.array(all.length);
-    for (const each of all) reply.text(each.name);
+    listCommands(call, all);
   } else if (request.is(1, "info")) {
     const names = request.count > 2 ? wordsFrom(call, 2) : all.map((each) => each.name);
     reply.array(names.length);
@@ -94,6 +93,30 @@ function describeCommands(call: Call, all: readonly Command[]): void {
       `ERR unknown subcommand '${request.text(1)}'. Known are COUNT, LIST, INFO and DOCS.`,
     );
   }
+}
+
+function listCommands(call: Call, all: readonly Command[]): void {
+  const { request, reply } = call;
+  let listed = all;
+  if (request.count === 5 && request.is(2, "filterby")) {
+    const wanted = request.text(4).toLowerCase();
+    if (request.is(3, "pattern")) listed = all.filter((each) => globMatches(wanted, each.name));
+    else if (request.is(3, "aclcat")) listed = all.filter((each) => categoryOf(each) === wanted);
+    else if (request.is(3, "module")) listed = [];
+    else {
+      reply.error(SYNTAX_ERROR);
+      return;
+    }
+  } else if (request.count !== 2) {
+    reply.error(SYNTAX_ERROR);
+    return;
+  }
+  reply.array(listed.length);
+  for (const each of listed) reply.text(each.name);
+}
+
+function categoryOf(each: Command): string {
+  return each.writes ? "write" : "read";
 }
 
 function wordsFrom(call: Call, first: number): string[] {

@@ -17,6 +17,12 @@ const all: Command[] = [
   ...serverCommands(() => all),
 ];
 
+/** Those that look at keys, and so at the database that a client has chosen. */
+const onData = new Set<Command>([...stringCommands, ...keyCommands]);
+
+/** Those that a client may give between MULTI and EXEC. */
+const endsTransaction = new Set(["multi", "exec", "discard", "quit", "reset"]);
+
 const buckets: Command[][] = Array.from({ length: BUCKETS }, () => []);
 for (const each of all) {
   const { name } = each;
@@ -52,7 +58,11 @@ export function execute(call: Call, refusal: string | undefined): void {
   }
   const { arity } = command;
   call.client.lastCommand = command.name;
-  if (arity > 0 ? request.count !== arity : request.count < -arity) {
+  if (call.client.inTransaction && !endsTransaction.has(command.name)) {
+    reply.error("ERR not run: it belongs to a MULTI, which is not supported");
+  } else if (call.client.database !== 0 && onData.has(command)) {
+    reply.error(`ERR not run: there is no database ${call.client.database}, only 0`);
+  } else if (arity > 0 ? request.count !== arity : request.count < -arity) {
     reply.error(`ERR wrong number of arguments for '${command.name}' command`);
   } else if (command.writes && refusal !== undefined) {
     reply.errorText(refusal);
