@@ -111,6 +111,7 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceMethod<&Session::remove_group>("removeGroup"),
                            InstanceMethod<&Session::add_area>("addArea"),
                            InstanceMethod<&Session::set_option>("setOption"),
+                           InstanceMethod<&Session::lock_file>("lockFile"),
                            InstanceMethod<&Session::name>("name"),
                            InstanceMethod<&Session::counters>("counters"),
                            InstanceMethod<&Session::socket_counters>("socketCounters"),
@@ -321,6 +322,14 @@ class Session : public Napi::ObjectWrap<Session> {
       result = io::set_socket_option(number, option, value);
     }
     return Napi::Number::New(info.Env(), result);
+  }
+
+  // (descriptor, level) -> 0 or a negative errno. `level` is one of abi::lock_level_*.
+  Napi::Value lock_file(const Napi::CallbackInfo& info) {
+    const int number = number_of(info[0]);
+    const uint32_t level = info[1].As<Napi::Number>().Uint32Value();
+    return Napi::Number::New(info.Env(),
+                             number < 0 ? number : io::system::lock_file(number, level));
   }
 
   // (descriptor, peer) -> [family, port, host], or a negative errno

@@ -57,6 +57,10 @@ int sync_file(int number, uint32_t level);
 // Reserves space for a range. -EOPNOTSUPP where the file system, or the system, cannot.
 int allocate(int number, int64_t offset, int64_t length, bool keep_size);
 int truncate_file(int number, int64_t length);
+// flock(2), without waiting: -EAGAIN when the file is locked through another open of it. The system
+// drops the lock with the last descriptor of this open, also when the process is killed.
+// `level` is abi::lock_level_*.
+int lock_file(int number, uint32_t level);
 
 int rename_path(const char* from, const char* to);
 // A folder is removed only when `folder` is true, and nothing else is then.

@@ -1,6 +1,7 @@
 // What every system does alike. See ../system.h.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -88,6 +89,15 @@ int32_t write_vectors(int number, std::span<const iovec> vectors, int64_t offset
     if (offset == current_position) return ::writev(number, vectors.data(), count);
     return ::pwritev(number, vectors.data(), count, offset);
   });
+}
+
+int lock_file(int number, uint32_t level) {
+  int operation = 0;
+  if (level == abi::lock_level_none) operation = LOCK_UN;
+  if (level == abi::lock_level_shared) operation = LOCK_SH | LOCK_NB;
+  if (level == abi::lock_level_exclusive) operation = LOCK_EX | LOCK_NB;
+  if (operation == 0) return -EINVAL;
+  return static_cast<int>(result_of([&] { return ::flock(number, operation); }));
 }
 
 int truncate_file(int number, int64_t length) {

@@ -57,6 +57,12 @@ function acceptOnce(io: IO, verb: "accept" | "acceptMultishot", descriptor: numb
 }
 
 const programs: Record<string, Program> = {
+  lock: async (backend) => {
+    const io = await IO.open({ backend });
+    const file = await io.openFile(process.argv[4] ?? "", { read: true });
+    say(`locked ${file.tryLock()}`);
+    await io.sleep(HOUR_NS);
+  },
   idle: async (backend) => {
     await IO.open({ backend });
     say("open");

@@ -127,11 +127,15 @@ export interface StartOptions {
   /** Run by a shell in front of the server: to set limits. */
   readonly prelude?: string;
   readonly environment?: Record<string, string>;
+  /** Words in front of the command: a program that runs it somewhere else. */
+  readonly container?: readonly string[];
 }
 
 /** Starts the program without waiting for anything. */
 export function launch(words: readonly string[], options: Partial<StartOptions> = {}): Program {
-  const quoted = [process.execPath, mainPath, ...words].map((word) => `'${word}'`).join(" ");
+  const quoted = [...(options.container ?? []), process.execPath, mainPath, ...words]
+    .map((word) => `'${word}'`)
+    .join(" ");
   const child = spawn("sh", ["-c", `${options.prelude ?? ":"}; exec ${quoted}`], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...options.environment },

@@ -1,7 +1,14 @@
 // Files with promises, over the ring.
+import { constants } from "node:os";
 import { Prepared } from "./chain.js";
-import { closedError, IOError, rangeError } from "./errors.js";
-import { STAT_FIELDS as FIELDS, TRANSFER_LIMIT_BYTES } from "./internal/abi.js";
+import { closedError, errnoName, IOError, rangeError, typeError } from "./errors.js";
+import {
+  STAT_FIELDS as FIELDS,
+  LOCK_LEVEL_EXCLUSIVE,
+  LOCK_LEVEL_NONE,
+  LOCK_LEVEL_SHARED,
+  TRANSFER_LIMIT_BYTES,
+} from "./internal/abi.js";
 import type { OperationOptions, Operations, Pending } from "./internal/operations.js";
 import type { Descriptor, Ring, SyncLevel } from "./ring.js";
 import { type Stat, statFrom } from "./stat.js";
@@ -11,6 +18,14 @@ export type Position = number | bigint;
 
 // Multiples of this satisfy the alignment rule of direct I/O on every common device.
 const DIRECT_ALIGNMENT_BYTES = 4096;
+
+/** How a file is locked: by one, or by many at a time. */
+export type LockKind = "exclusive" | "shared";
+
+const LOCK_LEVELS: Readonly<Record<string, number>> = {
+  exclusive: LOCK_LEVEL_EXCLUSIVE,
+  shared: LOCK_LEVEL_SHARED,
+};
 
 /** Checks a position; without one it is the file's current position. */
 export function positionNumber(position: Position | undefined, operation: string): number {
@@ -273,6 +288,46 @@ export class File implements AsyncDisposable {
       options,
       this,
     );
+  }
+
+  /**
+   * Locks the whole file against other opens of it, in this process and in others, without waiting.
+   * Returns false when another open has it locked. "exclusive" (the default) allows one holder,
+   * "shared" many; a lock that is held already is changed to the other kind.
+   *
+   * The lock is advisory: it holds off those that ask for one. It belongs to this open of the file
+   * and ends with `unlock()`, with `close()`, or with the process, however that ends. It is made by
+   * flock(2), which network file systems may treat differently. Throws an `IOError`, for example
+   * "ENOLCK" where the file system has no locks.
+   */
+  tryLock(kind: LockKind = "exclusive"): boolean {
+    this.#check("tryLock");
+    const level = LOCK_LEVELS[kind];
+    if (level === undefined) {
+      throw typeError("tryLock", `the kind is ${String(kind)}: give "exclusive" or "shared"`);
+    }
+    const result = this.#lock(level);
+    if (result === 0) return true;
+    if (result === -constants.errno.EAGAIN) return false;
+    throw this.#lockError("tryLock", result);
+  }
+
+  /** Ends the lock of `tryLock`; does nothing when there is none. Throws an `IOError`. */
+  unlock(): void {
+    this.#check("unlock");
+    const result = this.#lock(LOCK_LEVEL_NONE);
+    if (result !== 0) throw this.#lockError("unlock", result);
+  }
+
+  #lock(level: number): number {
+    return this.#operations.ring.lockFile(this.descriptor, level);
+  }
+
+  #lockError(operation: string, errno: number): IOError {
+    const [code, text] = errnoName(errno);
+    const { path } = this;
+    const message = `${operation} of '${path}' failed in flock: ${code}, ${text}`;
+    return new IOError({ code, errno, syscall: "flock", operation, path, message });
   }
 
   async #endsBy(position: number, options?: OperationOptions): Promise<boolean> {

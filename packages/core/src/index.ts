@@ -28,7 +28,7 @@ export {
   type DatagramTarget,
 } from "./datagram.js";
 export { IOError, type IOErrorFields } from "./errors.js";
-export { File, type Position } from "./file.js";
+export { File, type LockKind, type Position } from "./file.js";
 export { BufferGroup, type BufferGroupOptions, LentCompletion } from "./group.js";
 export type { OperationOptions, SendOptions, SendSteps } from "./internal/operations.js";
 export type { SocketStats } from "./internal/socket_base.js";

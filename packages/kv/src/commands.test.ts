@@ -258,7 +258,8 @@ test("a command that throws is taken back whole, and those around it stay", () =
   const refuse = (word: string) => {
     bench.request.text = (index) => {
       const found = text.call(bench.request, index);
-      if (found === word) throw Object.assign(new Error("too long"), { code: "ERR_STRING_TOO_LONG" });
+      if (found === word)
+        throw Object.assign(new Error("too long"), { code: "ERR_STRING_TOO_LONG" });
       return found;
     };
   };

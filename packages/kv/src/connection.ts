@@ -21,6 +21,7 @@ import type { Call, ClientState, Engine } from "./commands/command.js";
 import { execute } from "./commands/table.js";
 import { messageOf } from "./errors.js";
 import type { GroupCommit } from "./log/commit.js";
+import { REQUEST_LIMIT_BYTES } from "./resp/limits.js";
 import {
   type ChunkPool,
   encodeError,
@@ -29,7 +30,6 @@ import {
   ReplyWriter,
   replaceParts,
 } from "./resp/reply.js";
-import { REQUEST_LIMIT_BYTES } from "./resp/limits.js";
 import { ProtocolError, Request } from "./resp/request.js";
 
 /** What a connection needs of the server. */
@@ -205,10 +205,7 @@ export class Connection implements Call, Holder {
         this.marks.push(from, reply.sizeBytes, batch);
         if (batch > this.dependsOn) this.dependsOn = batch;
       }
-      if (
-        this.repliesBytes > REPLIES_LIMIT_BYTES ||
-        data.batch.sizeBytes > GATHERED_LIMIT_BYTES
-      ) {
+      if (this.repliesBytes > REPLIES_LIMIT_BYTES || data.batch.sizeBytes > GATHERED_LIMIT_BYTES) {
         done = false;
         break;
       }
@@ -355,5 +352,7 @@ const HTTP_METHODS = ["get", "head", "put", "patch", "delete", "options", "conne
 function isHttp(request: Request): boolean {
   if (request.is(0, "post") || request.is(0, "host:")) return true;
   if (!request.inline || request.count !== 3 || request.length(2) > 16) return false;
-  return /^HTTP\/[0-9.]+$/.test(request.text(2)) && HTTP_METHODS.some((each) => request.is(0, each));
+  return (
+    /^HTTP\/[0-9.]+$/.test(request.text(2)) && HTTP_METHODS.some((each) => request.is(0, each))
+  );
 }

@@ -13,9 +13,7 @@ const test = suite("log");
 const random = new Random(seedOf("log"));
 
 function contents(keyspace: Keyspace): string {
-  const all = keyspace
-    .snapshot()
-    .map((entry) => `${entry.key}=${entry.value}@${entry.expireAtMs}`);
+  const all = keyspace.snapshot().map((entry) => `${entry.key}=${entry.value}@${entry.expireAtMs}`);
   return all.sort().join("|");
 }
 

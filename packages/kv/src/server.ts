@@ -104,9 +104,7 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
     private readonly options: ServeOptions,
     readonly clientsLimit: number,
   ) {
-    this.clientMemory = new ClientMemory(
-      options.clientsMemoryBytes ?? defaultClientsMemoryBytes(),
-    );
+    this.clientMemory = new ClientMemory(options.clientsMemoryBytes ?? defaultClientsMemoryBytes());
     this.memoryLimit = store.memoryLimit;
     this.data = store.data;
     this.commit = store.commit;

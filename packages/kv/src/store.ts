@@ -53,7 +53,7 @@ const REWRITE_MINIMUM_BYTES = 64 * 1024 * 1024;
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { io, folder } = options;
   await makeFolder(io, folder);
-  const lock = FolderLock.take(folder);
+  const lock = await FolderLock.take(io, folder);
   try {
     await removeLeftover(io, join(folder, "log.rewrite"));
     await removeLeftover(io, join(folder, "log.new"));
@@ -70,7 +70,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const storage = new FileStorage(io, file, end, fileBytes);
     return new Store(options, data, storage, memoryLimit, lock, report);
   } catch (error) {
-    lock.release();
+    await lock.release();
     throw error;
   }
 }
@@ -263,7 +263,7 @@ export class Store implements CommitListener, AsyncDisposable {
       await this.commit.close();
     } finally {
       await this.storage.close();
-      this.lock.release();
+      await this.lock.release();
     }
   }
 }

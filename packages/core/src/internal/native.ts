@@ -40,6 +40,8 @@ export interface NativeSession {
   /** The area's group, or a negative errno. */
   addArea(words: ArrayBuffer, capacity: number): number;
   setOption(descriptor: number, option: number, value: number): number;
+  /** 0, or a negative errno: EAGAIN when another open of the file has it locked. */
+  lockFile(descriptor: number, level: number): number;
   name(descriptor: number, peer: boolean): NativeName | number;
   counters(out: Float64Array): void;
   /** Of one socket; 0 or a negative errno. */

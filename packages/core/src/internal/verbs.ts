@@ -22,6 +22,11 @@ export abstract class Verbs {
     this.memory = memory;
   }
 
+  /** Locks a file or ends its lock; 0 or a negative errno. See `File.tryLock`. @internal */
+  lockFile(descriptor: number, level: number): number {
+    return this.queue.session.lockFile(descriptor, level);
+  }
+
   /** Throws unless the buffer is memory that an operation may use now. @internal */
   checkBuffer(buffer: ArrayBufferView, operation: string): void {
     this.queue.check(operation);

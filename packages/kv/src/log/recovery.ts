@@ -16,8 +16,8 @@ import type { File, IO } from "@io/core";
 import { codeOf, describeFailure, KvError, messageOf } from "../errors.js";
 import { exists, syncFolder } from "../folders.js";
 import type { Keyspace } from "../keyspace.js";
-import { HEADER_BYTES, headerFault, makeHeader } from "./format.js";
 import type { MemoryLimit } from "../memory_limit.js";
+import { HEADER_BYTES, headerFault, makeHeader } from "./format.js";
 import { replay } from "./replay.js";
 import { type Fault, RecordScanner } from "./scanner.js";
 
