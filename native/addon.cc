@@ -658,6 +658,18 @@ Napi::Value read_address(const Napi::CallbackInfo& info) {
   return name_to_js(info.Env(), text);
 }
 
+// (errno, positive) -> [name, text]; undefined when the system has no such error
+Napi::Value error_name(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const int error = info[0].As<Napi::Number>().Int32Value();
+  const std::string name = io::system::error_name(error);
+  if (name == "unknown error") return env.Undefined();
+  Napi::Array result = Napi::Array::New(env, 2);
+  result.Set(0u, Napi::String::New(env, name));
+  result.Set(1u, Napi::String::New(env, io::system::error_text(error)));
+  return result;
+}
+
 // (interface, queue) -> { available, reason, advice }
 Napi::Value probe_zero_copy_receive(const Napi::CallbackInfo& info) {
   Napi::Object found = Napi::Object::New(info.Env());
@@ -683,6 +695,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("probeZeroCopyReceive", Napi::Function::New(env, probe_zero_copy_receive));
   exports.Set("processLimits", Napi::Function::New(env, process_limits));
   exports.Set("addressRemainder", Napi::Function::New(env, address_remainder));
+  exports.Set("errorName", Napi::Function::New(env, error_name));
   exports.Set("writeAddress", Napi::Function::New(env, write_address));
   exports.Set("readAddress", Napi::Function::New(env, read_address));
   exports.Set("holdsMemory", io::MemoryHold::supported());

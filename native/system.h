@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace io::system {
 
@@ -22,6 +23,8 @@ namespace io::system {
 
 // "ECONNRESET"; for a number without a name "unknown error".
 const char* error_name(int error);
+// "Connection reset by peer", in the words of the system's library.
+std::string error_text(int error);
 
 // ---- The program
 

@@ -24,6 +24,7 @@ import {
   OPCODE_WRITE,
   OPERATION_NAMES,
 } from "./internal/abi.js";
+import { loadNative } from "./internal/load.js";
 import type { Ring } from "./ring.js";
 
 const test = suite("errors");
@@ -68,6 +69,23 @@ test("every operation has a name for its errors, and no errno is without one", (
   }
   assert.match(operationError(99, -3333, "io_uring").message, /operation 99 failed: E3333/);
   assert.equal(errnoName(-3333), ["E3333", "unknown error"]);
+});
+
+test("errors that Node has no name for have the system's", () => {
+  loadNative();
+  const { EDQUOT, ESTALE } = constants.errno;
+  for (const [name, errno] of Object.entries(constants.errno)) {
+    const [found] = errnoName(-errno);
+    const twins = Object.entries(constants.errno).filter(([, other]) => other === errno);
+    assert.ok(
+      twins.some(([twin]) => twin === found),
+      `${name} (${errno}) is ${found}`,
+    );
+  }
+  const error = operationError(OPCODE_WRITE, -EDQUOT, "epoll", { path: "/full" });
+  assert.is(error.code, "EDQUOT");
+  assert.match(error.message, /of '\/full' failed: EDQUOT, .*quota exceeded \(the quota /);
+  assert.is(operationError(OPCODE_READ, -ESTALE, "io_uring").code, "ESTALE");
 });
 
 test("errors of arguments and aborts have Node's codes and names", () => {

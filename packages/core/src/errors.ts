@@ -80,6 +80,7 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
   ["EFAULT", "the memory that was named lies outside its buffer"],
   ["EADDRINUSE", "another socket has this address: stop it, or choose another port or path"],
   ["EMFILE", "too many descriptors are open: close some, or raise RLIMIT_NOFILE (ulimit -n)"],
+  ["EDQUOT", "the quota of this user or folder is used up: free some of it, or raise it"],
   ["ENOSPC", "the disk is full: nothing more can be written until space is freed"],
   ["ECANCELED", "the operation was cancelled, or one that it was linked to failed"],
   ["ETIMEDOUT", "it did not end within its time limit"],
@@ -106,9 +107,24 @@ function adviceFor(code: string, opcode: number): string | undefined {
   return ADVICE.get(code);
 }
 
-/** Name and text of an errno, with the platform's own names. */
+/** The system's name and text of a positive error number. */
+export type NameErrno = (errno: number) => readonly [name: string, text: string] | undefined;
+
+let nameErrno: NameErrno = () => undefined;
+
+/** What names the errors that Node has no name for: the engine, once it is loaded. */
+export function nameErrnosBy(name: NameErrno): void {
+  nameErrno = name;
+}
+
+/**
+ * Name and text of an errno: Node's, and the system's own where Node has none, as of EDQUOT.
+ */
 export function errnoName(errno: number): readonly [string, string] {
-  return getSystemErrorMap().get(errno) ?? [`E${-errno}`, "unknown error"];
+  const known = getSystemErrorMap().get(errno);
+  if (known !== undefined) return known;
+  const [name, text] = nameErrno(-errno) ?? [`E${-errno}`, "unknown error"];
+  return [name, `${text.charAt(0).toLowerCase()}${text.slice(1)}`];
 }
 
 /** The error of an operation that completed with a negative errno. */

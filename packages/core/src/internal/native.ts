@@ -95,6 +95,8 @@ export interface Native {
   ): { available: boolean; reason: string; advice: string };
   /** Limits in force now: Infinity for none, -1 when nobody knows. */
   processLimits(): { lockedMemoryBytes: number; descriptors: number };
+  /** Name and text of an error number of the system, which is positive here. */
+  errorName(errno: number): readonly [name: string, text: string] | undefined;
   /** The address of a buffer's memory, modulo `alignment`. */
   addressRemainder(buffer: ArrayBuffer, alignment: number): number;
   /** Writes the record of an address; 0, or a negative errno. */
