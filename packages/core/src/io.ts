@@ -435,7 +435,10 @@ export class IO implements AsyncDisposable {
     return runChain(this.ring, this.backend, prepared);
   }
 
-  /** Asks for the end of everything in flight; resolves with how many operations were ended. */
+  /**
+   * Asks for the end of everything in flight; resolves with how many operations were found. On
+   * io_uring that is the kernel's count, which can be less than how many end (`ring.cancelAll`).
+   */
   cancelAll(): Promise<number> {
     return this.#operations.run((pending, settle) => this.ring.cancelAll(pending, settle));
   }

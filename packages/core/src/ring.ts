@@ -101,7 +101,12 @@ export class Ring extends LentVerbs {
     this.descriptor(completion, abi.OPCODE_CANCEL_DESCRIPTOR, descriptor, callback);
   }
 
-  /** Asks for the end of everything in flight; completes with how many were ended. */
+  /**
+   * Asks for the end of everything in flight; completes with how many operations were found, which
+   * need not be how many end. epoll and kqueue count what they end. io_uring tells the kernel's
+   * count, which has one for all writes of one file that wait for a kernel worker together. Whether
+   * an operation was ended is told by its own completion, `-ECANCELED`.
+   */
   cancelAll<C>(completion: Completion<C>, callback: Callback<C>): void {
     this.queue.check("cancelAll");
     this.queue.begin(completion, abi.OPCODE_CANCEL_ALL, callback);
