@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 
 #include "address.h"
@@ -41,9 +42,9 @@ namespace {
 // Operations whose result is not what the kernel said.
 bool needs_settling(Opcode opcode) {
   constexpr uint64_t opcodes = bit(Opcode::open) | bit(Opcode::socket) | bit(Opcode::accept) |
-                               bit(Opcode::accept_multishot) | bit(Opcode::close) |
-                               bit(Opcode::stat) | bit(Opcode::cancel_descriptor) |
-                               bit(Opcode::cancel_all) | bit(Opcode::receive_message);
+                               bit(Opcode::accept_multishot) | bit(Opcode::stat) |
+                               bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all) |
+                               bit(Opcode::receive_message);
   return (bit(opcode) & opcodes) != 0;
 }
 
@@ -119,9 +120,11 @@ void Engine::take_queued() {
 }
 
 // Takes the entry at `index`, or the chain that begins there; returns how many entries that was.
-// Nobody writes to the ring meanwhile: its memory belongs to this thread's JavaScript alone.
+// Each is copied, once: whoever has found a way to the ring's memory could write to it meanwhile,
+// and what was checked must be what is done.
 uint32_t Engine::take_at(uint32_t index, uint32_t queued) {
-  const abi::Entry& entry = shared_.entries[index];
+  const abi::Entry entry = shared_.entries[index];
+  std::atomic_signal_fence(std::memory_order_acq_rel);  // no second look by the compiler
   if ((entry.operation & abi::entry_flag_linked) == 0) {
     take_one(entry);
     return 1;
@@ -474,9 +477,16 @@ void Engine::go_on_closing(int number) {
   batch_.push_back(&close);
 }
 
+// A number that is ours already was closed by other code of the process, which mistook it for its
+// own. Whoever uses the old descriptor must not meet the new file.
 int32_t Engine::take_descriptor(int32_t number) {
   if (number < 0) return number;
-  const int32_t descriptor = descriptors_.add(number);
+  int32_t descriptor = descriptors_.add(number);
+  while (descriptor == -EEXIST) {
+    number = system::move_number(number);
+    if (number < 0) return number;
+    descriptor = descriptors_.add(number);
+  }
   if (descriptor < 0) ::close(number);
   return descriptor;
 }
@@ -484,8 +494,9 @@ int32_t Engine::take_descriptor(int32_t number) {
 int32_t Engine::take_socket(const Operation& operation, int32_t number) {
   const int32_t descriptor = take_descriptor(number);
   if (descriptor < 0) return descriptor;
-  descriptors_.at(number).is_stream = operation.argument_extra == SOCK_STREAM;
-  if (operation.argument_extra == SOCK_DGRAM) know_datagrams(number, operation.argument);
+  const int taken = Descriptors::number(descriptor);
+  descriptors_.at(taken).is_stream = operation.argument_extra == SOCK_STREAM;
+  if (operation.argument_extra == SOCK_DGRAM) know_datagrams(taken, operation.argument);
   return descriptor;
 }
 
@@ -501,13 +512,9 @@ int32_t Engine::settle(Operation& operation, int32_t result) {
       const int32_t descriptor = take_descriptor(result);
       if (descriptor < 0) return descriptor;
       const bool is_stream = descriptors_.at(operation.number).is_stream;
-      descriptors_.at(result).is_stream = is_stream;
+      descriptors_.at(Descriptors::number(descriptor)).is_stream = is_stream;
       return descriptor;
     }
-    case Opcode::close:
-      // A close that was itself cancelled has closed nothing.
-      if (result == -ECANCELED) ::close(operation.number);
-      return result == -ECANCELED ? 0 : result;
     case Opcode::cancel_descriptor:
     case Opcode::cancel_all: {
       const auto parked = static_cast<int32_t>(operation.extent);

@@ -48,6 +48,14 @@ constexpr bool is_send(abi::Opcode opcode) {
 inline constexpr int no_descriptor = -1;
 inline constexpr uint32_t no_buffer = UINT32_MAX;
 
+// Which file a number stands for.
+struct FileIdentity {
+  uint32_t major = 0;
+  uint32_t minor = 0;
+  uint64_t inode = 0;  // 0: it is not known
+  bool operator==(const FileIdentity&) const = default;
+};
+
 // What only some operations need. Kept with its slot once made, so that a slot that sends vectors
 // again allocates nothing.
 struct Extra {
@@ -67,6 +75,7 @@ struct Extra {
     message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(vectors.size());
   }
 
+  FileIdentity identity;    // close: of what it closes, where the kernel may put that off
   uint8_t* peer = nullptr;  // receive_message: the caller's record of the address
   alignas(8) uint8_t raw_status[system::raw_status_bytes];  // of a stat, as the system writes it
 };
@@ -96,8 +105,7 @@ struct alignas(64) Operation {
   uint16_t descriptor_generation = 0;  // of the socket that it was sent on
   bool cancel_wanted = false;          // of one that is being tried again
   bool stalled = false;  // parked because the kernel had no room, and not behind another one
-  // Kept by the backend between the two parts of a completion with a deadline.
-  bool deadline_pending = false;
+  // Kept by the backend: of one with a deadline, and of a zero-copy send until its memory is free.
   bool deadline_fired = false;
   bool result_known = false;
   bool patient = false;        // the kernel may block with it for ever: Engine::be_patient()
@@ -129,6 +137,12 @@ struct alignas(64) Operation {
   Operation* leader = nullptr;     // the send in whose call this one goes: engine_gather.cc
   Operation* company = nullptr;    // the next one that goes in the same call
   Operation* successor = nullptr;  // the next one of its chain, which starts when it has succeeded
+  // Kept by the io_uring backend: io_uring_asked.h, and io_uring.cc.
+  uint64_t asked_before = 0;
+  bool end_asked = false;
+  bool after_failure = false;  // an earlier one of the kernel's chain has failed
+  uint8_t repeats = 0;
+  Operation* linked_next = nullptr;  // what the kernel starts when this one has succeeded
   std::unique_ptr<Extra> extra;
 
   // Nothing of what the reactor kept of the slot's last operation counts for this one.

@@ -204,8 +204,35 @@ int32_t perform(Operation& operation) {
       return system::unlink_path(extra->path.c_str(), operation.argument != 0);
     case Opcode::mkdir:
       return system::make_folder(extra->path.c_str(), operation.argument);
+    case Opcode::shutdown:
+      return system::shut_down_socket(number, static_cast<int>(operation.argument));
     default:
       CHECK(!"an operation that no thread of the pool makes");
+  }
+}
+
+bool can_be_performed(const Operation& operation) {
+  switch (operation.opcode) {
+    case Opcode::open:
+    case Opcode::close:
+    case Opcode::stat:
+    case Opcode::sync:
+    case Opcode::allocate:
+    case Opcode::truncate:
+    case Opcode::rename:
+    case Opcode::unlink:
+    case Opcode::mkdir:
+    case Opcode::shutdown:
+      return true;
+    case Opcode::read:
+    case Opcode::write:
+    case Opcode::read_vectored:
+    case Opcode::write_vectored: {
+      struct stat status;
+      return ::fstat(operation.number, &status) == 0 && waits_for_disk(status);
+    }
+    default:
+      return false;
   }
 }
 

@@ -54,6 +54,8 @@ bool wants_cached_reads();
 
 // Makes the call of an operation on a file or a path, which may wait: for threads of the pool.
 int32_t perform(Operation& operation);
+// Whether perform() can, without waiting for anything but a disk.
+bool can_be_performed(const Operation& operation);
 
 // Some file systems refuse to do asynchronously what they do when called plainly, and say
 // EOPNOTSUPP (libuv#4268). Then the call is made here and now: late is better than never. What is

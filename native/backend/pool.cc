@@ -148,6 +148,7 @@ void Pool::withdraw_all(int number, std::vector<Operation*>& withdrawn) {
     for (Operation* operation = line->first(); operation != nullptr; operation = next) {
       next = operation->next;
       if (number != no_descriptor && operation->number != number) continue;
+      if (operation->opcode == abi::Opcode::close) continue;
       line->remove(*operation);
       withdrawn.push_back(operation);
     }

@@ -216,7 +216,7 @@ class Reactor final : public Backend {
   void know_socket(int number, bool drains) {
     if (number >= Descriptors::number_limit) return;  // the engine closes it
     Watch& watch = watches_.at(number);
-    CHECK(!watch.watched);
+    if (watch.watched) return;  // somebody has closed ours: the engine takes another number
     watch.kind = Kind::socket;
     watch.drains = drains;
   }
@@ -402,6 +402,11 @@ class Reactor final : public Backend {
     try_or_park(operation, watches_.at(operation.number));
   }
 
+  void on_open_refused(Operation& operation) {
+    if (operation.deadline_fired) return finish(operation, -ETIMEDOUT);
+    retry_later(operation);
+  }
+
   bool accept_many(Operation& operation, Watch& watch) {
     while (done_.size() < done_limit) {
       const int32_t result = try_once(operation, watch);
@@ -451,8 +456,8 @@ class Reactor final : public Backend {
     again_.push_back(watches_.token_of(number));
   }
 
-  // A unix listener has no place in its backlog, or the receiver of a datagram none, and nothing
-  // tells when it has: so it is asked again after a while.
+  // A unix listener has no place in its backlog, or the receiver of a datagram none, or somebody
+  // has a lease on a file, and nothing tells when that changes: so it is asked again after a while.
   void retry_later(Operation& operation) {
     operation.place = Place::retried;
     retried_.push(operation);
@@ -464,7 +469,10 @@ class Reactor final : public Backend {
     for (size_t count = retried_.size(); count > 0; count--) {
       Operation& operation = retried_.pop();
       operation.place = Place::nowhere;
-      try_or_park(operation, watches_.at(operation.number));
+      if (operation.opcode == Opcode::open)
+        leave_to_pool(operation);
+      else
+        try_or_park(operation, watches_.at(operation.number));
     }
   }
 
@@ -550,7 +558,9 @@ class Reactor final : public Backend {
     return 0;
   }
 
+  // What a close has closed nobody knows before it has ended, so it is not taken back.
   bool take_from_pool(Operation& operation) {
+    if (operation.opcode == Opcode::close) return false;
     return std::erase(for_pool_, &operation) > 0 || pool_.withdraw(operation);
   }
 
@@ -642,6 +652,8 @@ class Reactor final : public Backend {
     for (Operation* operation : finished_) {
       if (operation->opcode == Opcode::send_file)
         on_file_sent(*operation);
+      else if (operation->opcode == Opcode::open && operation->result == -EAGAIN)
+        on_open_refused(*operation);
       else
         finish(*operation, operation->result);
     }

@@ -153,8 +153,8 @@ constexpr Named names[] = {
     NAMED(EUCLEAN),
     NAMED(EUNATCH),
     NAMED(EXFULL),
-    // The kernel's own, of include/linux/errno.h, which no program should see: some drivers and file
-    // systems let them through.
+    // The kernel's own, of include/linux/errno.h, which no program should see: some drivers and
+    // file systems let them through.
     {512, "ERESTARTSYS"},
     {513, "ERESTARTNOINTR"},
     {514, "ERESTARTNOHAND"},
