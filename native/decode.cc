@@ -81,9 +81,8 @@ int decode_path(const DecodeContext& context, double offset, uint32_t length, st
   const char* text = text_at(context, offset, length);
   if (text == nullptr) return -EFAULT;
   if (length == 0) return -ENOENT;
-  if (std::memchr(text, 0, length) != nullptr) return -EINVAL;
   path.assign(text, length);
-  return 0;
+  return path.find('\0') == std::string::npos ? 0 : -EINVAL;
 }
 
 // The kernel takes the pieces of a vector as mapped memory when all lie in the same.

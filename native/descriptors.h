@@ -44,7 +44,8 @@ class Descriptors {
   static int number(int32_t value) { return value & (number_limit - 1); }
 
   // Takes ownership of the system's number; returns the value that JavaScript sees, or -EMFILE when
-  // the number is too large to carry a generation (the caller still owns it then).
+  // the number is too large to carry a generation, or -EEXIST when it is one of ours already, which
+  // somebody else has closed behind our back (the caller still owns it then).
   int32_t add(int number) {
     CHECK(number >= 0);
     if (number >= number_limit) return -EMFILE;
@@ -52,7 +53,7 @@ class Descriptors {
       entries_.resize((static_cast<size_t>(number) | 63) + 1);
     }
     Descriptor& descriptor = entries_[static_cast<size_t>(number)];
-    CHECK(!descriptor.open);
+    if (descriptor.open) return -EEXIST;
     CHECK(descriptor.in_flight == 0);
     const uint16_t generation =
         static_cast<uint16_t>(descriptor.generation % abi::descriptor_generation_limit + 1);
