@@ -85,6 +85,17 @@ Napi::Value name_to_js(Napi::Env env, const io::AddressText& name) {
   return result;
 }
 
+// For arguments that this package's own TypeScript never gives: whoever loads the engine by itself
+// gets an error. False when `right` does not hold.
+bool expect(Napi::Env env, bool right, const char* what) {
+  if (!right) {
+    Napi::TypeError::New(env, std::string("the engine was called with ") + what +
+                                  "; it is not to be used but through @io/core")
+        .ThrowAsJavaScriptException();
+  }
+  return right;
+}
+
 class Session;
 
 // Attached ones only.
@@ -132,12 +143,14 @@ class Session : public Napi::ObjectWrap<Session> {
     const bool wait_elsewhere = info[4].As<Napi::Boolean>().Value();
     auto memory = info[5].As<Napi::ArrayBuffer>();
     io::Shared shared;
-    CHECK(options.entries >= io::abi::entries_least);
-    CHECK(options.in_flight_limit >= 1);
-    CHECK(lay_out(static_cast<uint8_t*>(memory.Data()), memory.ByteLength(), options.entries,
-                  shared));
-
-    if (info[7].IsObject()) set_area(info[7].As<Napi::Object>(), options.area);
+    if (info.Env().IsExceptionPending()) return;
+    const bool right =
+        options.entries >= io::abi::entries_least && options.in_flight_limit >= 1 &&
+        options.in_flight_limit < 1u << 15 && info[6].IsFunction() &&
+        lay_out(static_cast<uint8_t*>(memory.Data()), memory.ByteLength(), options.entries, shared);
+    if (!expect(info.Env(), right, "numbers or memory that do not fit each other")) return;
+    const bool wants_area = info[7].IsObject();
+    if (wants_area && !set_area(info[7].As<Napi::Object>(), options.area)) return;
     io::Opened opened = io::open_backend(info[0].As<Napi::String>().Utf8Value(), options);
     reason_ = opened.reason;
     advice_ = opened.advice;
@@ -216,7 +229,7 @@ class Session : public Napi::ObjectWrap<Session> {
   // Detached mode: (deadlineNs) -> completions published. The caller dispatches them.
   static Napi::Value poll(const Napi::CallbackInfo& info) {
     Session& self = as(info.Data());
-    CHECK(!self.attached_);
+    if (!expect(info.Env(), !self.attached_, "a poll in attached mode")) return Napi::Value();
     if (self.engine_ == nullptr) return Napi::Number::New(info.Env(), 0);
     const double deadline_ns = info[0].As<Napi::Number>().DoubleValue();
     const uint32_t published = self.engine_->poll(static_cast<int64_t>(deadline_ns));
@@ -238,13 +251,14 @@ class Session : public Napi::ObjectWrap<Session> {
     if (engine_ == nullptr) return Napi::Number::New(info.Env(), -2);
     auto view = info[0].As<Napi::Uint8Array>();
     const auto size_bytes = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
-    CHECK(size_bytes >= view.ByteLength());
+    bool right = size_bytes >= view.ByteLength();
     io::MemoryHold hold;
     if (info[3].As<Napi::Boolean>().Value()) {
       Napi::ArrayBuffer buffer = view.ArrayBuffer();
-      CHECK(view.ByteOffset() + size_bytes <= buffer.ByteLength());
+      right = right && size_bytes <= buffer.ByteLength() - view.ByteOffset();
       hold = hold_of(buffer);
     }
+    if (!expect(info.Env(), right, "memory that is shorter than it says")) return Napi::Value();
     const uint32_t handle = engine_->add_buffer(view.Data(), size_bytes, std::move(hold),
                                                 info[2].As<Napi::Boolean>().Value());
     return Napi::Number::New(info.Env(), static_cast<int32_t>(handle));
@@ -263,7 +277,8 @@ class Session : public Napi::ObjectWrap<Session> {
     if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
     auto returned = info[0].As<Napi::ArrayBuffer>();
     const uint32_t capacity = info[1].As<Napi::Number>().Uint32Value();
-    CHECK(returned.ByteLength() / sizeof(uint32_t) > capacity);
+    const bool right = returned.ByteLength() / sizeof(uint32_t) > capacity;
+    if (!expect(info.Env(), right, "a list that is too short")) return Napi::Value();
     const io::Lot lot = info[2].As<Napi::Boolean>().Value() ? io::Lot::message : io::Lot::bytes;
     const int32_t group = engine_->groups().add(static_cast<uint32_t*>(returned.Data()), capacity,
                                                 hold_of(returned), lot);
@@ -302,8 +317,9 @@ class Session : public Napi::ObjectWrap<Session> {
     if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
     auto words = info[0].As<Napi::ArrayBuffer>();
     const uint32_t capacity = info[1].As<Napi::Number>().Uint32Value();
-    CHECK(capacity <= io::abi::chunks_most);
-    CHECK(words.ByteLength() / sizeof(uint32_t) > size_t{2} * capacity);
+    const bool right = capacity <= io::abi::chunks_most &&
+                       words.ByteLength() / sizeof(uint32_t) > size_t{2} * capacity;
+    if (!expect(info.Env(), right, "a list that is too short")) return Napi::Value();
     const int32_t group =
         engine_->groups().add_area(static_cast<uint32_t*>(words.Data()), capacity, hold_of(words));
     return Napi::Number::New(info.Env(), group);
@@ -347,7 +363,8 @@ class Session : public Napi::ObjectWrap<Session> {
   void counters(const Napi::CallbackInfo& info) {
     if (engine_ == nullptr) return;
     auto out = info[0].As<Napi::Float64Array>();
-    CHECK(out.ElementLength() == io::abi::counter_count);
+    const bool right = out.ElementLength() == io::abi::counter_count;
+    if (!expect(info.Env(), right, "a list of another length")) return;
     engine_->read_counters(out.Data());
   }
 
@@ -355,7 +372,8 @@ class Session : public Napi::ObjectWrap<Session> {
   Napi::Value socket_counters(const Napi::CallbackInfo& info) {
     if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
     auto out = info[1].As<Napi::Float64Array>();
-    CHECK(out.ElementLength() == io::abi::socket_counters);
+    const bool right = out.ElementLength() == io::abi::socket_counters;
+    if (!expect(info.Env(), right, "a list of another length")) return Napi::Value();
     const int32_t descriptor = info[0].As<Napi::Number>().Int32Value();
     return Napi::Number::New(info.Env(), engine_->read_socket_counters(descriptor, out.Data()));
   }
@@ -384,18 +402,22 @@ class Session : public Napi::ObjectWrap<Session> {
 
   // ---- the area that the network device writes to
 
-  void set_area(const Napi::Object& wanted, io::AreaOptions& options) {
+  // False when it is not inside of its memory, and an error is thrown.
+  bool set_area(const Napi::Object& wanted, io::AreaOptions& options) {
     auto memory = wanted.Get("memory").As<Napi::ArrayBuffer>();
     const size_t start = wanted.Get("start").As<Napi::Number>().Uint32Value();
     options.wanted = true;
     options.interface = wanted.Get("interface").As<Napi::String>().Utf8Value();
     options.queue = wanted.Get("queue").As<Napi::Number>().Uint32Value();
     options.size_bytes = wanted.Get("sizeBytes").As<Napi::Number>().Uint32Value();
-    CHECK(start <= memory.ByteLength());
-    CHECK(options.size_bytes <= memory.ByteLength() - start);
+    const bool right = start <= memory.ByteLength() &&
+                       options.size_bytes <= memory.ByteLength() - start &&
+                       options.size_bytes <= io::abi::area_bytes_most;
+    if (!expect(memory.Env(), right, "an area outside of its memory")) return false;
     options.address = static_cast<uint8_t*>(memory.Data()) + start;
     options.hold = hold_of(memory);
     area_memory_ = Napi::Persistent(static_cast<Napi::Object>(memory));
+    return true;
   }
 
   void set_area_found(const io::Opened& opened, const io::AreaOptions& options) {
@@ -432,8 +454,8 @@ class Session : public Napi::ObjectWrap<Session> {
       error = loop_->start(loop, descriptor, callbacks);
     }
     if (error >= 0) {
-      CHECK(engine_->arm());
       armed_ = true;
+      if (!engine_->arm()) loop_->wake();
       sessions_of_this_thread.push_back(this);
       return;
     }
@@ -626,7 +648,7 @@ Napi::Value process_limits(const Napi::CallbackInfo& info) {
 Napi::Value address_remainder(const Napi::CallbackInfo& info) {
   auto memory = info[0].As<Napi::ArrayBuffer>();
   const uint32_t alignment = info[1].As<Napi::Number>().Uint32Value();
-  CHECK(alignment != 0);
+  if (!expect(info.Env(), alignment != 0, "an alignment of 0")) return Napi::Value();
   const auto address = reinterpret_cast<uintptr_t>(memory.Data());
   return Napi::Number::New(info.Env(), static_cast<double>(address % alignment));
 }
@@ -634,7 +656,8 @@ Napi::Value address_remainder(const Napi::CallbackInfo& info) {
 // (family, port, host, Uint8Array) -> 0 or a negative errno: writes the record of an address
 Napi::Value write_address(const Napi::CallbackInfo& info) {
   auto record = info[3].As<Napi::Uint8Array>();
-  CHECK(record.ByteLength() == io::abi::peer_size_bytes);
+  const bool right = record.ByteLength() == io::abi::peer_size_bytes;
+  if (!expect(info.Env(), right, "a record of another length")) return Napi::Value();
   const io::AddressText text = {info[0].As<Napi::Number>().Uint32Value(),
                                 info[1].As<Napi::Number>().Uint32Value(),
                                 info[2].As<Napi::String>().Utf8Value()};
@@ -648,7 +671,8 @@ Napi::Value write_address(const Napi::CallbackInfo& info) {
 // (Uint8Array) -> [family, port, host], or a negative errno
 Napi::Value read_address(const Napi::CallbackInfo& info) {
   auto record = info[0].As<Napi::Uint8Array>();
-  CHECK(record.ByteLength() == io::abi::peer_size_bytes);
+  const bool right = record.ByteLength() == io::abi::peer_size_bytes;
+  if (!expect(info.Env(), right, "a record of another length")) return Napi::Value();
   sockaddr_storage address;
   socklen_t size_bytes = 0;
   io::AddressText text;

@@ -66,7 +66,11 @@ int BufferRings::add(uint32_t group, uint32_t capacity, bool shared) {
       mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return -errno;
   // A child that forks without exec must not make the parent's page another one than the kernel's.
-  CHECK(madvise(memory, size_bytes, MADV_DONTFORK) == 0);
+  if (madvise(memory, size_bytes, MADV_DONTFORK) != 0) {
+    const int error = errno;  // ENOMEM: the process has as many mappings as it may
+    munmap(memory, size_bytes);
+    return -error;
+  }
   io_uring_buf_reg registration;
   std::memset(&registration, 0, sizeof(registration));
   registration.ring_addr = reinterpret_cast<uintptr_t>(memory);
@@ -85,8 +89,11 @@ int BufferRings::add(uint32_t group, uint32_t capacity, bool shared) {
 void BufferRings::remove(uint32_t group) {
   BufferRing& ring = rings_[group];
   CHECK(ring.entries != nullptr);
-  CHECK(io_uring_unregister_buf_ring(&ring_, static_cast<int>(group)) == 0);
-  CHECK(munmap(ring.entries, ring.entry_count * sizeof(io_uring_buf)) == 0);
+  // Memory that the kernel does not let go of stays mapped. Nor may a munmap succeed: it can split
+  // a mapping where the process has as many as it may.
+  if (io_uring_unregister_buf_ring(&ring_, static_cast<int>(group)) == 0) {
+    munmap(ring.entries, ring.entry_count * sizeof(io_uring_buf));
+  }
   ring.entries = nullptr;
 }
 

@@ -1,4 +1,4 @@
-// See io_uring_worker.h.
+// What the kernel's workers do and say: see io_uring_worker.h.
 #include "io_uring_worker.h"
 
 #include <fcntl.h>

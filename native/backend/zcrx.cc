@@ -240,26 +240,32 @@ ZcrxReceived Zcrx::take(const io_uring_cqe& entry) {
   received.more = (entry.flags & IORING_CQE_F_MORE) != 0;
   if (!received.more) {
     // The bytes came before, in completions of their own; the second half of this one says nothing.
-    CHECK(entry.res <= 0);
+    if (entry.res > 0) received.result = -EIO;
     receives_--;
     // The kernel's word for an area that is lent completely.
     const bool all_lent = counters_.lent > 0 || !waiting_.empty() || refill_ring_.queued() > 0;
     if (entry.res == -ENOMEM && all_lent) received.result = -ENOBUFS;
     return received;
   }
-  CHECK(entry.res > 0);
   uapi::ZcrxCompletion completion;
   static_assert(sizeof(completion) == sizeof(io_uring_cqe));
   __builtin_memcpy(&completion, &entry.big_cqe, sizeof(completion));
   const auto size_bytes = static_cast<uint32_t>(entry.res);
-  // No pointer is made of what the kernel says before this.
-  CHECK((completion.offset & ~offset_mask) == registered_.token);
   const uint64_t offset = completion.offset & offset_mask;
-  CHECK(offset < registered_.area_bytes);
-  CHECK(size_bytes <= registered_.area_bytes - offset);
+  // No pointer is made of what the kernel says before this.
+  received.broken = entry.res <= 0 || (completion.offset & ~offset_mask) != registered_.token ||
+                    !has_room(offset, size_bytes);
+  if (received.broken) return received;
   received.offset = offset;
   received.chunk = lend(offset, size_bytes);
   return received;
+}
+
+// Chunks do not overlap, so more than the area has cannot be lent.
+bool Zcrx::has_room(uint64_t offset, uint32_t size_bytes) const {
+  if (offset >= registered_.area_bytes) return false;
+  if (size_bytes > registered_.area_bytes - offset) return false;
+  return counters_.lent_bytes + size_bytes <= registered_.area_bytes;
 }
 
 ZcrxChunkId Zcrx::lend(uint64_t offset, uint32_t size_bytes) {
@@ -280,8 +286,6 @@ ZcrxChunkId Zcrx::lend(uint64_t offset, uint32_t size_bytes) {
   counters_.bytes += size_bytes;
   counters_.lent++;
   counters_.lent_bytes += size_bytes;
-  // Chunks do not overlap; more than the area has cannot be lent.
-  CHECK(counters_.lent_bytes <= registered_.area_bytes);
   return {index, chunk.generation};
 }
 
@@ -345,9 +349,9 @@ void Zcrx::flush() {
   control.id = id();
   control.operation = uapi::zcrx_control_flush;
   const int error = register_with(registered_.ring, uapi::register_zcrx_control, &control, 0);
-  // EINTR: a signal came first. The entries stay in the ring, where the kernel finds them.
-  CHECK(error >= 0 || error == -EINTR || error == -EAGAIN);
-  counters_.flushes++;
+  // Refused (EINTR: a signal came first), the entries stay in the ring, where the kernel finds
+  // them.
+  if (error >= 0) counters_.flushes++;
 }
 
 }  // namespace io

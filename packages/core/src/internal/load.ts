@@ -13,8 +13,9 @@ function missing(path: string, message: string): IOError {
 }
 
 /**
- * Whether the process has rights that the one that started it has not: a program with the set-user-ID
- * bit or, on Linux, with file capabilities. The kernel tells of both (AT_SECURE, getauxval(3)).
+ * Whether the process has rights that the one that started it has not: a program with the
+ * set-user-ID bit or, on Linux, with file capabilities. The kernel tells of both (AT_SECURE,
+ * getauxval(3)).
  */
 function hasRaisedRights(): boolean {
   if (process.getuid?.() !== process.geteuid?.()) return true;
@@ -36,9 +37,9 @@ function hasRaisedRights(): boolean {
 
 /**
  * Where the engine is. `IO_ENGINE` names another build of it, by its path; that is how the tests
- * take one with a kqueue on Linux. A process with raised rights does not look at it: who starts such
- * a program chooses its environment, and must not choose what code it runs. (Node does not look at
- * NODE_OPTIONS there.)
+ * take one with a kqueue on Linux. A process with raised rights does not look at it: who starts
+ * such a program chooses its environment, and must not choose what code it runs. (Node does not
+ * look at NODE_OPTIONS there.)
  */
 function enginePath(): string {
   const named = process.env["IO_ENGINE"];
