@@ -41,6 +41,7 @@ void stay_loaded();
 // ---- Descriptors
 
 int set_non_blocking(int number);
+int set_blocking(int number);
 // Both ends do not block. ends[0] is read, ends[1] is written.
 int open_pipe(int (&ends)[2]);
 // Another number for the same file; this one is given up, or kept from being used where the system

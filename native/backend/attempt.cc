@@ -262,6 +262,24 @@ bool receiver_is_full(const Operation& operation, int32_t result) {
   return addressed && result == -EAGAIN;
 }
 
+bool ends_datagrams(const Operation& shutdown, int32_t result) {
+  // ENOTCONN: UDP says so, and has made it all the same.
+  if ((result != 0 && result != -ENOTCONN) || shutdown.argument == SHUT_WR) return false;
+  int type = 0;
+  socklen_t size = sizeof(type);
+  return ::getsockopt(shutdown.number, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+         type == SOCK_DGRAM;
+}
+
+int32_t nothing_received(Operation& operation) {
+  if (operation.opcode == Opcode::receive_message_multishot) return -ENOTCONN;
+  if (operation.opcode == Opcode::receive_message) {
+    operation.extra->message.msg_namelen = 0;
+    operation.extra->message.msg_flags = 0;
+  }
+  return 0;
+}
+
 bool reads_nothing(const Operation& operation) {
   return operation.opcode == Opcode::read && operation.length == 0;
 }

@@ -32,6 +32,7 @@
 #include "io_uring_resets.h"
 #include "io_uring_room.h"
 #include "io_uring_setup.h"
+#include "io_uring_shut.h"
 #include "io_uring_steps.h"
 #include "io_uring_worker.h"
 #include "pieces.h"
@@ -195,7 +196,7 @@ class IoUring final : public Backend {
 
   void wait_elsewhere() override {
     pollfd waited = {.fd = event_descriptor_, .events = POLLIN, .revents = 0};
-    if (::poll(&waited, 1, -1) < 0) CHECK(errno == EINTR);
+    ::poll(&waited, 1, -1);  // too early is no harm
   }
 
   // With DEFER_TASKRUN the ring's own descriptor does not wake an epoll_wait; the eventfd does, on
@@ -319,11 +320,22 @@ class IoUring final : public Backend {
   // What the kernel could not take before, or has to be made once more.
   void hand_over_left() {
     if (!waiting_.empty()) take_waiting();
+    if (shut_.any_due()) end_shut_receives();
     while (!again_.empty() && io_uring_sq_space_left(&ring_) > 0) {
       start(*again_.back());
       again_.pop_back();
     }
     set_alarm();
+  }
+
+  // Nobody has asked for the end of these, so it is not noted as a wish.
+  void end_shut_receives() {
+    shut_.end_waiting(*operations_, [this](const Operation& operation) {
+      io_uring_sqe* entry = internal_entry();
+      if (entry == nullptr) return false;
+      io_uring_prep_cancel64(entry, uring::user_data_of(operation), 0);
+      return finish_internal(entry);
+    });
   }
 
   // When there is no room for the entry now, the next poll finds that it is wanted.
@@ -349,24 +361,32 @@ class IoUring final : public Backend {
     operation.after_failure = false;
     operation.repeats = 0;
     operation.linked_next = next;
-    note_cancel(operation);
-    if (operation.opcode == Opcode::close) files_.closing(operation);
+    constexpr uint64_t noted =
+        bit(Opcode::cancel_all) | bit(Opcode::cancel_descriptor) | bit(Opcode::close);
+    if ((bit(operation.opcode) & noted) != 0) note(operation);
     if (operation.zero_copy) steps_.start(operation);
     if (operation.has_deadline) deadlines_.begin(operation, now_ns());
     start(operation);
   }
 
-  void note_cancel(Operation& operation) {
-    if (operation.opcode == Opcode::cancel_descriptor) asked_.for_descriptor(operation.number);
-    if (operation.opcode != Opcode::cancel_all) return;
-    operation.argument = own_entries();
-    asked_.for_everything();
+  void note(Operation& operation) {
+    if (operation.opcode == Opcode::close) {
+      files_.closing(operation);
+      shut_.remove(operation.number);
+    } else if (operation.opcode == Opcode::cancel_descriptor) {
+      asked_.for_descriptor(operation.number);
+    } else {
+      operation.argument = own_entries();
+      asked_.for_everything();
+    }
   }
 
   void start(Operation& operation) {
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     CHECK(entry != nullptr);
     operation.tries++;
+    const bool is_over = has_nothing_to_wait_for(operation);
+    if (is_over) operation.poll_first = false;
     if (operation.opcode == Opcode::cancel) {
       prepare_cancel(operation, entry);
     } else if (into_area(operation)) {
@@ -376,14 +396,24 @@ class IoUring final : public Backend {
       if (receives_lent(operation.opcode)) suit_kernel(operation, entry);
     }
     io_uring_sqe_set_data64(entry, uring::user_data_of(operation));
+    if (is_over) entry->msg_flags |= MSG_DONTWAIT;
     if (operation.linked_next != nullptr) entry->flags |= IOSQE_IO_LINK;
     if (goes_elsewhere(operation)) entry->flags |= IOSQE_ASYNC;
+  }
+
+  bool has_nothing_to_wait_for(const Operation& operation) const {
+    return shut_.any() && shut_.has(operation.number) &&
+           uring::ShutReceives::is_receive(operation.opcode);
   }
 
   // Whether a worker makes the call from the beginning.
   bool goes_elsewhere(const Operation& operation) {
     if (operation.opcode == Opcode::open) return files_.opens_elsewhere();
-    return files_.is_served(operation.number);
+    // The rest of what is done to a file always goes to a worker.
+    constexpr uint64_t transfers = bit(Opcode::read) | bit(Opcode::write) |
+                                   bit(Opcode::read_vectored) | bit(Opcode::write_vectored);
+    return files_.any() && (bit(operation.opcode) & transfers) != 0 &&
+           files_.is_served(operation.number);
   }
 
   bool into_area(const Operation& operation) const {
@@ -499,14 +529,12 @@ class IoUring final : public Backend {
       return;
     }
     const uint32_t slot = uring::slot_of(entry.user_data);
-    CHECK(slot < operations_->size());
+    if (slot >= operations_->size()) return;
     Operation& operation = (*operations_)[slot];
-    if (entry.user_data != uring::user_data_of(operation)) {
-      CHECK((entry.flags & IORING_CQE_F_NOTIF) != 0);
-      return;
-    }
+    // A word on the memory of a send whose slot has another operation by now, or none.
+    if (entry.user_data != uring::user_data_of(operation)) return;
     if (operation.zero_copy) return take_step(operation, entry, completed);
-    CHECK(operation.phase == Phase::active);
+    if (operation.phase != Phase::active) return;
     if (into_area(operation)) return take_from_area(operation, entry, completed);
     if (receives_lent(operation.opcode)) {
       return take_received(operation, entry, completed);
@@ -584,6 +612,7 @@ class IoUring final : public Backend {
       return waiting_.push_back(&operation);
     }
     int32_t result = entry.res < 0 ? stream_failure_of(operation, entry.res) : entry.res;
+    if (result == 0 && message) result = nothing_received(operation);
     if (buffer_rings_.is_distrusted(group_of(operation))) result = -EIO;
     completed.push({&operation, result, more, false});
   }
@@ -599,7 +628,8 @@ class IoUring final : public Backend {
   }
 
   // Of a send or receive that has more than one completion.
-  int32_t stream_failure_of(const Operation& operation, int32_t error) const {
+  int32_t stream_failure_of(Operation& operation, int32_t error) const {
+    if (has_come_to_end(operation, error)) return nothing_received(operation);
     if (!uring::is_interruption(error)) return error;
     return asked_.of(operation) ? -ECANCELED : -EAGAIN;
   }
@@ -618,8 +648,12 @@ class IoUring final : public Backend {
     std::vector<Completed> told;
     const Pieces::Received received = pieces_.receive(operation, false, told);
     for (const Completed& one : told) completed.push(one);
-    if (received.result == -EAGAIN || !told.empty()) return waiting_.push_back(&operation);
-    completed.push({&operation, received.result, false, false});
+    const bool is_over = received.result == -EAGAIN && has_nothing_to_wait_for(operation);
+    if (!is_over && (received.result == -EAGAIN || !told.empty())) {
+      return waiting_.push_back(&operation);
+    }
+    const int32_t result = is_over ? nothing_received(operation) : received.result;
+    completed.push({&operation, result, false, false});
   }
 
   bool by_hand(uint32_t group) const { return group < by_hand_.size() && by_hand_[group]; }
@@ -662,6 +696,9 @@ class IoUring final : public Backend {
           return std::max(0, entry.res - std::popcount(found));
         }
         return entry.res;
+      case Opcode::shutdown:
+        shut_.note(operation, 0);
+        return entry.res;
       case Opcode::read:
         return entry.res == 0 && reads_nothing(operation) ? nothing_read(operation) : entry.res;
       case Opcode::open:
@@ -675,14 +712,22 @@ class IoUring final : public Backend {
   int32_t failure_of(Operation& operation, int32_t error) {
     // A timeout that elapsed has succeeded; ETIME is an error that not every system has.
     if (error == -ETIME && operation.opcode == Opcode::timeout) return 0;
+    if (has_come_to_end(operation, error)) return nothing_received(operation);
     if (uring::is_interruption(error)) return interruption_of(operation);
     if (error == -ECANCELED) return cancellation_of(operation);
     if (error == -EAGAIN && operation.opcode == Opcode::open) return asked_later(operation);
+    if (error == -ENOTCONN && operation.opcode == Opcode::shutdown) shut_.note(operation, error);
     // What the kernel linked to it, the kernel has cancelled already: then it stays refused.
     if (error == -EOPNOTSUPP && operation.linked_next == nullptr) {
       return made_plainly(operation, error);
     }
     return error;
+  }
+
+  // Of a receive on a datagram socket that was shut down: whether it has ended by that.
+  bool has_come_to_end(const Operation& operation, int32_t error) const {
+    if (!has_nothing_to_wait_for(operation)) return false;
+    return error == -EAGAIN || (error == -ECANCELED && !asked_.of(operation));
   }
 
   // A worker's call was interrupted: because we asked for its end, or by what interrupts any call.
@@ -788,6 +833,7 @@ class IoUring final : public Backend {
   uring::Asked asked_;
   uring::Deadlines deadlines_;
   uring::Files files_;
+  uring::ShutReceives shut_;
   std::vector<Operation*> again_;  // to be made once more
   std::vector<Operation*> later_;  // the same, after a while
   bool alarm_rang_ = false;

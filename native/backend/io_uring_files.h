@@ -61,9 +61,9 @@ class Files {
   }
 
   void opened(int number);
+  bool any() const { return !files_.empty(); }
   // What is done on it goes to a worker.
   bool is_served(int number) const {
-    if (files_.empty()) return false;
     const auto found = files_.find(number);
     return found != files_.end() && found->second.served;
   }

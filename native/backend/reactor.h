@@ -226,8 +226,10 @@ class Reactor final : public Backend {
   void start_shutdown(Operation& operation) {
     Watch& watch = watches_.at(operation.number);
     calls_++;
-    finish(operation,
-           system::shut_down_socket(operation.number, static_cast<int>(operation.argument)));
+    const int direction = static_cast<int>(operation.argument);
+    const int32_t result = system::shut_down_socket(operation.number, direction);
+    if (ends_datagrams(operation, result)) watch.receive_shut = true;
+    finish(operation, result);
     if (watch.kind == Kind::socket) run_both(watch, true, true);
   }
 
@@ -293,7 +295,7 @@ class Reactor final : public Backend {
     const int error = watch_it(number, watch);
     if (error == -EPERM) {
       watch.kind = Kind::uncached;
-      return 0;
+      return system::set_blocking(number);
     }
     if (error != 0) return error;
     watch.kind = Kind::device;
@@ -404,6 +406,7 @@ class Reactor final : public Backend {
 
   void on_open_refused(Operation& operation) {
     if (operation.deadline_fired) return finish(operation, -ETIMEDOUT);
+    if (operation.cancel_wanted) return finish(operation, -ECANCELED);
     retry_later(operation);
   }
 
@@ -438,6 +441,10 @@ class Reactor final : public Backend {
         if (!more) return true;
       } else if (result != -EAGAIN) {
         finish(operation, result);
+        return true;
+      }
+      if (result == -EAGAIN && watch.receive_shut) {
+        finish(operation, nothing_received(operation));
         return true;
       }
       if (result == -EAGAIN || (watch.is_emptied_by_short() && !filled)) {
@@ -545,6 +552,7 @@ class Reactor final : public Backend {
         watches_.at(operation.number).parked[direction_of(operation.opcode)].remove(operation);
         break;
       case Place::pooled:
+        if (operation.opcode == Opcode::open) operation.cancel_wanted = true;
         if (!take_from_pool(operation)) return -EALREADY;
         break;
       case Place::asleep:
@@ -604,6 +612,11 @@ class Reactor final : public Backend {
     watches_.each([this](int, Watch& watch) { collect_parked(watch); });
     pool_.withdraw_all(no_descriptor, ending_);
     collect_retried(no_descriptor);
+    for (Operation& operation : *operations_) {
+      if (operation.place == Place::pooled && operation.opcode == Opcode::open) {
+        operation.cancel_wanted = true;
+      }
+    }
     for (size_t index = 0; index < timers_.size(); index++) {
       Operation& operation = timers_.at(index);
       if (operation.place == Place::asleep) ending_.push_back(&operation);

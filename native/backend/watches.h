@@ -23,6 +23,7 @@ struct Watch {
   bool drains = false;
   // An event has told of the peer's end, a failure or urgent data.
   bool ended = false;
+  bool receive_shut = false;     // by us: what has nothing to receive has come to the end
   bool accepts = false;          // what waits to receive waits for connections
   bool queued_again = false;     // it is in the list of those to be gone on with
   bool appends = false;          // a file whose writes go to its end

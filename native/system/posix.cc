@@ -54,6 +54,13 @@ int set_non_blocking(int number) {
   return ::fcntl(number, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
 }
 
+int set_blocking(int number) {
+  const int flags = ::fcntl(number, F_GETFL);
+  if (flags < 0) return -errno;
+  if ((flags & O_NONBLOCK) == 0) return 0;
+  return ::fcntl(number, F_SETFL, flags & ~O_NONBLOCK) == 0 ? 0 : -errno;
+}
+
 // With O_NONBLOCK a file that can wait (/proc/kmsg) would say EAGAIN. Should the second call fail
 // it does so, and nothing else is lost.
 int32_t wait_for_file(int32_t number, int system_flags) {

@@ -85,7 +85,12 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
   ["ECANCELED", "the operation was cancelled, or one that it was linked to failed"],
   ["ETIMEDOUT", "it did not end within its time limit"],
   ["ECONNREFUSED", "nobody listens at this address"],
-  ["EAGAIN", "the descriptor is in non-blocking mode: take it back to blocking mode"],
+  [
+    "EAGAIN",
+    "there is nothing for now and it does not wait, or the system gives no more threads: a limit " +
+      "of processes (pids.max of a container, RLIMIT_NPROC) is reached",
+  ],
+  ["EINTR", "the file system says each time that the call was interrupted"],
 ]);
 
 // Direct I/O is the commonest cause of an EINVAL that says nothing else.
