@@ -10,5 +10,13 @@ import { filesPosition } from "./files_position.js";
 import { filesWhole } from "./files_whole.js";
 import { conform } from "./harness.js";
 
-conform("files", filesOpen, filesData, filesWhole, filesCrowd, filesPosition, filesLock);
-conform("files that wait", filesBlocked);
+conform(
+  "files",
+  filesOpen,
+  filesData,
+  filesWhole,
+  filesCrowd,
+  filesPosition,
+  filesLock,
+  filesBlocked,
+);
