@@ -93,10 +93,9 @@ class Backend : public PieceTaker {
   virtual bool ready() const = 0;
   // Collects completions. Waits until there is one, up to `deadline_ns` (0: not at all).
   virtual void poll(int64_t deadline_ns, Completions& completed) = 0;
-  // Ask for the end of one operation, of everything in flight on a descriptor, of everything. What
-  // is ended completes as usual. False when the kernel cannot take the request now: ask again.
+  // Ask for the end of one operation, of everything. What is ended completes as usual. False when
+  // the kernel cannot take the request now: ask again.
   virtual bool cancel(const Operation& target) = 0;
-  virtual bool cancel_descriptor(int number) = 0;
   virtual bool cancel_all() = 0;
   // Ends the next wait after a while: a cancel can miss an operation that is just being worked on,
   // so whoever depends on it looks again. nudged() tells, once, that the while has passed.

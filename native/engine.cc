@@ -85,13 +85,6 @@ int Engine::begin_linked(const abi::Entry& entry) {
   return begin(entry);
 }
 
-// Never 0, which means none.
-uint32_t Engine::next_chain() {
-  last_chain_++;
-  if (last_chain_ == 0) last_chain_++;
-  return last_chain_;
-}
-
 void Engine::submit() {
   take_queued();
   backend_->flush();
@@ -168,11 +161,11 @@ void Engine::take_group(std::vector<abi::Entry>& group) {
     if (error == 0) begun++;
   }
   if (error == 0) {
-    const uint32_t chain = next_chain();
-    for (const abi::Entry& entry : group) {
+    for (size_t index = 0; index < group.size(); index++) {
+      Operation& operation = operations_[group[index].slot];
       in_flight_++;
-      begin_chained(operations_[entry.slot], chain);
-      hand_over(operations_[entry.slot]);
+      begin_chained(operation, operations_[group[(index + 1) % group.size()].slot]);
+      hand_over(operation);
     }
     return;
   }
@@ -222,7 +215,8 @@ void Engine::route(Operation& operation) {
 // Ends what the backend does not know. True when there is nothing left for the backend to do.
 bool Engine::cancel_here(Operation& operation) {
   if (operation.opcode != Opcode::cancel) {
-    operation.extent = cancel_parked_of(operation.number);
+    const bool all = operation.opcode == Opcode::cancel_all;
+    operation.extent = all ? cancel_all_parked() : cancel_parked_of(operation.number);
     return false;
   }
   if (operation.argument >= operations_.size()) return false;
@@ -230,7 +224,7 @@ bool Engine::cancel_here(Operation& operation) {
   if (target.generation != operation.argument_extra) return false;
   if (target.phase == Phase::parked) {
     const int32_t result = target.went_bytes > 0 ? -EALREADY : 0;
-    end_parked(target);
+    cancel_parked(target, -ECANCELED);
     local_.push_back({&operation, result});
     return true;
   }
@@ -270,7 +264,7 @@ void Engine::begin_close(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
   CHECK(!descriptor.closing);
   descriptor.closing = true;
-  if (descriptor.in_flight == 0) {
+  if (!descriptor.has_work()) {
     limit_release(operation.number);
     descriptors_.remove(operation.number);
     batch_.push_back(&operation);
@@ -278,48 +272,48 @@ void Engine::begin_close(Operation& operation) {
   }
   descriptor.closing_slot = operation.slot;
   operation.phase = Phase::closing;
+  descriptor.closing_index = static_cast<uint32_t>(closing_.size());
   closing_.push_back(operation.number);
   flush_batch();  // what was queued before must be there to be cancelled
   end_work_on(operation.number);
 }
 
-// Asks for the end of what is in flight on a descriptor. The kernel does not find an operation by
-// descriptor before it has started, which a linked one has not: so its whole chain is ended.
+// Asks for the end of what is in flight on a descriptor, of each by itself: by descriptor the
+// kernel would look at everything that waits on any other one as well.
 void Engine::end_work_on(int number) {
   count(Counter::cancels)++;
+  Descriptor& descriptor = descriptors_.at(number);
+  bool asked = true;
+  const auto end = [&](Operation& operation) { asked = end_in_backend(operation) && asked; };
+  descriptor.operations.each(end);
+  descriptor.senders.each(end);
   cancel_parked_of(number);
-  bool asked = backend_->cancel_descriptor(number);
-  if (descriptors_.at(number).sending > 0) {
-    for (const Operation& operation : operations_) {
-      if (operation.phase != Phase::active || operation.source != number) continue;
-      asked = backend_->cancel(operation) && asked;
-    }
-  }
-  if (chained_in_flight_ > 0) {
-    std::vector<uint32_t> chains;
-    for (const Operation& operation : operations_) {
-      if (operation.phase != Phase::active || operation.chain == 0) continue;
-      if (operation.number == number) chains.push_back(operation.chain);
-    }
-    for (const Operation& operation : operations_) {
-      if (operation.phase != Phase::active || operation.chain == 0) continue;
-      if (std::find(chains.begin(), chains.end(), operation.chain) == chains.end()) continue;
-      asked = backend_->cancel(operation) && asked;
-    }
-  }
   if (!asked) cancel_due_ = true;
   backend_->nudge_later();
+}
+
+// False when the backend cannot take the request now. It finds no linked operation before that has
+// started, so the whole chain is ended.
+bool Engine::end_in_backend(Operation& operation) {
+  if (operation.phase != Phase::active || operation.leader != nullptr) return true;
+  bool asked = backend_->cancel(operation);
+  if (operation.chain == 0) return asked;
+  for (Operation* one = &next_in_chain(operation); one != &operation; one = &next_in_chain(*one)) {
+    asked = backend_->cancel(*one) && asked;
+  }
+  return asked;
 }
 
 // For everything that is being closed: the kernel had no room for a cancel, or a linked operation
 // may have started after the last one looked.
 void Engine::ask_again() {
   cancel_due_ = false;
+  flush_batch();  // what is not with the backend yet is not found there
   for (const int number : closing_) end_work_on(number);
   std::erase_if(missed_, [&](const Token& token) {
     Operation& target = operations_[token.slot];
     if (target.generation != token.generation) return true;
-    if (target.phase == Phase::parked) end_parked(target);
+    if (target.phase == Phase::parked) cancel_parked(target, -ECANCELED);
     if (target.phase != Phase::active) return true;
     cancel_in_backend(target);
     return false;
@@ -330,8 +324,8 @@ void Engine::ask_again() {
 // A while has passed since something asked to be looked at again.
 void Engine::on_nudge() {
   if (!closing_.empty() || !missed_.empty()) cancel_due_ = true;
-  if (!parked_.empty()) end_late_parked();
-  if (stalled_ > 0) retry_stalled();
+  if (!parked_deadlines_.empty()) end_late_parked();
+  retry_stalled(stalled_.size());
 }
 
 // A cancel does not find an operation that the kernel is just working on. Whoever asked for its end
@@ -341,7 +335,7 @@ void Engine::after_cancel(const Operation& cancel, int32_t result) {
   if (cancel.argument >= operations_.size()) return;
   Operation& target = operations_[cancel.argument];
   if (target.generation != cancel.argument_extra) return;
-  if (target.phase == Phase::parked) return end_parked(target);  // it has stalled since
+  if (target.phase == Phase::parked) return cancel_parked(target, -ECANCELED);  // stalled
   if (target.phase != Phase::active) return;
   missed_.push_back({target.slot, target.generation});
   backend_->nudge_later();
@@ -365,28 +359,40 @@ uint32_t Engine::poll(int64_t deadline_ns) {
     publish(refused.sequence, 0, refused.result, abi::completion_flag_refused);
   }
   refused_.erase(refused_.begin(), refused_.begin() + static_cast<ptrdiff_t>(taken));
-  publish_local();
+  publish_local(0);
 
   completions_.clear();
-  completions_.limit(shared_.completion_count - published_);
+  completions_.limit(most_to_collect());
   backend_->poll(published_ != 0 ? 0 : deadline_ns, completions_);
   // Drained first: from here on the backend holds nothing of what is published.
-  for (const Completed& completed : completions_.items()) take(completed);
-  publish_local();
+  size_t left = completions_.size();
+  for (const Completed& completed : completions_.items()) {
+    take(completed);
+    publish_local(--left);  // those that went in its call, so that they stay together
+  }
   count(Counter::completed) += published_;
   if (backend_->nudged()) on_nudge();
   go_on_in_room();
-  if (stalled_ > 0 && published_ > 0) retry_stalled();
+  retry_stalled(std::min<size_t>(published_, stalled_.size()));
   return published_;
 }
 
-void Engine::publish_local() {
-  size_t taken = 0;
-  while (taken < local_.size() && published_ < shared_.completion_count) {
-    const Local local = local_[taken++];
+// Leaves room for so many others.
+void Engine::publish_local(size_t reserved) {
+  while (!local_.empty() && published_ + reserved < shared_.completion_count) {
+    const Local local = local_.front();
+    local_.pop_front();
     finish({local.operation, local.result, false, false});
   }
-  local_.erase(local_.begin(), local_.begin() + static_cast<ptrdiff_t>(taken));
+}
+
+// As many as there is room for, with those that have gone in the calls of others. If these came
+// after all the others, the program would send the next ones in two parts.
+size_t Engine::most_to_collect() const {
+  const size_t room = shared_.completion_count - published_;
+  if (led_ == 0 || room == 0) return room;
+  const size_t collected = in_flight_ - parked_ - led_;
+  return std::max<size_t>(1, room * collected / (collected + led_));
 }
 
 bool Engine::arm() {
@@ -414,7 +420,6 @@ void Engine::finish(const Completed& completed) {
   Operation& operation = *completed.operation;
   CHECK(operation.phase == Phase::active || operation.phase == Phase::sent);
   int32_t result = completed.result;
-  if (operation.stalled) retrying_--;
   operation.stalled = false;
   if (needs_settling(operation.opcode)) result = settle(operation, result);
   uint32_t flags = 0;
@@ -451,11 +456,7 @@ void Engine::leave_descriptor(Operation& operation) {
     operation.patient = false;
     descriptors_.at(operation.number).patient--;
   }
-  if (operation.chain != 0) {
-    operation.chain = 0;
-    chained_in_flight_--;
-    if (!closing_.empty()) cancel_due_ = true;  // its successor has perhaps started
-  }
+  if (operation.chain != 0) leave_chain(operation);
   const uint8_t uses = operation.uses;
   operation.uses &= static_cast<uint8_t>(~uses_stream);
   if ((uses & uses_stream) != 0) next_turn(operation);
@@ -466,12 +467,15 @@ void Engine::leave_descriptor(Operation& operation) {
 // An operation ended on a descriptor; when that is closing, it was perhaps the last one.
 void Engine::go_on_closing(int number) {
   Descriptor& descriptor = descriptors_.at(number);
-  if (!descriptor.closing || descriptor.in_flight > 0) return;
+  if (!descriptor.closing || descriptor.has_work()) return;
   Operation& close = operations_[descriptor.closing_slot];
   CHECK(close.phase == Phase::closing);
   CHECK(close.number == number);
   close.phase = Phase::active;
-  std::erase(closing_, number);
+  CHECK(closing_[descriptor.closing_index] == number);
+  descriptors_.at(closing_.back()).closing_index = descriptor.closing_index;
+  closing_[descriptor.closing_index] = closing_.back();
+  closing_.pop_back();
   limit_release(number);
   descriptors_.remove(number);
   batch_.push_back(&close);
@@ -572,7 +576,7 @@ bool Engine::shut_down() {
   flush_batch();
   while (in_flight_ > unreleased_ && now_ns() < latest_ns) {
     // Again in every round: a cancel does not see what starts after it.
-    cancel_parked_of(no_descriptor);
+    cancel_all_parked();
     backend_->cancel_all();
     poll(round_ns);
   }

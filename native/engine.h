@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -17,6 +18,8 @@
 #include "descriptors.h"
 #include "groups.h"
 #include "operation.h"
+#include "operation_list.h"
+#include "timers.h"
 
 namespace io {
 
@@ -102,7 +105,6 @@ class Engine {
   void take_queued();
   int begin(const abi::Entry& entry);
   int begin_linked(const abi::Entry& entry);
-  uint32_t next_chain();
   uint32_t take_at(uint32_t index, uint32_t queued);
   void take_one(const abi::Entry& entry);
   void take_group(std::vector<abi::Entry>& group);
@@ -128,17 +130,20 @@ class Engine {
   bool cancel_in_backend(Operation& operation);
   void limit_send_wait(Descriptor& descriptor, int number);
   void be_patient(Operation& operation);
-  void begin_chained(Operation& operation, uint32_t chain);
+  void park(Operation& operation, bool first);
+  void unpark(Operation& operation);
+  void begin_chained(Operation& operation, const Operation& next);
+  void leave_chain(Operation& operation);
+  Operation& next_in_chain(const Operation& operation) { return operations_[operation.chain - 1]; }
   void stall(Operation& operation);
   bool wait_for_room(Operation& operation);
   void go_on_in_room();
   bool may_go_on(const Operation& operation);
-  void retry_stalled();
+  void retry_stalled(size_t most);
   void resume(Operation& operation);
   void cancel_parked(Operation& operation, int32_t result);
-  void end_parked(Operation& operation);
   uint32_t cancel_parked_of(int number);
-  uint32_t note_cancel(int number);
+  uint32_t cancel_all_parked();
   bool cancel_here(Operation& operation);
   void after_cancel(const Operation& cancel, int32_t result);
   void end_late_parked();
@@ -146,7 +151,8 @@ class Engine {
   void flush_batch();
   void take(const Completed& completed);
   void finish(const Completed& completed);
-  void publish_local();
+  void publish_local(size_t reserved);
+  size_t most_to_collect() const;
   void leave_descriptor(Operation& operation);
   // Sends without a copy: engine_zero_copy.cc.
   static ZeroCopy& zero_copy_of(Descriptor& descriptor);
@@ -166,6 +172,8 @@ class Engine {
   int32_t take_socket(const Operation& operation, int32_t number);
   void go_on_closing(int number);
   void end_work_on(int number);
+  bool end_in_backend(Operation& operation);
+  bool is_closing(int number) { return number >= 0 && descriptors_.at(number).closing; }
   void ask_again();
   void publish(uint32_t slot, uint32_t generation, int32_t result, uint32_t flags) {
     CHECK(published_ < shared_.completion_count);
@@ -180,22 +188,22 @@ class Engine {
   std::vector<Operation> operations_;
   std::vector<Operation*> batch_;
   std::vector<abi::Entry> group_;
-  std::vector<Local> local_;
+  std::deque<Local> local_;
   std::vector<Refused> refused_;
   Completions completions_;
   uint32_t sequence_ = 0;    // of the next entry; TypeScript counts the same
   const uint32_t features_;  // of the backend: abi::feature_*
   uint32_t in_flight_ = 0;
   uint32_t unreleased_ = 0;  // of them, in the phase `sent`
-  uint32_t last_chain_ = 0;
-  uint32_t chained_in_flight_ = 0;
-  std::vector<uint32_t> parked_;  // slots, oldest first
-  uint32_t stalled_ = 0;          // of them, those that wait for room that nobody tells them of
-  uint32_t retrying_ = 0;         // those that were, and are with the backend again or ended
+  uint32_t parked_ = 0;      // of those in flight, the ones in that phase
+  uint32_t led_ = 0;         // and those that go in the call of another one
+  Timers parked_deadlines_;
   struct Token {
     uint32_t slot;
     uint32_t generation;
   };
+  // What has stalled and waits for room that nothing tells of; some of it may have ended since.
+  std::deque<Token> stalled_;
   std::vector<Token> missed_;  // what a cancel did not find although it is in flight
   std::vector<int> closing_;   // descriptors whose close waits for what is in flight on them
   bool cancel_due_ = false;

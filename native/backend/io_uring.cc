@@ -148,14 +148,6 @@ class IoUring final : public Backend {
     return finish_internal(entry);
   }
 
-  bool cancel_descriptor(int number) override {
-    io_uring_sqe* entry = internal_entry();
-    if (entry == nullptr) return false;
-    asked_.for_descriptor(number);
-    io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
-    return finish_internal(entry);
-  }
-
   bool cancel_all() override {
     rooms_.end();
     io_uring_sqe* entry = internal_entry();

@@ -26,16 +26,16 @@
 #include "../check.h"
 #include "../clock.h"
 #include "../descriptors.h"
+#include "../operation_list.h"
 #include "../system.h"
+#include "../timers.h"
 #include "../why_not.h"
 #include "attempt.h"
 #include "done.h"
 #include "pieces.h"
 #include "poller.h"
 #include "pool.h"
-#include "queue.h"
 #include "rows.h"
-#include "timers.h"
 #include "waiting.h"
 #include "watches.h"
 
@@ -93,11 +93,6 @@ class Reactor final : public Backend {
 
   bool cancel(const Operation& target) override {
     end((*operations_)[target.slot], -ECANCELED);
-    return true;
-  }
-
-  bool cancel_descriptor(int number) override {
-    end_all_on(number);
     return true;
   }
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <deque>
 
+#include "../operation_list.h"
 #include "attempt.h"
-#include "queue.h"
 
 namespace io {
 

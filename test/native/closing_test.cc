@@ -96,7 +96,6 @@ class WithoutTruncate final : public io::Backend {
     inner_->poll(deadline_ns, completed);
   }
   bool cancel(const io::Operation& target) override { return inner_->cancel(target); }
-  bool cancel_descriptor(int number) override { return inner_->cancel_descriptor(number); }
   bool cancel_all() override { return inner_->cancel_all(); }
   bool ready() const override { return inner_->ready(); }
   void nudge_later() override {}
