@@ -368,12 +368,14 @@ uint32_t Engine::poll(int64_t deadline_ns) {
   size_t left = completions_.size();
   for (const Completed& completed : completions_.items()) {
     take(completed);
-    publish_local(--left);  // those that went in its call, so that they stay together
+    left--;
+    // Those that went in its call, so that they stay together.
+    if (!local_.empty()) publish_local(left);
   }
   count(Counter::completed) += published_;
   if (backend_->nudged()) on_nudge();
   go_on_in_room();
-  retry_stalled(std::min<size_t>(published_, stalled_.size()));
+  if (!stalled_.empty()) retry_stalled(published_);
   return published_;
 }
 
