@@ -113,7 +113,9 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceAccessor<&Session::features>("features"),
                            InstanceAccessor<&Session::backend>("backend"),
                            InstanceAccessor<&Session::slots>("slots"),
+                           InstanceAccessor<&Session::slots_most>("slotsMost"),
                            InstanceAccessor<&Session::area>("area"),
+                           InstanceMethod<&Session::grow>("grow"),
                            InstanceMethod<&Session::activate>("activate"),
                            InstanceMethod<&Session::add_buffer>("addBuffer"),
                            InstanceMethod<&Session::release_buffer>("releaseBuffer"),
@@ -131,7 +133,7 @@ class Session : public Napi::ObjectWrap<Session> {
                        });
   }
 
-  // (backend, entries, slots, attached, waitElsewhere, shared, dispatch, area, taskrun)
+  // (backend, entries, slotsMost, attached, waitElsewhere, shared, dispatch, area, taskrun)
   // `area` is undefined or { interface, queue, memory, start, sizeBytes }.
   explicit Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(info) {
     io::BackendOptions options;
@@ -168,7 +170,7 @@ class Session : public Napi::ObjectWrap<Session> {
     dispatch_ = Napi::Persistent(info[6].As<Napi::Function>());
     engine_ =
         std::make_unique<io::Engine>(std::move(opened.backend), shared, opened.in_flight_limit);
-    slots_ = opened.in_flight_limit;
+    slots_most_ = opened.in_flight_limit;
     if (attached_) start_loop(info.Env(), wait_elsewhere);
     if (failure_ != 0) return;
     // The two calls that are made once per batch find their session without a look-up.
@@ -214,7 +216,16 @@ class Session : public Napi::ObjectWrap<Session> {
   // After close() the calls find no engine and say so as the system would: EBADF, or nothing.
 
   Napi::Value slots(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), slots_);
+    return Napi::Number::New(info.Env(), engine_ == nullptr ? 0 : engine_->slots());
+  }
+  Napi::Value slots_most(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), slots_most_);
+  }
+
+  // () -> how many slots there are by now, which is as many as before when there may be no more.
+  Napi::Value grow(const Napi::CallbackInfo& info) {
+    if (engine_ != nullptr) engine_->grow();
+    return slots(info);
   }
 
   // () -> whether something has completed already
@@ -591,7 +602,7 @@ class Session : public Napi::ObjectWrap<Session> {
   std::vector<io::abi::Opcode> lacking_;
   uint32_t features_ = 0;
   std::string backend_;
-  uint32_t slots_ = 0;
+  uint32_t slots_most_ = 0;
   bool attached_ = false;
   bool armed_ = false;
   bool by_turns_ = false;  // nothing but the next turn of the event loop looks for completions

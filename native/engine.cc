@@ -18,14 +18,13 @@ namespace io {
 using abi::Counter;
 using abi::Opcode;
 
-Engine::Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t in_flight_limit)
+Engine::Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t slots_most)
     : backend_(std::move(backend)),
       shared_(shared),
       groups_(buffers_, *backend_),
-      operations_(in_flight_limit),
+      operations_(slots_most),
       completions_(shared.completion_count),
       features_(backend_->features()) {
-  for (uint32_t slot = 0; slot < in_flight_limit; slot++) operations_[slot].slot = slot;
   backend_->serve(operations_);
   batch_.reserve(shared.entry_count);
   // The text area is buffer handle 0. It outlives the engine, so it needs no hold.

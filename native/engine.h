@@ -19,6 +19,7 @@
 #include "groups.h"
 #include "operation.h"
 #include "operation_list.h"
+#include "operation_table.h"
 #include "timers.h"
 
 namespace io {
@@ -36,7 +37,8 @@ struct Shared {
 
 class Engine {
  public:
-  Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t in_flight_limit);
+  // `slots_most`: operations that may be in flight at once. There is room for a first few of them.
+  Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t slots_most);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -54,6 +56,10 @@ class Engine {
   bool has_queued() const {
     return shared_.header[abi::header_queued] != 0 || shared_.header[abi::header_returned] != 0;
   }
+
+  // Makes room for more operations in flight; false when there may be no more of them.
+  bool grow() { return operations_.grow(); }
+  uint32_t slots() const { return operations_.size(); }
 
   // Attached mode: see Backend.
   int wait_descriptor() { return backend_->wait_descriptor(); }
@@ -185,7 +191,7 @@ class Engine {
   Buffers buffers_;
   Descriptors descriptors_;
   Groups groups_;
-  std::vector<Operation> operations_;
+  OperationTable operations_;
   std::vector<Operation*> batch_;
   std::vector<abi::Entry> group_;
   std::deque<Local> local_;

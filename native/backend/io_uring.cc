@@ -260,7 +260,7 @@ class IoUring final : public Backend {
   }
 
   uint32_t features() const override { return features_; }
-  void serve(std::vector<Operation>& operations) override { operations_ = &operations; }
+  void serve(OperationTable& operations) override { operations_ = &operations; }
   uint64_t system_calls() const override { return system_calls_ + rooms_.system_calls(); }
   uint64_t overflows() const override { return io_uring_cq_overflow(); }
 
@@ -820,7 +820,7 @@ class IoUring final : public Backend {
   std::deque<Operation*> waiting_;    // checked, but the kernel had no room
   std::deque<Operation*> ended_;      // held back behind what failed, and not told of yet
   std::vector<Operation*> released_;  // held back behind what has succeeded
-  std::vector<Operation>* operations_ = nullptr;
+  OperationTable* operations_ = nullptr;
   int event_descriptor_ = -1;
   uring::Asked asked_;
   uring::Deadlines deadlines_;

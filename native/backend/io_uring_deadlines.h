@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "../operation.h"
+#include "../operation_table.h"
 #include "timers.h"
 
 namespace io::uring {
@@ -61,7 +61,7 @@ class Deadlines {
   // Those that were due and have not ended.
   bool any_late() const { return !late_.empty(); }
   template <class Cancel>
-  void look_at_late(std::vector<Operation>& operations, Cancel cancel) {
+  void look_at_late(OperationTable& operations, Cancel cancel) {
     std::erase_if(late_, [&](const Late& late) {
       Operation& operation = operations[late.slot];
       if (operation.generation != late.generation || operation.tries != late.tries) return true;

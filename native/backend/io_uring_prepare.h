@@ -21,12 +21,14 @@ namespace io::uring {
 // zero-copy send that is cancelled before it has begun, because
 // it was linked to one that failed, ends without a word of a notification, and one comes all the
 // same: so completions of an earlier try must be known from those of the present one.
-inline constexpr uint32_t try_shift = 15;
+inline constexpr uint32_t try_shift = 20;
+inline constexpr uint32_t generation_shift = 36;  // of the generation its lowest 28 bits
 static_assert(abi::in_flight_limit_most + 1000 < 1u << try_shift);
+static_assert(try_shift + 8 * sizeof(Operation::tries) == 36);
 
 inline uint64_t user_data_of(const Operation& operation) {
   return operation.slot | static_cast<uint64_t>(operation.tries) << try_shift |
-         static_cast<uint64_t>(operation.generation) << 32;
+         static_cast<uint64_t>(operation.generation) << generation_shift;
 }
 inline uint32_t slot_of(uint64_t user_data) {
   return static_cast<uint32_t>(user_data & ((1u << try_shift) - 1));

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "../groups.h"
-#include "../operation.h"
+#include "../operation_table.h"
 #include "attempt.h"
 
 namespace io::uring {
@@ -41,13 +41,15 @@ class ShutReceives {
 
   // `end` asks the kernel to end one that waits; it returns false when that cannot be asked now.
   template <class End>
-  void end_waiting(const std::vector<Operation>& operations, End end) {
+  void end_waiting(const OperationTable& operations, End end) {
     std::erase_if(due_, [&](int number) {
-      return std::all_of(operations.begin(), operations.end(), [&](const Operation& operation) {
+      bool asked = true;
+      operations.each([&](const Operation& operation) {
         const bool waits = operation.phase == Phase::active && operation.number == number &&
                            is_receive(operation.opcode);
-        return !waits || end(operation);
+        if (waits) asked = end(operation) && asked;
       });
+      return asked;
     });
   }
   bool any_due() const { return !due_.empty(); }

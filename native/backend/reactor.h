@@ -52,7 +52,7 @@ class Reactor final : public Backend {
   int open() { return poller_.open(); }
   const char* failed_call() const { return poller_.failed_call(); }
 
-  void serve(std::vector<Operation>& operations) override { operations_ = &operations; }
+  void serve(OperationTable& operations) override { operations_ = &operations; }
 
   void submit(std::span<Operation* const> batch) override {
     // All links first: an operation that ends at once starts the next one of its chain.
@@ -607,11 +607,11 @@ class Reactor final : public Backend {
     watches_.each([this](int, Watch& watch) { collect_parked(watch); });
     pool_.withdraw_all(no_descriptor, ending_);
     collect_retried(no_descriptor);
-    for (Operation& operation : *operations_) {
+    operations_->each([](Operation& operation) {
       if (operation.place == Place::pooled && operation.opcode == Opcode::open) {
         operation.cancel_wanted = true;
       }
-    }
+    });
     for (size_t index = 0; index < timers_.size(); index++) {
       Operation& operation = timers_.at(index);
       if (operation.place == Place::asleep) ending_.push_back(&operation);
@@ -698,7 +698,7 @@ class Reactor final : public Backend {
   P poller_;
   Pool pool_;
   const bool tries_cached_reads_ = wants_cached_reads();
-  std::vector<Operation>* operations_ = nullptr;
+  OperationTable* operations_ = nullptr;
   Watches watches_;
   Timers timers_;
   Pieces pieces_;

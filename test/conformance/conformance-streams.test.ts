@@ -2,6 +2,7 @@
 
 import { conform } from "./harness.js";
 import { streamsClosing } from "./streams_closing.js";
+import { streamsCrowd } from "./streams_crowd.js";
 import { streamsData } from "./streams_data.js";
 import { streamsFiles } from "./streams_files.js";
 import { streamsHalfClosed } from "./streams_half_closed.js";
@@ -24,4 +25,5 @@ conform(
   streamsHalfClosed,
   streamsPipelined,
   streamsMany,
+  streamsCrowd,
 );

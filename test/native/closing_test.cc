@@ -84,7 +84,7 @@ void close_in_every_order(Kind kind) {
 class WithoutTruncate final : public io::Backend {
  public:
   explicit WithoutTruncate(std::unique_ptr<io::Backend> inner) : inner_(std::move(inner)) {}
-  void serve(std::vector<io::Operation>& operations) override { inner_->serve(operations); }
+  void serve(io::OperationTable& operations) override { inner_->serve(operations); }
   void submit(std::span<io::Operation* const> batch) override {
     REQUIRE(!batch.empty());
     // A chain that ends in the air would be read beyond the batch.

@@ -54,7 +54,10 @@ export interface IOOptions {
    * is flushed and taken again, so it limits nothing but the size of a batch.
    */
   entries?: number;
-  /** Operations in flight at most, up to 16,000; 4,096 by default. */
+  /**
+   * Operations in flight at most, up to 1,000,000, which is the default. Room for them is made as
+   * it is needed, so a lower one saves nothing: it is a bound of your own.
+   */
   inFlightLimit?: number;
   /** Bytes of memory in `io.buffers` at most; 64 MiB by default. */
   buffersLimitBytes?: number;
@@ -118,7 +121,6 @@ export type Stats = Record<(typeof abi.COUNTER_NAMES)[number], number> & {
 };
 
 const DEFAULT_ENTRIES = 1024;
-const DEFAULT_IN_FLIGHT_LIMIT = 4096;
 const DEFAULT_BUFFERS_LIMIT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_LENT_LIMIT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_BACKLOG = 511;
@@ -166,7 +168,7 @@ export class IO implements AsyncDisposable {
 
   private constructor(options: IOOptions) {
     const entries = options.entries ?? DEFAULT_ENTRIES;
-    const inFlightLimit = options.inFlightLimit ?? DEFAULT_IN_FLIGHT_LIMIT;
+    const inFlightLimit = options.inFlightLimit ?? abi.IN_FLIGHT_LIMIT_MOST;
     const buffersLimitBytes = options.buffersLimitBytes ?? DEFAULT_BUFFERS_LIMIT_BYTES;
     const lentLimitBytes = options.lentLimitBytes ?? DEFAULT_LENT_LIMIT_BYTES;
     checkLimits(entries, inFlightLimit);

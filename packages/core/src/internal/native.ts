@@ -14,8 +14,11 @@ export interface NativeSession {
   /** FEATURE_* of the engine, as bits. */
   readonly features: number;
   readonly backend: string;
-  /** Operations that it can have in flight: fewer than asked when memory may not be locked. */
+  /** Slots for operations that there are by now, and at most. */
   readonly slots: number;
+  readonly slotsMost: number;
+  /** Makes more slots, and says how many there are then; 0 when it is closed. */
+  grow(): number;
   /** Of the area that was asked for: whether it is there, why, and what to change. */
   readonly area: { available: boolean; reason: string; advice: string };
   /** Whether something has completed already. */
@@ -78,7 +81,7 @@ export interface Native {
   readonly Session: new (
     backend: string,
     entries: number,
-    slots: number,
+    slotsMost: number,
     attached: boolean,
     waitElsewhere: boolean,
     shared: ArrayBuffer,

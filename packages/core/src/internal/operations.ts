@@ -97,6 +97,16 @@ export class Operations {
     return this.#queue.closed;
   }
 
+  /** Whether the IO has room for what brings more work: {@link Queue.hasRoom}. */
+  get hasRoom(): boolean {
+    return this.#queue.hasRoom;
+  }
+
+  /** Calls back once, when there is room. */
+  whenRoom(start: () => void): void {
+    this.#queue.whenRoom(start);
+  }
+
   /** Throws when the IO is closed. */
   check(operation: string): void {
     this.#queue.check(operation);

@@ -230,6 +230,34 @@ test("the memory of the rings stays where it is", () => {
   finish(queue);
 });
 
+test("the table grows while entries are queued, refused and in flight", () => {
+  const limit = 5000;
+  const queue = openQueue(CAPACITY, limit);
+  const random = randomFrom(seed + 3);
+  for (let round = 0; round < 3; round++) {
+    const calls = new Int32Array(limit);
+    const wrong = new Int32Array(limit);
+    for (let number = 0; number < limit; number++) {
+      const at = queue.begin(new Completion(), OPCODE_NOP, (_completion, result) => {
+        calls[number]!++;
+        if (result < 0 !== (wrong[number] === 1)) calls[number] = 1000;
+      });
+      if (random(3) > 0) continue;
+      wrong[number] = 1;
+      // The last one names a slot that is not there yet.
+      if (random(2) === 0) queue.words[at + ENTRY_OPERATION] = 0;
+      else queue.words[at + ENTRY_SLOT] = limit + 8 + random(1_000_000);
+      if (random(50) === 0) queue.session.submit();
+    }
+    assert.is(queue.inFlight, limit);
+    const more = (): void => void queue.begin(new Completion(), OPCODE_NOP, nothing);
+    assert.throws(more, /5000 operations are in flight/);
+    while (queue.inFlight > 0) queue.poll(ROUND_NS);
+    assert.ok(calls.every((count) => count === 1));
+  }
+  finish(queue);
+});
+
 test("what callbacks throw reaches the program, and the rest of the batch is called", () => {
   const queue = openQueue();
   const called: number[] = [];

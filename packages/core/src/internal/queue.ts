@@ -58,9 +58,15 @@ const ENDING_OPCODES: ReadonlySet<number> = new Set([
   OPCODE_CLOSE,
 ]);
 
-/** The slots that the engine must have for a limit of operations in flight. */
+/** The slots that the engine may have for a limit of operations in flight. */
 export function slotsFor(inFlightLimit: number): number {
   return inFlightLimit + RESERVED_SLOTS;
+}
+
+function lengthened(numbers: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
+  const longer = new Int32Array(length);
+  longer.set(numbers);
+  return longer;
 }
 
 /** Gets the queue its session, which in turn needs the queue's memory and dispatcher. */
@@ -97,14 +103,17 @@ export class Queue {
   readonly #completionWords: Int32Array;
   readonly #text: Buffer;
   readonly #textDoubles: Float64Array;
-  readonly #completions: (Completion<unknown> | null)[];
-  readonly #generations: Int32Array;
-  readonly #free: Int32Array;
-  #freeCount: number;
+  // The tables by slot, which grow with the engine's. The arrays of numbers are longer than there
+  // are slots.
+  readonly #completions: (Completion<unknown> | null)[] = [];
+  #generations = new Int32Array(0);
+  #free = new Int32Array(0);
+  #slots = 0;
+  #freeCount = 0;
   // Which slot an entry was queued for, by its sequence number: the engine names a refused entry by
   // that, because what stands in the entry cannot be trusted.
-  readonly #slotsBySequence: Int32Array;
-  readonly #sequenceMask: number;
+  #slotsBySequence = new Int32Array(1);
+  #sequenceMask = 0;
   #sequence = 0;
   // What the next entries carry besides their operation; `#modified` is their one common test.
   #modified = false;
@@ -115,6 +124,7 @@ export class Queue {
   #fedBatches = 0;
   #readyInRow = 0;
   readonly #waiting: (() => void)[] = [];
+  readonly #waitingForRoom: (() => void)[] = [];
 
   constructor(capacity: number, open: OpenSession) {
     const completionsBytes = capacity * COMPLETION_BYTES;
@@ -134,17 +144,42 @@ export class Queue {
       this.dispatch(published);
       if (this.#thrown.length > 0) this.#reportLater(0);
     });
-    const { slots } = this.session;
-    this.inFlightLimit = slots - RESERVED_SLOTS;
-    this.#completions = new Array<Completion<unknown> | null>(slots).fill(null);
-    this.#generations = new Int32Array(slots);
-    this.#free = new Int32Array(slots);
-    for (let index = 0; index < slots; index++) this.#free[index] = slots - 1 - index;
-    this.#freeCount = slots;
-    let sequences = 1;
-    while (sequences < slots) sequences *= 2;
-    this.#slotsBySequence = new Int32Array(sequences);
-    this.#sequenceMask = sequences - 1;
+    this.inFlightLimit = this.session.slotsMost - RESERVED_SLOTS;
+    this.#addSlots(this.session.slots);
+  }
+
+  // False when there may be no more slots.
+  #grow(): boolean {
+    const before = this.#slots;
+    this.#addSlots(this.session.grow());
+    return this.#slots > before;
+  }
+
+  #addSlots(slots: number): void {
+    const added = slots - this.#slots;
+    if (added <= 0) return;
+    if (slots > this.#generations.length) this.#lengthen(slots);
+    while (this.#completions.length < slots) this.#completions.push(null);
+    // Those that were free go first, which keeps what is in use together, and then the lowest.
+    this.#free.copyWithin(added, 0, this.#freeCount);
+    for (let index = 0; index < added; index++) this.#free[index] = slots - 1 - index;
+    this.#freeCount += added;
+    this.#slots = slots;
+  }
+
+  // To a power of two, so that growing slot by slot costs each slot the same.
+  #lengthen(slots: number): void {
+    const length = 2 ** Math.ceil(Math.log2(slots));
+    this.#generations = lengthened(this.#generations, length);
+    this.#free = lengthened(this.#free, length);
+    const slotsBySequence = new Int32Array(length);
+    const first = Math.max(0, this.#sequence - this.#slotsBySequence.length);
+    for (let sequence = first; sequence < this.#sequence; sequence++) {
+      const slot = this.#slotsBySequence[sequence & this.#sequenceMask] as number;
+      slotsBySequence[sequence & (length - 1)] = slot;
+    }
+    this.#slotsBySequence = slotsBySequence;
+    this.#sequenceMask = length - 1;
   }
 
   /**
@@ -153,9 +188,9 @@ export class Queue {
    */
   begin<C>(completion: Completion<C>, opcode: number, callback: Callback<C>): number {
     if (completion.slot !== -1) throw this.#refuse("ERR_IO_COMPLETION_ACTIVE", BUSY);
-    if (this.#freeCount <= RESERVED_SLOTS) this.#checkReserve(opcode);
+    if (this.#freeCount <= RESERVED_SLOTS && !this.#grow()) this.#checkReserve(opcode);
     const header = this.#header;
-    if (this.#freeCount === this.#free.length && header[HEADER_ACTIVE] === 0) {
+    if (this.#freeCount === this.#slots && header[HEADER_ACTIVE] === 0) {
       this.session.activate();
     }
     let position = header[HEADER_QUEUED] as number;
@@ -195,6 +230,19 @@ export class Queue {
     else this.#waiting.push(start);
   }
 
+  /**
+   * Whether there is room for what brings more work, as a new connection does. The last quarter of
+   * the slots is kept for the work that is there.
+   */
+  get hasRoom(): boolean {
+    return this.inFlight < this.inFlightLimit - (this.inFlightLimit >> 2);
+  }
+
+  /** Calls `start` once, when there is room; it looks again whether there still is. */
+  whenRoom(start: () => void): void {
+    this.#waitingForRoom.push(start);
+  }
+
   /** Cancels everything, also after `closed` was set. */
   cancelAll(completion: Completion, callback: Callback): void {
     this.cancelling = true;
@@ -218,7 +266,7 @@ export class Queue {
 
   /** Operations queued or in flight. */
   get inFlight(): number {
-    return this.#free.length - this.#freeCount;
+    return this.#slots - this.#freeCount;
   }
 
   /** Throws when the IO is closed. */
@@ -301,6 +349,7 @@ export class Queue {
       throw this.#refuse("ERR_OUT_OF_RANGE", `a chain has 1 to ${CHAIN_LIMIT} operations`);
     }
     if (this.#chainLeft > 0) throw this.#refuse("ERR_IO_CHAIN_OPEN", "the last chain is not full");
+    while (this.#freeCount < length + RESERVED_SLOTS && this.#grow());
     if (this.#freeCount < length + RESERVED_SLOTS) {
       throw this.#refuse("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
     }
@@ -412,7 +461,12 @@ export class Queue {
     }
     this.dispatching = false;
     while (this.#waiting.length > 0 && this.#freeCount > 0) this.#waiting.shift()?.();
+    if (this.#waitingForRoom.length > 0 && this.hasRoom) this.#tellOfRoom();
     if (this.onDispatched !== null) this.onDispatched();
+  }
+
+  #tellOfRoom(): void {
+    for (const start of this.#waitingForRoom.splice(0)) start();
   }
 
   #complete(at: number): void {
