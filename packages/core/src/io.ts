@@ -212,7 +212,7 @@ export class IO implements AsyncDisposable {
     this.#operations = new Operations(this.ring, this.#queue, this.backend);
     this.#operations.reuses = memory.reuses;
     const lent = this.#orClose(() => this.#lend(native, memory, area));
-    this.#operations.lending = new Lending(this.ring, lentLimitBytes, lent);
+    this.#operations.lending = new Lending(this.ring, memory, lentLimitBytes, lent);
     const byCall = !this.#session.lacking.includes(abi.OPCODE_SEND_FILE);
     this.#operations.fileSender = new FileSender(this.#operations, this.buffers, byCall);
   }

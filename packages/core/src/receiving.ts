@@ -13,11 +13,14 @@ import { OPCODE_RECEIVE_MESSAGE_MULTISHOT, OPCODE_RECEIVE_MULTISHOT } from "./in
 import type { Lending } from "./internal/lending.js";
 import type { LentMemory } from "./internal/lent_memory.js";
 import { aborted, type OperationOptions, type Operations } from "./internal/operations.js";
+import type { Reserve } from "./internal/reserve.js";
 import { Turns } from "./internal/turns.js";
+import { Peer } from "./peer.js";
 import type { Descriptor } from "./ring.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;
 const CANCELED = -constants.errno.ECANCELED;
+const NOT_READABLE = -constants.errno.EFAULT;
 // Of one receive, after which the next is started. With more, many fast streams go through more
 // memory than the processor's cache holds: 16 of them received 3,419 MB/s in chunks of 64 KiB
 // with 2 MiB, 3,944 with 512 KiB and 4,627 with this.
@@ -99,6 +102,10 @@ export class Receiving<C extends Chunk = Chunk>
   /** The group will call when there is memory, or when the stream may have more of it. */
   #waits = false;
   #waitsForMore = false;
+  /** While it receives into memory of its own, because everything is lent: which. */
+  #reserve: Reserve | null = null;
+  #reservePiece = -1;
+  #peer: Peer | null = null;
   /** The last receive found no memory in the area. */
   #lacked = false;
   /** Chunks that it may have, since the receive was started. */
@@ -210,9 +217,11 @@ export class Receiving<C extends Chunk = Chunk>
   }
 
   // Receives when it may have more chunks, and when there is memory for one. A program that waits
-  // for a chunk gets what there is; for one that is busy half of the room is worth an operation.
+  // for a chunk gets what there is; for one that is busy half of the room is worth an operation. A
+  // stream that holds nothing never waits for the others.
   #go(): void {
-    if (this.#ended || this.#waits || this.#completion.active) return;
+    if (this.#ended || this.#completion.active) return;
+    if (this.#waits && this.#held > 0) return;
     const most = this.#group.share;
     const room = most - this.#held;
     const hungry = this.#waiters.length > 0;
@@ -223,7 +232,8 @@ export class Receiving<C extends Chunk = Chunk>
     this.#allowed = most;
     try {
       this.#socket.check("receiving");
-      this.#receive(room);
+      if (this.#held === 0 && this.#group.exhausted) this.#receiveInReserve();
+      else this.#receive(room);
     } catch (error) {
       this.#fail(error);
     }
@@ -241,20 +251,61 @@ export class Receiving<C extends Chunk = Chunk>
     }
   }
 
+  // Whoever keeps what is lent may keep it for ever: a peer that sends and does not read makes an
+  // echo wait with it. So this stream has a piece of its own, as long as it holds no other.
+  #receiveInReserve(): void {
+    const { ring } = this.#operations;
+    const { descriptor } = this.#socket;
+    const reserve = this.#lending.reserveFor(this.#messages);
+    const piece = reserve.take();
+    this.#reserve = reserve;
+    this.#reservePiece = piece;
+    const room = reserve.room(piece);
+    try {
+      if (this.#messages === null) {
+        ring.receive(this.#completion, descriptor, room, onCompletion);
+      } else {
+        this.#peer ??= new Peer();
+        ring.receiveMessage(this.#completion, descriptor, room, this.#peer, onCompletion);
+      }
+      reserve.started(piece);
+    } catch (error) {
+      this.#leaveReserve();
+      throw error;
+    }
+  }
+
+  #leaveReserve(): void {
+    this.#reserve?.giveBack(this.#reservePiece);
+    this.#reserve = null;
+  }
+
   // There is no memory for it, or it has received as much as it may. What is left of the area only
   // the kernel knows: so it is asked once more. Where nothing is lent that could come back the
   // device has it all, for connections of its own.
   #lackMemory(): void {
     const { area } = this.#lending;
     if (area === null || this.#group !== area) {
-      this.#waitForMemory();
+      this.#lackLent();
     } else if (area.available > 0 && !this.#lacked) {
       this.#lacked = true;
       this.#go();
     } else if (area.held > 0) {
-      this.#waitForMemory();
+      this.#lackLent();
     } else {
       this.#leaveArea();
+    }
+  }
+
+  #lackLent(): void {
+    if (this.#held > 0) {
+      this.#waitForMemory();
+      return;
+    }
+    try {
+      this.#receiveInReserve();
+    } catch (error) {
+      this.#fail(error);
     }
   }
 
@@ -267,10 +318,12 @@ export class Receiving<C extends Chunk = Chunk>
 
   // Everything is lent.
   #waitForMemory(): void {
+    if (this.#waits) return;
     this.#waits = true;
     this.#group.whenAvailable(() => {
       this.#waits = false;
       this.#lacked = false;
+      if (this.#completion.active) return false; // it holds nothing and goes on without
       this.#go();
       if (!this.#completion.active) return false;
       this.#passOn();
@@ -304,7 +357,9 @@ export class Receiving<C extends Chunk = Chunk>
   /** A completion of the receive. @internal */
   onCompletion(result: number): void {
     const brought = result > 0 || (result === 0 && this.#socket.messages);
+    const hadOwn = this.#reserve !== null;
     if (brought) this.#take(result);
+    this.#leaveReserve();
     if (this.#completion.active) return;
     for (const resolve of this.#leavers.splice(0)) resolve();
     const paused = this.#pausing;
@@ -317,7 +372,10 @@ export class Receiving<C extends Chunk = Chunk>
     else if (late && (result === CANCELED || result === NO_BUFFERS)) this.#fail(this.#lateError());
     else if (brought || (result === CANCELED && paused)) this.#go();
     else if (result === NO_BUFFERS) this.#lackMemory();
-    else if (this.#group === this.#lending.area && NOT_INTO_AREA.has(result)) this.#leaveArea();
+    else if (result === NOT_READABLE && hadOwn && this.#group === this.#lending.area) {
+      // What the device has written only the area can hold.
+      this.#waitForMemory();
+    } else if (this.#group === this.#lending.area && NOT_INTO_AREA.has(result)) this.#leaveArea();
     else if (result === 0) this.#finish();
     else {
       this.#fail(this.#errorOf(result));
@@ -337,7 +395,7 @@ export class Receiving<C extends Chunk = Chunk>
   #take(byteLength: number): void {
     // One that has failed is not asked for chunks again.
     if (this.#left || this.#ended) {
-      this.#group.giveBack(this.#completion.piece);
+      if (this.#reserve === null) this.#group.giveBack(this.#completion.piece);
       return;
     }
     this.#late = false;
@@ -354,6 +412,7 @@ export class Receiving<C extends Chunk = Chunk>
   // The kernel knows no limit for messages, so some come before a cancel has reached it. They may
   // not take what belongs to other streams.
   #makeChunk(byteLength: number): C {
+    if (this.#reserve !== null) return this.#makeOwnChunk(this.#reserve, byteLength);
     const [group, socket, { piece, offset }] = [this.#messages, this.#socket, this.#completion];
     if (group === null) {
       return socket.makeChunk(this, { memory: this.#group, piece, offset }, byteLength, false);
@@ -364,6 +423,18 @@ export class Receiving<C extends Chunk = Chunk>
     }
     const memory = group.moveMessage(piece, byteLength);
     return socket.makeChunk(this, { memory, piece, offset }, byteLength, truncated);
+  }
+
+  // The piece goes with the chunk, and comes back with it.
+  #makeOwnChunk(memory: Reserve, byteLength: number): C {
+    const piece = this.#reservePiece;
+    const offset = memory.headBytes;
+    this.#reserve = null;
+    memory.lend(piece);
+    const peer = this.#messages === null ? null : this.#peer;
+    if (peer !== null) memory.writePeer(piece, peer);
+    const truncated = peer?.truncated ?? false;
+    return this.#socket.makeChunk(this, { memory, piece, offset }, byteLength, truncated);
   }
 
   #pause(): void {
@@ -452,6 +523,6 @@ export class Receiving<C extends Chunk = Chunk>
   }
 }
 
-function onCompletion(completion: LentCompletion, result: number): void {
+function onCompletion(completion: Completion, result: number): void {
   (completion.context as Receiving).onCompletion(result);
 }
