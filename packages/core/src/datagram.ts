@@ -9,9 +9,9 @@ import type {
   SendOptions,
   SendSteps,
 } from "./internal/operations.js";
-import { type ReceivingKind, SocketBase } from "./internal/socket_base.js";
+import { SocketBase } from "./internal/socket_base.js";
 import { Peer } from "./peer.js";
-import type { Receiving, ReceivingOptions } from "./receiving.js";
+import type { Receiving, ReceivingKind, ReceivingOptions } from "./receiving.js";
 import type { Descriptor } from "./ring.js";
 
 /** What can be tuned on a datagram socket. */

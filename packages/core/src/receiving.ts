@@ -12,6 +12,7 @@ import { type BufferGroup, CHUNKS_MOST, LentCompletion } from "./group.js";
 import { OPCODE_RECEIVE_MESSAGE_MULTISHOT, OPCODE_RECEIVE_MULTISHOT } from "./internal/abi.js";
 import type { Lending } from "./internal/lending.js";
 import type { LentMemory } from "./internal/lent_memory.js";
+import { Line } from "./internal/line.js";
 import { aborted, type OperationOptions, type Operations } from "./internal/operations.js";
 import type { Reserve } from "./internal/reserve.js";
 import { Turns } from "./internal/turns.js";
@@ -50,15 +51,19 @@ interface Waiter<C> {
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /** The socket of a stream, as far as that has to know it. @internal */
-export interface ReceivingSocket<C> {
+export interface ReceivingSocket {
   readonly descriptor: Descriptor;
-  /** It receives messages: each has a piece of its own, and none of them is the end. */
-  readonly messages: boolean;
-  makeChunk(owner: ChunkOwner, place: ChunkPlace, byteLength: number, truncated: boolean): C;
   /** For messages: it asks the system. */
   describe(): string;
   /** Throws when the socket or its IO is closed. */
   check(operation: string): void;
+}
+
+/** What a kind of socket gives. @internal */
+export interface ReceivingKind<C> {
+  /** It receives messages: each has a piece of its own, and none of them is the end. */
+  readonly messages: boolean;
+  makeChunk(owner: ChunkOwner, place: ChunkPlace, byteLength: number, truncated: boolean): C;
 }
 
 /**
@@ -73,7 +78,8 @@ export class Receiving<C extends Chunk = Chunk>
 {
   readonly #operations: Operations;
   readonly #lending: Lending;
-  readonly #socket: ReceivingSocket<C>;
+  readonly #socket: ReceivingSocket;
+  readonly #kind: ReceivingKind<C>;
   readonly #chunkBytes: number | undefined;
   /** Of messages: where their memory is. */
   readonly #messages: BufferGroup | null;
@@ -81,13 +87,15 @@ export class Receiving<C extends Chunk = Chunk>
   readonly #completion = new LentCompletion<unknown>(this);
   readonly #signal: AbortSignal | undefined;
   readonly #timeoutMs: number;
-  readonly #timer = new Completion();
+  // There are as many streams as connections, so what only some of them need is made when it is.
+  #timer: Completion | null = null;
   #waitingSinceMs = 0;
-  readonly #arrived: C[] = [];
-  readonly #waiters: Waiter<C>[] = [];
-  readonly #turns = new Turns();
+  readonly #arrived = new Line<C>();
+  readonly #waiters = new Line<Waiter<C>>();
+  #turns: Turns | null = null;
   // Called when the receive has ended for good.
-  readonly #leavers: (() => void)[] = [];
+  #leavers: (() => void)[] | null = null;
+  #onAbort: (() => void) | null = null;
   /** Chunks that are not returned, whoever has them. */
   #held = 0;
   #started = false;
@@ -116,14 +124,16 @@ export class Receiving<C extends Chunk = Chunk>
   constructor(
     operations: Operations,
     lending: Lending,
-    socket: ReceivingSocket<C>,
+    socket: ReceivingSocket,
+    kind: ReceivingKind<C>,
     options: ReceivingOptions,
   ) {
     this.#operations = operations;
     this.#lending = lending;
     this.#socket = socket;
+    this.#kind = kind;
     this.#chunkBytes = options.chunkBytes;
-    this.#messages = socket.messages ? lending.groupFor(true, options.chunkBytes) : null;
+    this.#messages = kind.messages ? lending.groupFor(true, options.chunkBytes) : null;
     this.#group = this.#messages ?? lending.memoryFor(options.chunkBytes);
     this.#signal = options.signal;
     this.#timeoutMs = lending.timeoutFrom(options.timeoutMs);
@@ -139,10 +149,11 @@ export class Receiving<C extends Chunk = Chunk>
     const chunk = this.#arrived.shift();
     if (chunk !== undefined) {
       const result: IteratorResult<C, undefined> = { done: false, value: chunk };
+      this.#turns ??= new Turns();
       const turn = this.#turns.take();
       return turn === null ? Promise.resolve(result) : turn.then(() => result);
     }
-    this.#turns.waited();
+    this.#turns?.waited();
     if (!this.#started && !this.#ended) {
       try {
         this.#start();
@@ -167,6 +178,7 @@ export class Receiving<C extends Chunk = Chunk>
     this.#leave();
     if (this.#completion.active) {
       await new Promise<void>((resolve) => {
+        this.#leavers ??= [];
         this.#leavers.push(resolve);
       });
     }
@@ -202,7 +214,7 @@ export class Receiving<C extends Chunk = Chunk>
    */
   onClosing(): void {
     this.#left = true;
-    for (const chunk of this.#arrived.splice(0)) chunk.return();
+    for (const chunk of this.#arrived.takeAll()) chunk.return();
     if (this.#started && !this.#completion.active) this.#fail(this.#errorOf(CANCELED));
   }
 
@@ -213,7 +225,9 @@ export class Receiving<C extends Chunk = Chunk>
     if (this.#signal?.aborted) throw aborted("receiving", this.#signal);
     this.#started = true;
     this.#lending.remember(this);
-    this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (this.#signal === undefined) return;
+    this.#onAbort = () => this.#aborted();
+    this.#signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
   // Receives when it may have more chunks, and when there is memory for one. A program that waits
@@ -356,12 +370,12 @@ export class Receiving<C extends Chunk = Chunk>
 
   /** A completion of the receive. @internal */
   onCompletion(result: number): void {
-    const brought = result > 0 || (result === 0 && this.#socket.messages);
+    const brought = result > 0 || (result === 0 && this.#kind.messages);
     const hadOwn = this.#reserve !== null;
     if (brought) this.#take(result);
     this.#leaveReserve();
     if (this.#completion.active) return;
-    for (const resolve of this.#leavers.splice(0)) resolve();
+    this.#callLeavers();
     const paused = this.#pausing;
     const late = this.#late;
     this.#pausing = false;
@@ -381,13 +395,19 @@ export class Receiving<C extends Chunk = Chunk>
       this.#fail(this.#errorOf(result));
     }
     // The time of others that wait begins anew when something has come just in time.
-    const waits = !this.#ended && this.#waiters.length > 0 && !this.#timer.active;
+    const waits = !this.#ended && this.#waiters.length > 0 && !this.#timer?.active;
     if (waits && this.#timeoutMs > 0) this.#watchTime();
+  }
+
+  #callLeavers(): void {
+    const leavers = this.#leavers;
+    this.#leavers = null;
+    for (const resolve of leavers ?? []) resolve();
   }
 
   #errorOf(result: number): IOError {
     const { backend } = this.#operations;
-    const { messages } = this.#socket;
+    const { messages } = this.#kind;
     const opcode = messages ? OPCODE_RECEIVE_MESSAGE_MULTISHOT : OPCODE_RECEIVE_MULTISHOT;
     return operationError(opcode, result, backend);
   }
@@ -413,16 +433,16 @@ export class Receiving<C extends Chunk = Chunk>
   // not take what belongs to other streams.
   #makeChunk(byteLength: number): C {
     if (this.#reserve !== null) return this.#makeOwnChunk(this.#reserve, byteLength);
-    const [group, socket, { piece, offset }] = [this.#messages, this.#socket, this.#completion];
+    const [group, kind, { piece, offset }] = [this.#messages, this.#kind, this.#completion];
     if (group === null) {
-      return socket.makeChunk(this, { memory: this.#group, piece, offset }, byteLength, false);
+      return kind.makeChunk(this, { memory: this.#group, piece, offset }, byteLength, false);
     }
     const truncated = group.truncated(piece);
     if (this.#held < this.#allowed) {
-      return socket.makeChunk(this, { memory: group, piece, offset }, byteLength, truncated);
+      return kind.makeChunk(this, { memory: group, piece, offset }, byteLength, truncated);
     }
     const memory = group.moveMessage(piece, byteLength);
-    return socket.makeChunk(this, { memory, piece, offset }, byteLength, truncated);
+    return kind.makeChunk(this, { memory, piece, offset }, byteLength, truncated);
   }
 
   // The piece goes with the chunk, and comes back with it.
@@ -434,7 +454,7 @@ export class Receiving<C extends Chunk = Chunk>
     const peer = this.#messages === null ? null : this.#peer;
     if (peer !== null) memory.writePeer(piece, peer);
     const truncated = peer?.truncated ?? false;
-    return this.#socket.makeChunk(this, { memory, piece, offset }, byteLength, truncated);
+    return this.#kind.makeChunk(this, { memory, piece, offset }, byteLength, truncated);
   }
 
   #pause(): void {
@@ -461,11 +481,11 @@ export class Receiving<C extends Chunk = Chunk>
   #finish(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#signal?.removeEventListener("abort", this.#onAbort);
-    if (this.#timer.active) this.#operations.cancel(this.#timer);
+    if (this.#onAbort !== null) this.#signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#timer?.active) this.#operations.cancel(this.#timer);
     if (this.#completion.active) this.#operations.cancel(this.#completion);
     if (this.#held === 0) this.#lending.forget(this);
-    const [first, ...others] = this.#waiters.splice(0);
+    const [first, ...others] = this.#waiters.takeAll();
     if (first !== undefined) this.#end().then(first.resolve, first.reject);
     for (const { resolve } of others) resolve(DONE);
   }
@@ -476,27 +496,28 @@ export class Receiving<C extends Chunk = Chunk>
     this.#started = true;
     this.#finish();
     this.#failure = undefined;
-    for (const chunk of this.#arrived.splice(0)) chunk.return();
+    for (const chunk of this.#arrived.takeAll()) chunk.return();
   }
 
-  readonly #onAbort = (): void => {
+  #aborted(): void {
     const signal = this.#signal as AbortSignal;
     this.#left = true;
-    for (const chunk of this.#arrived.splice(0)) chunk.return();
+    for (const chunk of this.#arrived.takeAll()) chunk.return();
     this.#fail(aborted("receiving", signal));
-  };
+  }
 
   // One timer for all waits: when it elapses too early for the one that is going on, it is set
   // again for the rest.
   #watchTime(): void {
     this.#waitingSinceMs = performance.now();
-    if (!this.#timer.active) this.#setTimer(this.#timeoutMs);
+    if (!this.#timer?.active) this.#setTimer(this.#timeoutMs);
   }
 
   // What cannot be started ends the stream, unless the close that refuses it is about to.
   #setTimer(durationMs: number): void {
     const durationNs = Math.max(1, Math.round(durationMs * 1e6));
     try {
+      this.#timer ??= new Completion();
       this.#operations.ring.timeout(this.#timer, durationNs, () => this.#timeIsUp());
     } catch (error) {
       if (!this.#left) this.#fail(error);
