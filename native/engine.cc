@@ -127,7 +127,6 @@ uint32_t Engine::take_at(uint32_t index, uint32_t queued) {
          index + group_.size() < queued) {
     group_.push_back(shared_.entries[index + group_.size()]);
   }
-  group_.back().operation &= ~abi::entry_flag_linked;  // nothing follows the last one
   take_group(group_);
   return static_cast<uint32_t>(group_.size());
 }
@@ -149,17 +148,19 @@ void Engine::take_one(const abi::Entry& entry) {
   }
 }
 
-// Entries that are linked stand or fall together: when one is refused, none of them starts.
+// Entries that are linked stand or fall together: when one is refused, none of them starts. One
+// that is linked to nothing was to be followed by others, so none of its chain starts either.
 void Engine::take_group(std::vector<abi::Entry>& group) {
   const uint32_t first_sequence = sequence_;
   sequence_ += static_cast<uint32_t>(group.size());
   size_t begun = 0;
+  const bool is_torn = (group.back().operation & abi::entry_flag_linked) != 0;
   int error = group.size() > abi::chain_limit ? -EINVAL : 0;
   while (error == 0 && begun < group.size()) {
     error = begin_linked(group[begun]);
     if (error == 0) begun++;
   }
-  if (error == 0) {
+  if (error == 0 && !is_torn) {
     for (size_t index = 0; index < group.size(); index++) {
       Operation& operation = operations_[group[index].slot];
       in_flight_++;

@@ -434,6 +434,7 @@ export class IO implements AsyncDisposable {
    * that failed, or with "ERR_IO_CHAIN_SHORT" when one moved fewer bytes than it was given.
    */
   chain(...prepared: Prepared[]): Promise<number[]> {
+    this.#operations.apart();
     return runChain(this.ring, this.backend, prepared);
   }
 
@@ -450,6 +451,7 @@ export class IO implements AsyncDisposable {
   /** Submits and calls back until nothing is in flight. Detached mode only. */
   run(): void {
     this.#checkDetached("run");
+    this.#queue.checkChain("run");
     // In slices, so that a Worker can be ended while it waits.
     while (this.#queue.inFlight > 0) this.#queue.poll(WAIT_SLICE_NS);
   }
@@ -460,6 +462,7 @@ export class IO implements AsyncDisposable {
    */
   runFor(durationNs: number | bigint): number {
     this.#checkDetached("runFor");
+    this.#queue.checkChain("runFor");
     const duration = Number(durationNs);
     if (!(Number.isSafeInteger(duration) && duration >= 0)) {
       throw rangeError("runFor", `durationNs is ${durationNs}: give whole nanoseconds`);
@@ -524,6 +527,7 @@ export class IO implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const queue = this.#queue;
+    queue.dropChain();
     queue.closed = true;
     const lending = this.#operations.lending as Lending;
     lending.close();

@@ -145,6 +145,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   #arm(): void {
     if (this.#closing !== null || this.#failure !== null || this.#timer.active) return;
     const active = this.#accepts.filter((completion) => completion.active).length;
+    this.#operations.apart();
     let room = QUEUE_LIMIT - this.#accepted.length - active;
     try {
       for (const completion of this.#accepts) {

@@ -254,6 +254,7 @@ export class Receiving<C extends Chunk = Chunk>
   }
 
   #receive(room: number): void {
+    this.#operations.apart();
     const { ring } = this.#operations;
     const { descriptor } = this.#socket;
     const [completion, group, messages] = [this.#completion, this.#group, this.#messages];

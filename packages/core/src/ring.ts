@@ -340,6 +340,11 @@ export class Ring extends LentVerbs {
    * The next `length` operations queued, 32 at most, form a chain: each starts when the one before
    * has succeeded in full; after a failure, or a read or write that was short, the rest complete
    * with -ECANCELED. A verb that throws ends the chain: what was queued of it stays queued.
+   *
+   * Queue all of them at once. While one is missing `flush`, `run` and `runFor` throw
+   * "ERR_IO_CHAIN_OPEN". A chain that is not full when the code returns or awaits, or when another
+   * part of the library queues something, is dropped: what was queued of it completes with
+   * -ECANCELED, none of it runs, and "ERR_IO_CHAIN_OPEN" is an uncaught error.
    */
   chain(length: number): void {
     this.queue.check("chain");

@@ -168,6 +168,7 @@ export class Operations {
 
   /** The longer form of `run` for the hottest verbs, which saves a closure. */
   begin(options?: OperationOptions, subject?: Subject): Promise<number> {
+    this.apart();
     const promise = new Promise<number>(take);
     const pending = this.#pool.pop() ?? new Pending();
     pending.resolve = takenResolve;
@@ -176,6 +177,14 @@ export class Operations {
     pending.subject = subject;
     if (options !== undefined) this.#apply(pending, options);
     return promise;
+  }
+
+  /**
+   * Called before the library queues something of its own, which is no member of a chain of the
+   * ring that the program has not filled.
+   */
+  apart(): void {
+    if (this.#queue.chainOpen) this.#queue.dropChain();
   }
 
   fail(pending: Pending, error: unknown): void {
@@ -192,6 +201,7 @@ export class Operations {
       const [slotNow, generationNow] = this.#queue.tokenOf(target);
       if (slotNow === -1 || slotNow !== slot || generationNow !== generation) return;
       // Closing cancels everything by itself.
+      this.apart();
       if (!this.#queue.closed) this.ring.cancel(new Completion(), target, ignore);
     });
   }
@@ -204,6 +214,7 @@ export class Operations {
         else reject(operationError(completion.opcode, result, this.backend));
       };
       this.#queue.whenFree(() => {
+        this.apart();
         if (this.#queue.closed) resolve();
         else this.ring.close(new Completion(), descriptor, settle);
       });

@@ -118,6 +118,8 @@ export class Queue {
   // What the next entries carry besides their operation; `#modified` is their one common test.
   #modified = false;
   #chainLeft = 0;
+  #chainLength = 0;
+  #chainWatched = false;
   #deadlineNs = 0;
   #thrown: unknown[] = [];
   // Below zero for as many batches as no device is fed.
@@ -335,12 +337,21 @@ export class Queue {
 
   /** Hands what is queued to the kernel. */
   flush(): void {
-    if (this.#chainLeft > 0) {
-      // Linked entries must reach the kernel together; the chain stays as it is.
-      const message = `${this.#chainLeft} operations of a chain are still to be queued`;
-      throw new IOError({ code: "ERR_IO_CHAIN_OPEN", operation: "flush", message });
-    }
+    this.checkChain("flush");
     this.session.submit();
+  }
+
+  /** Whether a chain was begun and is not full. */
+  get chainOpen(): boolean {
+    return this.#chainLeft > 0;
+  }
+
+  /**
+   * Throws when a chain is not full: linked entries must reach the kernel together. It stays as it
+   * is, so what is missing can be queued still.
+   */
+  checkChain(operation: string): void {
+    if (this.#chainLeft > 0) throw this.#chainError(operation);
   }
 
   /** The next `length` operations form a chain. */
@@ -348,7 +359,7 @@ export class Queue {
     if (!(Number.isInteger(length) && length >= 1 && length <= CHAIN_LIMIT)) {
       throw this.#refuse("ERR_OUT_OF_RANGE", `a chain has 1 to ${CHAIN_LIMIT} operations`);
     }
-    if (this.#chainLeft > 0) throw this.#refuse("ERR_IO_CHAIN_OPEN", "the last chain is not full");
+    this.checkChain("chain");
     while (this.#freeCount < length + RESERVED_SLOTS && this.#grow());
     if (this.#freeCount < length + RESERVED_SLOTS) {
       throw this.#refuse("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
@@ -358,7 +369,42 @@ export class Queue {
     const textUsed = this.#header[HEADER_TEXT_USED] as number;
     if (queued + length > this.capacity || textUsed > 0) this.session.submit();
     this.#chainLeft = length;
+    this.#chainLength = length;
     this.#modified = true;
+    if (this.#chainWatched) return;
+    this.#chainWatched = true;
+    queueMicrotask(this.#watchChain);
+  }
+
+  // Whoever begins a chain fills it before it returns or awaits: what is queued after that belongs
+  // to other parts of the program, and would become a member.
+  readonly #watchChain = (): void => {
+    this.#chainWatched = false;
+    this.dropChain();
+  };
+
+  /**
+   * Ends a chain that is not full. What was queued of it completes with -ECANCELED, and nothing of
+   * it runs; the error is an uncaught one.
+   */
+  dropChain(): void {
+    if (this.#chainLeft === 0) return;
+    const error = this.#chainError("chain");
+    const queued = this.#chainLength - this.#chainLeft;
+    this.#chainLeft = 0;
+    this.#modified = this.#deadlineNs > 0;
+    // The engine refuses entries that are linked to nothing.
+    if (queued > 0) this.session.submit();
+    this.#thrown.push(error);
+    if (!this.dispatching) this.#reportLater(0);
+  }
+
+  #chainError(operation: string): IOError {
+    const queued = this.#chainLength - this.#chainLeft;
+    const message =
+      `${operation}: a chain of ${this.#chainLength} operations was begun and ${queued} of them ` +
+      "are queued: queue all of them before anything else, and before the code returns or awaits";
+    return new IOError({ code: "ERR_IO_CHAIN_OPEN", operation, message });
   }
 
   /** An argument was refused: what was queued of a chain so far ends it. */
@@ -453,10 +499,14 @@ export class Queue {
     let index = 0;
     while (index < published) {
       try {
-        while (index < published) this.#complete(index++ * COMPLETION_WORDS);
+        while (index < published) {
+          this.#complete(index++ * COMPLETION_WORDS);
+          if (this.#modified) this.dropChain();
+        }
       } catch (error) {
         // The rest of the batch must not be lost because one callback threw.
         this.#thrown.push(error);
+        this.dropChain();
       }
     }
     this.dispatching = false;
