@@ -1,13 +1,15 @@
 // Datagram sockets with promises, over the ring.
-import { type Address, formatAddress, resolveAddress } from "./address.js";
+import { type Address, formatAddress } from "./address.js";
 import { DatagramChunk } from "./chunk.js";
-import { type Subject, typeError } from "./errors.js";
+import { typeError } from "./errors.js";
+import { type LookupOptions, withAddress } from "./internal/lookup.js";
 import type { NativeSession } from "./internal/native.js";
-import type {
-  OperationOptions,
-  Operations,
-  SendOptions,
-  SendSteps,
+import {
+  aborted,
+  type OperationOptions,
+  type Operations,
+  type SendOptions,
+  type SendSteps,
 } from "./internal/operations.js";
 import { SocketBase } from "./internal/socket_base.js";
 import { Peer } from "./peer.js";
@@ -29,14 +31,14 @@ export interface DatagramSocketOptions {
 /** How a datagram socket is opened. */
 export type DatagramOptions = DatagramSocketOptions &
   (
-    | {
+    | ({
         /** The address to receive on: digits, or a name that is looked up. */
         host?: string;
         /** The port to receive on; 0 for any free one. */
         port: number;
         /** Share the port with other sockets that say so too (SO_REUSEPORT). */
         reusePort?: boolean;
-      }
+      } & LookupOptions)
     | {
         /** A unix socket's path. The file must not be there yet, and stays when it is closed. */
         path: string;
@@ -55,6 +57,9 @@ const DATAGRAMS: ReceivingKind<DatagramChunk> = {
 
 /** Whom a datagram is for: an address in digits, or a {@link Peer}. */
 export type DatagramTarget = Peer | { host: string; port: number } | { path: string };
+
+/** Where a datagram socket is bound or connected to: a name is looked up. */
+export type DatagramPlace = ({ host?: string; port: number } & LookupOptions) | { path: string };
 
 /** A datagram that was received. */
 export interface Datagram {
@@ -197,35 +202,37 @@ export class DatagramSocket extends SocketBase {
   }
 
   /** Gives the socket an address to receive on. */
-  async bind(target: { host?: string; port: number } | { path: string }): Promise<void> {
-    const [address, subject] = await resolved(target);
-    await this.operations.run(
-      (pending, settle) => {
-        this.check("bind");
-        this.operations.ring.bind(pending, this.descriptor, address, settle);
-      },
-      undefined,
-      subject,
+  async bind(target: DatagramPlace): Promise<void> {
+    await withAddress(this.operations, "bind", target, undefined, (address) =>
+      this.operations.run(
+        (pending, settle) => {
+          this.check("bind");
+          this.operations.ring.bind(pending, this.descriptor, address, settle);
+        },
+        undefined,
+        { address: formatAddress(address) },
+      ),
     );
     this.forgetAddresses();
   }
 
   /**
    * Connects the socket: it receives from there alone, and `send` sends there. It may be connected
-   * again, to somebody else.
+   * again, to somebody else. `timeoutMs` and `signal` count for the look-up of a name too, of which
+   * the first address is taken: a datagram socket cannot see whether anybody is there.
    */
-  async connect(
-    target: { host?: string; port: number } | { path: string },
-    options?: OperationOptions,
-  ): Promise<void> {
-    const [address, subject] = await resolved(target);
-    await this.operations.run(
-      (pending, settle) => {
-        this.check("connect");
-        this.operations.ring.connect(pending, this.descriptor, address, settle);
-      },
-      options,
-      subject,
+  async connect(target: DatagramPlace, options?: OperationOptions): Promise<void> {
+    const { signal } = options ?? {};
+    if (signal?.aborted) throw aborted("connect", signal);
+    await withAddress(this.operations, "connect", target, options, (address, ends) =>
+      this.operations.run(
+        (pending, settle) => {
+          this.check("connect");
+          this.operations.ring.connect(pending, this.descriptor, address, settle);
+        },
+        ends,
+        { address: formatAddress(address) },
+      ),
     );
     this.forgetAddresses();
   }
@@ -270,13 +277,6 @@ function addressOf(target: { host: string; port: number } | { path: string }): A
   return { family, host: target.host, port: target.port, path: "" };
 }
 
-async function resolved(
-  target: { host?: string; port: number } | { path: string },
-): Promise<[Address, Subject]> {
-  const address = await resolveAddress(target);
-  return [address, { address: formatAddress(address) }];
-}
-
 /** Opens a datagram socket; see `IO.openDatagram`. */
 export async function openDatagram(
   operations: Operations,
@@ -287,8 +287,19 @@ export async function openDatagram(
   if (!named && !("family" in options)) {
     throw typeError("openDatagram", "give a host and a port, a path, or a family");
   }
-  const address = named ? await resolveAddress(options) : null;
-  const family = address?.family ?? ("family" in options ? options.family : "ipv4");
+  if (!named) return openAt(operations, session, options, options.family, null);
+  return withAddress(operations, "openDatagram", options, undefined, (address) =>
+    openAt(operations, session, options, address.family, address),
+  );
+}
+
+async function openAt(
+  operations: Operations,
+  session: NativeSession,
+  options: DatagramOptions,
+  family: Address["family"],
+  address: Address | null,
+): Promise<DatagramSocket> {
   const subject = address === null ? undefined : { address: formatAddress(address) };
   const descriptor: Descriptor = await operations.run(
     (pending, settle) => operations.ring.socket(pending, family, settle, "datagram"),

@@ -16,6 +16,10 @@ export interface IOErrorFields {
   backend?: string;
   path?: string;
   address?: string;
+  /** The name that was looked up. */
+  host?: string;
+  /** Of a connect to a name with several addresses: what it failed with at each. */
+  errors?: readonly unknown[];
   cause?: unknown;
 }
 
@@ -55,6 +59,13 @@ export class IOError extends Error {
   declare readonly path?: string;
   /** The address that the operation was given. */
   declare readonly address?: string;
+  /** The name that was looked up. */
+  declare readonly host?: string;
+  /**
+   * Of a connect to a name with several addresses: what it failed with at each, in the order in
+   * which they were tried. The other fields are those of the first.
+   */
+  declare readonly errors?: readonly unknown[];
 
   constructor(fields: IOErrorFields) {
     super(fields.message, fields.cause === undefined ? undefined : { cause: fields.cause });
@@ -66,6 +77,8 @@ export class IOError extends Error {
     if (fields.backend !== undefined) this.backend = fields.backend;
     if (fields.path !== undefined) this.path = fields.path;
     if (fields.address !== undefined) this.address = fields.address;
+    if (fields.host !== undefined) this.host = fields.host;
+    if (fields.errors !== undefined) this.errors = fields.errors;
   }
 }
 

@@ -1,11 +1,5 @@
 // The front of the library: opens the engine, and gives files, sockets, timers and memory.
-import {
-  type Address,
-  addressFrom,
-  familyNumber,
-  formatAddress,
-  resolveAddress,
-} from "./address.js";
+import { type Address, addressFrom, familyNumber, formatAddress, placeOf } from "./address.js";
 import { type BackendName, backendError, requestedBackend, requestedTaskrun } from "./backend.js";
 import { Buffers } from "./buffers.js";
 import { type Capabilities, type Capability, capabilitiesOf, machineRow } from "./capabilities.js";
@@ -15,13 +9,15 @@ import { IOError, rangeError, typeError } from "./errors.js";
 import { File } from "./file.js";
 import * as abi from "./internal/abi.js";
 import { Area } from "./internal/area.js";
+import { type AttemptOptions, connectByName } from "./internal/connecting.js";
 import { Ending } from "./internal/ending.js";
 import { FileSender } from "./internal/file_sender.js";
 import { Lending } from "./internal/lending.js";
 import { loadNative, waitsElsewhere } from "./internal/load.js";
+import { addressOf, familyOf, Limit, type LookupOptions, withAddress } from "./internal/lookup.js";
 import { Memory } from "./internal/memory.js";
 import type { Native, NativeArea, NativeSession } from "./internal/native.js";
-import { type OperationOptions, Operations } from "./internal/operations.js";
+import { aborted, type OperationOptions, Operations } from "./internal/operations.js";
 import { Queue, slotsFor } from "./internal/queue.js";
 import { socketCallError } from "./internal/socket_base.js";
 import { Listener } from "./listener.js";
@@ -109,10 +105,15 @@ export interface OpenOptions extends OperationOptions {
 export type ListenOptions = {
   /** Connections that may wait in the kernel; 511 by default, as in Node. */
   backlog?: number;
-} & ({ host?: string; port: number; reusePort?: boolean } | { path: string });
+} & (({ host?: string; port: number; reusePort?: boolean } & LookupOptions) | { path: string });
 
-/** Where to connect. Nagle's algorithm is off unless `noDelay` is false. */
-export type ConnectOptions = { host?: string; port: number; noDelay?: boolean } | { path: string };
+/**
+ * Where to connect. Nagle's algorithm is off unless `noDelay` is false. All addresses of a name are
+ * tried.
+ */
+export type ConnectOptions =
+  | ({ host?: string; port: number; noDelay?: boolean } & AttemptOptions)
+  | { path: string };
 
 /** What {@link IO.stats} counts. Sizes are bytes, the rest are counts since the IO was opened. */
 export type Stats = Record<(typeof abi.COUNTER_NAMES)[number], number> & {
@@ -308,17 +309,20 @@ export class IO implements AsyncDisposable {
 
   /** Listens for connections. The address is free for the next listener at once (SO_REUSEADDR). */
   async listen(options: ListenOptions): Promise<Listener> {
-    const address = await resolveAddress(options);
     const backlog = options.backlog ?? DEFAULT_BACKLOG;
     if (!(Number.isInteger(backlog) && backlog >= 0 && backlog <= 0x7fffffff)) {
       throw rangeError("listen", `the backlog is ${backlog}: give a whole number from 0 on`);
     }
+    return withAddress(this.#operations, "listen", options, undefined, (address) =>
+      this.#listen(address, backlog, "reusePort" in options && options.reusePort === true),
+    );
+  }
+
+  #listen(address: Address, backlog: number, reusePort: boolean): Promise<Listener> {
     return this.#withSocket(address, async (descriptor, subject) => {
       if (address.family !== "unix") {
         this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_ADDRESS);
-        if ("reusePort" in options && options.reusePort) {
-          this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_PORT);
-        }
+        if (reusePort) this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_PORT);
       }
       await this.#operations.run(
         (pending, settle) => this.ring.bind(pending, descriptor, address, settle),
@@ -338,11 +342,38 @@ export class IO implements AsyncDisposable {
     });
   }
 
-  /** Connects a socket. */
+  /**
+   * Connects a socket. `timeoutMs` and `signal` count for all of it, also while a name is looked
+   * up.
+   *
+   * The addresses of a name are tried as in RFC 8305: of both families in turn, the next one when
+   * an attempt has failed or has gone on for a while, and the first that succeeds is taken. When
+   * all fail the error has one for each in `errors`. A name that cannot be looked up is an
+   * `IOError` with Node's code ("ENOTFOUND", "EAI_AGAIN") and the name as `host`.
+   */
   async connect(options: ConnectOptions & OperationOptions): Promise<Socket> {
-    const address = await resolveAddress(options);
-    const noDelay =
-      address.family !== "unix" && !("noDelay" in options && options.noDelay === false);
+    const { signal } = options;
+    if (signal?.aborted) throw aborted("connect", signal);
+    const place = placeOf(options);
+    if ("family" in place) return this.#connect(place, false, options);
+    const noDelay = !("noDelay" in options && options.noDelay === false);
+    const { host, port } = place;
+    const family = await familyOf(host);
+    if (family !== 0) {
+      return this.#connect(addressOf({ address: host, family }, port), noDelay, options);
+    }
+    const limit = new Limit(this.#operations, "connect", `${host}:${port}`, options);
+    try {
+      const attempts = "port" in options ? options : {};
+      return await connectByName(place, attempts, limit, (address, ends) =>
+        this.#connect(address, noDelay, ends),
+      );
+    } finally {
+      limit.finish();
+    }
+  }
+
+  #connect(address: Address, noDelay: boolean, options: OperationOptions): Promise<Socket> {
     return this.#withSocket(address, async (descriptor, subject) => {
       await this.#operations.run(
         (pending, settle) => this.ring.connect(pending, descriptor, address, settle),
@@ -529,6 +560,7 @@ export class IO implements AsyncDisposable {
     const queue = this.#queue;
     queue.dropChain();
     queue.closed = true;
+    for (const limit of this.#operations.limits) limit.close();
     const lending = this.#operations.lending as Lending;
     lending.close();
     const ending = new Ending(queue, this.#session);

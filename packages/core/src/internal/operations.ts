@@ -7,6 +7,7 @@ import type { Descriptor, Ring } from "../ring.js";
 import type { ZeroCopy } from "../ring_sockets.js";
 import type { FileSender } from "./file_sender.js";
 import type { Lending } from "./lending.js";
+import type { Limit } from "./lookup.js";
 import type { Queue } from "./queue.js";
 import type { Reuses } from "./sent_check.js";
 
@@ -78,6 +79,9 @@ export class Operations {
 
   /** What the streams of `socket.receiving()` are lent. */
   lending: Lending | null = null;
+
+  /** Of calls that look up a name: closing the IO ends them. */
+  readonly limits = new Set<Limit>();
 
   /** Set by an IO that looks for memory which is reused too early. */
   reuses: Reuses | null = null;
