@@ -126,6 +126,7 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceMethod<&Session::set_option>("setOption"),
                            InstanceMethod<&Session::lock_file>("lockFile"),
                            InstanceMethod<&Session::name>("name"),
+                           InstanceMethod<&Session::own_file>("ownFile"),
                            InstanceMethod<&Session::counters>("counters"),
                            InstanceMethod<&Session::socket_counters>("socketCounters"),
                            InstanceMethod<&Session::abort_unreleased>("abortUnreleased"),
@@ -368,6 +369,14 @@ class Session : public Napi::ObjectWrap<Session> {
     const int error = number < 0 ? number : io::socket_name(number, peer, name);
     if (error != 0) return Napi::Number::New(env, error);
     return name_to_js(env, name);
+  }
+
+  // (descriptor, path) -> 0 or a negative errno: the file goes with the socket that is bound to it
+  Napi::Value own_file(const Napi::CallbackInfo& info) {
+    if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
+    const int32_t descriptor = info[0].As<Napi::Number>().Int32Value();
+    const int result = engine_->own_file(descriptor, info[1].As<Napi::String>().Utf8Value());
+    return Napi::Number::New(info.Env(), result);
   }
 
   // (Float64Array)

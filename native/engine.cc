@@ -264,6 +264,7 @@ void Engine::begin_close(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
   CHECK(!descriptor.closing);
   descriptor.closing = true;
+  bound_files_.remove(operation.number);
   if (!descriptor.has_work()) {
     limit_release(operation.number);
     descriptors_.remove(operation.number);
@@ -575,6 +576,7 @@ bool Engine::shut_down() {
   constexpr int64_t most_ns = 30'000'000'000;  // a disk that answers at all has answered
   const int64_t latest_ns = now_ns() + most_ns;
   shared_.header[abi::header_queued] = 0;  // what was only queued never starts
+  bound_files_.remove_all();
   flush_batch();
   while (in_flight_ > unreleased_ && now_ns() < latest_ns) {
     // Again in every round: a cancel does not see what starts after it.
@@ -590,6 +592,11 @@ bool Engine::shut_down() {
     ::close(number);
   });
   return true;
+}
+
+int Engine::own_file(int32_t descriptor, std::string path) {
+  const int number = number_of(descriptor);
+  return number < 0 ? number : bound_files_.add(number, std::move(path));
 }
 
 void Engine::read_counters(double* out) {

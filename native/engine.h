@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "abi.h"
 #include "backend.h"
+#include "bound_files.h"
 #include "buffers.h"
 #include "check.h"
 #include "decode.h"
@@ -80,6 +82,8 @@ class Engine {
   int read_socket_counters(int32_t descriptor, double* out);
   // From how many bytes on "auto" spares the copy; 0 for the usual. 0 or -EBADF.
   int set_zero_copy_threshold(int32_t descriptor, uint32_t bytes);
+  // The file that the bind of this socket has made is removed with it. 0 or a negative errno.
+  int own_file(int32_t descriptor, std::string path);
   // When only the memory of zero-copy sends is still waited for: closes all descriptors, and resets
   // the connections whose peers have not acknowledged what was sent.
   void abort_unreleased();
@@ -190,6 +194,7 @@ class Engine {
   Shared shared_;
   Buffers buffers_;
   Descriptors descriptors_;
+  BoundFiles bound_files_;
   Groups groups_;
   OperationTable operations_;
   std::vector<Operation*> batch_;

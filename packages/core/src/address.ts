@@ -1,6 +1,7 @@
 // Addresses of sockets, and how they stand in an entry.
 import { rangeError } from "./errors.js";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX } from "./internal/abi.js";
+import { socketPathFromHere } from "./internal/paths.js";
 
 /**
  * Where a socket is: an IP address with a port, or the path of a unix socket. Fields that a family
@@ -43,7 +44,7 @@ export type Place = { host?: string | undefined; port: number } | { path: string
 export function placeOf(target: Place): Address | { host: string; port: number } {
   // An Address that the library gave has all the fields; the ones that do not count are empty.
   if ("path" in target && target.path !== "") {
-    return { family: "unix", host: "", port: 0, path: target.path };
+    return { family: "unix", host: "", port: 0, path: socketPathFromHere(target.path) };
   }
   if (!("port" in target)) {
     throw rangeError("resolve", "the path of a unix socket is empty");

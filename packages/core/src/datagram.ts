@@ -3,6 +3,7 @@ import { type Address, formatAddress } from "./address.js";
 import { DatagramChunk } from "./chunk.js";
 import { typeError } from "./errors.js";
 import { type LookupOptions, withAddress } from "./internal/lookup.js";
+import { type Moment, momentOfMask } from "./internal/mask.js";
 import type { NativeSession } from "./internal/native.js";
 import {
   aborted,
@@ -11,6 +12,7 @@ import {
   type SendOptions,
   type SendSteps,
 } from "./internal/operations.js";
+import { socketPathFromHere } from "./internal/paths.js";
 import { SocketBase } from "./internal/socket_base.js";
 import { Peer } from "./peer.js";
 import type { Receiving, ReceivingKind, ReceivingOptions } from "./receiving.js";
@@ -40,7 +42,7 @@ export type DatagramOptions = DatagramSocketOptions &
         reusePort?: boolean;
       } & LookupOptions)
     | {
-        /** A unix socket's path. The file must not be there yet, and stays when it is closed. */
+        /** A unix socket's path. Its file must not be there yet, and goes with the socket. */
         path: string;
       }
     | {
@@ -201,18 +203,24 @@ export class DatagramSocket extends SocketBase {
     }, options);
   }
 
-  /** Gives the socket an address to receive on. */
-  async bind(target: DatagramPlace): Promise<void> {
-    await withAddress(this.operations, "bind", target, undefined, (address) =>
-      this.operations.run(
+  /** Gives the socket an address to receive on. The file of a unix path goes with the socket. */
+  bind(target: DatagramPlace): Promise<void> {
+    return this.bindAt(target, momentOfMask());
+  }
+
+  /** @internal */
+  async bindAt(target: DatagramPlace, moment: Moment): Promise<void> {
+    await withAddress(this.operations, "bind", target, undefined, async (address) => {
+      await this.operations.run(
         (pending, settle) => {
           this.check("bind");
           this.operations.ring.bind(pending, this.descriptor, address, settle);
         },
         undefined,
         { address: formatAddress(address) },
-      ),
-    );
+      );
+      this.ownFile(address, moment);
+    });
     this.forgetAddresses();
   }
 
@@ -268,7 +276,7 @@ export class DatagramSocket extends SocketBase {
 // An Address that the library gave has all the fields; the ones that do not count are empty.
 function addressOf(target: { host: string; port: number } | { path: string }): Address {
   if ("path" in target && target.path !== "") {
-    return { family: "unix", host: "", port: 0, path: target.path };
+    return { family: "unix", host: "", port: 0, path: socketPathFromHere(target.path) };
   }
   if (!("host" in target) || typeof target.host !== "string" || target.host === "") {
     throw typeError("sendTo", "the target needs a host in digits and a port, or a path");
@@ -287,9 +295,10 @@ export async function openDatagram(
   if (!named && !("family" in options)) {
     throw typeError("openDatagram", "give a host and a port, a path, or a family");
   }
-  if (!named) return openAt(operations, session, options, options.family, null);
+  const moment = momentOfMask();
+  if (!named) return openAt(operations, session, options, options.family, null, moment);
   return withAddress(operations, "openDatagram", options, undefined, (address) =>
-    openAt(operations, session, options, address.family, address),
+    openAt(operations, session, options, address.family, address, moment),
   );
 }
 
@@ -299,6 +308,7 @@ async function openAt(
   options: DatagramOptions,
   family: Address["family"],
   address: Address | null,
+  moment: Moment,
 ): Promise<DatagramSocket> {
   const subject = address === null ? undefined : { address: formatAddress(address) };
   const descriptor: Descriptor = await operations.run(
@@ -310,7 +320,7 @@ async function openAt(
   try {
     socket.setOptions(options);
     if ("reusePort" in options) socket.setReuse({ reusePort: options.reusePort === true });
-    if (address !== null) await socket.bind(address);
+    if (address !== null) await socket.bindAt(address, moment);
     return socket;
   } catch (error) {
     await socket.close();

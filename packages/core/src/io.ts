@@ -15,11 +15,13 @@ import { FileSender } from "./internal/file_sender.js";
 import { Lending } from "./internal/lending.js";
 import { loadNative, waitsElsewhere } from "./internal/load.js";
 import { addressOf, familyOf, Limit, type LookupOptions, withAddress } from "./internal/lookup.js";
+import { keepMaskOf, type Moment, momentOfMask } from "./internal/mask.js";
 import { Memory } from "./internal/memory.js";
 import type { Native, NativeArea, NativeSession } from "./internal/native.js";
 import { aborted, type OperationOptions, Operations } from "./internal/operations.js";
 import { Queue, slotsFor } from "./internal/queue.js";
 import { socketCallError } from "./internal/socket_base.js";
+import { ownFile } from "./internal/socket_file.js";
 import { Listener } from "./listener.js";
 import { type Descriptor, OpenFlags, Ring } from "./ring.js";
 import { Socket } from "./socket.js";
@@ -155,6 +157,7 @@ export class IO implements AsyncDisposable {
   readonly #session: NativeSession;
   readonly #queue: Queue;
   readonly #operations: Operations;
+  readonly #leaveMask: () => void;
   #capabilities: Capabilities | null = null;
   #closing: Promise<void> | null = null;
 
@@ -201,6 +204,7 @@ export class IO implements AsyncDisposable {
       return session;
     });
     if (attached && waitsElsewhere()) this.#queue.flushEachTurn();
+    this.#leaveMask = keepMaskOf(this.#queue);
     this.#session = this.#queue.session;
     this.backend = this.#session.backend as BackendName;
     this.zeroCopyReceive = this.#orClose(() =>
@@ -307,18 +311,28 @@ export class IO implements AsyncDisposable {
 
   // ---- network
 
-  /** Listens for connections. The address is free for the next listener at once (SO_REUSEADDR). */
+  /**
+   * Listens for connections. The address is free for the next listener as soon as this one is
+   * closed: of a port by SO_REUSEADDR, and the file of a unix socket is removed, unless somebody
+   * has put another one in its place.
+   */
   async listen(options: ListenOptions): Promise<Listener> {
     const backlog = options.backlog ?? DEFAULT_BACKLOG;
     if (!(Number.isInteger(backlog) && backlog >= 0 && backlog <= 0x7fffffff)) {
       throw rangeError("listen", `the backlog is ${backlog}: give a whole number from 0 on`);
     }
+    const moment = momentOfMask();
     return withAddress(this.#operations, "listen", options, undefined, (address) =>
-      this.#listen(address, backlog, "reusePort" in options && options.reusePort === true),
+      this.#listen(address, backlog, "reusePort" in options && options.reusePort === true, moment),
     );
   }
 
-  #listen(address: Address, backlog: number, reusePort: boolean): Promise<Listener> {
+  #listen(
+    address: Address,
+    backlog: number,
+    reusePort: boolean,
+    moment: Moment,
+  ): Promise<Listener> {
     return this.#withSocket(address, async (descriptor, subject) => {
       if (address.family !== "unix") {
         this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_ADDRESS);
@@ -329,6 +343,7 @@ export class IO implements AsyncDisposable {
         undefined,
         subject,
       );
+      ownFile(this.#session, descriptor, address, moment);
       await this.#operations.run(
         (pending, settle) => this.ring.listen(pending, descriptor, backlog, settle),
         undefined,
@@ -576,6 +591,7 @@ export class IO implements AsyncDisposable {
     const kept = lending.kept();
     if (kept !== undefined) process.emitWarning(`io.close(): ${kept}`, "IOWarning", KEPT_CODE);
     this.#session.close();
+    this.#leaveMask();
   }
 }
 

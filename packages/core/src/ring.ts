@@ -123,8 +123,7 @@ export class Ring extends LentVerbs {
     callback: Callback<C>,
   ): void {
     this.queue.check("open");
-    this.checkPath(path, "open");
-    const [start, length] = this.queue.putString(path, "open");
+    const [start, length] = this.queue.putString(this.pathFrom(path, "open"), "open");
     const at = this.queue.begin(completion, abi.OPCODE_OPEN, callback);
     this.putText(at, start, length);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = flags;
@@ -226,8 +225,7 @@ export class Ring extends LentVerbs {
     let start = 0;
     let length = 0;
     if (typeof target === "string") {
-      this.checkPath(target, "stat");
-      [start, length] = this.queue.putString(target, "stat");
+      [start, length] = this.queue.putString(this.pathFrom(target, "stat"), "stat");
     }
     const at = this.queue.begin(completion, abi.OPCODE_STAT, callback);
     this.use(completion, region);
@@ -298,11 +296,11 @@ export class Ring extends LentVerbs {
   /** Renames a file, replacing what is there; completes with 0. */
   rename<C>(completion: Completion<C>, from: string, to: string, callback: Callback<C>): void {
     this.queue.check("rename");
-    this.checkPath(from, "rename");
-    this.checkPath(to, "rename");
-    this.queue.reserveText(Buffer.byteLength(from) + Buffer.byteLength(to));
-    const [fromStart, fromLength] = this.queue.putString(from, "rename");
-    const [toStart, toLength] = this.queue.putString(to, "rename");
+    const source = this.pathFrom(from, "rename");
+    const target = this.pathFrom(to, "rename");
+    this.queue.reserveText(Buffer.byteLength(source) + Buffer.byteLength(target));
+    const [fromStart, fromLength] = this.queue.putString(source, "rename");
+    const [toStart, toLength] = this.queue.putString(target, "rename");
     const at = this.queue.begin(completion, abi.OPCODE_RENAME, callback);
     this.putText(at, fromStart, fromLength);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = toStart;
@@ -317,8 +315,7 @@ export class Ring extends LentVerbs {
     callback: Callback<C>,
   ): void {
     this.queue.check("unlink");
-    this.checkPath(path, "unlink");
-    const [start, length] = this.queue.putString(path, "unlink");
+    const [start, length] = this.queue.putString(this.pathFrom(path, "unlink"), "unlink");
     const at = this.queue.begin(completion, abi.OPCODE_UNLINK, callback);
     this.putText(at, start, length);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = directory ? 1 : 0;
@@ -327,8 +324,7 @@ export class Ring extends LentVerbs {
   /** Makes a directory; completes with 0. */
   mkdir<C>(completion: Completion<C>, path: string, mode: number, callback: Callback<C>): void {
     this.queue.check("mkdir");
-    this.checkPath(path, "mkdir");
-    const [start, length] = this.queue.putString(path, "mkdir");
+    const [start, length] = this.queue.putString(this.pathFrom(path, "mkdir"), "mkdir");
     const at = this.queue.begin(completion, abi.OPCODE_MKDIR, callback);
     this.putText(at, start, length);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;

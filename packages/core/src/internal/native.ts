@@ -46,6 +46,8 @@ export interface NativeSession {
   /** 0, or a negative errno: EAGAIN when another open of the file has it locked. */
   lockFile(descriptor: number, level: number): number;
   name(descriptor: number, peer: boolean): NativeName | number;
+  /** The file at this path goes with the socket that is bound to it; 0 or a negative errno. */
+  ownFile(descriptor: number, path: string): number;
   counters(out: Float64Array): void;
   /** Of one socket; 0 or a negative errno. */
   socketCounters(descriptor: number, out: Float64Array): number;

@@ -17,6 +17,8 @@ import {
   COMPLETION_RESULT,
   COMPLETION_SLOT,
   COMPLETION_WORDS,
+  ENTRY_ARGUMENT,
+  ENTRY_ARGUMENT_EXTRA,
   ENTRY_DEADLINE_NS,
   ENTRY_FLAG_DEADLINE,
   ENTRY_FLAG_LINKED,
@@ -29,10 +31,14 @@ import {
   HEADER_RETURNED,
   HEADER_TEXT_USED,
   HEADER_WORDS,
+  OPCODE_BIND,
   OPCODE_CANCEL,
   OPCODE_CANCEL_ALL,
   OPCODE_CANCEL_DESCRIPTOR,
   OPCODE_CLOSE,
+  OPCODE_MKDIR,
+  OPCODE_OPEN,
+  OPEN_FLAG_CREATE,
   TEXT_SIZE_BYTES,
   VECTOR_DOUBLES,
 } from "./abi.js";
@@ -48,6 +54,9 @@ const COMPLETION_BYTES = COMPLETION_WORDS * 4;
 const FEED_LENGTH = 4;
 const READY_IN_ROW = 32;
 const UNFED_BATCHES = 64;
+
+// The operation's number stands below the flags of an entry.
+const OPCODE_BITS = 0xff;
 
 // Slots above the limit of an IO, for operations that end others.
 const RESERVED_SLOTS = 8;
@@ -269,6 +278,34 @@ export class Queue {
   /** Operations queued or in flight. */
   get inFlight(): number {
     return this.#slots - this.#freeCount;
+  }
+
+  /** The bind of a unix socket makes a file, and the engine makes that call when it takes it. */
+  beforeMaskChanges(): void {
+    if (this.chainOpen) return; // a bind cannot be part of it
+    for (let at = this.#queuedEnd(); at >= 0; at -= ENTRY_WORDS) {
+      if (((this.words[at + ENTRY_OPERATION] as number) & OPCODE_BITS) !== OPCODE_BIND) continue;
+      this.session.submit();
+      return;
+    }
+  }
+
+  /** What is queued and makes a file keeps the mask under which it was called. */
+  keepMask(mask: number): void {
+    const { words } = this;
+    for (let at = this.#queuedEnd(); at >= 0; at -= ENTRY_WORDS) {
+      const opcode = (words[at + ENTRY_OPERATION] as number) & OPCODE_BITS;
+      const argument = words[at + ENTRY_ARGUMENT] as number;
+      const extra = words[at + ENTRY_ARGUMENT_EXTRA] as number;
+      if (opcode === OPCODE_MKDIR) words[at + ENTRY_ARGUMENT] = argument & ~mask;
+      if (opcode !== OPCODE_OPEN || (argument & OPEN_FLAG_CREATE) === 0) continue;
+      words[at + ENTRY_ARGUMENT_EXTRA] = extra & ~mask;
+    }
+  }
+
+  // Where the words of the last entry begin; below 0 when there is none.
+  #queuedEnd(): number {
+    return ((this.#header[HEADER_QUEUED] as number) - 1) * ENTRY_WORDS;
   }
 
   /** Throws when the IO is closed. */

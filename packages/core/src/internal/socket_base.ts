@@ -28,8 +28,10 @@ import {
   SOCKET_OPTION_ZERO_COPY_THRESHOLD_BYTES,
 } from "./abi.js";
 import type { Lending } from "./lending.js";
+import type { Moment } from "./mask.js";
 import type { NativeSession } from "./native.js";
 import type { Operations } from "./operations.js";
+import { ownFile } from "./socket_file.js";
 
 const NO_ADDRESS: Address = { family: "unix", host: "", port: 0, path: "" };
 
@@ -188,6 +190,11 @@ export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
     const [peer, own] = [formatAddress(this.remoteAddress), formatAddress(this.localAddress)];
     if (peer !== "") return `the socket to ${peer}`;
     return own === "" ? `a socket without a name (${this.descriptor})` : `the socket of ${own}`;
+  }
+
+  /** It was bound to this address. */
+  protected ownFile(address: Address, moment: Moment): void {
+    ownFile(this.#session, this.descriptor, address, moment);
   }
 
   /** What it was bound or connected to has changed. */
