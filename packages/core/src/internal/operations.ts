@@ -39,7 +39,7 @@ export interface SendSteps {
   released: Promise<void>;
 }
 
-type Resolve = (result: number) => void;
+type Resolve = (result: number | PromiseLike<never>) => void;
 type Reject = (error: unknown) => void;
 
 /** The longest time limit: 104 days. */
@@ -152,6 +152,8 @@ export class Operations {
       start(pending, (completion, result) => {
         if (completion.active) {
           pending.resolve?.(result);
+          pending.resolve = null;
+          pending.reject = null;
           return;
         }
         const reused = this.reuses?.take(pending);
@@ -260,7 +262,8 @@ export class Operations {
     }
     const error = operationError(opcode, result, this.backend, subject);
     const ended = error.code === "ECANCELED" || error.code === "EINTR";
-    reject?.(signal?.aborted && ended ? aborted(error.operation, signal) : error);
+    if (resolve === null) return; // the first of two steps has settled it
+    resolve(failed(signal?.aborted && ended ? aborted(error.operation, signal) : error));
   }
 
   #giveBack(pending: Pending): void {
@@ -274,6 +277,21 @@ export class Operations {
     pending.reject = null;
     this.#pool.push(pending);
   }
+}
+
+/**
+ * A promise that is rejected with the error of an operation, whose stack names the functions that
+ * await it. A completion comes from the event loop, where no caller is on the stack. V8 finds those
+ * that wait when the error is thrown by a step of the promise that they wait for, if nothing else
+ * waits for that. So it is thrown by the second step, when the first has let them be linked to it.
+ * Failures alone pay for that.
+ */
+function failed(error: IOError): Promise<never> {
+  const raise = (): never => {
+    Error.captureStackTrace(error, raise);
+    throw error;
+  };
+  return Promise.resolve().then(ignore).then(raise);
 }
 
 /** For operations whose result says nothing that anybody needs. */
