@@ -19,6 +19,7 @@
 
 #include "address.h"
 #include "check.h"
+#include "clock.h"
 #include "engine.h"
 #include "loop.h"
 #include "socket.h"
@@ -31,10 +32,12 @@
 namespace {
 
 using io::abi::header_active;
+using io::abi::header_asleep;
 using io::abi::header_queued;
 
-// Turns of the pump before other handles of the event loop get theirs.
-constexpr int pump_rounds = 16;
+// How long the pump goes on before the other handles of the event loop have their turn. Timers of
+// Node count whole milliseconds, so it makes them late by no more than that.
+constexpr int64_t pump_ns = 1'000'000;
 // How long the event loop waits in a turn when nothing can wake it.
 constexpr int64_t turn_ns = 1'000'000;
 
@@ -95,11 +98,6 @@ bool expect(Napi::Env env, bool right, const char* what) {
   }
   return right;
 }
-
-class Session;
-
-// Attached ones only.
-thread_local std::vector<Session*> sessions_of_this_thread;
 
 class Session : public Napi::ObjectWrap<Session> {
  public:
@@ -166,6 +164,7 @@ class Session : public Napi::ObjectWrap<Session> {
     lacking_ = io::lacking_of(*opened.backend);
     features_ = opened.backend->features();
     header_ = shared.header;
+    most_ = options.entries;
     shared.hold = hold_of(memory);
     memory_ = Napi::Persistent(static_cast<Napi::Object>(memory));
     dispatch_ = Napi::Persistent(info[6].As<Napi::Function>());
@@ -178,6 +177,7 @@ class Session : public Napi::ObjectWrap<Session> {
     auto self = info.This().As<Napi::Object>();
     self.Set("submit", Napi::Function::New<submit>(info.Env(), "submit", this));
     self.Set("poll", Napi::Function::New<poll>(info.Env(), "poll", this));
+    self.Set("wake", Napi::Function::New<wake>(info.Env(), "wake", this));
     Ref();
     CHECK(napi_add_async_cleanup_hook(info.Env(), environment_ends, this, &cleanup_) == napi_ok);
   }
@@ -246,6 +246,12 @@ class Session : public Napi::ObjectWrap<Session> {
     const double deadline_ns = info[0].As<Napi::Number>().DoubleValue();
     const uint32_t published = self.engine_->poll(static_cast<int64_t>(deadline_ns));
     return Napi::Number::New(info.Env(), published);
+  }
+
+  // Something was queued after the turn of the prepare handle: see header_asleep.
+  static void wake(const Napi::CallbackInfo& info) {
+    Session& self = as(info.Data());
+    if (self.engine_ != nullptr && self.armed_) self.wake_loop();
   }
 
   // The first operation after idleness: from here on the event loop stays alive.
@@ -474,9 +480,9 @@ class Session : public Napi::ObjectWrap<Session> {
       error = loop_->start(loop, descriptor, callbacks);
     }
     if (error >= 0) {
+      round_most_ = most_;
       armed_ = true;
       if (!engine_->arm()) loop_->wake();
-      sessions_of_this_thread.push_back(this);
       return;
     }
     const io::Opened refused = io::refuse("the wake-up of the event loop", -error);
@@ -489,13 +495,18 @@ class Session : public Napi::ObjectWrap<Session> {
 
   static Session& as(void* self) { return *static_cast<Session*>(self); }
 
+  // Runs in each turn before the event loop waits. What is queued later in the turn, by the handles
+  // that come behind this one, has to wake the loop: JavaScript calls wake() for it.
   void before_wait() {
     if (engine_ == nullptr) return;
-    if (header_[header_queued] != 0) {
+    if (dispatching_) {
+      pump();  // a callback turns the event loop
+    } else if (!woken_soon_ && header_[header_queued] != 0) {
       pump();
     } else if (engine_->has_queued()) {
       engine_->submit();  // returned memory only, which needs no kernel
     }
+    if (armed_ && !woken_soon_) header_[header_asleep] = 1;
   }
 
   void woken() {
@@ -504,36 +515,78 @@ class Session : public Napi::ObjectWrap<Session> {
     pump(std::exchange(by_turns_, false) ? turn_ns : 0);
   }
 
-  // Submits and dispatches until nothing more happens at once, then goes to sleep. Waits for the
-  // first completion up to `deadline_ns`. Called by libuv only, so never from inside JavaScript.
+  // Submits and dispatches until nothing more happens at once, or until the other handles of the
+  // event loop have to have their turn; then goes to sleep. Waits for the first completion up to
+  // `deadline_ns`. Called by libuv only: when that is inside a callback, which turns the event
+  // loop, the rest of the batch that the callback belongs to is dispatched first.
   void pump(int64_t deadline_ns = 0) {
+    const Napi::HandleScope scope(Env());
+    // A callback may close, and turn the event loop until nothing else keeps this object.
+    [[maybe_unused]] const Napi::Object kept = Value();
+    if (dispatching_ && !dispatch(0)) return;
+    if (run_rounds(deadline_ns)) fall_asleep();
+  }
+
+  // False when nothing may follow: the session was closed, or JavaScript cannot run any more.
+  bool run_rounds(int64_t deadline_ns) {
+    const int64_t begun_ns = io::now_ns();
+    int64_t round_ns = begun_ns;
+    do {
+      if (engine_ == nullptr) return false;
+      stay_awake();
+      const uint32_t published = engine_->poll(deadline_ns, round_most_);
+      if (published == 0) return true;
+      if (!dispatch(published)) return false;
+      const int64_t now_ns = io::now_ns();
+      suit_rounds(published, now_ns - round_ns);
+      round_ns = now_ns;
+      deadline_ns = 0;
+    } while (round_ns - begun_ns < pump_ns);
+    return engine_ != nullptr;
+  }
+
+  // A round takes no more completions than are done in the time of a turn, by what those of the
+  // last one took: with their callbacks, and with what these have started.
+  void suit_rounds(uint32_t published, int64_t took_ns) {
+    if (took_ns > pump_ns) {
+      const int64_t fit = published * pump_ns / took_ns;
+      round_most_ = static_cast<uint32_t>(std::max<int64_t>(fit, 1));
+    } else if (published >= round_most_ && took_ns < pump_ns / 2) {
+      round_most_ = std::min(round_most_ * 2, most_);
+    }
+  }
+
+  void stay_awake() {
+    header_[header_asleep] = 0;
+    woken_soon_ = false;
     if (armed_) engine_->disarm();
     armed_ = false;
-    for (int round = 0; round < pump_rounds; round++) {
-      const uint32_t published = engine_->poll(round == 0 ? deadline_ns : 0);
-      if (published == 0) break;
-      if (!dispatch(published)) return;
-      if (engine_ == nullptr) break;  // closed by a callback
-    }
-    wake_others();
-    if (engine_ == nullptr) return;
+  }
+
+  void fall_asleep() {
     if (engine_->idle()) {
       header_[header_active] = 0;
       loop_->keep_alive(false);
     }
     armed_ = true;
     if (!engine_->arm()) {
-      loop_->wake();
+      wake_loop();
     } else {
       wait_for_kernel();
     }
+  }
+
+  void wake_loop() {
+    header_[header_asleep] = 0;
+    woken_soon_ = true;
+    loop_->wake();
   }
 
   // The engine sleeps, and JavaScript has handed something over to it.
   void after_submit() {
     // What was refused, or done at once, needs no kernel: nobody else would wake the event loop.
     if (engine_->has_news() || engine_->ready()) {
-      loop_->wake();
+      wake_loop();
     } else {
       wait_for_kernel();
     }
@@ -544,7 +597,7 @@ class Session : public Napi::ObjectWrap<Session> {
   void wait_for_kernel() {
     if (engine_->idle() || loop_->arm()) return;
     by_turns_ = true;
-    loop_->wake();
+    wake_loop();
   }
 
   // False when JavaScript cannot run any more, because the environment is being ended: Node turns
@@ -554,8 +607,10 @@ class Session : public Napi::ObjectWrap<Session> {
     const Napi::HandleScope scope(env);
     const napi_value argument = Napi::Number::New(env, published);
     napi_value ignored = nullptr;
+    const bool outer = std::exchange(dispatching_, true);
     const napi_status status =
         napi_make_callback(env, nullptr, env.Global(), dispatch_.Value(), 1, &argument, &ignored);
+    dispatching_ = outer;
     if (status == napi_ok) return true;
     bool pending = false;
     napi_value error = nullptr;
@@ -565,19 +620,9 @@ class Session : public Napi::ObjectWrap<Session> {
     return napi_fatal_exception(env, error) == napi_ok;
   }
 
-  // A callback of this session may have queued something on another one of the same thread, whose
-  // prepare handle has already had its turn.
-  void wake_others() {
-    for (Session* other : sessions_of_this_thread) {
-      if (other == this || other->engine_ == nullptr || !other->armed_) continue;
-      if (other->engine_->has_queued()) other->loop_->wake();
-    }
-  }
-
   // ---- the end
 
   void end_engine() {
-    std::erase(sessions_of_this_thread, this);
     if (loop_ != nullptr) loop_->stop_waiting();
     if (engine_->shut_down()) {
       engine_.reset();
@@ -614,7 +659,11 @@ class Session : public Napi::ObjectWrap<Session> {
   uint32_t slots_most_ = 0;
   bool attached_ = false;
   bool armed_ = false;
-  bool by_turns_ = false;  // nothing but the next turn of the event loop looks for completions
+  bool dispatching_ = false;
+  bool woken_soon_ = false;  // the event loop calls woken() before it waits
+  uint32_t most_ = 0;        // completions of a round
+  uint32_t round_most_ = 0;  // and of the next one
+  bool by_turns_ = false;    // nothing but the next turn of the event loop looks for completions
   bool environment_ended_ = false;
   uint32_t* header_ = nullptr;
   Napi::ObjectReference memory_;

@@ -351,11 +351,12 @@ void Engine::flush_batch() {
   batch_.clear();
 }
 
-uint32_t Engine::poll(int64_t deadline_ns) {
+uint32_t Engine::poll(int64_t deadline_ns, uint32_t most) {
   take_queued();
   published_ = 0;
+  publish_limit_ = std::min(most, shared_.completion_count);
   size_t taken = 0;
-  while (taken < refused_.size() && published_ < shared_.completion_count) {
+  while (taken < refused_.size() && published_ < publish_limit_) {
     const Refused& refused = refused_[taken++];
     publish(refused.sequence, 0, refused.result, abi::completion_flag_refused);
   }
@@ -382,7 +383,7 @@ uint32_t Engine::poll(int64_t deadline_ns) {
 
 // Leaves room for so many others.
 void Engine::publish_local(size_t reserved) {
-  while (!local_.empty() && published_ + reserved < shared_.completion_count) {
+  while (!local_.empty() && published_ + reserved < publish_limit_) {
     const Local local = local_.front();
     local_.pop_front();
     finish({local.operation, local.result, false, false});
@@ -392,7 +393,7 @@ void Engine::publish_local(size_t reserved) {
 // As many as there is room for, with those that have gone in the calls of others. If these came
 // after all the others, the program would send the next ones in two parts.
 size_t Engine::most_to_collect() const {
-  const size_t room = shared_.completion_count - published_;
+  const size_t room = publish_limit_ - published_;
   if (led_ == 0 || room == 0) return room;
   const size_t collected = in_flight_ - parked_ - led_;
   return std::max<size_t>(1, room * collected / (collected + led_));

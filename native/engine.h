@@ -47,9 +47,9 @@ class Engine {
 
   // Hands the queued entries to the kernel. Publishes nothing.
   void submit();
-  // submit(), then collects completions into the completion ring; returns how many. Waits for the
-  // first one up to `deadline_ns`, -1 for as long as it takes.
-  uint32_t poll(int64_t deadline_ns);
+  // submit(), then collects completions into the completion ring, `most` of them; returns how many.
+  // Waits for the first one up to `deadline_ns`, -1 for as long as it takes.
+  uint32_t poll(int64_t deadline_ns, uint32_t most = UINT32_MAX);
   // True when nothing is queued and nothing is in flight.
   bool idle() const { return in_flight_ == 0 && !has_queued() && !has_unpublished(); }
   // True when poll() would make progress without the kernel saying anything.
@@ -219,6 +219,7 @@ class Engine {
   std::vector<int> closing_;   // descriptors whose close waits for what is in flight on them
   bool cancel_due_ = false;
   uint32_t published_ = 0;
+  uint32_t publish_limit_ = 0;  // of the poll() that is running
   uint64_t counters_[abi::counter_count] = {};
   size_t registered_bytes_ = 0;
 };

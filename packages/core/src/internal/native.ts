@@ -26,6 +26,8 @@ export interface NativeSession {
   /** Detached mode only: completions published. */
   poll(deadlineNs: number): number;
   activate(): void;
+  /** Attached mode only: something was queued while the header says that the event loop sleeps. */
+  wake(): void;
   /** A handle, or -1 when there are too many. The memory begins where the view does. */
   addBuffer(memory: Uint8Array, sizeBytes: number, register: boolean, hold: boolean): number;
   releaseBuffer(handle: number): boolean;

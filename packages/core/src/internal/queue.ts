@@ -27,6 +27,7 @@ import {
   ENTRY_SLOT,
   ENTRY_WORDS,
   HEADER_ACTIVE,
+  HEADER_ASLEEP,
   HEADER_QUEUED,
   HEADER_RETURNED,
   HEADER_TEXT_USED,
@@ -136,6 +137,9 @@ export class Queue {
   #readyInRow = 0;
   readonly #waiting: (() => void)[] = [];
   readonly #waitingForRoom: (() => void)[] = [];
+  // The batch of completions that is being dispatched, and which of them is next.
+  #published = 0;
+  #next = 0;
 
   constructor(capacity: number, open: OpenSession) {
     const completionsBytes = capacity * COMPLETION_BYTES;
@@ -210,7 +214,7 @@ export class Queue {
       position = 0;
     }
     header[HEADER_QUEUED] = position + 1;
-    if (position === 0 && this.onBatchBegun !== null) this.onBatchBegun();
+    if (position === 0) this.#beginBatch();
     const slot = this.#free[--this.#freeCount] as number;
     const at = position * ENTRY_WORDS;
     this.words[at + ENTRY_OPERATION] = opcode;
@@ -224,6 +228,13 @@ export class Queue {
     if (completion.callback !== callback) completion.callback = callback;
     if (this.#modified) this.#modify(at);
     return at;
+  }
+
+  // The next turn of the event loop takes the batch. When this one's is over, which is so while the
+  // loop calls the handles of other programs or of another IO, it must not wait before that.
+  #beginBatch(): void {
+    if (this.onBatchBegun !== null) this.onBatchBegun();
+    else if (this.#header[HEADER_ASLEEP] !== 0) this.session.wake();
   }
 
   // Ending operations must be possible when the limit is reached, so the last slots are for that.
@@ -528,16 +539,24 @@ export class Queue {
     this.#reportLater(0);
   }
 
-  /** Calls back for what the engine has published. A callback may queue, but nothing recurses. */
+  /**
+   * Calls back for what the engine has published. A callback may queue, and nothing of this library
+   * recurses. But a module that turns the event loop inside a callback has the engine publish
+   * again: it asks for the rest of this batch before that, with 0.
+   */
   dispatch(published: number): void {
+    const outer = this.dispatching;
     this.dispatching = true;
-    this.batches++;
-    if (this.#fedBatches < 0) this.#fedBatches++;
-    let index = 0;
-    while (index < published) {
+    if (published > 0) {
+      this.batches++;
+      if (this.#fedBatches < 0) this.#fedBatches++;
+      this.#next = 0;
+      this.#published = published;
+    }
+    while (this.#next < this.#published) {
       try {
-        while (index < published) {
-          this.#complete(index++ * COMPLETION_WORDS);
+        while (this.#next < this.#published) {
+          this.#complete(this.#next++ * COMPLETION_WORDS);
           if (this.#modified) this.dropChain();
         }
       } catch (error) {
@@ -546,7 +565,7 @@ export class Queue {
         this.dropChain();
       }
     }
-    this.dispatching = false;
+    this.dispatching = outer;
     while (this.#waiting.length > 0 && this.#freeCount > 0) this.#waiting.shift()?.();
     if (this.#waitingForRoom.length > 0 && this.hasRoom) this.#tellOfRoom();
     if (this.onDispatched !== null) this.onDispatched();
