@@ -548,7 +548,7 @@ class Session : public Napi::ObjectWrap<Session> {
   // A round takes no more completions than are done in the time of a turn, by what those of the
   // last one took: with their callbacks, and with what these have started.
   void suit_rounds(uint32_t published, int64_t took_ns) {
-    if (took_ns > pump_ns) {
+    if (published > 1 && took_ns > pump_ns) {
       const int64_t fit = published * pump_ns / took_ns;
       round_most_ = static_cast<uint32_t>(std::max<int64_t>(fit, 1));
     } else if (published >= round_most_ && took_ns < pump_ns / 2) {

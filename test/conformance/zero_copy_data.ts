@@ -207,9 +207,10 @@ function registerAuto(suite: Suite): void {
     await client.receive(new Uint8Array(1));
     // Fills the connection: what follows finds no room, and the peer keeps it ready.
     const filling = client.sendAll(pattern(64 << 20), { zeroCopy: "never" });
+    const filled = filling.catch(() => undefined);
     await io.sleep(100e6);
     await io.cancelAll();
-    await filling.catch(() => undefined);
+    await filled;
     const data = pattern(32_768);
     const first = client.sendAll(data, { zeroCopy: "auto" });
     await roundTrips(io, 10);
