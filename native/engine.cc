@@ -444,8 +444,10 @@ void Engine::finish(const Completed& completed) {
   }
   publish(operation.slot, operation.generation, result, flags);
   if (operation.zero_copy) mark_released(operation, completed);
-  leave_descriptor(operation);
-  let_go(context(), operation);
+  if (operation.uses != 0 || operation.chain != 0) {
+    leave_descriptor(operation);
+    let_go(context(), operation);
+  }
   operation.phase = Phase::free;
   operation.generation++;
   CHECK(in_flight_ > 0);
