@@ -57,12 +57,12 @@ export class Pending extends Completion {
 }
 
 // The promise constructor hands its functions to a closure; one that is made once costs nothing per
-// operation. Promise executors run at once, so nothing can come between.
-let takenResolve: Resolve;
-let takenReject: Reject;
+// operation. Promise executors run at once, so nothing can come between. They are stored once: each
+// store of what is new in what is old is work for the collector, and shows per operation.
+let taking: Pending;
 function take(resolve: Resolve, reject: Reject): void {
-  takenResolve = resolve;
-  takenReject = reject;
+  taking.resolve = resolve;
+  taking.reject = reject;
 }
 
 export class Operations {
@@ -175,10 +175,9 @@ export class Operations {
   /** The longer form of `run` for the hottest verbs, which saves a closure. */
   begin(options?: OperationOptions, subject?: Subject): Promise<number> {
     this.apart();
-    const promise = new Promise<number>(take);
     const pending = this.#pool.pop() ?? new Pending();
-    pending.resolve = takenResolve;
-    pending.reject = takenReject;
+    taking = pending;
+    const promise = new Promise<number>(take);
     this.begun = pending;
     pending.subject = subject;
     if (options !== undefined) this.#apply(pending, options);
