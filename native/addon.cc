@@ -33,6 +33,7 @@ namespace {
 
 using io::abi::header_active;
 using io::abi::header_asleep;
+using io::abi::header_pumping;
 using io::abi::header_queued;
 
 // How long the pump goes on before the other handles of the event loop have their turn. Timers of
@@ -229,13 +230,13 @@ class Session : public Napi::ObjectWrap<Session> {
     return slots(info);
   }
 
-  // () -> whether something has completed already
+  // () -> how many operations have completed already
   static Napi::Value submit(const Napi::CallbackInfo& info) {
     Session& self = as(info.Data());
-    if (self.engine_ == nullptr) return Napi::Boolean::New(info.Env(), false);
+    if (self.engine_ == nullptr) return Napi::Number::New(info.Env(), 0);
     self.engine_->submit();
     if (self.attached_ && self.armed_) self.after_submit();
-    return Napi::Boolean::New(info.Env(), self.engine_->ready());
+    return Napi::Number::New(info.Env(), static_cast<double>(self.engine_->ready()));
   }
 
   // Detached mode: (deadlineNs) -> completions published. The caller dispatches them.
@@ -558,12 +559,14 @@ class Session : public Napi::ObjectWrap<Session> {
 
   void stay_awake() {
     header_[header_asleep] = 0;
+    header_[header_pumping] = 1;
     woken_soon_ = false;
     if (armed_) engine_->disarm();
     armed_ = false;
   }
 
   void fall_asleep() {
+    header_[header_pumping] = 0;
     if (engine_->idle()) {
       header_[header_active] = 0;
       loop_->keep_alive(false);
@@ -585,7 +588,7 @@ class Session : public Napi::ObjectWrap<Session> {
   // The engine sleeps, and JavaScript has handed something over to it.
   void after_submit() {
     // What was refused, or done at once, needs no kernel: nobody else would wake the event loop.
-    if (engine_->has_news() || engine_->ready()) {
+    if (engine_->has_news() || engine_->ready() > 0) {
       wake_loop();
     } else {
       wait_for_kernel();

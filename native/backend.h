@@ -90,8 +90,8 @@ class Backend : public PieceTaker {
   virtual void submit(std::span<Operation* const> batch) = 0;
   // Makes sure that the kernel has seen what was submitted; poll() does so too.
   virtual void flush() = 0;
-  // Whether poll() would find a completion without asking the kernel.
-  virtual bool ready() const = 0;
+  // How many completions poll() would find without asking the kernel.
+  virtual size_t ready() const = 0;
   // Collects completions. Waits until there is one, up to `deadline_ns` (0: not at all).
   virtual void poll(int64_t deadline_ns, Completions& completed) = 0;
   // Ask for the end of one operation, of everything. What is ended completes as usual. False when

@@ -54,7 +54,7 @@ class Engine {
   bool idle() const { return in_flight_ == 0 && !has_queued() && !has_unpublished(); }
   // True when poll() would make progress without the kernel saying anything.
   bool has_news() const { return has_unpublished() || cancel_due_; }
-  bool ready() const { return backend_->ready(); }
+  size_t ready() const { return backend_->ready(); }
   bool has_queued() const {
     return shared_.header[abi::header_queued] != 0 || shared_.header[abi::header_returned] != 0;
   }

@@ -116,14 +116,14 @@ class IoUring final : public Backend {
     if (io_uring_sq_ready(&ring_) > 0) enter_without_waiting();
   }
 
-  bool ready() const override {
-    return !ended_.empty() || !bundle_.empty() || io_uring_cq_ready(&ring_) > 0;
+  size_t ready() const override {
+    return ended_.size() + (bundle_.empty() ? 0 : 1) + io_uring_cq_ready(&ring_);
   }
 
   void poll(int64_t deadline_ns, Completions& completed) override {
     if (area_ != nullptr) area_->refill();
     hand_over_left();
-    if (ready() || !waiting_.empty() || !again_.empty()) deadline_ns = 0;
+    if (ready() > 0 || !waiting_.empty() || !again_.empty()) deadline_ns = 0;
     if (deadline_ns == 0) {
       if (io_uring_sq_ready(&ring_) > 0 || has_task_work()) enter_without_waiting();
     } else {

@@ -72,7 +72,7 @@ class Reactor final : public Backend {
     if (armed_) poller_.set_alarm(next_due_ns());
   }
 
-  bool ready() const override { return !done_.empty() || pool_.has_finished(); }
+  size_t ready() const override { return done_.size() + (pool_.has_finished() ? 1 : 0); }
 
   void poll(int64_t deadline_ns, Completions& completed) override {
     const int64_t end_ns = deadline_ns > 0 ? now_ns() + deadline_ns : deadline_ns;
@@ -111,7 +111,7 @@ class Reactor final : public Backend {
   void wait_elsewhere() override { poller_.wait_elsewhere(); }
 
   bool arm() override {
-    if (ready() || !again_.empty()) return false;
+    if (ready() > 0 || !again_.empty()) return false;
     armed_ = true;
     poller_.set_alarm(next_due_ns());
     return true;

@@ -47,6 +47,7 @@ export const HEADER_TEXT_USED = 1;
 export const HEADER_ACTIVE = 2;
 export const HEADER_RETURNED = 3;
 export const HEADER_ASLEEP = 4;
+export const HEADER_PUMPING = 5;
 export const HEADER_WORDS = 16;
 export const TEXT_SIZE_BYTES = 65536;
 export const TEXT_HANDLE = 0;

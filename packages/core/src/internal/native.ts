@@ -21,8 +21,8 @@ export interface NativeSession {
   grow(): number;
   /** Of the area that was asked for: whether it is there, why, and what to change. */
   readonly area: { available: boolean; reason: string; advice: string };
-  /** Whether something has completed already. */
-  submit(): boolean;
+  /** How many operations have completed already. */
+  submit(): number;
   /** Detached mode only: completions published. */
   poll(deadlineNs: number): number;
   activate(): void;
