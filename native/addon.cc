@@ -148,7 +148,7 @@ class Session : public Napi::ObjectWrap<Session> {
     if (info.Env().IsExceptionPending()) return;
     const bool right =
         options.entries >= io::abi::entries_least && options.in_flight_limit >= 1 &&
-        options.in_flight_limit < 1u << 15 && info[6].IsFunction() &&
+        options.in_flight_limit < 1u << 20 && info[6].IsFunction() &&
         lay_out(static_cast<uint8_t*>(memory.Data()), memory.ByteLength(), options.entries, shared);
     if (!expect(info.Env(), right, "numbers or memory that do not fit each other")) return;
     const bool wants_area = info[7].IsObject();
