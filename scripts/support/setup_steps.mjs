@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { forgetMovedCache } from "./cmake_cache.mjs";
 import { filesUnder, fingerprint } from "./fingerprint.mjs";
 import { abiFile, abiProgram, addonFile, kqueueAddonFile, root } from "./paths.mjs";
 import { runOrFail, StepError } from "./step.mjs";
@@ -63,6 +64,7 @@ async function buildNative(folder, configuration, target) {
     runOrFail("node_modules/.bin/cmake-js", [command, "--out", folder, ...configuration, ...more], {
       env: { ...parallel, ...process.env },
     });
+  forgetMovedCache(`${root}/${folder}`, root);
   // Not "compile": after an error it empties build/ and fails a second time. The configuration is
   // always made again, since liburing may have been installed meanwhile.
   const output = await cmakeJs("configure", []);
