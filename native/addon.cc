@@ -80,12 +80,16 @@ io::Taskrun taskrun_from(const Napi::Value& value) {
   return name == "coop" ? io::Taskrun::coop : io::Taskrun::measured;
 }
 
-// [family, port, host]
+// [family, port, host]; a path is bytes, which need not be UTF-8.
 Napi::Value name_to_js(Napi::Env env, const io::AddressText& name) {
   Napi::Array result = Napi::Array::New(env, 3);
   result.Set(0u, Napi::Number::New(env, name.family));
   result.Set(1u, Napi::Number::New(env, name.port));
-  result.Set(2u, Napi::String::New(env, name.host));
+  if (name.family == io::abi::family_unix) {
+    result.Set(2u, Napi::Buffer<char>::Copy(env, name.host.data(), name.host.size()));
+  } else {
+    result.Set(2u, Napi::String::New(env, name.host));
+  }
   return result;
 }
 
@@ -725,14 +729,20 @@ Napi::Value address_remainder(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(address % alignment));
 }
 
+// Text, or the bytes of a path that is not UTF-8.
+std::string name_from_js(const Napi::Value& value) {
+  if (value.IsString()) return value.As<Napi::String>().Utf8Value();
+  auto bytes = value.As<Napi::Uint8Array>();
+  return std::string(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
+}
+
 // (family, port, host, Uint8Array) -> 0 or a negative errno: writes the record of an address
 Napi::Value write_address(const Napi::CallbackInfo& info) {
   auto record = info[3].As<Napi::Uint8Array>();
   const bool right = record.ByteLength() == io::abi::peer_size_bytes;
   if (!expect(info.Env(), right, "a record of another length")) return Napi::Value();
   const io::AddressText text = {info[0].As<Napi::Number>().Uint32Value(),
-                                info[1].As<Napi::Number>().Uint32Value(),
-                                info[2].As<Napi::String>().Utf8Value()};
+                                info[1].As<Napi::Number>().Uint32Value(), name_from_js(info[2])};
   sockaddr_storage address;
   socklen_t size_bytes = 0;
   const int error = io::parse_address(text, address, size_bytes);

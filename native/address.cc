@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstddef>
 #include <cstring>
+#include <system_error>
 
 #include "abi.h"
 #include "system.h"
@@ -40,12 +42,14 @@ static_assert(sizeof(sockaddr_un::sun_path) <= sizeof(Record::bytes));
 // and no end mark.
 int set_path(const char* path, size_t length, sockaddr_storage& storage, socklen_t& size_bytes) {
   auto& address = reinterpret_cast<sockaddr_un&>(storage);
-  if (length == 0 || length >= sizeof(address.sun_path)) return -ENAMETOOLONG;
-  const bool is_abstract = path[0] == '\0';
+  const bool is_abstract = length > 0 && path[0] == '\0';
+  const size_t end_mark = is_abstract ? 0 : 1;
+  if (length == 0 || length + end_mark > sizeof(address.sun_path)) return -ENAMETOOLONG;
   if (is_abstract && !system::has_abstract_names) return -EINVAL;
+  // The system would take a path up to its first zero byte for the whole.
+  if (!is_abstract && std::memchr(path, '\0', length) != nullptr) return -EINVAL;
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path, length);
-  const size_t end_mark = is_abstract ? 0 : 1;
   size_bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length + end_mark);
   return 0;
 }
@@ -60,12 +64,22 @@ std::string path_of(const sockaddr_un& address, socklen_t size_bytes) {
   return std::string(address.sun_path, is_abstract ? room : strnlen(address.sun_path, room));
 }
 
+// What follows the percent sign of a link-local address: an interface's name, or its number.
+uint32_t scope_of(const std::string& text) {
+  const uint32_t index = if_nametoindex(text.c_str());
+  if (index != 0) return index;
+  uint32_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && stop == end ? number : 0;
+}
+
 int parse_ipv6(const std::string& host, sockaddr_in6& address) {
   const size_t percent = host.find('%');
   const std::string digits = host.substr(0, percent);
   if (inet_pton(AF_INET6, digits.c_str(), &address.sin6_addr) != 1) return -EINVAL;
   if (percent != std::string::npos) {
-    address.sin6_scope_id = if_nametoindex(host.c_str() + percent + 1);
+    address.sin6_scope_id = scope_of(host.substr(percent + 1));
     if (address.sin6_scope_id == 0) return -ENODEV;
   }
   return 0;
@@ -87,6 +101,9 @@ std::string format_ipv6(const sockaddr_in6& address) {
 int parse_address(const AddressText& text, sockaddr_storage& storage, socklen_t& size_bytes) {
   std::memset(&storage, 0, sizeof(storage));
   if (text.port > UINT16_MAX) return -EINVAL;
+  // The calls that read an address stop at a zero byte, and would not see what follows.
+  const bool is_ip = text.family != abi::family_unix;
+  if (is_ip && text.host.find('\0') != std::string::npos) return -EINVAL;
   const auto port = htons(static_cast<uint16_t>(text.port));
   if (text.family == abi::family_ipv4) {
     auto& address = reinterpret_cast<sockaddr_in&>(storage);
@@ -150,7 +167,7 @@ int read_record(const uint8_t* from, sockaddr_storage& storage, socklen_t& size_
     return 0;
   }
   if (record.family != abi::family_unix) return -EAFNOSUPPORT;
-  if (record.length >= sizeof(record.bytes)) return -ENAMETOOLONG;
+  if (record.length > sizeof(record.bytes)) return -ENAMETOOLONG;
   return set_path(reinterpret_cast<const char*>(record.bytes), record.length, storage, size_bytes);
 }
 

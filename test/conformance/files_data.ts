@@ -252,12 +252,17 @@ function registerViews(suite: Suite): void {
     for (const buffer of wrong as unknown as Uint8Array[]) {
       const promises = [
         file.read(buffer, 0),
-        file.write(buffer, 0),
         file.readAll(buffer, 0),
-        file.writeAll(buffer, 0),
         file.readVectored([buffer], 0),
         file.writeVectored([buffer], 0),
       ];
+      // Text is written, as Node writes it.
+      if (typeof buffer !== "string") {
+        promises.push(
+          file.write(buffer, 0),
+          file.writeAll(buffer, 0).then(() => 0),
+        );
+      }
       for (const promise of promises) {
         assert.is(await failureCode(promise), "ERR_INVALID_ARG_TYPE", String(buffer));
       }

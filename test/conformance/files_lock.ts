@@ -78,7 +78,7 @@ async function lockRefused(trial: Trial): Promise<void> {
   const file = await open(io, trial.path());
   assert.throws(
     () => file.tryLock("both" as "shared"),
-    /the kind is both: give "exclusive" or "shared"/,
+    /the kind is "both", a string: give "exclusive" or "shared"/,
   );
   await file.close();
   assert.throws(() => file.tryLock(), /closed/);

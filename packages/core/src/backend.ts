@@ -3,6 +3,7 @@ import { release } from "node:os";
 import { type Capabilities, capabilitiesOf, machineRow } from "./capabilities.js";
 import { errnoName, IOError } from "./errors.js";
 import { CHAIN_LIMIT, ENTRIES_MOST, IN_FLIGHT_LIMIT_MOST, VECTOR_LIMIT } from "./internal/abi.js";
+import { shown } from "./internal/check.js";
 import { loadNative } from "./internal/load.js";
 import type { Native, NativeCandidate, NativeSession } from "./internal/native.js";
 
@@ -151,10 +152,11 @@ export function requestedBackend(option: string): Request {
   const name = overridden ? fromEnvironment : option;
   if (!NAMES.includes(name)) {
     const source = overridden ? "the environment variable IO_BACKEND" : "the option backend";
+    const given = typeof name === "string" ? JSON.stringify(name) : shown(name);
     throw new IOError({
       code: "ERR_IO_BACKEND_UNKNOWN",
       operation: "open",
-      message: `open: ${source} names "${name}", which is none of ${NAMES.join(", ")}`,
+      message: `open: ${source} names ${given}, which is none of ${NAMES.join(", ")}`,
     });
   }
   const automatic = name === "auto";

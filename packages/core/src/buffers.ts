@@ -1,5 +1,6 @@
 // Page-aligned memory that the kernel keeps mapped: slabs, cut into blocks of whole pages.
 import { IOError, rangeError } from "./errors.js";
+import { checkMade, shown } from "./internal/check.js";
 import { type Memory, PAGE_SIZE_BYTES, POISON, Region } from "./internal/memory.js";
 
 // Memory is asked for in pieces of 2^8 pages, 1 MiB, or more where one block needs it.
@@ -90,6 +91,7 @@ export class Buffers {
 
   /** @internal */
   constructor(memory: Memory, limitBytes: number) {
+    checkMade(memory, "Buffers", "io.buffers.acquire()");
     this.#memory = memory;
     this.#limitBytes = limitBytes;
   }
@@ -102,7 +104,7 @@ export class Buffers {
   /** A block of at least `sizeBytes`, page-aligned; the view has exactly that many bytes. */
   acquire(sizeBytes: number): AcquiredBuffer {
     if (!(Number.isSafeInteger(sizeBytes) && sizeBytes > 0)) {
-      throw rangeError("acquire", `sizeBytes is ${sizeBytes}: give a whole number above 0`);
+      throw rangeError("acquire", `sizeBytes is ${shown(sizeBytes)}: give a whole number above 0`);
     }
     const power = Math.max(0, Math.ceil(Math.log2(sizeBytes / PAGE_SIZE_BYTES)));
     const block = this.#take(power) ?? this.#grow(power, sizeBytes);

@@ -1,8 +1,9 @@
 // Linked operations with promises: described first, then queued next to each other.
 import { constants } from "node:os";
 import { Completion } from "./completion.js";
-import { IOError, operationError, rangeError, typeError } from "./errors.js";
+import { IOError, operationError, rangeError, type Subject, typeError } from "./errors.js";
 import { CHAIN_LIMIT } from "./internal/abi.js";
+import { checkMade } from "./internal/check.js";
 import type { Ring } from "./ring.js";
 
 /** An operation that is described but not started, for `io.chain`. Its arguments were checked. */
@@ -14,14 +15,23 @@ export class Prepared {
     completion: Completion<number>,
     callback: (c: Completion<number>, result: number) => void,
   ) => void;
+  /** What it is about, for its error. @internal */
+  readonly subject: Subject;
   /** The memory that it uses, if any. @internal */
   readonly buffer: ArrayBufferView | null;
   /** The count that means success in full, or -1 where any count does. @internal */
   readonly whole: number;
 
   /** @internal */
-  constructor(ring: Ring, buffer: ArrayBufferView | null, start: Prepared["start"]) {
+  constructor(
+    ring: Ring,
+    subject: Subject,
+    buffer: ArrayBufferView | null,
+    start: Prepared["start"],
+  ) {
+    checkMade(ring, "Prepared", "file.writing() or one of its like");
     this.ring = ring;
+    this.subject = subject;
     this.buffer = buffer;
     this.whole = buffer === null ? -1 : buffer.byteLength;
     this.start = start;
@@ -80,7 +90,9 @@ function chainError(
   const first = own === -1 ? results.findIndex(failed) : own;
   if (first === -1) return undefined;
   const result = results[first] ?? 0;
-  if (result < 0) return operationError(opcodes[first] ?? 0, result, backend);
+  if (result < 0) {
+    return operationError(opcodes[first] ?? 0, result, backend, prepared[first]?.subject);
+  }
   const whole = prepared[first]?.whole;
   return new IOError({
     code: "ERR_IO_CHAIN_SHORT",

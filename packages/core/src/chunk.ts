@@ -2,6 +2,7 @@
 import type { Address } from "./address.js";
 import { IOError } from "./errors.js";
 import { PEER_SIZE_BYTES } from "./internal/abi.js";
+import { checkInstance, checkMade } from "./internal/check.js";
 import { POISON } from "./internal/memory.js";
 import { Peer } from "./peer.js";
 
@@ -44,7 +45,9 @@ export class Chunk implements Disposable {
   #owner: ChunkOwner | null;
 
   /** @internal */
-  constructor(owner: ChunkOwner, { memory, piece, offset }: ChunkPlace, byteLength: number) {
+  constructor(owner: ChunkOwner, place: ChunkPlace, byteLength: number) {
+    checkMade(place, "Chunk", "socket.receiving()");
+    const { memory, piece, offset } = place;
     this.#owner = owner;
     this.#memory = memory;
     this.#piece = piece;
@@ -114,6 +117,7 @@ export class DatagramChunk extends Chunk {
 
   /** The sender as whom to send to, written into `into`, which need not be a new one each time. */
   peer(into: Peer = new Peer()): Peer {
+    checkInstance(into, Peer, "a Peer", "what it is written into", "peer");
     return this.readPeer(into);
   }
 }

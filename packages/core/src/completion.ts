@@ -5,6 +5,9 @@ import type { Held } from "./internal/memory.js";
  * Called when an operation has completed. `result` is a count, a descriptor or 0, or a negative
  * error number (`-os.constants.errno.ENOENT`). A multishot operation calls it many times; on the
  * last call `completion.active` is false.
+ *
+ * It runs outside of any `AsyncLocalStorage`: `getStore()` gives undefined, and never the store of
+ * another call. Promises and iterators keep the store of their caller.
  */
 export type Callback<C = unknown> = (completion: Completion<C>, result: number) => void;
 

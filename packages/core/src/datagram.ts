@@ -1,14 +1,25 @@
 // Datagram sockets with promises, over the ring.
-import { type Address, formatAddress } from "./address.js";
+import { type Address, checkFamily, formatAddress, type Place } from "./address.js";
 import { DatagramChunk } from "./chunk.js";
 import { typeError } from "./errors.js";
+import {
+  bytesFrom,
+  checkGiven,
+  checkSocketPath,
+  knows,
+  knowsOnly,
+  oneOf,
+  shown,
+} from "./internal/check.js";
 import { type LookupOptions, withAddress } from "./internal/lookup.js";
 import { type Moment, momentOfMask } from "./internal/mask.js";
 import type { NativeSession } from "./internal/native.js";
 import {
-  aborted,
+  endingsFrom,
+  NO_ENDINGS,
   type OperationOptions,
   type Operations,
+  type Pending,
   type SendOptions,
   type SendSteps,
 } from "./internal/operations.js";
@@ -21,13 +32,13 @@ import type { Descriptor } from "./ring.js";
 /** What can be tuned on a datagram socket. */
 export interface DatagramSocketOptions {
   /** Allow sending to a broadcast address (SO_BROADCAST). */
-  broadcast?: boolean;
+  broadcast?: boolean | null | undefined;
   /** The kernel's receive buffer; Linux doubles what is asked. What does not fit in is lost. */
-  receiveBufferBytes?: number;
+  receiveBufferBytes?: number | null | undefined;
   /** The kernel's send buffer; Linux doubles what is asked. */
-  sendBufferBytes?: number;
+  sendBufferBytes?: number | null | undefined;
   /** From how many bytes on "auto" considers to spare the copy; 0 for the usual. */
-  zeroCopyThresholdBytes?: number;
+  zeroCopyThresholdBytes?: number | null | undefined;
 }
 
 /** How a datagram socket is opened. */
@@ -35,11 +46,11 @@ export type DatagramOptions = DatagramSocketOptions &
   (
     | ({
         /** The address to receive on: digits, or a name that is looked up. */
-        host?: string;
+        host?: string | null | undefined;
         /** The port to receive on; 0 for any free one. */
         port: number;
         /** Share the port with other sockets that say so too (SO_REUSEPORT). */
-        reusePort?: boolean;
+        reusePort?: boolean | null | undefined;
       } & LookupOptions)
     | {
         /** A unix socket's path. Its file must not be there yet, and goes with the socket. */
@@ -51,6 +62,25 @@ export type DatagramOptions = DatagramSocketOptions &
       }
   );
 
+const TUNING = ["broadcast", "receiveBufferBytes", "sendBufferBytes", "zeroCopyThresholdBytes"];
+// An Address that the library gave may be bound, connected and sent to.
+const PLACE = ["host", "port", "path", "family"];
+const OPEN = knowsOnly("openDatagram", ...PLACE, "lookup", "reusePort", ...TUNING);
+const SET_OPTIONS = knowsOnly("setOptions", ...TUNING);
+const BIND_TO = knowsOnly("bind", ...PLACE, "lookup");
+const CONNECT_TO = knowsOnly("connect", ...PLACE, "lookup");
+const SEND_TO_TARGET = knowsOnly("sendTo", ...PLACE);
+const CONNECT = knows("connect");
+const RECEIVE = knows("receive");
+const SEND = knows("send", "zeroCopy");
+const SEND_ZERO_COPY = knows("sendZeroCopy", "zeroCopy");
+const SEND_VECTORED = knows("sendVectored", "zeroCopy");
+const SEND_TO = knows("sendTo", "zeroCopy");
+const FAMILIES = { ipv4: true, ipv6: true, unix: true } as const;
+
+// In the place of a port, of a target that is a path.
+const NO_PORT = -1;
+
 const DATAGRAMS: ReceivingKind<DatagramChunk> = {
   messages: true,
   makeChunk: (owner, place, byteLength, truncated) =>
@@ -61,7 +91,9 @@ const DATAGRAMS: ReceivingKind<DatagramChunk> = {
 export type DatagramTarget = Peer | { host: string; port: number } | { path: string };
 
 /** Where a datagram socket is bound or connected to: a name is looked up. */
-export type DatagramPlace = ({ host?: string; port: number } & LookupOptions) | { path: string };
+export type DatagramPlace =
+  | ({ host?: string | null | undefined; port: number } & LookupOptions)
+  | { path: string };
 
 /** A datagram that was received. */
 export interface Datagram {
@@ -102,19 +134,20 @@ export interface Datagram {
 export class DatagramSocket extends SocketBase {
   readonly #peers: Peer[] = [];
   // The last address that was sent to, and what it is for the engine.
-  #lastTarget = "";
-  #lastPort = -1;
+  #lastTarget: string | undefined = undefined;
+  #lastPort: number | undefined = undefined;
   readonly #lastPeer = new Peer();
 
   /** Receives one datagram into `buffer`. */
-  async receive(buffer: ArrayBufferView, options?: OperationOptions): Promise<Datagram> {
+  async receive(buffer: ArrayBufferView, options?: OperationOptions | null): Promise<Datagram> {
     const peer = this.#peers.pop() ?? new Peer();
+    const start = (pending: Pending, settle: Operations["settle"]): void => {
+      this.check("receive");
+      this.checkReceiving("receive");
+      this.operations.ring.receiveMessage(pending, this.descriptor, buffer, peer, settle);
+    };
     try {
-      const sizeBytes = await this.operations.run((pending, settle) => {
-        this.check("receive");
-        this.checkReceiving("receive");
-        this.operations.ring.receiveMessage(pending, this.descriptor, buffer, peer, settle);
-      }, options);
+      const sizeBytes = await this.operations.run(start, options, undefined, RECEIVE);
       return { sizeBytes, address: peer.address, truncated: peer.truncated };
     } finally {
       this.#peers.push(peer);
@@ -148,69 +181,78 @@ export class DatagramSocket extends SocketBase {
    * }
    * ```
    */
-  receiving(options: ReceivingOptions = {}): Receiving<DatagramChunk> {
+  receiving(options?: ReceivingOptions | null): Receiving<DatagramChunk> {
     return this.startReceiving(options, DATAGRAMS);
   }
 
-  /** Sends `buffer` as one datagram to whom the socket is connected; resolves with its bytes. */
-  send(buffer: ArrayBufferView, options?: SendOptions): Promise<number> {
-    return this.operations.run((pending) => {
+  /**
+   * Sends `data`, or text as UTF-8, as one datagram to whom the socket is connected; resolves with
+   * its bytes.
+   */
+  send(data: ArrayBufferView | string, options?: SendOptions | null): Promise<number> {
+    const start = (pending: Pending): void => {
       this.check("send");
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
-      this.operations.ring.send(pending, this.descriptor, buffer, settle, mode);
-    }, options);
+      this.operations.ring.send(pending, this.descriptor, bytesFrom(data), settle, mode);
+    };
+    return this.operations.run(start, options, undefined, SEND);
   }
 
   /**
    * The two steps of a send that spares the copy, each with a promise, so that the next one need
    * not wait for the memory of the last. `zeroCopy` is "auto" unless `options` say otherwise.
    */
-  sendZeroCopy(buffer: ArrayBufferView, options?: SendOptions): SendSteps {
-    return this.operations.runSteps((pending, settle) => {
+  sendZeroCopy(data: ArrayBufferView | string, options?: SendOptions | null): SendSteps {
+    const start = (pending: Pending, settle: Operations["settle"]): void => {
       this.check("sendZeroCopy");
       const mode = options?.zeroCopy ?? "auto";
-      this.operations.ring.send(pending, this.descriptor, buffer, settle, mode);
-    }, options);
+      this.operations.ring.send(pending, this.descriptor, bytesFrom(data), settle, mode);
+    };
+    return this.operations.runSteps(start, options, SEND_ZERO_COPY);
   }
 
   /** Sends several buffers as one datagram (gather), up to 1,024 of them. */
-  sendVectored(buffers: readonly ArrayBufferView[], options?: SendOptions): Promise<number> {
-    return this.operations.run((pending) => {
+  sendVectored(buffers: readonly ArrayBufferView[], options?: SendOptions | null): Promise<number> {
+    const start = (pending: Pending): void => {
       this.check("sendVectored");
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
       this.operations.ring.sendVectored(pending, this.descriptor, buffers, settle, mode);
-    }, options);
+    };
+    return this.operations.run(start, options, undefined, SEND_VECTORED);
   }
 
   /**
-   * Sends one datagram to `target`; resolves with its bytes. Several buffers are gathered. A host
-   * must be in digits ("ERR_INVALID_ARG_VALUE"), because looking up a name takes its time: do it
-   * once, before.
+   * Sends one datagram, bytes or text as UTF-8, to `target`; resolves with its bytes. Several
+   * buffers are gathered. A host must be in digits ("ERR_INVALID_ARG_VALUE"), because looking up a
+   * name takes its time: do it once, before.
    */
   sendTo(
-    message: ArrayBufferView | readonly ArrayBufferView[],
+    message: ArrayBufferView | string | readonly ArrayBufferView[],
     target: DatagramTarget,
-    options?: SendOptions,
+    options?: SendOptions | null,
   ): Promise<number> {
-    return this.operations.run((pending) => {
+    const start = (pending: Pending): void => {
       this.check("sendTo");
       const peer = target instanceof Peer ? target : this.#peerOf(target);
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
-      this.operations.ring.sendMessage(pending, this.descriptor, message, peer, settle, mode);
-    }, options);
+      const { ring } = this.operations;
+      ring.sendMessage(pending, this.descriptor, bytesFrom(message), peer, settle, mode);
+    };
+    return this.operations.run(start, options, undefined, SEND_TO);
   }
 
   /** Gives the socket an address to receive on. The file of a unix path goes with the socket. */
-  bind(target: DatagramPlace): Promise<void> {
-    return this.bindAt(target, momentOfMask());
+  async bind(target: DatagramPlace): Promise<void> {
+    checkGiven(target, BIND_TO);
+    await this.bindAt(target, momentOfMask());
   }
 
   /** @internal */
   async bindAt(target: DatagramPlace, moment: Moment): Promise<void> {
-    await withAddress(this.operations, "bind", target, undefined, async (address) => {
+    await withAddress(this.operations, "bind", target, NO_ENDINGS, async (address) => {
       await this.operations.run(
         (pending, settle) => {
           this.check("bind");
@@ -229,10 +271,10 @@ export class DatagramSocket extends SocketBase {
    * again, to somebody else. `timeoutMs` and `signal` count for the look-up of a name too, of which
    * the first address is taken: a datagram socket cannot see whether anybody is there.
    */
-  async connect(target: DatagramPlace, options?: OperationOptions): Promise<void> {
-    const { signal } = options ?? {};
-    if (signal?.aborted) throw aborted("connect", signal);
-    await withAddress(this.operations, "connect", target, options, (address, ends) =>
+  async connect(target: DatagramPlace, options?: OperationOptions | null): Promise<void> {
+    const endings = endingsFrom(options, CONNECT);
+    checkGiven(target, CONNECT_TO);
+    await withAddress(this.operations, "connect", target, endings, (address, ends) =>
       this.operations.run(
         (pending, settle) => {
           this.check("connect");
@@ -240,6 +282,7 @@ export class DatagramSocket extends SocketBase {
         },
         ends,
         { address: formatAddress(address) },
+        CONNECT,
       ),
     );
     this.forgetAddresses();
@@ -247,43 +290,58 @@ export class DatagramSocket extends SocketBase {
 
   /** Sets options. Throws an `IOError` when the system refuses one. */
   setOptions(options: DatagramSocketOptions): void {
-    const { broadcast, receiveBufferBytes, sendBufferBytes, zeroCopyThresholdBytes } = options;
+    checkGiven(options, SET_OPTIONS);
+    this.applyOptions(options);
+  }
+
+  /** The options that `openDatagram` was given. @internal */
+  setOpened({ broadcast, reusePort, ...sizes }: OpenedOptions): void {
+    const { receiveBufferBytes, sendBufferBytes, zeroCopyThresholdBytes } = sizes;
     this.applyOptions({
       broadcast,
+      reusePort,
       receiveBufferBytes,
       sendBufferBytes,
       zeroCopyThresholdBytes,
     });
   }
 
-  /** Options that count when an address is given to the socket. @internal */
-  setReuse(options: { reusePort?: boolean }): void {
-    this.applyOptions(options);
-  }
-
-  #peerOf(target: { host: string; port: number } | { path: string }): Peer {
-    const address = addressOf(target);
-    const text = address.family === "unix" ? address.path : address.host;
-    if (text === this.#lastTarget && address.port === this.#lastPort) return this.#lastPeer;
-    this.#lastTarget = "";
-    this.#lastPeer.set(address);
+  #peerOf(target: Exclude<DatagramTarget, Peer>): Peer {
+    const { host, port, path } = (target ?? {}) as Partial<Address>;
+    const isPath = isGiven(path) && path !== "";
+    const text = isPath ? path : host;
+    const number = isPath ? NO_PORT : port;
+    const known = text !== undefined && text === this.#lastTarget;
+    if (known && number === this.#lastPort) return this.#lastPeer;
+    this.#lastTarget = undefined;
+    this.#lastPeer.name(addressOf(target), "sendTo");
     this.#lastTarget = text;
-    this.#lastPort = address.port;
+    this.#lastPort = number;
     return this.#lastPeer;
   }
 }
 
 // An Address that the library gave has all the fields; the ones that do not count are empty.
-function addressOf(target: { host: string; port: number } | { path: string }): Address {
-  if ("path" in target && target.path !== "") {
-    return { family: "unix", host: "", port: 0, path: socketPathFromHere(target.path) };
+function addressOf(target: Exclude<DatagramTarget, Peer>): Address {
+  if (typeof target !== "object" || target === null) {
+    const right = "give a Peer, { host, port } or { path }";
+    throw typeError("sendTo", `the target is ${shown(target)}: ${right}`);
   }
-  if (!("host" in target) || typeof target.host !== "string" || target.host === "") {
+  checkGiven(target, SEND_TO_TARGET);
+  const { host, port, path, family } = target as Partial<Address>;
+  if (path !== undefined && path !== null && path !== "") {
+    checkSocketPath(path, "sendTo");
+    checkFamily(family, "", "sendTo");
+    return { family: "unix", host: "", port: 0, path: socketPathFromHere(path) };
+  }
+  if (typeof host !== "string" || host === "") {
     throw typeError("sendTo", "the target needs a host in digits and a port, or a path");
   }
-  const family = target.host.includes(":") ? "ipv6" : "ipv4";
-  return { family, host: target.host, port: target.port, path: "" };
+  checkFamily(family, host, "sendTo");
+  return { family: host.includes(":") ? "ipv6" : "ipv4", host, port: port as number, path: "" };
 }
+
+type OpenedOptions = DatagramSocketOptions & { reusePort?: boolean | null | undefined };
 
 /** Opens a datagram socket; see `IO.openDatagram`. */
 export async function openDatagram(
@@ -291,13 +349,18 @@ export async function openDatagram(
   session: NativeSession,
   options: DatagramOptions,
 ): Promise<DatagramSocket> {
-  const named = "port" in options || "path" in options;
-  if (!named && !("family" in options)) {
+  checkGiven(options, OPEN);
+  const { port, path, host, family: asked } = options as Partial<Address>;
+  const named = isGiven(port) || isGiven(path) || isGiven(host);
+  if (!named && !isGiven(asked)) {
     throw typeError("openDatagram", "give a host and a port, a path, or a family");
   }
   const moment = momentOfMask();
-  if (!named) return openAt(operations, session, options, options.family, null, moment);
-  return withAddress(operations, "openDatagram", options, undefined, (address) =>
+  if (!named) {
+    const family = oneOf(asked, FAMILIES, "the family", "openDatagram");
+    return openAt(operations, session, options, family, null, moment);
+  }
+  return withAddress(operations, "openDatagram", options as Place, NO_ENDINGS, (address) =>
     openAt(operations, session, options, address.family, address, moment),
   );
 }
@@ -318,12 +381,15 @@ async function openAt(
   );
   const socket = new DatagramSocket(operations, session, descriptor);
   try {
-    socket.setOptions(options);
-    if ("reusePort" in options) socket.setReuse({ reusePort: options.reusePort === true });
+    socket.setOpened(options);
     if (address !== null) await socket.bindAt(address, moment);
     return socket;
   } catch (error) {
     await socket.close();
     throw error;
   }
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }

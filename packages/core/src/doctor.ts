@@ -27,9 +27,10 @@ const NARROWEST_COLUMNS = 60;
 export function doctor(words: readonly string[], columns = 100): Findings {
   const [command, ...options] = words;
   if (words.includes("--help")) return { status: 0, output: USAGE, errors: "" };
+  if (command === undefined) return { status: 2, output: "", errors: USAGE };
   const unknown = options.find((option) => option !== "--json");
   if (command !== "doctor" || unknown !== undefined) {
-    const wrong = command === "doctor" ? unknown : (command ?? "no command");
+    const wrong = command === "doctor" ? unknown : command;
     return { status: 2, output: "", errors: `io-core: ${wrong} is not understood\n\n${USAGE}` };
   }
   const { found, problem } = examine();

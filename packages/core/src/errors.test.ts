@@ -26,6 +26,7 @@ import {
 } from "./internal/abi.js";
 import { loadNative } from "./internal/load.js";
 import { alternated, withAddress } from "./internal/lookup.js";
+import { NO_ENDINGS } from "./internal/operations.js";
 import type { Ring } from "./ring.js";
 
 const test = suite("errors");
@@ -112,7 +113,7 @@ test("addresses are written as people write them", () => {
 
 test("an address in digits needs no look-up", async () => {
   const addressOf = (place: Place): Promise<Address> =>
-    withAddress(null as never, "connect", place, undefined, async (address) => address);
+    withAddress(null as never, "connect", place, NO_ENDINGS, async (address) => address);
   assert.is((await addressOf({ port: 1 })).host, "127.0.0.1");
   assert.is((await addressOf({ host: "::1", port: 1 })).family, "ipv6");
   const scoped = await addressOf({ host: "fe80::1%lo", port: 1 });
@@ -139,7 +140,7 @@ function chainWith(results: number[], wholes: number[]): Promise<number[]> {
       answers.push(() => callback(completion, result));
     };
     const whole = wholes[index]!;
-    return new Prepared(ring, whole === -1 ? null : new Uint8Array(whole), start);
+    return new Prepared(ring, {}, whole === -1 ? null : new Uint8Array(whole), start);
   });
   const promise = runChain(ring, "io_uring", prepared);
   for (const answer of answers) answer();
@@ -172,7 +173,7 @@ test("a chain reports the operation that broke it", async () => {
 
 test("a chain is checked before anything of it starts", async () => {
   const ring = {} as Ring;
-  const one = new Prepared({} as Ring, null, () => {
+  const one = new Prepared({} as Ring, {}, null, () => {
     throw new Error("started");
   });
   const codes = [

@@ -15,6 +15,8 @@ export interface IOErrorFields {
   syscall?: string;
   backend?: string;
   path?: string;
+  /** The second path, of a rename. */
+  dest?: string;
   address?: string;
   /** The name that was looked up. */
   host?: string;
@@ -27,8 +29,9 @@ export interface IOErrorFields {
  * Every failure of this library.
  *
  * `code` is Node's own where the system gave an error number ("ENOENT", "ECONNRESET"), "ABORT_ERR"
- * after an abort, "ETIMEDOUT" after a `timeoutMs`, "ERR_OUT_OF_RANGE" and "ERR_INVALID_ARG_TYPE"
- * for arguments, and begins with "ERR_IO_" for what only this library knows.
+ * after an abort, "ETIMEDOUT" after a `timeoutMs`, "ERR_OUT_OF_RANGE", "ERR_INVALID_ARG_TYPE" and
+ * "ERR_INVALID_ARG_VALUE" for arguments, and begins with "ERR_IO_" for what only this library
+ * knows.
  *
  * @example
  * ```ts
@@ -57,6 +60,8 @@ export class IOError extends Error {
   declare readonly backend?: string;
   /** The path that the operation was given. */
   declare readonly path?: string;
+  /** The path that a file was to be renamed to. */
+  declare readonly dest?: string;
   /** The address that the operation was given. */
   declare readonly address?: string;
   /** The name that was looked up. */
@@ -76,6 +81,7 @@ export class IOError extends Error {
     if (fields.syscall !== undefined) this.syscall = fields.syscall;
     if (fields.backend !== undefined) this.backend = fields.backend;
     if (fields.path !== undefined) this.path = fields.path;
+    if (fields.dest !== undefined) this.dest = fields.dest;
     if (fields.address !== undefined) this.address = fields.address;
     if (fields.host !== undefined) this.host = fields.host;
     if (fields.errors !== undefined) this.errors = fields.errors;
@@ -85,11 +91,18 @@ export class IOError extends Error {
 /** What an operation was about, for its error. */
 export interface Subject {
   readonly path?: string;
+  readonly dest?: string;
   readonly address?: string;
+  /** What a file was opened for, where it was opened for one of the two alone. */
+  readonly only?: "reading" | "writing" | undefined;
 }
 
 const ADVICE: ReadonlyMap<string, string> = new Map([
-  ["EBADF", "the descriptor was closed, or never belonged to this IO"],
+  [
+    "EBADF",
+    "the descriptor was closed, never belonged to this IO, or was opened for reading or for " +
+      "writing alone",
+  ],
   ["EFAULT", "the memory that was named lies outside its buffer"],
   ["EADDRINUSE", "another socket has this address: stop it, or choose another port or path"],
   ["EMFILE", "too many descriptors are open: close some, or raise RLIMIT_NOFILE (ulimit -n)"],
@@ -117,8 +130,26 @@ const WATCHES_ADVICE =
   "the descriptors that this user waits for have reached the sysctl fs.epoll.max_user_watches: " +
   "raise it, or close some";
 
-function adviceFor(code: string, opcode: number): string | undefined {
+const READING: ReadonlySet<string> = new Set(["read", "readVectored", "sendFile"]);
+const WRITING: ReadonlySet<string> = new Set(["write", "writeVectored", "allocate", "truncate"]);
+/** Of a file that was opened for something else: what it was opened for, and how to open it. */
+function accessAdvice(code: string, operation: string, only: Subject["only"]): string | undefined {
+  // ftruncate(2) says EINVAL where the other calls say EBADF.
+  const refused = code === "EBADF" || (code === "EINVAL" && operation === "truncate");
+  if (only === undefined || !refused) return undefined;
+  if (only === "reading" && WRITING.has(operation)) {
+    return "the file was opened for reading alone: open it with write: true";
+  }
+  if (only === "writing" && READING.has(operation)) {
+    return "the file was opened for writing alone: open it with read: true";
+  }
+  return undefined;
+}
+
+function adviceFor(code: string, opcode: number, only: Subject["only"]): string | undefined {
   const [operation = ""] = OPERATION_NAMES.get(opcode) ?? [];
+  const access = accessAdvice(code, operation, only);
+  if (access !== undefined) return access;
   const readsOrWrites = operation.startsWith("read") || operation.startsWith("write");
   if (code === "EINVAL" && readsOrWrites) return DIRECT_ADVICE;
   if (code === "ENOSPC" && opcode >= OPCODE_ACCEPT) return WATCHES_ADVICE;
@@ -154,9 +185,11 @@ export function operationError(
 ): IOError {
   const [operation, syscall] = OPERATION_NAMES.get(opcode) ?? [`operation ${opcode}`, "unknown"];
   const [code, text] = errnoName(errno);
-  const object = subject.path ?? subject.address;
-  const advice = adviceFor(code, opcode);
-  const where = object === undefined ? "" : ` of '${object}'`;
+  const { path, dest, address, only } = subject;
+  const object = path ?? address;
+  const advice = adviceFor(code, opcode, only);
+  const target = dest === undefined ? "" : ` to '${dest}'`;
+  const where = object === undefined ? "" : ` of '${object}'${target}`;
   return new IOError({
     code,
     errno,
@@ -164,7 +197,9 @@ export function operationError(
     operation,
     backend,
     message: `${operation}${where} failed: ${code}, ${text}${advice ? ` (${advice})` : ""}`,
-    ...subject,
+    ...(path === undefined ? {} : { path }),
+    ...(dest === undefined ? {} : { dest }),
+    ...(address === undefined ? {} : { address }),
   });
 }
 

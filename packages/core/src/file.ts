@@ -1,7 +1,7 @@
 // Files with promises, over the ring.
 import { constants } from "node:os";
 import { Prepared } from "./chain.js";
-import { closedError, errnoName, IOError, rangeError, typeError } from "./errors.js";
+import { closedError, errnoName, IOError, rangeError } from "./errors.js";
 import {
   STAT_FIELDS as FIELDS,
   LOCK_LEVEL_EXCLUSIVE,
@@ -9,8 +9,18 @@ import {
   LOCK_LEVEL_SHARED,
   TRANSFER_LIMIT_BYTES,
 } from "./internal/abi.js";
+import {
+  bytesFrom,
+  checkMade,
+  checkOptions,
+  flag,
+  type Known,
+  knows,
+  oneOf,
+  shown,
+} from "./internal/check.js";
 import type { OperationOptions, Operations, Pending } from "./internal/operations.js";
-import type { Descriptor, Ring, SyncLevel } from "./ring.js";
+import { type Descriptor, type Ring, SYNC_LEVELS, type SyncLevel } from "./ring.js";
 import { type Stat, statFrom } from "./stat.js";
 
 /** A place in a file or a length, in bytes: 0 to 2^53 - 1. */
@@ -22,17 +32,42 @@ const DIRECT_ALIGNMENT_BYTES = 4096;
 /** How a file is locked: by one, or by many at a time. */
 export type LockKind = "exclusive" | "shared";
 
-const LOCK_LEVELS: Readonly<Record<string, number>> = {
+const LOCK_LEVELS: Readonly<Record<LockKind, number>> = {
   exclusive: LOCK_LEVEL_EXCLUSIVE,
   shared: LOCK_LEVEL_SHARED,
 };
 
-/** Checks a position; without one it is the file's current position. */
-export function positionNumber(position: Position | undefined, operation: string): number {
-  if (position === undefined) return -1;
-  const value = Number(position);
-  if (value >= 0 && Number.isSafeInteger(value)) return value;
-  throw rangeError(operation, `the position is ${position}: give 0 to 2^53 - 1`);
+const READ = knows("read");
+const WRITE = knows("write");
+const READ_ALL = knows("readAll");
+const WRITE_ALL = knows("writeAll");
+const READ_VECTORED = knows("readVectored");
+const WRITE_VECTORED = knows("writeVectored");
+const STAT = knows("stat");
+const SYNC = knows("sync");
+const ALLOCATE = knows("allocate", "keepSize");
+const TRUNCATE = knows("truncate");
+
+/** Checks a position; without one it is the file's current position, as in Node. */
+export function positionNumber(position: Position | null | undefined, operation: string): number {
+  if (position === undefined || position === null) return -1;
+  return placeNumber(position, operation, "the position");
+}
+
+/** Checks a place in a file, or a length, that must be given. */
+function placeNumber(place: Position, operation: string, name: string): number {
+  const value = typeof place === "bigint" ? Number(place) : place;
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw placeError(place, operation, name);
+}
+
+function placeError(place: unknown, operation: string, name: string): IOError {
+  if (place === undefined || place === null) {
+    return rangeError(operation, `${name} is missing: give 0 to 2^53 - 1, 0 for the beginning`);
+  }
+  const options = typeof place === "object" && name === "the position";
+  const hint = options ? "; the options come after it" : "";
+  return rangeError(operation, `${name} is ${shown(place)}: give 0 to 2^53 - 1${hint}`);
 }
 
 /**
@@ -58,15 +93,25 @@ export function positionNumber(position: Position | undefined, operation: string
 export class File implements AsyncDisposable {
   /** For the verbs of `io.ring`. */
   readonly descriptor: Descriptor;
-  /** As it was given to `io.openFile`. */
+  /** As it was given to `io.openFile`; the path of a URL, and bytes read as UTF-8. */
   readonly path: string;
   /** Whether the file was opened past the page cache (O_DIRECT). */
   readonly direct: boolean;
+  /** What it was opened for, where that is one of the two alone. @internal */
+  readonly only: "reading" | "writing" | undefined;
   readonly #operations: Operations;
   #closing: Promise<void> | null = null;
 
   /** @internal */
-  constructor(operations: Operations, descriptor: Descriptor, path: string, direct: boolean) {
+  constructor(
+    operations: Operations,
+    descriptor: Descriptor,
+    path: string,
+    direct: boolean,
+    only: "reading" | "writing" | undefined,
+  ) {
+    checkMade(operations, "File", "await io.openFile()");
+    this.only = only;
     this.#operations = operations;
     this.descriptor = descriptor;
     this.path = path;
@@ -82,9 +127,13 @@ export class File implements AsyncDisposable {
   }
 
   /** Reads up to `buffer.byteLength` bytes; resolves with how many, 0 at the end of the file. */
-  read(buffer: ArrayBufferView, position?: Position, options?: OperationOptions): Promise<number> {
+  read(
+    buffer: ArrayBufferView,
+    position?: Position | null,
+    options?: OperationOptions | null,
+  ): Promise<number> {
     const operations = this.#operations;
-    const promise = operations.begin(options, this);
+    const promise = operations.begin(options, this, READ);
     const pending = operations.begun;
     if (pending === null) return promise;
     try {
@@ -97,15 +146,20 @@ export class File implements AsyncDisposable {
     return promise;
   }
 
-  /** Writes up to `buffer.byteLength` bytes; resolves with how many. */
-  write(buffer: ArrayBufferView, position?: Position, options?: OperationOptions): Promise<number> {
+  /** Writes up to `data.byteLength` bytes, or text as UTF-8; resolves with how many bytes. */
+  write(
+    data: ArrayBufferView | string,
+    position?: Position | null,
+    options?: OperationOptions | null,
+  ): Promise<number> {
     const operations = this.#operations;
-    const promise = operations.begin(options, this);
+    const promise = operations.begin(options, this, WRITE);
     const pending = operations.begun;
     if (pending === null) return promise;
     try {
       this.#check("write");
       const offset = positionNumber(position, "write");
+      const buffer = bytesFrom(data);
       operations.ring.write(pending, this.descriptor, buffer, offset, operations.settle);
     } catch (error) {
       operations.fail(pending, error);
@@ -120,10 +174,11 @@ export class File implements AsyncDisposable {
   async readAll(
     buffer: ArrayBufferView,
     position: Position,
-    options?: OperationOptions,
+    options?: OperationOptions | null,
   ): Promise<number> {
+    checkOptions(options, READ_ALL);
     this.#operations.ring.checkBuffer(buffer, "readAll");
-    const start = positionNumber(position, "readAll");
+    const start = placeNumber(position, "readAll", "the position");
     const total = buffer.byteLength;
     let done = 0;
     while (done < total) {
@@ -141,14 +196,16 @@ export class File implements AsyncDisposable {
     return done;
   }
 
-  /** Writes all of `buffer` at `position`, in as many writes as it takes. */
+  /** Writes all of `data`, or text as UTF-8, at `position`, in as many writes as it takes. */
   async writeAll(
-    buffer: ArrayBufferView,
+    data: ArrayBufferView | string,
     position: Position,
-    options?: OperationOptions,
+    options?: OperationOptions | null,
   ): Promise<void> {
+    checkOptions(options, WRITE_ALL);
+    const buffer = bytesFrom(data);
     this.#operations.ring.checkBuffer(buffer, "writeAll");
-    const start = positionNumber(position, "writeAll");
+    const start = placeNumber(position, "writeAll", "the position");
     const total = buffer.byteLength;
     let done = 0;
     while (done < total) {
@@ -164,11 +221,11 @@ export class File implements AsyncDisposable {
   /** Reads into several buffers in turn (scatter); may be short. */
   async readVectored(
     buffers: readonly ArrayBufferView[],
-    position?: Position,
-    options?: OperationOptions,
+    position?: Position | null,
+    options?: OperationOptions | null,
   ): Promise<number> {
     const offset = positionNumber(position, "readVectored");
-    return this.#run("readVectored", options, (pending, ring, settle) =>
+    return this.#run(READ_VECTORED, options, (pending, ring, settle) =>
       ring.readVectored(pending, this.descriptor, buffers, offset, settle),
     );
   }
@@ -176,19 +233,19 @@ export class File implements AsyncDisposable {
   /** Writes several buffers in turn (gather); may be short. */
   async writeVectored(
     buffers: readonly ArrayBufferView[],
-    position?: Position,
-    options?: OperationOptions,
+    position?: Position | null,
+    options?: OperationOptions | null,
   ): Promise<number> {
     const offset = positionNumber(position, "writeVectored");
-    return this.#run("writeVectored", options, (pending, ring, settle) =>
+    return this.#run(WRITE_VECTORED, options, (pending, ring, settle) =>
       ring.writeVectored(pending, this.descriptor, buffers, offset, settle),
     );
   }
 
   /** What is known of the file. */
-  async stat(options?: OperationOptions): Promise<Stat> {
+  async stat(options?: OperationOptions | null): Promise<Stat> {
     const fields = new Float64Array(FIELDS);
-    await this.#run("stat", options, (pending, ring, settle) =>
+    await this.#run(STAT, options, (pending, ring, settle) =>
       ring.stat(pending, this.descriptor, fields, settle),
     );
     return statFrom(fields);
@@ -199,8 +256,8 @@ export class File implements AsyncDisposable {
    * "barrier" only promises an order: what was written before it is durable before what is written
    * after it. Each covers what had completed before the call.
    */
-  async sync(level: SyncLevel = "full", options?: OperationOptions): Promise<void> {
-    await this.#run("sync", options, (pending, ring, settle) =>
+  async sync(level: SyncLevel = "full", options?: OperationOptions | null): Promise<void> {
+    await this.#run(SYNC, options, (pending, ring, settle) =>
       ring.sync(pending, this.descriptor, level, settle),
     );
   }
@@ -211,41 +268,44 @@ export class File implements AsyncDisposable {
   async allocate(
     offset: Position,
     lengthBytes: Position,
-    options?: OperationOptions & { keepSize?: boolean },
+    options?: (OperationOptions & { keepSize?: boolean | null | undefined }) | null,
   ): Promise<void> {
-    const start = positionNumber(offset, "allocate");
-    const length = positionNumber(lengthBytes, "allocate");
-    await this.#run("allocate", options, (pending, ring, settle) =>
-      ring.allocate(pending, this.descriptor, start, length, options?.keepSize ?? false, settle),
+    checkOptions(options, ALLOCATE);
+    const keepSize = flag(options?.keepSize, false, "keepSize", "allocate");
+    const start = placeNumber(offset, "allocate", "the offset");
+    const length = placeNumber(lengthBytes, "allocate", "lengthBytes");
+    await this.#run(ALLOCATE, options, (pending, ring, settle) =>
+      ring.allocate(pending, this.descriptor, start, length, keepSize, settle),
     );
   }
 
   /** Cuts the file to `lengthBytes`, or lets it grow to them with a hole. */
-  async truncate(lengthBytes: Position, options?: OperationOptions): Promise<void> {
-    const length = positionNumber(lengthBytes, "truncate");
-    await this.#run("truncate", options, (pending, ring, settle) =>
+  async truncate(lengthBytes: Position, options?: OperationOptions | null): Promise<void> {
+    const length = placeNumber(lengthBytes, "truncate", "lengthBytes");
+    await this.#run(TRUNCATE, options, (pending, ring, settle) =>
       ring.truncate(pending, this.descriptor, length, settle),
     );
   }
 
   /** A read for `io.chain`. */
-  reading(buffer: ArrayBufferView, position?: Position): Prepared {
+  reading(buffer: ArrayBufferView, position?: Position | null): Prepared {
     this.#check("reading");
     this.#operations.ring.checkBuffer(buffer, "reading");
     checkWhole(buffer, "reading");
     const offset = positionNumber(position, "reading");
-    return new Prepared(this.#operations.ring, buffer, (completion, callback) => {
+    return new Prepared(this.#operations.ring, this, buffer, (completion, callback) => {
       this.#operations.ring.read(completion, this.descriptor, buffer, offset, callback);
     });
   }
 
   /** A write for `io.chain`. */
-  writing(buffer: ArrayBufferView, position?: Position): Prepared {
+  writing(data: ArrayBufferView | string, position?: Position | null): Prepared {
     this.#check("writing");
+    const buffer = bytesFrom(data);
     this.#operations.ring.checkBuffer(buffer, "writing");
     checkWhole(buffer, "writing");
     const offset = positionNumber(position, "writing");
-    return new Prepared(this.#operations.ring, buffer, (completion, callback) => {
+    return new Prepared(this.#operations.ring, this, buffer, (completion, callback) => {
       this.#operations.ring.write(completion, this.descriptor, buffer, offset, callback);
     });
   }
@@ -253,8 +313,9 @@ export class File implements AsyncDisposable {
   /** A sync for `io.chain`. */
   syncing(level: SyncLevel = "full"): Prepared {
     this.#check("syncing");
-    return new Prepared(this.#operations.ring, null, (completion, callback) => {
-      this.#operations.ring.sync(completion, this.descriptor, level, callback);
+    const word = oneOf(level, SYNC_LEVELS, "the level", "syncing");
+    return new Prepared(this.#operations.ring, this, null, (completion, callback) => {
+      this.#operations.ring.sync(completion, this.descriptor, word, callback);
     });
   }
 
@@ -276,17 +337,18 @@ export class File implements AsyncDisposable {
   }
 
   #run(
-    operation: string,
-    options: OperationOptions | undefined,
+    known: Known,
+    options: OperationOptions | null | undefined,
     start: (pending: Pending, ring: Operations["ring"], settle: Operations["settle"]) => void,
   ): Promise<number> {
     return this.#operations.run(
       (pending, settle) => {
-        this.#check(operation);
+        this.#check(known.operation);
         start(pending, this.#operations.ring, settle);
       },
       options,
       this,
+      known,
     );
   }
 
@@ -302,11 +364,7 @@ export class File implements AsyncDisposable {
    */
   tryLock(kind: LockKind = "exclusive"): boolean {
     this.#check("tryLock");
-    const level = LOCK_LEVELS[kind];
-    if (level === undefined) {
-      throw typeError("tryLock", `the kind is ${String(kind)}: give "exclusive" or "shared"`);
-    }
-    const result = this.#lock(level);
+    const result = this.#lock(LOCK_LEVELS[oneOf(kind, LOCK_LEVELS, "the kind", "tryLock")]);
     if (result === 0) return true;
     if (result === -constants.errno.EAGAIN) return false;
     throw this.#lockError("tryLock", result);
@@ -330,7 +388,7 @@ export class File implements AsyncDisposable {
     return new IOError({ code, errno, syscall: "flock", operation, path, message });
   }
 
-  async #endsBy(position: number, options?: OperationOptions): Promise<boolean> {
+  async #endsBy(position: number, options?: OperationOptions | null): Promise<boolean> {
     const { sizeBytes } = await this.stat(options);
     return position >= sizeBytes;
   }

@@ -9,10 +9,11 @@ import { MovedMessage } from "./chunk.js";
 import { Completion } from "./completion.js";
 import { errnoName, IOError, rangeError, typeError } from "./errors.js";
 import { PEER_FLAG_TRUNCATED, PEER_FLAGS, PEER_SIZE_BYTES, PIECES_MOST } from "./internal/abi.js";
+import { checkFunction, checkInstance, checkMade, shown } from "./internal/check.js";
 import type { LentMemory } from "./internal/lent_memory.js";
 import { type Memory, POISON, type Region } from "./internal/memory.js";
 import type { Queue } from "./internal/queue.js";
-import type { Peer } from "./peer.js";
+import { Peer } from "./peer.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;
 /** Chunks that a stream may have while there is memory for all, and when it becomes scarce. */
@@ -28,17 +29,24 @@ const GAP_BYTES = 192;
 /** How a {@link BufferGroup} is made. */
 export interface BufferGroupOptions {
   /** Bytes of one piece, and so of one chunk at most; 16 KiB by default. */
-  pieceBytes?: number;
+  pieceBytes?: number | null | undefined;
   /**
    * Bytes of all pieces at most; 4 MiB by default. The group begins with 16 pieces and doubles when
    * it has none left.
    */
-  limitBytes?: number;
+  limitBytes?: number | null | undefined;
   /**
    * Each piece holds one message, for `ring.receiveMessageMultishot`; false by default. A message
    * that is longer than `pieceBytes` is cut.
    */
-  messages?: boolean;
+  messages?: boolean | null | undefined;
+}
+
+/** What a group is made of, once it is known. @internal */
+export interface GroupSize {
+  readonly pieceBytes: number;
+  readonly limitBytes: number;
+  readonly messages: boolean;
 }
 
 /**
@@ -101,15 +109,11 @@ export class BufferGroup {
   #easedShare = Number.POSITIVE_INFINITY;
 
   /** @internal */
-  constructor(queue: Queue, memory: Memory, options: Required<BufferGroupOptions>) {
+  constructor(queue: Queue, memory: Memory, options: GroupSize) {
+    checkMade(queue, "BufferGroup", "ring.bufferGroup()");
     const { pieceBytes, limitBytes, messages } = options;
-    if (!(Number.isInteger(pieceBytes) && pieceBytes >= 1 && pieceBytes <= PIECE_BYTES_MOST)) {
-      throw rangeError("bufferGroup", `pieceBytes is ${pieceBytes}: give 1 to ${PIECE_BYTES_MOST}`);
-    }
-    if (!(Number.isSafeInteger(limitBytes) && limitBytes >= pieceBytes)) {
-      const message = `limitBytes is ${limitBytes}: give as much as one piece has, or more`;
-      throw rangeError("bufferGroup", message);
-    }
+    checkNumber(pieceBytes, 1, PIECE_BYTES_MOST, "pieceBytes");
+    checkNumber(limitBytes, pieceBytes, Number.MAX_SAFE_INTEGER, "limitBytes");
     this.#queue = queue;
     this.#memory = memory;
     this.pieceBytes = pieceBytes;
@@ -146,6 +150,9 @@ export class BufferGroup {
     // Messages often have the length of the last one, and a new view costs more than the rest.
     const last = this.#views[piece];
     if (last && last.byteOffset === start && last.length === length) return last;
+    const sizeBytes = this.#headBytes + this.pieceBytes;
+    checkNumber(offset, 0, sizeBytes, "the offset");
+    checkNumber(length, 0, sizeBytes - offset, "the length");
     const view = new Uint8Array(this.#buffers[piece] as ArrayBuffer, start, length);
     this.#views[piece] = view;
     return view;
@@ -153,6 +160,7 @@ export class BufferGroup {
 
   /** Who sent the message that was lent in `piece`, written into `into`; returns that. */
   readPeer(piece: number, into: Peer): Peer {
+    checkInstance(into, Peer, "a Peer", "what it is written into", "readPeer");
     const { start } = this.#regionOf(piece);
     const buffer = this.#buffers[piece] as ArrayBuffer;
     into.record.set(new Uint8Array(buffer, start, PEER_SIZE_BYTES));
@@ -191,6 +199,7 @@ export class BufferGroup {
    * started then and has nothing to receive uses no piece, and the next one waits all the same.
    */
   whenAvailable(callback: () => unknown): void {
+    checkFunction(callback, "the callback", "whenAvailable");
     if (this.#stock > 0 || this.pieces < this.piecesMost) callback();
     else this.#waiting.push(callback);
   }
@@ -312,6 +321,9 @@ export class BufferGroup {
   // ----
 
   #regionOf(piece: number): Region {
+    if (typeof piece !== "number") {
+      throw rangeError("bufferGroup", `the piece is ${shown(piece)}: give completion.piece`);
+    }
     const region = this.#regions[piece];
     if (region !== undefined && (this.#lent[piece] as number) > 0) return region;
     throw new IOError({
@@ -383,6 +395,14 @@ export class BufferGroup {
     this.#stock += count;
     this.#wake(count);
   }
+}
+
+// Groups count in numbers, not in bigints.
+function checkNumber(value: unknown, least: number, most: number, name: string): void {
+  if (Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most) {
+    return;
+  }
+  throw rangeError("bufferGroup", `${name} is ${shown(value)}: give ${least} to ${most}`);
 }
 
 function groupError(errno: number): IOError {

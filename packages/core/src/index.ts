@@ -31,6 +31,7 @@ export {
 export { IOError, type IOErrorFields } from "./errors.js";
 export { File, type LockKind, type Position } from "./file.js";
 export { BufferGroup, type BufferGroupOptions, LentCompletion } from "./group.js";
+export type { Path } from "./internal/check.js";
 export type { AttemptOptions } from "./internal/connecting.js";
 export type { LookupOptions } from "./internal/lookup.js";
 export type { OperationOptions, SendOptions, SendSteps } from "./internal/operations.js";

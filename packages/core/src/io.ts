@@ -1,5 +1,5 @@
 // The front of the library: opens the engine, and gives files, sockets, timers and memory.
-import { type Address, addressFrom, familyNumber, formatAddress, placeOf } from "./address.js";
+import { type Address, addressFrom, formatAddress, placeOf } from "./address.js";
 import { type BackendName, backendError, requestedBackend, requestedTaskrun } from "./backend.js";
 import { Buffers } from "./buffers.js";
 import { type Capabilities, type Capability, capabilitiesOf, machineRow } from "./capabilities.js";
@@ -9,7 +9,23 @@ import { IOError, rangeError, typeError } from "./errors.js";
 import { File } from "./file.js";
 import * as abi from "./internal/abi.js";
 import { Area } from "./internal/area.js";
-import { type AttemptOptions, connectByName } from "./internal/connecting.js";
+import {
+  checkGiven,
+  checkOptions,
+  flag,
+  knows,
+  knowsOnly,
+  modeFrom,
+  oneOf,
+  type Path,
+  pathFrom,
+  pathText,
+  shown,
+  valueError,
+  wholeNumber,
+  wholeOrBigint,
+} from "./internal/check.js";
+import { type AttemptOptions, attemptsFrom, connectByName } from "./internal/connecting.js";
 import { Ending } from "./internal/ending.js";
 import { FileSender } from "./internal/file_sender.js";
 import { Lending } from "./internal/lending.js";
@@ -18,12 +34,18 @@ import { addressOf, familyOf, Limit, type LookupOptions, withAddress } from "./i
 import { keepMaskOf, type Moment, momentOfMask } from "./internal/mask.js";
 import { Memory } from "./internal/memory.js";
 import type { Native, NativeArea, NativeSession } from "./internal/native.js";
-import { aborted, type OperationOptions, Operations } from "./internal/operations.js";
+import {
+  endingsFrom,
+  NO_ENDINGS,
+  type OperationOptions,
+  Operations,
+} from "./internal/operations.js";
 import { Queue, slotsFor } from "./internal/queue.js";
 import { socketCallError } from "./internal/socket_base.js";
 import { ownFile } from "./internal/socket_file.js";
 import { Listener } from "./listener.js";
 import { type Descriptor, OpenFlags, Ring } from "./ring.js";
+import { BACKLOG_MOST } from "./ring_sockets.js";
 import { Socket } from "./socket.js";
 import { type Stat, statFrom } from "./stat.js";
 import { Timer } from "./timer.js";
@@ -83,38 +105,51 @@ export interface IOOptions {
 
 /** How a file is opened; `{ read: true }` when nothing is said. */
 export interface OpenOptions extends OperationOptions {
-  read?: boolean;
-  write?: boolean;
+  read?: boolean | null | undefined;
+  write?: boolean | null | undefined;
   /** Every write goes to the end. */
-  append?: boolean;
+  append?: boolean | null | undefined;
   /** Make the file when it is not there. */
-  create?: boolean;
+  create?: boolean | null | undefined;
   /** With `create`: fail when it is there. */
-  exclusive?: boolean;
-  /** Empty the file. */
-  truncate?: boolean;
+  exclusive?: boolean | null | undefined;
+  /** Empty the file, which needs `write` or `append`. */
+  truncate?: boolean | null | undefined;
   /** Past the page cache (O_DIRECT): memory, positions and lengths must be multiples of a block. */
-  direct?: boolean;
+  direct?: boolean | null | undefined;
   /** Fail unless it is a directory. */
-  directory?: boolean;
+  directory?: boolean | null | undefined;
   /** `false`: fail when the last part of the path is a symbolic link. */
-  followLinks?: boolean;
-  /** Permissions of a file that is made, less the process's mask; 0o666 by default. */
-  mode?: number;
+  followLinks?: boolean | null | undefined;
+  /**
+   * Permissions of a file that is made, less the process's mask at the call; 0o666 by default.
+   */
+  mode?: number | null | undefined;
 }
 
 /** Where to listen: an address with a port (0: any free one), or a unix socket's path. */
 export type ListenOptions = {
   /** Connections that may wait in the kernel; 511 by default, as in Node. */
-  backlog?: number;
-} & (({ host?: string; port: number; reusePort?: boolean } & LookupOptions) | { path: string });
+  backlog?: number | null | undefined;
+} & (
+  | ({
+      host?: string | null | undefined;
+      port: number;
+      reusePort?: boolean | null | undefined;
+    } & LookupOptions)
+  | { path: string }
+);
 
 /**
  * Where to connect. Nagle's algorithm is off unless `noDelay` is false. All addresses of a name are
  * tried.
  */
 export type ConnectOptions =
-  | ({ host?: string; port: number; noDelay?: boolean } & AttemptOptions)
+  | ({
+      host?: string | null | undefined;
+      port: number;
+      noDelay?: boolean | null | undefined;
+    } & AttemptOptions)
   | { path: string };
 
 /** What {@link IO.stats} counts. Sizes are bytes, the rest are counts since the IO was opened. */
@@ -129,6 +164,44 @@ const DEFAULT_LENT_LIMIT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_BACKLOG = 511;
 const KEPT_CODE = "IO_CHUNKS_KEPT";
 const WAIT_SLICE_NS = 50_000_000;
+
+const OPEN = knowsOnly(
+  "open",
+  ...["backend", "mode", "entries", "inFlightLimit", "buffersLimitBytes", "lentLimitBytes"],
+  ...["zeroCopyReceive", "poison"],
+);
+const MODES = { attached: true, detached: true } as const;
+const OPEN_FILE = knows(
+  "openFile",
+  ...["read", "write", "append", "create", "exclusive", "truncate", "direct", "directory"],
+  ...["followLinks", "mode"],
+);
+const STAT = knows("stat", "followLinks");
+const RENAME = knows("rename");
+const UNLINK = knows("unlink", "directory");
+const MKDIR = knows("mkdir", "mode");
+// An Address that the library gave may be listened on and connected to.
+const LISTEN = knowsOnly(
+  "listen",
+  "host",
+  "port",
+  "path",
+  "family",
+  "backlog",
+  "reusePort",
+  "lookup",
+);
+const CONNECT = knows(
+  "connect",
+  ...["host", "port", "path", "family", "noDelay"],
+  ...["lookup", "autoSelectFamily", "autoSelectFamilyAttemptTimeoutMs"],
+);
+const NOP = knows("nop");
+const SLEEP = knows("sleep");
+const TIMER = knowsOnly("timer", "intervalNs");
+
+// Only the library calls the constructor.
+const OPENING = Symbol("opening");
 
 /**
  * An I/O ring with everything on it, for one thread: each Worker opens its own.
@@ -166,11 +239,15 @@ export class IO implements AsyncDisposable {
    * says which call failed, how, and what to change), or the system's own code when memory or
    * descriptors ran out.
    */
-  static async open(options: IOOptions = {}): Promise<IO> {
-    return new IO(options);
+  static async open(options?: IOOptions | null): Promise<IO> {
+    checkOptions(options, OPEN);
+    return new IO(options ?? {}, OPENING);
   }
 
-  private constructor(options: IOOptions) {
+  private constructor(options: IOOptions, opening: symbol) {
+    if (opening !== OPENING) {
+      throw typeError("IO", "an IO is not made with new: call await IO.open()");
+    }
     const entries = options.entries ?? DEFAULT_ENTRIES;
     const inFlightLimit = options.inFlightLimit ?? abi.IN_FLIGHT_LIMIT_MOST;
     const buffersLimitBytes = options.buffersLimitBytes ?? DEFAULT_BUFFERS_LIMIT_BYTES;
@@ -179,14 +256,13 @@ export class IO implements AsyncDisposable {
     checkBytes(buffersLimitBytes, "buffersLimitBytes");
     checkBytes(lentLimitBytes, "lentLimitBytes");
     const request = requestedBackend(options.backend ?? "auto");
-    this.mode = options.mode ?? "attached";
-    if (this.mode !== "attached" && this.mode !== "detached") {
-      throw typeError("open", `the mode is "attached" or "detached", not "${String(this.mode)}"`);
-    }
+    this.mode = oneOf(options.mode ?? "attached", MODES, "the mode", "open");
+    const poison = flag(options.poison, false, "poison", "open");
+    const { zeroCopyReceive } = options;
     const attached = this.mode === "attached";
     const taskrun = requestedTaskrun();
     const native = loadNative();
-    const area = areaFrom(native, options.zeroCopyReceive);
+    const area = areaFrom(native, zeroCopyReceive);
     this.#queue = new Queue(entries, (shared, dispatch) => {
       const slots = slotsFor(inFlightLimit);
       const session = new native.Session(
@@ -207,11 +283,9 @@ export class IO implements AsyncDisposable {
     this.#leaveMask = keepMaskOf(this.#queue);
     this.#session = this.#queue.session;
     this.backend = this.#session.backend as BackendName;
-    this.zeroCopyReceive = this.#orClose(() =>
-      zeroCopyReceiveOf(this.#session, options.zeroCopyReceive),
-    );
+    this.zeroCopyReceive = this.#orClose(() => zeroCopyReceiveOf(this.#session, zeroCopyReceive));
     this.why = `${this.backend}, ${request.how}: ${this.#session.reason}`;
-    const memory = new Memory(native, this.#session, options.poison ?? false);
+    const memory = new Memory(native, this.#session, poison);
     this.ring = new Ring(this.#queue, memory);
     this.buffers = new Buffers(memory, buffersLimitBytes);
     this.#operations = new Operations(this.ring, this.#queue, this.backend);
@@ -258,54 +332,83 @@ export class IO implements AsyncDisposable {
 
   // ---- files
 
-  /** Opens a file. */
-  async openFile(path: string, options: OpenOptions = {}): Promise<File> {
-    const flags = openFlags(options);
-    const mode = options.mode ?? 0o666;
+  /** Opens a file. The current folder and the process's mask count as they are at the call. */
+  async openFile(path: Path, options?: OpenOptions | null): Promise<File> {
+    checkOptions(options, OPEN_FILE);
+    const given = options ?? {};
+    const flags = openFlags(given);
+    const direct = (flags & OpenFlags.direct) !== 0;
+    const mode = modeFrom(given.mode ?? 0o666, "openFile");
+    const bytes = pathFrom(path, "openFile");
+    const name = pathText(bytes);
     const descriptor = await this.#operations.run(
-      (pending, settle) => this.ring.open(pending, path, flags, mode, settle),
+      (pending, settle) => this.ring.open(pending, bytes, flags, mode, settle),
       options,
-      { path },
+      { path: name },
+      OPEN_FILE,
     );
-    return new File(this.#operations, descriptor, path, options.direct ?? false);
+    return new File(this.#operations, descriptor, name, direct, openedOnly(flags));
   }
 
   /** What is known of the file at a path. */
-  async stat(path: string, options?: OperationOptions & { followLinks?: boolean }): Promise<Stat> {
+  async stat(
+    path: Path,
+    options?: (OperationOptions & { followLinks?: boolean | null | undefined }) | null,
+  ): Promise<Stat> {
+    checkOptions(options, STAT);
+    const bytes = pathFrom(path, "stat");
     const fields = new Float64Array(abi.STAT_FIELDS);
-    const follow = options?.followLinks ?? true;
+    const follow = flag(options?.followLinks, true, "followLinks", "stat");
     await this.#operations.run(
-      (pending, settle) => this.ring.stat(pending, path, fields, settle, follow),
+      (pending, settle) => this.ring.stat(pending, bytes, fields, settle, follow),
       options,
-      { path },
+      { path: pathText(bytes) },
+      STAT,
     );
     return statFrom(fields);
   }
 
   /** Renames a file, replacing what is there. Durable once the folder was synced. */
-  async rename(from: string, to: string, options?: OperationOptions): Promise<void> {
+  async rename(from: Path, to: Path, options?: OperationOptions | null): Promise<void> {
+    const source = pathFrom(from, "rename");
+    const target = pathFrom(to, "rename");
     await this.#operations.run(
-      (pending, settle) => this.ring.rename(pending, from, to, settle),
+      (pending, settle) => this.ring.rename(pending, source, target, settle),
       options,
-      { path: from },
+      { path: pathText(source), dest: pathText(target) },
+      RENAME,
     );
   }
 
   /** Removes a file, or an empty directory with `directory: true`. */
-  async unlink(path: string, options?: OperationOptions & { directory?: boolean }): Promise<void> {
+  async unlink(
+    path: Path,
+    options?: (OperationOptions & { directory?: boolean | null | undefined }) | null,
+  ): Promise<void> {
+    checkOptions(options, UNLINK);
+    const directory = flag(options?.directory, false, "directory", "unlink");
+    const bytes = pathFrom(path, "unlink");
     await this.#operations.run(
-      (pending, settle) => this.ring.unlink(pending, path, options?.directory ?? false, settle),
+      (pending, settle) => this.ring.unlink(pending, bytes, directory, settle),
       options,
-      { path },
+      { path: pathText(bytes) },
+      UNLINK,
     );
   }
 
   /** Makes a directory; its parent must be there. */
-  async mkdir(path: string, options?: OperationOptions & { mode?: number }): Promise<void> {
+  async mkdir(
+    path: Path,
+    options?: (OperationOptions & { mode?: number | null | undefined }) | null,
+  ): Promise<void> {
+    checkOptions(options, MKDIR);
+    const mode = modeFrom(options?.mode ?? 0o777, "mkdir");
+    const bytes = pathFrom(path, "mkdir");
     await this.#operations.run(
-      (pending, settle) => this.ring.mkdir(pending, path, options?.mode ?? 0o777, settle),
+      (pending, settle) => this.ring.mkdir(pending, bytes, mode, settle),
       options,
-      { path },
+      { path: pathText(bytes) },
+      MKDIR,
     );
   }
 
@@ -317,26 +420,22 @@ export class IO implements AsyncDisposable {
    * has put another one in its place.
    */
   async listen(options: ListenOptions): Promise<Listener> {
-    const backlog = options.backlog ?? DEFAULT_BACKLOG;
-    if (!(Number.isInteger(backlog) && backlog >= 0 && backlog <= 0x7fffffff)) {
-      throw rangeError("listen", `the backlog is ${backlog}: give a whole number from 0 on`);
-    }
+    checkGiven(options, LISTEN);
+    const { reusePort } = options as { reusePort?: boolean };
+    const shares = flag(reusePort, false, "reusePort", "listen");
+    const asked = options.backlog ?? DEFAULT_BACKLOG;
+    const backlog = wholeNumber(asked, 0, BACKLOG_MOST, "the backlog", "listen");
     const moment = momentOfMask();
-    return withAddress(this.#operations, "listen", options, undefined, (address) =>
-      this.#listen(address, backlog, "reusePort" in options && options.reusePort === true, moment),
+    return withAddress(this.#operations, "listen", options, NO_ENDINGS, (address) =>
+      this.#listen(address, backlog, shares, moment),
     );
   }
 
-  #listen(
-    address: Address,
-    backlog: number,
-    reusePort: boolean,
-    moment: Moment,
-  ): Promise<Listener> {
+  #listen(address: Address, backlog: number, shares: boolean, moment: Moment): Promise<Listener> {
     return this.#withSocket(address, async (descriptor, subject) => {
       if (address.family !== "unix") {
         this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_ADDRESS);
-        if (reusePort) this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_PORT);
+        if (shares) this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_PORT);
       }
       await this.#operations.run(
         (pending, settle) => this.ring.bind(pending, descriptor, address, settle),
@@ -367,19 +466,19 @@ export class IO implements AsyncDisposable {
    * `IOError` with Node's code ("ENOTFOUND", "EAI_AGAIN") and the name as `host`.
    */
   async connect(options: ConnectOptions & OperationOptions): Promise<Socket> {
-    const { signal } = options;
-    if (signal?.aborted) throw aborted("connect", signal);
-    const place = placeOf(options);
-    if ("family" in place) return this.#connect(place, false, options);
-    const noDelay = !("noDelay" in options && options.noDelay === false);
+    checkGiven(options, CONNECT);
+    const endings = endingsFrom(options, CONNECT);
+    const noDelay = flag((options as { noDelay?: boolean }).noDelay, true, "noDelay", "connect");
+    const attempts = attemptsFrom(options as AttemptOptions);
+    const place = placeOf(options, "connect");
+    if ("family" in place) return this.#connect(place, false, endings);
     const { host, port } = place;
     const family = await familyOf(host);
     if (family !== 0) {
-      return this.#connect(addressOf({ address: host, family }, port), noDelay, options);
+      return this.#connect(addressOf({ address: host, family }, port), noDelay, endings);
     }
-    const limit = new Limit(this.#operations, "connect", `${host}:${port}`, options);
+    const limit = new Limit(this.#operations, "connect", `${host}:${port}`, endings);
     try {
-      const attempts = "port" in options ? options : {};
       return await connectByName(place, attempts, limit, (address, ends) =>
         this.#connect(address, noDelay, ends),
       );
@@ -394,6 +493,7 @@ export class IO implements AsyncDisposable {
         (pending, settle) => this.ring.connect(pending, descriptor, address, settle),
         options,
         subject,
+        CONNECT,
       );
       return this.#makeSocket(descriptor, noDelay);
     });
@@ -413,7 +513,6 @@ export class IO implements AsyncDisposable {
     use: (descriptor: Descriptor, subject: { address: string }) => Promise<T>,
   ): Promise<T> {
     const subject = { address: formatAddress(address) };
-    familyNumber(address.family);
     const descriptor = await this.#operations.run(
       (pending, settle) => this.ring.socket(pending, address.family, settle),
       undefined,
@@ -441,8 +540,8 @@ export class IO implements AsyncDisposable {
   // ---- time and composition
 
   /** A round trip to the kernel that does nothing; resolves with 0. */
-  nop(options?: OperationOptions): Promise<number> {
-    const promise = this.#operations.begin(options);
+  nop(options?: OperationOptions | null): Promise<number> {
+    const promise = this.#operations.begin(options, undefined, NOP);
     const pending = this.#operations.begun;
     if (pending === null) return promise;
     try {
@@ -454,23 +553,20 @@ export class IO implements AsyncDisposable {
   }
 
   /** Resolves after `durationNs` nanoseconds. */
-  async sleep(durationNs: number | bigint, options?: OperationOptions): Promise<void> {
-    const duration = Number(durationNs);
+  async sleep(durationNs: number | bigint, options?: OperationOptions | null): Promise<void> {
+    const duration = nanoseconds(durationNs, 0, "durationNs", "sleep");
     await this.#operations.run(
       (pending, settle) => this.ring.timeout(pending, duration, settle),
       options,
+      undefined,
+      SLEEP,
     );
   }
 
   /** A repeating timer. */
   timer(options: { intervalNs: number | bigint }): Timer {
-    const intervalNs = Number(options.intervalNs);
-    if (!(Number.isSafeInteger(intervalNs) && intervalNs > 0)) {
-      throw rangeError(
-        "timer",
-        `intervalNs is ${options.intervalNs}: give whole nanoseconds above 0`,
-      );
-    }
+    checkGiven(options, TIMER);
+    const intervalNs = nanoseconds(options.intervalNs, 1, "intervalNs", "timer");
     return new Timer(this.#operations, intervalNs);
   }
 
@@ -509,10 +605,7 @@ export class IO implements AsyncDisposable {
   runFor(durationNs: number | bigint): number {
     this.#checkDetached("runFor");
     this.#queue.checkChain("runFor");
-    const duration = Number(durationNs);
-    if (!(Number.isSafeInteger(duration) && duration >= 0)) {
-      throw rangeError("runFor", `durationNs is ${durationNs}: give whole nanoseconds`);
-    }
+    const duration = nanoseconds(durationNs, 0, "durationNs", "runFor");
     if (duration <= WAIT_SLICE_NS) return this.#queue.poll(duration);
     const endNs = process.hrtime.bigint() + BigInt(duration);
     for (;;) {
@@ -595,37 +688,47 @@ export class IO implements AsyncDisposable {
   }
 }
 
+function nanoseconds(value: unknown, least: number, name: string, operation: string): number {
+  return wholeOrBigint(value, least, name, operation);
+}
+
 function checkBytes(value: number, name: string): void {
   if (Number.isSafeInteger(value) && value >= 0) return;
-  throw rangeError("open", `${name} is ${value}: give 0 or more`);
+  throw rangeError("open", `${name} is ${shown(value)}: give whole bytes, 0 or more`);
 }
 
 function checkLimits(entries: number, inFlightLimit: number): void {
   const powerOfTwo = Number.isInteger(entries) && (entries & (entries - 1)) === 0;
   if (!powerOfTwo || entries < abi.ENTRIES_LEAST || entries > abi.ENTRIES_MOST) {
-    const message = `entries is ${entries}: give a power of two from ${abi.ENTRIES_LEAST} to `;
-    throw rangeError("open", message + abi.ENTRIES_MOST);
+    const right = `give a power of two from ${abi.ENTRIES_LEAST} to ${abi.ENTRIES_MOST}`;
+    throw rangeError("open", `entries is ${shown(entries)}: ${right}`);
   }
-  const most = abi.IN_FLIGHT_LIMIT_MOST;
-  if (!(Number.isInteger(inFlightLimit) && inFlightLimit >= 1 && inFlightLimit <= most)) {
-    throw rangeError(
-      "open",
-      `inFlightLimit is ${inFlightLimit}: give a whole number from 1 to ${most}`,
-    );
-  }
+  wholeNumber(inFlightLimit, 1, abi.IN_FLIGHT_LIMIT_MOST, "inFlightLimit", "open");
 }
 
 function openFlags(options: OpenOptions): number {
-  const writes = options.write === true || options.append === true;
-  const reads = options.read ?? !writes;
-  let flags = reads ? OpenFlags.read : 0;
-  if (options.write) flags |= OpenFlags.write;
-  if (options.append) flags |= OpenFlags.append;
-  if (options.create) flags |= OpenFlags.create;
-  if (options.exclusive) flags |= OpenFlags.exclusive;
-  if (options.truncate) flags |= OpenFlags.truncate;
-  if (options.direct) flags |= OpenFlags.direct;
-  if (options.directory) flags |= OpenFlags.directory;
-  if (options.followLinks === false) flags |= OpenFlags.noFollow;
+  const is = (name: FlagName, absent = false): boolean =>
+    flag(options[name], absent, name, "openFile");
+  const append = is("append");
+  const write = is("write");
+  let flags = is("read", !write && !append) ? OpenFlags.read : 0;
+  if (write) flags |= OpenFlags.write;
+  if (append) flags |= OpenFlags.append;
+  for (const name of OPEN_FLAG_NAMES) if (is(name)) flags |= OpenFlags[name];
+  if (!is("followLinks", true)) flags |= OpenFlags.noFollow;
+  if (is("truncate") && !write && !append) {
+    throw valueError("openFile", "truncate empties the file: give write: true, too");
+  }
   return flags;
+}
+
+const OPEN_FLAG_NAMES = ["create", "exclusive", "truncate", "direct", "directory"] as const;
+type FlagName = (typeof OPEN_FLAG_NAMES)[number] | "read" | "write" | "append" | "followLinks";
+
+/** What a file was opened for, where that is one of the two alone. */
+function openedOnly(flags: number): "reading" | "writing" | undefined {
+  const writes = (flags & (OpenFlags.write | OpenFlags.append)) !== 0;
+  const reads = (flags & OpenFlags.read) !== 0;
+  if (reads === writes) return undefined;
+  return reads ? "reading" : "writing";
 }

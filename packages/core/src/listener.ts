@@ -2,9 +2,16 @@
 // connected.
 import type { Address } from "./address.js";
 import { Completion } from "./completion.js";
-import { closedError, errnoName, IOError, operationError, rangeError } from "./errors.js";
+import { closedError, errnoName, IOError, operationError } from "./errors.js";
 import { OPCODE_ACCEPT } from "./internal/abi.js";
-import { MOST_TIMEOUT_MS, type OperationOptions, type Operations } from "./internal/operations.js";
+import { follow, unfollow } from "./internal/aborts.js";
+import { checkMade, knows } from "./internal/check.js";
+import {
+  type Endings,
+  endingsFrom,
+  type OperationOptions,
+  type Operations,
+} from "./internal/operations.js";
 import { Turns } from "./internal/turns.js";
 import type { Descriptor } from "./ring.js";
 import type { Socket } from "./socket.js";
@@ -34,6 +41,8 @@ const PASSING_CODES = new Set([
   "EPROTO",
   "ETIMEDOUT",
 ]);
+
+const ACCEPT = knows("accept");
 
 interface Waiter {
   resolve(socket: Socket): void;
@@ -85,6 +94,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     address: Address,
     makeSocket: (descriptor: Descriptor) => Socket,
   ) {
+    checkMade(operations, "Listener", "await io.listen()");
     this.#operations = operations;
     this.descriptor = descriptor;
     this.address = address;
@@ -92,11 +102,11 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   }
 
   /** The next connection. */
-  accept(options?: OperationOptions): Promise<Socket> {
+  accept(options?: OperationOptions | null): Promise<Socket> {
     return new Promise((resolve, reject) => {
       this.#check("accept");
       this.#operations.check("accept");
-      checkOptions(options);
+      const endings = endingsFrom(options, ACCEPT);
       const descriptor = this.#accepted.shift();
       if (descriptor !== undefined) {
         const socket = this.#makeSocket(descriptor);
@@ -108,7 +118,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
       }
       this.#turns.waited();
       if (this.#failure !== null) throw this.#failure;
-      this.#wait({ resolve, reject }, options);
+      this.#wait({ resolve, reject }, endings);
       this.#arm();
     });
   }
@@ -213,8 +223,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   }
 
   // A signal or a time limit ends the waiting only: the accept goes on for whoever comes next.
-  #wait(waiter: Waiter, options: OperationOptions | undefined): void {
-    const { signal, timeoutMs } = options ?? {};
+  #wait(waiter: Waiter, { signal, timeoutMs }: Endings): void {
     if (signal === undefined && timeoutMs === undefined) {
       this.#waiters.push(waiter);
       return;
@@ -230,7 +239,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
       leave(acceptError("ABORT_ERR", "was aborted by its signal", signal));
     const settled = (): void => {
       finished.abort();
-      signal?.removeEventListener("abort", onAbort);
+      if (signal !== undefined) unfollow(signal, onAbort);
     };
     const entry: Waiter = {
       resolve: (socket) => {
@@ -242,8 +251,8 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
         waiter.reject(error);
       },
     };
+    if (signal !== undefined) follow(signal, onAbort);
     this.#waiters.push(entry);
-    signal?.addEventListener("abort", onAbort, { once: true });
     if (timeoutMs === undefined) return;
     const elapsed = acceptError("ETIMEDOUT", `took longer than ${timeoutMs} ms`);
     this.#operations
@@ -263,13 +272,6 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     closing.push(this.#operations.close(this.descriptor));
     await Promise.all(closing);
   }
-}
-
-function checkOptions(options: OperationOptions | undefined): void {
-  const { signal, timeoutMs } = options ?? {};
-  if (signal?.aborted) throw acceptError("ABORT_ERR", "was aborted by its signal", signal);
-  if (timeoutMs === undefined || (timeoutMs >= 0 && timeoutMs <= MOST_TIMEOUT_MS)) return;
-  throw rangeError("accept", `timeoutMs is ${timeoutMs}: give a number of milliseconds`);
 }
 
 function acceptError(code: string, why: string, signal?: AbortSignal): IOError {

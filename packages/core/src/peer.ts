@@ -1,10 +1,10 @@
 // The other end of a datagram, in memory that the engine reads and writes.
-import { type Address, addressFrom, familyNumber } from "./address.js";
-import { IOError, rangeError } from "./errors.js";
+import { type Address, addressFrom, addressParts } from "./address.js";
 import * as abi from "./internal/abi.js";
+import { valueError } from "./internal/check.js";
 import { loadNative } from "./internal/load.js";
 import type { Region } from "./internal/memory.js";
-import { socketPathFromHere } from "./internal/paths.js";
+import { bytesFromText } from "./internal/text.js";
 
 /**
  * Who sent a datagram, or whom one is for: a record that the caller owns and uses again and again.
@@ -46,16 +46,22 @@ export class Peer {
 
   /** Changes whom it names. */
   set(address: Address): void {
-    const { family, port } = address;
-    if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) {
-      throw rangeError("Peer.set", `the port is ${port}: give 0 to 65535`);
-    }
-    const host = family === "unix" ? socketPathFromHere(address.path) : address.host;
-    const result = loadNative().writeAddress(familyNumber(family), port, host, this.record);
+    this.name(address, "Peer.set");
+  }
+
+  /** The same for another call, which its errors name. @internal */
+  name(address: Address, operation: string): void {
+    const [number, port, text] = addressParts(address, operation);
+    const { family } = address;
+    const name = bytesFromText(text);
+    const result = loadNative().writeAddress(number, port, name, this.record);
     if (result === 0) return;
-    const kind = family === "unix" ? "path of a unix socket" : `${family} address in digits`;
-    const message = `Peer.set: "${host}" is no ${kind}`;
-    throw new IOError({ code: "ERR_INVALID_ARG_VALUE", operation: "Peer.set", message });
+    if (family === "unix") {
+      const why = "cannot be the path of a unix socket: it is empty or too long";
+      throw valueError(operation, `${JSON.stringify(text)} ${why}`);
+    }
+    const digits = `"${text}" is no ${family} address in digits`;
+    throw valueError(operation, `${digits}: look a name up first, by node:dns`);
   }
 
   /**

@@ -10,6 +10,8 @@ import { Completion } from "./completion.js";
 import { IOError, operationError } from "./errors.js";
 import { type BufferGroup, CHUNKS_MOST, LentCompletion } from "./group.js";
 import { OPCODE_RECEIVE_MESSAGE_MULTISHOT, OPCODE_RECEIVE_MULTISHOT } from "./internal/abi.js";
+import { follow, unfollow } from "./internal/aborts.js";
+import { checkMade, checkSignal, checkTimeout } from "./internal/check.js";
 import type { Lending } from "./internal/lending.js";
 import type { LentMemory } from "./internal/lent_memory.js";
 import { Line } from "./internal/line.js";
@@ -40,7 +42,7 @@ export interface ReceivingOptions extends OperationOptions {
    * streams of an `IO` with one size share their memory, as all datagram sockets do. Chunks of TCP
    * on an `IO` that was opened with `zeroCopyReceive` have a page of the system at most.
    */
-  chunkBytes?: number;
+  chunkBytes?: number | null | undefined;
 }
 
 interface Waiter<C> {
@@ -128,15 +130,21 @@ export class Receiving<C extends Chunk = Chunk>
     kind: ReceivingKind<C>,
     options: ReceivingOptions,
   ) {
+    checkMade(operations, "Receiving", "socket.receiving()");
     this.#operations = operations;
     this.#lending = lending;
     this.#socket = socket;
     this.#kind = kind;
-    this.#chunkBytes = options.chunkBytes;
-    this.#messages = kind.messages ? lending.groupFor(true, options.chunkBytes) : null;
-    this.#group = this.#messages ?? lending.memoryFor(options.chunkBytes);
-    this.#signal = options.signal;
-    this.#timeoutMs = lending.timeoutFrom(options.timeoutMs);
+    const chunkBytes = options.chunkBytes ?? undefined;
+    const { signal, timeoutMs } = options;
+    // One that has aborted ends the stream, not this call.
+    if (signal !== undefined && signal !== null) checkSignal(signal, "receiving");
+    if (timeoutMs !== undefined && timeoutMs !== null) checkTimeout(timeoutMs, "receiving");
+    this.#chunkBytes = chunkBytes;
+    this.#messages = kind.messages ? lending.groupFor(true, chunkBytes) : null;
+    this.#group = this.#messages ?? lending.memoryFor(chunkBytes);
+    this.#signal = signal ?? undefined;
+    this.#timeoutMs = timeoutMs ?? 0;
   }
 
   /** Whether it receives, or will. @internal */
@@ -227,7 +235,7 @@ export class Receiving<C extends Chunk = Chunk>
     this.#lending.remember(this);
     if (this.#signal === undefined) return;
     this.#onAbort = () => this.#aborted();
-    this.#signal.addEventListener("abort", this.#onAbort, { once: true });
+    follow(this.#signal, this.#onAbort);
   }
 
   // Receives when it may have more chunks, and when there is memory for one. A program that waits
@@ -482,7 +490,9 @@ export class Receiving<C extends Chunk = Chunk>
   #finish(): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (this.#onAbort !== null) this.#signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#signal !== undefined && this.#onAbort !== null) {
+      unfollow(this.#signal, this.#onAbort);
+    }
     if (this.#timer?.active) this.#operations.cancel(this.#timer);
     if (this.#completion.active) this.#operations.cancel(this.#completion);
     if (this.#held === 0) this.#lending.forget(this);

@@ -1,8 +1,9 @@
 // The ring: every operation, with a caller-owned completion and a callback. Nothing is allocated
 // per operation. Everything else in this package is made of these verbs.
-import type { Callback, Completion } from "./completion.js";
-import { rangeError, typeError } from "./errors.js";
+import { type Callback, Completion } from "./completion.js";
+import { rangeError } from "./errors.js";
 import * as abi from "./internal/abi.js";
+import { checkInstance, type Path, shown, valueError } from "./internal/check.js";
 import { LentVerbs } from "./ring_lent.js";
 
 /**
@@ -18,11 +19,12 @@ export type Descriptor = number;
  */
 export type SyncLevel = "data" | "full" | "barrier";
 
-const SYNC_LEVELS: ReadonlyMap<SyncLevel, number> = new Map([
-  ["data", abi.SYNC_LEVEL_DATA],
-  ["full", abi.SYNC_LEVEL_FULL],
-  ["barrier", abi.SYNC_LEVEL_BARRIER],
-]);
+/** The number of each level in an entry. @internal */
+export const SYNC_LEVELS: Readonly<Record<SyncLevel, number>> = {
+  data: abi.SYNC_LEVEL_DATA,
+  full: abi.SYNC_LEVEL_FULL,
+  barrier: abi.SYNC_LEVEL_BARRIER,
+};
 
 /** How a file is opened, as bits for {@link Ring.open}. */
 export const OpenFlags = {
@@ -66,11 +68,7 @@ export class Ring extends LentVerbs {
   /** Completes with 0 after `durationNs` nanoseconds of the monotonic clock. */
   timeout<C>(completion: Completion<C>, durationNs: number, callback: Callback<C>): void {
     this.queue.check("timeout");
-    if (!(Number.isSafeInteger(durationNs) && durationNs >= 0)) {
-      throw this.refused(
-        rangeError("timeout", `durationNs is ${durationNs}: give whole nanoseconds`),
-      );
-    }
+    this.checkSize(durationNs, "timeout", "durationNs");
     const at = this.queue.begin(completion, abi.OPCODE_TIMEOUT, callback);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = durationNs;
   }
@@ -83,6 +81,9 @@ export class Ring extends LentVerbs {
    */
   cancel<C, T>(completion: Completion<C>, target: Completion<T>, callback: Callback<C>): void {
     this.queue.check("cancel");
+    this.checked(() => {
+      checkInstance(target, Completion, "a Completion", "the target", "cancel");
+    });
     const [slot, generation] = this.queue.tokenOf(target);
     const at = this.queue.begin(completion, abi.OPCODE_CANCEL, callback);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = slot;
@@ -117,17 +118,29 @@ export class Ring extends LentVerbs {
   /** Opens a file; completes with its descriptor. `flags` are {@link OpenFlags}, or-ed. */
   open<C>(
     completion: Completion<C>,
-    path: string,
+    path: Path,
     flags: number,
     mode: number,
     callback: Callback<C>,
   ): void {
     this.queue.check("open");
-    const [start, length] = this.queue.putString(this.pathFrom(path, "open"), "open");
+    const bytes = this.pathFrom(path, "open");
+    this.#checkOpenFlags(flags);
+    const bits = this.modeFrom(mode, "open");
+    const [start, length] = this.queue.putText(bytes, "open");
     const at = this.queue.begin(completion, abi.OPCODE_OPEN, callback);
     this.putText(at, start, length);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = flags;
-    this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = mode;
+    this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = bits;
+  }
+
+  #checkOpenFlags(flags: number): void {
+    this.checkWhole(flags, 0x7fffffff, "open", "flags"); // unknown ones are EINVAL
+    const writes = (flags & (OpenFlags.write | OpenFlags.append)) !== 0;
+    if ((flags & OpenFlags.truncate) === 0 || writes) return;
+    // open(2): what O_RDONLY | O_TRUNC does is not specified; Linux empties the file.
+    const message = "truncate empties the file, which needs write: open it with write, too";
+    throw this.refused(valueError("open", message));
   }
 
   /**
@@ -210,23 +223,24 @@ export class Ring extends LentVerbs {
    */
   stat<C>(
     completion: Completion<C>,
-    target: Descriptor | string,
+    target: Descriptor | Path,
     into: Float64Array,
     callback: Callback<C>,
     followLinks = true,
   ): void {
     this.queue.check("stat");
     if (!(into instanceof Float64Array) || into.length < abi.STAT_FIELDS) {
-      const message = `the result needs a Float64Array of ${abi.STAT_FIELDS} numbers or more`;
-      throw this.refused(rangeError("stat", message));
+      const right = `give a Float64Array of ${abi.STAT_FIELDS} numbers or more`;
+      throw this.refused(rangeError("stat", `the result is ${shown(into)}: ${right}`));
     }
+    const follow = this.flag(followLinks, true, "followLinks", "stat");
     const region = this.region(into, "stat");
     const offset = into.byteOffset - region.handleStart;
     let start = 0;
     let length = 0;
-    if (typeof target === "string") {
-      [start, length] = this.queue.putString(this.pathFrom(target, "stat"), "stat");
-    }
+    const byDescriptor = typeof target === "number";
+    if (byDescriptor) this.checkDescriptor(target, abi.OPCODE_STAT);
+    else [start, length] = this.queue.putText(this.pathFrom(target, "stat"), "stat");
     const at = this.queue.begin(completion, abi.OPCODE_STAT, callback);
     this.use(completion, region);
     const { words, doubles } = this.queue;
@@ -234,12 +248,11 @@ export class Ring extends LentVerbs {
     doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = offset;
     words[at + abi.ENTRY_LENGTH] = length;
     doubles[at / 2 + abi.ENTRY_OFFSET] = start;
-    if (typeof target === "string") {
-      const kind = followLinks ? abi.STAT_BY_PATH : abi.STAT_BY_PATH_NO_FOLLOW;
-      words[at + abi.ENTRY_ARGUMENT] = kind;
-    } else {
+    if (byDescriptor) {
       words[at + abi.ENTRY_DESCRIPTOR] = target;
       words[at + abi.ENTRY_ARGUMENT] = abi.STAT_BY_DESCRIPTOR;
+    } else {
+      words[at + abi.ENTRY_ARGUMENT] = follow ? abi.STAT_BY_PATH : abi.STAT_BY_PATH_NO_FOLLOW;
     }
   }
 
@@ -251,11 +264,7 @@ export class Ring extends LentVerbs {
     callback: Callback<C>,
   ): void {
     this.queue.check("sync");
-    const number = SYNC_LEVELS.get(level);
-    if (number === undefined) {
-      const levels = [...SYNC_LEVELS.keys()].map((name) => `"${name}"`).join(", ");
-      throw this.refused(typeError("sync", `the level is one of ${levels}, not ${String(level)}`));
-    }
+    const number = this.oneOf(level, SYNC_LEVELS, "the level", "sync");
     const at = this.descriptor(completion, abi.OPCODE_SYNC, descriptor, callback);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
   }
@@ -272,10 +281,11 @@ export class Ring extends LentVerbs {
     this.queue.check("allocate");
     this.checkSize(offset, "allocate", "offset");
     this.checkSize(lengthBytes, "allocate", "lengthBytes");
+    const keeps = this.flag(keepSize, false, "keepSize", "allocate");
     const at = this.descriptor(completion, abi.OPCODE_ALLOCATE, descriptor, callback);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
     this.queue.doubles[at / 2 + abi.ENTRY_EXTENT] = lengthBytes;
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = keepSize ? 1 : 0;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = keeps ? 1 : 0;
   }
 
   /** Sets a file's size; completes with 0. */
@@ -294,13 +304,13 @@ export class Ring extends LentVerbs {
   }
 
   /** Renames a file, replacing what is there; completes with 0. */
-  rename<C>(completion: Completion<C>, from: string, to: string, callback: Callback<C>): void {
+  rename<C>(completion: Completion<C>, from: Path, to: Path, callback: Callback<C>): void {
     this.queue.check("rename");
     const source = this.pathFrom(from, "rename");
     const target = this.pathFrom(to, "rename");
     this.queue.reserveText(Buffer.byteLength(source) + Buffer.byteLength(target));
-    const [fromStart, fromLength] = this.queue.putString(source, "rename");
-    const [toStart, toLength] = this.queue.putString(target, "rename");
+    const [fromStart, fromLength] = this.queue.putText(source, "rename");
+    const [toStart, toLength] = this.queue.putText(target, "rename");
     const at = this.queue.begin(completion, abi.OPCODE_RENAME, callback);
     this.putText(at, fromStart, fromLength);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = toStart;
@@ -310,24 +320,28 @@ export class Ring extends LentVerbs {
   /** Removes a file, or an empty directory when `directory` is set; completes with 0. */
   unlink<C>(
     completion: Completion<C>,
-    path: string,
+    path: Path,
     directory: boolean,
     callback: Callback<C>,
   ): void {
     this.queue.check("unlink");
-    const [start, length] = this.queue.putString(this.pathFrom(path, "unlink"), "unlink");
+    const bytes = this.pathFrom(path, "unlink");
+    const isDirectory = this.flag(directory, false, "directory", "unlink");
+    const [start, length] = this.queue.putText(bytes, "unlink");
     const at = this.queue.begin(completion, abi.OPCODE_UNLINK, callback);
     this.putText(at, start, length);
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = directory ? 1 : 0;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = isDirectory ? 1 : 0;
   }
 
   /** Makes a directory; completes with 0. */
-  mkdir<C>(completion: Completion<C>, path: string, mode: number, callback: Callback<C>): void {
+  mkdir<C>(completion: Completion<C>, path: Path, mode: number, callback: Callback<C>): void {
     this.queue.check("mkdir");
-    const [start, length] = this.queue.putString(this.pathFrom(path, "mkdir"), "mkdir");
+    const bytes = this.pathFrom(path, "mkdir");
+    const bits = this.modeFrom(mode, "mkdir");
+    const [start, length] = this.queue.putText(bytes, "mkdir");
     const at = this.queue.begin(completion, abi.OPCODE_MKDIR, callback);
     this.putText(at, start, length);
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = bits;
   }
 
   // ---- composition

@@ -1,8 +1,8 @@
 // The verbs that receive into lent memory. They are part of the ring: see ring.ts.
 import type { Callback } from "./completion.js";
-import { rangeError } from "./errors.js";
-import { BufferGroup, type BufferGroupOptions, type LentCompletion } from "./group.js";
+import { BufferGroup, type BufferGroupOptions, LentCompletion } from "./group.js";
 import * as abi from "./internal/abi.js";
+import { checkInstance, checkOptions, flag, knowsOnly } from "./internal/check.js";
 import type { LentMemory } from "./internal/lent_memory.js";
 import type { Descriptor } from "./ring.js";
 import { SocketVerbs } from "./ring_sockets.js";
@@ -10,6 +10,7 @@ import { SocketVerbs } from "./ring_sockets.js";
 const DEFAULT_PIECE_BYTES = 16 * 1024;
 const DEFAULT_LIMIT_BYTES = 4 * 1024 * 1024;
 const LIMIT_BYTES_MOST = 0x7fffffff;
+const GROUP = knowsOnly("bufferGroup", "pieceBytes", "limitBytes", "messages");
 
 /** The verbs of {@link Ring} that lend memory. */
 export abstract class LentVerbs extends SocketVerbs {
@@ -17,10 +18,12 @@ export abstract class LentVerbs extends SocketVerbs {
    * Memory to lend, for {@link receiveMultishot} or, with `messages`, {@link
    * receiveMessageMultishot}. It is there until it or the IO is closed.
    */
-  bufferGroup(options: BufferGroupOptions = {}): BufferGroup {
+  bufferGroup(options?: BufferGroupOptions | null): BufferGroup {
     this.queue.check("bufferGroup");
-    const { pieceBytes = DEFAULT_PIECE_BYTES, limitBytes = DEFAULT_LIMIT_BYTES } = options;
-    const { messages = false } = options;
+    checkOptions(options, GROUP);
+    const pieceBytes = options?.pieceBytes ?? DEFAULT_PIECE_BYTES;
+    const limitBytes = options?.limitBytes ?? DEFAULT_LIMIT_BYTES;
+    const messages = flag(options?.messages, false, "messages", "bufferGroup");
     return new BufferGroup(this.queue, this.memory, { pieceBytes, limitBytes, messages });
   }
 
@@ -67,6 +70,7 @@ export abstract class LentVerbs extends SocketVerbs {
     callback: (completion: LentCompletion<C>, result: number) => void,
     limitBytes = 0,
   ): void {
+    this.#check(completion, group, "receiveMultishot");
     this.receiveLent(completion, descriptor, group, callback, limitBytes);
   }
 
@@ -79,11 +83,8 @@ export abstract class LentVerbs extends SocketVerbs {
     limitBytes: number,
   ): void {
     this.queue.check("receiveMultishot");
-    if (!(Number.isInteger(limitBytes) && limitBytes >= 0 && limitBytes <= LIMIT_BYTES_MOST)) {
-      const message = `limitBytes is ${limitBytes}: give 0 to ${LIMIT_BYTES_MOST}`;
-      throw this.refused(rangeError("receiveMultishot", message));
-    }
-    group.prepare("receiveMultishot", false);
+    this.checkWhole(limitBytes, LIMIT_BYTES_MOST, "receiveMultishot", "limitBytes");
+    this.checked(() => group.prepare("receiveMultishot", false));
     const opcode = abi.OPCODE_RECEIVE_MULTISHOT;
     const at = this.descriptor(completion, opcode, descriptor, callback as Callback<C>);
     this.#take(completion, group, at);
@@ -130,10 +131,18 @@ export abstract class LentVerbs extends SocketVerbs {
     callback: (completion: LentCompletion<C>, result: number) => void,
   ): void {
     this.queue.check("receiveMessageMultishot");
-    group.prepare("receiveMessageMultishot", true);
+    this.#check(completion, group, "receiveMessageMultishot");
+    this.checked(() => group.prepare("receiveMessageMultishot", true));
     const opcode = abi.OPCODE_RECEIVE_MESSAGE_MULTISHOT;
     const at = this.descriptor(completion, opcode, descriptor, callback as Callback<C>);
     this.#take(completion, group, at);
+  }
+
+  #check(completion: unknown, group: unknown, operation: string): void {
+    this.checked(() => {
+      checkInstance(completion, LentCompletion, "a LentCompletion", "the completion", operation);
+      checkInstance(group, BufferGroup, "what bufferGroup() returns", "the group", operation);
+    });
   }
 
   #take<C>(completion: LentCompletion<C>, group: LentMemory, at: number): void {

@@ -3,9 +3,10 @@ import { type Address, familyNumber } from "./address.js";
 import type { Callback, Completion } from "./completion.js";
 import { IOError } from "./errors.js";
 import * as abi from "./internal/abi.js";
+import { checkInstance } from "./internal/check.js";
 import type { Region } from "./internal/memory.js";
 import { Verbs } from "./internal/verbs.js";
-import type { Peer } from "./peer.js";
+import { Peer } from "./peer.js";
 import type { Descriptor } from "./ring.js";
 
 /** What a shut down socket stops doing. */
@@ -25,6 +26,9 @@ export type ZeroCopy = "auto" | "always" | "never";
 
 /** What a socket carries: bytes in order, or messages. */
 export type SocketKind = "stream" | "datagram";
+
+/** Connections that may wait, at most. @internal */
+export const BACKLOG_MOST = 0x7fffffff;
 
 const KIND_NUMBERS = {
   stream: abi.SOCKET_KIND_STREAM,
@@ -47,10 +51,11 @@ export abstract class SocketVerbs extends Verbs {
     kind: SocketKind = "stream",
   ): void {
     this.queue.check("socket");
-    const number = familyNumber(family);
+    const number = this.checked(() => familyNumber(family, "socket"));
+    const kindNumber = this.oneOf(kind, KIND_NUMBERS, "the kind", "socket");
     const at = this.queue.begin(completion, abi.OPCODE_SOCKET, callback);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
-    this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = KIND_NUMBERS[kind];
+    this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = kindNumber;
   }
 
   /** Gives a socket its own address; completes with 0. It cannot be linked. */
@@ -72,6 +77,7 @@ export abstract class SocketVerbs extends Verbs {
     callback: Callback<C>,
   ): void {
     this.queue.check("listen");
+    this.checkWhole(backlog, BACKLOG_MOST, "listen", "the backlog");
     const at = this.descriptor(completion, abi.OPCODE_LISTEN, descriptor, callback);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = backlog;
   }
@@ -120,7 +126,7 @@ export abstract class SocketVerbs extends Verbs {
     descriptor: Descriptor,
     buffer: ArrayBufferView,
     callback: Callback<C>,
-    zeroCopy: ZeroCopy = "never",
+    zeroCopy: ZeroCopy | null = "never",
   ): void {
     this.queue.check("send");
     const mode = this.zeroCopyMode(zeroCopy, "send");
@@ -138,7 +144,7 @@ export abstract class SocketVerbs extends Verbs {
     descriptor: Descriptor,
     buffers: readonly ArrayBufferView[],
     callback: Callback<C>,
-    zeroCopy: ZeroCopy = "never",
+    zeroCopy: ZeroCopy | null = "never",
   ): void {
     this.queue.check("sendVectored");
     const mode = this.zeroCopyMode(zeroCopy, "sendVectored");
@@ -166,6 +172,7 @@ export abstract class SocketVerbs extends Verbs {
     this.queue.check("sendFile");
     this.checkSize(offset, "sendFile", "offset");
     this.checkSize(lengthBytes, "sendFile", "lengthBytes");
+    this.checkDescriptor(file, abi.OPCODE_SEND_FILE);
     const at = this.descriptor(completion, abi.OPCODE_SEND_FILE, descriptor, callback);
     const { words, doubles } = this.queue;
     words[at + abi.ENTRY_ARGUMENT] = file;
@@ -195,10 +202,11 @@ export abstract class SocketVerbs extends Verbs {
     message: ArrayBufferView | readonly ArrayBufferView[],
     peer: Peer | null,
     callback: Callback<C>,
-    zeroCopy: ZeroCopy = "never",
+    zeroCopy: ZeroCopy | null = "never",
   ): void {
     this.queue.check("sendMessage");
     const mode = this.zeroCopyMode(zeroCopy, "sendMessage");
+    if (peer !== null) this.#checkPeer(peer, "a Peer or null", "sendMessage");
     this.message(completion, descriptor, message, peer, mode, callback);
   }
 
@@ -215,6 +223,7 @@ export abstract class SocketVerbs extends Verbs {
     callback: Callback<C>,
   ): void {
     this.queue.check("receiveMessage");
+    this.#checkPeer(peer, "a Peer", "receiveMessage");
     const sender = this.region(peer.record, "receiveMessage");
     if (sender.inFlight > 0) throw this.refused(peerActive());
     sender.inFlight++; // before making room for the buffer could let go of it
@@ -241,8 +250,14 @@ export abstract class SocketVerbs extends Verbs {
     callback: Callback<C>,
   ): void {
     this.queue.check("shutdown");
+    const number = this.oneOf(how, SHUTDOWN_NUMBERS, "the direction", "shutdown");
     const at = this.descriptor(completion, abi.OPCODE_SHUTDOWN, descriptor, callback);
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = SHUTDOWN_NUMBERS[how];
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
+  }
+
+  #checkPeer(peer: Peer, right: string, operation: string): void {
+    if (peer instanceof Peer) return;
+    this.checked(() => checkInstance(peer, Peer, right, "the peer", operation));
   }
 }
 

@@ -2,9 +2,17 @@
 import { formatAddress } from "./address.js";
 import { Chunk } from "./chunk.js";
 import { IOError } from "./errors.js";
-import { type File, rest } from "./file.js";
+import { File, type Position, rest } from "./file.js";
+import {
+  bytesFrom,
+  checkGiven,
+  checkInstance,
+  checkOptions,
+  knows,
+  knowsOnly,
+} from "./internal/check.js";
 import { type FileSender, type FileTarget, fileRange } from "./internal/file_sender.js";
-import type { OperationOptions, SendOptions, SendSteps } from "./internal/operations.js";
+import type { OperationOptions, Pending, SendOptions, SendSteps } from "./internal/operations.js";
 import { SocketBase } from "./internal/socket_base.js";
 import type { Receiving, ReceivingKind, ReceivingOptions } from "./receiving.js";
 import type { ShutdownHow } from "./ring_sockets.js";
@@ -12,16 +20,28 @@ import type { ShutdownHow } from "./ring_sockets.js";
 /** What can be tuned on a socket. */
 export interface SocketOptions {
   /** Send small messages at once (TCP_NODELAY); on by default for TCP. */
-  noDelay?: boolean;
+  noDelay?: boolean | null | undefined;
   /** Probe an idle connection (SO_KEEPALIVE). */
-  keepAlive?: boolean;
+  keepAlive?: boolean | null | undefined;
   /** The kernel's receive buffer; Linux doubles what is asked. */
-  receiveBufferBytes?: number;
+  receiveBufferBytes?: number | null | undefined;
   /** The kernel's send buffer; Linux doubles what is asked. */
-  sendBufferBytes?: number;
+  sendBufferBytes?: number | null | undefined;
   /** From how many bytes on "auto" considers to spare the copy; 0 for the usual. */
-  zeroCopyThresholdBytes?: number;
+  zeroCopyThresholdBytes?: number | null | undefined;
 }
+
+const RECEIVE = knows("receive");
+const RECEIVE_ALL = knows("receiveAll");
+const SEND = knows("send", "zeroCopy");
+const SEND_ALL = knows("sendAll", "zeroCopy");
+const SEND_ZERO_COPY = knows("sendZeroCopy", "zeroCopy");
+const SEND_VECTORED = knows("sendVectored", "zeroCopy");
+const SEND_FILE = knows("sendFile");
+const SET_OPTIONS = knowsOnly(
+  "setOptions",
+  ...["noDelay", "keepAlive", "receiveBufferBytes", "sendBufferBytes", "zeroCopyThresholdBytes"],
+);
 
 const STREAM: ReceivingKind<Chunk> = {
   messages: false,
@@ -56,9 +76,9 @@ export class Socket extends SocketBase {
   /**
    * Receives up to `buffer.byteLength` bytes; resolves with how many, 0 when the peer has ended.
    */
-  receive(buffer: ArrayBufferView, options?: OperationOptions): Promise<number> {
+  receive(buffer: ArrayBufferView, options?: OperationOptions | null): Promise<number> {
     const operations = this.operations;
-    const promise = operations.begin(options);
+    const promise = operations.begin(options, undefined, RECEIVE);
     const pending = operations.begun;
     if (pending === null) return promise;
     try {
@@ -72,7 +92,8 @@ export class Socket extends SocketBase {
   }
 
   /** Fills `buffer`; resolves with the bytes received, fewer only when the peer has ended. */
-  async receiveAll(buffer: ArrayBufferView, options?: OperationOptions): Promise<number> {
+  async receiveAll(buffer: ArrayBufferView, options?: OperationOptions | null): Promise<number> {
+    checkOptions(options, RECEIVE_ALL);
     this.operations.ring.checkBuffer(buffer, "receiveAll");
     const total = buffer.byteLength;
     let done = 0;
@@ -111,24 +132,25 @@ export class Socket extends SocketBase {
    * }
    * ```
    */
-  receiving(options: ReceivingOptions = {}): Receiving {
+  receiving(options?: ReceivingOptions | null): Receiving {
     return this.startReceiving(options, STREAM);
   }
 
   /**
-   * Sends up to `buffer.byteLength` bytes; resolves with how many the kernel took. With `zeroCopy`
-   * it may resolve later, when the peer has acknowledged them and the memory is free.
+   * Sends up to `data.byteLength` bytes, or text as UTF-8; resolves with how many bytes the kernel
+   * took. With `zeroCopy` it may resolve later, when the peer has acknowledged them and the memory
+   * is free.
    */
-  send(buffer: ArrayBufferView, options?: SendOptions): Promise<number> {
+  send(data: ArrayBufferView | string, options?: SendOptions | null): Promise<number> {
     const operations = this.operations;
-    const promise = operations.begin(options);
+    const promise = operations.begin(options, undefined, SEND);
     const pending = operations.begun;
     if (pending === null) return promise;
     const mode = options?.zeroCopy ?? "never";
     const settle = mode === "never" ? operations.settle : operations.settleReleased;
     try {
       this.check("send");
-      operations.ring.send(pending, this.descriptor, buffer, settle, mode);
+      operations.ring.send(pending, this.descriptor, bytesFrom(data), settle, mode);
     } catch (error) {
       operations.fail(pending, error);
     }
@@ -163,16 +185,22 @@ export class Socket extends SocketBase {
    * }
    * ```
    */
-  sendZeroCopy(buffer: ArrayBufferView, options?: SendOptions): SendSteps {
-    return this.operations.runSteps((pending, settle) => {
-      this.check("sendZeroCopy");
-      const mode = options?.zeroCopy ?? "auto";
-      this.operations.ring.send(pending, this.descriptor, buffer, settle, mode);
-    }, options);
+  sendZeroCopy(data: ArrayBufferView | string, options?: SendOptions | null): SendSteps {
+    return this.operations.runSteps(
+      (pending, settle) => {
+        this.check("sendZeroCopy");
+        const mode = options?.zeroCopy ?? "auto";
+        this.operations.ring.send(pending, this.descriptor, bytesFrom(data), settle, mode);
+      },
+      options,
+      SEND_ZERO_COPY,
+    );
   }
 
-  /** Sends all of `buffer`, in as many sends as it takes. */
-  async sendAll(buffer: ArrayBufferView, options?: SendOptions): Promise<void> {
+  /** Sends all of `data`, or text as UTF-8, in as many sends as it takes. */
+  async sendAll(data: ArrayBufferView | string, options?: SendOptions | null): Promise<void> {
+    checkOptions(options, SEND_ALL);
+    const buffer = bytesFrom(data);
     this.operations.ring.checkBuffer(buffer, "sendAll");
     const total = buffer.byteLength;
     const spares = (options?.zeroCopy ?? "never") !== "never";
@@ -202,13 +230,14 @@ export class Socket extends SocketBase {
   /**
    * Sends several buffers in turn (gather), up to 1,024; resolves with how many bytes were taken.
    */
-  sendVectored(buffers: readonly ArrayBufferView[], options?: SendOptions): Promise<number> {
-    return this.operations.run((pending) => {
+  sendVectored(buffers: readonly ArrayBufferView[], options?: SendOptions | null): Promise<number> {
+    const start = (pending: Pending): void => {
       this.check("sendVectored");
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
       this.operations.ring.sendVectored(pending, this.descriptor, buffers, settle, mode);
-    }, options);
+    };
+    return this.operations.run(start, options, undefined, SEND_VECTORED);
   }
 
   /**
@@ -222,11 +251,14 @@ export class Socket extends SocketBase {
    */
   async sendFile(
     file: File,
-    offset = 0,
-    lengthBytes?: number,
-    options?: OperationOptions,
+    offset?: Position | null,
+    lengthBytes?: Position | null,
+    options?: OperationOptions | null,
   ): Promise<number> {
+    checkOptions(options, SEND_FILE);
     this.check("sendFile");
+    const right = "the file that io.openFile() returned";
+    checkInstance(file, File, right, "the file", "sendFile");
     file.checkFor(this.operations, "sendFile");
     const range = fileRange(file, offset, lengthBytes);
     const sender = this.operations.fileSender as FileSender;
@@ -235,7 +267,7 @@ export class Socket extends SocketBase {
       check: (operation) => this.check(operation),
       sendAll: (piece, sendOptions) => this.sendAll(piece, sendOptions),
     };
-    return sender.send(target, range, options);
+    return sender.send(target, range, options ?? undefined);
   }
 
   /** Ends a direction: after "send" the peer sees the end of the stream. */
@@ -248,6 +280,7 @@ export class Socket extends SocketBase {
 
   /** Sets options. Throws an `IOError` when the system refuses one. */
   setOptions(options: SocketOptions): void {
+    checkGiven(options, SET_OPTIONS);
     this.applyOptions(options);
   }
 

@@ -1,5 +1,6 @@
 // Repeating timers over the ring's time-outs.
 import { Completion } from "./completion.js";
+import { checkMade } from "./internal/check.js";
 import type { Operations } from "./internal/operations.js";
 import { nextTurn } from "./internal/turns.js";
 
@@ -32,6 +33,7 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
 
   /** @internal */
   constructor(operations: Operations, intervalNs: number) {
+    checkMade(operations, "Timer", "io.timer()");
     this.#operations = operations;
     this.intervalNs = intervalNs;
     this.#startNs = process.hrtime.bigint();

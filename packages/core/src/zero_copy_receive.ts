@@ -3,6 +3,7 @@
 import type { Support } from "./capabilities.js";
 import { IOError, rangeError, typeError } from "./errors.js";
 import { AREA_BYTES_LEAST, AREA_BYTES_MOST } from "./internal/abi.js";
+import { checkOptions, flag, knowsOnly, shown } from "./internal/check.js";
 import { loadNative } from "./internal/load.js";
 import type { Native, NativeArea, NativeSession } from "./internal/native.js";
 
@@ -12,12 +13,12 @@ export type ZeroCopyReceiveOptions = {
    * Bytes of memory for it, rounded up to 64 KiB, from 64 KiB to 1 GiB; 64 MiB by default. All of
    * it is made at once, and is locked in memory.
    */
-  sizeBytes?: number;
+  sizeBytes?: number | null | undefined;
   /**
    * `true`: `IO.open()` fails with "ERR_IO_ZERO_COPY_RECEIVE" where it cannot be had. Otherwise the
    * IO receives into memory that is lent in the ordinary way, and `io.zeroCopyReceive` says why.
    */
-  required?: boolean;
+  required?: boolean | null | undefined;
 } & (
   | {
       /** The network device, by its name ("eth0"). */
@@ -54,6 +55,10 @@ export interface ZeroCopyReceiveProbe {
 }
 
 const QUEUES_MOST = 65_536;
+const AREA = knowsOnly(
+  "zeroCopyReceive",
+  ...["interface", "queue", "withoutDevice", "sizeBytes", "required"],
+);
 
 /**
  * Finds out by trying whether a queue of a network device can write what it receives into memory of
@@ -79,7 +84,8 @@ const QUEUES_MOST = 65_536;
  */
 export function probeZeroCopyReceive(networkInterface = "", queue = 0): ZeroCopyReceiveProbe {
   if (typeof networkInterface !== "string" || networkInterface.includes("\0")) {
-    throw typeError("probeZeroCopyReceive", "networkInterface is no name: give one like eth0");
+    const message = `networkInterface is ${shown(networkInterface)}: give a name like eth0`;
+    throw typeError("probeZeroCopyReceive", message);
   }
   checkQueue("probeZeroCopyReceive", "queue", queue);
   const found = loadNative().probeZeroCopyReceive(networkInterface, queue);
@@ -89,7 +95,7 @@ export function probeZeroCopyReceive(networkInterface = "", queue = 0): ZeroCopy
 
 function checkQueue(operation: string, name: string, queue: unknown): asserts queue is number {
   if (Number.isInteger(queue) && (queue as number) >= 0 && (queue as number) < QUEUES_MOST) return;
-  const message = `${name} is ${String(queue)}: give a whole number below ${QUEUES_MOST}`;
+  const message = `${name} is ${shown(queue)}: give a whole number below ${QUEUES_MOST}`;
   throw rangeError(operation, message);
 }
 
@@ -111,7 +117,7 @@ export function areaFrom(
   const asked = options.sizeBytes ?? DEFAULT_SIZE_BYTES;
   if (!(Number.isInteger(asked) && asked >= AREA_BYTES_LEAST && asked <= AREA_BYTES_MOST)) {
     const message =
-      `zeroCopyReceive.sizeBytes is ${String(asked)}: give ${AREA_BYTES_LEAST} to ` +
+      `zeroCopyReceive.sizeBytes is ${shown(asked)}: give ${AREA_BYTES_LEAST} to ` +
       `${AREA_BYTES_MOST}`;
     throw rangeError("open", message);
   }
@@ -133,9 +139,8 @@ function deviceFrom(options: ZeroCopyReceiveOptions): [name: string, queue: numb
   if (typeof given !== "object" || given === null) {
     throw typeError("open", "zeroCopyReceive is an object: give { interface, queue }");
   }
-  if (given.required !== undefined && typeof given.required !== "boolean") {
-    throw typeError("open", "zeroCopyReceive.required is true or false");
-  }
+  checkOptions(given, AREA);
+  flag(given.required, false, "zeroCopyReceive.required", "open");
   const { interface: name, queue, withoutDevice } = given;
   if (withoutDevice !== undefined) {
     if (withoutDevice === true && name === undefined && queue === undefined) return ["", 0];

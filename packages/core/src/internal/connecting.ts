@@ -2,7 +2,15 @@
 // RFC 8305 ("happy eyeballs").
 import type { Address } from "../address.js";
 import { rangeError } from "../errors.js";
-import { addressesOf, allFailed, alternated, type Limit, type LookupOptions } from "./lookup.js";
+import { flag, shown } from "./check.js";
+import {
+  addressesOf,
+  allFailed,
+  alternated,
+  type Limit,
+  type LookupOptions,
+  lookupFrom,
+} from "./lookup.js";
 import type { OperationOptions } from "./operations.js";
 
 /** How a name with several addresses becomes a connection. */
@@ -11,17 +19,40 @@ export interface AttemptOptions extends LookupOptions {
    * `false`: only the first address of a name is tried. When nothing is said Node's own default
    * counts, which `net.setDefaultAutoSelectFamily()` changes.
    */
-  autoSelectFamily?: boolean | undefined;
+  autoSelectFamily?: boolean | null | undefined;
   /**
    * How long an attempt goes on before the next address is tried beside it, 10 at least. When
    * nothing is said Node's own default counts, which is 250.
    */
-  autoSelectFamilyAttemptTimeoutMs?: number | undefined;
+  autoSelectFamilyAttemptTimeoutMs?: number | null | undefined;
+}
+
+/** The same, checked. What is not given is Node's own default, at the time of the call. */
+export interface Attempts {
+  readonly lookup: ReturnType<typeof lookupFrom>;
+  readonly all: boolean | undefined;
+  readonly delayMs: number | undefined;
 }
 
 // As in Node, and for the same reason: attempts at all addresses at once are none in turn.
 const LEAST_DELAY_MS = 10;
 const MOST_DELAY_MS = 0x7fffffff;
+
+/** Checks how a name is to be tried. */
+export function attemptsFrom(options: AttemptOptions): Attempts {
+  const { autoSelectFamily, autoSelectFamilyAttemptTimeoutMs: delayMs } = options;
+  const given = autoSelectFamily !== undefined && autoSelectFamily !== null;
+  const isDelay = typeof delayMs === "number" && delayMs > 0 && delayMs <= MOST_DELAY_MS;
+  if (delayMs !== undefined && delayMs !== null && !isDelay) {
+    const right = "give milliseconds above 0";
+    throw rangeError("connect", `autoSelectFamilyAttemptTimeoutMs is ${shown(delayMs)}: ${right}`);
+  }
+  return {
+    lookup: lookupFrom(options, "connect"),
+    all: given ? flag(autoSelectFamily, true, "autoSelectFamily", "connect") : undefined,
+    delayMs: isDelay ? Math.max(LEAST_DELAY_MS, delayMs) : undefined,
+  };
+}
 
 /** Something that can be given up. */
 interface Closable {
@@ -37,22 +68,17 @@ export type Attempt<S> = (address: Address, options: OperationOptions) => Promis
  */
 export async function connectByName<S extends Closable>(
   { host, port }: { host: string; port: number },
-  options: AttemptOptions,
+  options: Attempts,
   limit: Limit,
   attempt: Attempt<S>,
 ): Promise<S> {
   const [found, defaults] = await limit.race(
     Promise.all([addressesOf(host, port, "connect", options.lookup), nodeDefaults()]),
   );
-  const all = options.autoSelectFamily ?? defaults.autoSelectFamily;
+  const all = options.all ?? defaults.autoSelectFamily;
   const addresses = all ? alternated(found) : found.slice(0, 1);
-  const delayMs = options.autoSelectFamilyAttemptTimeoutMs ?? defaults.delayMs;
-  if (!(delayMs > 0 && delayMs <= MOST_DELAY_MS)) {
-    const message = `autoSelectFamilyAttemptTimeoutMs is ${delayMs}: give milliseconds above 0`;
-    throw rangeError("connect", message);
-  }
   const race = new Race(limit, attempt);
-  const winner = await race.run(addresses, Math.max(LEAST_DELAY_MS, delayMs));
+  const winner = await race.run(addresses, options.delayMs ?? defaults.delayMs);
   if (winner !== null) return winner;
   throw limit.error ?? allFailed(`${host}:${port}`, host, addresses, race.errors);
 }

@@ -3,9 +3,9 @@ import { rangeError } from "../errors.js";
 import type { BufferGroup } from "../group.js";
 import type { Ring } from "../ring.js";
 import type { Area } from "./area.js";
+import { shown } from "./check.js";
 import type { LentMemory } from "./lent_memory.js";
 import type { Memory } from "./memory.js";
-import { MOST_TIMEOUT_MS } from "./operations.js";
 import { Reserve } from "./reserve.js";
 
 const CHUNK_BYTES_LEAST = 4096;
@@ -80,11 +80,6 @@ export class Lending {
     return reserve;
   }
 
-  timeoutFrom(timeoutMs = 0): number {
-    if (timeoutMs >= 0 && timeoutMs <= MOST_TIMEOUT_MS) return timeoutMs;
-    throw rangeError("timeoutMs", `${timeoutMs} is not a number of milliseconds`);
-  }
-
   remember(stream: LentStream): void {
     this.#streams.add(stream);
   }
@@ -115,5 +110,8 @@ export class Lending {
 
 function checkChunkBytes(chunkBytes: number): void {
   if (Number.isInteger(chunkBytes) && chunkBytes >= 1 && chunkBytes <= CHUNK_BYTES_MOST) return;
-  throw rangeError("receiving", `chunkBytes is ${chunkBytes}: give 1 to ${CHUNK_BYTES_MOST}`);
+  throw rangeError(
+    "receiving",
+    `chunkBytes is ${shown(chunkBytes)}: give 1 to ${CHUNK_BYTES_MOST}`,
+  );
 }

@@ -23,6 +23,56 @@ function failure(): IOError {
   throw new Error("it was loaded");
 }
 
+/** What a program says that loads the engine, in a process with these switches of Node. */
+function saidWith(...switches: string[]): string {
+  const url = new URL("./load.js", import.meta.url).href;
+  const program = `
+    const { loadNative } = await import(${JSON.stringify(url)});
+    try { loadNative(); console.log("loaded"); } catch (error) { console.log(error.message); }`;
+  const words = [...switches, "--input-type=module", "-e", program];
+  const { stdout, stderr } = spawnSync(process.execPath, words, { encoding: "utf8" });
+  return stdout === "" ? stderr : stdout;
+}
+
+test("switches of Node that keep addons out are named, and nothing is to be removed", () => {
+  const permission = process.allowedNodeEnvironmentFlags.has("--permission")
+    ? "--permission"
+    : "--experimental-permission";
+  const without = saidWith("--no-addons");
+  assert.match(without, "--no-addons: start it without that");
+  const forbidden = saidWith(permission, "--allow-fs-read=*");
+  assert.match(forbidden, "start Node with --allow-addons");
+  for (const said of [without, forbidden]) {
+    assert.not.match(said, "npm run build");
+    assert.not.match(said, /\.\.\s/);
+  }
+});
+
+test("a bundle as CommonJS finds the engine by IO_ENGINE, and says so", () => {
+  const root = fileURLToPath(new URL("../../../..", import.meta.url));
+  const folder = mkdtempSync(join(tmpdir(), "io-load-"));
+  const [from, to] = [join(folder, "in.mjs"), join(folder, "out.cjs")];
+  const load = fileURLToPath(new URL("../index.js", import.meta.url));
+  try {
+    writeFileSync(
+      from,
+      `import { IO } from ${JSON.stringify(load)};
+       IO.open().then((io) => io.close()).then(
+         () => console.log("opened"), (error) => console.log(error.message));`,
+    );
+    const esbuild = join(root, "node_modules/.bin/esbuild");
+    const kind = ["--bundle", "--platform=node", "--format=cjs", "--log-level=error"];
+    assert.is(spawnSync(esbuild, [from, `--outfile=${to}`, ...kind]).status, 0);
+    const saidBy = (environment: NodeJS.ProcessEnv): string =>
+      spawnSync(process.execPath, [to], { encoding: "utf8", env: environment }).stdout;
+    const { IO_ENGINE: _, ...rest } = process.env;
+    assert.match(saidBy(rest), "IO_ENGINE");
+    assert.is(saidBy({ ...rest, IO_ENGINE: built }), "opened\n");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 // In this order: what is loaded stays loaded.
 test("IO_ENGINE names an engine that is not there", () => {
   process.env["IO_ENGINE"] = "/nowhere/io.node";

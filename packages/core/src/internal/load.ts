@@ -52,16 +52,21 @@ function enginePath(): string {
         "Correct the path, or unset IO_ENGINE to take the engine of this package.",
     );
   }
+  if (import.meta.url === undefined) {
+    // The type says that it is always there; a bundler that makes CommonJS leaves it out.
+    throw missing(
+      "",
+      "this bundle is CommonJS, which does not say where it is, so the engine is not found: name " +
+        "io.node by the environment variable IO_ENGINE, or bundle as ES modules.",
+    );
+  }
   // This file is packages/core/dist/internal/load.js, or part of packages/core/bundle/index.js.
   const [path, bundlePath] = ["../../../..", "../../.."].map((up) =>
     fileURLToPath(new URL(`${up}/build/Release/io.node`, import.meta.url)),
   ) as [string, string];
   const found = [bundlePath, path].find((candidate) => existsSync(candidate));
   if (found !== undefined) return found;
-  throw missing(
-    path,
-    `the engine is not built: there is no ${path}. Run "npm run build" in the project.`,
-  );
+  throw missingOrHidden(path);
 }
 
 /** The engine. Throws an `IOError` that says what to do when it is not there or does not load. */
@@ -69,22 +74,63 @@ export function loadNative(): Native {
   if (loaded !== undefined) return loaded;
   const found = enginePath();
   try {
-    loaded = createRequire(import.meta.url)(found) as Native;
+    loaded = createRequire(found)(found) as Native;
   } catch (cause) {
     const { platform, arch, version } = process;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\.+$/, "");
     throw new IOError({
       code: "ERR_IO_ENGINE_BROKEN",
       operation: "load",
       message:
         `the engine ${found} does not load into Node ${version} on ${platform}-${arch}: ` +
-        `${reason}. Remove it and run "npm run build" here.`,
+        `${reason}. ${adviceFor(cause, found)}`,
       path: found,
       cause,
     });
   }
   nameErrnosBy(loaded.errorName);
   return loaded;
+}
+
+/** What to change, by why Node did not load the engine. */
+function adviceFor(cause: unknown, path: string): string {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === "ERR_DLOPEN_DISABLED") {
+    // Node has one error for both of its switches.
+    if (permissionModel() === null) {
+      return "It is an addon, and Node was started with --no-addons: start it without that.";
+    }
+    return (
+      "It is an addon, and Node's permission model (--permission) forbids addons: start " +
+      "Node with --allow-addons, too. An addon is not bound by the permission model."
+    );
+  }
+  if (process.env["IO_ENGINE"]) return `IO_ENGINE names it: correct that, or unset it.`;
+  return `If ${path} is the engine of this package, build it again: npm run build.`;
+}
+
+interface Permission {
+  has(scope: string, reference?: string): boolean;
+}
+
+/** Node's permission model, where it is in force. */
+function permissionModel(): Permission | null {
+  return (process as { permission?: Permission }).permission ?? null;
+}
+
+function missingOrHidden(path: string): IOError {
+  const permission = permissionModel();
+  if (permission !== null && !permission.has("fs.read", path)) {
+    return missing(
+      path,
+      `Node's permission model (--permission) does not let it read the engine ${path}: start ` +
+        `Node with --allow-addons and with --allow-fs-read=${path}.`,
+    );
+  }
+  return missing(
+    path,
+    `the engine is not built: there is no ${path}. Run "npm run build" in the project.`,
+  );
 }
 
 /**

@@ -3,9 +3,11 @@
 import type { LookupFunction } from "node:net";
 import { constants } from "node:os";
 import { type Address, formatAddress, type Place, placeOf } from "../address.js";
-import { closedError, IOError, operationError, rangeError } from "../errors.js";
+import { closedError, IOError, operationError } from "../errors.js";
 import { OPCODE_CONNECT } from "./abi.js";
-import { aborted, MOST_TIMEOUT_MS, type OperationOptions, type Operations } from "./operations.js";
+import { follow, unfollow } from "./aborts.js";
+import { checkFunction } from "./check.js";
+import { aborted, type Endings, type OperationOptions, type Operations } from "./operations.js";
 
 // The longest delay of setTimeout().
 const MOST_DELAY_MS = 0x7fffffff;
@@ -31,19 +33,16 @@ export class Limit {
     operations: Operations,
     operation: string,
     address: string,
-    { signal, timeoutMs }: OperationOptions = {},
+    { signal, timeoutMs }: Endings,
   ) {
     operations.check(operation);
     if (signal?.aborted) throw aborted(operation, signal);
-    if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= MOST_TIMEOUT_MS)) {
-      throw rangeError("timeoutMs", `${timeoutMs} is not a number of milliseconds`);
-    }
     this.#operations = operations;
     this.#operation = operation;
     this.signal = this.#controller.signal;
     this.#outer = signal;
     this.#onAbort = () => this.#end(aborted(operation, signal as AbortSignal));
-    signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (signal !== undefined) follow(signal, this.#onAbort);
     operations.limits.add(this);
     if (timeoutMs === undefined) return;
     const elapsed = -constants.errno.ETIMEDOUT;
@@ -69,7 +68,7 @@ export class Limit {
   /** The call has ended: nothing of this is left. */
   finish(): void {
     clearTimeout(this.#timer);
-    this.#outer?.removeEventListener("abort", this.#onAbort);
+    if (this.#outer !== undefined) unfollow(this.#outer, this.#onAbort);
     this.#operations.limits.delete(this);
   }
 
@@ -92,7 +91,7 @@ export class Limit {
 /** How a name becomes an address. */
 export interface LookupOptions {
   /** Looks up a name in the place of `dns.lookup`, as the option of `net.connect` does. */
-  lookup?: LookupFunction | undefined;
+  lookup?: LookupFunction | null | undefined;
 }
 
 /**
@@ -103,23 +102,34 @@ export async function withAddress<T>(
   operations: Operations,
   operation: string,
   target: Place & LookupOptions,
-  options: OperationOptions | undefined,
-  use: (address: Address, options: OperationOptions | undefined) => Promise<T>,
+  options: Endings,
+  use: (address: Address, options: OperationOptions) => Promise<T>,
 ): Promise<T> {
-  const place = placeOf(target);
+  const place = placeOf(target, operation);
+  const lookup = lookupFrom(target, operation);
   if ("family" in place) return use(place, options);
   const { host, port } = place;
   const family = await familyOf(host);
   if (family !== 0) return use(addressOf({ address: host, family }, port), options);
   const limit = new Limit(operations, operation, `${host}:${port}`, options);
   try {
-    const [address] = await limit.race(addressesOf(host, port, operation, target.lookup));
-    return await use(address as Address, options === undefined ? undefined : limit);
+    const [address] = await limit.race(addressesOf(host, port, operation, lookup));
+    return await use(address as Address, { signal: limit.signal });
   } catch (error) {
     throw limit.error ?? error;
   } finally {
     limit.finish();
   }
+}
+
+/** The function that looks up names, checked; undefined for Node's. */
+export function lookupFrom(
+  { lookup }: LookupOptions,
+  operation: string,
+): LookupFunction | undefined {
+  if (lookup === undefined || lookup === null) return undefined;
+  checkFunction(lookup, "lookup", operation);
+  return lookup;
 }
 
 /** Of an address in digits; 0 of a name. */
@@ -198,7 +208,7 @@ function lookupError(operation: string, host: string, cause: unknown): IOError {
     operation,
     host,
     address: host,
-    message: `${operation} failed: ${name}, the look-up of "${host}": ${text}`,
+    message: `${operation} failed: ${name}, the name "${host}" cannot be looked up (${text})`,
     ...(typeof errno === "number" ? { errno } : {}),
     ...(typeof syscall === "string" ? { syscall } : {}),
     cause,

@@ -7,11 +7,13 @@ import { createRequire } from "node:module";
 import { types } from "node:util";
 import { closedError, IOError, rangeError, typeError } from "../errors.js";
 import { TRANSFER_LIMIT_BYTES } from "./abi.js";
+import { shown } from "./check.js";
 import type { Native, NativeSession } from "./native.js";
 import { Reuses } from "./sent_check.js";
 
-// Loaded when first needed, and at once: acquiring memory cannot wait.
-const require = createRequire(import.meta.url);
+// Loaded when first needed, and at once: acquiring memory cannot wait. Node's own modules are found
+// from anywhere, and in a bundle as CommonJS there is no import.meta.url.
+const require = createRequire(process.execPath);
 /** Forbids that memory goes to another thread. */
 export function markAsUntransferable(buffer: ArrayBufferLike): void {
   (require("node:worker_threads") as typeof import("node:worker_threads")).markAsUntransferable(
@@ -361,5 +363,10 @@ export function transferLength(sizeBytes: number): number {
 /** Refuses what is not memory. */
 export function checkView(view: unknown, operation: string): asserts view is ArrayBufferView {
   if (ArrayBuffer.isView(view)) return;
-  throw typeError(operation, "the buffer must be a TypedArray, a DataView or a Buffer");
+  const isMemory = view instanceof ArrayBuffer || view instanceof SharedArrayBuffer;
+  const right = "a TypedArray, a DataView or a Buffer";
+  const message = isMemory
+    ? `the buffer is an ArrayBuffer: give ${right} over it, such as new Uint8Array(buffer)`
+    : `the buffer is ${shown(view)}: give ${right}`;
+  throw typeError(operation, message);
 }

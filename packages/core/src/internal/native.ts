@@ -1,7 +1,7 @@
 // The engine as TypeScript sees it: the functions that native/addon.cc exports.
 
-/** An address as the engine says it. */
-export type NativeName = [family: number, port: number, host: string];
+/** An address as the engine says it; the path of a unix socket is bytes. */
+export type NativeName = [family: number, port: number, host: string | Uint8Array];
 
 export interface NativeSession {
   /** 0, or the errno that explains why there is no engine; `reason` says it in words. */
@@ -107,7 +107,7 @@ export interface Native {
   /** The address of a buffer's memory, modulo `alignment`. */
   addressRemainder(buffer: ArrayBuffer, alignment: number): number;
   /** Writes the record of an address; 0, or a negative errno. */
-  writeAddress(family: number, port: number, host: string, record: Uint8Array): number;
+  writeAddress(family: number, port: number, host: string | Uint8Array, record: Uint8Array): number;
   readAddress(record: Uint8Array): NativeName | number;
   /** Whether memory stays alive although its ArrayBuffer is detached. */
   readonly holdsMemory: boolean;

@@ -2,29 +2,31 @@
 // completed and never earlier. An abort or a time limit asks the kernel to end the operation; the
 // promise waits for its answer, because until then the memory is the kernel's.
 import { type Callback, Completion } from "../completion.js";
-import { IOError, operationError, rangeError, type Subject } from "../errors.js";
+import { IOError, operationError, type Subject } from "../errors.js";
 import type { Descriptor, Ring } from "../ring.js";
 import type { ZeroCopy } from "../ring_sockets.js";
+import { follow, unfollow } from "./aborts.js";
+import { checkOptions, checkSignal, checkTimeout, type Known, knows } from "./check.js";
 import type { FileSender } from "./file_sender.js";
 import type { Lending } from "./lending.js";
 import type { Limit } from "./lookup.js";
 import type { Queue } from "./queue.js";
 import type { Reuses } from "./sent_check.js";
 
-/** How a single operation may be ended early. */
+/** How a single operation may be ended early. `null` means the same as an option that is absent. */
 export interface OperationOptions {
   /**
    * Cancels the operation; its promise is rejected with code "ABORT_ERR" once the kernel let go.
    */
-  signal?: AbortSignal;
+  signal?: AbortSignal | null | undefined;
   /** Cancels the operation after so many milliseconds, with code "ETIMEDOUT". */
-  timeoutMs?: number;
+  timeoutMs?: number | null | undefined;
 }
 
 /** How a send is made. */
 export interface SendOptions extends OperationOptions {
   /** Whether to spare the copy of the bytes into the kernel; "never" when nothing is said. */
-  zeroCopy?: ZeroCopy;
+  zeroCopy?: ZeroCopy | null | undefined;
 }
 
 /** The two steps in which a send ends that spares the copy. */
@@ -42,8 +44,30 @@ export interface SendSteps {
 type Resolve = (result: number | PromiseLike<never>) => void;
 type Reject = (error: unknown) => void;
 
-/** The longest time limit: 104 days. */
-export const MOST_TIMEOUT_MS = Number.MAX_SAFE_INTEGER / 1e6;
+/** What a call that says nothing of its own knows. */
+const PLAIN: Known = knows("operation");
+
+/** How an operation may end early, from options that were looked at once. */
+export interface Endings {
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number | undefined;
+}
+
+/** Of a call that cannot be ended early. */
+export const NO_ENDINGS: Endings = { signal: undefined, timeoutMs: undefined };
+
+/** Checks the options of a call; throws also when its signal has aborted already. */
+export function endingsFrom(options: OperationOptions | null | undefined, known: Known): Endings {
+  if (options === undefined || options === null) return NO_ENDINGS;
+  checkOptions(options, known);
+  const { operation } = known;
+  const signal = options.signal ?? undefined;
+  const timeoutMs = options.timeoutMs ?? undefined;
+  if (signal !== undefined) checkSignal(signal, operation);
+  if (timeoutMs !== undefined) checkTimeout(timeoutMs, operation);
+  if (signal?.aborted) throw aborted(operation, signal);
+  return { signal, timeoutMs };
+}
 
 /** A completion that settles a promise. */
 export class Pending extends Completion {
@@ -122,10 +146,11 @@ export class Operations {
    */
   run(
     start: (pending: Pending, settle: Callback) => void,
-    options?: OperationOptions,
+    options?: OperationOptions | null,
     subject?: Subject,
+    known: Known = PLAIN,
   ): Promise<number> {
-    const promise = this.begin(options, subject);
+    const promise = this.begin(options, subject, known);
     const pending = this.begun;
     if (pending === null) return promise;
     try {
@@ -139,7 +164,8 @@ export class Operations {
   /** `run` for a send that ends in two steps, each with a promise. */
   runSteps(
     start: (pending: Pending, settle: Callback) => void,
-    options?: OperationOptions,
+    options: OperationOptions | null | undefined,
+    known: Known,
   ): SendSteps {
     let release: () => void = ignore;
     let complain: Reject = ignore;
@@ -148,21 +174,26 @@ export class Operations {
       complain = reject;
     });
     let started = false;
-    const sent = this.run((pending) => {
-      start(pending, (completion, result) => {
-        if (completion.active) {
-          pending.resolve?.(result);
-          pending.resolve = null;
-          pending.reject = null;
-          return;
-        }
-        const reused = this.reuses?.take(pending);
-        this.#settle(pending, result); // when it is settled already, that changes nothing
-        if (reused) complain(reused);
-        else release();
-      });
-      started = true;
-    }, options);
+    const sent = this.run(
+      (pending) => {
+        start(pending, (completion, result) => {
+          if (completion.active) {
+            pending.resolve?.(result);
+            pending.resolve = null;
+            pending.reject = null;
+            return;
+          }
+          const reused = this.reuses?.take(pending);
+          this.#settle(pending, result); // when it is settled already, that changes nothing
+          if (reused) complain(reused);
+          else release();
+        });
+        started = true;
+      },
+      options,
+      undefined,
+      known,
+    );
     if (!started) release(); // it holds no memory
     return { sent, released };
   }
@@ -172,15 +203,31 @@ export class Operations {
    */
   begun: Pending | null = null;
 
-  /** The longer form of `run` for the hottest verbs, which saves a closure. */
-  begin(options?: OperationOptions, subject?: Subject): Promise<number> {
+  /**
+   * The longer form of `run` for the hottest verbs, which saves a closure. Nothing is taken for an
+   * operation whose options are refused.
+   */
+  begin(
+    options?: OperationOptions | null,
+    subject?: Subject,
+    known: Known = PLAIN,
+  ): Promise<number> {
     this.apart();
+    let endings: Endings | null = null;
+    if (options !== undefined && options !== null) {
+      try {
+        endings = endingsFrom(options, known);
+      } catch (error) {
+        this.begun = null;
+        return Promise.reject(error);
+      }
+    }
     const pending = this.#pool.pop() ?? new Pending();
     taking = pending;
     const promise = new Promise<number>(take);
     this.begun = pending;
     pending.subject = subject;
-    if (options !== undefined) this.#apply(pending, options);
+    if (endings !== null) this.#apply(pending, endings);
     return promise;
   }
 
@@ -192,6 +239,7 @@ export class Operations {
     if (this.#queue.chainOpen) this.#queue.dropChain();
   }
 
+  /** For a verb that threw after `begin`. */
   fail(pending: Pending, error: unknown): void {
     this.#queue.clearDeadline(); // it was meant for the operation that is not started
     const reject = pending.reject;
@@ -226,28 +274,16 @@ export class Operations {
     });
   }
 
-  #apply(pending: Pending, options: OperationOptions): void {
-    const { signal, timeoutMs } = options;
-    try {
-      if (timeoutMs !== undefined) {
-        if (!(timeoutMs >= 0 && timeoutMs <= MOST_TIMEOUT_MS)) {
-          throw rangeError("timeoutMs", `${timeoutMs} is not a number of milliseconds`);
-        }
-        // A limit of 0 would mean none to the queue.
-        this.#queue.setDeadline(Math.max(1, Math.round(timeoutMs * 1e6)));
-      }
-      if (signal === undefined) return;
-      if (signal.aborted) throw aborted("submit", signal);
-    } catch (error) {
-      this.begun = null;
-      this.fail(pending, error);
-      return;
+  #apply(pending: Pending, { signal, timeoutMs }: Endings): void {
+    if (signal !== undefined) {
+      pending.signal = signal;
+      pending.onAbort = () => {
+        this.cancel(pending);
+      };
+      follow(signal, pending.onAbort);
     }
-    pending.signal = signal;
-    pending.onAbort = () => {
-      this.cancel(pending);
-    };
-    signal.addEventListener("abort", pending.onAbort, { once: true });
+    // A limit of 0 would mean none to the queue.
+    if (timeoutMs !== undefined) this.#queue.setDeadline(Math.max(1, Math.round(timeoutMs * 1e6)));
   }
 
   #settle(pending: Pending, result: number): void {
@@ -267,14 +303,16 @@ export class Operations {
 
   #giveBack(pending: Pending): void {
     if (pending.signal !== undefined && pending.onAbort !== undefined) {
-      pending.signal.removeEventListener("abort", pending.onAbort);
+      unfollow(pending.signal, pending.onAbort);
     }
     pending.signal = undefined;
     pending.onAbort = undefined;
     pending.subject = undefined;
     pending.resolve = null;
     pending.reject = null;
-    this.#pool.push(pending);
+    // One that is in flight is the ring's: its completion gives it back. In the pool it would be
+    // handed out a second time.
+    if (pending.slot === -1) this.#pool.push(pending);
   }
 }
 

@@ -18,6 +18,14 @@ function workingFolder(): string | null {
   }
 }
 
+function joinedBytes(path: Uint8Array): Uint8Array {
+  if (path.byteLength === 0 || path[0] === SLASH) return path;
+  const folder = workingFolder();
+  if (folder === null) return path;
+  const whole = Buffer.concat([Buffer.from(folder === "/" ? "/" : `${folder}/`), path]);
+  return whole.byteLength > PATH_BYTES_MOST - 1 ? path : whole;
+}
+
 function joined(path: string, bytesMost: number): string {
   if (path === "" || path.charCodeAt(0) === SLASH || path.charCodeAt(0) === 0) return path;
   const folder = workingFolder();
@@ -29,8 +37,10 @@ function joined(path: string, bytesMost: number): string {
 }
 
 /** The path of a file, as it is at this moment. */
-export function pathFromHere(path: string): string {
-  return joined(path, PATH_BYTES_MOST - 1);
+export function pathFromHere(path: string): string;
+export function pathFromHere(path: string | Uint8Array): string | Uint8Array;
+export function pathFromHere(path: string | Uint8Array): string | Uint8Array {
+  return typeof path === "string" ? joined(path, PATH_BYTES_MOST - 1) : joinedBytes(path);
 }
 
 /** The path of a unix socket, as it is at this moment. Abstract names stay. */

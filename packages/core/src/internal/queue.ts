@@ -3,7 +3,7 @@
 // A slot goes free -> queued -> in flight -> free. Its generation rises when it becomes free, here
 // and in the engine alike, so that neither takes an old entry for a new one.
 import type { Callback, Completion } from "../completion.js";
-import { closedError, IOError } from "../errors.js";
+import { closedError, IOError, typeError } from "../errors.js";
 import type { LentCompletion } from "../group.js";
 import {
   CHAIN_LIMIT,
@@ -44,9 +44,11 @@ import {
   TEXT_SIZE_BYTES,
   VECTOR_DOUBLES,
 } from "./abi.js";
+import { checkFunction, shown } from "./check.js";
 import type { LentMemory } from "./lent_memory.js";
 import { markAsUntransferable } from "./memory.js";
 import type { NativeSession } from "./native.js";
+import { bytesFromText } from "./text.js";
 
 const HEADER_BYTES = HEADER_WORDS * 4;
 const ENTRY_BYTES = ENTRY_WORDS * 4;
@@ -205,10 +207,13 @@ export class Queue {
 
   /**
    * Queues an entry for an operation whose fields the caller writes next; returns where its words
-   * begin. Everything that can be wrong with the arguments has been checked before.
+   * begin. Everything that can be wrong with the arguments has been checked before: what throws
+   * after this would leave an operation behind that nobody asked for.
    */
   begin<C>(completion: Completion<C>, opcode: number, callback: Callback<C>): number {
-    if (completion.slot !== -1) throw this.#refuse("ERR_IO_COMPLETION_ACTIVE", BUSY);
+    if (completion?.slot !== -1) throw this.#unfit(completion);
+    // Mostly the same as before, and not writing it is cheaper than writing it.
+    if (completion.callback !== callback) this.#setCallback(completion, callback);
     if (this.#freeCount <= RESERVED_SLOTS && !this.#grow()) this.#checkReserve(opcode);
     const header = this.#header;
     if (this.#freeCount === this.#slots && header[HEADER_ACTIVE] === 0) {
@@ -230,10 +235,25 @@ export class Queue {
     this.#completions[slot] = completion as Completion<unknown>;
     completion.slot = slot;
     completion.opcode = opcode;
-    // Mostly the same as before, and not writing it is cheaper than writing it.
-    if (completion.callback !== callback) completion.callback = callback;
     if (this.#modified) this.#modify(at);
     return at;
+  }
+
+  #setCallback<C>(completion: Completion<C>, callback: Callback<C>): void {
+    try {
+      checkFunction(callback, "the callback", "submit");
+    } catch (error) {
+      this.breakChain();
+      throw error;
+    }
+    completion.callback = callback;
+  }
+
+  #unfit(completion: unknown): IOError {
+    const { slot } = (completion ?? {}) as { slot?: unknown };
+    if (typeof slot === "number") return this.#refuse("ERR_IO_COMPLETION_ACTIVE", BUSY);
+    this.breakChain();
+    return typeError("submit", `the completion is ${shown(completion)}: give a Completion`);
   }
 
   // The next turn of the event loop takes the batch. When this one's is over, which is so while the
@@ -423,7 +443,8 @@ export class Queue {
   /** The next `length` operations form a chain. */
   beginChain(length: number): void {
     if (!(Number.isInteger(length) && length >= 1 && length <= CHAIN_LIMIT)) {
-      throw this.#refuse("ERR_OUT_OF_RANGE", `a chain has 1 to ${CHAIN_LIMIT} operations`);
+      const message = `the length of the chain is ${shown(length)}: give 1 to ${CHAIN_LIMIT}`;
+      throw this.#refuse("ERR_OUT_OF_RANGE", message);
     }
     this.checkChain("chain");
     while (this.#freeCount < length + RESERVED_SLOTS && this.#grow());
@@ -510,7 +531,10 @@ export class Queue {
     if (full || used + sizeBytes + 16 > TEXT_SIZE_BYTES) this.session.submit();
   }
 
-  putString(text: string, operation: string): [start: number, length: number] {
+  /** Puts text, or bytes as they are. */
+  putText(name: string | Uint8Array, operation: string): [start: number, length: number] {
+    const text = typeof name === "string" ? bytesFromText(name) : name;
+    if (typeof text !== "string") return [this.putRecord(text, operation), text.byteLength];
     const length = Buffer.byteLength(text);
     const start = this.#takeText(length, operation);
     this.#text.write(text, start, length, "utf8");

@@ -27,6 +27,7 @@ import {
   SOCKET_OPTION_SEND_BUFFER_BYTES,
   SOCKET_OPTION_ZERO_COPY_THRESHOLD_BYTES,
 } from "./abi.js";
+import { checkMade, checkOptions, flag, knows, wholeNumber } from "./check.js";
 import type { Lending } from "./lending.js";
 import type { Moment } from "./mask.js";
 import type { NativeSession } from "./native.js";
@@ -64,9 +65,21 @@ export interface SocketStats {
   zeroCopyChunkBytes: number;
 }
 
+const RECEIVING = knows("receiving", "chunkBytes");
+
 type OptionName = keyof typeof OPTION_NUMBERS;
 const OPTION_NAMES = Object.keys(OPTION_NUMBERS) as OptionName[];
-export type OptionValues = { [Name in OptionName]?: boolean | number | undefined };
+export type OptionValues = { [Name in OptionName]?: boolean | number | null | undefined };
+
+const OPTION_BYTES_MOST = 0x7fffffff;
+
+/** The number that the system is given for an option, checked. */
+function optionNumber(name: OptionName, value: unknown): number {
+  if (name.endsWith("Bytes")) {
+    return wholeNumber(value, 0, OPTION_BYTES_MOST, name, "setOptions");
+  }
+  return flag(value, false, name, "setOptions") ? 1 : 0;
+}
 
 export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
   /** For the verbs of `io.ring`. */
@@ -81,6 +94,7 @@ export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
 
   /** @internal */
   constructor(operations: Operations, session: NativeSession, descriptor: Descriptor) {
+    checkMade(operations, "Socket", "await io.connect(), io.listen() or io.openDatagram()");
     this.operations = operations;
     this.#session = session;
     this.descriptor = descriptor;
@@ -142,11 +156,15 @@ export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
 
   protected applyOptions(options: OptionValues): void {
     this.check("setOptions");
+    // All of them are checked before the first is set.
+    const given: [option: number, value: number][] = [];
     for (const name of OPTION_NAMES) {
       const value = options[name];
-      if (value === undefined) continue;
-      const number = OPTION_NUMBERS[name];
-      const result = this.#session.setOption(this.descriptor, number, Number(value));
+      if (value === undefined || value === null) continue;
+      given.push([OPTION_NUMBERS[name], optionNumber(name, value)]);
+    }
+    for (const [option, value] of given) {
+      const result = this.#session.setOption(this.descriptor, option, value);
       if (result >= 0) continue;
       throw socketCallError("setOptions", "setsockopt", result, this.operations.backend);
     }
@@ -154,13 +172,15 @@ export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
 
   /** @internal */
   protected startReceiving<C extends Chunk>(
-    options: ReceivingOptions,
+    options: ReceivingOptions | null | undefined,
     kind: ReceivingKind<C>,
   ): Receiving<C> {
+    checkOptions(options, RECEIVING);
     this.check("receiving");
     this.checkReceiving("receiving");
     const { operations } = this;
-    const receiving = new Receiving(operations, operations.lending as Lending, this, kind, options);
+    const lending = operations.lending as Lending;
+    const receiving = new Receiving(operations, lending, this, kind, options ?? {});
     this.#receiving = receiving;
     return receiving;
   }

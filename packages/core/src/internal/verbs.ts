@@ -1,12 +1,13 @@
 // What the verbs of the ring share: how an entry names a descriptor, memory, text and addresses.
-import { type Address, familyNumber } from "../address.js";
+import { type Address, addressParts } from "../address.js";
 import type { Callback, Completion } from "../completion.js";
-import { IOError, rangeError, typeError } from "../errors.js";
+import { rangeError, typeError } from "../errors.js";
 import type { Peer } from "../peer.js";
 import type { ZeroCopy } from "../ring_sockets.js";
 import * as abi from "./abi.js";
+import { flag, modeFrom, oneOf, type Path, pathFrom, shown, wholeNumber } from "./check.js";
 import { checkView, type Held, type Memory, type Region, transferLength } from "./memory.js";
-import { pathFromHere, socketPathFromHere } from "./paths.js";
+import { pathFromHere } from "./paths.js";
 import type { Queue } from "./queue.js";
 import { type Reuses, SentCheck } from "./sent_check.js";
 
@@ -40,6 +41,7 @@ export abstract class Verbs {
     descriptor: number,
     callback: Callback<C>,
   ): number {
+    this.checkDescriptor(descriptor, opcode);
     const at = this.queue.begin(completion, opcode, callback);
     this.queue.words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
     return at;
@@ -57,6 +59,7 @@ export abstract class Verbs {
     const length = transferLength(this.memory.viewBytes);
     const offset = this.memory.viewStart - region.handleStart;
     if (length === 0 && opcode === abi.OPCODE_RECEIVE) throw this.emptyReceive();
+    this.checkDescriptor(descriptor, opcode);
     const at = this.queue.begin(completion, opcode, callback);
     this.use(completion, region);
     const { words, doubles } = this.queue;
@@ -75,6 +78,11 @@ export abstract class Verbs {
     buffers: readonly ArrayBufferView[],
     callback: Callback<C>,
   ): number {
+    this.checkDescriptor(descriptor, opcode);
+    if (!Array.isArray(buffers)) {
+      const message = `the buffers are ${shown(buffers)}: give an array of them`;
+      throw this.refused(typeError(operation, message));
+    }
     if (buffers.length === 0 || buffers.length > abi.VECTOR_LIMIT) {
       const message = `give 1 to ${abi.VECTOR_LIMIT} buffers, not ${buffers.length}`;
       throw this.refused(rangeError(operation, message));
@@ -124,16 +132,12 @@ export abstract class Verbs {
     address: Address,
     callback: Callback<C>,
   ): void {
-    if (!(Number.isInteger(address.port) && address.port >= 0 && address.port <= 65535)) {
-      const message = `the port is ${address.port}: give 0 to 65535`;
-      throw this.refused(rangeError(operation, message));
-    }
-    const { family, port } = address;
-    const text = family === "unix" ? socketPathFromHere(address.path) : address.host;
-    const [start, length] = this.queue.putString(text, operation);
+    const [number, port, text] = this.checked(() => addressParts(address, operation));
+    this.checkDescriptor(descriptor, opcode);
+    const [start, length] = this.queue.putText(text, operation);
     const at = this.descriptor(completion, opcode, descriptor, callback);
     this.putText(at, start, length);
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = familyNumber(family);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
     this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = port;
   }
 
@@ -161,12 +165,13 @@ export abstract class Verbs {
     if (reuses !== null) this.checkSent(completion, reuses, name, message);
   }
 
-  protected zeroCopyMode(zeroCopy: ZeroCopy, operation: string): number {
-    if (zeroCopy === "never") return abi.ZERO_COPY_NEVER;
+  protected zeroCopyMode(zeroCopy: ZeroCopy | null, operation: string): number {
+    if (zeroCopy === "never" || zeroCopy === null) return abi.ZERO_COPY_NEVER;
     if (zeroCopy === "auto") return abi.ZERO_COPY_AUTO;
     if (zeroCopy === "always") return abi.ZERO_COPY_ALWAYS;
-    const message = `zeroCopy is "auto", "always" or "never", not ${String(zeroCopy)}`;
-    throw this.refused(typeError(operation, message));
+    throw this.refused(
+      typeError(operation, `zeroCopy is ${shown(zeroCopy)}: give "auto", "always" or "never"`),
+    );
   }
 
   protected region(buffer: ArrayBufferView, operation: string): Region {
@@ -202,25 +207,67 @@ export abstract class Verbs {
     this.queue.words[at + abi.ENTRY_LENGTH] = length;
   }
 
+  // The checks of the hottest verbs are short, so that the compiler puts them in their place.
   protected checkOffset(offset: number, operation: string): void {
-    if (offset >= -1 && Number.isSafeInteger(offset)) return;
-    const message = `the offset is ${offset}: give 0 to 2^53 - 1, or -1 for the current position`;
-    throw this.refused(rangeError(operation, message));
+    if (!Number.isSafeInteger(offset) || offset < -1) throw this.noOffset(offset, operation);
   }
 
-  protected checkSize(value: number, operation: string, name: string): void {
-    if (value >= 0 && Number.isSafeInteger(value)) return;
-    throw this.refused(rangeError(operation, `${name} is ${value}: give 0 to 2^53 - 1`));
+  // Also what is no descriptor of this IO is one for this; the engine tells that (EBADF).
+  protected checkDescriptor(descriptor: number, opcode: number): void {
+    if (typeof descriptor !== "number" || (descriptor | 0) !== descriptor) {
+      throw this.noDescriptor(descriptor, opcode);
+    }
+  }
+
+  protected noOffset(offset: unknown, operation: string): unknown {
+    const right = "give 0 to 2^53 - 1, or -1 for the current position";
+    return this.refused(rangeError(operation, `the offset is ${shown(offset)}: ${right}`));
+  }
+
+  protected noDescriptor(descriptor: unknown, opcode: number): unknown {
+    const [operation = "submit"] = abi.OPERATION_NAMES.get(opcode) ?? [];
+    const message = `the descriptor is ${shown(descriptor)}: give that of a file or socket`;
+    return this.refused(rangeError(operation, message));
+  }
+
+  protected checkWhole(value: number, most: number, operation: string, name: string): number {
+    if (Number.isSafeInteger(value) && value >= 0 && value <= most) return value;
+    return this.checked(() => wholeNumber(value, 0, most, name, operation));
+  }
+
+  protected checkSize(value: number, operation: string, name: string): number {
+    return this.checkWhole(value, Number.MAX_SAFE_INTEGER, operation, name);
   }
 
   /** A path as it is when the verb is called, whatever process.chdir() does before it starts. */
-  protected pathFrom(path: string, operation: string): string {
-    if (typeof path !== "string") {
-      throw this.refused(typeError(operation, "the path must be a string"));
+  protected pathFrom(path: Path, operation: string): string | Uint8Array {
+    return pathFromHere(this.checked(() => pathFrom(path, operation)));
+  }
+
+  protected modeFrom(mode: number, operation: string): number {
+    return this.checked(() => modeFrom(mode, operation));
+  }
+
+  protected flag(value: boolean, absent: boolean, name: string, operation: string): boolean {
+    return this.checked(() => flag(value, absent, name, operation));
+  }
+
+  protected oneOf<Word extends string>(
+    value: Word,
+    words: Readonly<Record<Word, number>>,
+    name: string,
+    operation: string,
+  ): number {
+    return words[this.checked(() => oneOf(value, words, name, operation))];
+  }
+
+  // What a check throws ends a chain, as all that a verb throws.
+  protected checked<T>(check: () => T): T {
+    try {
+      return check();
+    } catch (error) {
+      throw this.refused(error);
     }
-    if (!path.includes("\0")) return pathFromHere(path);
-    const message = `${operation}: the path has a zero byte, which no file name can have`;
-    throw this.refused(new IOError({ code: "ERR_INVALID_ARG_VALUE", operation, message }));
   }
 
   protected emptyReceive(): unknown {

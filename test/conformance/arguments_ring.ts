@@ -1,0 +1,173 @@
+// The verbs of the ring and of what belongs to it, with what each argument takes.
+
+import { Completion, LentCompletion, Peer, STAT_FIELDS } from "@io/core";
+import {
+  type Argument,
+  argument,
+  type Call,
+  KINDS,
+  type Scene,
+  type Takes,
+} from "./arguments_kinds.js";
+
+// Its own, so that a verb which wrongly takes something is called back for nothing.
+const callback = argument(() => () => undefined, "callback");
+const completion = argument(() => new Completion(), "nothing");
+const lentCompletion = argument(() => new LentCompletion(), "nothing");
+// No descriptor of this IO, so that nothing happens when it is taken; the engine says EBADF.
+const descriptor: Argument = { good: () => -1, takes: isWord };
+const view = argument(() => new Uint8Array(8), "view");
+const views = argument(() => [new Uint8Array(8)], "nothing");
+const offset = argument(() => 0, "offset");
+const size = argument(() => 0, "size");
+const flag = argument(() => false, "boolean");
+const peer = argument(() => new Peer(), "nothing");
+const path = argument(() => "/nowhere/at/all", "path");
+const zeroCopy: Argument = { good: () => "never", takes: isUndefinedOrNull };
+const address = argument(
+  () => ({ family: "ipv4", host: "127.0.0.1", port: 9, path: "" }),
+  "nothing",
+);
+
+function isWord(value: unknown): boolean {
+  return typeof value === "number" && (value | 0) === value;
+}
+
+function isUndefinedOrNull(value: unknown): boolean {
+  return value === undefined || value === null;
+}
+
+function isLimit(value: unknown): boolean {
+  return value === undefined || (KINDS.size(value) && (value as number) <= 0x7fffffff);
+}
+
+const verbs = (scene: Scene): Record<string, Argument[]> => ({
+  nop: [completion, callback],
+  timeout: [completion, size, callback],
+  cancel: [completion, completion, callback],
+  cancelDescriptor: [completion, descriptor, callback],
+  cancelAll: [completion, callback],
+  open: [completion, path, argument(() => 1, "flags"), argument(() => 0, "mode"), callback],
+  close: [completion, descriptor, callback],
+  read: [completion, descriptor, view, offset, callback],
+  write: [completion, descriptor, view, offset, callback],
+  readVectored: [completion, descriptor, views, offset, callback],
+  writeVectored: [completion, descriptor, views, offset, callback],
+  stat: [
+    completion,
+    { good: () => -1, takes: (value) => isWord(value) || KINDS.path(value) },
+    argument(() => new Float64Array(STAT_FIELDS), "nothing"),
+    callback,
+    flag,
+  ],
+  sync: [completion, descriptor, argument(() => "data", "nothing"), callback],
+  allocate: [completion, descriptor, size, size, flag, callback],
+  truncate: [completion, descriptor, size, callback],
+  rename: [completion, path, path, callback],
+  unlink: [completion, path, flag, callback],
+  mkdir: [completion, path, argument(() => 0, "mode"), callback],
+  socket: [
+    completion,
+    argument(() => "ipv4", "nothing"),
+    callback,
+    argument(() => "stream", "undefined"),
+  ],
+  bind: [completion, descriptor, address, callback],
+  listen: [completion, descriptor, { good: () => 1, takes: isLimitGiven }, callback],
+  accept: [completion, descriptor, callback],
+  acceptMultishot: [completion, descriptor, callback],
+  connect: [completion, descriptor, address, callback],
+  send: [completion, descriptor, view, callback, zeroCopy],
+  sendVectored: [completion, descriptor, views, callback, zeroCopy],
+  sendFile: [completion, descriptor, descriptor, size, size, callback],
+  receive: [completion, descriptor, view, callback],
+  sendMessage: [
+    completion,
+    descriptor,
+    view,
+    { good: () => new Peer(), takes: (value) => value === null },
+    callback,
+    zeroCopy,
+  ],
+  receiveMessage: [completion, descriptor, view, peer, callback],
+  shutdown: [completion, descriptor, argument(() => "send", "nothing"), callback],
+  receiveMultishot: [
+    lentCompletion,
+    descriptor,
+    argument(() => scene.group, "nothing"),
+    callback,
+    { good: () => 0, takes: isLimit },
+  ],
+  receiveMessageMultishot: [
+    lentCompletion,
+    descriptor,
+    argument(() => scene.messages, "nothing"),
+    callback,
+  ],
+  chain: [argument(() => 1, "nothing")],
+});
+
+const isLimitGiven: Takes = (value) => value !== undefined && isLimit(value);
+
+function groupsOf({ io, group }: Scene): Call[] {
+  return [
+    {
+      name: "ring.bufferGroup",
+      make: (given) => apply(io.ring, "bufferGroup", given),
+      takes: [argument(() => undefined, "options")],
+      options: {
+        pieceBytes: isUndefinedOrNull,
+        limitBytes: (value) =>
+          isUndefinedOrNull(value) || (KINDS.size(value) && (value as number) > 16_384),
+        messages: KINDS.boolean,
+      },
+    },
+    {
+      // Nothing of it is lent, so every piece is refused.
+      name: "group.view",
+      make: (given) => apply(group, "view", given),
+      takes: [argument(() => 0, "nothing"), size, size],
+    },
+    {
+      name: "group.giveBack",
+      make: (given) => apply(group, "giveBack", given),
+      takes: [argument(() => 0, "nothing")],
+    },
+    {
+      name: "group.readPeer",
+      make: (given) => apply(group, "readPeer", given),
+      takes: [argument(() => 0, "nothing"), peer],
+    },
+    {
+      name: "group.truncated",
+      make: (given) => apply(group, "truncated", given),
+      takes: [argument(() => 0, "nothing")],
+    },
+    {
+      name: "group.whenAvailable",
+      make: (given) => apply(group, "whenAvailable", given),
+      takes: [callback],
+    },
+  ];
+}
+
+function apply(target: object, name: string, given: unknown[]): unknown {
+  const method = (target as Record<string, unknown>)[name] as (...all: unknown[]) => unknown;
+  return Reflect.apply(method, target, given);
+}
+
+/** Every verb of the ring, and its groups. */
+export function callsOfRing(scene: Scene): Call[] {
+  const { ring } = scene.io;
+  const calls = Object.entries(verbs(scene)).map(([name, takes]) => ({
+    name: `ring.${name}`,
+    make: (given: unknown[]) => apply(ring, name, given),
+    takes,
+  }));
+  return [...calls, ...groupsOf(scene)];
+}
+
+/** The verbs that the table has, for a look at whether it has all. */
+export function verbsTried(scene: Scene): string[] {
+  return [...Object.keys(verbs(scene)), "bufferGroup", "flush"];
+}
