@@ -253,10 +253,13 @@ class Session : public Napi::ObjectWrap<Session> {
     return Napi::Number::New(info.Env(), published);
   }
 
-  // Something was queued after the turn of the prepare handle: see header_asleep.
+  // Something was queued, perhaps after the turn of the prepare handle: see header_asleep. When
+  // that still comes it needs no more.
   static void wake(const Napi::CallbackInfo& info) {
     Session& self = as(info.Data());
-    if (self.engine_ != nullptr && self.armed_) self.wake_loop();
+    if (self.engine_ == nullptr || !self.armed_) return;
+    self.header_[header_asleep] = 0;
+    self.loop_->wake();
   }
 
   // The first operation after idleness: from here on the event loop stays alive.
@@ -487,6 +490,7 @@ class Session : public Napi::ObjectWrap<Session> {
     if (error >= 0) {
       round_most_ = most_;
       armed_ = true;
+      header_[header_asleep] = 1;
       if (!engine_->arm()) loop_->wake();
       return;
     }
@@ -500,8 +504,9 @@ class Session : public Napi::ObjectWrap<Session> {
 
   static Session& as(void* self) { return *static_cast<Session*>(self); }
 
-  // Runs in each turn before the event loop waits. What is queued later in the turn, by the handles
-  // that come behind this one, has to wake the loop: JavaScript calls wake() for it.
+  // Runs in each turn before the event loop waits, unless the handle was made in that moment. What
+  // is queued later in the turn, by handles that come behind this one, has to wake the loop:
+  // JavaScript calls wake() for it.
   void before_wait() {
     if (engine_ == nullptr) return;
     if (dispatching_) {
@@ -511,7 +516,6 @@ class Session : public Napi::ObjectWrap<Session> {
     } else if (engine_->has_queued()) {
       engine_->submit();  // returned memory only, which needs no kernel
     }
-    if (armed_ && !woken_soon_) header_[header_asleep] = 1;
   }
 
   void woken() {
@@ -576,6 +580,7 @@ class Session : public Napi::ObjectWrap<Session> {
       loop_->keep_alive(false);
     }
     armed_ = true;
+    header_[header_asleep] = 1;
     if (!engine_->arm()) {
       wake_loop();
     } else {

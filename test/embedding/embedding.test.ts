@@ -168,6 +168,18 @@ test("so they do in a Worker", async () => {
   assert.is(await inTime(ended, "the Worker"), "done");
 });
 
+// In the phase of prepare handles, too: the new IO's own has no turn any more then.
+test("an IO is opened and used where another one has just told of something", async () => {
+  const ios: IO[] = [];
+  for (let round = 0; round < 20; round++) {
+    const io = await IO.open({ entries: 128, inFlightLimit: 128 });
+    ios.push(io);
+    await inTime(io.nop(), "the no-op");
+    await inTime(io.openFile(process.execPath), "the file");
+  }
+  for (const io of ios) await inTime(io.close(), "the close");
+});
+
 test("callbacks that take long leave the other handles their turns", async () => {
   const io = await IO.open();
   const IN_FLIGHT = 100;
