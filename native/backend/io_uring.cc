@@ -51,6 +51,7 @@ constexpr uint64_t internal_nudge = UINT64_MAX - 1;
 constexpr uint64_t internal_nobody = UINT64_MAX - 2;  // never given to the kernel
 constexpr uint64_t internal_room = UINT64_MAX - 3;
 constexpr uint64_t internal_alarm = UINT64_MAX - 4;
+constexpr uint64_t internal_least = internal_alarm;
 constexpr int64_t nudge_ns = 20'000'000;
 // What failure_of() says of an operation that has not ended.
 constexpr int32_t made_again = INT32_MIN;
@@ -353,32 +354,33 @@ class IoUring final : public Backend {
     operation.after_failure = false;
     operation.repeats = 0;
     operation.linked_next = next;
-    constexpr uint64_t noted =
-        bit(Opcode::cancel_all) | bit(Opcode::cancel_descriptor) | bit(Opcode::close);
-    if ((bit(operation.opcode) & noted) != 0) note(operation);
     if (operation.zero_copy) steps_.start(operation);
     if (operation.has_deadline) deadlines_.begin(operation, now_ns());
     start(operation);
-  }
-
-  void note(Operation& operation) {
-    if (operation.opcode == Opcode::close) {
-      files_.closing(operation);
-      shut_.remove(operation.number);
-    } else if (operation.opcode == Opcode::cancel_descriptor) {
-      asked_.for_descriptor(operation.number);
-    } else {
-      operation.argument = own_entries();
-      asked_.for_everything();
-    }
   }
 
   void start(Operation& operation) {
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     CHECK(entry != nullptr);
     operation.tries++;
+    // One test for most operations: what is about few of them stands elsewhere.
+    constexpr uint64_t rare = bit(Opcode::cancel) | bit(Opcode::cancel_descriptor) |
+                              bit(Opcode::cancel_all) | bit(Opcode::close) | bit(Opcode::open) |
+                              bit(Opcode::receive_multishot) |
+                              bit(Opcode::receive_message_multishot);
+    if ((bit(operation.opcode) & rare) == 0 && !shut_.any() && !files_.any()) {
+      uring::prepare(operation, features_, time_of(entry), entry);
+    } else {
+      prepare_rare(operation, entry);
+    }
+    io_uring_sqe_set_data64(entry, uring::user_data_of(operation));
+    if (operation.linked_next != nullptr) entry->flags |= IOSQE_IO_LINK;
+  }
+
+  void prepare_rare(Operation& operation, io_uring_sqe* entry) {
     const bool is_over = has_nothing_to_wait_for(operation);
     if (is_over) operation.poll_first = false;
+    note(operation);
     if (operation.opcode == Opcode::cancel) {
       prepare_cancel(operation, entry);
     } else if (into_area(operation)) {
@@ -387,10 +389,20 @@ class IoUring final : public Backend {
       uring::prepare(operation, features_, time_of(entry), entry);
       if (receives_lent(operation.opcode)) suit_kernel(operation, entry);
     }
-    io_uring_sqe_set_data64(entry, uring::user_data_of(operation));
     if (is_over) entry->msg_flags |= MSG_DONTWAIT;
-    if (operation.linked_next != nullptr) entry->flags |= IOSQE_IO_LINK;
     if (goes_elsewhere(operation)) entry->flags |= IOSQE_ASYNC;
+  }
+
+  void note(Operation& operation) {
+    if (operation.opcode == Opcode::close && operation.repeats == 0) {
+      files_.closing(operation);
+      shut_.remove(operation.number);
+    } else if (operation.opcode == Opcode::cancel_descriptor) {
+      asked_.for_descriptor(operation.number);
+    } else if (operation.opcode == Opcode::cancel_all) {
+      operation.argument = own_entries();
+      asked_.for_everything();
+    }
   }
 
   bool has_nothing_to_wait_for(const Operation& operation) const {
@@ -502,24 +514,22 @@ class IoUring final : public Backend {
     return (nudge_armed_ ? 1 : 0) + (rooms_.armed() ? 2 : 0) + (deadlines_.armed() ? 4 : 0);
   }
 
-  void take_completion(const io_uring_cqe& entry, Completions& completed) {
-    if (entry.user_data == internal_cancel) return;
-    if (entry.user_data == internal_nudge) {
+  void take_internal(uint64_t mark) {
+    if (mark == internal_nudge) {
       nudge_armed_ = false;
       nudged_ = true;
       try_later_ones();
-      return;
-    }
-    if (entry.user_data == internal_room) {
+    } else if (mark == internal_room) {
       rooms_.disarm();
       room_told_ = true;
-      return;
-    }
-    if (entry.user_data == internal_alarm) {
+    } else if (mark == internal_alarm) {
       deadlines_.disarm();
       alarm_rang_ = true;
-      return;
     }
+  }
+
+  void take_completion(const io_uring_cqe& entry, Completions& completed) {
+    if (entry.user_data >= internal_least) return take_internal(entry.user_data);
     const uint32_t slot = uring::slot_of(entry.user_data);
     if (slot >= operations_->size()) return;
     Operation& operation = (*operations_)[slot];
@@ -527,16 +537,22 @@ class IoUring final : public Backend {
     if (entry.user_data != uring::user_data_of(operation)) return;
     if (operation.zero_copy) return take_step(operation, entry, completed);
     if (operation.phase != Phase::active) return;
-    if (into_area(operation)) return take_from_area(operation, entry, completed);
     if (receives_lent(operation.opcode)) {
+      if (into_area(operation)) return take_from_area(operation, entry, completed);
       return take_received(operation, entry, completed);
     }
     const bool more = (entry.flags & IORING_CQE_F_MORE) != 0;
     const bool empty = (entry.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
-    int32_t result =
-        entry.res < 0 ? failure_of(operation, entry.res) : success_of(operation, entry);
-    if (result == made_again) return again_.push_back(&operation);
-    if (result == made_later) return;
+    constexpr uint64_t settled =
+        bit(Opcode::cancel_all) | bit(Opcode::shutdown) | bit(Opcode::read) | bit(Opcode::open);
+    int32_t result = entry.res;
+    if (result < 0) {
+      result = failure_of(operation, result);
+      if (result == made_again) return again_.push_back(&operation);
+      if (result == made_later) return;
+    } else if ((bit(operation.opcode) & settled) != 0) {
+      result = success_of(operation, entry);
+    }
     if (operation.has_deadline) result = deadlines_.end(operation, result);
     if (operation.linked_next != nullptr) note_link(operation, result);
     completed.push({&operation, result, more, empty});
@@ -750,6 +766,7 @@ class IoUring final : public Backend {
     if (operation.opcode == Opcode::close) {
       // Else that was the file system's own word on what it has closed.
       if (!uring::Files::is_still_open(operation)) return -ECANCELED;
+      operation.repeats = 1;  // what is known of its file is known
       return asked || uring::threads_are_given() ? made_again : perform(operation);
     }
     // The last one: nothing but the want of a worker makes the kernel cancel by itself.
