@@ -136,10 +136,9 @@ export class Ring extends LentVerbs {
 
   #checkOpenFlags(flags: number): void {
     this.checkWhole(flags, 0x7fffffff, "open", "flags"); // unknown ones are EINVAL
-    const writes = (flags & (OpenFlags.write | OpenFlags.append)) !== 0;
-    if ((flags & OpenFlags.truncate) === 0 || writes) return;
-    // open(2): what O_RDONLY | O_TRUNC does is not specified; Linux empties the file.
-    const message = "truncate empties the file, which needs write: open it with write, too";
+    const asked = flags & (OpenFlags.read | OpenFlags.write | OpenFlags.append);
+    if ((flags & OpenFlags.truncate) === 0 || asked !== 0) return;
+    const message = "truncate empties the file: open it with write, too";
     throw this.refused(valueError("open", message));
   }
 
