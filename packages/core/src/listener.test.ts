@@ -24,23 +24,21 @@ class FakeRing {
   closed: number[] = [];
 
   get operations(): Operations {
-    const fake = this;
     const operations = {
       ring: {
         accept: (completion: Completion, _descriptor: number, callback: Callback) =>
-          start(fake.accepts, completion, callback),
+          start(this.accepts, completion, callback),
         timeout: (completion: Completion, _durationNs: number, callback: Callback) =>
-          start(fake.timers, completion, callback),
+          start(this.timers, completion, callback),
       },
       backend: "fake",
-      get hasRoom() {
-        return fake.hasRoom;
-      },
-      whenRoom: (callback: () => void) => fake.waiting.push(callback),
+      hasRoomBeside: () => this.hasRoom,
+      apart: () => undefined,
+      whenRoom: (callback: () => void) => this.waiting.push(callback),
       check: () => undefined,
       cancel: () => undefined,
       close: (descriptor: number) => {
-        fake.closed.push(descriptor);
+        this.closed.push(descriptor);
         return Promise.resolve();
       },
     };

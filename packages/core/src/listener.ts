@@ -54,8 +54,8 @@ interface Waiter {
  * iteration ends when the listener is closed.
  *
  * It accepts ahead of the program, up to 128 connections, and then leaves the rest to the kernel's
- * backlog. When the process runs out of descriptors, or three quarters of the `inFlightLimit` of
- * the IO are in use, it waits and tries again, and loses none.
+ * backlog. When the process runs out of descriptors, or half of the `inFlightLimit` of
+ * the IO is in use, it waits and tries again, and loses none.
  *
  * @example
  * ```ts
@@ -85,6 +85,8 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   readonly #turns = new Turns();
   #failure: IOError | null = null;
   #waitsForRoom = false;
+  // Connections that the program was given in this turn: what it does with them is yet to come.
+  #given = 0;
   #closing: Promise<void> | null = null;
 
   /** @internal */
@@ -110,6 +112,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
       const descriptor = this.#accepted.shift();
       if (descriptor !== undefined) {
         const socket = this.#makeSocket(descriptor);
+        this.#noteGiven();
         this.#arm();
         const turn = this.#turns.take();
         if (turn === null) resolve(socket);
@@ -160,7 +163,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     try {
       for (const completion of this.#accepts) {
         if (completion.active || room <= 0) continue;
-        if (!this.#operations.hasRoom) {
+        if (!this.#operations.hasRoomBeside(this.#accepted.length + this.#given)) {
           this.#waitForRoom();
           return;
         }
@@ -185,8 +188,19 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   #deliver(descriptor: Descriptor): void {
     const waiter = this.#waiters.shift();
     if (this.#closing !== null) void this.#operations.close(descriptor);
-    else if (waiter !== undefined) waiter.resolve(this.#makeSocket(descriptor));
-    else this.#accepted.push(descriptor);
+    else if (waiter === undefined) this.#accepted.push(descriptor);
+    else {
+      this.#noteGiven();
+      waiter.resolve(this.#makeSocket(descriptor));
+    }
+  }
+
+  #noteGiven(): void {
+    if (this.#given++ > 0) return;
+    setImmediate(() => {
+      this.#given = 0;
+      if (this.#waitsForRoom) this.#arm();
+    });
   }
 
   #onError(errno: number): void {
@@ -211,7 +225,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   }
 
   #tryAgainLater(): void {
-    if (!this.#operations.hasRoom) {
+    if (!this.#operations.hasRoomBeside(0)) {
       this.#waitForRoom();
       return;
     }

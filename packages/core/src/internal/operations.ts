@@ -125,9 +125,9 @@ export class Operations {
     return this.#queue.closed;
   }
 
-  /** Whether the IO has room for what brings more work: {@link Queue.hasRoom}. */
-  get hasRoom(): boolean {
-    return this.#queue.hasRoom;
+  /** Whether the IO has room for what brings more work: {@link Queue.hasRoomBeside}. */
+  hasRoomBeside(coming: number): boolean {
+    return this.#queue.hasRoomBeside(coming);
   }
 
   /** Calls back once, when there is room. */

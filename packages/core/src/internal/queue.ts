@@ -279,11 +279,12 @@ export class Queue {
   }
 
   /**
-   * Whether there is room for what brings more work, as a new connection does. The last quarter of
-   * the slots is kept for the work that is there.
+   * Whether there is room for what brings more work, as a new connection does, beside so many
+   * operations that are about to be queued. Half of the slots is kept for the work that is there: a
+   * connection that has received something has one receive in flight, and then sends.
    */
-  get hasRoom(): boolean {
-    return this.inFlight < this.inFlightLimit - (this.inFlightLimit >> 2);
+  hasRoomBeside(coming: number): boolean {
+    return this.inFlight + coming < this.inFlightLimit - (this.inFlightLimit >> 1);
   }
 
   /** Calls `start` once, when there is room; it looks again whether there still is. */
@@ -609,7 +610,7 @@ export class Queue {
     }
     this.dispatching = outer;
     while (this.#waiting.length > 0 && this.#freeCount > 0) this.#waiting.shift()?.();
-    if (this.#waitingForRoom.length > 0 && this.hasRoom) this.#tellOfRoom();
+    if (this.#waitingForRoom.length > 0 && this.hasRoomBeside(0)) this.#tellOfRoom();
     if (this.onDispatched !== null) this.onDispatched();
   }
 
