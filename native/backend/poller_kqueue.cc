@@ -69,9 +69,10 @@ Ready ready_of(const struct kevent& event) {
   };
 }
 
-// Whether a filter does not exist for such a descriptor; systems say it with different errors.
-bool is_refusal(int error) {
-  return error != 0 && error != EBADF && error != ENOMEM;
+// The filter of writing, of a pipe whose other end is gone: FreeBSD, OpenBSD and macOS say EPIPE,
+// and NetBSD EBADF (its pipe_kqfilter), although the number is open.
+bool is_gone(int error) {
+  return error == EPIPE || error == EBADF;
 }
 
 // Its end is no matter of waiting: EVFILT_READ would compare the position with the size.
@@ -191,16 +192,25 @@ int KqueuePoller::watch(int number, uint64_t token) {
       make_change(ident, EVFILT_READ, EV_ADD | EV_CLEAR, token),
       make_change(ident, EVFILT_WRITE, EV_ADD | EV_CLEAR, token),
   };
+  // XNU refuses a device that counts no bytes unless it is asked for one byte (filt_specattach).
+  // Not of sockets: an empty datagram has no byte.
+  if (S_ISCHR(status.st_mode)) {
+    for (struct kevent& change : changes) {
+      change.fflags = NOTE_LOWAT;
+      change.data = 1;
+    }
+  }
   apply(changes);
   const int errors[] = {static_cast<int>(changes[0].data), static_cast<int>(changes[1].data)};
   for (const int error : errors) {
-    if (error == 0 || is_refusal(error)) continue;
+    // Any other error says that there is no such filter for this descriptor; systems do not agree
+    // on which.
+    if (error != ENOMEM) continue;
     forget(number);
     return -error;
   }
-  // FreeBSD and macOS refuse to watch the writing to a pipe whose reader is gone. That is an event
-  // which comes no more, and somebody may be waiting for it already.
-  if (errors[0] == EPIPE || errors[1] == EPIPE) {
+  // An event that comes no more, and an operation may be waiting for it already.
+  if (is_gone(errors[0]) || is_gone(errors[1])) {
     keep({.token = token, .readable = true, .writable = true, .ended = true});
     return 0;
   }

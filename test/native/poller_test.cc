@@ -267,16 +267,29 @@ POLLER_TEST(tells_a_refused_connect) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   auto* generic = reinterpret_cast<sockaddr*>(&address);
   socklen_t size = sizeof(address);
+  // One that has listened: NetBSD drops what comes to a port that is bound and does not listen.
   const int unused = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   REQUIRE(bind(unused, generic, size) == 0);
+  REQUIRE(listen(unused, 1) == 0);
   REQUIRE(getsockname(unused, generic, &size) == 0);
+  close(unused);
   const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   REQUIRE_EQUAL(connect(client, generic, size), -1);
   REQUIRE_EQUAL(watching.poller.watch(client, 3), 0);
   watching.until(3, &Ready::writable);
   watching.poller.forget(client);
   close(client);
-  close(unused);
+}
+
+// macOS counts no bytes of most devices, and has to be asked for one.
+POLLER_TEST(watches_a_device_that_counts_no_bytes) {
+  Watching<P> watching;
+  const int device = open("/dev/random", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  REQUIRE(device >= 0);
+  REQUIRE_EQUAL(watching.poller.watch(device, 8), 0);
+  watching.until(8, &Ready::readable);
+  watching.poller.forget(device);
+  close(device);
 }
 
 // The ends of a pipe have one direction each, and that is enough.
