@@ -35,6 +35,13 @@ void stay_loaded();
 int set_non_blocking(int number);
 // Both ends do not block. ends[0] is read, ends[1] is written.
 int open_pipe(int (&ends)[2]);
+// Whether a pipe that has nothing to read has lost its last writer; a FIFO that nobody has opened
+// for writing yet has not. It is asked before the read, since a read of 0 bytes takes the answer
+// away on macOS and NetBSD.
+bool pipe_has_ended(int number);
+// Whether a poller is told that the other end of this pipe is gone. macOS does not tell it of a
+// FIFO, which has to be asked now and then.
+bool tells_end_of_pipe(int number);
 // Whatever it returns, the number is no longer ours.
 int close_number(int number);
 

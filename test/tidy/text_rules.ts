@@ -3,7 +3,7 @@
 import { type Finding, findInText, isGenerated, isNative, isScript, type Rule } from "./source.js";
 
 const widthLimitColumns = 100;
-const lengthLimitLines = 700;
+const lengthLimitLines = 1500;
 
 // In halves, because the rules also read this file.
 const leftovers = ["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"];
@@ -35,8 +35,8 @@ const length: Rule = {
     lines.length - 1 > lengthLimitLines
       ? [{ line: lines.length - 1, message: `${lines.length - 1} lines: give a part a file` }]
       : [],
-  caught: [{ path: "a.cc", text: "x\n".repeat(701) }],
-  passed: [{ path: "a.cc", text: "x\n".repeat(700) }],
+  caught: [{ path: "a.cc", text: "x\n".repeat(1501) }],
+  passed: [{ path: "a.cc", text: "x\n".repeat(1500) }],
 };
 
 const ends: Rule = {

@@ -84,6 +84,16 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
   ["ECANCELED", "the operation was cancelled, or one that it was linked to failed"],
   ["ETIMEDOUT", "it did not end within its time limit"],
   ["ECONNREFUSED", "nobody listens at this address"],
+  [
+    "EMSGSIZE",
+    "it is longer than one datagram may be, or than the send buffer holds: send less at once, or " +
+      "raise sendBufferBytes",
+  ],
+  [
+    "ENOBUFS",
+    "the system has no room for it, or the receiver of a unix datagram has not: raise the " +
+      "receiver's receiveBufferBytes, or send less at once",
+  ],
   ["EAGAIN", "the descriptor is in non-blocking mode: take it back to blocking mode"],
 ]);
 
