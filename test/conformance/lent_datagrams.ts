@@ -11,7 +11,7 @@ import {
 } from "@io/core";
 import * as assert from "uvu/assert";
 import { pattern, sameBytes, text } from "./data.js";
-import { boundPair, connectedPair, FAMILIES, type Family } from "./datagrams.js";
+import { boundPair, connectedPair, FAMILIES, type Family, widen } from "./datagrams.js";
 import type { Suite } from "./harness.js";
 import { failureCode, negative, refusalCode, roundTrips, until, Watched } from "./verbs.js";
 
@@ -102,6 +102,7 @@ function registerData(suite: Suite, family: Family): void {
 function registerCut(suite: Suite, family: Family): void {
   suite.test(`${family.name}: what is longer than a chunk is cut, and says so`, async (trial) => {
     const { near, far } = await boundPair(trial, family);
+    widen(near, far);
     const chunks = far.receiving({ chunkBytes: 2000 });
     const sent = pattern(5000);
     for (const length of [5000, 2048, 2049, 1]) {
