@@ -19,6 +19,7 @@
 
 #include "address.h"
 #include "check.h"
+#include "clock.h"
 #include "engine.h"
 #include "loop.h"
 #include "socket.h"
@@ -31,10 +32,13 @@
 namespace {
 
 using io::abi::header_active;
+using io::abi::header_asleep;
+using io::abi::header_pumping;
 using io::abi::header_queued;
 
-// Turns of the pump before other handles of the event loop get theirs.
-constexpr int pump_rounds = 16;
+// How long the pump goes on before the other handles of the event loop have their turn. Timers of
+// Node count whole milliseconds, so it makes them late by no more than that.
+constexpr int64_t pump_ns = 1'000'000;
 // How long the event loop waits in a turn when nothing can wake it.
 constexpr int64_t turn_ns = 1'000'000;
 
@@ -85,10 +89,16 @@ Napi::Value name_to_js(Napi::Env env, const io::AddressText& name) {
   return result;
 }
 
-class Session;
-
-// Attached ones only.
-thread_local std::vector<Session*> sessions_of_this_thread;
+// For arguments that this package's own TypeScript never gives: whoever loads the engine by itself
+// gets an error. False when `right` does not hold.
+bool expect(Napi::Env env, bool right, const char* what) {
+  if (!right) {
+    Napi::TypeError::New(env, std::string("the engine was called with ") + what +
+                                  "; it is not to be used but through @io/core")
+        .ThrowAsJavaScriptException();
+  }
+  return right;
+}
 
 class Session : public Napi::ObjectWrap<Session> {
  public:
@@ -102,7 +112,9 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceAccessor<&Session::features>("features"),
                            InstanceAccessor<&Session::backend>("backend"),
                            InstanceAccessor<&Session::slots>("slots"),
+                           InstanceAccessor<&Session::slots_most>("slotsMost"),
                            InstanceAccessor<&Session::area>("area"),
+                           InstanceMethod<&Session::grow>("grow"),
                            InstanceMethod<&Session::activate>("activate"),
                            InstanceMethod<&Session::add_buffer>("addBuffer"),
                            InstanceMethod<&Session::release_buffer>("releaseBuffer"),
@@ -113,6 +125,7 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceMethod<&Session::set_option>("setOption"),
                            InstanceMethod<&Session::lock_file>("lockFile"),
                            InstanceMethod<&Session::name>("name"),
+                           InstanceMethod<&Session::own_file>("ownFile"),
                            InstanceMethod<&Session::counters>("counters"),
                            InstanceMethod<&Session::socket_counters>("socketCounters"),
                            InstanceMethod<&Session::abort_unreleased>("abortUnreleased"),
@@ -120,7 +133,7 @@ class Session : public Napi::ObjectWrap<Session> {
                        });
   }
 
-  // (backend, entries, slots, attached, waitElsewhere, shared, dispatch, area, taskrun)
+  // (backend, entries, slotsMost, attached, waitElsewhere, shared, dispatch, area, taskrun)
   // `area` is undefined or { interface, queue, memory, start, sizeBytes }.
   explicit Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(info) {
     io::BackendOptions options;
@@ -132,12 +145,14 @@ class Session : public Napi::ObjectWrap<Session> {
     const bool wait_elsewhere = info[4].As<Napi::Boolean>().Value();
     auto memory = info[5].As<Napi::ArrayBuffer>();
     io::Shared shared;
-    CHECK(options.entries >= io::abi::entries_least);
-    CHECK(options.in_flight_limit >= 1);
-    CHECK(lay_out(static_cast<uint8_t*>(memory.Data()), memory.ByteLength(), options.entries,
-                  shared));
-
-    if (info[7].IsObject()) set_area(info[7].As<Napi::Object>(), options.area);
+    if (info.Env().IsExceptionPending()) return;
+    const bool right =
+        options.entries >= io::abi::entries_least && options.in_flight_limit >= 1 &&
+        options.in_flight_limit < 1u << 20 && info[6].IsFunction() &&
+        lay_out(static_cast<uint8_t*>(memory.Data()), memory.ByteLength(), options.entries, shared);
+    if (!expect(info.Env(), right, "numbers or memory that do not fit each other")) return;
+    const bool wants_area = info[7].IsObject();
+    if (wants_area && !set_area(info[7].As<Napi::Object>(), options.area)) return;
     io::Opened opened = io::open_backend(info[0].As<Napi::String>().Utf8Value(), options);
     reason_ = opened.reason;
     advice_ = opened.advice;
@@ -150,18 +165,20 @@ class Session : public Napi::ObjectWrap<Session> {
     lacking_ = io::lacking_of(*opened.backend);
     features_ = opened.backend->features();
     header_ = shared.header;
+    most_ = options.entries;
     shared.hold = hold_of(memory);
     memory_ = Napi::Persistent(static_cast<Napi::Object>(memory));
     dispatch_ = Napi::Persistent(info[6].As<Napi::Function>());
     engine_ =
         std::make_unique<io::Engine>(std::move(opened.backend), shared, opened.in_flight_limit);
-    slots_ = opened.in_flight_limit;
+    slots_most_ = opened.in_flight_limit;
     if (attached_) start_loop(info.Env(), wait_elsewhere);
     if (failure_ != 0) return;
     // The two calls that are made once per batch find their session without a look-up.
     auto self = info.This().As<Napi::Object>();
     self.Set("submit", Napi::Function::New<submit>(info.Env(), "submit", this));
     self.Set("poll", Napi::Function::New<poll>(info.Env(), "poll", this));
+    self.Set("wake", Napi::Function::New<wake>(info.Env(), "wake", this));
     Ref();
     CHECK(napi_add_async_cleanup_hook(info.Env(), environment_ends, this, &cleanup_) == napi_ok);
   }
@@ -201,26 +218,41 @@ class Session : public Napi::ObjectWrap<Session> {
   // After close() the calls find no engine and say so as the system would: EBADF, or nothing.
 
   Napi::Value slots(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), slots_);
+    return Napi::Number::New(info.Env(), engine_ == nullptr ? 0 : engine_->slots());
+  }
+  Napi::Value slots_most(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), slots_most_);
   }
 
-  // () -> whether something has completed already
+  // () -> how many slots there are by now, which is as many as before when there may be no more.
+  Napi::Value grow(const Napi::CallbackInfo& info) {
+    if (engine_ != nullptr) engine_->grow();
+    return slots(info);
+  }
+
+  // () -> how many operations have completed already
   static Napi::Value submit(const Napi::CallbackInfo& info) {
     Session& self = as(info.Data());
-    if (self.engine_ == nullptr) return Napi::Boolean::New(info.Env(), false);
+    if (self.engine_ == nullptr) return Napi::Number::New(info.Env(), 0);
     self.engine_->submit();
     if (self.attached_ && self.armed_) self.after_submit();
-    return Napi::Boolean::New(info.Env(), self.engine_->ready());
+    return Napi::Number::New(info.Env(), static_cast<double>(self.engine_->ready()));
   }
 
   // Detached mode: (deadlineNs) -> completions published. The caller dispatches them.
   static Napi::Value poll(const Napi::CallbackInfo& info) {
     Session& self = as(info.Data());
-    CHECK(!self.attached_);
+    if (!expect(info.Env(), !self.attached_, "a poll in attached mode")) return Napi::Value();
     if (self.engine_ == nullptr) return Napi::Number::New(info.Env(), 0);
     const double deadline_ns = info[0].As<Napi::Number>().DoubleValue();
     const uint32_t published = self.engine_->poll(static_cast<int64_t>(deadline_ns));
     return Napi::Number::New(info.Env(), published);
+  }
+
+  // Something was queued after the turn of the prepare handle: see header_asleep.
+  static void wake(const Napi::CallbackInfo& info) {
+    Session& self = as(info.Data());
+    if (self.engine_ != nullptr && self.armed_) self.wake_loop();
   }
 
   // The first operation after idleness: from here on the event loop stays alive.
@@ -238,13 +270,14 @@ class Session : public Napi::ObjectWrap<Session> {
     if (engine_ == nullptr) return Napi::Number::New(info.Env(), -2);
     auto view = info[0].As<Napi::Uint8Array>();
     const auto size_bytes = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
-    CHECK(size_bytes >= view.ByteLength());
+    bool right = size_bytes >= view.ByteLength();
     io::MemoryHold hold;
     if (info[3].As<Napi::Boolean>().Value()) {
       Napi::ArrayBuffer buffer = view.ArrayBuffer();
-      CHECK(view.ByteOffset() + size_bytes <= buffer.ByteLength());
+      right = right && size_bytes <= buffer.ByteLength() - view.ByteOffset();
       hold = hold_of(buffer);
     }
+    if (!expect(info.Env(), right, "memory that is shorter than it says")) return Napi::Value();
     const uint32_t handle = engine_->add_buffer(view.Data(), size_bytes, std::move(hold),
                                                 info[2].As<Napi::Boolean>().Value());
     return Napi::Number::New(info.Env(), static_cast<int32_t>(handle));
@@ -263,7 +296,8 @@ class Session : public Napi::ObjectWrap<Session> {
     if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
     auto returned = info[0].As<Napi::ArrayBuffer>();
     const uint32_t capacity = info[1].As<Napi::Number>().Uint32Value();
-    CHECK(returned.ByteLength() / sizeof(uint32_t) > capacity);
+    const bool right = returned.ByteLength() / sizeof(uint32_t) > capacity;
+    if (!expect(info.Env(), right, "a list that is too short")) return Napi::Value();
     const io::Lot lot = info[2].As<Napi::Boolean>().Value() ? io::Lot::message : io::Lot::bytes;
     const int32_t group = engine_->groups().add(static_cast<uint32_t*>(returned.Data()), capacity,
                                                 hold_of(returned), lot);
@@ -302,8 +336,9 @@ class Session : public Napi::ObjectWrap<Session> {
     if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
     auto words = info[0].As<Napi::ArrayBuffer>();
     const uint32_t capacity = info[1].As<Napi::Number>().Uint32Value();
-    CHECK(capacity <= io::abi::chunks_most);
-    CHECK(words.ByteLength() / sizeof(uint32_t) > size_t{2} * capacity);
+    const bool right = capacity <= io::abi::chunks_most &&
+                       words.ByteLength() / sizeof(uint32_t) > size_t{2} * capacity;
+    if (!expect(info.Env(), right, "a list that is too short")) return Napi::Value();
     const int32_t group =
         engine_->groups().add_area(static_cast<uint32_t*>(words.Data()), capacity, hold_of(words));
     return Napi::Number::New(info.Env(), group);
@@ -343,11 +378,20 @@ class Session : public Napi::ObjectWrap<Session> {
     return name_to_js(env, name);
   }
 
+  // (descriptor, path) -> 0 or a negative errno: the file goes with the socket that is bound to it
+  Napi::Value own_file(const Napi::CallbackInfo& info) {
+    if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
+    const int32_t descriptor = info[0].As<Napi::Number>().Int32Value();
+    const int result = engine_->own_file(descriptor, info[1].As<Napi::String>().Utf8Value());
+    return Napi::Number::New(info.Env(), result);
+  }
+
   // (Float64Array)
   void counters(const Napi::CallbackInfo& info) {
     if (engine_ == nullptr) return;
     auto out = info[0].As<Napi::Float64Array>();
-    CHECK(out.ElementLength() == io::abi::counter_count);
+    const bool right = out.ElementLength() == io::abi::counter_count;
+    if (!expect(info.Env(), right, "a list of another length")) return;
     engine_->read_counters(out.Data());
   }
 
@@ -355,7 +399,8 @@ class Session : public Napi::ObjectWrap<Session> {
   Napi::Value socket_counters(const Napi::CallbackInfo& info) {
     if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
     auto out = info[1].As<Napi::Float64Array>();
-    CHECK(out.ElementLength() == io::abi::socket_counters);
+    const bool right = out.ElementLength() == io::abi::socket_counters;
+    if (!expect(info.Env(), right, "a list of another length")) return Napi::Value();
     const int32_t descriptor = info[0].As<Napi::Number>().Int32Value();
     return Napi::Number::New(info.Env(), engine_->read_socket_counters(descriptor, out.Data()));
   }
@@ -384,18 +429,22 @@ class Session : public Napi::ObjectWrap<Session> {
 
   // ---- the area that the network device writes to
 
-  void set_area(const Napi::Object& wanted, io::AreaOptions& options) {
+  // False when it is not inside of its memory, and an error is thrown.
+  bool set_area(const Napi::Object& wanted, io::AreaOptions& options) {
     auto memory = wanted.Get("memory").As<Napi::ArrayBuffer>();
     const size_t start = wanted.Get("start").As<Napi::Number>().Uint32Value();
     options.wanted = true;
     options.interface = wanted.Get("interface").As<Napi::String>().Utf8Value();
     options.queue = wanted.Get("queue").As<Napi::Number>().Uint32Value();
     options.size_bytes = wanted.Get("sizeBytes").As<Napi::Number>().Uint32Value();
-    CHECK(start <= memory.ByteLength());
-    CHECK(options.size_bytes <= memory.ByteLength() - start);
+    const bool right = start <= memory.ByteLength() &&
+                       options.size_bytes <= memory.ByteLength() - start &&
+                       options.size_bytes <= io::abi::area_bytes_most;
+    if (!expect(memory.Env(), right, "an area outside of its memory")) return false;
     options.address = static_cast<uint8_t*>(memory.Data()) + start;
     options.hold = hold_of(memory);
     area_memory_ = Napi::Persistent(static_cast<Napi::Object>(memory));
+    return true;
   }
 
   void set_area_found(const io::Opened& opened, const io::AreaOptions& options) {
@@ -432,9 +481,9 @@ class Session : public Napi::ObjectWrap<Session> {
       error = loop_->start(loop, descriptor, callbacks);
     }
     if (error >= 0) {
-      CHECK(engine_->arm());
+      round_most_ = most_;
       armed_ = true;
-      sessions_of_this_thread.push_back(this);
+      if (!engine_->arm()) loop_->wake();
       return;
     }
     const io::Opened refused = io::refuse("the wake-up of the event loop", -error);
@@ -447,13 +496,18 @@ class Session : public Napi::ObjectWrap<Session> {
 
   static Session& as(void* self) { return *static_cast<Session*>(self); }
 
+  // Runs in each turn before the event loop waits. What is queued later in the turn, by the handles
+  // that come behind this one, has to wake the loop: JavaScript calls wake() for it.
   void before_wait() {
     if (engine_ == nullptr) return;
-    if (header_[header_queued] != 0) {
+    if (dispatching_) {
+      pump();  // a callback turns the event loop
+    } else if (!woken_soon_ && header_[header_queued] != 0) {
       pump();
     } else if (engine_->has_queued()) {
       engine_->submit();  // returned memory only, which needs no kernel
     }
+    if (armed_ && !woken_soon_) header_[header_asleep] = 1;
   }
 
   void woken() {
@@ -462,36 +516,80 @@ class Session : public Napi::ObjectWrap<Session> {
     pump(std::exchange(by_turns_, false) ? turn_ns : 0);
   }
 
-  // Submits and dispatches until nothing more happens at once, then goes to sleep. Waits for the
-  // first completion up to `deadline_ns`. Called by libuv only, so never from inside JavaScript.
+  // Submits and dispatches until nothing more happens at once, or until the other handles of the
+  // event loop have to have their turn; then goes to sleep. Waits for the first completion up to
+  // `deadline_ns`. Called by libuv only: when that is inside a callback, which turns the event
+  // loop, the rest of the batch that the callback belongs to is dispatched first.
   void pump(int64_t deadline_ns = 0) {
+    const Napi::HandleScope scope(Env());
+    // A callback may close, and turn the event loop until nothing else keeps this object.
+    [[maybe_unused]] const Napi::Object kept = Value();
+    if (dispatching_ && !dispatch(0)) return;
+    if (run_rounds(deadline_ns)) fall_asleep();
+  }
+
+  // False when nothing may follow: the session was closed, or JavaScript cannot run any more.
+  bool run_rounds(int64_t deadline_ns) {
+    const int64_t begun_ns = io::now_ns();
+    int64_t round_ns = begun_ns;
+    do {
+      if (engine_ == nullptr) return false;
+      stay_awake();
+      const uint32_t published = engine_->poll(deadline_ns, round_most_);
+      if (published == 0) return true;
+      if (!dispatch(published)) return false;
+      const int64_t now_ns = io::now_ns();
+      suit_rounds(published, now_ns - round_ns);
+      round_ns = now_ns;
+      deadline_ns = 0;
+    } while (round_ns - begun_ns < pump_ns);
+    return engine_ != nullptr;
+  }
+
+  // A round takes no more completions than are done in the time of a turn, by what those of the
+  // last one took: with their callbacks, and with what these have started.
+  void suit_rounds(uint32_t published, int64_t took_ns) {
+    if (published > 1 && took_ns > pump_ns) {
+      const int64_t fit = published * pump_ns / took_ns;
+      round_most_ = static_cast<uint32_t>(std::max<int64_t>(fit, 1));
+    } else if (published >= round_most_ && took_ns < pump_ns / 2) {
+      round_most_ = std::min(round_most_ * 2, most_);
+    }
+  }
+
+  void stay_awake() {
+    header_[header_asleep] = 0;
+    header_[header_pumping] = 1;
+    woken_soon_ = false;
     if (armed_) engine_->disarm();
     armed_ = false;
-    for (int round = 0; round < pump_rounds; round++) {
-      const uint32_t published = engine_->poll(round == 0 ? deadline_ns : 0);
-      if (published == 0) break;
-      if (!dispatch(published)) return;
-      if (engine_ == nullptr) break;  // closed by a callback
-    }
-    wake_others();
-    if (engine_ == nullptr) return;
+  }
+
+  void fall_asleep() {
+    header_[header_pumping] = 0;
     if (engine_->idle()) {
       header_[header_active] = 0;
       loop_->keep_alive(false);
     }
     armed_ = true;
     if (!engine_->arm()) {
-      loop_->wake();
+      wake_loop();
     } else {
       wait_for_kernel();
     }
   }
 
+  void wake_loop() {
+    header_[header_asleep] = 0;
+    woken_soon_ = true;
+    loop_->wake();
+  }
+
   // The engine sleeps, and JavaScript has handed something over to it.
   void after_submit() {
     // What was refused, or done at once, needs no kernel: nobody else would wake the event loop.
-    if (engine_->has_news() || engine_->ready()) {
-      loop_->wake();
+    if (engine_->has_news() || engine_->ready() > 0) {
+      wake_loop();
     } else {
       wait_for_kernel();
     }
@@ -502,7 +600,7 @@ class Session : public Napi::ObjectWrap<Session> {
   void wait_for_kernel() {
     if (engine_->idle() || loop_->arm()) return;
     by_turns_ = true;
-    loop_->wake();
+    wake_loop();
   }
 
   // False when JavaScript cannot run any more, because the environment is being ended: Node turns
@@ -512,8 +610,10 @@ class Session : public Napi::ObjectWrap<Session> {
     const Napi::HandleScope scope(env);
     const napi_value argument = Napi::Number::New(env, published);
     napi_value ignored = nullptr;
+    const bool outer = std::exchange(dispatching_, true);
     const napi_status status =
         napi_make_callback(env, nullptr, env.Global(), dispatch_.Value(), 1, &argument, &ignored);
+    dispatching_ = outer;
     if (status == napi_ok) return true;
     bool pending = false;
     napi_value error = nullptr;
@@ -523,19 +623,9 @@ class Session : public Napi::ObjectWrap<Session> {
     return napi_fatal_exception(env, error) == napi_ok;
   }
 
-  // A callback of this session may have queued something on another one of the same thread, whose
-  // prepare handle has already had its turn.
-  void wake_others() {
-    for (Session* other : sessions_of_this_thread) {
-      if (other == this || other->engine_ == nullptr || !other->armed_) continue;
-      if (other->engine_->has_queued()) other->loop_->wake();
-    }
-  }
-
   // ---- the end
 
   void end_engine() {
-    std::erase(sessions_of_this_thread, this);
     if (loop_ != nullptr) loop_->stop_waiting();
     if (engine_->shut_down()) {
       engine_.reset();
@@ -569,10 +659,14 @@ class Session : public Napi::ObjectWrap<Session> {
   std::vector<io::abi::Opcode> lacking_;
   uint32_t features_ = 0;
   std::string backend_;
-  uint32_t slots_ = 0;
+  uint32_t slots_most_ = 0;
   bool attached_ = false;
   bool armed_ = false;
-  bool by_turns_ = false;  // nothing but the next turn of the event loop looks for completions
+  bool dispatching_ = false;
+  bool woken_soon_ = false;  // the event loop calls woken() before it waits
+  uint32_t most_ = 0;        // completions of a round
+  uint32_t round_most_ = 0;  // and of the next one
+  bool by_turns_ = false;    // nothing but the next turn of the event loop looks for completions
   bool environment_ended_ = false;
   uint32_t* header_ = nullptr;
   Napi::ObjectReference memory_;
@@ -626,7 +720,7 @@ Napi::Value process_limits(const Napi::CallbackInfo& info) {
 Napi::Value address_remainder(const Napi::CallbackInfo& info) {
   auto memory = info[0].As<Napi::ArrayBuffer>();
   const uint32_t alignment = info[1].As<Napi::Number>().Uint32Value();
-  CHECK(alignment != 0);
+  if (!expect(info.Env(), alignment != 0, "an alignment of 0")) return Napi::Value();
   const auto address = reinterpret_cast<uintptr_t>(memory.Data());
   return Napi::Number::New(info.Env(), static_cast<double>(address % alignment));
 }
@@ -634,7 +728,8 @@ Napi::Value address_remainder(const Napi::CallbackInfo& info) {
 // (family, port, host, Uint8Array) -> 0 or a negative errno: writes the record of an address
 Napi::Value write_address(const Napi::CallbackInfo& info) {
   auto record = info[3].As<Napi::Uint8Array>();
-  CHECK(record.ByteLength() == io::abi::peer_size_bytes);
+  const bool right = record.ByteLength() == io::abi::peer_size_bytes;
+  if (!expect(info.Env(), right, "a record of another length")) return Napi::Value();
   const io::AddressText text = {info[0].As<Napi::Number>().Uint32Value(),
                                 info[1].As<Napi::Number>().Uint32Value(),
                                 info[2].As<Napi::String>().Utf8Value()};
@@ -648,7 +743,8 @@ Napi::Value write_address(const Napi::CallbackInfo& info) {
 // (Uint8Array) -> [family, port, host], or a negative errno
 Napi::Value read_address(const Napi::CallbackInfo& info) {
   auto record = info[0].As<Napi::Uint8Array>();
-  CHECK(record.ByteLength() == io::abi::peer_size_bytes);
+  const bool right = record.ByteLength() == io::abi::peer_size_bytes;
+  if (!expect(info.Env(), right, "a record of another length")) return Napi::Value();
   sockaddr_storage address;
   socklen_t size_bytes = 0;
   io::AddressText text;
@@ -656,6 +752,18 @@ Napi::Value read_address(const Napi::CallbackInfo& info) {
   if (error == 0) error = io::format_address(address, size_bytes, text);
   if (error != 0) return Napi::Number::New(info.Env(), error);
   return name_to_js(info.Env(), text);
+}
+
+// (errno, positive) -> [name, text]; undefined when the system has no such error
+Napi::Value error_name(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const int error = info[0].As<Napi::Number>().Int32Value();
+  const std::string name = io::system::error_name(error);
+  if (name == "unknown error") return env.Undefined();
+  Napi::Array result = Napi::Array::New(env, 2);
+  result.Set(0u, Napi::String::New(env, name));
+  result.Set(1u, Napi::String::New(env, io::system::error_text(error)));
+  return result;
 }
 
 // (interface, queue) -> { available, reason, advice }
@@ -683,6 +791,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("probeZeroCopyReceive", Napi::Function::New(env, probe_zero_copy_receive));
   exports.Set("processLimits", Napi::Function::New(env, process_limits));
   exports.Set("addressRemainder", Napi::Function::New(env, address_remainder));
+  exports.Set("errorName", Napi::Function::New(env, error_name));
   exports.Set("writeAddress", Napi::Function::New(env, write_address));
   exports.Set("readAddress", Napi::Function::New(env, read_address));
   exports.Set("holdsMemory", io::MemoryHold::supported());

@@ -134,6 +134,9 @@ Opened open_backend(const std::string& name, const BackendOptions& options, cons
     last.name = candidate.name;
     if (last.backend != nullptr && denied != nullptr) {
       last.reason += "; " + passed_over(kernel, *denied);
+      // These hang when more completes than the ring holds.
+      if (last.ring_room != 0)
+        last.in_flight_limit = std::min(last.in_flight_limit, last.ring_room);
     }
     if (last.backend != nullptr) {
       last.reason += left_behind(reasons);

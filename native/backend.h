@@ -12,6 +12,7 @@
 #include "kernel.h"
 #include "memory_hold.h"
 #include "operation.h"
+#include "operation_table.h"
 #include "piece_taker.h"
 
 namespace io {
@@ -67,7 +68,7 @@ enum class Taskrun : uint8_t { measured, defer, coop };
 
 struct BackendOptions {
   uint32_t entries = 1024;
-  uint32_t in_flight_limit = 4096;
+  uint32_t in_flight_limit = 4096;  // at most; there is room for a few of them at first
   // An event loop waits for the backend's descriptor.
   bool attached = false;
   Taskrun taskrun = Taskrun::measured;
@@ -82,21 +83,20 @@ inline constexpr int64_t wait_for_ever = -1;
 
 class Backend : public PieceTaker {
  public:
-  // The table of operations by slot, once, before anything else. It does not move.
-  virtual void serve(std::vector<Operation>& operations) = 0;
+  // The table of operations by slot, once, before anything else. It grows, and does not move.
+  virtual void serve(OperationTable& operations) = 0;
   // Takes a batch in order; linked operations stand next to each other. What the kernel cannot take
   // now is kept and taken by a later call.
   virtual void submit(std::span<Operation* const> batch) = 0;
   // Makes sure that the kernel has seen what was submitted; poll() does so too.
   virtual void flush() = 0;
-  // Whether poll() would find a completion without asking the kernel.
-  virtual bool ready() const = 0;
+  // How many completions poll() would find without asking the kernel.
+  virtual size_t ready() const = 0;
   // Collects completions. Waits until there is one, up to `deadline_ns` (0: not at all).
   virtual void poll(int64_t deadline_ns, Completions& completed) = 0;
-  // Ask for the end of one operation, of everything in flight on a descriptor, of everything. What
-  // is ended completes as usual. False when the kernel cannot take the request now: ask again.
+  // Ask for the end of one operation, of everything. What is ended completes as usual. False when
+  // the kernel cannot take the request now: ask again.
   virtual bool cancel(const Operation& target) = 0;
-  virtual bool cancel_descriptor(int number) = 0;
   virtual bool cancel_all() = 0;
   // Ends the next wait after a while: a cancel can miss an operation that is just being worked on,
   // so whoever depends on it looks again. nudged() tells, once, that the while has passed.
@@ -148,8 +148,9 @@ struct Opened {
   std::unique_ptr<Backend> backend;  // null when `reason` says why not
   std::string reason;
   std::string advice;
-  uint32_t in_flight_limit = 0;  // what there was memory for
-  int error = 0;                 // the errno behind it
+  uint32_t in_flight_limit = 0;  // at most
+  uint32_t ring_room = 0;  // operations whose completions the kernel's ring holds; 0 for no ring
+  int error = 0;           // the errno behind it
   // Of BackendOptions::area: whether there is one, and why or why not.
   bool has_area = false;
   std::string area_reason;
@@ -161,16 +162,16 @@ struct Opened {
 // and in a worse place, and anything else is a surprise that must not be hidden.
 bool may_fall_back(int error);
 
-// Fewer operations in flight need smaller rings. Calls `set_up(limit)`, which returns an errno,
-// with half the limit as long as that is ENOMEM and the floor is not reached; `limit` is what it
-// was called with last.
-inline constexpr uint32_t in_flight_floor = 64;
+// The completions of fewer operations need a smaller ring. Calls `set_up(room)`, which returns an
+// errno, with half the room as long as that is ENOMEM and the floor is not reached; `room` is what
+// it was called with last.
+inline constexpr uint32_t ring_room_floor = 64;
 template <class SetUp>
-int halve_until_room(uint32_t& limit, SetUp set_up) {
-  int error = set_up(limit);
-  while (error == ENOMEM && limit > in_flight_floor) {
-    limit = std::max(limit / 2, in_flight_floor);
-    error = set_up(limit);
+int halve_until_room(uint32_t& room, SetUp set_up) {
+  int error = set_up(room);
+  while (error == ENOMEM && room > ring_room_floor) {
+    room = std::max(room / 2, ring_room_floor);
+    error = set_up(room);
   }
   return error;
 }

@@ -8,9 +8,11 @@ namespace io {
 namespace {
 
 // A handle is an index with the generation of its use above it.
-constexpr uint32_t index_bits = 16;
+constexpr uint32_t index_bits = 20;
+static_assert(Buffers::limit == 1u << index_bits);
 constexpr uint32_t index_mask = (1u << index_bits) - 1;
-constexpr uint16_t generation_mask = 0x7fff;
+// A handle is a whole number in JavaScript and never negative.
+constexpr uint16_t generation_mask = 0x7ff;
 
 }  // namespace
 

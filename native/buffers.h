@@ -26,7 +26,7 @@ struct Buffer {
 
 class Buffers {
  public:
-  static constexpr uint32_t limit = 1 << 16;
+  static constexpr uint32_t limit = 1 << 20;
 
   // Returns a handle, or 0xffffffff when `limit` buffers are alive.
   uint32_t add(uint8_t* data, size_t size_bytes, MemoryHold hold);

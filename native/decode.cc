@@ -81,9 +81,8 @@ int decode_path(const DecodeContext& context, double offset, uint32_t length, st
   const char* text = text_at(context, offset, length);
   if (text == nullptr) return -EFAULT;
   if (length == 0) return -ENOENT;
-  if (std::memchr(text, 0, length) != nullptr) return -EINVAL;
   path.assign(text, length);
-  return 0;
+  return path.find('\0') == std::string::npos ? 0 : -EINVAL;
 }
 
 // The kernel takes the pieces of a vector as mapped memory when all lie in the same.
@@ -400,13 +399,12 @@ bool has_more_buffers(abi::Opcode opcode) {
 void take_into_use(const DecodeContext& context, Operation& operation) {
   // A close is not in flight on its descriptor: it waits for those that are.
   if (operation.number != no_descriptor && operation.opcode != abi::Opcode::close) {
-    context.descriptors.at(operation.number).in_flight++;
+    context.descriptors.at(operation.number).operations.push(operation);
     operation.uses |= uses_descriptor;
   }
   if (operation.opcode == abi::Opcode::send_file) {
-    Descriptor& source = context.descriptors.at(operation.source);
-    source.in_flight++;
-    source.sending++;
+    operation.need_extra();
+    context.descriptors.at(operation.source).senders.push(operation);
     operation.uses |= uses_source;
   }
   if (operation.buffer != no_buffer) {
@@ -468,9 +466,7 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
 
 void let_go_of_descriptor(const DecodeContext& context, Operation& operation) {
   if ((operation.uses & uses_descriptor) == 0) return;
-  Descriptor& descriptor = context.descriptors.at(operation.number);
-  CHECK(descriptor.in_flight > 0);
-  descriptor.in_flight--;
+  context.descriptors.at(operation.number).operations.remove(operation);
   operation.uses &= static_cast<uint8_t>(~uses_descriptor);
 }
 
@@ -479,10 +475,7 @@ void let_go(const DecodeContext& context, Operation& operation) {
   const uint8_t uses = operation.uses;
   if (uses == 0) return;
   if ((uses & uses_source) != 0) {
-    Descriptor& source = context.descriptors.at(operation.source);
-    CHECK(source.sending > 0);
-    source.sending--;
-    source.in_flight--;
+    context.descriptors.at(operation.source).senders.remove(operation);
   }
   if ((uses & uses_buffer) != 0) context.buffers.finish(operation.buffer);
   if ((uses & uses_more_buffers) != 0) {

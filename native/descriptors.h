@@ -12,9 +12,15 @@
 
 #include "abi.h"
 #include "check.h"
+#include "operation_list.h"
 #include "zero_copy.h"
 
 namespace io {
+
+// What of a descriptor goes one after the other.
+inline constexpr int direction_receives = 0;
+inline constexpr int direction_sends = 1;
+inline constexpr int direction_accepts = 2;
 
 struct Descriptor {
   uint16_t generation = 0;
@@ -23,18 +29,22 @@ struct Descriptor {
   bool unix_datagram = false;
   bool is_stream = false;  // a stream socket, for all that is known
   bool closing = false;
-  uint32_t closing_slot = 0;  // the close operation that waits for in_flight to reach zero
-  uint32_t in_flight = 0;
-  uint32_t sending = 0;  // of those in flight, the ones that send this file to another descriptor
+  uint32_t closing_slot = 0;   // the close operation that waits until nothing is in flight
+  uint32_t closing_index = 0;  // where the number stands among those whose close waits
+  OnDescriptor operations;     // in flight on it
+  FromSource senders;          // those that send this file to another descriptor
   // Receives, sends and accepts in flight, parked ones included, and how many of them the backend
   // may have: Engine::take_turn().
   uint32_t streaming[3] = {0, 0, 0};
   uint32_t turns[3] = {1, 1, 1};
-  uint32_t patient = 0;  // in flight, and not to be ended by a limit: Engine::be_patient()
+  OperationQueue parked[3];  // of them, those that wait; first those that have stalled
+  uint32_t patient = 0;      // in flight, and not to be ended by a limit: Engine::be_patient()
   bool send_wait_limited = false;       // see Backend::limit_send_wait
   bool awaits_room = false;             // a send has stalled: the next ones are tried, too
   uint32_t send_slot = 0;               // of the send that the backend has, or that is told of room
   std::unique_ptr<ZeroCopy> zero_copy;  // made for the first send that wants to spare the copy
+
+  bool has_work() const { return !operations.empty() || !senders.empty(); }
 };
 
 class Descriptors {
@@ -44,7 +54,8 @@ class Descriptors {
   static int number(int32_t value) { return value & (number_limit - 1); }
 
   // Takes ownership of the system's number; returns the value that JavaScript sees, or -EMFILE when
-  // the number is too large to carry a generation (the caller still owns it then).
+  // the number is too large to carry a generation, or -EEXIST when it is one of ours already, which
+  // somebody else has closed behind our back (the caller still owns it then).
   int32_t add(int number) {
     CHECK(number >= 0);
     if (number >= number_limit) return -EMFILE;
@@ -52,8 +63,8 @@ class Descriptors {
       entries_.resize((static_cast<size_t>(number) | 63) + 1);
     }
     Descriptor& descriptor = entries_[static_cast<size_t>(number)];
-    CHECK(!descriptor.open);
-    CHECK(descriptor.in_flight == 0);
+    if (descriptor.open) return -EEXIST;
+    CHECK(!descriptor.has_work());
     const uint16_t generation =
         static_cast<uint16_t>(descriptor.generation % abi::descriptor_generation_limit + 1);
     descriptor = Descriptor{};
@@ -83,7 +94,7 @@ class Descriptors {
   void remove(int number) {
     Descriptor& descriptor = at(number);
     CHECK(descriptor.open);
-    CHECK(descriptor.in_flight == 0);
+    CHECK(!descriptor.has_work());
     descriptor.open = false;
     descriptor.zero_copy.reset();
     count_--;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 
 #include "address.h"
@@ -17,14 +18,13 @@ namespace io {
 using abi::Counter;
 using abi::Opcode;
 
-Engine::Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t in_flight_limit)
+Engine::Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t slots_most)
     : backend_(std::move(backend)),
       shared_(shared),
       groups_(buffers_, *backend_),
-      operations_(in_flight_limit),
+      operations_(slots_most),
       completions_(shared.completion_count),
       features_(backend_->features()) {
-  for (uint32_t slot = 0; slot < in_flight_limit; slot++) operations_[slot].slot = slot;
   backend_->serve(operations_);
   batch_.reserve(shared.entry_count);
   // The text area is buffer handle 0. It outlives the engine, so it needs no hold.
@@ -41,9 +41,9 @@ namespace {
 // Operations whose result is not what the kernel said.
 bool needs_settling(Opcode opcode) {
   constexpr uint64_t opcodes = bit(Opcode::open) | bit(Opcode::socket) | bit(Opcode::accept) |
-                               bit(Opcode::accept_multishot) | bit(Opcode::close) |
-                               bit(Opcode::stat) | bit(Opcode::cancel_descriptor) |
-                               bit(Opcode::cancel_all) | bit(Opcode::receive_message);
+                               bit(Opcode::accept_multishot) | bit(Opcode::stat) |
+                               bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all) |
+                               bit(Opcode::receive_message);
   return (bit(opcode) & opcodes) != 0;
 }
 
@@ -84,13 +84,6 @@ int Engine::begin_linked(const abi::Entry& entry) {
   return begin(entry);
 }
 
-// Never 0, which means none.
-uint32_t Engine::next_chain() {
-  last_chain_++;
-  if (last_chain_ == 0) last_chain_++;
-  return last_chain_;
-}
-
 void Engine::submit() {
   take_queued();
   backend_->flush();
@@ -119,9 +112,11 @@ void Engine::take_queued() {
 }
 
 // Takes the entry at `index`, or the chain that begins there; returns how many entries that was.
-// Nobody writes to the ring meanwhile: its memory belongs to this thread's JavaScript alone.
+// Each is copied, once: whoever has found a way to the ring's memory could write to it meanwhile,
+// and what was checked must be what is done.
 uint32_t Engine::take_at(uint32_t index, uint32_t queued) {
-  const abi::Entry& entry = shared_.entries[index];
+  const abi::Entry entry = shared_.entries[index];
+  std::atomic_signal_fence(std::memory_order_acq_rel);  // no second look by the compiler
   if ((entry.operation & abi::entry_flag_linked) == 0) {
     take_one(entry);
     return 1;
@@ -132,7 +127,6 @@ uint32_t Engine::take_at(uint32_t index, uint32_t queued) {
          index + group_.size() < queued) {
     group_.push_back(shared_.entries[index + group_.size()]);
   }
-  group_.back().operation &= ~abi::entry_flag_linked;  // nothing follows the last one
   take_group(group_);
   return static_cast<uint32_t>(group_.size());
 }
@@ -154,22 +148,24 @@ void Engine::take_one(const abi::Entry& entry) {
   }
 }
 
-// Entries that are linked stand or fall together: when one is refused, none of them starts.
+// Entries that are linked stand or fall together: when one is refused, none of them starts. One
+// that is linked to nothing was to be followed by others, so none of its chain starts either.
 void Engine::take_group(std::vector<abi::Entry>& group) {
   const uint32_t first_sequence = sequence_;
   sequence_ += static_cast<uint32_t>(group.size());
   size_t begun = 0;
+  const bool is_torn = (group.back().operation & abi::entry_flag_linked) != 0;
   int error = group.size() > abi::chain_limit ? -EINVAL : 0;
   while (error == 0 && begun < group.size()) {
     error = begin_linked(group[begun]);
     if (error == 0) begun++;
   }
-  if (error == 0) {
-    const uint32_t chain = next_chain();
-    for (const abi::Entry& entry : group) {
+  if (error == 0 && !is_torn) {
+    for (size_t index = 0; index < group.size(); index++) {
+      Operation& operation = operations_[group[index].slot];
       in_flight_++;
-      begin_chained(operations_[entry.slot], chain);
-      hand_over(operations_[entry.slot]);
+      begin_chained(operation, operations_[group[(index + 1) % group.size()].slot]);
+      hand_over(operation);
     }
     return;
   }
@@ -219,7 +215,8 @@ void Engine::route(Operation& operation) {
 // Ends what the backend does not know. True when there is nothing left for the backend to do.
 bool Engine::cancel_here(Operation& operation) {
   if (operation.opcode != Opcode::cancel) {
-    operation.extent = cancel_parked_of(operation.number);
+    const bool all = operation.opcode == Opcode::cancel_all;
+    operation.extent = all ? cancel_all_parked() : cancel_parked_of(operation.number);
     return false;
   }
   if (operation.argument >= operations_.size()) return false;
@@ -227,7 +224,7 @@ bool Engine::cancel_here(Operation& operation) {
   if (target.generation != operation.argument_extra) return false;
   if (target.phase == Phase::parked) {
     const int32_t result = target.went_bytes > 0 ? -EALREADY : 0;
-    end_parked(target);
+    cancel_parked(target, -ECANCELED);
     local_.push_back({&operation, result});
     return true;
   }
@@ -267,7 +264,8 @@ void Engine::begin_close(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
   CHECK(!descriptor.closing);
   descriptor.closing = true;
-  if (descriptor.in_flight == 0) {
+  bound_files_.remove(operation.number);
+  if (!descriptor.has_work()) {
     limit_release(operation.number);
     descriptors_.remove(operation.number);
     batch_.push_back(&operation);
@@ -275,48 +273,48 @@ void Engine::begin_close(Operation& operation) {
   }
   descriptor.closing_slot = operation.slot;
   operation.phase = Phase::closing;
+  descriptor.closing_index = static_cast<uint32_t>(closing_.size());
   closing_.push_back(operation.number);
   flush_batch();  // what was queued before must be there to be cancelled
   end_work_on(operation.number);
 }
 
-// Asks for the end of what is in flight on a descriptor. The kernel does not find an operation by
-// descriptor before it has started, which a linked one has not: so its whole chain is ended.
+// Asks for the end of what is in flight on a descriptor, of each by itself: by descriptor the
+// kernel would look at everything that waits on any other one as well.
 void Engine::end_work_on(int number) {
   count(Counter::cancels)++;
+  Descriptor& descriptor = descriptors_.at(number);
+  bool asked = true;
+  const auto end = [&](Operation& operation) { asked = end_in_backend(operation) && asked; };
+  descriptor.operations.each(end);
+  descriptor.senders.each(end);
   cancel_parked_of(number);
-  bool asked = backend_->cancel_descriptor(number);
-  if (descriptors_.at(number).sending > 0) {
-    for (const Operation& operation : operations_) {
-      if (operation.phase != Phase::active || operation.source != number) continue;
-      asked = backend_->cancel(operation) && asked;
-    }
-  }
-  if (chained_in_flight_ > 0) {
-    std::vector<uint32_t> chains;
-    for (const Operation& operation : operations_) {
-      if (operation.phase != Phase::active || operation.chain == 0) continue;
-      if (operation.number == number) chains.push_back(operation.chain);
-    }
-    for (const Operation& operation : operations_) {
-      if (operation.phase != Phase::active || operation.chain == 0) continue;
-      if (std::find(chains.begin(), chains.end(), operation.chain) == chains.end()) continue;
-      asked = backend_->cancel(operation) && asked;
-    }
-  }
   if (!asked) cancel_due_ = true;
   backend_->nudge_later();
+}
+
+// False when the backend cannot take the request now. It finds no linked operation before that has
+// started, so the whole chain is ended.
+bool Engine::end_in_backend(Operation& operation) {
+  if (operation.phase != Phase::active || operation.leader != nullptr) return true;
+  bool asked = backend_->cancel(operation);
+  if (operation.chain == 0) return asked;
+  for (Operation* one = &next_in_chain(operation); one != &operation; one = &next_in_chain(*one)) {
+    asked = backend_->cancel(*one) && asked;
+  }
+  return asked;
 }
 
 // For everything that is being closed: the kernel had no room for a cancel, or a linked operation
 // may have started after the last one looked.
 void Engine::ask_again() {
   cancel_due_ = false;
+  flush_batch();  // what is not with the backend yet is not found there
   for (const int number : closing_) end_work_on(number);
   std::erase_if(missed_, [&](const Token& token) {
     Operation& target = operations_[token.slot];
     if (target.generation != token.generation) return true;
-    if (target.phase == Phase::parked) end_parked(target);
+    if (target.phase == Phase::parked) cancel_parked(target, -ECANCELED);
     if (target.phase != Phase::active) return true;
     cancel_in_backend(target);
     return false;
@@ -327,8 +325,8 @@ void Engine::ask_again() {
 // A while has passed since something asked to be looked at again.
 void Engine::on_nudge() {
   if (!closing_.empty() || !missed_.empty()) cancel_due_ = true;
-  if (!parked_.empty()) end_late_parked();
-  if (stalled_ > 0) retry_stalled();
+  if (!parked_deadlines_.empty()) end_late_parked();
+  retry_stalled(stalled_.size());
 }
 
 // A cancel does not find an operation that the kernel is just working on. Whoever asked for its end
@@ -338,7 +336,7 @@ void Engine::after_cancel(const Operation& cancel, int32_t result) {
   if (cancel.argument >= operations_.size()) return;
   Operation& target = operations_[cancel.argument];
   if (target.generation != cancel.argument_extra) return;
-  if (target.phase == Phase::parked) return end_parked(target);  // it has stalled since
+  if (target.phase == Phase::parked) return cancel_parked(target, -ECANCELED);  // stalled
   if (target.phase != Phase::active) return;
   missed_.push_back({target.slot, target.generation});
   backend_->nudge_later();
@@ -353,37 +351,52 @@ void Engine::flush_batch() {
   batch_.clear();
 }
 
-uint32_t Engine::poll(int64_t deadline_ns) {
+uint32_t Engine::poll(int64_t deadline_ns, uint32_t most) {
   take_queued();
   published_ = 0;
+  publish_limit_ = std::min(most, shared_.completion_count);
   size_t taken = 0;
-  while (taken < refused_.size() && published_ < shared_.completion_count) {
+  while (taken < refused_.size() && published_ < publish_limit_) {
     const Refused& refused = refused_[taken++];
     publish(refused.sequence, 0, refused.result, abi::completion_flag_refused);
   }
   refused_.erase(refused_.begin(), refused_.begin() + static_cast<ptrdiff_t>(taken));
-  publish_local();
+  publish_local(0);
 
   completions_.clear();
-  completions_.limit(shared_.completion_count - published_);
+  completions_.limit(most_to_collect());
   backend_->poll(published_ != 0 ? 0 : deadline_ns, completions_);
   // Drained first: from here on the backend holds nothing of what is published.
-  for (const Completed& completed : completions_.items()) take(completed);
-  publish_local();
+  size_t left = completions_.size();
+  for (const Completed& completed : completions_.items()) {
+    take(completed);
+    left--;
+    // Those that went in its call, so that they stay together.
+    if (!local_.empty()) publish_local(left);
+  }
   count(Counter::completed) += published_;
   if (backend_->nudged()) on_nudge();
   go_on_in_room();
-  if (stalled_ > 0 && published_ > 0) retry_stalled();
+  if (!stalled_.empty()) retry_stalled(published_);
   return published_;
 }
 
-void Engine::publish_local() {
-  size_t taken = 0;
-  while (taken < local_.size() && published_ < shared_.completion_count) {
-    const Local local = local_[taken++];
+// Leaves room for so many others.
+void Engine::publish_local(size_t reserved) {
+  while (!local_.empty() && published_ + reserved < publish_limit_) {
+    const Local local = local_.front();
+    local_.pop_front();
     finish({local.operation, local.result, false, false});
   }
-  local_.erase(local_.begin(), local_.begin() + static_cast<ptrdiff_t>(taken));
+}
+
+// As many as there is room for, with those that have gone in the calls of others. If these came
+// after all the others, the program would send the next ones in two parts.
+size_t Engine::most_to_collect() const {
+  const size_t room = publish_limit_ - published_;
+  if (led_ == 0 || room == 0) return room;
+  const size_t collected = in_flight_ - parked_ - led_;
+  return std::max<size_t>(1, room * collected / (collected + led_));
 }
 
 bool Engine::arm() {
@@ -411,7 +424,6 @@ void Engine::finish(const Completed& completed) {
   Operation& operation = *completed.operation;
   CHECK(operation.phase == Phase::active || operation.phase == Phase::sent);
   int32_t result = completed.result;
-  if (operation.stalled) retrying_--;
   operation.stalled = false;
   if (needs_settling(operation.opcode)) result = settle(operation, result);
   uint32_t flags = 0;
@@ -432,8 +444,10 @@ void Engine::finish(const Completed& completed) {
   }
   publish(operation.slot, operation.generation, result, flags);
   if (operation.zero_copy) mark_released(operation, completed);
-  leave_descriptor(operation);
-  let_go(context(), operation);
+  if (operation.uses != 0 || operation.chain != 0) {
+    leave_descriptor(operation);
+    let_go(context(), operation);
+  }
   operation.phase = Phase::free;
   operation.generation++;
   CHECK(in_flight_ > 0);
@@ -448,11 +462,7 @@ void Engine::leave_descriptor(Operation& operation) {
     operation.patient = false;
     descriptors_.at(operation.number).patient--;
   }
-  if (operation.chain != 0) {
-    operation.chain = 0;
-    chained_in_flight_--;
-    if (!closing_.empty()) cancel_due_ = true;  // its successor has perhaps started
-  }
+  if (operation.chain != 0) leave_chain(operation);
   const uint8_t uses = operation.uses;
   operation.uses &= static_cast<uint8_t>(~uses_stream);
   if ((uses & uses_stream) != 0) next_turn(operation);
@@ -463,20 +473,30 @@ void Engine::leave_descriptor(Operation& operation) {
 // An operation ended on a descriptor; when that is closing, it was perhaps the last one.
 void Engine::go_on_closing(int number) {
   Descriptor& descriptor = descriptors_.at(number);
-  if (!descriptor.closing || descriptor.in_flight > 0) return;
+  if (!descriptor.closing || descriptor.has_work()) return;
   Operation& close = operations_[descriptor.closing_slot];
   CHECK(close.phase == Phase::closing);
   CHECK(close.number == number);
   close.phase = Phase::active;
-  std::erase(closing_, number);
+  CHECK(closing_[descriptor.closing_index] == number);
+  descriptors_.at(closing_.back()).closing_index = descriptor.closing_index;
+  closing_[descriptor.closing_index] = closing_.back();
+  closing_.pop_back();
   limit_release(number);
   descriptors_.remove(number);
   batch_.push_back(&close);
 }
 
+// A number that is ours already was closed by other code of the process, which mistook it for its
+// own. Whoever uses the old descriptor must not meet the new file.
 int32_t Engine::take_descriptor(int32_t number) {
   if (number < 0) return number;
-  const int32_t descriptor = descriptors_.add(number);
+  int32_t descriptor = descriptors_.add(number);
+  while (descriptor == -EEXIST) {
+    number = system::move_number(number);
+    if (number < 0) return number;
+    descriptor = descriptors_.add(number);
+  }
   if (descriptor < 0) ::close(number);
   return descriptor;
 }
@@ -484,8 +504,9 @@ int32_t Engine::take_descriptor(int32_t number) {
 int32_t Engine::take_socket(const Operation& operation, int32_t number) {
   const int32_t descriptor = take_descriptor(number);
   if (descriptor < 0) return descriptor;
-  descriptors_.at(number).is_stream = operation.argument_extra == SOCK_STREAM;
-  if (operation.argument_extra == SOCK_DGRAM) know_datagrams(number, operation.argument);
+  const int taken = Descriptors::number(descriptor);
+  descriptors_.at(taken).is_stream = operation.argument_extra == SOCK_STREAM;
+  if (operation.argument_extra == SOCK_DGRAM) know_datagrams(taken, operation.argument);
   return descriptor;
 }
 
@@ -501,13 +522,9 @@ int32_t Engine::settle(Operation& operation, int32_t result) {
       const int32_t descriptor = take_descriptor(result);
       if (descriptor < 0) return descriptor;
       const bool is_stream = descriptors_.at(operation.number).is_stream;
-      descriptors_.at(result).is_stream = is_stream;
+      descriptors_.at(Descriptors::number(descriptor)).is_stream = is_stream;
       return descriptor;
     }
-    case Opcode::close:
-      // A close that was itself cancelled has closed nothing.
-      if (result == -ECANCELED) ::close(operation.number);
-      return result == -ECANCELED ? 0 : result;
     case Opcode::cancel_descriptor:
     case Opcode::cancel_all: {
       const auto parked = static_cast<int32_t>(operation.extent);
@@ -562,10 +579,11 @@ bool Engine::shut_down() {
   constexpr int64_t most_ns = 30'000'000'000;  // a disk that answers at all has answered
   const int64_t latest_ns = now_ns() + most_ns;
   shared_.header[abi::header_queued] = 0;  // what was only queued never starts
+  bound_files_.remove_all();
   flush_batch();
   while (in_flight_ > unreleased_ && now_ns() < latest_ns) {
     // Again in every round: a cancel does not see what starts after it.
-    cancel_parked_of(no_descriptor);
+    cancel_all_parked();
     backend_->cancel_all();
     poll(round_ns);
   }
@@ -577,6 +595,11 @@ bool Engine::shut_down() {
     ::close(number);
   });
   return true;
+}
+
+int Engine::own_file(int32_t descriptor, std::string path) {
+  const int number = number_of(descriptor);
+  return number < 0 ? number : bound_files_.add(number, std::move(path));
 }
 
 void Engine::read_counters(double* out) {

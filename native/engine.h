@@ -6,17 +6,23 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "abi.h"
 #include "backend.h"
+#include "bound_files.h"
 #include "buffers.h"
 #include "check.h"
 #include "decode.h"
 #include "descriptors.h"
 #include "groups.h"
 #include "operation.h"
+#include "operation_list.h"
+#include "operation_table.h"
+#include "timers.h"
 
 namespace io {
 
@@ -33,24 +39,29 @@ struct Shared {
 
 class Engine {
  public:
-  Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t in_flight_limit);
+  // `slots_most`: operations that may be in flight at once. There is room for a first few of them.
+  Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t slots_most);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
   // Hands the queued entries to the kernel. Publishes nothing.
   void submit();
-  // submit(), then collects completions into the completion ring; returns how many. Waits for the
-  // first one up to `deadline_ns`, -1 for as long as it takes.
-  uint32_t poll(int64_t deadline_ns);
+  // submit(), then collects completions into the completion ring, `most` of them; returns how many.
+  // Waits for the first one up to `deadline_ns`, -1 for as long as it takes.
+  uint32_t poll(int64_t deadline_ns, uint32_t most = UINT32_MAX);
   // True when nothing is queued and nothing is in flight.
   bool idle() const { return in_flight_ == 0 && !has_queued() && !has_unpublished(); }
   // True when poll() would make progress without the kernel saying anything.
   bool has_news() const { return has_unpublished() || cancel_due_; }
-  bool ready() const { return backend_->ready(); }
+  size_t ready() const { return backend_->ready(); }
   bool has_queued() const {
     return shared_.header[abi::header_queued] != 0 || shared_.header[abi::header_returned] != 0;
   }
+
+  // Makes room for more operations in flight; false when there may be no more of them.
+  bool grow() { return operations_.grow(); }
+  uint32_t slots() const { return operations_.size(); }
 
   // Attached mode: see Backend.
   int wait_descriptor() { return backend_->wait_descriptor(); }
@@ -71,6 +82,8 @@ class Engine {
   int read_socket_counters(int32_t descriptor, double* out);
   // From how many bytes on "auto" spares the copy; 0 for the usual. 0 or -EBADF.
   int set_zero_copy_threshold(int32_t descriptor, uint32_t bytes);
+  // The file that the bind of this socket has made is removed with it. 0 or a negative errno.
+  int own_file(int32_t descriptor, std::string path);
   // When only the memory of zero-copy sends is still waited for: closes all descriptors, and resets
   // the connections whose peers have not acknowledged what was sent.
   void abort_unreleased();
@@ -102,7 +115,6 @@ class Engine {
   void take_queued();
   int begin(const abi::Entry& entry);
   int begin_linked(const abi::Entry& entry);
-  uint32_t next_chain();
   uint32_t take_at(uint32_t index, uint32_t queued);
   void take_one(const abi::Entry& entry);
   void take_group(std::vector<abi::Entry>& group);
@@ -128,17 +140,20 @@ class Engine {
   bool cancel_in_backend(Operation& operation);
   void limit_send_wait(Descriptor& descriptor, int number);
   void be_patient(Operation& operation);
-  void begin_chained(Operation& operation, uint32_t chain);
+  void park(Operation& operation, bool first);
+  void unpark(Operation& operation);
+  void begin_chained(Operation& operation, const Operation& next);
+  void leave_chain(Operation& operation);
+  Operation& next_in_chain(const Operation& operation) { return operations_[operation.chain - 1]; }
   void stall(Operation& operation);
   bool wait_for_room(Operation& operation);
   void go_on_in_room();
   bool may_go_on(const Operation& operation);
-  void retry_stalled();
+  void retry_stalled(size_t most);
   void resume(Operation& operation);
   void cancel_parked(Operation& operation, int32_t result);
-  void end_parked(Operation& operation);
   uint32_t cancel_parked_of(int number);
-  uint32_t note_cancel(int number);
+  uint32_t cancel_all_parked();
   bool cancel_here(Operation& operation);
   void after_cancel(const Operation& cancel, int32_t result);
   void end_late_parked();
@@ -146,7 +161,8 @@ class Engine {
   void flush_batch();
   void take(const Completed& completed);
   void finish(const Completed& completed);
-  void publish_local();
+  void publish_local(size_t reserved);
+  size_t most_to_collect() const;
   void leave_descriptor(Operation& operation);
   // Sends without a copy: engine_zero_copy.cc.
   static ZeroCopy& zero_copy_of(Descriptor& descriptor);
@@ -166,6 +182,8 @@ class Engine {
   int32_t take_socket(const Operation& operation, int32_t number);
   void go_on_closing(int number);
   void end_work_on(int number);
+  bool end_in_backend(Operation& operation);
+  bool is_closing(int number) { return number >= 0 && descriptors_.at(number).closing; }
   void ask_again();
   void publish(uint32_t slot, uint32_t generation, int32_t result, uint32_t flags) {
     CHECK(published_ < shared_.completion_count);
@@ -176,30 +194,32 @@ class Engine {
   Shared shared_;
   Buffers buffers_;
   Descriptors descriptors_;
+  BoundFiles bound_files_;
   Groups groups_;
-  std::vector<Operation> operations_;
+  OperationTable operations_;
   std::vector<Operation*> batch_;
   std::vector<abi::Entry> group_;
-  std::vector<Local> local_;
+  std::deque<Local> local_;
   std::vector<Refused> refused_;
   Completions completions_;
   uint32_t sequence_ = 0;    // of the next entry; TypeScript counts the same
   const uint32_t features_;  // of the backend: abi::feature_*
   uint32_t in_flight_ = 0;
   uint32_t unreleased_ = 0;  // of them, in the phase `sent`
-  uint32_t last_chain_ = 0;
-  uint32_t chained_in_flight_ = 0;
-  std::vector<uint32_t> parked_;  // slots, oldest first
-  uint32_t stalled_ = 0;          // of them, those that wait for room that nobody tells them of
-  uint32_t retrying_ = 0;         // those that were, and are with the backend again or ended
+  uint32_t parked_ = 0;      // of those in flight, the ones in that phase
+  uint32_t led_ = 0;         // and those that go in the call of another one
+  Timers parked_deadlines_;
   struct Token {
     uint32_t slot;
     uint32_t generation;
   };
+  // What has stalled and waits for room that nothing tells of; some of it may have ended since.
+  std::deque<Token> stalled_;
   std::vector<Token> missed_;  // what a cancel did not find although it is in flight
   std::vector<int> closing_;   // descriptors whose close waits for what is in flight on them
   bool cancel_due_ = false;
   uint32_t published_ = 0;
+  uint32_t publish_limit_ = 0;  // of the poll() that is running
   uint64_t counters_[abi::counter_count] = {};
   size_t registered_bytes_ = 0;
 };

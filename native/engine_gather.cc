@@ -45,29 +45,27 @@ void Engine::gather(Operation& lead) {
   if ((lead.uses & uses_stream) == 0) return;
   Descriptor& descriptor = descriptors_.at(lead.number);
   // Datagrams would become one.
-  if (!descriptor.is_stream || descriptor.streaming[1] < 2 || !is_gathered(lead)) return;
+  if (!descriptor.is_stream || descriptor.streaming[direction_sends] < 2 || !is_gathered(lead))
+    return;
   Operation* last = &lead;
   size_t count = 1;
   size_t size_bytes = lead.length;
-  bool in_order = true;
-  std::erase_if(parked_, [&](uint32_t slot) {
-    Operation& next = operations_[slot];
-    if (!in_order || next.number != lead.number || (next.uses & uses_stream) == 0) return false;
-    if (!is_send(next.opcode)) return false;
-    in_order = is_gathered(next) && count < sends_most && size_bytes + next.length <= bytes_most;
-    if (in_order && wants_no_copy(descriptor, next)) {
-      in_order = !would_spare_copy(descriptor, next);
-      if (in_order) choose_way(next);
+  OperationQueue& line = descriptor.parked[direction_sends];
+  while (count < sends_most && !line.empty()) {
+    Operation& next = *line.first();
+    if (!is_gathered(next) || next.stalled || size_bytes + next.length > bytes_most) break;
+    if (wants_no_copy(descriptor, next)) {
+      if (would_spare_copy(descriptor, next)) break;
+      choose_way(next);
     }
-    if (!in_order) return false;
-    next.phase = Phase::active;
+    unpark(next);
     next.leader = &lead;
+    led_++;
     last->company = &next;
     last = &next;
     count++;
     size_bytes += next.length;
-    return true;
-  });
+  }
   if (count == 1) return;
   Extra& extra = lead.need_extra();
   extra.vectors.clear();
@@ -88,7 +86,8 @@ bool Engine::goes_together(Operation& operation, int32_t result) {
   if (operation.went_bytes > 0) return true;
   if (result <= 0 || static_cast<uint32_t>(result) >= operation.length) return false;
   const Descriptor& descriptor = descriptors_.at(operation.number);
-  return descriptor.is_stream && descriptor.streaming[1] > 1 && is_gathered(operation);
+  return descriptor.is_stream && descriptor.streaming[direction_sends] > 1 &&
+         is_gathered(operation);
 }
 
 // Some of a send has gone: what is left of it is what goes next.
@@ -123,12 +122,13 @@ bool Engine::end_gather(Operation& lead, int32_t& result) {
 
 // To the company of a leader; `in_full`: everything before it has gone.
 void Engine::deal_out(Operation& lead, uint32_t left, bool in_full) {
-  std::vector<uint32_t> returned;
+  OperationQueue returned;
   Operation* next = std::exchange(lead.company, nullptr);
   while (next != nullptr) {
     Operation& one = *next;
     next = std::exchange(one.company, nullptr);
     one.leader = nullptr;
+    led_--;
     const uint32_t gone = std::min(left, one.length);
     left -= gone;
     in_full = in_full && gone == one.length;
@@ -138,17 +138,20 @@ void Engine::deal_out(Operation& lead, uint32_t left, bool in_full) {
     } else if (!may_go_on(one)) {
       leave_company(one, -ECANCELED);
     } else {
-      one.phase = Phase::parked;
-      returned.push_back(one.slot);
+      returned.push(one);
     }
   }
-  parked_.insert(parked_.begin(), returned.begin(), returned.end());
+  while (!returned.empty()) {
+    Operation& one = *returned.last();
+    returned.remove(one);
+    park(one, true);
+  }
 }
 
 // It completes, and is none of those any more that wait for their turn.
 void Engine::leave_company(Operation& operation, int32_t result) {
   operation.uses &= static_cast<uint8_t>(~uses_stream);
-  descriptors_.at(operation.number).streaming[1]--;
+  descriptors_.at(operation.number).streaming[direction_sends]--;
   local_.push_back({&operation, result_with(operation, result)});
 }
 

@@ -20,8 +20,8 @@ int direction_of(Opcode opcode) {
                                 bit(Opcode::receive_multishot) |
                                 bit(Opcode::receive_message_multishot);
   constexpr uint64_t accepts = bit(Opcode::accept) | bit(Opcode::accept_multishot);
-  if ((bit(opcode) & accepts) != 0) return 2;
-  return (bit(opcode) & receives) != 0 ? 0 : 1;
+  if ((bit(opcode) & accepts) != 0) return direction_accepts;
+  return (bit(opcode) & receives) != 0 ? direction_receives : direction_sends;
 }
 
 }  // namespace
@@ -39,7 +39,7 @@ void Engine::know_datagrams(int number, uint32_t family) {
   constexpr uint32_t sends_at_once = 64;
   Descriptor& descriptor = descriptors_.at(number);
   descriptor.unix_datagram = family == AF_UNIX;
-  if (!descriptor.unix_datagram) descriptor.turns[1] = sends_at_once;
+  if (!descriptor.unix_datagram) descriptor.turns[direction_sends] = sends_at_once;
 }
 
 // Of the receives of a socket only the oldest is with the backend, and of its sends too, unless it
@@ -53,12 +53,32 @@ void Engine::take_turn(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
   const int direction = direction_of(operation.opcode);
   operation.uses |= uses_stream;
-  if (direction == 1) limit_send_wait(descriptor, operation.number);
+  if (direction == direction_sends) limit_send_wait(descriptor, operation.number);
   if (operation.has_deadline) operation.extent = now_ns() + operation.deadline_ns;
   if (descriptor.streaming[direction]++ < descriptor.turns[direction]) return hand_over(operation);
+  park(operation, false);
+}
+
+// It waits for its turn: behind all others of its direction, or before them.
+void Engine::park(Operation& operation, bool first) {
+  OperationQueue& line = descriptors_.at(operation.number).parked[direction_of(operation.opcode)];
   operation.phase = Phase::parked;
-  parked_.push_back(operation.slot);
-  if (operation.has_deadline) backend_->nudge_later();
+  parked_++;
+  if (first)
+    line.push_first(operation);
+  else
+    line.push(operation);
+  if (!operation.has_deadline) return;
+  parked_deadlines_.add(operation, operation.extent);
+  backend_->nudge_later();
+}
+
+void Engine::unpark(Operation& operation) {
+  CHECK(operation.phase == Phase::parked);
+  operation.phase = Phase::active;
+  parked_--;
+  descriptors_.at(operation.number).parked[direction_of(operation.opcode)].remove(operation);
+  if (operation.timer_index != 0) parked_deadlines_.remove(operation);
 }
 
 void Engine::hand_over(Operation& operation) {
@@ -95,12 +115,24 @@ void Engine::be_patient(Operation& operation) {
   backend_->limit_send_wait(operation.number, false);
 }
 
-void Engine::begin_chained(Operation& operation, uint32_t chain) {
+// `next` is the one behind it in its chain, and the first one behind the last.
+void Engine::begin_chained(Operation& operation, const Operation& next) {
   constexpr uint64_t others =
       bit(Opcode::write) | bit(Opcode::write_vectored) | bit(Opcode::connect);
-  operation.chain = chain;
-  chained_in_flight_++;
+  operation.chain = next.slot + 1;
   if (is_send(operation.opcode) || (bit(operation.opcode) & others) != 0) be_patient(operation);
+}
+
+// The next one of its chain has perhaps started, and nothing that was asked for before has found
+// it.
+void Engine::leave_chain(Operation& operation) {
+  Operation* before = &operation;
+  while (&next_in_chain(*before) != &operation) {
+    before = &next_in_chain(*before);
+    if (is_closing(before->number) || is_closing(before->source)) cancel_due_ = true;
+  }
+  before->chain = operation.chain;
+  operation.chain = 0;
 }
 
 // The kernel has no room for it and does not wait: it is tried again when the backend tells of
@@ -108,16 +140,15 @@ void Engine::begin_chained(Operation& operation, uint32_t chain) {
 // its place before those that are parked behind it.
 void Engine::stall(Operation& operation) {
   const bool was_told = operation.stalled && operation.told_of_room;
-  if (operation.stalled) retrying_--;
   if (operation.zero_copy) zero_copy_of(descriptors_.at(operation.number)).trial_ended();
   operation.stalled = true;
-  operation.phase = Phase::parked;
-  parked_.insert(parked_.begin(), operation.slot);
+  park(operation, true);
   // Room that is none (TCP is out of memory) would be told of at once, again and again: one that
   // was told of room and found none is tried after a while.
   operation.told_of_room = !was_told && wait_for_room(operation);
-  if (!operation.told_of_room) stalled_++;
-  if (!operation.told_of_room || operation.has_deadline) backend_->nudge_later();
+  if (operation.told_of_room) return;
+  stalled_.push_back({operation.slot, operation.generation});
+  backend_->nudge_later();
 }
 
 // Of several sends of a stream only the oldest is with the backend, so at most one of them waits.
@@ -135,9 +166,7 @@ void Engine::go_on_in_room() {
     if (!descriptor.open || !descriptor.awaits_room) continue;
     Operation& operation = operations_[descriptor.send_slot];
     if (operation.phase != Phase::parked || operation.number != number) continue;
-    if (!operation.stalled) continue;
-    std::erase(parked_, operation.slot);
-    resume(operation);
+    if (operation.stalled) resume(operation);
   }
 }
 
@@ -146,23 +175,22 @@ bool Engine::may_go_on(const Operation& operation) {
   return !operation.cancel_wanted && !descriptors_.at(operation.number).closing;
 }
 
-void Engine::retry_stalled() {
-  std::erase_if(parked_, [&](uint32_t slot) {
-    Operation& operation = operations_[slot];
-    if (!operation.stalled || operation.told_of_room) return false;
+// Of those that nothing tells of room, so many: the ones that have waited longest since they were
+// tried.
+void Engine::retry_stalled(size_t most) {
+  while (most > 0 && !stalled_.empty()) {
+    const Token token = stalled_.front();
+    stalled_.pop_front();
+    Operation& operation = operations_[token.slot];
+    if (operation.generation != token.generation || operation.phase != Phase::parked) continue;
     resume(operation);
-    return true;
-  });
+    most--;
+  }
 }
 
-// From parked to the backend. The caller takes it out of `parked_`.
+// From parked to the backend.
 void Engine::resume(Operation& operation) {
-  CHECK(operation.phase == Phase::parked);
-  if (operation.stalled) {
-    if (!operation.told_of_room) stalled_--;
-    retrying_++;
-  }
-  operation.phase = Phase::active;
+  unpark(operation);
   if (operation.has_deadline) {
     operation.deadline_ns = std::max<int64_t>(1, operation.extent - now_ns());
   }
@@ -173,16 +201,10 @@ void Engine::resume(Operation& operation) {
 // more than some milliseconds, and never early.
 void Engine::end_late_parked() {
   const int64_t now = now_ns();
-  bool waiting = false;
-  std::erase_if(parked_, [&](uint32_t slot) {
-    Operation& operation = operations_[slot];
-    if (!operation.has_deadline) return false;
-    waiting = waiting || operation.extent > now;
-    if (operation.extent > now) return false;
-    cancel_parked(operation, -ETIMEDOUT);
-    return true;
-  });
-  if (waiting) backend_->nudge_later();
+  while (!parked_deadlines_.empty() && parked_deadlines_.due_ns() <= now) {
+    cancel_parked(parked_deadlines_.first(), -ETIMEDOUT);
+  }
+  if (!parked_deadlines_.empty()) backend_->nudge_later();
 }
 
 // The operation has ended, so the next one of its socket and direction has its turn.
@@ -190,78 +212,46 @@ void Engine::next_turn(const Operation& operation) {
   const int direction = direction_of(operation.opcode);
   Descriptor& descriptor = descriptors_.at(operation.number);
   if (--descriptor.streaming[direction] < descriptor.turns[direction]) return;
-  const auto is_next = [&](uint32_t slot) {
-    const Operation& parked = operations_[slot];
-    return parked.number == operation.number && direction_of(parked.opcode) == direction &&
-           !parked.stalled;  // that one has its turn
-  };
-  const auto found = std::find_if(parked_.begin(), parked_.end(), is_next);
-  CHECK(found != parked_.end());
-  Operation& next = operations_[*found];
-  parked_.erase(found);
-  resume(next);
+  Operation* next = descriptor.parked[direction].first();
+  while (next != nullptr && next->stalled)
+    next = OperationQueue::after(*next);  // these have theirs
+  CHECK(next != nullptr);
+  resume(*next);
 }
 
-// The caller takes it out of `parked_`.
 void Engine::cancel_parked(Operation& operation, int32_t result) {
-  CHECK(operation.phase == Phase::parked);
-  operation.phase = Phase::active;
-  if (operation.stalled) {
-    // It has had its turn, which its end gives to the next one.
-    if (!operation.told_of_room) stalled_--;
-    retrying_++;
-  } else {
+  unpark(operation);
+  // One that has stalled has had its turn, which its end gives to the next one.
+  if (!operation.stalled) {
     operation.uses &= static_cast<uint8_t>(~uses_stream);
     descriptors_.at(operation.number).streaming[direction_of(operation.opcode)]--;
   }
   local_.push_back({&operation, result_with(operation, result)});
 }
 
-void Engine::end_parked(Operation& operation) {
-  std::erase(parked_, operation.slot);
-  cancel_parked(operation, -ECANCELED);
-}
-
-// Of one descriptor, or of all when it is no_descriptor.
+// Ends what is parked on a descriptor, and notes that the rest is meant to end: a send may come
+// back for want of room just now, and would be parked behind the cancel. Returns how many have
+// ended, and how many go with another one, which the backend does not know.
 uint32_t Engine::cancel_parked_of(int number) {
-  const auto is_meant = [&](const Operation& operation) {
-    if (number == no_descriptor || operation.number == number) return true;
-    return operation.source == number;
+  uint32_t count = 0;
+  const auto end = [&](Operation& operation) {
+    if (operation.phase == Phase::parked) {
+      cancel_parked(operation, -ECANCELED);
+      count++;
+    } else if (operation.phase == Phase::active && (operation.uses & uses_stream) != 0) {
+      if (operation.leader != nullptr && !operation.cancel_wanted) count++;
+      operation.cancel_wanted = true;
+    }
   };
-  const size_t count = std::erase_if(parked_, [&](uint32_t slot) {
-    if (!is_meant(operations_[slot])) return false;
-    cancel_parked(operations_[slot], -ECANCELED);
-    return true;
-  });
-  return static_cast<uint32_t>(count) + note_cancel(number);
+  descriptors_.at(number).operations.each(end);
+  descriptors_.at(number).senders.each(end);
+  return count;
 }
 
-// Of what is with the backend, for the same. What is being tried again does not wait in the kernel,
-// so no cancel finds it there; a send may come back for want of room just now, and would be parked
-// behind the cancel; and what goes with another one is not known there: these are counted.
-uint32_t Engine::note_cancel(int number) {
-  uint32_t led = 0;
-  const auto note = [&](int of) {
-    Operation& first = operations_[descriptors_.at(of).send_slot];
-    if (first.phase != Phase::active || first.number != of || !is_send(first.opcode)) return;
-    first.cancel_wanted = true;
-    for (Operation* one = first.company; one != nullptr; one = one->company) {
-      if (!one->cancel_wanted) led++;
-      one->cancel_wanted = true;
-    }
-  };
-  if (number == no_descriptor) {
-    descriptors_.each_open(note);
-  } else {
-    note(number);
-  }
-  if (number == no_descriptor || retrying_ > 0) {
-    for (Operation& operation : operations_) {
-      if (operation.phase != Phase::active || (operation.uses & uses_stream) == 0) continue;
-      if (number == no_descriptor || operation.number == number) operation.cancel_wanted = true;
-    }
-  }
-  return led;
+uint32_t Engine::cancel_all_parked() {
+  uint32_t count = 0;
+  descriptors_.each_open([&](int number) { count += cancel_parked_of(number); });
+  return count;
 }
 
 }  // namespace io

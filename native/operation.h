@@ -45,8 +45,23 @@ constexpr bool is_send(abi::Opcode opcode) {
   return (bit(opcode) & sends) != 0;
 }
 
+// Its neighbours in a list: operation_list.h.
+struct Operation;
+struct Links {
+  Operation* previous = nullptr;
+  Operation* next = nullptr;
+};
+
 inline constexpr int no_descriptor = -1;
 inline constexpr uint32_t no_buffer = UINT32_MAX;
+
+// Which file a number stands for.
+struct FileIdentity {
+  uint32_t major = 0;
+  uint32_t minor = 0;
+  uint64_t inode = 0;  // 0: it is not known
+  bool operator==(const FileIdentity&) const = default;
+};
 
 // What only some operations need. Kept with its slot once made, so that a slot that sends vectors
 // again allocates nothing.
@@ -67,6 +82,8 @@ struct Extra {
     message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(vectors.size());
   }
 
+  FileIdentity identity;    // close: of what it closes, where the kernel may put that off
+  Links from_source;        // send_file: among those that send the same file
   uint8_t* peer = nullptr;  // receive_message: the caller's record of the address
   alignas(8) uint8_t raw_status[system::raw_status_bytes];  // of a stat, as the system writes it
 };
@@ -96,16 +113,18 @@ struct alignas(64) Operation {
   uint16_t descriptor_generation = 0;  // of the socket that it was sent on
   bool cancel_wanted = false;          // of one that is being tried again
   bool stalled = false;  // parked because the kernel had no room, and not behind another one
-  // Kept by the backend between the two parts of a completion with a deadline.
-  bool deadline_pending = false;
+  // Kept by the backend: of one with a deadline, and of a zero-copy send until its memory is free.
   bool deadline_fired = false;
   bool result_known = false;
-  bool patient = false;        // the kernel may block with it for ever: Engine::be_patient()
-  bool told_of_room = false;   // of one that is stalled: it is tried again when there is room
-  uint32_t chain = 0;          // the same for all operations of one chain; 0 for none
+  bool patient = false;       // the kernel may block with it for ever: Engine::be_patient()
+  bool told_of_room = false;  // of one that is stalled: it is tried again when there is room
+  // 1 more than the slot of the next one of its chain that is in flight, and of the first one
+  // behind the last; 0 for one that is in no chain.
+  uint32_t chain = 0;
   int number = no_descriptor;  // the system's descriptor number
   uint32_t buffer = no_buffer;
   int32_t registered_index = -1;
+  uint32_t went_bytes = 0;  // of a send that goes on after some of it has gone
   uint8_t* address = nullptr;
   int64_t offset = 0;
   uint32_t length = 0;
@@ -116,20 +135,27 @@ struct alignas(64) Operation {
   int64_t extent = 0;
   int64_t deadline_ns = 0;
   int source = no_descriptor;  // send_file: the file's number
-  // Kept by the reactor: where the operation is while it is in flight, and its neighbours there.
+  // Kept by the reactor: where the operation is while it is in flight.
   Place place = Place::nowhere;
   bool begun = false;            // connect: the kernel is at it
   bool in_row = false;           // with those of the same file that move its position
   uint8_t refusals = 0;          // a unix datagram: how often its receiver has had no room
   bool joined = false;           // the next one in the pool's line goes to the same thread
   bool taken_by_thread = false;  // guarded by the pool's lock
-  uint32_t timer_index = 0;  // where it stands among the timers, counted from 1; 0 for not there
-  Operation* previous = nullptr;
-  Operation* next = nullptr;
-  uint32_t went_bytes = 0;         // of a send that goes on after some of it has gone
+  // Where it stands among the times that the engine or the reactor looks at, counted from 1; 0 for
+  // not there.
+  uint32_t timer_index = 0;
+  Links in_line;                   // where it waits: with the engine, or with the reactor
+  Links on_descriptor;             // among all that is in flight on its descriptor
   Operation* leader = nullptr;     // the send in whose call this one goes: engine_gather.cc
   Operation* company = nullptr;    // the next one that goes in the same call
   Operation* successor = nullptr;  // the next one of its chain, which starts when it has succeeded
+  // Kept by the io_uring backend: io_uring_asked.h, and io_uring.cc.
+  uint64_t asked_before = 0;
+  bool end_asked = false;
+  bool after_failure = false;  // an earlier one of the kernel's chain has failed
+  uint8_t repeats = 0;
+  Operation* linked_next = nullptr;  // what the kernel starts when this one has succeeded
   std::unique_ptr<Extra> extra;
 
   // Nothing of what the reactor kept of the slot's last operation counts for this one.

@@ -2,8 +2,9 @@
 // BSDs is settled in system/, one file each, and nowhere else.
 //
 // Every call returns a count, a descriptor number or 0, or a negative errno. A call that a signal
-// interrupted is made again. New descriptors are close-on-exec. Nothing is kept: who owns a number
-// or a piece of memory owns it afterwards too, and a number that could not be made ready is closed.
+// interrupted is made again, so many times (interruptions_most). New descriptors are close-on-exec.
+// Nothing is kept: who owns a number or a piece of memory owns it afterwards too, and a number that
+// could not be made ready is closed.
 //
 // Those on files may wait for a disk: they belong on a thread of the pool. Those on sockets expect
 // a number that does not block.
@@ -15,13 +16,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace io::system {
 
 // ---- Errors
 
+// How often a call is made that says it was interrupted: for each time but the last one a signal
+// has come while it was made. A file system may say so always, and then EINTR is the answer.
+inline constexpr int interruptions_most = 100;
+
 // "ECONNRESET"; for a number without a name "unknown error".
 const char* error_name(int error);
+// "Connection reset by peer", in the words of the system's library.
+std::string error_text(int error);
 
 // ---- The program
 
@@ -42,6 +50,9 @@ bool pipe_has_ended(int number);
 // Whether a poller is told that the other end of this pipe is gone. macOS does not tell it of a
 // FIFO, which has to be asked now and then.
 bool tells_end_of_pipe(int number);
+// Another number for the same file; this one is given up, or kept from being used where the system
+// can do that. A negative errno when there is none: then the file is closed.
+int move_number(int number);
 // Whatever it returns, the number is no longer ours.
 int close_number(int number);
 
@@ -49,7 +60,9 @@ int close_number(int number);
 
 // What open(2) is given for them. Direct I/O is among them only where it is a flag of open.
 int open_flags(uint32_t flags);
-// A FIFO is opened without waiting for its other end, as io_uring does it.
+// A FIFO is opened without waiting for its other end. A file that waits for whoever has a lease on
+// it is -EAGAIN: to be tried again. What is no stream waits from then on, as it does for any
+// program.
 int open_file(const char* path, uint32_t flags, uint32_t mode);
 
 // At `offset`, or at the current position and moving it when that is -1. At most

@@ -201,8 +201,35 @@ int32_t perform(Operation& operation) {
       return system::unlink_path(extra->path.c_str(), operation.argument != 0);
     case Opcode::mkdir:
       return system::make_folder(extra->path.c_str(), operation.argument);
+    case Opcode::shutdown:
+      return system::shut_down_socket(number, static_cast<int>(operation.argument));
     default:
       CHECK(!"an operation that no thread of the pool makes");
+  }
+}
+
+bool can_be_performed(const Operation& operation) {
+  switch (operation.opcode) {
+    case Opcode::open:
+    case Opcode::close:
+    case Opcode::stat:
+    case Opcode::sync:
+    case Opcode::allocate:
+    case Opcode::truncate:
+    case Opcode::rename:
+    case Opcode::unlink:
+    case Opcode::mkdir:
+    case Opcode::shutdown:
+      return true;
+    case Opcode::read:
+    case Opcode::write:
+    case Opcode::read_vectored:
+    case Opcode::write_vectored: {
+      struct stat status;
+      return ::fstat(operation.number, &status) == 0 && waits_for_disk(status);
+    }
+    default:
+      return false;
   }
 }
 
@@ -243,6 +270,24 @@ bool fits_receiver(const Operation& operation) {
     for (const iovec& vector : operation.extra->vectors) needed_bytes += vector.iov_len;
   }
   return needed_bytes <= static_cast<size_t>(room_bytes);
+}
+
+bool ends_datagrams(const Operation& shutdown, int32_t result) {
+  // ENOTCONN: UDP says so, and has made it all the same.
+  if ((result != 0 && result != -ENOTCONN) || shutdown.argument == SHUT_WR) return false;
+  int type = 0;
+  socklen_t size = sizeof(type);
+  return ::getsockopt(shutdown.number, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+         type == SOCK_DGRAM;
+}
+
+int32_t nothing_received(Operation& operation) {
+  if (operation.opcode == Opcode::receive_message_multishot) return -ENOTCONN;
+  if (operation.opcode == Opcode::receive_message) {
+    operation.extra->message.msg_namelen = 0;
+    operation.extra->message.msg_flags = 0;
+  }
+  return 0;
 }
 
 bool reads_nothing(const Operation& operation) {

@@ -60,11 +60,21 @@ bool wants_cached_reads();
 
 // Makes the call of an operation on a file or a path, which may wait: for threads of the pool.
 int32_t perform(Operation& operation);
+// Whether perform() can, without waiting for anything but a disk.
+bool can_be_performed(const Operation& operation);
 
 // Some file systems refuse to do asynchronously what they do when called plainly, and say
 // EOPNOTSUPP (libuv#4268). Then the call is made here and now: late is better than never. What is
 // not about a file, or was refused for another reason, keeps its result.
 int32_t made_plainly(Operation& operation, int32_t refused);
+
+// Whether a shutdown, by its result, has ended the receiving of a datagram socket. A stream's end
+// is told by the system.
+bool ends_datagrams(const Operation& shutdown, int32_t result);
+// A receive on a datagram socket whose receiving was shut down, and that has nothing: its result.
+// It is the end, as of a stream; but a message of 0 bytes is one that has come, so a receive of
+// many messages ends with ENOTCONN.
+int32_t nothing_received(Operation& operation);
 
 // A read of no bytes, and its result when the system gave 0. pread() refuses a directory even then;
 // io_uring does not, and for vectors of no bytes neither of the two does.

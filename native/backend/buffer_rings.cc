@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "../check.h"
 #include "../kernel.h"
@@ -35,9 +36,9 @@ bool knows_bundles() {
 
 }  // namespace
 
-BufferRings::BufferRings(io_uring& ring, bool oldest_kernel)
+BufferRings::BufferRings(io_uring& ring, bool receive_limits)
     : ring_(ring),
-      incremental_(!oldest_kernel && knows_incremental_rings()),
+      incremental_(receive_limits && knows_incremental_rings()),
       bundles_(incremental_ && knows_bundles()) {}
 
 BufferRings::~BufferRings() {
@@ -56,6 +57,7 @@ int BufferRings::add(uint32_t group, uint32_t capacity, bool shared) {
   ring.incremental = shared && incremental_;
   ring.head = 0;
   ring.filled_bytes = 0;
+  ring.distrusted = false;
   ring.pieces.assign(capacity, Piece{});
 
   // The kernel wants it to begin at a page.
@@ -64,7 +66,11 @@ int BufferRings::add(uint32_t group, uint32_t capacity, bool shared) {
       mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return -errno;
   // A child that forks without exec must not make the parent's page another one than the kernel's.
-  CHECK(madvise(memory, size_bytes, MADV_DONTFORK) == 0);
+  if (madvise(memory, size_bytes, MADV_DONTFORK) != 0) {
+    const int error = errno;  // ENOMEM: the process has as many mappings as it may
+    munmap(memory, size_bytes);
+    return -error;
+  }
   io_uring_buf_reg registration;
   std::memset(&registration, 0, sizeof(registration));
   registration.ring_addr = reinterpret_cast<uintptr_t>(memory);
@@ -83,8 +89,11 @@ int BufferRings::add(uint32_t group, uint32_t capacity, bool shared) {
 void BufferRings::remove(uint32_t group) {
   BufferRing& ring = rings_[group];
   CHECK(ring.entries != nullptr);
-  CHECK(io_uring_unregister_buf_ring(&ring_, static_cast<int>(group)) == 0);
-  CHECK(munmap(ring.entries, ring.entry_count * sizeof(io_uring_buf)) == 0);
+  // Memory that the kernel does not let go of stays mapped. Nor may a munmap succeed: it can split
+  // a mapping where the process has as many as it may.
+  if (io_uring_unregister_buf_ring(&ring_, static_cast<int>(group)) == 0) {
+    munmap(ring.entries, ring.entry_count * sizeof(io_uring_buf));
+  }
   ring.entries = nullptr;
 }
 
@@ -92,7 +101,7 @@ void BufferRings::remove(uint32_t group) {
 void BufferRings::give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes) {
   BufferRing& ring = rings_[group];
   CHECK(piece < ring.pieces.size());
-  ring.pieces[piece] = {data, size_bytes};
+  ring.pieces[piece] = {data, size_bytes, true};
   // Its last field is not written: in the first entry the ring's tail stands there.
   io_uring_buf& entry = ring.entries->bufs[ring.tail & (ring.entry_count - 1)];
   entry.addr = reinterpret_cast<uintptr_t>(data);
@@ -104,18 +113,28 @@ void BufferRings::give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t s
 }
 
 void BufferRings::give_again(uint32_t group, uint32_t piece) {
-  // An incremental ring moves on by the bytes that came, so it never takes a piece without any.
-  CHECK(!rings_[group].incremental);
-  const Piece& again = rings_[group].pieces[piece];
+  BufferRing& ring = rings_[group];
+  // An incremental ring moves on by the bytes that came, so it takes no piece without any.
+  if (ring.incremental || !claim(group, piece)) return distrust(group);
+  const Piece& again = ring.pieces[piece];
   give(group, piece, again.data, again.size_bytes);
+}
+
+bool BufferRings::claim(uint32_t group, uint32_t piece) {
+  BufferRing& ring = rings_[group];
+  if (piece >= ring.pieces.size()) return false;
+  if (!ring.incremental) return std::exchange(ring.pieces[piece].given, false);
+  return ring.head != ring.tail &&
+         ring.entries->bufs[ring.head & (ring.entry_count - 1)].bid == piece;
 }
 
 BufferRings::Part BufferRings::take(uint32_t group, uint32_t size_bytes) {
   BufferRing& ring = rings_[group];
-  CHECK(ring.incremental && ring.head != ring.tail);
+  CHECK(ring.incremental);
+  if (ring.head == ring.tail) return {};
   // The kernel changes the address and the length of an entry, and never its number.
   const uint32_t piece = ring.entries->bufs[ring.head & (ring.entry_count - 1)].bid;
-  CHECK(piece < ring.pieces.size());
+  if (piece >= ring.pieces.size()) return {};
   const uint32_t room_bytes = ring.pieces[piece].size_bytes - ring.filled_bytes;
   const Part part = {piece, std::min(size_bytes, room_bytes), size_bytes < room_bytes};
   ring.filled_bytes += part.size_bytes;

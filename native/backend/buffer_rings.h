@@ -16,7 +16,10 @@ namespace io {
 class BufferRings {
  public:
   // `ring` is that of the backend, and outlives this.
-  BufferRings(io_uring& ring, bool oldest_kernel);
+  // Without `receive_limits` the kernel makes receives with a limit one by one. One that it hands
+  // to a worker takes its piece at once and whole (io_should_commit(), Linux 6.18), and an
+  // incremental ring must not lose one.
+  BufferRings(io_uring& ring, bool receive_limits);
   ~BufferRings();
   BufferRings(const BufferRings&) = delete;
   BufferRings& operator=(const BufferRings&) = delete;
@@ -35,13 +38,23 @@ class BufferRings {
   // Whether receives fill the pieces of a group one behind the other, in the order in which they
   // were given; then only the order of the completions tells where the bytes of each are.
   bool fills_up(uint32_t group) const { return rings_[group].incremental; }
+  // A completion says that it has brought bytes to this piece. False when that cannot be: it is not
+  // the kernel's, or not the one that is being filled.
+  bool claim(uint32_t group, uint32_t piece);
+  // The kernel has told of other pieces than it has filled: nothing in the ring is believed any
+  // more.
+  void distrust(uint32_t group) {
+    rings_[group].distrusted = true;
+    bundles_ = false;
+  }
+  bool is_distrusted(uint32_t group) const { return rings_[group].distrusted; }
   struct Part {
     uint32_t piece;
     uint32_t size_bytes;
     bool open;  // the kernel goes on filling it
   };
   // Of what a completion has brought to such a group, or of what is left of it: what lies in one
-  // piece.
+  // piece. Of 0 bytes when the ring has no more pieces.
   Part take(uint32_t group, uint32_t size_bytes);
   // Whether one receive may fill several pieces of such a group.
   bool bundles() const { return bundles_; }
@@ -52,6 +65,7 @@ class BufferRings {
   struct Piece {
     uint8_t* data = nullptr;
     uint32_t size_bytes = 0;
+    bool given = false;  // it is in the ring; of a ring that is not incremental
   };
   struct BufferRing {
     io_uring_buf_ring* entries = nullptr;  // null when there is none
@@ -61,6 +75,7 @@ class BufferRings {
     // The first piece that is not full as far as completions have told, and how full it is.
     uint16_t head = 0;
     uint32_t filled_bytes = 0;
+    bool distrusted = false;
     std::vector<Piece> pieces;
   };
 

@@ -16,20 +16,25 @@
 
 #include "../backend.h"
 #include "../check.h"
+#include "../clock.h"
 #include "../groups.h"
 #include "../why_not.h"
 #include "attempt.h"
 #include "buffer_rings.h"
+#include "io_uring_asked.h"
 #include "io_uring_bundle.h"
+#include "io_uring_deadlines.h"
 #include "io_uring_enter.h"
 #include "io_uring_features.h"
-#include "io_uring_late.h"
+#include "io_uring_files.h"
 #include "io_uring_memory.h"
 #include "io_uring_prepare.h"
 #include "io_uring_resets.h"
 #include "io_uring_room.h"
 #include "io_uring_setup.h"
+#include "io_uring_shut.h"
 #include "io_uring_steps.h"
+#include "io_uring_worker.h"
 #include "pieces.h"
 #include "uapi.h"
 #include "zcrx_receives.h"
@@ -45,18 +50,27 @@ constexpr uint64_t internal_cancel = UINT64_MAX;
 constexpr uint64_t internal_nudge = UINT64_MAX - 1;
 constexpr uint64_t internal_nobody = UINT64_MAX - 2;  // never given to the kernel
 constexpr uint64_t internal_room = UINT64_MAX - 3;
+constexpr uint64_t internal_alarm = UINT64_MAX - 4;
 constexpr int64_t nudge_ns = 20'000'000;
+// What failure_of() says of an operation that has not ended.
+constexpr int32_t made_again = INT32_MIN;
+constexpr int32_t made_later = INT32_MIN + 1;
+// What stands in front of a message, and becomes the record of the sender.
+constexpr auto head_bytes = static_cast<int32_t>(abi::peer_size_bytes);
 
 class IoUring final : public Backend {
  public:
-  IoUring(RingSetUp& made, io_uring_probe* known, uint32_t features, bool oldest_kernel)
+  // `receive_limits`: the kernel ends a multishot receive after so many bytes (6.17).
+  IoUring(RingSetUp& made, io_uring_probe* known, uint32_t features, bool receive_limits,
+          bool oldest_kernel)
       : ring_(made.ring),
         registered_(made.registered),
-        buffer_rings_(ring_, oldest_kernel),
+        buffer_rings_(ring_, receive_limits),
         memory_(ring_),
         area_(std::move(made.area)),
         setup_flags_(made.flags),
         features_(features),
+        receive_limits_(receive_limits),
         timespecs_(ring_.sq.ring_entries) {
     for (int opcode = 0; opcode < 256; opcode++) {
       known_[opcode] = opcode <= known->last_op && io_uring_opcode_supported(known, opcode) != 0;
@@ -64,7 +78,6 @@ class IoUring final : public Backend {
     uring::number_entries(ring_);
     // The probe does not tell of flags; this operation came with the same kernel.
     multishot_receive_ = !oldest_kernel && known_[IORING_OP_SEND_ZC];
-    receive_limits_ = multishot_receive_;
   }
 
   ~IoUring() override {
@@ -82,14 +95,15 @@ class IoUring final : public Backend {
       const size_t group = operation.linked ? uring::group_length(batch.subspan(taken)) : 1;
       const size_t whole = group + uring::hold_back(batch.subspan(taken), group);
       // Linked entries must reach the kernel in one call, so room for all of them is made first.
-      const bool has_deadline = batch[taken + group - 1]->has_deadline;
-      const unsigned needed = static_cast<unsigned>(group) + (has_deadline ? 1 : 0);
+      const auto needed = static_cast<unsigned>(group);
       if (room < needed) {
         enter_without_waiting();
         room = io_uring_sq_space_left(&ring_);
         if (room < needed) break;
       }
-      for (size_t index = 0; index < group; index++) start(*batch[taken + index]);
+      for (size_t index = 0; index < group; index++) {
+        begin(*batch[taken + index], index + 1 < group ? batch[taken + index + 1] : nullptr);
+      }
       room -= needed;
       taken += whole;
     }
@@ -98,17 +112,18 @@ class IoUring final : public Backend {
 
   void flush() override {
     if (area_ != nullptr) area_->refill();
+    set_alarm();
     if (io_uring_sq_ready(&ring_) > 0) enter_without_waiting();
   }
 
-  bool ready() const override {
-    return !ended_.empty() || !bundle_.empty() || io_uring_cq_ready(&ring_) > 0;
+  size_t ready() const override {
+    return ended_.size() + (bundle_.empty() ? 0 : 1) + io_uring_cq_ready(&ring_);
   }
 
   void poll(int64_t deadline_ns, Completions& completed) override {
     if (area_ != nullptr) area_->refill();
-    if (!waiting_.empty()) take_waiting();
-    if (ready() || !waiting_.empty()) deadline_ns = 0;
+    hand_over_left();
+    if (ready() > 0 || !waiting_.empty() || !again_.empty()) deadline_ns = 0;
     if (deadline_ns == 0) {
       if (io_uring_sq_ready(&ring_) > 0 || has_task_work()) enter_without_waiting();
     } else {
@@ -117,21 +132,19 @@ class IoUring final : public Backend {
     if (steps_.any()) fetch_releases();
     reap(completed);
     if (room_told_) collect_room();
-    if (!nudge_armed_ && (late_.any() || resets_.any())) look_again();
+    if (std::exchange(alarm_rang_, false)) {
+      deadlines_.expire(now_ns(), [this](const Operation& operation) { cancel(operation); });
+    }
+    if (!nudge_armed_ && wants_look()) look_again();
     if (!released_.empty()) submit(std::exchange(released_, {}));
+    hand_over_left();
   }
 
   bool cancel(const Operation& target) override {
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
+    asked_.for_one((*operations_)[target.slot]);
     io_uring_prep_cancel64(entry, uring::user_data_of(target), 0);
-    return finish_internal(entry);
-  }
-
-  bool cancel_descriptor(int number) override {
-    io_uring_sqe* entry = internal_entry();
-    if (entry == nullptr) return false;
-    io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
     return finish_internal(entry);
   }
 
@@ -139,6 +152,7 @@ class IoUring final : public Backend {
     rooms_.end();
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
+    asked_.for_everything();
     io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
     return finish_internal(entry);
   }
@@ -174,14 +188,15 @@ class IoUring final : public Backend {
 
   void wait_elsewhere() override {
     pollfd waited = {.fd = event_descriptor_, .events = POLLIN, .revents = 0};
-    if (::poll(&waited, 1, -1) < 0) CHECK(errno == EINTR);
+    ::poll(&waited, 1, -1);  // too early is no harm
   }
 
   // With DEFER_TASKRUN the ring's own descriptor does not wake an epoll_wait; the eventfd does, on
   // the first piece of work since the last time the work was run. So: let it speak, then look once
   // more at what came while it was silent.
   bool arm() override {
-    if (!waiting_.empty() || !ended_.empty() || !bundle_.empty()) return false;
+    if (!waiting_.empty() || !again_.empty() || !ended_.empty() || !bundle_.empty()) return false;
+    if (deadlines_.wants_alarm()) return false;
     if (io_uring_sq_ready(&ring_) > 0) return false;
     io_uring_cq_eventfd_toggle(&ring_, true);
     std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -245,7 +260,7 @@ class IoUring final : public Backend {
   }
 
   uint32_t features() const override { return features_; }
-  void serve(std::vector<Operation>& operations) override { operations_ = &operations; }
+  void serve(OperationTable& operations) override { operations_ = &operations; }
   uint64_t system_calls() const override { return system_calls_ + rooms_.system_calls(); }
   uint64_t overflows() const override { return io_uring_cq_overflow(); }
 
@@ -294,11 +309,76 @@ class IoUring final : public Backend {
     submit(waiting);
   }
 
+  // What the kernel could not take before, or has to be made once more.
+  void hand_over_left() {
+    if (!waiting_.empty()) take_waiting();
+    if (shut_.any_due()) end_shut_receives();
+    while (!again_.empty() && io_uring_sq_space_left(&ring_) > 0) {
+      start(*again_.back());
+      again_.pop_back();
+    }
+    set_alarm();
+  }
+
+  // Nobody has asked for the end of these, so it is not noted as a wish.
+  void end_shut_receives() {
+    shut_.end_waiting(*operations_, [this](const Operation& operation) {
+      io_uring_sqe* entry = internal_entry();
+      if (entry == nullptr) return false;
+      io_uring_prep_cancel64(entry, uring::user_data_of(operation), 0);
+      return finish_internal(entry);
+    });
+  }
+
+  // When there is no room for the entry now, the next poll finds that it is wanted.
+  void set_alarm() {
+    if (!deadlines_.wants_alarm()) return;
+    io_uring_sqe* entry = internal_entry();
+    if (entry == nullptr) return;
+    const bool moved = deadlines_.armed();
+    time_of(entry) = uring::timespec_of(deadlines_.arm());
+    if (moved) {
+      // One that has just rung is not found, and is set again when its completion is seen.
+      io_uring_prep_timeout_update(entry, &time_of(entry), internal_alarm, IORING_TIMEOUT_ABS);
+      finish_internal(entry);
+    } else {
+      io_uring_prep_timeout(entry, &time_of(entry), 0, IORING_TIMEOUT_ABS);
+      io_uring_sqe_set_data64(entry, internal_alarm);
+    }
+  }
+
+  // The engine hands it over; the kernel starts `next` when it has succeeded.
+  void begin(Operation& operation, Operation* next) {
+    asked_.begin(operation);
+    operation.after_failure = false;
+    operation.repeats = 0;
+    operation.linked_next = next;
+    constexpr uint64_t noted =
+        bit(Opcode::cancel_all) | bit(Opcode::cancel_descriptor) | bit(Opcode::close);
+    if ((bit(operation.opcode) & noted) != 0) note(operation);
+    if (operation.zero_copy) steps_.start(operation);
+    if (operation.has_deadline) deadlines_.begin(operation, now_ns());
+    start(operation);
+  }
+
+  void note(Operation& operation) {
+    if (operation.opcode == Opcode::close) {
+      files_.closing(operation);
+      shut_.remove(operation.number);
+    } else if (operation.opcode == Opcode::cancel_descriptor) {
+      asked_.for_descriptor(operation.number);
+    } else {
+      operation.argument = own_entries();
+      asked_.for_everything();
+    }
+  }
+
   void start(Operation& operation) {
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     CHECK(entry != nullptr);
     operation.tries++;
-    if (operation.opcode == Opcode::cancel_all) operation.argument = own_entries();
+    const bool is_over = has_nothing_to_wait_for(operation);
+    if (is_over) operation.poll_first = false;
     if (operation.opcode == Opcode::cancel) {
       prepare_cancel(operation, entry);
     } else if (into_area(operation)) {
@@ -308,17 +388,24 @@ class IoUring final : public Backend {
       if (receives_lent(operation.opcode)) suit_kernel(operation, entry);
     }
     io_uring_sqe_set_data64(entry, uring::user_data_of(operation));
-    if (uring::is_linked_by_kernel(operation)) entry->flags |= IOSQE_IO_LINK;
-    if (operation.zero_copy) steps_.start(operation);
-    if (!operation.has_deadline) return;
-    operation.result_known = false;
-    operation.deadline_pending = true;
-    operation.deadline_fired = false;
-    entry->flags |= IOSQE_IO_LINK;
-    io_uring_sqe* deadline = io_uring_get_sqe(&ring_);
-    CHECK(deadline != nullptr);
-    io_uring_prep_link_timeout(deadline, timespec_for(deadline, operation.deadline_ns), 0);
-    io_uring_sqe_set_data64(deadline, uring::user_data_of(operation) | uring::deadline_mark);
+    if (is_over) entry->msg_flags |= MSG_DONTWAIT;
+    if (operation.linked_next != nullptr) entry->flags |= IOSQE_IO_LINK;
+    if (goes_elsewhere(operation)) entry->flags |= IOSQE_ASYNC;
+  }
+
+  bool has_nothing_to_wait_for(const Operation& operation) const {
+    return shut_.any() && shut_.has(operation.number) &&
+           uring::ShutReceives::is_receive(operation.opcode);
+  }
+
+  // Whether a worker makes the call from the beginning.
+  bool goes_elsewhere(const Operation& operation) {
+    if (operation.opcode == Opcode::open) return files_.opens_elsewhere();
+    // The rest of what is done to a file always goes to a worker.
+    constexpr uint64_t transfers = bit(Opcode::read) | bit(Opcode::write) |
+                                   bit(Opcode::read_vectored) | bit(Opcode::write_vectored);
+    return files_.any() && (bit(operation.opcode) & transfers) != 0 &&
+           files_.is_served(operation.number);
   }
 
   bool into_area(const Operation& operation) const {
@@ -329,8 +416,11 @@ class IoUring final : public Backend {
   void prepare_cancel(const Operation& operation, io_uring_sqe* entry) {
     uint64_t target = internal_nobody;
     if (operation.argument < operations_->size()) {
-      const Operation& found = (*operations_)[operation.argument];
-      if (found.generation == operation.argument_extra) target = uring::user_data_of(found);
+      Operation& found = (*operations_)[operation.argument];
+      if (found.generation == operation.argument_extra) {
+        asked_.for_one(found);
+        target = uring::user_data_of(found);
+      }
     }
     io_uring_prep_cancel64(entry, target, 0);
   }
@@ -408,13 +498,16 @@ class IoUring final : public Backend {
   }
 
   // Of our own entries that wait, how many a cancel of everything finds that is queued now.
-  uint32_t own_entries() const { return (nudge_armed_ ? 1 : 0) + (rooms_.armed() ? 2 : 0); }
+  uint32_t own_entries() const {
+    return (nudge_armed_ ? 1 : 0) + (rooms_.armed() ? 2 : 0) + (deadlines_.armed() ? 4 : 0);
+  }
 
   void take_completion(const io_uring_cqe& entry, Completions& completed) {
     if (entry.user_data == internal_cancel) return;
     if (entry.user_data == internal_nudge) {
       nudge_armed_ = false;
       nudged_ = true;
+      try_later_ones();
       return;
     }
     if (entry.user_data == internal_room) {
@@ -422,34 +515,37 @@ class IoUring final : public Backend {
       room_told_ = true;
       return;
     }
-    const uint32_t slot = uring::slot_of(entry.user_data);
-    CHECK(slot < operations_->size());
-    Operation& operation = (*operations_)[slot];
-    if ((entry.user_data & ~uring::deadline_mark) != uring::user_data_of(operation)) {
-      CHECK((entry.flags & IORING_CQE_F_NOTIF) != 0);
+    if (entry.user_data == internal_alarm) {
+      deadlines_.disarm();
+      alarm_rang_ = true;
       return;
     }
+    const uint32_t slot = uring::slot_of(entry.user_data);
+    if (slot >= operations_->size()) return;
+    Operation& operation = (*operations_)[slot];
+    // A word on the memory of a send whose slot has another operation by now, or none.
+    if (entry.user_data != uring::user_data_of(operation)) return;
     if (operation.zero_copy) return take_step(operation, entry, completed);
-    CHECK(operation.phase == Phase::active);
+    if (operation.phase != Phase::active) return;
     if (into_area(operation)) return take_from_area(operation, entry, completed);
     if (receives_lent(operation.opcode)) {
       return take_received(operation, entry, completed);
     }
     const bool more = (entry.flags & IORING_CQE_F_MORE) != 0;
-    if (!operation.has_deadline) {
-      const bool empty = (entry.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
-      int32_t result = result_of(operation, entry);
-      // What the kernel linked to it, the kernel has cancelled already: then it stays refused.
-      if (result == -EOPNOTSUPP && !uring::is_linked_by_kernel(operation)) {
-        result = made_plainly(operation, result);
-      }
-      completed.push({&operation, result, more, empty});
-      if (operation.successor != nullptr) go_on(operation, result, completed);
-      return;
-    }
-    take_part(operation, entry);
-    if (operation.deadline_pending || !operation.result_known) return;
-    completed.push({&operation, operation.result, false, false});
+    const bool empty = (entry.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
+    int32_t result =
+        entry.res < 0 ? failure_of(operation, entry.res) : success_of(operation, entry);
+    if (result == made_again) return again_.push_back(&operation);
+    if (result == made_later) return;
+    if (operation.has_deadline) result = deadlines_.end(operation, result);
+    if (operation.linked_next != nullptr) note_link(operation, result);
+    completed.push({&operation, result, more, empty});
+    if (operation.successor != nullptr) go_on(operation, result, completed);
+  }
+
+  // The kernel ends what follows in its chain when one has failed, and then only.
+  static void note_link(Operation& operation, int32_t result) {
+    if (!succeeded_in_full(operation, result)) operation.linked_next->after_failure = true;
   }
 
   // What was held back behind an operation starts after it, or ends with it.
@@ -480,13 +576,19 @@ class IoUring final : public Backend {
     const bool message = operation.opcode == Opcode::receive_message_multishot;
     if (message && operation.argument_extra != 0) return take_by_hand(operation, entry, completed);
     if (entry.res > 0) {
-      CHECK(has_piece);
+      const uint32_t group = group_of(operation);
+      if (!has_piece || !buffer_rings_.claim(group, piece)) buffer_rings_.distrust(group);
+      if (message && entry.res < head_bytes) buffer_rings_.distrust(group);
+      if (buffer_rings_.is_distrusted(group)) return end_distrusted(operation, more, completed);
       int32_t result = entry.res;
-      if (message) result = settle_message(operation, result, piece);
+      if (message) {
+        uring::settle_message_head(buffer_rings_.data_of(group, piece));
+        result -= head_bytes;
+      }
       const bool again = operation.argument_extra != 0 && goes_on(operation, result);
       if (!message) note_received(operation, static_cast<uint32_t>(result), more);
-      if (buffer_rings_.fills_up(group_of(operation))) {
-        bundle_.take(operation, static_cast<uint32_t>(result), piece, more || again);
+      if (buffer_rings_.fills_up(group)) {
+        bundle_.take(operation, static_cast<uint32_t>(result), more || again);
         return bundle_.tell(completed);
       }
       completed.push({.operation = &operation,
@@ -501,12 +603,27 @@ class IoUring final : public Backend {
     if (entry.res == -ECANCELED && resets_.takes_up(operation)) {
       return waiting_.push_back(&operation);
     }
-    if (entry.res == -EINVAL && operation.extent != 0 && operation.argument_extra == 0) {
-      receive_limits_ = false;
-      waiting_.push_back(&operation);
-      return;
+    int32_t result = entry.res < 0 ? stream_failure_of(operation, entry.res) : entry.res;
+    if (result == 0 && message) result = nothing_received(operation);
+    if (buffer_rings_.is_distrusted(group_of(operation))) result = -EIO;
+    completed.push({&operation, result, more, false});
+  }
+
+  // The kernel has filled other memory than it says, so nobody knows where the bytes are. The
+  // receive ends with EIO, and so does each that gets bytes from this group later.
+  void end_distrusted(Operation& operation, bool more, Completions& completed) {
+    if (more) {
+      cancel(operation);  // asked for again with each completion that still comes
+    } else {
+      completed.push({&operation, -EIO, false, false});
     }
-    completed.push({&operation, result_of(operation, entry), more, false});
+  }
+
+  // Of a send or receive that has more than one completion.
+  int32_t stream_failure_of(Operation& operation, int32_t error) const {
+    if (has_come_to_end(operation, error)) return nothing_received(operation);
+    if (!uring::is_interruption(error)) return error;
+    return asked_.of(operation) ? -ECANCELED : -EAGAIN;
   }
 
   void note_received(Operation& operation, uint32_t size_bytes, bool more) {
@@ -515,24 +632,20 @@ class IoUring final : public Backend {
     resets_.note(operation, size_bytes, buffer_rings_.piece_bytes(group_of(operation)));
   }
 
-  // What stands in front of the message becomes the record of the sender; the bytes are where they
-  // are to be.
-  int32_t settle_message(const Operation& operation, int32_t result, uint16_t piece) const {
-    CHECK(result >= static_cast<int32_t>(abi::peer_size_bytes));
-    uring::settle_message_head(buffer_rings_.data_of(group_of(operation), piece));
-    return result - static_cast<int32_t>(abi::peer_size_bytes);
-  }
-
   // Before 6.0 the kernel only tells that there is a message, or why there will be none.
   void take_by_hand(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
     if (entry.res < 0)
-      return completed.push({&operation, result_of(operation, entry), false, false});
+      return completed.push({&operation, stream_failure_of(operation, entry.res), false, false});
     system_calls_++;
     std::vector<Completed> told;
     const Pieces::Received received = pieces_.receive(operation, false, told);
     for (const Completed& one : told) completed.push(one);
-    if (received.result == -EAGAIN || !told.empty()) return waiting_.push_back(&operation);
-    completed.push({&operation, received.result, false, false});
+    const bool is_over = received.result == -EAGAIN && has_nothing_to_wait_for(operation);
+    if (!is_over && (received.result == -EAGAIN || !told.empty())) {
+      return waiting_.push_back(&operation);
+    }
+    const int32_t result = is_over ? nothing_received(operation) : received.result;
+    completed.push({&operation, result, false, false});
   }
 
   bool by_hand(uint32_t group) const { return group < by_hand_.size() && by_hand_[group]; }
@@ -564,48 +677,125 @@ class IoUring final : public Backend {
     return Groups::index_of(operation.argument);
   }
 
-  // What ran in a kernel worker and was cancelled there says that it was interrupted. A timeout
-  // that elapsed has succeeded; ETIME is an error that not every system has.
-  int32_t result_of(const Operation& operation, const io_uring_cqe& entry) const {
-    if (entry.res == -EINTR) return -ECANCELED;
-    if (operation.opcode == Opcode::cancel_all && entry.res > 0) {
-      // Our own entries have ended with the others: those that were there before it, and whose
-      // completions are still to come.
-      const uint32_t found = operation.argument & own_entries();
-      return std::max(0, entry.res - std::popcount(found));
+  // An operation has succeeded, or so the kernel says.
+  int32_t success_of(Operation& operation, const io_uring_cqe& entry) {
+    switch (operation.opcode) {
+      case Opcode::cancel_all:
+        if (entry.res > 0) {
+          // Our own entries have ended with the others: those that were there before it, and whose
+          // completions are still to come.
+          const uint32_t found = operation.argument & own_entries();
+          return std::max(0, entry.res - std::popcount(found));
+        }
+        return entry.res;
+      case Opcode::shutdown:
+        shut_.note(operation, 0);
+        return entry.res;
+      case Opcode::read:
+        return entry.res == 0 && reads_nothing(operation) ? nothing_read(operation) : entry.res;
+      case Opcode::open:
+        return opened(operation, entry.res);
+      default:
+        return entry.res;
     }
-    if (entry.res == 0 && reads_nothing(operation)) return nothing_read(operation);
-    return operation.opcode == Opcode::timeout && entry.res == -ETIME ? 0 : entry.res;
   }
 
-  // An operation with a deadline has two completions, in either order, and ends with the second.
-  void take_part(Operation& operation, const io_uring_cqe& entry) {
-    if ((entry.user_data & uring::deadline_mark) != 0) {
-      operation.deadline_pending = false;
-      // -ECANCELED: the operation ended first. Else the time was up: -ETIME, or what the attempt to
-      // end it gave, which for one in a kernel worker is -EALREADY or -ENOENT: it was interrupted.
-      operation.deadline_fired = entry.res != -ECANCELED;
-    } else {
-      operation.result_known = true;
-      operation.result = result_of(operation, entry);
+  // It has failed: with what, or made_again.
+  int32_t failure_of(Operation& operation, int32_t error) {
+    // A timeout that elapsed has succeeded; ETIME is an error that not every system has.
+    if (error == -ETIME && operation.opcode == Opcode::timeout) return 0;
+    if (has_come_to_end(operation, error)) return nothing_received(operation);
+    if (uring::is_interruption(error)) return interruption_of(operation);
+    if (error == -ECANCELED) return cancellation_of(operation);
+    if (error == -EAGAIN && operation.opcode == Opcode::open) return asked_later(operation);
+    if (error == -ENOTCONN && operation.opcode == Opcode::shutdown) shut_.note(operation, error);
+    // What the kernel linked to it, the kernel has cancelled already: then it stays refused.
+    if (error == -EOPNOTSUPP && operation.linked_next == nullptr) {
+      return made_plainly(operation, error);
     }
-    const bool ended = operation.result == -ECANCELED;
-    if (operation.result_known && operation.deadline_fired && ended) operation.result = -ETIMEDOUT;
-    const bool missed = entry.res == -ENOENT || entry.res == -EALREADY;
-    if (!operation.result_known && missed) late_.add(operation);
+    return error;
+  }
+
+  // Of a receive on a datagram socket that was shut down: whether it has ended by that.
+  bool has_come_to_end(const Operation& operation, int32_t error) const {
+    if (!has_nothing_to_wait_for(operation)) return false;
+    return error == -EAGAIN || (error == -ECANCELED && !asked_.of(operation));
+  }
+
+  // A worker's call was interrupted: because we asked for its end, or by what interrupts any call.
+  int32_t interruption_of(Operation& operation) {
+    // The number was given up before the file system was asked (close(2)): to close it again could
+    // close what another thread has just opened.
+    if (operation.opcode == Opcode::close) return 0;
+    if (asked_.of(operation)) return -ECANCELED;
+    if ((operation.uses & uses_stream) != 0) return -EAGAIN;  // the engine tries again
+    if (operation.opcode == Opcode::connect) return -EINTR;   // it goes on by itself
+    return may_repeat(operation) ? made_again : -EINTR;
+  }
+
+  // Somebody has a lease on the file, and nothing tells when that is given up: so it is opened once
+  // more after a while. A worker that waited for it would be one less for the others.
+  int32_t asked_later(Operation& operation) {
+    if (asked_.of(operation)) return -ECANCELED;
+    later_.push_back(&operation);
+    return made_later;
+  }
+
+  void try_later_ones() {
+    for (Operation* operation : std::exchange(later_, {})) again_.push_back(operation);
+  }
+
+  int32_t cancellation_of(Operation& operation) {
+    const bool asked = asked_.of(operation);
+    if (operation.opcode == Opcode::close) {
+      // Else that was the file system's own word on what it has closed.
+      if (!uring::Files::is_still_open(operation)) return -ECANCELED;
+      return asked || uring::threads_are_given() ? made_again : perform(operation);
+    }
+    // The last one: nothing but the want of a worker makes the kernel cancel by itself.
+    if (asked || operation.after_failure || operation.opcode == Opcode::timeout) return -ECANCELED;
+    if (!uring::threads_are_given()) return made_without_worker(operation);
+    return (operation.uses & uses_stream) == 0 && may_repeat(operation) ? made_again : -ECANCELED;
+  }
+
+  bool may_repeat(Operation& operation) {
+    if (operation.linked_next != nullptr) return false;
+    return ++operation.repeats < system::interruptions_most;
+  }
+
+  // As epoll makes it where there are no threads: here, or not at all when that could take for
+  // ever.
+  int32_t made_without_worker(Operation& operation) {
+    const bool waits = files_.is_served(operation.number);
+    if (waits || !can_be_performed(operation)) return -EAGAIN;
+    const int32_t result = perform(operation);
+    if (operation.opcode != Opcode::open) return result;
+    return result == -EAGAIN ? asked_later(operation) : opened(operation, result);
+  }
+
+  int32_t opened(const Operation& operation, int32_t number) {
+    if (number < 0) return number;
+    files_.opened(number);
+    uring::wait_again(number, operation);
+    return number;
   }
 
   void look_again() {
-    late_.look(*operations_, [this](const Operation& operation) { cancel(operation); });
-    resets_.look(*operations_, [this](const Operation& operation) { return cancel(operation); });
-    if (late_.any() || resets_.any()) nudge_later();
+    const auto end = [this](const Operation& operation) { return cancel(operation); };
+    deadlines_.look_at_late(*operations_, end);
+    resets_.look(*operations_, end);
+    if (wants_look()) nudge_later();
   }
+
+  bool wants_look() const { return deadlines_.any_late() || resets_.any() || !later_.empty(); }
 
   void take_step(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
     if (uring::Steps::is_release(entry)) {
       uring::Steps::take_release(operation, entry);
     } else {
-      take_part(operation, entry);
+      operation.result = entry.res < 0 ? stream_failure_of(operation, entry.res) : entry.res;
+      if (operation.has_deadline) operation.result = deadlines_.end(operation, operation.result);
+      operation.result_known = true;
       uring::Steps::take_result(operation, entry);
     }
     steps_.tell(operation, completed);
@@ -624,21 +814,27 @@ class IoUring final : public Backend {
   std::unique_ptr<ZcrxReceives> area_;  // null: there is none
   uint32_t setup_flags_;
   uint32_t features_;
+  const bool receive_limits_;  // 6.17
   bool known_[256] = {};
   std::vector<__kernel_timespec> timespecs_;
   std::deque<Operation*> waiting_;    // checked, but the kernel had no room
   std::deque<Operation*> ended_;      // held back behind what failed, and not told of yet
   std::vector<Operation*> released_;  // held back behind what has succeeded
-  std::vector<Operation>* operations_ = nullptr;
+  OperationTable* operations_ = nullptr;
   int event_descriptor_ = -1;
-  uring::Late late_;
+  uring::Asked asked_;
+  uring::Deadlines deadlines_;
+  uring::Files files_;
+  uring::ShutReceives shut_;
+  std::vector<Operation*> again_;  // to be made once more
+  std::vector<Operation*> later_;  // the same, after a while
+  bool alarm_rang_ = false;
   uint64_t system_calls_ = 0;
   bool nudge_armed_ = false;
   bool nudged_ = false;
   uring::Rooms rooms_;
   bool room_told_ = false;
   bool multishot_receive_;  // 6.0
-  bool receive_limits_;     // 6.17: until the kernel has refused one
 };
 
 // Lets go of a ring that turned out to be of no use.
@@ -679,8 +875,9 @@ Opened open_io_uring(const BackendOptions& options) {
   unsigned workers[2] = {32, 64};
   io_uring_register_iowq_max_workers(&ring, workers);
 
-  opened.backend = std::make_unique<IoUring>(made, known, uring::features_of(ring, known),
-                                             options.oldest_kernel);
+  const uint32_t features = uring::features_of(ring, known);
+  const bool limits = !options.oldest_kernel && uring::takes_receive_limits(ring);
+  opened.backend = std::make_unique<IoUring>(made, known, features, limits, options.oldest_kernel);
   io_uring_free_probe(known);
   return opened;
 }

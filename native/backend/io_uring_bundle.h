@@ -9,6 +9,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <vector>
 
@@ -52,12 +53,11 @@ class Bundle {
 
   bool empty() const { return left_bytes_ == 0; }
 
-  // `piece` is the kernel's word on where it begins; `more` says that further completions follow.
-  void take(Operation& operation, uint32_t size_bytes, uint32_t piece, bool more) {
+  // It begins in the next piece of its ring; `more` says that further completions follow.
+  void take(Operation& operation, uint32_t size_bytes, bool more) {
     CHECK(empty() && size_bytes > 0);
     operation_ = &operation;
     left_bytes_ = size_bytes;
-    first_piece_ = piece;
     more_ = more;
   }
 
@@ -65,8 +65,7 @@ class Bundle {
     while (left_bytes_ > 0 && !completed.full()) {
       const uint32_t group = Groups::index_of(operation_->argument);
       const BufferRings::Part part = rings_.take(group, left_bytes_);
-      CHECK(first_piece_ == no_piece || first_piece_ == part.piece);
-      first_piece_ = no_piece;
+      if (part.size_bytes == 0) return end_distrusted(group, completed);
       left_bytes_ -= part.size_bytes;
       completed.push({.operation = operation_,
                       .result = static_cast<int32_t>(part.size_bytes),
@@ -78,10 +77,16 @@ class Bundle {
   }
 
  private:
+  // The kernel tells of more bytes than it had memory for. What follows is not believed any more.
+  void end_distrusted(uint32_t group, Completions& completed) {
+    left_bytes_ = 0;
+    rings_.distrust(group);
+    if (!more_) completed.push({operation_, -EIO, false, false});
+  }
+
   BufferRings& rings_;
   Operation* operation_ = nullptr;
   uint32_t left_bytes_ = 0;
-  uint32_t first_piece_ = no_piece;
   bool more_ = false;
 };
 

@@ -17,11 +17,11 @@ bool knows(const io_uring_probe* known, int opcode) {
 
 // No list names the flags of an operation, so one is tried: on no descriptor, because the kernel
 // looks at the flags first (EINVAL) and at the descriptor then (EBADF).
-bool takes_report_usage(io_uring& ring) {
+template <class Prepare>
+bool takes(io_uring& ring, Prepare prepare) {
   io_uring_sqe* entry = io_uring_get_sqe(&ring);
   CHECK(entry != nullptr);
-  io_uring_prep_rw(IORING_OP_SEND_ZC, entry, -1, nullptr, 0, 0);
-  entry->ioprio |= uapi::send_zc_report_usage;
+  prepare(*entry);
   io_uring_sqe_set_data64(entry, 0);
   int32_t result = 0;
   // One completion, or two where the kernel had made its notification already.
@@ -36,6 +36,13 @@ bool takes_report_usage(io_uring& ring) {
   return result == -EBADF;
 }
 
+bool takes_report_usage(io_uring& ring) {
+  return takes(ring, [](io_uring_sqe& entry) {
+    io_uring_prep_rw(IORING_OP_SEND_ZC, &entry, -1, nullptr, 0, 0);
+    entry.ioprio |= uapi::send_zc_report_usage;
+  });
+}
+
 }  // namespace
 
 uint32_t features_of(io_uring& ring, const io_uring_probe* known) {
@@ -46,6 +53,15 @@ uint32_t features_of(io_uring& ring, const io_uring_probe* known) {
   const bool sends = (features & abi::feature_send_zero_copy) != 0;
   if (sends && takes_report_usage(ring)) features |= abi::feature_reports_copies;  // 6.2
   return features;
+}
+
+bool takes_receive_limits(io_uring& ring) {
+  return takes(ring, [](io_uring_sqe& entry) {
+    io_uring_prep_recv(&entry, -1, nullptr, 0, 0);
+    entry.flags |= IOSQE_BUFFER_SELECT;
+    entry.ioprio |= IORING_RECV_MULTISHOT;
+    uapi::set_receive_limit(entry, 1);
+  });
 }
 
 }  // namespace io::uring

@@ -3,8 +3,8 @@
 
 #include <liburing.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -19,6 +19,10 @@ class RegisteredMemory {
 
   // Whole pages that nobody has written to since they were zero. Their index in the table, or -1.
   int32_t add(uint8_t* data, size_t size_bytes) {
+    // Less than a page would take its neighbours with it when it is given up.
+    const auto page_bytes = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+    if (reinterpret_cast<uintptr_t>(data) % page_bytes != 0) return -1;
+    if (size_bytes == 0 || size_bytes % page_bytes != 0) return -1;
     if (!made_) {
       // 5.19. Fails with ENOMEM under a tight memlock limit: reads and writes then go the plain
       // way.
@@ -34,9 +38,12 @@ class RegisteredMemory {
     return static_cast<int32_t>(index);
   }
 
+  // Should the kernel have no memory for the word that they are given up, they stay mapped, and
+  // their place in the table stays taken.
   void remove(int32_t index) {
-    CHECK(update(static_cast<uint32_t>(index), nullptr, 0));
-    free_.push_back(static_cast<uint32_t>(index));
+    if (update(static_cast<uint32_t>(index), nullptr, 0)) {
+      free_.push_back(static_cast<uint32_t>(index));
+    }
   }
 
  private:
@@ -48,15 +55,12 @@ class RegisteredMemory {
   // way. Pages that are huge by now, as those of a heap that is used again, are given up: the next
   // ones are zero, too.
   static void keep_pages_small(uint8_t* data, size_t size_bytes) {
-    // EINVAL: a kernel without huge pages does not know the advice, and one with larger pages than
-    // ours may find that it begins within one. EAGAIN or ENOMEM: the process has as many mappings
-    // as it may, and this would be one more.
-    if (madvise(data, size_bytes, MADV_NOHUGEPAGE) != 0) {
-      CHECK(errno == EINVAL || errno == EAGAIN || errno == ENOMEM);
-      return;
-    }
+    // It may be refused: a kernel without huge pages does not know the advice (EINVAL), one with
+    // larger pages than ours may find that it begins within one (EINVAL), and the process may have
+    // as many mappings as it may (EAGAIN, ENOMEM). The memory is as good then, if dearer to send.
+    if (madvise(data, size_bytes, MADV_NOHUGEPAGE) != 0) return;
     // EINVAL: a process that locks all of its memory does not give pages up.
-    if (madvise(data, size_bytes, MADV_DONTNEED) != 0) CHECK(errno == EINVAL);
+    madvise(data, size_bytes, MADV_DONTNEED);
   }
 
   bool update(uint32_t index, uint8_t* data, size_t size_bytes) {

@@ -97,13 +97,20 @@ void prepare_receive_message_multishot(Operation& operation, io_uring_sqe* entry
   entry->buf_group = static_cast<uint16_t>(Groups::index_of(operation.argument));
 }
 
+// A FIFO is opened without waiting for its other end: the kernel does so by itself as long as it
+// tries on our thread, and not in a worker.
+void prepare_open(const Operation& operation, io_uring_sqe* entry) {
+  const int flags = system::open_flags(operation.argument) | O_NONBLOCK;
+  io_uring_prep_openat(entry, AT_FDCWD, operation.extra->path.c_str(), flags,
+                       operation.argument_extra);
+}
+
 void prepare_path_or_socket(Operation& operation, uint32_t features, io_uring_sqe* entry) {
   const int number = operation.number;
   Extra* extra = operation.extra.get();
   switch (operation.opcode) {
     case Opcode::open:
-      return io_uring_prep_openat(entry, AT_FDCWD, extra->path.c_str(),
-                                  system::open_flags(operation.argument), operation.argument_extra);
+      return prepare_open(operation, entry);
     case Opcode::stat: {
       const bool by_number = operation.argument == abi::stat_by_descriptor;
       int flags = by_number ? AT_EMPTY_PATH : 0;
@@ -245,7 +252,6 @@ bool is_linked_by_kernel(const Operation& operation) {
   switch (operation.opcode) {
     case Opcode::nop:
     case Opcode::timeout:
-    case Opcode::open:
     case Opcode::read_vectored:
     case Opcode::write:
     case Opcode::write_vectored:
@@ -267,7 +273,7 @@ bool is_linked_by_kernel(const Operation& operation) {
 
 size_t group_length(std::span<Operation* const> batch) {
   size_t length = 1;
-  while (is_linked_by_kernel(*batch[length - 1])) length++;
+  while (is_linked_by_kernel(*batch[length - 1]) && !batch[length]->has_deadline) length++;
   return length;
 }
 

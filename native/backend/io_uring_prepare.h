@@ -17,17 +17,18 @@
 
 namespace io::uring {
 
-// user_data is the slot, then which try of the operation it is, a bit that marks a deadline's
-// entry, and the slot's generation. A zero-copy send that is cancelled before it has begun, because
+// user_data is the slot, then which try of the operation it is, and the slot's generation. A
+// zero-copy send that is cancelled before it has begun, because
 // it was linked to one that failed, ends without a word of a notification, and one comes all the
 // same: so completions of an earlier try must be known from those of the present one.
-inline constexpr uint32_t try_shift = 15;
-inline constexpr uint64_t deadline_mark = 1u << 31;
+inline constexpr uint32_t try_shift = 20;
+inline constexpr uint32_t generation_shift = 36;  // of the generation its lowest 28 bits
 static_assert(abi::in_flight_limit_most + 1000 < 1u << try_shift);
+static_assert(try_shift + 8 * sizeof(Operation::tries) == 36);
 
 inline uint64_t user_data_of(const Operation& operation) {
   return operation.slot | static_cast<uint64_t>(operation.tries) << try_shift |
-         static_cast<uint64_t>(operation.generation) << 32;
+         static_cast<uint64_t>(operation.generation) << generation_shift;
 }
 inline uint32_t slot_of(uint64_t user_data) {
   return static_cast<uint32_t>(user_data & ((1u << try_shift) - 1));
@@ -53,7 +54,8 @@ void settle_message_head(uint8_t* piece);
 // operations that tell it of their failure, and io_uring/{fs,statx,sync,truncate,net}.c do not for
 // the others (seen on 6.18): a rename would follow a sync that has failed.
 bool is_linked_by_kernel(const Operation& operation);
-// How much of the chain at the front the kernel is given at once.
+// How much of the chain at the front the kernel is given at once. A deadline begins when its
+// operation does, so what has one is started by us.
 size_t group_length(std::span<Operation* const> batch);
 // The rest of that chain waits for the last operation of the group: it is started, or ended, when
 // that has completed. Returns how many wait.

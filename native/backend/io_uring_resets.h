@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "../operation.h"
+#include "../operation_table.h"
 
 namespace io::uring {
 
@@ -34,7 +34,7 @@ class Resets {
   // asks for the same meanwhile is served, too: on a connection that is over a receive ends at
   // once.
   template <class End>
-  void look(const std::vector<Operation>& operations, End end) {
+  void look(const OperationTable& operations, End end) {
     std::erase_if(suspects_, [&](Suspect& suspect) {
       const Operation& operation = operations[suspect.slot];
       if (operation.generation != suspect.generation || operation.tries != suspect.tries)

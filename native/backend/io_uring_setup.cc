@@ -1,6 +1,7 @@
 // The set-up of the ring: see io_uring_setup.h.
 #include "io_uring_setup.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <iterator>
@@ -13,9 +14,14 @@ namespace io {
 namespace {
 
 // Completions per operation: its own, its deadline's, and the kernel's word that the memory of a
-// zero-copy send is free; one more beside them for what is nobody's. The kernel's limit for the
-// ring is 65,536.
+// zero-copy send is free; one more beside them for what is nobody's.
 constexpr uint32_t completions_per_operation = 4;
+
+// Operations whose completions the ring has room for, all at once. More of them may be in flight:
+// those that wait for a peer do not all end together, and if they do the kernel keeps what the ring
+// has no room for (IORING_FEAT_NODROP). A ring that is longer would cost each IO locked memory.
+// docs/decisions/connections-are-not-operations.md
+constexpr uint32_t ring_room_most = 4104;  // 32,768 entries
 
 uint32_t power_of_two(uint32_t value) {
   uint32_t power = 1;
@@ -74,16 +80,21 @@ bool hears_of_area(const BackendOptions& options, uring::Signals signals, Opened
   return false;
 }
 
-// The first step of the ladder from `first` on that the kernel takes, with `more` flags.
-int climb(size_t first, size_t end, uint32_t more, RingSetUp& made, uint32_t& in_flight_limit) {
+// The first step of the ladder from `first` on that the kernel takes, with `more` flags. `room` is
+// that of the ring, in operations.
+int climb(size_t first, size_t end, uint32_t more, RingSetUp& made, uint32_t& room) {
   int error = EINVAL;
   for (size_t rung = first; rung < end && error == EINVAL; rung++) {
     made.flags = setup_ladder[rung] | more;
-    error = halve_until_room(in_flight_limit, [&](uint32_t limit) {
-      return set_up(limit * completions_per_operation, made.flags, made.ring);
+    error = halve_until_room(room, [&](uint32_t operations) {
+      return set_up(operations * completions_per_operation, made.flags, made.ring);
     });
   }
   return error;
+}
+
+uint32_t room_wanted(const BackendOptions& options) {
+  return std::min(options.in_flight_limit, ring_room_most);
 }
 
 // A ring with the area that was asked for. False when it is not to be had, and `opened` says why:
@@ -92,8 +103,8 @@ bool set_up_with_area(const BackendOptions& options, uring::Signals signals, Rin
                       Opened& opened) {
   if (!may_open_receives(options.area, opened)) return false;
   if (!hears_of_area(options, signals, opened)) return false;
-  opened.in_flight_limit = options.in_flight_limit;
-  const int error = climb(0, 1, Zcrx::ring_flags, made, opened.in_flight_limit);
+  opened.ring_room = room_wanted(options);
+  const int error = climb(0, 1, Zcrx::ring_flags, made, opened.ring_room);
   if (error != 0) {
     const Opened refused = refuse_io_uring("io_uring_setup", error);
     opened.area_reason = refused.reason + "; a ring with completions of 32 bytes is needed";
@@ -126,17 +137,19 @@ int set_up_ring(const BackendOptions& options, RingSetUp& made, Opened& opened) 
   const uring::Signals signals = signals_for(options);
   if (!options.area.wanted || !set_up_with_area(options, signals, made, opened)) {
     const uint32_t more = options.wide_completions ? IORING_SETUP_CQE32 : 0;
-    opened.in_flight_limit = options.in_flight_limit;
+    opened.ring_room = room_wanted(options);
     // Where nothing could be tried the ring is one that works in any case.
     const size_t first = signals == uring::Signals::prompt ? 0 : 1;
     const size_t end = std::size(setup_ladder);
-    const int error = climb(first, end, more, made, opened.in_flight_limit);
+    const int error = climb(first, end, more, made, opened.ring_room);
     if (error != 0) return error;
   }
   opened.reason = describe(made, options, signals);
-  if (opened.in_flight_limit < options.in_flight_limit) {
-    opened.reason += "; there is memory for " + std::to_string(opened.in_flight_limit) +
-                     " operations in flight only (RLIMIT_MEMLOCK, or the limit of a cgroup)";
+  opened.in_flight_limit = options.in_flight_limit;
+  if (opened.ring_room < room_wanted(options)) {
+    opened.reason += "; there is memory for the completions of " +
+                     std::to_string(opened.ring_room) +
+                     " operations at once only (RLIMIT_MEMLOCK, or the limit of a cgroup)";
   }
   return 0;
 }

@@ -1,8 +1,8 @@
 // The steps of zero-copy sends on io_uring: from the kernel's completions to what the engine is
 // told.
 //
-// Such a send has up to three completions: its own, then the kernel's word that it has let go of
-// the memory, and in between or before that of a deadline. The engine is told in two steps, or in
+// Such a send has two completions: its own, and the kernel's word that it has let go of the memory.
+// The engine is told in two steps, or in
 // one when both are known, as they are when a device is done with the bytes at once. An error that
 // the word still follows waits for it: whoever is told of an error owns the memory.
 #pragma once
@@ -23,8 +23,6 @@ class Steps {
   void start(Operation& operation) {
     count_++;
     operation.result_known = false;
-    operation.deadline_pending = false;
-    operation.deadline_fired = false;
     operation.release = Release::none;
     operation.copied = false;
     operation.told = false;
@@ -48,7 +46,7 @@ class Steps {
   // Tells the engine as much as is known now.
   void tell(Operation& operation, Completions& completed) {
     CHECK(operation.phase == Phase::active || operation.phase == Phase::sent);
-    if (!operation.result_known || operation.deadline_pending) return;
+    if (!operation.result_known) return;
     const int32_t result = operation.result;
     const bool pending = operation.release == Release::pending;
     if (pending && (result < 0 || operation.told)) return;

@@ -66,10 +66,9 @@ int EpollPoller::watch(int number, uint64_t token) {
 
 void EpollPoller::forget(int number) {
   system_calls_++;
-  // Somebody else may have closed it.
-  if (::epoll_ctl(epoll_, EPOLL_CTL_DEL, number, nullptr) != 0) {
-    CHECK(errno == EBADF || errno == ENOENT);
-  }
+  // Other code may have closed it, and its number may be any file by now: then the kernel has
+  // forgotten it already, and refuses (EBADF, ENOENT, EPERM).
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, number, nullptr);
 }
 
 int EpollPoller::wait_for_events(std::span<epoll_event> events, int64_t deadline_ns) {
@@ -128,7 +127,7 @@ void EpollPoller::wake_up() {
 
 void EpollPoller::wait_elsewhere() {
   pollfd waited = {.fd = epoll_, .events = POLLIN, .revents = 0};
-  if (::poll(&waited, 1, -1) < 0) CHECK(errno == EINTR);
+  ::poll(&waited, 1, -1);  // too early is no harm
 }
 
 void EpollPoller::set_alarm(int64_t due_ns) {

@@ -144,13 +144,12 @@ bool Pool::withdraw(Operation& operation) {
 void Pool::withdraw_all(int number, std::vector<Operation*>& withdrawn) {
   const std::lock_guard lock(mutex_);
   for (OperationQueue* line : {&quick_, &slow_}) {
-    Operation* next = nullptr;
-    for (Operation* operation = line->first(); operation != nullptr; operation = next) {
-      next = operation->next;
-      if (number != no_descriptor && operation->number != number) continue;
-      line->remove(*operation);
-      withdrawn.push_back(operation);
-    }
+    line->each([&](Operation& operation) {
+      if (number != no_descriptor && operation.number != number) return;
+      if (operation.opcode == abi::Opcode::close) return;
+      line->remove(operation);
+      withdrawn.push_back(&operation);
+    });
   }
 }
 

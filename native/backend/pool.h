@@ -16,7 +16,7 @@
 #include <mutex>
 #include <vector>
 
-#include "queue.h"
+#include "../operation_list.h"
 
 namespace io {
 

@@ -26,16 +26,16 @@
 #include "../check.h"
 #include "../clock.h"
 #include "../descriptors.h"
+#include "../operation_list.h"
 #include "../system.h"
+#include "../timers.h"
 #include "../why_not.h"
 #include "attempt.h"
 #include "done.h"
 #include "pieces.h"
 #include "poller.h"
 #include "pool.h"
-#include "queue.h"
 #include "rows.h"
-#include "timers.h"
 #include "waiting.h"
 #include "watches.h"
 
@@ -52,7 +52,7 @@ class Reactor final : public Backend {
   int open() { return poller_.open(); }
   const char* failed_call() const { return poller_.failed_call(); }
 
-  void serve(std::vector<Operation>& operations) override { operations_ = &operations; }
+  void serve(OperationTable& operations) override { operations_ = &operations; }
 
   void submit(std::span<Operation* const> batch) override {
     // All links first: an operation that ends at once starts the next one of its chain.
@@ -72,7 +72,7 @@ class Reactor final : public Backend {
     if (armed_) poller_.set_alarm(next_due_ns());
   }
 
-  bool ready() const override { return !done_.empty() || pool_.has_finished(); }
+  size_t ready() const override { return done_.size() + (pool_.has_finished() ? 1 : 0); }
 
   void poll(int64_t deadline_ns, Completions& completed) override {
     const int64_t end_ns = deadline_ns > 0 ? now_ns() + deadline_ns : deadline_ns;
@@ -96,11 +96,6 @@ class Reactor final : public Backend {
     return true;
   }
 
-  bool cancel_descriptor(int number) override {
-    end_all_on(number);
-    return true;
-  }
-
   bool cancel_all() override {
     end_all();
     return true;
@@ -116,7 +111,7 @@ class Reactor final : public Backend {
   void wait_elsewhere() override { poller_.wait_elsewhere(); }
 
   bool arm() override {
-    if (ready() || !again_.empty()) return false;
+    if (ready() > 0 || !again_.empty()) return false;
     armed_ = true;
     poller_.set_alarm(next_due_ns());
     return true;
@@ -216,7 +211,7 @@ class Reactor final : public Backend {
   void know_socket(int number, bool drains) {
     if (number >= Descriptors::number_limit) return;  // the engine closes it
     Watch& watch = watches_.at(number);
-    CHECK(!watch.watched);
+    if (watch.watched) return;  // somebody has closed ours: the engine takes another number
     watch.kind = Kind::socket;
     watch.drains = drains;
   }
@@ -226,8 +221,10 @@ class Reactor final : public Backend {
   void start_shutdown(Operation& operation) {
     Watch& watch = watches_.at(operation.number);
     calls_++;
-    finish(operation,
-           system::shut_down_socket(operation.number, static_cast<int>(operation.argument)));
+    const int direction = static_cast<int>(operation.argument);
+    const int32_t result = system::shut_down_socket(operation.number, direction);
+    if (ends_datagrams(operation, result)) watch.receive_shut = true;
+    finish(operation, result);
     if (watch.kind == Kind::socket) run_both(watch, true, true);
   }
 
@@ -409,6 +406,12 @@ class Reactor final : public Backend {
     try_or_park(operation, watches_.at(operation.number));
   }
 
+  void on_open_refused(Operation& operation) {
+    if (operation.deadline_fired) return finish(operation, -ETIMEDOUT);
+    if (operation.cancel_wanted) return finish(operation, -ECANCELED);
+    retry_later(operation);
+  }
+
   bool accept_many(Operation& operation, Watch& watch) {
     while (done_.size() < done_limit) {
       const int32_t result = try_once(operation, watch);
@@ -442,6 +445,10 @@ class Reactor final : public Backend {
         finish(operation, result);
         return true;
       }
+      if (result == -EAGAIN && watch.receive_shut) {
+        finish(operation, nothing_received(operation));
+        return true;
+      }
       if (result == -EAGAIN || (watch.is_emptied_by_short() && !filled)) {
         return must_wait(operation, watch, direction_in);
       }
@@ -458,8 +465,8 @@ class Reactor final : public Backend {
     again_.push_back(watches_.token_of(number));
   }
 
-  // A unix listener has no place in its backlog, or the receiver of a datagram none, and nothing
-  // tells when it has: so it is asked again after a while.
+  // A unix listener has no place in its backlog, or the receiver of a datagram none, or somebody
+  // has a lease on a file, and nothing tells when that changes: so it is asked again after a while.
   void retry_later(Operation& operation) {
     operation.place = Place::retried;
     retried_.push(operation);
@@ -471,6 +478,10 @@ class Reactor final : public Backend {
     for (size_t count = retried_.size(); count > 0; count--) {
       Operation& operation = retried_.pop();
       operation.place = Place::nowhere;
+      if (operation.opcode == Opcode::open) {
+        leave_to_pool(operation);
+        continue;
+      }
       Watch& watch = watches_.at(operation.number);
       if (is_file(watch.kind))
         leave_to_pool(operation);
@@ -582,6 +593,7 @@ class Reactor final : public Backend {
         watches_.at(operation.number).parked[direction_of(operation.opcode)].remove(operation);
         break;
       case Place::pooled:
+        if (operation.opcode == Opcode::open) operation.cancel_wanted = true;
         if (!take_from_pool(operation)) return -EALREADY;
         break;
       case Place::asleep:
@@ -595,7 +607,9 @@ class Reactor final : public Backend {
     return 0;
   }
 
+  // What a close has closed nobody knows before it has ended, so it is not taken back.
   bool take_from_pool(Operation& operation) {
+    if (operation.opcode == Opcode::close) return false;
     return std::erase(for_pool_, &operation) > 0 || pool_.withdraw(operation);
   }
 
@@ -639,6 +653,11 @@ class Reactor final : public Backend {
     watches_.each([this](int, Watch& watch) { collect_parked(watch); });
     pool_.withdraw_all(no_descriptor, ending_);
     collect_retried(no_descriptor);
+    operations_->each([](Operation& operation) {
+      if (operation.place == Place::pooled && operation.opcode == Opcode::open) {
+        operation.cancel_wanted = true;
+      }
+    });
     for (size_t index = 0; index < timers_.size(); index++) {
       Operation& operation = timers_.at(index);
       if (operation.place == Place::asleep) ending_.push_back(&operation);
@@ -687,6 +706,8 @@ class Reactor final : public Backend {
     for (Operation* operation : finished_) {
       if (operation->opcode == Opcode::send_file)
         on_file_sent(*operation);
+      else if (operation->opcode == Opcode::open && operation->result == -EAGAIN)
+        on_open_refused(*operation);
       else if (must_be_asked_again(*operation))
         ask_again(*operation);
       else
@@ -725,7 +746,7 @@ class Reactor final : public Backend {
   P poller_;
   Pool pool_;
   const bool tries_cached_reads_ = wants_cached_reads();
-  std::vector<Operation>* operations_ = nullptr;
+  OperationTable* operations_ = nullptr;
   Watches watches_;
   Timers timers_;
   Pieces pieces_;

@@ -71,7 +71,11 @@ inline int32_t attempt_of_pipe(Operation& operation, Watch& watch) {
 }
 
 // The result of an attempt, with what the call itself does not tell.
-inline int32_t meaning_of(const Operation& operation, const Watch& watch, int32_t result) {
+inline int32_t meaning_of(Operation& operation, const Watch& watch, int32_t result) {
+  const bool reads = direction_of(operation.opcode) == direction_in;
+  // Linux says EAGAIN of a datagram socket whose receiving was shut down.
+  const bool receives = reads && !is_accept(operation.opcode);
+  if (result == -EAGAIN && receives && watch.receive_shut) return nothing_received(operation);
   // Linux says EAGAIN of a unix listener that was shut down, although nobody will ever come.
   const bool in_vain = result == -EAGAIN && is_accept(operation.opcode) && watch.ended;
   return in_vain && has_ended(operation.number) ? -EINVAL : result;

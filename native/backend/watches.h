@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <deque>
 
+#include "../operation_list.h"
 #include "attempt.h"
-#include "queue.h"
 
 namespace io {
 
@@ -23,6 +23,7 @@ struct Watch {
   bool drains = false;
   // An event has told of the peer's end, a failure or urgent data.
   bool ended = false;
+  bool receive_shut = false;     // by us: what has nothing to receive has come to the end
   bool accepts = false;          // what waits to receive waits for connections
   bool queued_again = false;     // it is in the list of those to be gone on with
   bool has_met_writer = false;   // a pipe to which somebody writes, or has written

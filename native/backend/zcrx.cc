@@ -76,8 +76,8 @@ uint32_t RefillRing::queued() const {
   // Acquire: the kernel has read an entry before it moves the head past it, so what is written to
   // that place afterwards is not what it reads.
   const uint32_t queued = next_ - io_uring_smp_load_acquire(head_);
-  CHECK(queued <= entry_count_);
-  return queued;
+  // A head that is further than what was put in is none: then the ring takes nothing any more.
+  return std::min(queued, entry_count_);
 }
 
 bool RefillRing::push(uint64_t offset, uint32_t size_bytes) {
@@ -105,6 +105,20 @@ struct Attempt {
 void failed(Attempt& attempt, const char* call, int error) {
   attempt.call = call;
   attempt.error = error;
+}
+
+// Whether what the kernel says of the refill ring and of the area can be.
+bool is_sound(const Zcrx::Registered& registered) {
+  const uapi::ZcrxQueue& queue = registered.queue;
+  const uapi::ZcrxOffsets& at = queue.offsets;
+  const size_t size_bytes = registered.refill_bytes;
+  const auto fits = [&](uint32_t offset, size_t bytes, size_t alignment) {
+    return offset % alignment == 0 && offset <= size_bytes && bytes <= size_bytes - offset;
+  };
+  return std::has_single_bit(queue.refill_entries) && at.head != at.tail &&
+         (registered.token & offset_mask) == 0 && fits(at.head, 4, 4) && fits(at.tail, 4, 4) &&
+         fits(at.entries, queue.refill_entries * sizeof(uapi::ZcrxRefill),
+              alignof(uapi::ZcrxRefill));
 }
 
 // Maps a refill ring and registers it with the area and the queue that `queue` names.
@@ -138,7 +152,11 @@ Attempt register_queue(io_uring& ring, const ZcrxOptions& options, const uapi::Z
   registered.refill = static_cast<uint8_t*>(refill);
   registered.owns_refill = true;
   // A child that forks without exec must not share it.
-  CHECK(madvise(refill, registered.refill_bytes, MADV_DONTFORK) == 0);
+  if (madvise(refill, registered.refill_bytes, MADV_DONTFORK) != 0) {
+    failed(attempt, "madvise", errno);
+    munmap(refill, registered.refill_bytes);
+    return attempt;
+  }
 
   uapi::RegionDescription region = {};
   region.address = reinterpret_cast<uintptr_t>(refill);
@@ -151,11 +169,16 @@ Attempt register_queue(io_uring& ring, const ZcrxOptions& options, const uapi::Z
   queue.area = reinterpret_cast<uintptr_t>(&area);
   const int error = register_with(ring.ring_fd, uapi::register_zcrx_queue, &queue, 1);
   if (error < 0) {
-    CHECK(munmap(refill, registered.refill_bytes) == 0);
+    munmap(refill, registered.refill_bytes);
     failed(attempt, "io_uring_register(IORING_REGISTER_ZCRX_IFQ)", -error);
     return attempt;
   }
   registered.token = area.token;
+  // The memory is given up with the ring, which the caller closes.
+  if (!is_sound(registered)) {
+    failed(attempt, "io_uring_register(IORING_REGISTER_ZCRX_IFQ)", EPROTO);
+    return attempt;
+  }
   registered.ring = able.control_operations > uapi::zcrx_control_flush ? ring.ring_fd : -1;
   return attempt;
 }
@@ -181,7 +204,7 @@ int Zcrx::try_index(io_uring& ring, const ZcrxOptions& options, uint32_t interfa
   queue.interface_index = interface_index;
   const Attempt attempt = register_queue(ring, options, queue);
   if (attempt.call != nullptr) return attempt.error;
-  CHECK(munmap(attempt.registered.refill, attempt.registered.refill_bytes) == 0);
+  munmap(attempt.registered.refill, attempt.registered.refill_bytes);
   return 0;
 }
 
@@ -220,7 +243,7 @@ void Zcrx::ring_closed() {
 
 Zcrx::~Zcrx() {
   CHECK(ring_closed_);
-  if (registered_.owns_refill) CHECK(munmap(registered_.refill, registered_.refill_bytes) == 0);
+  if (registered_.owns_refill) munmap(registered_.refill, registered_.refill_bytes);
 }
 
 // ---- chunks
@@ -240,26 +263,32 @@ ZcrxReceived Zcrx::take(const io_uring_cqe& entry) {
   received.more = (entry.flags & IORING_CQE_F_MORE) != 0;
   if (!received.more) {
     // The bytes came before, in completions of their own; the second half of this one says nothing.
-    CHECK(entry.res <= 0);
+    if (entry.res > 0) received.result = -EIO;
     receives_--;
     // The kernel's word for an area that is lent completely.
     const bool all_lent = counters_.lent > 0 || !waiting_.empty() || refill_ring_.queued() > 0;
     if (entry.res == -ENOMEM && all_lent) received.result = -ENOBUFS;
     return received;
   }
-  CHECK(entry.res > 0);
   uapi::ZcrxCompletion completion;
   static_assert(sizeof(completion) == sizeof(io_uring_cqe));
   __builtin_memcpy(&completion, &entry.big_cqe, sizeof(completion));
   const auto size_bytes = static_cast<uint32_t>(entry.res);
-  // No pointer is made of what the kernel says before this.
-  CHECK((completion.offset & ~offset_mask) == registered_.token);
   const uint64_t offset = completion.offset & offset_mask;
-  CHECK(offset < registered_.area_bytes);
-  CHECK(size_bytes <= registered_.area_bytes - offset);
+  // No pointer is made of what the kernel says before this.
+  received.broken = entry.res <= 0 || (completion.offset & ~offset_mask) != registered_.token ||
+                    !has_room(offset, size_bytes);
+  if (received.broken) return received;
   received.offset = offset;
   received.chunk = lend(offset, size_bytes);
   return received;
+}
+
+// Chunks do not overlap, so more than the area has cannot be lent.
+bool Zcrx::has_room(uint64_t offset, uint32_t size_bytes) const {
+  if (offset >= registered_.area_bytes) return false;
+  if (size_bytes > registered_.area_bytes - offset) return false;
+  return counters_.lent_bytes + size_bytes <= registered_.area_bytes;
 }
 
 ZcrxChunkId Zcrx::lend(uint64_t offset, uint32_t size_bytes) {
@@ -280,8 +309,6 @@ ZcrxChunkId Zcrx::lend(uint64_t offset, uint32_t size_bytes) {
   counters_.bytes += size_bytes;
   counters_.lent++;
   counters_.lent_bytes += size_bytes;
-  // Chunks do not overlap; more than the area has cannot be lent.
-  CHECK(counters_.lent_bytes <= registered_.area_bytes);
   return {index, chunk.generation};
 }
 
@@ -345,9 +372,9 @@ void Zcrx::flush() {
   control.id = id();
   control.operation = uapi::zcrx_control_flush;
   const int error = register_with(registered_.ring, uapi::register_zcrx_control, &control, 0);
-  // EINTR: a signal came first. The entries stay in the ring, where the kernel finds them.
-  CHECK(error >= 0 || error == -EINTR || error == -EAGAIN);
-  counters_.flushes++;
+  // Refused (EINTR: a signal came first), the entries stay in the ring, where the kernel finds
+  // them.
+  if (error >= 0) counters_.flushes++;
 }
 
 }  // namespace io

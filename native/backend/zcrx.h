@@ -72,6 +72,7 @@ struct ZcrxReceived {
   // full, receive again.
   int32_t result = 0;
   bool more = false;
+  bool broken = false;  // the kernel names memory that is not the area's, or is lent
   // When the result is above 0.
   ZcrxChunkId chunk;
   size_t offset = 0;  // in the area
@@ -181,6 +182,7 @@ class Zcrx {
     uint32_t size_bytes;
   };
 
+  bool has_room(uint64_t offset, uint32_t size_bytes) const;
   ZcrxChunkId lend(uint64_t offset, uint32_t size_bytes);
   void push_waiting();
   // Asks the kernel to read the refill ring now; it does so by itself when the device needs memory,

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "../check.h"
+#include "io_uring_worker.h"
 
 namespace io {
 
@@ -39,14 +40,15 @@ ZcrxReceives::Step ZcrxReceives::take_chunk(Operation& operation, const ZcrxRece
   if (operation.argument_extra != 0) {
     operation.extent = std::max<int64_t>(operation.extent - received.result, 0);
   }
-  if (operation.result == 0 && received.chunk.index < capacity_) {
+  if (!received.broken && operation.result == 0 && received.chunk.index < capacity_) {
     told.piece = received.chunk.index;
     return Step::tell;
   }
-  // More chunks are lent than have numbers. These bytes cannot be told of, and nothing that comes
-  // after them may be: the stream ends with an error.
-  CHECK(zcrx_->give_back(received.chunk));
-  operation.result = -EOVERFLOW;
+  // More chunks are lent than have numbers, or the kernel names memory that is not the area's.
+  // These bytes cannot be told of, and nothing that comes after them may be: the stream ends with
+  // an error.
+  if (!received.broken) zcrx_->give_back(received.chunk);
+  if (operation.result == 0) operation.result = received.broken ? -EIO : -EOVERFLOW;
   return Step::cancel;
 }
 
@@ -55,7 +57,7 @@ ZcrxReceives::Step ZcrxReceives::take_end(const Operation& operation, int32_t re
   const bool used_up = operation.argument_extra != 0 && operation.extent == 0;
   if (operation.result != 0) {
     told.result = operation.result;
-  } else if (result == -EINTR) {
+  } else if (uring::is_interruption(result)) {
     told.result = -ECANCELED;
   } else if (used_up && (result == 0 || result == -ENOSPC)) {
     told.result = -ENOBUFS;  // what it may have has come, which is no end of the stream

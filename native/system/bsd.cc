@@ -40,8 +40,9 @@ int open_file(const char* path, uint32_t flags, uint32_t mode) {
 #if !defined(O_DIRECT)
   if ((flags & abi::open_flag_direct) != 0) return -EINVAL;  // as a file system without it says
 #endif
-  const int number = result_of(
-      [&] { return ::open(path, open_flags(flags) | O_NONBLOCK, static_cast<mode_t>(mode)); });
+  const int how = open_flags(flags);
+  const int number = wait_for_file(
+      result_of([&] { return ::open(path, how | O_NONBLOCK, static_cast<mode_t>(mode)); }), how);
   // O_NOFOLLOW at a link is ELOOP on Linux, macOS and OpenBSD, and has names of its own here.
   const bool no_follow = (flags & abi::open_flag_no_follow) != 0;
 #if defined(__FreeBSD__) || defined(__DragonFly__)
@@ -80,9 +81,9 @@ int sync_file(int number, uint32_t level) {
 // cannot reserve (ZFS); the engine has checked the numbers, but for a length of zero.
 int allocate(int number, int64_t offset, int64_t length, bool keep_size) {
   if (keep_size) return -EOPNOTSUPP;
-  for (;;) {
+  for (int times = 1;; times++) {
     const int error = ::posix_fallocate(number, offset, length);
-    if (error == EINTR) continue;
+    if (error == EINTR && times < interruptions_most) continue;
     return error == EINVAL && length > 0 ? -EOPNOTSUPP : -error;
   }
 }
@@ -117,11 +118,11 @@ int accept_connection(int listener) {
 int32_t send_file(int socket, int file, int64_t offset, size_t length) {
   if (length == 0) return 0;  // to the system it would mean all of the file
   const size_t limit = length > abi::transfer_limit_bytes ? abi::transfer_limit_bytes : length;
-  for (;;) {
+  for (int times = 1;; times++) {
     off_t count = 0;
     const int result = ::sendfile(file, socket, offset, limit, nullptr, &count, 0);
     if (result == 0 || count > 0) return static_cast<int32_t>(count);
-    if (errno != EINTR) return -errno;
+    if (errno != EINTR || times == interruptions_most) return -errno;
   }
 }
 

@@ -4,17 +4,23 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "../system.h"
+
 namespace io::system {
 
 // A call that a signal interrupted has done nothing, and is made again.
 template <class Call>
 int32_t result_of(Call call) {
-  for (;;) {
+  for (int times = 1;; times++) {
     const auto result = call();
     if (result >= 0) return static_cast<int32_t>(result);
-    if (errno != EINTR) return -errno;
+    if (errno != EINTR || times == interruptions_most) return -errno;
   }
 }
+
+// Of a number that was opened with `system_flags` and O_NONBLOCK: a file, a folder or a disk waits
+// from here on. Returns the number.
+int32_t wait_for_file(int32_t number, int system_flags);
 
 // All of abi::open_flag_* but direct, and close-on-exec.
 int common_open_flags(uint32_t flags);

@@ -127,7 +127,9 @@ int open_flags(uint32_t flags) {
 // F_NOCACHE is what macOS has for direct I/O: it passes the cache where it can, asks for no
 // alignment, and is not an error where it cannot.
 int open_file(const char* path, uint32_t flags, uint32_t mode) {
-  const int number = result_of([&] { return ::open(path, open_flags(flags) | O_NONBLOCK, mode); });
+  const int how = open_flags(flags);
+  const int number =
+      wait_for_file(result_of([&] { return ::open(path, how | O_NONBLOCK, mode); }), how);
   if (number < 0 || (flags & abi::open_flag_direct) == 0) return number;
   return or_close(number, ::fcntl(number, F_NOCACHE, 1) == -1 ? -errno : 0);
 }
@@ -196,13 +198,13 @@ int accept_connection(int listener) {
 // The count is told even when the call fails, because the socket was full or a signal came.
 int32_t send_file(int socket, int file, int64_t offset, size_t length) {
   if (length == 0) return 0;  // to the system it would mean all of the file
-  for (;;) {
+  for (int times = 1;; times++) {
     off_t count = static_cast<off_t>(std::min<size_t>(length, abi::transfer_limit_bytes));
     const int error = ::sendfile(file, socket, offset, &count, nullptr, 0) == 0 ? 0 : errno;
     // After any other error `count` may still be what was asked for.
     if (error != 0 && error != EAGAIN && error != EINTR) return result_of_send(-error);
     if (error == 0 || count > 0) return static_cast<int32_t>(count);
-    if (error == EAGAIN) return -EAGAIN;
+    if (error == EAGAIN || times == interruptions_most) return -error;
   }
 }
 

@@ -75,8 +75,9 @@ bool tells_end_of_pipe(int) {
 }
 
 int open_file(const char* path, uint32_t flags, uint32_t mode) {
-  return result_of(
-      [&] { return ::open(path, open_flags(flags) | O_NONBLOCK, static_cast<mode_t>(mode)); });
+  const int how = open_flags(flags);
+  return wait_for_file(
+      result_of([&] { return ::open(path, how | O_NONBLOCK, static_cast<mode_t>(mode)); }), how);
 }
 
 // fdatasync flushes the device's cache, so that the ordering that a barrier asks for is included;

@@ -60,6 +60,35 @@ bool pipe_ended_by_poll(int number) {
   return ::poll(&polled, 1, 0) > 0;
 }
 
+// With O_NONBLOCK a file that can wait (/proc/kmsg) would say EAGAIN. Should the second call fail
+// it does so, and nothing else is lost.
+int32_t wait_for_file(int32_t number, int system_flags) {
+  struct stat status;
+  if (number < 0 || ::fstat(number, &status) != 0) return number;
+  const bool is_file =
+      S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode);
+  if (is_file) ::fcntl(number, F_SETFL, system_flags & ~O_NONBLOCK);
+  return number;
+}
+
+// A file that was opened by its path alone can be used for nothing (O_PATH), so it keeps the number
+// from being handed out, and whoever still uses it gets EBADF.
+int move_number(int number) {
+  const int moved = ::fcntl(number, F_DUPFD_CLOEXEC, number + 1);
+  const int error = errno;
+#if defined(O_PATH)
+  const int stand_in = moved < 0 ? -1 : ::open("/", O_PATH | O_CLOEXEC);
+  if (stand_in >= 0 && ::dup2(stand_in, number) == number) {
+    ::fcntl(number, F_SETFD, FD_CLOEXEC);
+    ::close(stand_in);
+    return moved;
+  }
+  if (stand_in >= 0) ::close(stand_in);
+#endif
+  ::close(number);
+  return moved < 0 ? -error : moved;
+}
+
 // Interrupted, the number is free all the same on Linux, macOS and FreeBSD: to call again could
 // close what another thread has just opened.
 int close_number(int number) {

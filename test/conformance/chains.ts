@@ -36,7 +36,10 @@ export function chains(suite: Suite): void {
     registerRingMixed(suite, mode);
     registerRingFailures(suite, mode);
     registerRingInvalid(suite, mode);
+    registerRingOpen(suite, mode);
+    registerRingOpenCalls(suite, mode);
   }
+  registerOthersMeanwhile(suite);
 }
 
 async function emptyFile(trial: Trial): Promise<{ io: IO; file: File }> {
@@ -451,5 +454,140 @@ function registerRingInvalid(suite: Suite, mode: Mode): void {
     io.ring.chain(1);
     const alone = new Started((c, callback) => io.ring.nop(c, callback));
     assert.equal(await allDone(io, [alone]), [0]);
+  });
+}
+
+/** The code of each error that nobody caught. */
+function uncaughtCodes(trial: Trial): unknown[] {
+  return trial.takeUncaught().map((error) => (error as IOError).code);
+}
+
+const CANCELED = negative("ECANCELED");
+
+function write(io: IO, file: number, text: string): Started {
+  return new Started((c, callback) => io.ring.write(c, file, Buffer.from(text), 0, callback));
+}
+
+function registerRingOpen(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: nothing runs of a chain that was left open`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    io.ring.chain(3);
+    const members = [write(io, file, "a"), write(io, file, "b")];
+    await Promise.resolve().then(() => Promise.resolve());
+    // It is no part of the chain, although it is queued in the same turn.
+    const other = write(io, file, "c");
+    assert.equal(await allDone(io, [...members, other]), [CANCELED, CANCELED, 1]);
+    assert.is(content(trial), "c");
+    assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"]);
+    // None was queued.
+    io.ring.chain(2);
+    await Promise.resolve().then(() => Promise.resolve());
+    assert.equal(await allDone(io, [write(io, file, "d")]), [1]);
+    assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"]);
+  });
+
+  suite.test(`${mode}: a chain that a callback leaves open is none of the next`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    const members: Started[] = [];
+    const others: Started[] = [];
+    const first = new Started((c, callback) =>
+      io.ring.nop(c, (completion, result) => {
+        callback(completion, result);
+        io.ring.chain(3);
+        members.push(write(io, file, "a"));
+      }),
+    );
+    const second = new Started((c, callback) =>
+      io.ring.nop(c, (completion, result) => {
+        callback(completion, result);
+        others.push(write(io, file, "b"));
+      }),
+    );
+    const third = new Started((c, callback) =>
+      io.ring.nop(c, (completion, result) => {
+        callback(completion, result);
+        io.ring.chain(2);
+        members.push(write(io, file, "c"));
+        throw new RangeError("of the program's own");
+      }),
+    );
+    if (mode === "attached") {
+      await allDone(io, [first, second, third]);
+    } else {
+      assert.throws(
+        () => io.run(),
+        (error: unknown) => error instanceof Error,
+      );
+    }
+    await until(io, () => members.length === 2 && others.length === 1, "the callbacks");
+    assert.equal(await allDone(io, [...members, ...others]), [CANCELED, CANCELED, 1]);
+    assert.is(content(trial), "b");
+    const codes = uncaughtCodes(trial);
+    // A detached run() throws the first of them.
+    const all = ["ERR_IO_CHAIN_OPEN", undefined, "ERR_IO_CHAIN_OPEN"];
+    assert.equal(codes, mode === "attached" ? all : all.slice(1));
+  });
+}
+
+function registerRingOpenCalls(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: flush() and run() refuse an open chain, which stays`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    io.ring.chain(2);
+    const calls = [() => io.ring.flush(), () => io.ring.chain(2)];
+    if (mode === "detached")
+      calls.push(
+        () => io.run(),
+        () => void io.runFor(0),
+      );
+    const none = calls.map(refusalCode);
+    const first = write(io, file, "a");
+    const one = calls.map(refusalCode);
+    for (const code of [...none, ...one]) assert.is(code, "ERR_IO_CHAIN_OPEN");
+    const second = write(io, file, "b");
+    assert.equal(await allDone(io, [first, second]), [1, 1]);
+    assert.is(content(trial), "b");
+  });
+
+  suite.test(`${mode}: io.close() ends a chain that was left open`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    io.ring.chain(2);
+    const member = write(io, file, "a");
+    await trial.close(io);
+    assert.is(member.result, CANCELED);
+    assert.is(content(trial), "");
+    assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"]);
+  });
+}
+
+function registerOthersMeanwhile(suite: Suite): void {
+  suite.test("what others queue is no member of a chain that was left open", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const { near } = await pairOfDescriptors(io);
+    const starts: readonly (() => Promise<unknown>)[] = [
+      () => io.nop(),
+      () => file.write(Buffer.from("w"), 0),
+      () => io.chain(file.writing(Buffer.from("c"), 0), file.syncing("data")),
+      () => io.cancelAll(),
+      () => io.stat(trial.path()),
+    ];
+    for (const start of starts) {
+      io.ring.chain(3);
+      const member = new Started((c, callback) =>
+        io.ring.receive(c, near, new Uint8Array(4), callback),
+      );
+      await start();
+      assert.equal(await allDone(io, [member]), [CANCELED], `${start}`);
+      assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"], `${start}`);
+    }
+    const other = await io.openFile(trial.path(), { read: true });
+    io.ring.chain(2);
+    const member = new Started((c, callback) => io.ring.nop(c, callback));
+    await other.close();
+    assert.equal(await allDone(io, [member]), [CANCELED]);
+    assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"]);
   });
 }

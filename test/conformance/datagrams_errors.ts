@@ -5,7 +5,14 @@ import * as assert from "uvu/assert";
 import { boundPair, connectedPair } from "./datagrams.js";
 import type { Suite } from "./harness.js";
 import { unixAddress } from "./network.js";
-import { assertSystemError, failure, failureCode, refusalCode, roundTrips } from "./verbs.js";
+import {
+  assertSystemError,
+  failure,
+  failureCode,
+  refusalCode,
+  roundTrips,
+  success,
+} from "./verbs.js";
 
 export function datagramsErrors(suite: Suite): void {
   registerNobody(suite);
@@ -47,9 +54,14 @@ function registerNobody(suite: Suite): void {
     const open = await io.openDatagram({ family: "unix" });
     const missing = open.sendTo(Buffer.from("x"), { path: trial.path("nobody") });
     assert.is(await failureCode(missing), "ENOENT");
-    const gone = await io.openDatagram({ path: trial.path("gone") });
-    await gone.close();
-    const refused = open.sendTo(Buffer.from("x"), { path: trial.path("gone") });
+    // What the ring binds leaves its file.
+    const address = unixAddress(trial);
+    const gone = await success(io, (c, callback) =>
+      io.ring.socket(c, "unix", callback, "datagram"),
+    );
+    await success(io, (c, callback) => io.ring.bind(c, gone, address, callback));
+    await success(io, (c, callback) => io.ring.close(c, gone, callback));
+    const refused = open.sendTo(Buffer.from("x"), { path: address.path });
     assert.is(await failureCode(refused), "ECONNREFUSED");
   });
 }

@@ -28,6 +28,7 @@ export function lentDatagrams(suite: Suite): void {
   registerChunks(suite, familyOf("ipv4"));
   registerEnds(suite, familyOf("ipv4"));
   for (const name of ["ipv4", "unix"] as const) registerKept(suite, familyOf(name));
+  for (const name of ["ipv4", "unix"] as const) registerAllKept(suite, familyOf(name));
   registerNaming(suite, familyOf("unix"));
   registerRing(suite, familyOf("unix"));
 }
@@ -329,6 +330,41 @@ function registerKept(suite: Suite, family: Family): void {
     for (let round = 0; round < 2; round++) await keepAndGoOn({ io, near, far, chunks }, goOn);
     await chunks.return();
     await others.return();
+    assert.is(io.stats().lent, 0);
+  });
+}
+
+function registerAllKept(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: when all is kept, who holds nothing goes on`, async (trial) => {
+    const io = await trial.open({ lentLimitBytes: 4 * 2048 });
+    const open = () => io.openDatagram(family.binding(trial));
+    const sender = await open();
+    widen(sender);
+    const held: DatagramChunk[] = [];
+    for (let count = 0; count < 8; count++) {
+      const keeper = await open();
+      const chunks = keeper.receiving({ chunkBytes: 2048 });
+      await sender.sendTo(Buffer.from(`kept ${count}`), keeper.localAddress);
+      held.push(await take(chunks));
+    }
+    const other = await open();
+    widen(other);
+    const others = other.receiving({ chunkBytes: 2048 });
+    for (const bytes of [pattern(2048), pattern(0), pattern(2049), pattern(1)]) {
+      await sender.sendTo(bytes, other.localAddress);
+      using chunk = await take(others);
+      const kept = Math.min(bytes.length, 2048);
+      assert.ok(sameBytes(chunk.bytes, bytes.subarray(0, kept)));
+      assert.is(chunk.truncated, bytes.length > kept);
+      assert.equal(chunk.address, sender.localAddress);
+      assert.equal(chunk.peer().address, sender.localAddress);
+    }
+    for (const [index, chunk] of held.entries()) {
+      assert.is(text(chunk.bytes), `kept ${index}`);
+      assert.equal(chunk.address, sender.localAddress);
+      chunk.return();
+    }
+    await roundTrips(io, 1);
     assert.is(io.stats().lent, 0);
   });
 }

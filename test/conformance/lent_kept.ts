@@ -6,11 +6,13 @@ import * as assert from "uvu/assert";
 import { pattern, sameBytes, text } from "./data.js";
 import type { Suite, Trial } from "./harness.js";
 import { connected, connectTo } from "./network.js";
-import { failureCode, roundTrips, turn, until, Watched } from "./verbs.js";
+import { failureCode, refusalCode, roundTrips, turn, until, Watched } from "./verbs.js";
 
 export function lentKept(suite: Suite): void {
   registerOne(suite);
   registerOthers(suite);
+  registerOwnPieces(suite);
+  registerTurns(suite);
   registerWaitsEnding(suite);
   registerClosing(suite);
 }
@@ -139,6 +141,16 @@ async function endAll(all: Keeper[]): Promise<void> {
   returnAll(all);
 }
 
+/** A stream with one chunk, which waits for memory for a second one that has come. */
+async function waitWith(io: IO, far: Socket, chunks: Receiving): Promise<unknown> {
+  const next = chunks.next();
+  await far.sendAll(Buffer.from("held"));
+  const taken = await next;
+  await far.sendAll(Buffer.from("late"));
+  await roundTrips(io, 3);
+  return taken;
+}
+
 async function smallMemory(trial: Trial, pieces: number): Promise<[IO, Listener]> {
   const io = await trial.open({ lentLimitBytes: pieces * CHUNK_BYTES });
   return [io, await io.listen({ port: 0 })];
@@ -162,15 +174,71 @@ function registerOthers(suite: Suite): void {
     await endAll(crowd);
   });
 
-  suite.test(
-    "when everything is kept the next one waits, and a return is enough",
-    async (trial) => {
+  suite.test("when everything is kept a stream that holds nothing goes on", async (trial) => {
+    const [io, listener] = await smallMemory(trial, 4);
+    const crowd = await keepers(io, listener, 12);
+    assert.ok(countOf(crowd) >= 12, "each of them has had something, and keeps it");
+    const sent = pattern(300_000);
+    const pass = async (): Promise<void> => {
+      const [far, near] = await connectTo(io, listener);
+      const [, got] = await Promise.all([far.sendAll(sent), receiveAll(near, sent.length)]);
+      assert.ok(sameBytes(got, sent));
+      await Promise.all([far.close(), near.close()]);
+    };
+    for (let round = 0; round < 3; round++) await Promise.all(Array.from({ length: 20 }, pass));
+    // They go on from memory of their own to that which is lent, and back, and lose nothing.
+    const [far, near] = await connectTo(io, listener);
+    const sending = far.sendAll(sent);
+    const back = setTimeout(() => returnAll(crowd));
+    trial.defer(() => clearTimeout(back));
+    assert.ok(sameBytes(await receiveAll(near, sent.length), sent));
+    await sending;
+    await endAll(crowd);
+  });
+}
+
+function registerOwnPieces(suite: Suite): void {
+  suite.test("what it receives then is a chunk like others", async (trial) => {
+    const [io, listener] = await smallMemory(trial, 4);
+    const crowd = await keepers(io, listener, 6);
+    const [far, near] = await connectTo(io, listener);
+    const chunks = near.receiving();
+    for (const word of ["first", "second"]) {
+      await far.sendAll(Buffer.from(word));
+      const { value } = await chunks.next();
+      const chunk = value as Chunk;
+      const { bytes } = chunk;
+      assert.is(text(bytes), word);
+      // It may be sent on, and returned before that has completed.
+      const sending = near.sendAll(bytes);
+      await roundTrips(io, 1);
+      chunk.return();
+      await sending;
+      assert.is(
+        refusalCode(() => chunk.bytes),
+        "ERR_IO_CHUNK_RETURNED",
+      );
+      assert.is(
+        refusalCode(() => chunk.return()),
+        "ERR_IO_CHUNK_RETURNED",
+      );
+      assert.is(await failureCode(near.send(bytes)), "ERR_IO_CHUNK_RETURNED");
+      const answer = new Uint8Array(word.length);
+      await far.receiveAll(answer);
+      assert.is(text(answer), word);
+    }
+    await far.shutdown("send");
+    assert.is((await chunks.next()).done, true);
+    await endAll(crowd);
+  });
+
+  suite.test("one that holds some waits for more, and a return is enough", async (trial) => {
+    for (const returnsOwn of [true, false]) {
       const [io, listener] = await smallMemory(trial, 4);
       const crowd = await keepers(io, listener, 6);
-      assert.ok(countOf(crowd) >= 4);
       const [far, near] = await connectTo(io, listener);
-      await far.sendAll(Buffer.from("late"));
       const chunks = near.receiving();
+      const { value: first } = (await waitWith(io, far, chunks)) as IteratorResult<Chunk>;
       const next = chunks.next();
       const waiting = new Watched(next);
       await roundTrips(io, 20);
@@ -178,20 +246,22 @@ function registerOthers(suite: Suite): void {
       const { submitted } = io.stats();
       await roundTrips(io, 20);
       assert.is(io.stats().submitted - submitted, 20, "it waits, and does not ask again and again");
+      if (returnsOwn) (first as Chunk).return();
       // In turn: those that wait longer may take what is returned first.
-      for (const { kept } of crowd) {
-        for (const chunk of kept.splice(0)) chunk.return();
-      }
       const drain = setInterval(() => {
-        for (const { kept } of crowd) for (const chunk of kept.splice(0)) chunk.return();
+        if (!returnsOwn) returnAll(crowd);
       }, 1);
       trial.defer(() => clearInterval(drain));
       const { value } = await next;
       assert.is(text((value as Chunk).bytes), "late");
       (value as Chunk).return();
-    },
-  );
+      clearInterval(drain);
+      await endAll(crowd);
+    }
+  });
+}
 
+function registerTurns(suite: Suite): void {
   suite.test(
     "a stream without bytes does not stand in the way of those with some",
     async (trial) => {
@@ -224,8 +294,9 @@ function registerWaitsEnding(suite: Suite): void {
     const [io, listener] = await smallMemory(trial, 4);
     const crowd = await keepers(io, listener, 6);
     const [far, near] = await connectTo(io, listener);
-    await far.sendAll(Buffer.from("late"));
-    const waiting = failureCode(near.receiving({ timeoutMs: 50 }).next());
+    const chunks = near.receiving({ timeoutMs: 50 });
+    await waitWith(io, far, chunks);
+    const waiting = failureCode(chunks.next());
     await roundTrips(io, 5);
     await io.cancelAll();
     assert.is(await waiting, "ETIMEDOUT");
@@ -236,14 +307,16 @@ function registerWaitsEnding(suite: Suite): void {
     const [io, listener] = await smallMemory(trial, 4);
     const crowd = await keepers(io, listener, 6);
     const [far, near] = await connectTo(io, listener);
-    await far.sendAll(Buffer.from("late"));
-    const waiting = failureCode(near.receiving().next());
+    const chunks = near.receiving();
+    await waitWith(io, far, chunks);
+    const waiting = failureCode(chunks.next());
     await roundTrips(io, 5);
     await near.close();
     assert.is(await waiting, "ECANCELED");
     const [other, last] = await connectTo(io, listener);
-    await other.sendAll(Buffer.from("later"));
-    const ended = failureCode(last.receiving().next());
+    const others = last.receiving();
+    await waitWith(io, other, others);
+    const ended = failureCode(others.next());
     await roundTrips(io, 5);
     const closing = trial.close(io);
     const code = await Promise.race([ended, closing.then(() => "nothing")]);

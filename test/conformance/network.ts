@@ -27,6 +27,8 @@ export interface Family {
   /** Why it cannot be had here, or null. */
   readonly missing: string | null;
   listening(trial: Trial): ListenOptions;
+  /** What a connect is told when the listener was closed: the file of a path goes with it. */
+  readonly gone: "ECONNREFUSED" | "ENOENT";
 }
 
 const hasIpv6 = Object.values(networkInterfaces())
@@ -41,24 +43,28 @@ export const FAMILIES: readonly Family[] = [
     family: "ipv4",
     missing: null,
     listening: () => ({ host: "127.0.0.1", port: 0 }),
+    gone: "ECONNREFUSED",
   },
   {
     name: "TCP over IPv6",
     family: "ipv6",
     missing: hasIpv6 ? null : "no interface has the address ::1",
     listening: () => ({ host: "::1", port: 0 }),
+    gone: "ECONNREFUSED",
   },
   {
     name: "a unix path",
     family: "unix",
     missing: null,
     listening: (trial) => ({ path: trial.path(`socket-${abstractNames++}`) }),
+    gone: "ENOENT",
   },
   {
     name: "an abstract unix name",
     family: "unix",
     missing: isBsdHere() ? "only Linux has abstract names" : null,
     listening: () => ({ path: `\0io-conformance-${process.pid}-${abstractNames++}` }),
+    gone: "ECONNREFUSED",
   },
 ];
 

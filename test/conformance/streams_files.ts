@@ -1,9 +1,10 @@
 // Files to sockets: whole ones and pieces, at the peer's pace, and whatever ends them early.
 
-import { writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import type { Completion, File, IO, IOOptions, Socket } from "@io/core";
 import * as assert from "uvu/assert";
 import { systemHere } from "../support/system.js";
+import { runChildTool } from "./children.js";
 import { hash, pattern } from "./data.js";
 import { guarded, type Suite, type Trial } from "./harness.js";
 import { connected, FAMILIES } from "./network.js";
@@ -119,6 +120,59 @@ function registerWhole(suite: Suite): void {
   });
 }
 
+// What sendfile(2) refuses although it can be read, or sends nothing of although it has bytes.
+const MADE_BY_KERNEL = [
+  "/proc/version",
+  "/proc/filesystems",
+  "/proc/sys/kernel/ostype",
+  "/sys/kernel/mm/transparent_hugepage/enabled",
+];
+
+function registerSpecial(suite: Suite): void {
+  for (const path of MADE_BY_KERNEL) {
+    const name = `sendFile of ${path}, which has no size`;
+    if (!existsSync(path)) {
+      suite.skip(name, "this system has no such file");
+      continue;
+    }
+    suite.test(name, async (trial) => {
+      const made = await scene(trial, 1);
+      const file = await made.io.openFile(path);
+      const [sent, received] = await sendAndReceive(made, (socket) => socket.sendFile(file));
+      assert.is(Buffer.from(received).toString(), readFileSync(path, "utf8"));
+      assert.is(sent, received.byteLength);
+    });
+  }
+
+  suite.test("sendFile of a FIFO sends what is in it", async (trial) => {
+    const made = await scene(trial, 1);
+    const path = trial.path("fifo");
+    runChildTool("mkfifo", path);
+    const kept = openSync(path, "r+");
+    trial.defer(() => closeSync(kept));
+    writeSync(kept, "through a pipe");
+    const file = await made.io.openFile(path);
+    const [sent, received] = await sendAndReceive(made, (socket) => socket.sendFile(file, 0, 14));
+    assert.is(Buffer.from(received).toString(), "through a pipe");
+    assert.is(sent, 14);
+  });
+
+  suite.test("sendFile of a device", async (trial) => {
+    const made = await scene(trial, 1);
+    const file = await made.io.openFile("/dev/zero");
+    const sending = (socket: Socket): Promise<number> => socket.sendFile(file, 0, 100_000);
+    const [sent, received] = await sendAndReceive(made, sending);
+    assert.is(sent, 100_000);
+    assert.equal(Buffer.from(received), Buffer.alloc(100_000));
+  });
+
+  suite.test("sendFile of a folder is EISDIR", async (trial) => {
+    const made = await scene(trial, 1);
+    const folder = await made.io.openFile(trial.path("."), { directory: true });
+    assert.is(await failureCode(guarded("sendFile", made.served.sendFile(folder))), "EISDIR");
+  });
+}
+
 /** A sendFile that waits for its peer. */
 async function blocked(trial: Trial): Promise<Scene & { sending: Promise<number> }> {
   const made = await scene(trial, LARGE_BYTES);
@@ -211,6 +265,7 @@ function registerRefusals(suite: Suite): void {
 
 export function streamsFiles(suite: Suite): void {
   registerWhole(suite);
+  registerSpecial(suite);
   registerEnds(suite);
   registerRefusals(suite);
 }

@@ -170,7 +170,8 @@ function registerLittleMemory(): void {
     const { status, output, said } = runProgram("littleMemory", withLimit(65536));
     assert.is(status, 0, said);
     assert.match(output, /^io_uring: 9, registered 0\n/, said);
-    const words = /; there is memory for \d+ operations in flight only \(RLIMIT_MEMLOCK/;
+    const words =
+      /; there is memory for the completions of \d+ operations at once only \(RLIMIT_MEMLOCK/;
     assert.is(words.test(output), countsRings(), said);
     assert.match(output, "limit: 65536\n");
     assert.is(examine(withLimit(65536)).found.limits.lockedMemoryBytes, 65536);

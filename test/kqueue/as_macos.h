@@ -13,6 +13,7 @@
 
 #undef POLLRDHUP
 #undef O_DIRECT
+#undef O_PATH
 #undef MSG_NOSIGNAL
 
 #define SO_NOSIGPIPE 0x1022

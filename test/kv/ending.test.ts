@@ -117,7 +117,8 @@ test("a pipeline that is written before the first reply is read gets all replies
     const value = "v".repeat(valueBytes);
     let pipeline = "";
     for (let index = 0; index < pairs; index++) {
-      pipeline += `*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$${valueBytes}\r\n${value}\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n`;
+      pipeline += `*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$${valueBytes}\r\n${value}\r\n`;
+      pipeline += "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
     }
     // The kernel has all of it, so the server has received what does not fit into buffers.
     await new Promise<void>((resolve) => {

@@ -88,11 +88,6 @@ class LentGroup {
   get piecesHeld(): number {
     return this.#lots.size;
   }
-
-  /** Pieces that are full and not given back, by the library's count. */
-  get lentPieces(): number {
-    return this.group.piecesMost - this.group.available;
-  }
 }
 
 export class Lent {
@@ -220,11 +215,6 @@ export class Lent {
   }
 
   // ---- counting
-
-  /** Pieces of these groups that are lent whole. */
-  get lentPieces(): number {
-    return this.#groups.reduce((sum, group) => sum + (group?.lentPieces ?? 0), 0);
-  }
 
   /** Pieces of which the program holds something. */
   get piecesHeld(): number {

@@ -45,17 +45,14 @@ export class LentStream {
 export class LentStreams {
   readonly #world: World;
   readonly #lent: Lent;
-  readonly #pieces: number;
   readonly #all: LentStream[] = [];
   #count = 0;
   /** Chunks are returned as soon as they are taken. */
   keepNone = false;
 
-  constructor(world: World, lent: Lent, pieces: number) {
+  constructor(world: World, lent: Lent) {
     this.#world = world;
     this.#lent = lent;
-    this.#pieces = pieces;
-    world.hasMemory = () => this.#hasMemory;
   }
 
   /** Takes chunks, and begins to receive when the socket does not yet. */
@@ -183,10 +180,5 @@ export class LentStreams {
         if (!stream.over) this.#finish(stream, 0);
       },
     );
-  }
-
-  // What the programs of all streams have, taken or not, is what the groups do not account for.
-  get #hasMemory(): boolean {
-    return this.#world.io.stats().lent - this.#lent.lentPieces < this.#pieces;
   }
 }

@@ -223,7 +223,8 @@ export class Operation {
 
   #problemOfConnect(result: number): string | null {
     if (result >= 0) return null;
-    const refused = result === -ECONNREFUSED || result === -ECONNRESET;
+    // ENOENT: the file of a unix path has gone with its listener.
+    const refused = [-ECONNREFUSED, -ECONNRESET, -ENOENT].includes(result);
     const { on } = this.fields;
     return refused && on?.gone ? null : "somebody listens";
   }

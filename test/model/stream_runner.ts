@@ -35,13 +35,13 @@ class StreamRun {
   readonly #endings: Endings;
   executed = 0;
 
-  constructor(io: IO, wrap: Wrap, pieces: number) {
+  constructor(io: IO, wrap: Wrap) {
     this.#io = io;
     this.world = new World(io, wrap(io.ring));
     this.#pace = new Pace(this.world);
     this.#sockets = new Sockets(this.world);
     this.#lent = new Lent(this.world);
-    this.#lentStreams = new LentStreams(this.world, this.#lent, pieces);
+    this.#lentStreams = new LentStreams(this.world, this.#lent);
     this.#disk = new Disk(this.world, newPath("file"));
     this.#chains = new Chains(this.world, this.#sockets, this.#disk);
     this.#connections = new Connections(this.world, this.#pace, this.#sockets);
@@ -200,7 +200,7 @@ export async function runStreams(
     lentLimitBytes: limitBytesFor(program.pieces),
     poison: program.poison,
   });
-  const run = new StreamRun(io, wrap, program.pieces);
+  const run = new StreamRun(io, wrap);
   const { world } = run;
   process.on("uncaughtException", world.fail);
   try {

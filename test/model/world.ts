@@ -131,8 +131,6 @@ export class World {
   quiet = false;
   /** The IO is being closed, so nothing more is started. */
   over = false;
-  /** Whether there is memory for a stream that has none. */
-  hasMemory: () => boolean = () => false;
 
   constructor(io: IO, ring: Ring) {
     this.io = io;
@@ -284,7 +282,7 @@ export class World {
       case "send":
         return mustSend(operation.side as Endpoint, operation);
       case "next":
-        return mustTake(operation.side as Endpoint, operation, this.hasMemory());
+        return mustTake(operation.side as Endpoint, operation);
       case "accept":
       case "acceptMultishot": {
         const listener = on as OwnListener;
@@ -318,14 +316,14 @@ function mustReceive(endpoint: Endpoint, operation: Operation): boolean {
   return stream.ended && stream.settled;
 }
 
-function mustTake(endpoint: Endpoint, next: Operation, hasMemory: boolean): boolean {
+function mustTake(endpoint: Endpoint, next: Operation): boolean {
   const { stream } = endpoint;
   if (endpoint.closed || stream === null || stream.over) return true;
   if (stream.nexts[0] !== next) return false;
   if (stream.toldBehind) return true;
-  // One that holds nothing is served as long as there is memory, whatever others do.
+  // One that holds nothing is served, whatever others keep.
   const incoming = endpoint.inbox.stream;
-  if (incoming === null || stream.held > 0 || !hasMemory) return false;
+  if (incoming === null || stream.held > 0) return false;
   if (mayMissAcknowledgements(endpoint.other)) return false;
   return incoming.available > 0 || (incoming.ended && incoming.settled);
 }

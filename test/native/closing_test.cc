@@ -84,7 +84,7 @@ void close_in_every_order(Kind kind) {
 class WithoutTruncate final : public io::Backend {
  public:
   explicit WithoutTruncate(std::unique_ptr<io::Backend> inner) : inner_(std::move(inner)) {}
-  void serve(std::vector<io::Operation>& operations) override { inner_->serve(operations); }
+  void serve(io::OperationTable& operations) override { inner_->serve(operations); }
   void submit(std::span<io::Operation* const> batch) override {
     REQUIRE(!batch.empty());
     // A chain that ends in the air would be read beyond the batch.
@@ -96,7 +96,6 @@ class WithoutTruncate final : public io::Backend {
     inner_->poll(deadline_ns, completed);
   }
   bool cancel(const io::Operation& target) override { return inner_->cancel(target); }
-  bool cancel_descriptor(int number) override { return inner_->cancel_descriptor(number); }
   bool cancel_all() override { return inner_->cancel_all(); }
   bool ready() const override { return inner_->ready(); }
   void nudge_later() override {}

@@ -16,9 +16,9 @@
 #include "backend/attempt.h"
 #include "backend/done.h"
 #include "backend/pool.h"
-#include "backend/queue.h"
-#include "backend/timers.h"
+#include "operation_list.h"
 #include "testing.h"
+#include "timers.h"
 
 namespace native_tests {
 
@@ -315,7 +315,7 @@ NATIVE_TEST(reactor_queue_against_a_list) {
     const Operation* walked = queue.first();
     for (const Operation* expected : model) {
       REQUIRE(walked == expected);
-      walked = walked->next;
+      walked = OperationQueue::after(const_cast<Operation&>(*walked));
     }
     REQUIRE(walked == nullptr);
   }

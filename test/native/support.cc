@@ -42,6 +42,7 @@ Rig::Rig(RigOptions options) : in_flight_limit_(options.in_flight_limit) {
   }
   if (options.wrap) opened.backend = options.wrap(std::move(opened.backend));
   engine = std::make_unique<io::Engine>(std::move(opened.backend), shared, in_flight_limit_);
+  while (engine->grow()) continue;
   for (uint32_t slot = in_flight_limit_; slot > 0; slot--) free_.push_back(slot - 1);
   generations_.resize(in_flight_limit_);
   callbacks_.resize(in_flight_limit_);

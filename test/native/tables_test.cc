@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "descriptors.h"
+#include "operation_table.h"
 #include "support.h"
 
 namespace native_tests {
@@ -68,13 +69,14 @@ NATIVE_TEST(buffer_released_in_flight) {
   REQUIRE_EQUAL(buffers.count(), 1);
   // The place is not given out while an operation uses it.
   const uint32_t other = buffers.add(memory.bytes.get(), 64, io::MemoryHold());
-  REQUIRE((other & 0xffff) != (handle & 0xffff));
+  constexpr uint32_t index_mask = Buffers::limit - 1;
+  REQUIRE((other & index_mask) != (handle & index_mask));
   buffers.finish(handle);
   REQUIRE_EQUAL(buffers.count(), 2);
   buffers.finish(handle);
   REQUIRE_EQUAL(buffers.count(), 1);
   const uint32_t third = buffers.add(memory.bytes.get(), 64, io::MemoryHold());
-  REQUIRE_EQUAL(third & 0xffff, handle & 0xffff);
+  REQUIRE_EQUAL(third & index_mask, handle & index_mask);
   REQUIRE(third != handle);
   REQUIRE(buffers.find(handle) == nullptr);
 }
@@ -95,6 +97,27 @@ NATIVE_TEST(buffer_generations) {
   }
   REQUIRE_EQUAL(buffers.count(), 0);
   REQUIRE_EQUAL(buffers.size_bytes(), 0);
+}
+
+NATIVE_TEST(operation_table_grows_and_never_moves) {
+  constexpr uint32_t limit = 2 * io::OperationTable::chunk_length + 7;
+  io::OperationTable table(limit);
+  std::vector<const io::Operation*> places;
+  do {
+    for (auto slot = static_cast<uint32_t>(places.size()); slot < table.size(); slot++) {
+      REQUIRE_EQUAL(table[slot].slot, slot);
+      places.push_back(&table[slot]);
+    }
+  } while (table.grow());
+  REQUIRE_EQUAL(table.size(), limit);
+  REQUIRE(!table.grow());
+  uint32_t visited = 0;
+  table.each([&](const io::Operation& operation) { REQUIRE(&operation == places[visited++]); });
+  REQUIRE_EQUAL(visited, limit);
+  // A limit below the length of a chunk is one, too.
+  io::OperationTable small(3);
+  REQUIRE_EQUAL(small.size(), 3);
+  REQUIRE(!small.grow());
 }
 
 NATIVE_TEST(buffer_limit) {

@@ -10,6 +10,7 @@ export const usage = `Usage: npm run bench -- [workload]... [options]
   echo       a TCP echo server at 1, 50 and 500 connections
   pipeline   64 small sends at once on one connection
   lent       receiving into lent memory: echo, streams, idle connections, what is left behind
+  crowd      what 10 to 100,000 connections cost that are there
   send_file  a file to a client on loopback
   zero_copy  sends with and without a copy, to a sink and over loopback
   start      from the start of the process to its end

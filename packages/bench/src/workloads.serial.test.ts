@@ -80,12 +80,16 @@ const expectations: Record<string, { cases: string[]; names: string[] }> = {
     cases: ["echo 50 x 128 B, callbacks", "stream 16 x 64 KiB", "bytes of a stream", "idle 200"],
     names: ["ours"],
   },
+  crowd: {
+    cases: ["beside 10", "beside 200"],
+    names: ["ours", "ours on epoll", "node:net"],
+  },
   start: { cases: ["start"], names: ["ours", "node:http"] },
   kill: { cases: ["kill"], names: ["ours", "ours on epoll", "ours on kqueue"] },
 };
 
 /** The limit, the load and a contender are programs on io_uring: nothing is measured without it. */
-const needIoUring = ["nop", "echo", "pipeline", "lent", "kill"];
+const needIoUring = ["nop", "echo", "pipeline", "lent", "crowd", "kill"];
 const found = probe().candidates.find(({ name }) => name === "io_uring");
 const missing =
   found?.available === true ? undefined : (found?.reason ?? "it is no candidate here");

@@ -1,6 +1,7 @@
 // Addresses of sockets, and how they stand in an entry.
 import { rangeError } from "./errors.js";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX } from "./internal/abi.js";
+import { socketPathFromHere } from "./internal/paths.js";
 
 /**
  * Where a socket is: an IP address with a port, or the path of a unix socket. Fields that a family
@@ -36,26 +37,17 @@ export function formatAddress(address: Address): string {
     : `${address.host}:${address.port}`;
 }
 
-/**
- * Host and port, or a unix socket's path, as an address; a host name is looked up by `node:dns`.
- */
-export async function resolveAddress(
-  target: { host?: string | undefined; port: number } | { path: string },
-): Promise<Address> {
+/** Where a socket is to be, as callers write it: an {@link Address} will do. */
+export type Place = { host?: string | undefined; port: number } | { path: string };
+
+/** The address of a unix socket, or the host and the port that are still to be looked up. */
+export function placeOf(target: Place): Address | { host: string; port: number } {
   // An Address that the library gave has all the fields; the ones that do not count are empty.
   if ("path" in target && target.path !== "") {
-    return { family: "unix", host: "", port: 0, path: target.path };
+    return { family: "unix", host: "", port: 0, path: socketPathFromHere(target.path) };
   }
   if (!("port" in target)) {
     throw rangeError("resolve", "the path of a unix socket is empty");
   }
-  const host = target.host ?? "127.0.0.1";
-  // Loaded when first needed: a program that only uses files starts faster without them.
-  const { isIP } = await import("node:net");
-  const literal = isIP(host.replace(/%.*$/, ""));
-  const { address, family } =
-    literal === 0
-      ? await (await import("node:dns/promises")).lookup(host)
-      : { address: host, family: literal };
-  return { family: family === 6 ? "ipv6" : "ipv4", host: address, port: target.port, path: "" };
+  return { host: target.host ?? "127.0.0.1", port: target.port };
 }

@@ -1,17 +1,21 @@
 // Datagram sockets with promises, over the ring.
-import { type Address, formatAddress, resolveAddress } from "./address.js";
+import { type Address, formatAddress } from "./address.js";
 import { DatagramChunk } from "./chunk.js";
-import { type Subject, typeError } from "./errors.js";
+import { typeError } from "./errors.js";
+import { type LookupOptions, withAddress } from "./internal/lookup.js";
+import { type Moment, momentOfMask } from "./internal/mask.js";
 import type { NativeSession } from "./internal/native.js";
-import type {
-  OperationOptions,
-  Operations,
-  SendOptions,
-  SendSteps,
+import {
+  aborted,
+  type OperationOptions,
+  type Operations,
+  type SendOptions,
+  type SendSteps,
 } from "./internal/operations.js";
-import { type ReceivingKind, SocketBase } from "./internal/socket_base.js";
+import { socketPathFromHere } from "./internal/paths.js";
+import { SocketBase } from "./internal/socket_base.js";
 import { Peer } from "./peer.js";
-import type { Receiving, ReceivingOptions } from "./receiving.js";
+import type { Receiving, ReceivingKind, ReceivingOptions } from "./receiving.js";
 import type { Descriptor } from "./ring.js";
 
 /** What can be tuned on a datagram socket. */
@@ -29,16 +33,16 @@ export interface DatagramSocketOptions {
 /** How a datagram socket is opened. */
 export type DatagramOptions = DatagramSocketOptions &
   (
-    | {
+    | ({
         /** The address to receive on: digits, or a name that is looked up. */
         host?: string;
         /** The port to receive on; 0 for any free one. */
         port: number;
         /** Share the port with other sockets that say so too (SO_REUSEPORT). */
         reusePort?: boolean;
-      }
+      } & LookupOptions)
     | {
-        /** A unix socket's path. The file must not be there yet, and stays when it is closed. */
+        /** A unix socket's path. Its file must not be there yet, and goes with the socket. */
         path: string;
       }
     | {
@@ -55,6 +59,9 @@ const DATAGRAMS: ReceivingKind<DatagramChunk> = {
 
 /** Whom a datagram is for: an address in digits, or a {@link Peer}. */
 export type DatagramTarget = Peer | { host: string; port: number } | { path: string };
+
+/** Where a datagram socket is bound or connected to: a name is looked up. */
+export type DatagramPlace = ({ host?: string; port: number } & LookupOptions) | { path: string };
 
 /** A datagram that was received. */
 export interface Datagram {
@@ -196,36 +203,44 @@ export class DatagramSocket extends SocketBase {
     }, options);
   }
 
-  /** Gives the socket an address to receive on. */
-  async bind(target: { host?: string; port: number } | { path: string }): Promise<void> {
-    const [address, subject] = await resolved(target);
-    await this.operations.run(
-      (pending, settle) => {
-        this.check("bind");
-        this.operations.ring.bind(pending, this.descriptor, address, settle);
-      },
-      undefined,
-      subject,
-    );
+  /** Gives the socket an address to receive on. The file of a unix path goes with the socket. */
+  bind(target: DatagramPlace): Promise<void> {
+    return this.bindAt(target, momentOfMask());
+  }
+
+  /** @internal */
+  async bindAt(target: DatagramPlace, moment: Moment): Promise<void> {
+    await withAddress(this.operations, "bind", target, undefined, async (address) => {
+      await this.operations.run(
+        (pending, settle) => {
+          this.check("bind");
+          this.operations.ring.bind(pending, this.descriptor, address, settle);
+        },
+        undefined,
+        { address: formatAddress(address) },
+      );
+      this.ownFile(address, moment);
+    });
     this.forgetAddresses();
   }
 
   /**
    * Connects the socket: it receives from there alone, and `send` sends there. It may be connected
-   * again, to somebody else.
+   * again, to somebody else. `timeoutMs` and `signal` count for the look-up of a name too, of which
+   * the first address is taken: a datagram socket cannot see whether anybody is there.
    */
-  async connect(
-    target: { host?: string; port: number } | { path: string },
-    options?: OperationOptions,
-  ): Promise<void> {
-    const [address, subject] = await resolved(target);
-    await this.operations.run(
-      (pending, settle) => {
-        this.check("connect");
-        this.operations.ring.connect(pending, this.descriptor, address, settle);
-      },
-      options,
-      subject,
+  async connect(target: DatagramPlace, options?: OperationOptions): Promise<void> {
+    const { signal } = options ?? {};
+    if (signal?.aborted) throw aborted("connect", signal);
+    await withAddress(this.operations, "connect", target, options, (address, ends) =>
+      this.operations.run(
+        (pending, settle) => {
+          this.check("connect");
+          this.operations.ring.connect(pending, this.descriptor, address, settle);
+        },
+        ends,
+        { address: formatAddress(address) },
+      ),
     );
     this.forgetAddresses();
   }
@@ -261,20 +276,13 @@ export class DatagramSocket extends SocketBase {
 // An Address that the library gave has all the fields; the ones that do not count are empty.
 function addressOf(target: { host: string; port: number } | { path: string }): Address {
   if ("path" in target && target.path !== "") {
-    return { family: "unix", host: "", port: 0, path: target.path };
+    return { family: "unix", host: "", port: 0, path: socketPathFromHere(target.path) };
   }
   if (!("host" in target) || typeof target.host !== "string" || target.host === "") {
     throw typeError("sendTo", "the target needs a host in digits and a port, or a path");
   }
   const family = target.host.includes(":") ? "ipv6" : "ipv4";
   return { family, host: target.host, port: target.port, path: "" };
-}
-
-async function resolved(
-  target: { host?: string; port: number } | { path: string },
-): Promise<[Address, Subject]> {
-  const address = await resolveAddress(target);
-  return [address, { address: formatAddress(address) }];
 }
 
 /** Opens a datagram socket; see `IO.openDatagram`. */
@@ -287,8 +295,21 @@ export async function openDatagram(
   if (!named && !("family" in options)) {
     throw typeError("openDatagram", "give a host and a port, a path, or a family");
   }
-  const address = named ? await resolveAddress(options) : null;
-  const family = address?.family ?? ("family" in options ? options.family : "ipv4");
+  const moment = momentOfMask();
+  if (!named) return openAt(operations, session, options, options.family, null, moment);
+  return withAddress(operations, "openDatagram", options, undefined, (address) =>
+    openAt(operations, session, options, address.family, address, moment),
+  );
+}
+
+async function openAt(
+  operations: Operations,
+  session: NativeSession,
+  options: DatagramOptions,
+  family: Address["family"],
+  address: Address | null,
+  moment: Moment,
+): Promise<DatagramSocket> {
   const subject = address === null ? undefined : { address: formatAddress(address) };
   const descriptor: Descriptor = await operations.run(
     (pending, settle) => operations.ring.socket(pending, family, settle, "datagram"),
@@ -299,7 +320,7 @@ export async function openDatagram(
   try {
     socket.setOptions(options);
     if ("reusePort" in options) socket.setReuse({ reusePort: options.reusePort === true });
-    if (address !== null) await socket.bind(address);
+    if (address !== null) await socket.bindAt(address, moment);
     return socket;
   } catch (error) {
     await socket.close();

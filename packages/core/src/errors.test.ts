@@ -3,7 +3,7 @@
 import { constants } from "node:os";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { addressFrom, formatAddress, resolveAddress } from "./address.js";
+import { type Address, addressFrom, formatAddress, type Place } from "./address.js";
 import { Prepared, runChain } from "./chain.js";
 import type { Callback, Completion } from "./completion.js";
 import {
@@ -24,6 +24,8 @@ import {
   OPCODE_WRITE,
   OPERATION_NAMES,
 } from "./internal/abi.js";
+import { loadNative } from "./internal/load.js";
+import { alternated, withAddress } from "./internal/lookup.js";
 import type { Ring } from "./ring.js";
 
 const test = suite("errors");
@@ -70,6 +72,23 @@ test("every operation has a name for its errors, and no errno is without one", (
   assert.equal(errnoName(-3333), ["E3333", "unknown error"]);
 });
 
+test("errors that Node has no name for have the system's", () => {
+  loadNative();
+  const { EDQUOT, ESTALE } = constants.errno;
+  for (const [name, errno] of Object.entries(constants.errno)) {
+    const [found] = errnoName(-errno);
+    const twins = Object.entries(constants.errno).filter(([, other]) => other === errno);
+    assert.ok(
+      twins.some(([twin]) => twin === found),
+      `${name} (${errno}) is ${found}`,
+    );
+  }
+  const error = operationError(OPCODE_WRITE, -EDQUOT, "epoll", { path: "/full" });
+  assert.is(error.code, "EDQUOT");
+  assert.match(error.message, /of '\/full' failed: EDQUOT, .*quota exceeded \(the quota /);
+  assert.is(operationError(OPCODE_READ, -ESTALE, "io_uring").code, "ESTALE");
+});
+
 test("errors of arguments and aborts have Node's codes and names", () => {
   assert.is(rangeError("read", "no").code, "ERR_OUT_OF_RANGE");
   assert.is(typeError("read", "no").code, "ERR_INVALID_ARG_TYPE");
@@ -91,15 +110,23 @@ test("addresses are written as people write them", () => {
   });
 });
 
-test("addresses are resolved without asking when they are digits", async () => {
-  assert.is((await resolveAddress({ port: 1 })).host, "127.0.0.1");
-  assert.is((await resolveAddress({ host: "::1", port: 1 })).family, "ipv6");
-  const scoped = await resolveAddress({ host: "fe80::1%lo", port: 1 });
+test("an address in digits needs no look-up", async () => {
+  const addressOf = (place: Place): Promise<Address> =>
+    withAddress(null as never, "connect", place, undefined, async (address) => address);
+  assert.is((await addressOf({ port: 1 })).host, "127.0.0.1");
+  assert.is((await addressOf({ host: "::1", port: 1 })).family, "ipv6");
+  const scoped = await addressOf({ host: "fe80::1%lo", port: 1 });
   assert.equal([scoped.family, scoped.host], ["ipv6", "fe80::1%lo"]);
-  assert.is((await resolveAddress({ path: "/a" })).family, "unix");
-  const local = await resolveAddress({ host: "localhost", port: 5 });
-  assert.ok(["127.0.0.1", "::1"].includes(local.host), local.host);
-  assert.is(local.port, 5);
+  assert.is((await addressOf({ path: "/a" })).family, "unix");
+});
+
+test("addresses of both families are tried in turn, the first family first", () => {
+  const [a, b, c, d, e] = ["::1", "::2", "::3", "127.0.0.1", "127.0.0.2"].map(
+    (host): Address => ({ family: host.includes(":") ? "ipv6" : "ipv4", host, port: 1, path: "" }),
+  ) as [Address, Address, Address, Address, Address];
+  assert.equal(alternated([a, b, c, d, e]), [a, d, b, e, c]);
+  assert.equal(alternated([d, a, b, c]), [d, a, b, c]);
+  assert.equal(alternated([d]), [d]);
 });
 
 /** A ring that answers a chain with the results that it is given. */

@@ -16,6 +16,10 @@ export interface IOErrorFields {
   backend?: string;
   path?: string;
   address?: string;
+  /** The name that was looked up. */
+  host?: string;
+  /** Of a connect to a name with several addresses: what it failed with at each. */
+  errors?: readonly unknown[];
   cause?: unknown;
 }
 
@@ -55,6 +59,13 @@ export class IOError extends Error {
   declare readonly path?: string;
   /** The address that the operation was given. */
   declare readonly address?: string;
+  /** The name that was looked up. */
+  declare readonly host?: string;
+  /**
+   * Of a connect to a name with several addresses: what it failed with at each, in the order in
+   * which they were tried. The other fields are those of the first.
+   */
+  declare readonly errors?: readonly unknown[];
 
   constructor(fields: IOErrorFields) {
     super(fields.message, fields.cause === undefined ? undefined : { cause: fields.cause });
@@ -66,6 +77,8 @@ export class IOError extends Error {
     if (fields.backend !== undefined) this.backend = fields.backend;
     if (fields.path !== undefined) this.path = fields.path;
     if (fields.address !== undefined) this.address = fields.address;
+    if (fields.host !== undefined) this.host = fields.host;
+    if (fields.errors !== undefined) this.errors = fields.errors;
   }
 }
 
@@ -80,6 +93,7 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
   ["EFAULT", "the memory that was named lies outside its buffer"],
   ["EADDRINUSE", "another socket has this address: stop it, or choose another port or path"],
   ["EMFILE", "too many descriptors are open: close some, or raise RLIMIT_NOFILE (ulimit -n)"],
+  ["EDQUOT", "the quota of this user or folder is used up: free some of it, or raise it"],
   ["ENOSPC", "the disk is full: nothing more can be written until space is freed"],
   ["ECANCELED", "the operation was cancelled, or one that it was linked to failed"],
   ["ETIMEDOUT", "it did not end within its time limit"],
@@ -94,7 +108,12 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
     "the system has no room for it, or the receiver of a unix datagram has not: raise the " +
       "receiver's receiveBufferBytes, or send less at once",
   ],
-  ["EAGAIN", "the descriptor is in non-blocking mode: take it back to blocking mode"],
+  [
+    "EAGAIN",
+    "there is nothing for now and it does not wait, or the system gives no more threads: a limit " +
+      "of processes (pids.max of a container, RLIMIT_NPROC) is reached",
+  ],
+  ["EINTR", "the file system says each time that the call was interrupted"],
 ]);
 
 // Direct I/O is the commonest cause of an EINVAL that says nothing else.
@@ -116,9 +135,24 @@ function adviceFor(code: string, opcode: number): string | undefined {
   return ADVICE.get(code);
 }
 
-/** Name and text of an errno, with the platform's own names. */
+/** The system's name and text of a positive error number. */
+export type NameErrno = (errno: number) => readonly [name: string, text: string] | undefined;
+
+let nameErrno: NameErrno = () => undefined;
+
+/** What names the errors that Node has no name for: the engine, once it is loaded. */
+export function nameErrnosBy(name: NameErrno): void {
+  nameErrno = name;
+}
+
+/**
+ * Name and text of an errno: Node's, and the system's own where Node has none, as of EDQUOT.
+ */
 export function errnoName(errno: number): readonly [string, string] {
-  return getSystemErrorMap().get(errno) ?? [`E${-errno}`, "unknown error"];
+  const known = getSystemErrorMap().get(errno);
+  if (known !== undefined) return known;
+  const [name, text] = nameErrno(-errno) ?? [`E${-errno}`, "unknown error"];
+  return [name, `${text.charAt(0).toLowerCase()}${text.slice(1)}`];
 }
 
 /** The error of an operation that completed with a negative errno. */

@@ -231,6 +231,11 @@ export class BufferGroup {
     return left >= this.piecesMost >> 2 ? CHUNKS_FEW : 1;
   }
 
+  /** Whether everything is lent. @internal */
+  get exhausted(): boolean {
+    return this.available === 0;
+  }
+
   /** Whether others wait for memory that could be given to them. @internal */
   get contended(): boolean {
     return this.#waiting.length > 0 && this.#stock > 0;

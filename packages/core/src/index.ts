@@ -23,6 +23,7 @@ export { type Callback, Completion } from "./completion.js";
 export {
   type Datagram,
   type DatagramOptions,
+  type DatagramPlace,
   DatagramSocket,
   type DatagramSocketOptions,
   type DatagramTarget,
@@ -30,6 +31,8 @@ export {
 export { IOError, type IOErrorFields } from "./errors.js";
 export { File, type LockKind, type Position } from "./file.js";
 export { BufferGroup, type BufferGroupOptions, LentCompletion } from "./group.js";
+export type { AttemptOptions } from "./internal/connecting.js";
+export type { LookupOptions } from "./internal/lookup.js";
 export type { OperationOptions, SendOptions, SendSteps } from "./internal/operations.js";
 export type { SocketStats } from "./internal/socket_base.js";
 export {

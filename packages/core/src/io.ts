@@ -1,11 +1,5 @@
 // The front of the library: opens the engine, and gives files, sockets, timers and memory.
-import {
-  type Address,
-  addressFrom,
-  familyNumber,
-  formatAddress,
-  resolveAddress,
-} from "./address.js";
+import { type Address, addressFrom, familyNumber, formatAddress, placeOf } from "./address.js";
 import { type BackendName, backendError, requestedBackend, requestedTaskrun } from "./backend.js";
 import { Buffers } from "./buffers.js";
 import { type Capabilities, type Capability, capabilitiesOf, machineRow } from "./capabilities.js";
@@ -15,15 +9,19 @@ import { IOError, rangeError, typeError } from "./errors.js";
 import { File } from "./file.js";
 import * as abi from "./internal/abi.js";
 import { Area } from "./internal/area.js";
+import { type AttemptOptions, connectByName } from "./internal/connecting.js";
 import { Ending } from "./internal/ending.js";
 import { FileSender } from "./internal/file_sender.js";
 import { Lending } from "./internal/lending.js";
 import { loadNative, waitsElsewhere } from "./internal/load.js";
+import { addressOf, familyOf, Limit, type LookupOptions, withAddress } from "./internal/lookup.js";
+import { keepMaskOf, type Moment, momentOfMask } from "./internal/mask.js";
 import { Memory } from "./internal/memory.js";
 import type { Native, NativeArea, NativeSession } from "./internal/native.js";
-import { type OperationOptions, Operations } from "./internal/operations.js";
+import { aborted, type OperationOptions, Operations } from "./internal/operations.js";
 import { Queue, slotsFor } from "./internal/queue.js";
 import { socketCallError } from "./internal/socket_base.js";
+import { ownFile } from "./internal/socket_file.js";
 import { Listener } from "./listener.js";
 import { type Descriptor, OpenFlags, Ring } from "./ring.js";
 import { Socket } from "./socket.js";
@@ -54,7 +52,10 @@ export interface IOOptions {
    * is flushed and taken again, so it limits nothing but the size of a batch.
    */
   entries?: number;
-  /** Operations in flight at most, up to 16,000; 4,096 by default. */
+  /**
+   * Operations in flight at most, up to 1,000,000, which is the default. Room for them is made as
+   * it is needed, so a lower one saves nothing: it is a bound of your own.
+   */
   inFlightLimit?: number;
   /** Bytes of memory in `io.buffers` at most; 64 MiB by default. */
   buffersLimitBytes?: number;
@@ -106,10 +107,15 @@ export interface OpenOptions extends OperationOptions {
 export type ListenOptions = {
   /** Connections that may wait in the kernel; 511 by default, as in Node. */
   backlog?: number;
-} & ({ host?: string; port: number; reusePort?: boolean } | { path: string });
+} & (({ host?: string; port: number; reusePort?: boolean } & LookupOptions) | { path: string });
 
-/** Where to connect. Nagle's algorithm is off unless `noDelay` is false. */
-export type ConnectOptions = { host?: string; port: number; noDelay?: boolean } | { path: string };
+/**
+ * Where to connect. Nagle's algorithm is off unless `noDelay` is false. All addresses of a name are
+ * tried.
+ */
+export type ConnectOptions =
+  | ({ host?: string; port: number; noDelay?: boolean } & AttemptOptions)
+  | { path: string };
 
 /** What {@link IO.stats} counts. Sizes are bytes, the rest are counts since the IO was opened. */
 export type Stats = Record<(typeof abi.COUNTER_NAMES)[number], number> & {
@@ -118,7 +124,6 @@ export type Stats = Record<(typeof abi.COUNTER_NAMES)[number], number> & {
 };
 
 const DEFAULT_ENTRIES = 1024;
-const DEFAULT_IN_FLIGHT_LIMIT = 4096;
 const DEFAULT_BUFFERS_LIMIT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_LENT_LIMIT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_BACKLOG = 511;
@@ -152,6 +157,7 @@ export class IO implements AsyncDisposable {
   readonly #session: NativeSession;
   readonly #queue: Queue;
   readonly #operations: Operations;
+  readonly #leaveMask: () => void;
   #capabilities: Capabilities | null = null;
   #closing: Promise<void> | null = null;
 
@@ -166,7 +172,7 @@ export class IO implements AsyncDisposable {
 
   private constructor(options: IOOptions) {
     const entries = options.entries ?? DEFAULT_ENTRIES;
-    const inFlightLimit = options.inFlightLimit ?? DEFAULT_IN_FLIGHT_LIMIT;
+    const inFlightLimit = options.inFlightLimit ?? abi.IN_FLIGHT_LIMIT_MOST;
     const buffersLimitBytes = options.buffersLimitBytes ?? DEFAULT_BUFFERS_LIMIT_BYTES;
     const lentLimitBytes = options.lentLimitBytes ?? DEFAULT_LENT_LIMIT_BYTES;
     checkLimits(entries, inFlightLimit);
@@ -198,6 +204,7 @@ export class IO implements AsyncDisposable {
       return session;
     });
     if (attached && waitsElsewhere()) this.#queue.flushEachTurn();
+    this.#leaveMask = keepMaskOf(this.#queue);
     this.#session = this.#queue.session;
     this.backend = this.#session.backend as BackendName;
     this.zeroCopyReceive = this.#orClose(() =>
@@ -210,7 +217,7 @@ export class IO implements AsyncDisposable {
     this.#operations = new Operations(this.ring, this.#queue, this.backend);
     this.#operations.reuses = memory.reuses;
     const lent = this.#orClose(() => this.#lend(native, memory, area));
-    this.#operations.lending = new Lending(this.ring, lentLimitBytes, lent);
+    this.#operations.lending = new Lending(this.ring, memory, lentLimitBytes, lent);
     const byCall = !this.#session.lacking.includes(abi.OPCODE_SEND_FILE);
     this.#operations.fileSender = new FileSender(this.#operations, this.buffers, byCall);
   }
@@ -304,25 +311,39 @@ export class IO implements AsyncDisposable {
 
   // ---- network
 
-  /** Listens for connections. The address is free for the next listener at once (SO_REUSEADDR). */
+  /**
+   * Listens for connections. The address is free for the next listener as soon as this one is
+   * closed: of a port by SO_REUSEADDR, and the file of a unix socket is removed, unless somebody
+   * has put another one in its place.
+   */
   async listen(options: ListenOptions): Promise<Listener> {
-    const address = await resolveAddress(options);
     const backlog = options.backlog ?? DEFAULT_BACKLOG;
     if (!(Number.isInteger(backlog) && backlog >= 0 && backlog <= 0x7fffffff)) {
       throw rangeError("listen", `the backlog is ${backlog}: give a whole number from 0 on`);
     }
+    const moment = momentOfMask();
+    return withAddress(this.#operations, "listen", options, undefined, (address) =>
+      this.#listen(address, backlog, "reusePort" in options && options.reusePort === true, moment),
+    );
+  }
+
+  #listen(
+    address: Address,
+    backlog: number,
+    reusePort: boolean,
+    moment: Moment,
+  ): Promise<Listener> {
     return this.#withSocket(address, async (descriptor, subject) => {
       if (address.family !== "unix") {
         this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_ADDRESS);
-        if ("reusePort" in options && options.reusePort) {
-          this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_PORT);
-        }
+        if (reusePort) this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_PORT);
       }
       await this.#operations.run(
         (pending, settle) => this.ring.bind(pending, descriptor, address, settle),
         undefined,
         subject,
       );
+      ownFile(this.#session, descriptor, address, moment);
       await this.#operations.run(
         (pending, settle) => this.ring.listen(pending, descriptor, backlog, settle),
         undefined,
@@ -336,11 +357,38 @@ export class IO implements AsyncDisposable {
     });
   }
 
-  /** Connects a socket. */
+  /**
+   * Connects a socket. `timeoutMs` and `signal` count for all of it, also while a name is looked
+   * up.
+   *
+   * The addresses of a name are tried as in RFC 8305: of both families in turn, the next one when
+   * an attempt has failed or has gone on for a while, and the first that succeeds is taken. When
+   * all fail the error has one for each in `errors`. A name that cannot be looked up is an
+   * `IOError` with Node's code ("ENOTFOUND", "EAI_AGAIN") and the name as `host`.
+   */
   async connect(options: ConnectOptions & OperationOptions): Promise<Socket> {
-    const address = await resolveAddress(options);
-    const noDelay =
-      address.family !== "unix" && !("noDelay" in options && options.noDelay === false);
+    const { signal } = options;
+    if (signal?.aborted) throw aborted("connect", signal);
+    const place = placeOf(options);
+    if ("family" in place) return this.#connect(place, false, options);
+    const noDelay = !("noDelay" in options && options.noDelay === false);
+    const { host, port } = place;
+    const family = await familyOf(host);
+    if (family !== 0) {
+      return this.#connect(addressOf({ address: host, family }, port), noDelay, options);
+    }
+    const limit = new Limit(this.#operations, "connect", `${host}:${port}`, options);
+    try {
+      const attempts = "port" in options ? options : {};
+      return await connectByName(place, attempts, limit, (address, ends) =>
+        this.#connect(address, noDelay, ends),
+      );
+    } finally {
+      limit.finish();
+    }
+  }
+
+  #connect(address: Address, noDelay: boolean, options: OperationOptions): Promise<Socket> {
     return this.#withSocket(address, async (descriptor, subject) => {
       await this.#operations.run(
         (pending, settle) => this.ring.connect(pending, descriptor, address, settle),
@@ -432,10 +480,14 @@ export class IO implements AsyncDisposable {
    * that failed, or with "ERR_IO_CHAIN_SHORT" when one moved fewer bytes than it was given.
    */
   chain(...prepared: Prepared[]): Promise<number[]> {
+    this.#operations.apart();
     return runChain(this.ring, this.backend, prepared);
   }
 
-  /** Asks for the end of everything in flight; resolves with how many operations were ended. */
+  /**
+   * Asks for the end of everything in flight; resolves with how many operations were found. On
+   * io_uring that is the kernel's count, which can be less than how many end (`ring.cancelAll`).
+   */
   cancelAll(): Promise<number> {
     return this.#operations.run((pending, settle) => this.ring.cancelAll(pending, settle));
   }
@@ -445,6 +497,7 @@ export class IO implements AsyncDisposable {
   /** Submits and calls back until nothing is in flight. Detached mode only. */
   run(): void {
     this.#checkDetached("run");
+    this.#queue.checkChain("run");
     // In slices, so that a Worker can be ended while it waits.
     while (this.#queue.inFlight > 0) this.#queue.poll(WAIT_SLICE_NS);
   }
@@ -455,6 +508,7 @@ export class IO implements AsyncDisposable {
    */
   runFor(durationNs: number | bigint): number {
     this.#checkDetached("runFor");
+    this.#queue.checkChain("runFor");
     const duration = Number(durationNs);
     if (!(Number.isSafeInteger(duration) && duration >= 0)) {
       throw rangeError("runFor", `durationNs is ${durationNs}: give whole nanoseconds`);
@@ -519,7 +573,9 @@ export class IO implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const queue = this.#queue;
+    queue.dropChain();
     queue.closed = true;
+    for (const limit of this.#operations.limits) limit.close();
     const lending = this.#operations.lending as Lending;
     lending.close();
     const ending = new Ending(queue, this.#session);
@@ -535,6 +591,7 @@ export class IO implements AsyncDisposable {
     const kept = lending.kept();
     if (kept !== undefined) process.emitWarning(`io.close(): ${kept}`, "IOWarning", KEPT_CODE);
     this.#session.close();
+    this.#leaveMask();
   }
 }
 

@@ -20,8 +20,20 @@ const ACCEPTS = 8;
 const EXHAUSTED_CODES = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
 const EXHAUSTED_WAIT_NS = 50_000_000;
 
-// These say something of one connection and nothing of the listener.
-const PASSING_CODES = new Set(["ECONNABORTED", "EINTR", "EPERM", "EPROTO"]);
+// These say something of one connection and nothing of the listener: accept(2) of Linux hands on
+// what has happened to a connection that is new.
+const PASSING_CODES = new Set([
+  "ECONNABORTED",
+  "ECONNRESET",
+  "EHOSTUNREACH",
+  "EINTR",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "ENOPROTOOPT",
+  "EPERM",
+  "EPROTO",
+  "ETIMEDOUT",
+]);
 
 interface Waiter {
   resolve(socket: Socket): void;
@@ -33,7 +45,8 @@ interface Waiter {
  * iteration ends when the listener is closed.
  *
  * It accepts ahead of the program, up to 128 connections, and then leaves the rest to the kernel's
- * backlog. When the process runs out of descriptors it waits and tries again, and loses none.
+ * backlog. When the process runs out of descriptors, or three quarters of the `inFlightLimit` of
+ * the IO are in use, it waits and tries again, and loses none.
  *
  * @example
  * ```ts
@@ -62,6 +75,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   readonly #waiters: Waiter[] = [];
   readonly #turns = new Turns();
   #failure: IOError | null = null;
+  #waitsForRoom = false;
   #closing: Promise<void> | null = null;
 
   /** @internal */
@@ -131,16 +145,21 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   #arm(): void {
     if (this.#closing !== null || this.#failure !== null || this.#timer.active) return;
     const active = this.#accepts.filter((completion) => completion.active).length;
+    this.#operations.apart();
     let room = QUEUE_LIMIT - this.#accepted.length - active;
     try {
       for (const completion of this.#accepts) {
         if (completion.active || room <= 0) continue;
+        if (!this.#operations.hasRoom) {
+          this.#waitForRoom();
+          return;
+        }
         this.#operations.ring.accept(completion, this.descriptor, this.#onAccept);
         room--;
       }
     } catch (error) {
-      // The IO was closed, or its limit is reached: whoever waits is told, unless another accept is
-      // in flight that will serve them; later calls try again.
+      // The IO was closed: whoever waits is told, unless another accept is in flight that will
+      // serve them.
       if (this.#accepts.some((completion) => completion.active)) return;
       for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     }
@@ -171,7 +190,21 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#failure);
   }
 
+  // So many operations are in flight that new connections would take the place of what is there.
+  #waitForRoom(): void {
+    if (this.#waitsForRoom) return;
+    this.#waitsForRoom = true;
+    this.#operations.whenRoom(() => {
+      this.#waitsForRoom = false;
+      this.#arm();
+    });
+  }
+
   #tryAgainLater(): void {
+    if (!this.#operations.hasRoom) {
+      this.#waitForRoom();
+      return;
+    }
     try {
       this.#operations.ring.timeout(this.#timer, EXHAUSTED_WAIT_NS, () => this.#arm());
     } catch (error) {

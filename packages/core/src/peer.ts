@@ -4,6 +4,7 @@ import { IOError, rangeError } from "./errors.js";
 import * as abi from "./internal/abi.js";
 import { loadNative } from "./internal/load.js";
 import type { Region } from "./internal/memory.js";
+import { socketPathFromHere } from "./internal/paths.js";
 
 /**
  * Who sent a datagram, or whom one is for: a record that the caller owns and uses again and again.
@@ -49,7 +50,7 @@ export class Peer {
     if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) {
       throw rangeError("Peer.set", `the port is ${port}: give 0 to 65535`);
     }
-    const host = family === "unix" ? address.path : address.host;
+    const host = family === "unix" ? socketPathFromHere(address.path) : address.host;
     const result = loadNative().writeAddress(familyNumber(family), port, host, this.record);
     if (result === 0) return;
     const kind = family === "unix" ? "path of a unix socket" : `${family} address in digits`;

@@ -12,12 +12,16 @@ import { type BufferGroup, CHUNKS_MOST, LentCompletion } from "./group.js";
 import { OPCODE_RECEIVE_MESSAGE_MULTISHOT, OPCODE_RECEIVE_MULTISHOT } from "./internal/abi.js";
 import type { Lending } from "./internal/lending.js";
 import type { LentMemory } from "./internal/lent_memory.js";
+import { Line } from "./internal/line.js";
 import { aborted, type OperationOptions, type Operations } from "./internal/operations.js";
+import type { Reserve } from "./internal/reserve.js";
 import { Turns } from "./internal/turns.js";
+import { Peer } from "./peer.js";
 import type { Descriptor } from "./ring.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;
 const CANCELED = -constants.errno.ECANCELED;
+const NOT_READABLE = -constants.errno.EFAULT;
 // Of one receive, after which the next is started. With more, many fast streams go through more
 // memory than the processor's cache holds: 16 of them received 3,419 MB/s in chunks of 64 KiB
 // with 2 MiB, 3,944 with 512 KiB and 4,627 with this.
@@ -47,15 +51,19 @@ interface Waiter<C> {
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /** The socket of a stream, as far as that has to know it. @internal */
-export interface ReceivingSocket<C> {
+export interface ReceivingSocket {
   readonly descriptor: Descriptor;
-  /** It receives messages: each has a piece of its own, and none of them is the end. */
-  readonly messages: boolean;
-  makeChunk(owner: ChunkOwner, place: ChunkPlace, byteLength: number, truncated: boolean): C;
   /** For messages: it asks the system. */
   describe(): string;
   /** Throws when the socket or its IO is closed. */
   check(operation: string): void;
+}
+
+/** What a kind of socket gives. @internal */
+export interface ReceivingKind<C> {
+  /** It receives messages: each has a piece of its own, and none of them is the end. */
+  readonly messages: boolean;
+  makeChunk(owner: ChunkOwner, place: ChunkPlace, byteLength: number, truncated: boolean): C;
 }
 
 /**
@@ -70,7 +78,8 @@ export class Receiving<C extends Chunk = Chunk>
 {
   readonly #operations: Operations;
   readonly #lending: Lending;
-  readonly #socket: ReceivingSocket<C>;
+  readonly #socket: ReceivingSocket;
+  readonly #kind: ReceivingKind<C>;
   readonly #chunkBytes: number | undefined;
   /** Of messages: where their memory is. */
   readonly #messages: BufferGroup | null;
@@ -78,13 +87,15 @@ export class Receiving<C extends Chunk = Chunk>
   readonly #completion = new LentCompletion<unknown>(this);
   readonly #signal: AbortSignal | undefined;
   readonly #timeoutMs: number;
-  readonly #timer = new Completion();
+  // There are as many streams as connections, so what only some of them need is made when it is.
+  #timer: Completion | null = null;
   #waitingSinceMs = 0;
-  readonly #arrived: C[] = [];
-  readonly #waiters: Waiter<C>[] = [];
-  readonly #turns = new Turns();
+  readonly #arrived = new Line<C>();
+  readonly #waiters = new Line<Waiter<C>>();
+  #turns: Turns | null = null;
   // Called when the receive has ended for good.
-  readonly #leavers: (() => void)[] = [];
+  #leavers: (() => void)[] | null = null;
+  #onAbort: (() => void) | null = null;
   /** Chunks that are not returned, whoever has them. */
   #held = 0;
   #started = false;
@@ -99,6 +110,10 @@ export class Receiving<C extends Chunk = Chunk>
   /** The group will call when there is memory, or when the stream may have more of it. */
   #waits = false;
   #waitsForMore = false;
+  /** While it receives into memory of its own, because everything is lent: which. */
+  #reserve: Reserve | null = null;
+  #reservePiece = -1;
+  #peer: Peer | null = null;
   /** The last receive found no memory in the area. */
   #lacked = false;
   /** Chunks that it may have, since the receive was started. */
@@ -109,14 +124,16 @@ export class Receiving<C extends Chunk = Chunk>
   constructor(
     operations: Operations,
     lending: Lending,
-    socket: ReceivingSocket<C>,
+    socket: ReceivingSocket,
+    kind: ReceivingKind<C>,
     options: ReceivingOptions,
   ) {
     this.#operations = operations;
     this.#lending = lending;
     this.#socket = socket;
+    this.#kind = kind;
     this.#chunkBytes = options.chunkBytes;
-    this.#messages = socket.messages ? lending.groupFor(true, options.chunkBytes) : null;
+    this.#messages = kind.messages ? lending.groupFor(true, options.chunkBytes) : null;
     this.#group = this.#messages ?? lending.memoryFor(options.chunkBytes);
     this.#signal = options.signal;
     this.#timeoutMs = lending.timeoutFrom(options.timeoutMs);
@@ -132,10 +149,11 @@ export class Receiving<C extends Chunk = Chunk>
     const chunk = this.#arrived.shift();
     if (chunk !== undefined) {
       const result: IteratorResult<C, undefined> = { done: false, value: chunk };
+      this.#turns ??= new Turns();
       const turn = this.#turns.take();
       return turn === null ? Promise.resolve(result) : turn.then(() => result);
     }
-    this.#turns.waited();
+    this.#turns?.waited();
     if (!this.#started && !this.#ended) {
       try {
         this.#start();
@@ -160,6 +178,7 @@ export class Receiving<C extends Chunk = Chunk>
     this.#leave();
     if (this.#completion.active) {
       await new Promise<void>((resolve) => {
+        this.#leavers ??= [];
         this.#leavers.push(resolve);
       });
     }
@@ -195,7 +214,7 @@ export class Receiving<C extends Chunk = Chunk>
    */
   onClosing(): void {
     this.#left = true;
-    for (const chunk of this.#arrived.splice(0)) chunk.return();
+    for (const chunk of this.#arrived.takeAll()) chunk.return();
     if (this.#started && !this.#completion.active) this.#fail(this.#errorOf(CANCELED));
   }
 
@@ -206,13 +225,17 @@ export class Receiving<C extends Chunk = Chunk>
     if (this.#signal?.aborted) throw aborted("receiving", this.#signal);
     this.#started = true;
     this.#lending.remember(this);
-    this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (this.#signal === undefined) return;
+    this.#onAbort = () => this.#aborted();
+    this.#signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
   // Receives when it may have more chunks, and when there is memory for one. A program that waits
-  // for a chunk gets what there is; for one that is busy half of the room is worth an operation.
+  // for a chunk gets what there is; for one that is busy half of the room is worth an operation. A
+  // stream that holds nothing never waits for the others.
   #go(): void {
-    if (this.#ended || this.#waits || this.#completion.active) return;
+    if (this.#ended || this.#completion.active) return;
+    if (this.#waits && this.#held > 0) return;
     const most = this.#group.share;
     const room = most - this.#held;
     const hungry = this.#waiters.length > 0;
@@ -223,13 +246,15 @@ export class Receiving<C extends Chunk = Chunk>
     this.#allowed = most;
     try {
       this.#socket.check("receiving");
-      this.#receive(room);
+      if (this.#held === 0 && this.#group.exhausted) this.#receiveInReserve();
+      else this.#receive(room);
     } catch (error) {
       this.#fail(error);
     }
   }
 
   #receive(room: number): void {
+    this.#operations.apart();
     const { ring } = this.#operations;
     const { descriptor } = this.#socket;
     const [completion, group, messages] = [this.#completion, this.#group, this.#messages];
@@ -241,20 +266,61 @@ export class Receiving<C extends Chunk = Chunk>
     }
   }
 
+  // Whoever keeps what is lent may keep it for ever: a peer that sends and does not read makes an
+  // echo wait with it. So this stream has a piece of its own, as long as it holds no other.
+  #receiveInReserve(): void {
+    const { ring } = this.#operations;
+    const { descriptor } = this.#socket;
+    const reserve = this.#lending.reserveFor(this.#messages);
+    const piece = reserve.take();
+    this.#reserve = reserve;
+    this.#reservePiece = piece;
+    const room = reserve.room(piece);
+    try {
+      if (this.#messages === null) {
+        ring.receive(this.#completion, descriptor, room, onCompletion);
+      } else {
+        this.#peer ??= new Peer();
+        ring.receiveMessage(this.#completion, descriptor, room, this.#peer, onCompletion);
+      }
+      reserve.started(piece);
+    } catch (error) {
+      this.#leaveReserve();
+      throw error;
+    }
+  }
+
+  #leaveReserve(): void {
+    this.#reserve?.giveBack(this.#reservePiece);
+    this.#reserve = null;
+  }
+
   // There is no memory for it, or it has received as much as it may. What is left of the area only
   // the kernel knows: so it is asked once more. Where nothing is lent that could come back the
   // device has it all, for connections of its own.
   #lackMemory(): void {
     const { area } = this.#lending;
     if (area === null || this.#group !== area) {
-      this.#waitForMemory();
+      this.#lackLent();
     } else if (area.available > 0 && !this.#lacked) {
       this.#lacked = true;
       this.#go();
     } else if (area.held > 0) {
-      this.#waitForMemory();
+      this.#lackLent();
     } else {
       this.#leaveArea();
+    }
+  }
+
+  #lackLent(): void {
+    if (this.#held > 0) {
+      this.#waitForMemory();
+      return;
+    }
+    try {
+      this.#receiveInReserve();
+    } catch (error) {
+      this.#fail(error);
     }
   }
 
@@ -267,10 +333,12 @@ export class Receiving<C extends Chunk = Chunk>
 
   // Everything is lent.
   #waitForMemory(): void {
+    if (this.#waits) return;
     this.#waits = true;
     this.#group.whenAvailable(() => {
       this.#waits = false;
       this.#lacked = false;
+      if (this.#completion.active) return false; // it holds nothing and goes on without
       this.#go();
       if (!this.#completion.active) return false;
       this.#passOn();
@@ -303,10 +371,12 @@ export class Receiving<C extends Chunk = Chunk>
 
   /** A completion of the receive. @internal */
   onCompletion(result: number): void {
-    const brought = result > 0 || (result === 0 && this.#socket.messages);
+    const brought = result > 0 || (result === 0 && this.#kind.messages);
+    const hadOwn = this.#reserve !== null;
     if (brought) this.#take(result);
+    this.#leaveReserve();
     if (this.#completion.active) return;
-    for (const resolve of this.#leavers.splice(0)) resolve();
+    this.#callLeavers();
     const paused = this.#pausing;
     const late = this.#late;
     this.#pausing = false;
@@ -317,19 +387,28 @@ export class Receiving<C extends Chunk = Chunk>
     else if (late && (result === CANCELED || result === NO_BUFFERS)) this.#fail(this.#lateError());
     else if (brought || (result === CANCELED && paused)) this.#go();
     else if (result === NO_BUFFERS) this.#lackMemory();
-    else if (this.#group === this.#lending.area && NOT_INTO_AREA.has(result)) this.#leaveArea();
+    else if (result === NOT_READABLE && hadOwn && this.#group === this.#lending.area) {
+      // What the device has written only the area can hold.
+      this.#waitForMemory();
+    } else if (this.#group === this.#lending.area && NOT_INTO_AREA.has(result)) this.#leaveArea();
     else if (result === 0) this.#finish();
     else {
       this.#fail(this.#errorOf(result));
     }
     // The time of others that wait begins anew when something has come just in time.
-    const waits = !this.#ended && this.#waiters.length > 0 && !this.#timer.active;
+    const waits = !this.#ended && this.#waiters.length > 0 && !this.#timer?.active;
     if (waits && this.#timeoutMs > 0) this.#watchTime();
+  }
+
+  #callLeavers(): void {
+    const leavers = this.#leavers;
+    this.#leavers = null;
+    for (const resolve of leavers ?? []) resolve();
   }
 
   #errorOf(result: number): IOError {
     const { backend } = this.#operations;
-    const { messages } = this.#socket;
+    const { messages } = this.#kind;
     const opcode = messages ? OPCODE_RECEIVE_MESSAGE_MULTISHOT : OPCODE_RECEIVE_MULTISHOT;
     return operationError(opcode, result, backend);
   }
@@ -337,7 +416,7 @@ export class Receiving<C extends Chunk = Chunk>
   #take(byteLength: number): void {
     // One that has failed is not asked for chunks again.
     if (this.#left || this.#ended) {
-      this.#group.giveBack(this.#completion.piece);
+      if (this.#reserve === null) this.#group.giveBack(this.#completion.piece);
       return;
     }
     this.#late = false;
@@ -354,16 +433,29 @@ export class Receiving<C extends Chunk = Chunk>
   // The kernel knows no limit for messages, so some come before a cancel has reached it. They may
   // not take what belongs to other streams.
   #makeChunk(byteLength: number): C {
-    const [group, socket, { piece, offset }] = [this.#messages, this.#socket, this.#completion];
+    if (this.#reserve !== null) return this.#makeOwnChunk(this.#reserve, byteLength);
+    const [group, kind, { piece, offset }] = [this.#messages, this.#kind, this.#completion];
     if (group === null) {
-      return socket.makeChunk(this, { memory: this.#group, piece, offset }, byteLength, false);
+      return kind.makeChunk(this, { memory: this.#group, piece, offset }, byteLength, false);
     }
     const truncated = group.truncated(piece);
     if (this.#held < this.#allowed) {
-      return socket.makeChunk(this, { memory: group, piece, offset }, byteLength, truncated);
+      return kind.makeChunk(this, { memory: group, piece, offset }, byteLength, truncated);
     }
     const memory = group.moveMessage(piece, byteLength);
-    return socket.makeChunk(this, { memory, piece, offset }, byteLength, truncated);
+    return kind.makeChunk(this, { memory, piece, offset }, byteLength, truncated);
+  }
+
+  // The piece goes with the chunk, and comes back with it.
+  #makeOwnChunk(memory: Reserve, byteLength: number): C {
+    const piece = this.#reservePiece;
+    const offset = memory.headBytes;
+    this.#reserve = null;
+    memory.lend(piece);
+    const peer = this.#messages === null ? null : this.#peer;
+    if (peer !== null) memory.writePeer(piece, peer);
+    const truncated = peer?.truncated ?? false;
+    return this.#kind.makeChunk(this, { memory, piece, offset }, byteLength, truncated);
   }
 
   #pause(): void {
@@ -390,11 +482,11 @@ export class Receiving<C extends Chunk = Chunk>
   #finish(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#signal?.removeEventListener("abort", this.#onAbort);
-    if (this.#timer.active) this.#operations.cancel(this.#timer);
+    if (this.#onAbort !== null) this.#signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#timer?.active) this.#operations.cancel(this.#timer);
     if (this.#completion.active) this.#operations.cancel(this.#completion);
     if (this.#held === 0) this.#lending.forget(this);
-    const [first, ...others] = this.#waiters.splice(0);
+    const [first, ...others] = this.#waiters.takeAll();
     if (first !== undefined) this.#end().then(first.resolve, first.reject);
     for (const { resolve } of others) resolve(DONE);
   }
@@ -405,27 +497,28 @@ export class Receiving<C extends Chunk = Chunk>
     this.#started = true;
     this.#finish();
     this.#failure = undefined;
-    for (const chunk of this.#arrived.splice(0)) chunk.return();
+    for (const chunk of this.#arrived.takeAll()) chunk.return();
   }
 
-  readonly #onAbort = (): void => {
+  #aborted(): void {
     const signal = this.#signal as AbortSignal;
     this.#left = true;
-    for (const chunk of this.#arrived.splice(0)) chunk.return();
+    for (const chunk of this.#arrived.takeAll()) chunk.return();
     this.#fail(aborted("receiving", signal));
-  };
+  }
 
   // One timer for all waits: when it elapses too early for the one that is going on, it is set
   // again for the rest.
   #watchTime(): void {
     this.#waitingSinceMs = performance.now();
-    if (!this.#timer.active) this.#setTimer(this.#timeoutMs);
+    if (!this.#timer?.active) this.#setTimer(this.#timeoutMs);
   }
 
   // What cannot be started ends the stream, unless the close that refuses it is about to.
   #setTimer(durationMs: number): void {
     const durationNs = Math.max(1, Math.round(durationMs * 1e6));
     try {
+      this.#timer ??= new Completion();
       this.#operations.ring.timeout(this.#timer, durationNs, () => this.#timeIsUp());
     } catch (error) {
       if (!this.#left) this.#fail(error);
@@ -452,6 +545,6 @@ export class Receiving<C extends Chunk = Chunk>
   }
 }
 
-function onCompletion(completion: LentCompletion, result: number): void {
+function onCompletion(completion: Completion, result: number): void {
   (completion.context as Receiving).onCompletion(result);
 }

@@ -101,7 +101,12 @@ export class Ring extends LentVerbs {
     this.descriptor(completion, abi.OPCODE_CANCEL_DESCRIPTOR, descriptor, callback);
   }
 
-  /** Asks for the end of everything in flight; completes with how many were ended. */
+  /**
+   * Asks for the end of everything in flight; completes with how many operations were found, which
+   * need not be how many end. epoll and kqueue count what they end. io_uring tells the kernel's
+   * count, which has one for all writes of one file that wait for a kernel worker together. Whether
+   * an operation was ended is told by its own completion, `-ECANCELED`.
+   */
   cancelAll<C>(completion: Completion<C>, callback: Callback<C>): void {
     this.queue.check("cancelAll");
     this.queue.begin(completion, abi.OPCODE_CANCEL_ALL, callback);
@@ -118,8 +123,7 @@ export class Ring extends LentVerbs {
     callback: Callback<C>,
   ): void {
     this.queue.check("open");
-    this.checkPath(path, "open");
-    const [start, length] = this.queue.putString(path, "open");
+    const [start, length] = this.queue.putString(this.pathFrom(path, "open"), "open");
     const at = this.queue.begin(completion, abi.OPCODE_OPEN, callback);
     this.putText(at, start, length);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = flags;
@@ -221,8 +225,7 @@ export class Ring extends LentVerbs {
     let start = 0;
     let length = 0;
     if (typeof target === "string") {
-      this.checkPath(target, "stat");
-      [start, length] = this.queue.putString(target, "stat");
+      [start, length] = this.queue.putString(this.pathFrom(target, "stat"), "stat");
     }
     const at = this.queue.begin(completion, abi.OPCODE_STAT, callback);
     this.use(completion, region);
@@ -293,11 +296,11 @@ export class Ring extends LentVerbs {
   /** Renames a file, replacing what is there; completes with 0. */
   rename<C>(completion: Completion<C>, from: string, to: string, callback: Callback<C>): void {
     this.queue.check("rename");
-    this.checkPath(from, "rename");
-    this.checkPath(to, "rename");
-    this.queue.reserveText(Buffer.byteLength(from) + Buffer.byteLength(to));
-    const [fromStart, fromLength] = this.queue.putString(from, "rename");
-    const [toStart, toLength] = this.queue.putString(to, "rename");
+    const source = this.pathFrom(from, "rename");
+    const target = this.pathFrom(to, "rename");
+    this.queue.reserveText(Buffer.byteLength(source) + Buffer.byteLength(target));
+    const [fromStart, fromLength] = this.queue.putString(source, "rename");
+    const [toStart, toLength] = this.queue.putString(target, "rename");
     const at = this.queue.begin(completion, abi.OPCODE_RENAME, callback);
     this.putText(at, fromStart, fromLength);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = toStart;
@@ -312,8 +315,7 @@ export class Ring extends LentVerbs {
     callback: Callback<C>,
   ): void {
     this.queue.check("unlink");
-    this.checkPath(path, "unlink");
-    const [start, length] = this.queue.putString(path, "unlink");
+    const [start, length] = this.queue.putString(this.pathFrom(path, "unlink"), "unlink");
     const at = this.queue.begin(completion, abi.OPCODE_UNLINK, callback);
     this.putText(at, start, length);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = directory ? 1 : 0;
@@ -322,8 +324,7 @@ export class Ring extends LentVerbs {
   /** Makes a directory; completes with 0. */
   mkdir<C>(completion: Completion<C>, path: string, mode: number, callback: Callback<C>): void {
     this.queue.check("mkdir");
-    this.checkPath(path, "mkdir");
-    const [start, length] = this.queue.putString(path, "mkdir");
+    const [start, length] = this.queue.putString(this.pathFrom(path, "mkdir"), "mkdir");
     const at = this.queue.begin(completion, abi.OPCODE_MKDIR, callback);
     this.putText(at, start, length);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;
@@ -335,6 +336,11 @@ export class Ring extends LentVerbs {
    * The next `length` operations queued, 32 at most, form a chain: each starts when the one before
    * has succeeded in full; after a failure, or a read or write that was short, the rest complete
    * with -ECANCELED. A verb that throws ends the chain: what was queued of it stays queued.
+   *
+   * Queue all of them at once. While one is missing `flush`, `run` and `runFor` throw
+   * "ERR_IO_CHAIN_OPEN". A chain that is not full when the code returns or awaits, or when another
+   * part of the library queues something, is dropped: what was queued of it completes with
+   * -ECANCELED, none of it runs, and "ERR_IO_CHAIN_OPEN" is an uncaught error.
    */
   chain(length: number): void {
     this.queue.check("chain");

@@ -95,7 +95,8 @@ export abstract class LentVerbs extends SocketVerbs {
    * `messages`: each has a piece of its own. The callback is given the bytes of one, 0 for an empty
    * one, which stand at `completion.offset` in piece `completion.piece` until they are given back;
    * `group.readPeer()` tells who sent it and `group.truncated()` whether it was cut. It goes on
-   * until `completion.active` is false: after an error, a negative result; and now and then
+   * until `completion.active` is false: after an error, a negative result (-ENOTCONN when receiving
+   * was shut down and nothing is left); and now and then
    * without one, then the program starts it again. It cannot be linked.
    *
    * @example

@@ -5,8 +5,8 @@ import { IOError } from "./errors.js";
 import { type File, rest } from "./file.js";
 import { type FileSender, type FileTarget, fileRange } from "./internal/file_sender.js";
 import type { OperationOptions, SendOptions, SendSteps } from "./internal/operations.js";
-import { type ReceivingKind, SocketBase } from "./internal/socket_base.js";
-import type { Receiving, ReceivingOptions } from "./receiving.js";
+import { SocketBase } from "./internal/socket_base.js";
+import type { Receiving, ReceivingKind, ReceivingOptions } from "./receiving.js";
 import type { ShutdownHow } from "./ring_sockets.js";
 
 /** What can be tuned on a socket. */

@@ -1,7 +1,7 @@
 /**
- * How much the keyspace may hold. Three things end: V8's heap, where keys and short values live; the
- * memory of the machine, where long values live; and V8's Map, which takes 2^24 keys and throws at
- * the next one. A command that may add something is refused before that, as Redis refuses it at
+ * How much the keyspace may hold. Three things end: V8's heap, where keys and short values live;
+ * the memory of the machine, where long values live; and V8's Map, which takes 2^24 keys and throws
+ * at the next one. A command that may add something is refused before that, as Redis refuses it at
  * `maxmemory`; commands that read or remove go on.
  */
 

@@ -1,6 +1,7 @@
 // The workloads, in the order in which they run.
 
 import type { Workload } from "../harness.js";
+import { crowd } from "./crowd.js";
 import { echo } from "./echo.js";
 import { files } from "./files.js";
 import { kill } from "./kill.js";
@@ -17,6 +18,7 @@ export const workloads: readonly Workload[] = [
   echo,
   pipeline,
   lent,
+  crowd,
   sendFile,
   zeroCopy,
   start,

@@ -116,6 +116,10 @@ export class Area implements LentMemory {
 
   passOn(): void {}
 
+  get exhausted(): boolean {
+    return false;
+  }
+
   whenEased(callback: () => void): void {
     this.#easedShare = Math.min(this.#easedShare, this.share);
     this.#eased.push(callback);

@@ -52,36 +52,49 @@ export class FileSender {
   }
 
   /** Resolves with the bytes sent: all that was asked for, or what there was of it. */
-  send(target: FileTarget, range: FileRange, options?: OperationOptions): Promise<number> {
+  async send(target: FileTarget, range: FileRange, options?: OperationOptions): Promise<number> {
     // sendfile reads through the page cache, so it has no business with a file opened past it.
-    const byCall = this.#byCall && !range.file.direct;
-    return byCall
-      ? this.#sendByCall(target, range, options)
-      : this.#sendByRead(target, range, options);
+    if (this.#byCall && !range.file.direct && range.lengthBytes > 0) {
+      const first = await this.#call(target, range, 0, options).catch(refusal);
+      if (first > 0) return this.#sendByCall(target, range, first, options);
+    }
+    // Nothing was sent. A file whose size is 0 and that has bytes all the same (in /proc, /sys) may
+    // have no end that the call knows of, so only a read tells that there are none.
+    return this.#sendByRead(target, range, options);
   }
 
   async #sendByCall(
     target: FileTarget,
-    { file, offset, lengthBytes }: FileRange,
+    range: FileRange,
+    first: number,
     options?: OperationOptions,
   ): Promise<number> {
-    let done = 0;
-    while (done < lengthBytes) {
-      const left = Math.min(lengthBytes - done, Number.MAX_SAFE_INTEGER);
-      const count = await this.#operations.run(
-        (pending, settle) => {
-          target.check("sendFile");
-          file.checkFor(this.#operations, "sendFile");
-          const { ring } = this.#operations;
-          ring.sendFile(pending, target.descriptor, file.descriptor, offset + done, left, settle);
-        },
-        options,
-        file,
-      );
+    let done = first;
+    while (done < range.lengthBytes) {
+      const count = await this.#call(target, range, done, options);
       if (count === 0) break;
       done += count;
     }
     return done;
+  }
+
+  #call(
+    target: FileTarget,
+    { file, offset, lengthBytes }: FileRange,
+    done: number,
+    options?: OperationOptions,
+  ): Promise<number> {
+    const left = Math.min(lengthBytes - done, Number.MAX_SAFE_INTEGER);
+    return this.#operations.run(
+      (pending, settle) => {
+        target.check("sendFile");
+        file.checkFor(this.#operations, "sendFile");
+        const { ring } = this.#operations;
+        ring.sendFile(pending, target.descriptor, file.descriptor, offset + done, left, settle);
+      },
+      options,
+      file,
+    );
   }
 
   async #sendByRead(
@@ -119,6 +132,23 @@ export class FileSender {
       return false;
     }
   }
+}
+
+// What sendfile says of a file that it cannot send, and a read can read: most of /proc (EINVAL; all
+// of it before Linux 6.5), a FIFO or a terminal (ESPIPE), a file on some file systems. macOS has
+// ENOTSUP for what is no regular file. What is wrong with the socket a send says once more.
+const REFUSALS: ReadonlySet<string> = new Set([
+  "EINVAL",
+  "ENOSYS",
+  "ENOTSUP",
+  "EOPNOTSUPP",
+  "EOVERFLOW",
+  "ESPIPE",
+]);
+
+function refusal(error: unknown): number {
+  if (error instanceof IOError && REFUSALS.has(error.code)) return 0;
+  throw error;
 }
 
 async function sendPieces(

@@ -4,7 +4,9 @@ import type { BufferGroup } from "../group.js";
 import type { Ring } from "../ring.js";
 import type { Area } from "./area.js";
 import type { LentMemory } from "./lent_memory.js";
+import type { Memory } from "./memory.js";
 import { MOST_TIMEOUT_MS } from "./operations.js";
+import { Reserve } from "./reserve.js";
 
 const CHUNK_BYTES_LEAST = 4096;
 const CHUNK_BYTES_MOST = 1024 * 1024;
@@ -24,16 +26,20 @@ export interface LentStream {
 
 export class Lending {
   readonly #ring: Ring;
+  readonly #memory: Memory;
   readonly #limitBytes: number;
   readonly #groups = new Map<number, BufferGroup>();
   readonly #messageGroups = new Map<number, BufferGroup>();
+  // By the bytes of a piece, 0 for that of all streams of bytes.
+  readonly #reserves = new Map<number, Reserve>();
   /** What a network device writes to, where the IO was opened with it. */
   readonly area: Area | null;
   // Those that receive, and those that have chunks which were not returned.
   readonly #streams = new Set<LentStream>();
 
-  constructor(ring: Ring, limitBytes: number, area: Area | null) {
+  constructor(ring: Ring, memory: Memory, limitBytes: number, area: Area | null) {
     this.#ring = ring;
+    this.#memory = memory;
     this.area = area;
     this.#limitBytes = limitBytes;
   }
@@ -58,6 +64,20 @@ export class Lending {
     if (this.area === null) return this.groupFor(false, chunkBytes);
     checkChunkBytes(chunkBytes);
     return this.area;
+  }
+
+  /**
+   * What a stream that holds nothing receives into while everything is lent. It may bring less at
+   * once than a group does, but a message has to fit.
+   */
+  reserveFor(messages: BufferGroup | null): Reserve {
+    const key = messages?.pieceBytes ?? 0;
+    let reserve = this.#reserves.get(key);
+    if (reserve === undefined) {
+      reserve = new Reserve(this.#memory, key || CHUNK_BYTES_LEAST, messages !== null);
+      this.#reserves.set(key, reserve);
+    }
+    return reserve;
   }
 
   timeoutFrom(timeoutMs = 0): number {

@@ -10,6 +10,8 @@ export interface LentMemory extends ChunkMemory, Held {
   readonly pieceBytes: number;
   /** Chunks that one stream may have now. */
   readonly share: number;
+  /** Whether everything is lent, as far as it knows. */
+  readonly exhausted: boolean;
   /** Calls back once, when there is memory; a callback that returns false has no use for it. */
   whenAvailable(callback: () => unknown): void;
   /** Whether others wait for memory that could be given to them. */

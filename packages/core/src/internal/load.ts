@@ -1,9 +1,9 @@
 // Finds the compiled engine and loads it, once per process and thread.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { IOError } from "../errors.js";
+import { IOError, nameErrnosBy } from "../errors.js";
 import type { Native } from "./native.js";
 
 let loaded: Native | undefined;
@@ -13,12 +13,37 @@ function missing(path: string, message: string): IOError {
 }
 
 /**
+ * Whether the process has rights that the one that started it has not: a program with the
+ * set-user-ID bit or, on Linux, with file capabilities. The kernel tells of both (AT_SECURE,
+ * getauxval(3)).
+ */
+function hasRaisedRights(): boolean {
+  if (process.getuid?.() !== process.geteuid?.()) return true;
+  if (process.getgid?.() !== process.getegid?.()) return true;
+  if (process.platform !== "linux") return false;
+  const secureTag = 23;
+  const is32Bit = process.arch === "ia32" || process.arch === "arm";
+  let vector: ArrayBuffer;
+  try {
+    vector = new Uint8Array(readFileSync("/proc/self/auxv")).buffer;
+  } catch {
+    // A process with file capabilities may not read it, since its /proc belongs to root then.
+    return true;
+  }
+  const words = Array.from(is32Bit ? new Uint32Array(vector) : new BigUint64Array(vector), Number);
+  const at = words.findIndex((word, index) => index % 2 === 0 && word === secureTag);
+  return words[at + 1] !== 0;
+}
+
+/**
  * Where the engine is. `IO_ENGINE` names another build of it, by its path; that is how the tests
- * take one with a kqueue on Linux.
+ * take one with a kqueue on Linux. A process with raised rights does not look at it: who starts
+ * such a program chooses its environment, and must not choose what code it runs. (Node does not
+ * look at NODE_OPTIONS there.)
  */
 function enginePath(): string {
   const named = process.env["IO_ENGINE"];
-  if (named !== undefined && named !== "") {
+  if (named !== undefined && named !== "" && !hasRaisedRights()) {
     const path = resolve(named);
     if (existsSync(path)) return path;
     throw missing(
@@ -58,6 +83,7 @@ export function loadNative(): Native {
       cause,
     });
   }
+  nameErrnosBy(loaded.errorName);
   return loaded;
 }
 

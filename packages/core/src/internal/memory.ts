@@ -84,6 +84,8 @@ export class Memory {
   readonly #session: NativeSession;
   readonly #known = new Map<ArrayBufferLike, Known>();
   #last: Known | null = null;
+  /** Memory of ours that was lent, and is there only because somebody has kept a view of it. */
+  readonly #returned = new WeakSet<ArrayBufferLike>();
   // User memory that is idle, oldest first. One that is used again stays in the list until it is
   // the oldest: then it leaves, and comes back when it is idle. So using memory costs nothing here,
   // and making room looks at none that is in flight twice.
@@ -195,8 +197,12 @@ export class Memory {
     });
   }
 
-  /** Forgets a slab; operations that use it go on. */
-  dropSlab(buffer: ArrayBuffer): void {
+  /**
+   * Forgets a slab; operations that use it go on. With `returned` its memory belongs to nobody from
+   * here on, and a view of it is refused.
+   */
+  dropSlab(buffer: ArrayBuffer, returned = false): void {
+    if (returned) this.#returned.add(buffer);
     const known = this.#known.get(buffer);
     if (known === undefined) return;
     this.#known.delete(buffer);
@@ -206,6 +212,7 @@ export class Memory {
 
   #add(view: ArrayBufferView, operation: string): Known {
     const buffer = view.buffer;
+    if (this.#returned.has(buffer)) throw returnedError(operation);
     this.#refuseUnfit(buffer, operation);
     const sizeBytes = buffer.byteLength;
     const shared = buffer instanceof SharedArrayBuffer;
@@ -247,7 +254,7 @@ export class Memory {
     throw new IOError({
       code: "ERR_IO_BUFFERS_LIMIT",
       operation,
-      message: `${operation}: more than 65,536 buffers are in use at once; reuse some`,
+      message: `${operation}: more than 1,048,576 buffers are in use at once; reuse some`,
     });
   }
 

@@ -14,15 +14,20 @@ export interface NativeSession {
   /** FEATURE_* of the engine, as bits. */
   readonly features: number;
   readonly backend: string;
-  /** Operations that it can have in flight: fewer than asked when memory may not be locked. */
+  /** Slots for operations that there are by now, and at most. */
   readonly slots: number;
+  readonly slotsMost: number;
+  /** Makes more slots, and says how many there are then; 0 when it is closed. */
+  grow(): number;
   /** Of the area that was asked for: whether it is there, why, and what to change. */
   readonly area: { available: boolean; reason: string; advice: string };
-  /** Whether something has completed already. */
-  submit(): boolean;
+  /** How many operations have completed already. */
+  submit(): number;
   /** Detached mode only: completions published. */
   poll(deadlineNs: number): number;
   activate(): void;
+  /** Attached mode only: something was queued while the header says that the event loop sleeps. */
+  wake(): void;
   /** A handle, or -1 when there are too many. The memory begins where the view does. */
   addBuffer(memory: Uint8Array, sizeBytes: number, register: boolean, hold: boolean): number;
   releaseBuffer(handle: number): boolean;
@@ -43,6 +48,8 @@ export interface NativeSession {
   /** 0, or a negative errno: EAGAIN when another open of the file has it locked. */
   lockFile(descriptor: number, level: number): number;
   name(descriptor: number, peer: boolean): NativeName | number;
+  /** The file at this path goes with the socket that is bound to it; 0 or a negative errno. */
+  ownFile(descriptor: number, path: string): number;
   counters(out: Float64Array): void;
   /** Of one socket; 0 or a negative errno. */
   socketCounters(descriptor: number, out: Float64Array): number;
@@ -78,7 +85,7 @@ export interface Native {
   readonly Session: new (
     backend: string,
     entries: number,
-    slots: number,
+    slotsMost: number,
     attached: boolean,
     waitElsewhere: boolean,
     shared: ArrayBuffer,
@@ -95,6 +102,8 @@ export interface Native {
   ): { available: boolean; reason: string; advice: string };
   /** Limits in force now: Infinity for none, -1 when nobody knows. */
   processLimits(): { lockedMemoryBytes: number; descriptors: number };
+  /** Name and text of an error number of the system, which is positive here. */
+  errorName(errno: number): readonly [name: string, text: string] | undefined;
   /** The address of a buffer's memory, modulo `alignment`. */
   addressRemainder(buffer: ArrayBuffer, alignment: number): number;
   /** Writes the record of an address; 0, or a negative errno. */

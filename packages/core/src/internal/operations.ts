@@ -7,6 +7,7 @@ import type { Descriptor, Ring } from "../ring.js";
 import type { ZeroCopy } from "../ring_sockets.js";
 import type { FileSender } from "./file_sender.js";
 import type { Lending } from "./lending.js";
+import type { Limit } from "./lookup.js";
 import type { Queue } from "./queue.js";
 import type { Reuses } from "./sent_check.js";
 
@@ -38,7 +39,7 @@ export interface SendSteps {
   released: Promise<void>;
 }
 
-type Resolve = (result: number) => void;
+type Resolve = (result: number | PromiseLike<never>) => void;
 type Reject = (error: unknown) => void;
 
 /** The longest time limit: 104 days. */
@@ -56,12 +57,12 @@ export class Pending extends Completion {
 }
 
 // The promise constructor hands its functions to a closure; one that is made once costs nothing per
-// operation. Promise executors run at once, so nothing can come between.
-let takenResolve: Resolve;
-let takenReject: Reject;
+// operation. Promise executors run at once, so nothing can come between. They are stored once: each
+// store of what is new in what is old is work for the collector, and shows per operation.
+let taking: Pending;
 function take(resolve: Resolve, reject: Reject): void {
-  takenResolve = resolve;
-  takenReject = reject;
+  taking.resolve = resolve;
+  taking.reject = reject;
 }
 
 export class Operations {
@@ -79,6 +80,9 @@ export class Operations {
   /** What the streams of `socket.receiving()` are lent. */
   lending: Lending | null = null;
 
+  /** Of calls that look up a name: closing the IO ends them. */
+  readonly limits = new Set<Limit>();
+
   /** Set by an IO that looks for memory which is reused too early. */
   reuses: Reuses | null = null;
 
@@ -95,6 +99,16 @@ export class Operations {
   /** Whether the IO is closed or being closed. */
   get closed(): boolean {
     return this.#queue.closed;
+  }
+
+  /** Whether the IO has room for what brings more work: {@link Queue.hasRoom}. */
+  get hasRoom(): boolean {
+    return this.#queue.hasRoom;
+  }
+
+  /** Calls back once, when there is room. */
+  whenRoom(start: () => void): void {
+    this.#queue.whenRoom(start);
   }
 
   /** Throws when the IO is closed. */
@@ -138,6 +152,8 @@ export class Operations {
       start(pending, (completion, result) => {
         if (completion.active) {
           pending.resolve?.(result);
+          pending.resolve = null;
+          pending.reject = null;
           return;
         }
         const reused = this.reuses?.take(pending);
@@ -158,14 +174,22 @@ export class Operations {
 
   /** The longer form of `run` for the hottest verbs, which saves a closure. */
   begin(options?: OperationOptions, subject?: Subject): Promise<number> {
-    const promise = new Promise<number>(take);
+    this.apart();
     const pending = this.#pool.pop() ?? new Pending();
-    pending.resolve = takenResolve;
-    pending.reject = takenReject;
+    taking = pending;
+    const promise = new Promise<number>(take);
     this.begun = pending;
     pending.subject = subject;
     if (options !== undefined) this.#apply(pending, options);
     return promise;
+  }
+
+  /**
+   * Called before the library queues something of its own, which is no member of a chain of the
+   * ring that the program has not filled.
+   */
+  apart(): void {
+    if (this.#queue.chainOpen) this.#queue.dropChain();
   }
 
   fail(pending: Pending, error: unknown): void {
@@ -182,6 +206,7 @@ export class Operations {
       const [slotNow, generationNow] = this.#queue.tokenOf(target);
       if (slotNow === -1 || slotNow !== slot || generationNow !== generation) return;
       // Closing cancels everything by itself.
+      this.apart();
       if (!this.#queue.closed) this.ring.cancel(new Completion(), target, ignore);
     });
   }
@@ -194,6 +219,7 @@ export class Operations {
         else reject(operationError(completion.opcode, result, this.backend));
       };
       this.#queue.whenFree(() => {
+        this.apart();
         if (this.#queue.closed) resolve();
         else this.ring.close(new Completion(), descriptor, settle);
       });
@@ -235,7 +261,8 @@ export class Operations {
     }
     const error = operationError(opcode, result, this.backend, subject);
     const ended = error.code === "ECANCELED" || error.code === "EINTR";
-    reject?.(signal?.aborted && ended ? aborted(error.operation, signal) : error);
+    if (resolve === null) return; // the first of two steps has settled it
+    resolve(failed(signal?.aborted && ended ? aborted(error.operation, signal) : error));
   }
 
   #giveBack(pending: Pending): void {
@@ -249,6 +276,21 @@ export class Operations {
     pending.reject = null;
     this.#pool.push(pending);
   }
+}
+
+/**
+ * A promise that is rejected with the error of an operation, whose stack names the functions that
+ * await it. A completion comes from the event loop, where no caller is on the stack. V8 finds those
+ * that wait when the error is thrown by a step of the promise that they wait for, if nothing else
+ * waits for that. So it is thrown by the second step, when the first has let them be linked to it.
+ * Failures alone pay for that.
+ */
+function failed(error: IOError): Promise<never> {
+  const raise = (): never => {
+    Error.captureStackTrace(error, raise);
+    throw error;
+  };
+  return Promise.resolve().then(ignore).then(raise);
 }
 
 /** For operations whose result says nothing that anybody needs. */

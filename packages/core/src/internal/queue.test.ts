@@ -7,16 +7,23 @@ import { Completion } from "../completion.js";
 import { IOError } from "../errors.js";
 import {
   CHAIN_LIMIT,
+  COMPLETION_GENERATION,
+  COMPLETION_SLOT,
+  COMPLETION_WORDS,
   ENTRY_ARGUMENT_EXTRA,
   ENTRY_GENERATION,
   ENTRY_OFFSET,
   ENTRY_OPERATION,
   ENTRY_SLOT,
   ENTRY_WORDS,
+  HEADER_PUMPING,
+  HEADER_QUEUED,
+  HEADER_WORDS,
   OPCODE_NOP,
   OPCODE_TIMEOUT,
 } from "./abi.js";
 import { loadNative } from "./load.js";
+import type { NativeSession } from "./native.js";
 import { Queue, slotsFor } from "./queue.js";
 
 const test = suite("queue");
@@ -215,6 +222,106 @@ test("the limit, a completion in use, and chains that are too long throw and que
   finish(queue);
 });
 
+/** A queue whose session hands nothing over, and notes how many entries it was given each time. */
+function openFed(ready: (handedOver: number) => number) {
+  const CAPACITY_FED = 256;
+  const handed: number[] = [];
+  let header = new Int32Array(0);
+  let completions = new Int32Array(0);
+  const queue = new Queue(CAPACITY_FED, (shared) => {
+    const start = (HEADER_WORDS + CAPACITY_FED * ENTRY_WORDS) * 4;
+    header = new Int32Array(shared, 0, HEADER_WORDS);
+    completions = new Int32Array(shared, start, CAPACITY_FED * COMPLETION_WORDS);
+    const session = {
+      slots: slotsFor(CAPACITY_FED),
+      activate: nothing,
+      submit: () => {
+        const queued = header[HEADER_QUEUED] as number;
+        header[HEADER_QUEUED] = 0;
+        handed.push(queued);
+        return ready(handed.reduce((sum, count) => sum + count, 0));
+      },
+    };
+    return session as unknown as NativeSession;
+  });
+  const all = Array.from({ length: 32 }, () => new Completion());
+  const complete = (ended: readonly Completion[]): void => {
+    for (const [index, completion] of ended.entries()) {
+      const at = index * COMPLETION_WORDS;
+      const [slot, generation] = queue.tokenOf(completion);
+      completions[at + COMPLETION_SLOT] = slot;
+      completions[at + COMPLETION_GENERATION] = generation;
+    }
+    queue.dispatch(ended.length);
+  };
+  /** Completes all, and has `next` called for each; returns what was handed over meanwhile. */
+  const batch = (next: (completion: Completion) => void): number[] => {
+    for (const completion of all) queue.begin(completion, OPCODE_NOP, next);
+    header[HEADER_QUEUED] = 0;
+    handed.length = 0;
+    complete(all);
+    return [...handed];
+  };
+  const queued: Completion[] = [];
+  const read = (): void => {
+    const completion = new Completion();
+    queue.begin(completion, OPCODE_NOP, nothing);
+    queued.push(completion);
+    queue.feedDevice();
+  };
+  /** Ends what `read` has queued. */
+  const end = (): void => {
+    header[HEADER_QUEUED] = 0;
+    complete(queued.splice(0));
+  };
+  const pump = (on: number): void => {
+    header[HEADER_PUMPING] = on;
+  };
+  return { handed, batch, read, end, pump };
+}
+
+test("what a batch of reads starts is handed over early, in growing parts", () => {
+  const { batch, read, end } = openFed(() => 0);
+  for (let round = 0; round < 3; round++) {
+    assert.equal(batch(read), [1, 2, 4, 8, 16]);
+    end();
+  }
+});
+
+test("what settled promises start is handed over early, while the pump runs", () => {
+  const { handed, batch, read, pump } = openFed(() => 0);
+  assert.equal(batch(nothing), []);
+  read();
+  assert.equal(handed, []);
+  pump(1);
+  for (let index = 0; index < 20; index++) read();
+  assert.equal(handed, [2, 2, 4, 8]);
+});
+
+test("reads from memory are not handed over early, but now and then", () => {
+  let fromMemory = true;
+  const { batch, read, end } = openFed((handedOver) => (fromMemory ? handedOver : 0));
+  const fed = Array.from({ length: 200 }, () => {
+    const parts = batch(read);
+    end();
+    return parts.length > 0;
+  });
+  const count = fed.filter(Boolean).length;
+  assert.ok(fed[0]);
+  assert.ok(count >= 3 && count <= 24, `${count} of 200 batches were fed`);
+  fromMemory = false;
+  let unfed = 0;
+  while (batch(read).length === 0) {
+    end();
+    assert.ok(++unfed <= 64);
+  }
+  end();
+  for (let round = 0; round < 5; round++) {
+    assert.ok(batch(read).length > 0);
+    end();
+  }
+});
+
 test("the memory of the rings stays where it is", () => {
   const queue = openQueue();
   for (const view of [queue.words, queue.doubles]) {
@@ -226,6 +333,34 @@ test("the memory of the rings stays where it is", () => {
       assert.is((error as Error).name, "DataCloneError");
     }
     assert.is(buffer.byteLength, sizeBytes);
+  }
+  finish(queue);
+});
+
+test("the table grows while entries are queued, refused and in flight", () => {
+  const limit = 5000;
+  const queue = openQueue(CAPACITY, limit);
+  const random = randomFrom(seed + 3);
+  for (let round = 0; round < 3; round++) {
+    const calls = new Int32Array(limit);
+    const wrong = new Int32Array(limit);
+    for (let number = 0; number < limit; number++) {
+      const at = queue.begin(new Completion(), OPCODE_NOP, (_completion, result) => {
+        calls[number]!++;
+        if (result < 0 !== (wrong[number] === 1)) calls[number] = 1000;
+      });
+      if (random(3) > 0) continue;
+      wrong[number] = 1;
+      // The last one names a slot that is not there yet.
+      if (random(2) === 0) queue.words[at + ENTRY_OPERATION] = 0;
+      else queue.words[at + ENTRY_SLOT] = limit + 8 + random(1_000_000);
+      if (random(50) === 0) queue.session.submit();
+    }
+    assert.is(queue.inFlight, limit);
+    const more = (): void => void queue.begin(new Completion(), OPCODE_NOP, nothing);
+    assert.throws(more, /5000 operations are in flight/);
+    while (queue.inFlight > 0) queue.poll(ROUND_NS);
+    assert.ok(calls.every((count) => count === 1));
   }
   finish(queue);
 });

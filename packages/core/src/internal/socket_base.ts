@@ -2,7 +2,12 @@
 import { type Address, addressFrom, formatAddress } from "../address.js";
 import type { Chunk } from "../chunk.js";
 import { closedError, IOError, operationError } from "../errors.js";
-import { Receiving, type ReceivingOptions, type ReceivingSocket } from "../receiving.js";
+import {
+  Receiving,
+  type ReceivingKind,
+  type ReceivingOptions,
+  type ReceivingSocket,
+} from "../receiving.js";
 import type { Descriptor } from "../ring.js";
 import {
   SOCKET_COUNTER_ZERO_COPY_BYTES,
@@ -23,8 +28,10 @@ import {
   SOCKET_OPTION_ZERO_COPY_THRESHOLD_BYTES,
 } from "./abi.js";
 import type { Lending } from "./lending.js";
+import type { Moment } from "./mask.js";
 import type { NativeSession } from "./native.js";
 import type { Operations } from "./operations.js";
+import { ownFile } from "./socket_file.js";
 
 const NO_ADDRESS: Address = { family: "unix", host: "", port: 0, path: "" };
 
@@ -61,10 +68,7 @@ type OptionName = keyof typeof OPTION_NUMBERS;
 const OPTION_NAMES = Object.keys(OPTION_NUMBERS) as OptionName[];
 export type OptionValues = { [Name in OptionName]?: boolean | number | undefined };
 
-/** What a kind of socket is for a stream of lent memory. @internal */
-export type ReceivingKind<C> = Pick<ReceivingSocket<C>, "messages" | "makeChunk">;
-
-export abstract class SocketBase implements AsyncDisposable {
+export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
   /** For the verbs of `io.ring`. */
   readonly descriptor: Descriptor;
   /** @internal */
@@ -130,7 +134,8 @@ export abstract class SocketBase implements AsyncDisposable {
     };
   }
 
-  protected check(operation: string): void {
+  /** Throws when the socket or its IO is closed. @internal */
+  check(operation: string): void {
     if (this.#closing !== null) throw closedError(operation, "the socket");
     this.operations.check(operation);
   }
@@ -154,14 +159,8 @@ export abstract class SocketBase implements AsyncDisposable {
   ): Receiving<C> {
     this.check("receiving");
     this.checkReceiving("receiving");
-    const { operations, descriptor } = this;
-    const socket = {
-      ...kind,
-      descriptor,
-      describe: () => this.#describe(),
-      check: (operation: string) => this.check(operation),
-    };
-    const receiving = new Receiving(operations, operations.lending as Lending, socket, options);
+    const { operations } = this;
+    const receiving = new Receiving(operations, operations.lending as Lending, this, kind, options);
     this.#receiving = receiving;
     return receiving;
   }
@@ -182,14 +181,20 @@ export abstract class SocketBase implements AsyncDisposable {
     const receiving = this.#receiving;
     if (receiving === null) return;
     // Remembered while the system still knows it, for the warning of `io.close()`.
-    if (receiving.describe().kept > 0) this.#describe();
+    if (receiving.describe().kept > 0) this.describe();
     receiving.onClosing();
   }
 
-  #describe(): string {
+  /** For a warning: whose it is. @internal */
+  describe(): string {
     const [peer, own] = [formatAddress(this.remoteAddress), formatAddress(this.localAddress)];
     if (peer !== "") return `the socket to ${peer}`;
     return own === "" ? `a socket without a name (${this.descriptor})` : `the socket of ${own}`;
+  }
+
+  /** It was bound to this address. */
+  protected ownFile(address: Address, moment: Moment): void {
+    ownFile(this.#session, this.descriptor, address, moment);
   }
 
   /** What it was bound or connected to has changed. */

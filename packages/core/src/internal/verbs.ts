@@ -6,6 +6,7 @@ import type { Peer } from "../peer.js";
 import type { ZeroCopy } from "../ring_sockets.js";
 import * as abi from "./abi.js";
 import { checkView, type Held, type Memory, type Region, transferLength } from "./memory.js";
+import { pathFromHere, socketPathFromHere } from "./paths.js";
 import type { Queue } from "./queue.js";
 import { type Reuses, SentCheck } from "./sent_check.js";
 
@@ -128,7 +129,7 @@ export abstract class Verbs {
       throw this.refused(rangeError(operation, message));
     }
     const { family, port } = address;
-    const text = family === "unix" ? address.path : address.host;
+    const text = family === "unix" ? socketPathFromHere(address.path) : address.host;
     const [start, length] = this.queue.putString(text, operation);
     const at = this.descriptor(completion, opcode, descriptor, callback);
     this.putText(at, start, length);
@@ -212,11 +213,12 @@ export abstract class Verbs {
     throw this.refused(rangeError(operation, `${name} is ${value}: give 0 to 2^53 - 1`));
   }
 
-  protected checkPath(path: string, operation: string): void {
+  /** A path as it is when the verb is called, whatever process.chdir() does before it starts. */
+  protected pathFrom(path: string, operation: string): string {
     if (typeof path !== "string") {
       throw this.refused(typeError(operation, "the path must be a string"));
     }
-    if (!path.includes("\0")) return;
+    if (!path.includes("\0")) return pathFromHere(path);
     const message = `${operation}: the path has a zero byte, which no file name can have`;
     throw this.refused(new IOError({ code: "ERR_INVALID_ARG_VALUE", operation, message }));
   }

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "../check.h"
-#include "../operation.h"
+#include "check.h"
+#include "operation.h"
 
 namespace io {
 

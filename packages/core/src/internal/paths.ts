@@ -1,0 +1,39 @@
+// Relative paths. A call is carried out later than it is made, by the kernel or by a thread of the
+// pool, and process.chdir() in between must not send it elsewhere: so a relative path is joined to
+// the working folder when the call is made. The reasons are in docs/decisions/calls-and-turns.md.
+
+// PATH_MAX of every system that we know, with the zero byte at the end.
+const PATH_BYTES_MOST = 4096;
+// The room for the path of a unix socket, less its end mark.
+const SOCKET_PATH_BYTES_MOST = process.platform === "linux" ? 107 : 103;
+
+const SLASH = 47;
+
+// Of a folder that was removed there is no path. A relative one finds nothing there either.
+function workingFolder(): string | null {
+  try {
+    return process.cwd();
+  } catch {
+    return null;
+  }
+}
+
+function joined(path: string, bytesMost: number): string {
+  if (path === "" || path.charCodeAt(0) === SLASH || path.charCodeAt(0) === 0) return path;
+  const folder = workingFolder();
+  if (folder === null) return path;
+  // Not path.resolve(): "a/../b" goes another way when "a" is a symbolic link.
+  const whole = folder === "/" ? `/${path}` : `${folder}/${path}`;
+  // What is too long for the system as a whole may still do by itself.
+  return Buffer.byteLength(whole) > bytesMost ? path : whole;
+}
+
+/** The path of a file, as it is at this moment. */
+export function pathFromHere(path: string): string {
+  return joined(path, PATH_BYTES_MOST - 1);
+}
+
+/** The path of a unix socket, as it is at this moment. Abstract names stay. */
+export function socketPathFromHere(path: string): string {
+  return joined(path, SOCKET_PATH_BYTES_MOST);
+}

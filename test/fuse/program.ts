@@ -1,0 +1,111 @@
+// `node program.js <backend> <mounted folder> <what>`: does it, and prints what came of it.
+
+import { setMaxListeners } from "node:events";
+import { closeSync, fstatSync, openSync, statSync } from "node:fs";
+import { IO } from "@io/core";
+
+const [backend = "", folder = "", what = ""] = process.argv.slice(2);
+const io = await IO.open({ backend: backend as "epoll" });
+const path = (name: string): string => `${folder}/${name}`;
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const outcome = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    (value) => (typeof value === "number" ? value : "ok"),
+    (error: { code: string }) => error.code,
+  );
+
+/** Lets the server answer what waits for that. */
+function go(): void {
+  try {
+    statSync(path("go"));
+  } catch (error) {
+    if (!(error instanceof Error && /ENOENT/.test(error.message))) throw error;
+  }
+}
+
+/** Whether other operations of the IO and the event loop go on. */
+async function lives(): Promise<unknown> {
+  await turn();
+  const file = await io.openFile("/proc/version");
+  const count = await file.read(new Uint8Array(5), 0);
+  await file.close();
+  return count;
+}
+
+/** What hangs on a silent server, of which more is asked than the kernel sends it at once. */
+async function hung(): Promise<unknown> {
+  const count = backend === "io_uring" ? 12 : 6; // the reactor has eight threads
+  const file = await io.openFile(path("hang"), { read: true, write: true });
+  const abort = new AbortController();
+  const options = { signal: abort.signal };
+  setMaxListeners(0, abort.signal);
+  const reads = Array.from({ length: count }, (_, index) =>
+    outcome(file.read(new Uint8Array(16), index * 16, options)),
+  );
+  const alive = await lives();
+  abort.abort();
+  if (backend !== "io_uring") go();
+  const results = new Set(await Promise.all(reads));
+  return [alive, ...results];
+}
+
+async function hungOpen(): Promise<unknown> {
+  await io.stat(path("hangopen"));
+  const opens = Array.from({ length: 3 }, () =>
+    outcome(io.openFile(path("hangopen"), { timeoutMs: 50 })),
+  );
+  const alive = await lives();
+  if (backend !== "io_uring") go();
+  return [alive, ...new Set(await Promise.all(opens))];
+}
+
+/** A close whose flush is interrupted, or says so, while the program opens a file of its own. */
+async function interruptedClose(name: string, byClosing: boolean): Promise<unknown> {
+  const file = await io.openFile(path(name), { write: true });
+  const number = file.descriptor & 0xfffff;
+  const closing = outcome(file.close());
+  const taken: number[] = [];
+  // The number is given up before the server is asked.
+  while (taken.at(-1) !== number) {
+    for (const one of taken.splice(0)) closeSync(one);
+    await turn();
+    do taken.push(openSync("/proc/version", "r"));
+    while ((taken.at(-1) ?? 0) < number);
+  }
+  if (byClosing) {
+    const ended = outcome(io.close());
+    await turn();
+    go();
+    await ended;
+  } else {
+    await io.cancelAll();
+    go();
+  }
+  const result = await closing;
+  for (const one of taken) fstatSync(one);
+  return [result, "open"];
+}
+
+async function read(name: string): Promise<unknown> {
+  const file = await io.openFile(path(name));
+  return outcome(file.read(new Uint8Array(10), 0));
+}
+
+async function write(name: string): Promise<unknown> {
+  const file = await io.openFile(path(name), { write: true });
+  return outcome(file.write(new Uint8Array(10), 0));
+}
+
+const cases: Readonly<Record<string, () => Promise<unknown>>> = {
+  hung,
+  hungOpen,
+  interruptedByClose: () => interruptedClose("flush-EINTR", true),
+  interruptedByCancel: () => interruptedClose("flush-EINTR", false),
+  cancelledByClose: () => interruptedClose("flush-ECANCELED", true),
+  cancelledByCancel: () => interruptedClose("flush-ECANCELED", false),
+  readInterrupted: () => read("read-EINTR"),
+  readInterruptedOnce: () => read("once-EINTR"),
+  writeQuota: () => write("write-EDQUOT"),
+};
+process.stdout.write(JSON.stringify(await cases[what]?.()));
+process.exit(0);
