@@ -361,7 +361,7 @@ uint32_t Engine::poll(int64_t deadline_ns, uint32_t most) {
     publish(refused.sequence, 0, refused.result, abi::completion_flag_refused);
   }
   refused_.erase(refused_.begin(), refused_.begin() + static_cast<ptrdiff_t>(taken));
-  publish_local(0);
+  publish_local(publish_limit_, 0);
 
   completions_.clear();
   completions_.limit(most_to_collect());
@@ -371,8 +371,9 @@ uint32_t Engine::poll(int64_t deadline_ns, uint32_t most) {
   for (const Completed& completed : completions_.items()) {
     take(completed);
     left--;
-    // Those that went in its call, so that they stay together.
-    if (!local_.empty()) publish_local(left);
+    // Those that went in its call, so that they stay together: also beyond what the caller asked
+    // for, because the program would send the next ones in two parts.
+    if (!local_.empty()) publish_local(shared_.completion_count, left);
   }
   count(Counter::completed) += published_;
   if (backend_->nudged()) on_nudge();
@@ -381,9 +382,9 @@ uint32_t Engine::poll(int64_t deadline_ns, uint32_t most) {
   return published_;
 }
 
-// Leaves room for so many others.
-void Engine::publish_local(size_t reserved) {
-  while (!local_.empty() && published_ + reserved < publish_limit_) {
+// Up to `limit` in all, and with room left for so many others.
+void Engine::publish_local(size_t limit, size_t reserved) {
+  while (!local_.empty() && published_ + reserved < limit) {
     const Local local = local_.front();
     local_.pop_front();
     finish({local.operation, local.result, false, false});

@@ -161,7 +161,7 @@ class Engine {
   void flush_batch();
   void take(const Completed& completed);
   void finish(const Completed& completed);
-  void publish_local(size_t reserved);
+  void publish_local(size_t limit, size_t reserved);
   size_t most_to_collect() const;
   void leave_descriptor(Operation& operation);
   // Sends without a copy: engine_zero_copy.cc.

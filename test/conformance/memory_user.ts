@@ -1,6 +1,7 @@
 // Memory of the user's own: what may not be given to the kernel, and what happens to it in flight.
 
 import { readFileSync, writeFileSync } from "node:fs";
+import { runInNewContext } from "node:vm";
 import { Completion, type File, type Socket } from "@io/core";
 import * as assert from "uvu/assert";
 import { detach, growable, pattern, resizable, sameBytes } from "./data.js";
@@ -14,6 +15,22 @@ export function memoryUser(suite: Suite): void {
   registerResizable(suite);
   registerMany(suite);
   registerRing(suite);
+  registerRealms(suite);
+}
+
+/** Test runners and plug-in hosts run programs in contexts of their own, with their own classes. */
+function registerRealms(suite: Suite): void {
+  for (const made of ["new ArrayBuffer(64)", "new SharedArrayBuffer(64)"]) {
+    suite.test(`${made} of another realm is memory like any other`, async (trial) => {
+      const all = await things(trial);
+      const view = runInNewContext(`new Uint8Array(${made})`) as Uint8Array;
+      assert.is(await all.file.read(view, 0), 19);
+      assert.is(Buffer.from(view.buffer, 0, 7).toString(), "content");
+      assert.is(await all.file.readVectored([view, new Uint8Array(4)], 0), 19);
+      assert.is(await all.client.send(view.subarray(0, 7)), 7);
+      assert.is(await all.served.receive(view.subarray(20, 40)), 7);
+    });
+  }
 }
 
 interface Things {

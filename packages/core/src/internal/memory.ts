@@ -4,6 +4,7 @@
 // Who owns what: the map holds the ArrayBuffer, the engine shares its memory, and a region counts
 // the operations in flight on it, so that nothing is let go before the kernel has.
 import { createRequire } from "node:module";
+import { types } from "node:util";
 import { closedError, IOError, rangeError, typeError } from "../errors.js";
 import { TRANSFER_LIMIT_BYTES } from "./abi.js";
 import type { Native, NativeSession } from "./native.js";
@@ -215,7 +216,8 @@ export class Memory {
     if (this.#returned.has(buffer)) throw returnedError(operation);
     this.#refuseUnfit(buffer, operation);
     const sizeBytes = buffer.byteLength;
-    const shared = buffer instanceof SharedArrayBuffer;
+    // Not `instanceof`: it may be of another realm (node:vm, jest).
+    const shared = types.isSharedArrayBuffer(buffer);
     // Without V8's help the only way to keep the kernel's memory is to forbid its transfer.
     if (!shared && !this.#native.holdsMemory) markAsUntransferable(buffer);
     const memory = new Uint8Array(buffer, 0, Math.min(sizeBytes, VIEW_LIMIT_BYTES));
