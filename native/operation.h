@@ -139,6 +139,7 @@ struct alignas(64) Operation {
   Place place = Place::nowhere;
   bool begun = false;            // connect: the kernel is at it
   bool in_row = false;           // with those of the same file that move its position
+  uint8_t refusals = 0;          // a unix datagram: how often its receiver has had no room
   bool joined = false;           // the next one in the pool's line goes to the same thread
   bool taken_by_thread = false;  // guarded by the pool's lock
   // Where it stands among the times that the engine or the reactor looks at, counted from 1; 0 for
@@ -159,6 +160,7 @@ struct alignas(64) Operation {
 
   // Nothing of what the reactor kept of the slot's last operation counts for this one.
   void start_anew() {
+    if (!stalled) refusals = 0;
     begun = false;
     deadline_fired = false;
     in_row = false;

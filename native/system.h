@@ -41,9 +41,15 @@ void stay_loaded();
 // ---- Descriptors
 
 int set_non_blocking(int number);
-int set_blocking(int number);
 // Both ends do not block. ends[0] is read, ends[1] is written.
 int open_pipe(int (&ends)[2]);
+// Whether a pipe that has nothing to read has lost its last writer; a FIFO that nobody has opened
+// for writing yet has not. It is asked before the read, since a read of 0 bytes takes the answer
+// away on macOS and NetBSD.
+bool pipe_has_ended(int number);
+// Whether a poller is told that the other end of this pipe is gone. macOS does not tell it of a
+// FIFO, which has to be asked now and then.
+bool tells_end_of_pipe(int number);
 // Another number for the same file; this one is given up, or kept from being used where the system
 // can do that. A negative errno when there is none: then the file is closed.
 int move_number(int number);

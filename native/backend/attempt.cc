@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -106,10 +107,6 @@ int classify(int number, Kind& kind) {
 bool writes_to_end(int number) {
   const int flags = ::fcntl(number, F_GETFL);
   return flags >= 0 && (flags & O_APPEND) != 0;
-}
-
-bool waits_for_writer(int number) {
-  return poll_now(number, POLLIN) == 0;
 }
 
 bool has_ended(int number) {
@@ -262,6 +259,19 @@ bool receiver_is_full(const Operation& operation, int32_t result) {
   return addressed && result == -EAGAIN;
 }
 
+bool fits_receiver(const Operation& operation) {
+  int room_bytes = 0;
+  socklen_t size = sizeof(room_bytes);
+  if (::getsockopt(operation.number, SOL_SOCKET, SO_RCVBUF, &room_bytes, &size) != 0) return true;
+  size_t needed_bytes = sizeof(sockaddr_un);  // the sender's name lies in the same buffer
+  if (operation.opcode == Opcode::send) {
+    needed_bytes += operation.length;
+  } else {
+    for (const iovec& vector : operation.extra->vectors) needed_bytes += vector.iov_len;
+  }
+  return needed_bytes <= static_cast<size_t>(room_bytes);
+}
+
 bool ends_datagrams(const Operation& shutdown, int32_t result) {
   // ENOTCONN: UDP says so, and has made it all the same.
   if ((result != 0 && result != -ENOTCONN) || shutdown.argument == SHUT_WR) return false;
@@ -290,18 +300,23 @@ int32_t nothing_read(const Operation& operation) {
   return known && S_ISDIR(status.st_mode) ? -EISDIR : 0;
 }
 
+size_t wanted_bytes(const Operation& operation) {
+  const bool vectored =
+      operation.opcode == Opcode::read_vectored || operation.opcode == Opcode::write_vectored;
+  if (!vectored) return operation.length;
+  size_t wanted = 0;
+  for (const iovec& vector : operation.extra->vectors) wanted += vector.iov_len;
+  return wanted;
+}
+
 bool succeeded_in_full(const Operation& operation, int32_t result) {
   if (result < 0) return false;
   switch (operation.opcode) {
     case Opcode::read:
     case Opcode::write:
-      return static_cast<uint32_t>(result) == operation.length;
     case Opcode::read_vectored:
-    case Opcode::write_vectored: {
-      size_t wanted = 0;
-      for (const iovec& vector : operation.extra->vectors) wanted += vector.iov_len;
-      return static_cast<size_t>(result) == wanted;
-    }
+    case Opcode::write_vectored:
+      return static_cast<size_t>(result) == wanted_bytes(operation);
     default:
       return true;
   }

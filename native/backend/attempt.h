@@ -13,9 +13,10 @@ enum class Kind : uint8_t {
   unknown,
   socket,  // these three are tried at once, and again when they are ready
   pipe,
-  device,    // a terminal, or another one that can be waited for
-  file,      // its calls wait for a disk: left to the pool
-  uncached,  // the same, opened for direct I/O: its pages are never in memory
+  device,     // a terminal, or another one that can be waited for
+  file,       // its calls wait for a disk: left to the pool
+  uncached,   // the same, opened for direct I/O: its pages are never in memory
+  unwatched,  // a device that cannot be waited for: left to the pool, and asked again after a while
 };
 
 inline bool is_stream(Kind kind) {
@@ -23,7 +24,7 @@ inline bool is_stream(Kind kind) {
 }
 
 inline bool is_file(Kind kind) {
-  return kind == Kind::file || kind == Kind::uncached;
+  return kind == Kind::file || kind == Kind::uncached || kind == Kind::unwatched;
 }
 
 // Asks the system, and makes a stream non-blocking, whoever opened it. A device is a stream only if
@@ -41,8 +42,13 @@ int32_t attempt(Operation& operation);
 // room. Linux says EAGAIN, the BSDs and macOS say ENOBUFS.
 bool receiver_is_full(const Operation& operation, int32_t result);
 
-// Whether a pipe that gave 0 bytes is one that nobody has opened for writing yet, which is no end.
-bool waits_for_writer(int number);
+// BSDs and macOS refuse a unix datagram that is larger than the receiver's whole buffer as they do
+// one for which there is no room at the moment. The sender cannot see that buffer, so its own
+// stands for it: what fits there waits as long as it takes, and what does not is given up after
+// this many refusals, which is a second.
+inline constexpr uint8_t refusals_limit = 50;
+bool fits_receiver(const Operation& operation);
+
 // Whether the system says that a socket's other end, or its own receiving, is over.
 bool has_ended(int number);
 
@@ -74,6 +80,9 @@ int32_t nothing_received(Operation& operation);
 // io_uring does not, and for vectors of no bytes neither of the two does.
 bool reads_nothing(const Operation& operation);
 int32_t nothing_read(const Operation& operation);
+
+// How much a read or a write is to move.
+size_t wanted_bytes(const Operation& operation);
 
 // Whether the next operation of a chain starts. The kernel's rule for io_uring, kept for all: reads
 // and writes count only when they moved everything, sends and receives whenever they moved

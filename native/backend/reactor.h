@@ -280,6 +280,7 @@ class Reactor final : public Backend {
     int error = classify(operation.number, watch.kind);
     if (error == 0 && watch.kind == Kind::unknown) error = know_device(operation.number, watch);
     watch.appends = is_file(watch.kind) && writes_to_end(operation.number);
+    watch.ends_unseen = watch.kind == Kind::pipe && !system::tells_end_of_pipe(operation.number);
     if (error == 0) return true;
     finish(operation, error);
     return false;
@@ -289,8 +290,8 @@ class Reactor final : public Backend {
   int know_device(int number, Watch& watch) {
     const int error = watch_it(number, watch);
     if (error == -EPERM) {
-      watch.kind = Kind::uncached;
-      return system::set_blocking(number);
+      watch.kind = Kind::unwatched;
+      return 0;
     }
     if (error != 0) return error;
     watch.kind = Kind::device;
@@ -333,11 +334,14 @@ class Reactor final : public Backend {
     operation.place = Place::parked;
     watch.parked[direction].push(operation);
     set_deadline(operation);
+    if (watch.ends_unseen) look_later(operation.number, watch);
   }
 
-  int32_t try_once(Operation& operation, const Watch& watch) {
+  int32_t try_once(Operation& operation, Watch& watch) {
     calls_++;
-    return meaning_of(operation, watch, attempt(operation));
+    const bool of_pipe = watch.kind == Kind::pipe && direction_of(operation.opcode) == direction_in;
+    const int32_t result = of_pipe ? attempt_of_pipe(operation, watch) : attempt(operation);
+    return meaning_of(operation, watch, result);
   }
 
   // False when the operation must wait for its descriptor.
@@ -351,7 +355,10 @@ class Reactor final : public Backend {
       return true;
     }
     if (receiver_is_full(operation, result)) {
-      if (operation.chain != 0) {
+      if (operation.refusals < refusals_limit) operation.refusals++;
+      if (operation.refusals == refusals_limit && !fits_receiver(operation)) {
+        finish(operation, -ENOBUFS);
+      } else if (operation.chain != 0) {
         retry_later(operation);
       } else {
         finish(operation, -EAGAIN);  // the engine tries again
@@ -471,11 +478,50 @@ class Reactor final : public Backend {
     for (size_t count = retried_.size(); count > 0; count--) {
       Operation& operation = retried_.pop();
       operation.place = Place::nowhere;
-      if (operation.opcode == Opcode::open)
+      if (operation.opcode == Opcode::open) {
+        leave_to_pool(operation);
+        continue;
+      }
+      Watch& watch = watches_.at(operation.number);
+      if (is_file(watch.kind))
         leave_to_pool(operation);
       else
-        try_or_park(operation, watches_.at(operation.number));
+        try_or_park(operation, watch);
     }
+    look_again();
+  }
+
+  // Nothing tells that the other end of such a pipe is gone, so the pipe is asked as long as an
+  // operation waits for it. Its bytes and its room are told.
+  void look_later(int number, Watch& watch) {
+    if (watch.looked_at) return;
+    watch.looked_at = true;
+    looks_.push_back(watches_.token_of(number));
+    nudge_later();
+  }
+
+  void look_again() {
+    for (const uint64_t token : std::exchange(looks_, {})) {
+      Watch* watch = watches_.find(token);
+      if (watch == nullptr) continue;
+      watch->looked_at = false;
+      run_both(*watch, true, true);
+      const bool waits =
+          !watch->parked[direction_in].empty() || !watch->parked[direction_out].empty();
+      if (waits) look_later(Watches::number_of(token), *watch);
+    }
+  }
+
+  // A call of the pool that a file never refuses so: a device has nothing now, and nobody tells
+  // when it has.
+  bool must_be_asked_again(const Operation& operation) {
+    if (operation.result != -EAGAIN || operation.number == no_descriptor) return false;
+    return watches_.at(operation.number).kind == Kind::unwatched;
+  }
+
+  void ask_again(Operation& operation) {
+    if (operation.deadline_fired) return finish(operation, -ETIMEDOUT);
+    retry_later(operation);
   }
 
   void on_ready(const Ready& event) {
@@ -662,6 +708,8 @@ class Reactor final : public Backend {
         on_file_sent(*operation);
       else if (operation->opcode == Opcode::open && operation->result == -EAGAIN)
         on_open_refused(*operation);
+      else if (must_be_asked_again(*operation))
+        ask_again(*operation);
       else
         finish(*operation, operation->result);
     }
@@ -703,6 +751,7 @@ class Reactor final : public Backend {
   Timers timers_;
   Pieces pieces_;
   OperationQueue retried_;
+  std::vector<uint64_t> looks_;  // tokens of pipes that are asked now and then
   Done done_;
   std::vector<Ready> ready_;
   std::vector<Operation*> for_pool_;

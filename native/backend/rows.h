@@ -16,6 +16,11 @@ namespace io {
 // So that a cancel still finds most of a long line waiting.
 inline constexpr uint32_t row_limit = 64;
 
+// A device that has nothing now is asked again, and what comes meanwhile is for the same operation.
+inline uint32_t row_limit_of(const Watch& watch) {
+  return watch.kind == Kind::unwatched ? 1 : row_limit;
+}
+
 inline bool moves_position(const Operation& operation, const Watch& watch) {
   const bool writes = direction_of(operation.opcode) == direction_out;
   return operation.offset < 0 || (writes && watch.appends);
@@ -26,11 +31,12 @@ template <class Leave>
 void next_row(Watch& watch, int direction, Leave leave) {
   OperationQueue& line = watch.parked[direction];
   if (watch.in_row[direction] > 0) return;
-  while (!line.empty() && watch.in_row[direction] < row_limit) {
+  const uint32_t limit = row_limit_of(watch);
+  while (!line.empty() && watch.in_row[direction] < limit) {
     Operation& operation = line.pop();
     operation.in_row = true;
     watch.in_row[direction]++;
-    operation.joined = !line.empty() && watch.in_row[direction] < row_limit;
+    operation.joined = !line.empty() && watch.in_row[direction] < limit;
     leave(operation);
   }
 }

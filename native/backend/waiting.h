@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "../operation.h"
+#include "../system.h"
 #include "attempt.h"
 #include "watches.h"
 
@@ -57,14 +58,24 @@ inline bool is_connecting(const Watch& watch) {
   return first != nullptr && first->opcode == abi::Opcode::connect;
 }
 
+// A read of a pipe. One that nobody has opened for writing yet gives 0 as well, which is no end; a
+// writer that has nothing to say for the moment makes it EAGAIN.
+inline int32_t attempt_of_pipe(Operation& operation, Watch& watch) {
+  if (watch.has_met_writer || wanted_bytes(operation) == 0) return attempt(operation);
+  const bool ended = system::pipe_has_ended(operation.number);
+  const int32_t result = attempt(operation);
+  // A writer may have come and gone in between.
+  const bool is_early = result == 0 && !ended && !system::pipe_has_ended(operation.number);
+  watch.has_met_writer = !is_early && (result >= 0 || result == -EAGAIN);
+  return is_early ? -EAGAIN : result;
+}
+
 // The result of an attempt, with what the call itself does not tell.
 inline int32_t meaning_of(Operation& operation, const Watch& watch, int32_t result) {
   const bool reads = direction_of(operation.opcode) == direction_in;
   // Linux says EAGAIN of a datagram socket whose receiving was shut down.
   const bool receives = reads && !is_accept(operation.opcode);
   if (result == -EAGAIN && receives && watch.receive_shut) return nothing_received(operation);
-  if (result == 0 && reads && watch.kind == Kind::pipe && waits_for_writer(operation.number))
-    return -EAGAIN;
   // Linux says EAGAIN of a unix listener that was shut down, although nobody will ever come.
   const bool in_vain = result == -EAGAIN && is_accept(operation.opcode) && watch.ended;
   return in_vain && has_ended(operation.number) ? -EINVAL : result;

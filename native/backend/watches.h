@@ -26,6 +26,9 @@ struct Watch {
   bool receive_shut = false;     // by us: what has nothing to receive has come to the end
   bool accepts = false;          // what waits to receive waits for connections
   bool queued_again = false;     // it is in the list of those to be gone on with
+  bool has_met_writer = false;   // a pipe to which somebody writes, or has written
+  bool ends_unseen = false;      // the poller is not told that its other end is gone
+  bool looked_at = false;        // it is in the list of those that are asked now and then
   bool appends = false;          // a file whose writes go to its end
   uint32_t in_row[2] = {0, 0};   // see rows.h
   bool ready[2] = {true, true};  // no attempt has said EAGAIN since the last event

@@ -3,6 +3,7 @@
 #if defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -18,6 +19,14 @@ const int send_flags = MSG_NOSIGNAL;
 
 int open_pipe(int (&ends)[2]) {
   return result_of([&] { return ::pipe2(ends, O_CLOEXEC | O_NONBLOCK); });
+}
+
+bool pipe_has_ended(int number) {
+  return pipe_ended_by_poll(number);
+}
+
+bool tells_end_of_pipe(int) {
+  return true;
 }
 
 int open_flags(uint32_t flags) {
@@ -81,14 +90,21 @@ int allocate(int number, int64_t offset, int64_t length, bool keep_size) {
 
 #else
 
-int allocate(int, int64_t, int64_t, bool) {
-  return -EOPNOTSUPP;
+int allocate(int, int64_t, int64_t length, bool) {
+  return length > 0 ? -EOPNOTSUPP : -EINVAL;  // as Linux says
 }
 
 #endif
 
+// A socket on "::" takes IPv4 too on Linux and macOS. On FreeBSD, NetBSD and DragonFly it does once
+// that is asked for; OpenBSD refuses it.
 int open_socket(int family, int type) {
-  return result_of([&] { return ::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); });
+  const int number =
+      result_of([&] { return ::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); });
+  if (number < 0 || family != AF_INET6) return number;
+  const int off = 0;
+  static_cast<void>(::setsockopt(number, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)));
+  return number;
 }
 
 int accept_connection(int listener) {

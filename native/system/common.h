@@ -25,4 +25,16 @@ int32_t wait_for_file(int32_t number, int system_flags);
 // All of abi::open_flag_* but direct, and close-on-exec.
 int common_open_flags(uint32_t flags);
 
+// What poll() says of a pipe: see pipe_has_ended().
+bool pipe_ended_by_poll(int number);
+
+// What a send without an address means. Where the peer resets the connection at that very moment,
+// macOS says EPROTOTYPE (XNU's tcp_usr_send, of a protocol block that has just been given up).
+inline int32_t result_of_send(int32_t result) {
+#if defined(__APPLE__)
+  if (result == -EPROTOTYPE) return -ECONNRESET;
+#endif
+  return result;
+}
+
 }  // namespace io::system

@@ -9,8 +9,14 @@
 // another thread without that flag.
 #if defined(__APPLE__)
 
+// Without it select() takes no number above 1,023.
+#define _DARWIN_UNLIMITED_SELECT 1
+
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/mount.h>
+#include <sys/param.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -18,6 +24,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "../abi.h"
 #include "../check.h"
@@ -94,6 +101,25 @@ int open_pipe(int (&ends)[2]) {
   return error;
 }
 
+// poll() is made of the same filter as kqueue, which counts the bytes of a FIFO and nothing else
+// (XNU's vnode_readable_data_count). Only select() asks the socket behind it whether it has ended.
+bool pipe_has_ended(int number) {
+  const auto index = static_cast<size_t>(number);
+  std::vector<fd_set> numbers(index / FD_SETSIZE + 1);
+  // The processors of a Mac are little-endian, so the bits of a set are in the order of its bytes.
+  auto* bytes = reinterpret_cast<uint8_t*>(numbers.data());
+  bytes[index / 8] = static_cast<uint8_t>(1U << (index % 8));
+  timeval at_once = {};
+  return ::select(number + 1, numbers.data(), nullptr, nullptr, &at_once) > 0;
+}
+
+// fifo_close() posts to no knote, whichever end it is. What pipe() makes is no vnode and tells;
+// fstatfs() refuses that.
+bool tells_end_of_pipe(int number) {
+  struct statfs unused;
+  return ::fstatfs(number, &unused) != 0;
+}
+
 int open_flags(uint32_t flags) {
   return common_open_flags(flags);
 }
@@ -166,9 +192,7 @@ int accept_connection(int listener) {
     if (number < 0) return number;
     error = close_on_exec(number);
   }
-  if (error == 0) error = prepare_socket(number);
-  // A connection that was reset before it was accepted takes no options (EINVAL).
-  return or_close(number, error == -EINVAL ? -ECONNABORTED : error);
+  return or_close(number, error == 0 ? prepare_socket(number) : error);
 }
 
 // The count is told even when the call fails, because the socket was full or a signal came.
@@ -178,15 +202,19 @@ int32_t send_file(int socket, int file, int64_t offset, size_t length) {
     off_t count = static_cast<off_t>(std::min<size_t>(length, abi::transfer_limit_bytes));
     const int error = ::sendfile(file, socket, offset, &count, nullptr, 0) == 0 ? 0 : errno;
     // After any other error `count` may still be what was asked for.
-    if (error != 0 && error != EAGAIN && error != EINTR) return -error;
+    if (error != 0 && error != EAGAIN && error != EINTR) return result_of_send(-error);
     if (error == 0 || count > 0) return static_cast<int32_t>(count);
     if (error == EAGAIN || times == interruptions_most) return -error;
   }
 }
 
+// A socket whose two directions are over takes no options (EINVAL of XNU's sosetoptlock): a unix
+// connection whose client has sent and closed before it was accepted, or one that was reset. Its
+// bytes are there to be received all the same. An accepted one has the option from its listener.
 int prepare_socket(int number) {
   const int on = 1;
-  if (::setsockopt(number, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on)) != 0) return -errno;
+  const int result = ::setsockopt(number, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on));
+  if (result != 0 && errno != EINVAL) return -errno;
   return set_non_blocking(number);
 }
 

@@ -66,6 +66,14 @@ int open_pipe(int (&ends)[2]) {
   return result_of([&] { return ::pipe2(ends, O_CLOEXEC | O_NONBLOCK); });
 }
 
+bool pipe_has_ended(int number) {
+  return pipe_ended_by_poll(number);
+}
+
+bool tells_end_of_pipe(int) {
+  return true;
+}
+
 int open_file(const char* path, uint32_t flags, uint32_t mode) {
   const int how = open_flags(flags);
   return wait_for_file(

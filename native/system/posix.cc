@@ -1,6 +1,7 @@
 // What every system does alike. See ../system.h.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,11 +55,9 @@ int set_non_blocking(int number) {
   return ::fcntl(number, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
 }
 
-int set_blocking(int number) {
-  const int flags = ::fcntl(number, F_GETFL);
-  if (flags < 0) return -errno;
-  if ((flags & O_NONBLOCK) == 0) return 0;
-  return ::fcntl(number, F_SETFL, flags & ~O_NONBLOCK) == 0 ? 0 : -errno;
+bool pipe_ended_by_poll(int number) {
+  pollfd polled = {.fd = number, .events = POLLIN, .revents = 0};
+  return ::poll(&polled, 1, 0) > 0;
 }
 
 // With O_NONBLOCK a file that can wait (/proc/kmsg) would say EAGAIN. Should the second call fail
@@ -105,10 +104,10 @@ int32_t read_file(int number, uint8_t* data, size_t length, int64_t offset) {
 }
 
 int32_t write_file(int number, const uint8_t* data, size_t length, int64_t offset) {
-  return result_of([&] {
+  return result_of_send(result_of([&] {
     if (offset == current_position) return ::write(number, data, capped(length));
     return ::pwrite(number, data, capped(length), offset);
-  });
+  }));
 }
 
 int32_t read_vectors(int number, std::span<const iovec> vectors, int64_t offset) {
@@ -121,10 +120,10 @@ int32_t read_vectors(int number, std::span<const iovec> vectors, int64_t offset)
 
 int32_t write_vectors(int number, std::span<const iovec> vectors, int64_t offset) {
   const int count = static_cast<int>(vectors.size());
-  return result_of([&] {
+  return result_of_send(result_of([&] {
     if (offset == current_position) return ::writev(number, vectors.data(), count);
     return ::pwritev(number, vectors.data(), count, offset);
-  });
+  }));
 }
 
 int lock_file(int number, uint32_t level) {
@@ -172,12 +171,17 @@ int connect_result(int number) {
 }
 
 // MSG_DONTWAIT too, because whoever shares the file behind the number can make it block again.
+// XNU's sosendcheck() looks at O_NONBLOCK alone, so there such a send would wait.
 int32_t send_bytes(int number, const uint8_t* data, size_t length) {
-  return result_of([&] { return ::send(number, data, capped(length), send_flags | MSG_DONTWAIT); });
+  return result_of_send(
+      result_of([&] { return ::send(number, data, capped(length), send_flags | MSG_DONTWAIT); }));
 }
 
 int32_t send_message(int number, const msghdr& message) {
-  return result_of([&] { return ::sendmsg(number, &message, send_flags | MSG_DONTWAIT); });
+  const int32_t result =
+      result_of([&] { return ::sendmsg(number, &message, send_flags | MSG_DONTWAIT); });
+  // With an address EPROTOTYPE says that a socket of another type is there.
+  return message.msg_name == nullptr ? result_of_send(result) : result;
 }
 
 int32_t receive_bytes(int number, uint8_t* data, size_t length) {

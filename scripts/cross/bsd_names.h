@@ -28,6 +28,7 @@
 #include <pthread.h>
 #include <span>
 #include <string>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>

@@ -5,7 +5,14 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { forgetMovedCache } from "./cmake_cache.mjs";
 import { filesUnder, fingerprint } from "./fingerprint.mjs";
-import { abiFile, abiProgram, addonFile, kqueueAddonFile, root } from "./paths.mjs";
+import {
+  abiFile,
+  abiProgram,
+  addonFile,
+  kqueueAddonFile,
+  kqueueSystemAddonFiles,
+  root,
+} from "./paths.mjs";
 import { runOrFail, StepError } from "./step.mjs";
 import { meetNeeds, missingNeeds } from "./system.mjs";
 
@@ -88,11 +95,12 @@ const nativeOverKqueue = {
   name: "native over kqueue",
   title: "build the engine over kqueue",
   onlyForTests: true,
-  inputs: () => nativeInputs("native", "test/kqueue"),
-  outputs: () => (process.platform === "linux" ? [kqueueAddonFile] : []),
+  inputs: () => nativeInputs("native", "test/kqueue", "scripts/cross"),
+  outputs: () => (process.platform === "linux" ? [kqueueAddonFile, ...kqueueSystemAddonFiles] : []),
   work: async () => {
     if (process.platform !== "linux") return "not on this system";
-    await buildNative("build/kqueue", ["--CDIO_KQUEUE_LAYER=ON"], ["--target", "io"]);
+    const target = ["--target", "io_on_all_systems"];
+    await buildNative("build/kqueue", ["--CDIO_KQUEUE_LAYER=ON"], target);
     return undefined;
   },
 };

@@ -2,12 +2,22 @@
 // the number then must not be met by whoever still has the old descriptor.
 
 import { closeSync, writeFileSync } from "node:fs";
+import type { IOError } from "@io/core";
 import * as assert from "uvu/assert";
+import { isBsdHere } from "../support/system.js";
 import { guarded, type Suite } from "./harness.js";
 import { connected } from "./network.js";
 import { failureCode } from "./verbs.js";
 
 const numberOf = (descriptor: number): number => descriptor & 0xfffff;
+
+/** Where nothing keeps such a number from being handed out (O_PATH), closing it says so. */
+async function closeForeign(closing: Promise<void>): Promise<void> {
+  await closing.catch((error: IOError) => {
+    if (!isBsdHere()) throw error;
+    assert.is(error.code, "EBADF");
+  });
+}
 
 export function closingForeign(suite: Suite): void {
   suite.test("a file whose number was closed by other code is EBADF", async (trial) => {
@@ -26,7 +36,7 @@ export function closingForeign(suite: Suite): void {
       assert.is(await failureCode(one.write(buffer, 0)), "EBADF");
       await two.close();
     }
-    await one.close();
+    await closeForeign(one.close());
     const file = await io.openFile(trial.path("one"));
     assert.is(await file.read(buffer, 0), 3);
     assert.is(Buffer.from(buffer).toString(), "one");
@@ -46,7 +56,7 @@ export function closingForeign(suite: Suite): void {
     assert.is(await guarded("receive", second.receive(buffer)), 3);
     assert.is(Buffer.from(buffer).toString(), "abc");
     assert.is(await failureCode(guarded("send", client.send(buffer))), "EBADF");
-    await guarded("close", client.close());
+    await guarded("close", closeForeign(client.close()));
     await other.send(Buffer.from("def"));
     assert.is(await guarded("receive", second.receive(buffer)), 3);
   });

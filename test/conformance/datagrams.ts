@@ -68,6 +68,14 @@ export async function boundPair(
   return { io, near, far };
 }
 
+/** Lets both send and receive long datagrams: BSD's sockets hold a few thousand bytes at first. */
+export function widen(...sockets: DatagramSocket[]): void {
+  const bytes = 262_144;
+  for (const socket of sockets) {
+    socket.setOptions({ sendBufferBytes: bytes, receiveBufferBytes: bytes });
+  }
+}
+
 /** The same, each connected to the other. */
 export async function connectedPair(
   trial: Trial,

@@ -2,6 +2,7 @@
 
 import { type Address, Completion, type Descriptor, type IO, Peer } from "@io/core";
 import * as assert from "uvu/assert";
+import { isBsdHere } from "../support/system.js";
 import { text } from "./data.js";
 import { connectedPair } from "./datagrams.js";
 import { MODES, type Mode, type Suite } from "./harness.js";
@@ -165,7 +166,7 @@ function registerPeerText(suite: Suite): void {
       { family: "unix", host: "", port: 0, path: "/tmp/a socket" },
       { family: "unix", host: "", port: 0, path: `/${"x".repeat(100)}` },
     ];
-    if (process.platform === "linux") {
+    if (!isBsdHere()) {
       addresses.push({ family: "unix", host: "", port: 0, path: "\0an abstract name" });
     }
     for (const address of addresses) assert.equal(Peer.of(address).address, address);

@@ -4,6 +4,7 @@ import { getEventListeners } from "node:events";
 import { writeFileSync } from "node:fs";
 import type { File, IO, Listener, Socket } from "@io/core";
 import * as assert from "uvu/assert";
+import { isBsdHere, keepsSizeHere } from "../support/system.js";
 import { runChildTool } from "./children.js";
 import { pattern, sameBytes } from "./data.js";
 import type { Suite, Trial } from "./harness.js";
@@ -131,7 +132,7 @@ function registerLimits(suite: Suite): void {
     assert.is((await file.stat(options)).sizeBytes, 14);
     await file.sync("data", options);
     await file.truncate(3, options);
-    await file.allocate(0, 10, { keepSize: true, ...options });
+    if (keepsSizeHere()) await file.allocate(0, 10, { keepSize: true, ...options });
     assert.is((await io.stat(trial.path(), options)).sizeBytes, 3);
     await io.mkdir(trial.path("a"), options);
     await io.rename(trial.path("a"), trial.path("b"), options);
@@ -206,17 +207,17 @@ function registerSleeping(suite: Suite): void {
   });
 }
 
-/** Connects until the listener's queue is full and a connect ends at its limit. */
-async function fillBacklog(io: IO, listener: Listener): Promise<boolean> {
+/** Connects until the listener's queue is full; how the connect that found it so has ended. */
+async function fillBacklog(io: IO, listener: Listener): Promise<string> {
   for (let index = 0; index < 32; index++) {
     const timeoutMs = 50;
     const code = await io.connect({ ...targetOf(listener.address), timeoutMs }).then(
       () => "connected",
       (error) => error.code,
     );
-    if (code !== "connected") return true;
+    if (code !== "connected") return code;
   }
-  return false;
+  return "connected";
 }
 
 function registerConnect(suite: Suite): void {
@@ -230,9 +231,16 @@ function registerConnect(suite: Suite): void {
 async function checkFullQueue(trial: Trial, family: Family): Promise<void> {
   const io = await trial.open();
   const listener = await io.listen({ ...family.listening(trial), backlog: 1 });
-  assert.ok(await fillBacklog(io, listener), "a connect to a full queue stays pending");
+  const full = await fillBacklog(io, listener);
   const before = io.stats().descriptors;
   const target = targetOf(listener.address);
+  // The sockets of BSD refuse who finds no place, those of unix at once.
+  if (isBsdHere() && full === "ECONNREFUSED") {
+    assert.is(await failureCode(io.connect(target)), "ECONNREFUSED");
+    assert.is(io.stats().descriptors, before, "sockets that did not connect are closed");
+    return;
+  }
+  assert.is(full, "ETIMEDOUT", "a connect to a full queue stays pending");
   const begin = process.hrtime.bigint();
   const error = await failure(io.connect({ ...target, timeoutMs: 30 }));
   assert.ok(process.hrtime.bigint() - begin >= 30_000_000n);

@@ -11,7 +11,7 @@ import {
 } from "@io/core";
 import * as assert from "uvu/assert";
 import { pattern, sameBytes, text } from "./data.js";
-import { boundPair, connectedPair, FAMILIES, type Family } from "./datagrams.js";
+import { boundPair, connectedPair, FAMILIES, type Family, widen } from "./datagrams.js";
 import type { Suite } from "./harness.js";
 import { failureCode, negative, refusalCode, roundTrips, until, Watched } from "./verbs.js";
 
@@ -103,6 +103,7 @@ function registerData(suite: Suite, family: Family): void {
 function registerCut(suite: Suite, family: Family): void {
   suite.test(`${family.name}: what is longer than a chunk is cut, and says so`, async (trial) => {
     const { near, far } = await boundPair(trial, family);
+    widen(near, far);
     const chunks = far.receiving({ chunkBytes: 2000 });
     const sent = pattern(5000);
     for (const length of [5000, 2048, 2049, 1]) {
@@ -338,6 +339,7 @@ function registerAllKept(suite: Suite, family: Family): void {
     const io = await trial.open({ lentLimitBytes: 4 * 2048 });
     const open = () => io.openDatagram(family.binding(trial));
     const sender = await open();
+    widen(sender);
     const held: DatagramChunk[] = [];
     for (let count = 0; count < 8; count++) {
       const keeper = await open();
@@ -346,6 +348,7 @@ function registerAllKept(suite: Suite, family: Family): void {
       held.push(await take(chunks));
     }
     const other = await open();
+    widen(other);
     const others = other.receiving({ chunkBytes: 2048 });
     for (const bytes of [pattern(2048), pattern(0), pattern(2049), pattern(1)]) {
       await sender.sendTo(bytes, other.localAddress);

@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { guardMs } from "../support/guard.js";
 import { pattern, sameBytes, text } from "./data.js";
 import type { Suite } from "./harness.js";
-import { connected, connectTo, FAMILIES, type Family } from "./network.js";
+import { connected, connectedToNode, connectTo, FAMILIES, type Family } from "./network.js";
 import { failureCode, refusalCode, roundTrips, turn, until, Watched } from "./verbs.js";
 
 export function lentStreams(suite: Suite): void {
@@ -212,17 +212,14 @@ function registerLeaving(suite: Suite): void {
 
 function registerErrors(suite: Suite): void {
   suite.test("an error of the connection comes after the bytes before it", async (trial) => {
-    const { io, client, served } = await connected(trial);
-    const chunks = served.receiving();
+    const { peer, socket } = await connectedToNode(trial);
+    const chunks = socket.receiving();
     const first = chunks.next();
-    await client.sendAll(Buffer.from("before"));
+    peer.write("before");
     const { value } = await first;
     assert.is(text((value as Chunk).bytes), "before");
     value?.return();
-    // Bytes that the peer never reads make its close a reset.
-    await served.sendAll(Buffer.from("never read"));
-    await roundTrips(io, 3);
-    await client.close();
+    peer.resetAndDestroy();
     const error = await chunks.next().then(
       () => undefined,
       (caught) => caught as IOError,

@@ -1,6 +1,10 @@
 // Connected sockets of every family, for the tests of both layers.
 
-import { networkInterfaces } from "node:os";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, type Socket as NodeSocket } from "node:net";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
 import type {
   Address,
   ConnectOptions,
@@ -12,6 +16,7 @@ import type {
   Socket,
 } from "@io/core";
 import * as assert from "uvu/assert";
+import { isBsdHere } from "../support/system.js";
 import type { Trial } from "./harness.js";
 import { Started, success, until } from "./verbs.js";
 
@@ -57,7 +62,7 @@ export const FAMILIES: readonly Family[] = [
   {
     name: "an abstract unix name",
     family: "unix",
-    missing: process.platform === "linux" ? null : "only Linux has abstract names",
+    missing: isBsdHere() ? "only Linux has abstract names" : null,
     listening: () => ({ path: `\0io-conformance-${process.pid}-${abstractNames++}` }),
     gone: "ECONNREFUSED",
   },
@@ -82,6 +87,24 @@ export async function connected(
   return { io, listener, client, served };
 }
 
+export interface NodePair {
+  readonly io: IO;
+  readonly peer: NodeSocket;
+  readonly socket: Socket;
+}
+
+/** A connection whose other end is Node's, which can reset it on every system. */
+export async function connectedToNode(trial: Trial): Promise<NodePair> {
+  const io = await trial.open();
+  const listener = await io.listen({ host: "127.0.0.1", port: 0 });
+  const peer = connect(listener.address.port, "127.0.0.1");
+  peer.on("error", () => undefined); // of what it still sends
+  trial.defer(() => peer.destroy());
+  const socket = await listener.accept();
+  await once(peer, "connect");
+  return { io, peer, socket };
+}
+
 export function targetOf({ family, host, port, path }: Address): ConnectOptions {
   return family === "unix" ? { path } : { host, port };
 }
@@ -92,11 +115,22 @@ export async function connectTo(io: IO, listener: Listener): Promise<[Socket, So
 
 let names = 0;
 
-/** An abstract unix address that nobody else has, or a path under the temporary folder. */
+let folder = "";
+
+/** A path in a folder of this process, which goes with it. */
+function pathOfProcess(name: string): string {
+  if (folder === "") {
+    folder = mkdtempSync(join(tmpdir(), "io-conformance-"));
+    process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  }
+  return join(folder, name);
+}
+
+/** A unix address that nobody else has: a path of the trial, or an abstract one where there are. */
 export function unixAddress(trial?: Trial): Address {
   const name = `io-conformance-ring-${process.pid}-${names++}`;
-  const path = trial === undefined ? `\0${name}` : trial.path(name);
-  return { family: "unix", host: "", port: 0, path };
+  const unnamed = isBsdHere() ? pathOfProcess(name) : `\0${name}`;
+  return { family: "unix", host: "", port: 0, path: trial?.path(name) ?? unnamed };
 }
 
 /** A bound and listening descriptor, by the verbs of the ring. */

@@ -104,6 +104,9 @@ export function ringQuiet(suite: Suite): void {
 
   suite.test("bytes that nobody receives wake nobody again and again", async (trial) => {
     const { io, client, served } = await connected(trial);
+    // They lie in the socket: nobody receives them for a while.
+    served.setOptions({ sendBufferBytes: 262_144 });
+    client.setOptions({ receiveBufferBytes: 262_144 });
     // It has been waited for once, so that its readiness is told.
     const receiving = client.receive(new Uint8Array(1));
     await roundTrips(io);

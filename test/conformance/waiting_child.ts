@@ -115,6 +115,9 @@ const programs: Record<string, (backend: BackendName) => Promise<void>> = {
     const io = await IO.open({ backend });
     const far = await io.openDatagram({ host: "127.0.0.1", port: 0 });
     const near = await io.openDatagram({ family: "ipv4" });
+    // BSD's sockets hold a few thousand bytes at first.
+    near.setOptions({ sendBufferBytes: 65_536 });
+    far.setOptions({ receiveBufferBytes: 262_144 });
     await near.connect(far.localAddress);
     await near.send(new Uint8Array(4096), { zeroCopy: "always" });
     await far.receive(new Uint8Array(8192));

@@ -3,9 +3,10 @@
 
 import type { IO } from "@io/core";
 import * as assert from "uvu/assert";
+import { isBsdHere } from "../support/system.js";
 import { runInNamespace, whyNoNamespace } from "./children.js";
 import { pattern, sameBytes } from "./data.js";
-import { connectedPair, FAMILIES } from "./datagrams.js";
+import { connectedPair, FAMILIES, widen } from "./datagrams.js";
 import type { Suite } from "./harness.js";
 import { failureCode, negative, outcome, success } from "./verbs.js";
 import { canSpare, MODES, narrow } from "./zero_copy.js";
@@ -23,6 +24,7 @@ function registerWrong(suite: Suite): void {
     const options = { zeroCopy: "always" } as const;
     const data = pattern(20_000);
     const open = await io.openDatagram({ host: "127.0.0.1", port: 0 });
+    widen(open);
     assert.is(await failureCode(open.send(data, options)), "EDESTADDRREQ");
     const target = open.localAddress;
     assert.is(await failureCode(open.sendTo(new Uint8Array(70_000), target, options)), "EMSGSIZE");
@@ -46,15 +48,16 @@ function registerUnconnected(suite: Suite): void {
     suite.test(`zeroCopy ${zeroCopy}: a socket that is not connected says so`, async (trial) => {
       const io = await trial.open();
       const data = pattern(20_000);
-      for (const [family, code] of [
-        ["ipv4", "EDESTADDRREQ"],
-        ["unix", "ENOTCONN"],
+      for (const [family, codes] of [
+        ["ipv4", ["EDESTADDRREQ"]],
+        ["unix", isBsdHere() ? ["ENOTCONN", "EDESTADDRREQ"] : ["ENOTCONN"]],
       ] as const) {
         const open = await io.openDatagram({ family });
-        assert.is(await failureCode(open.send(data, { zeroCopy })), code);
-        assert.is(await failureCode(open.sendVectored([data, data], { zeroCopy })), code);
+        const assertSays = (code: string): void => assert.ok(codes.includes(code as never), code);
+        assertSays(await failureCode(open.send(data, { zeroCopy })));
+        assertSays(await failureCode(open.sendVectored([data, data], { zeroCopy })));
         const { sent, released } = open.sendZeroCopy(data, { zeroCopy });
-        assert.is(await failureCode(sent), code);
+        assertSays(await failureCode(sent));
         await released;
       }
       // Of a stream; the ring gives sockets that nobody has connected.
@@ -62,7 +65,8 @@ function registerUnconnected(suite: Suite): void {
         success(io, (c, callback) => io.ring.socket(c, family, callback));
       const sending = (descriptor: number) =>
         outcome(io, (c, callback) => io.ring.send(c, descriptor, data, callback, zeroCopy));
-      assert.is(await sending(await stream("ipv4")), negative("EPIPE"));
+      const alone = await sending(await stream("ipv4"));
+      assert.ok(alone === negative("EPIPE") || (isBsdHere() && alone === negative("ENOTCONN")));
       assert.is(await sending(await stream("unix")), negative("ENOTCONN"));
       assert.equal([io.stats().inFlight, io.stats().zeroCopyUnreleased], [0, 0]);
     });
@@ -75,6 +79,7 @@ function registerTooLong(suite: Suite): void {
     suite.test(`${family.name}: a datagram over the limit is refused`, async (trial) => {
       const { io, near, far } = await connectedPair(trial, family);
       near.setOptions({ sendBufferBytes: 65_536 });
+      far.setOptions({ receiveBufferBytes: 65_536 });
       const data = new Uint8Array((family.longestBytes ?? 1_000_000) + 1);
       const halves = [data.subarray(0, 40_000), data.subarray(40_000)];
       const { localAddress } = far;
@@ -82,7 +87,8 @@ function registerTooLong(suite: Suite): void {
         const options = { zeroCopy };
         assert.is(await failureCode(near.send(data, options)), "EMSGSIZE");
         assert.is(await failureCode(near.sendVectored(halves, options)), "EMSGSIZE");
-        assert.is(await failureCode(near.sendTo(data, localAddress, options)), "EMSGSIZE");
+        const addressed = await failureCode(near.sendTo(data, localAddress, options));
+        assert.ok(addressed === "EMSGSIZE" || (isBsdHere() && addressed === "EISCONN"), addressed);
         const { sent, released } = near.sendZeroCopy(data, options);
         assert.is(await failureCode(sent), "EMSGSIZE");
         await released;
@@ -110,6 +116,19 @@ function registerTooLong(suite: Suite): void {
 /** In a user namespace nobody has the right to lock memory without a limit. */
 const LITTLE = "ip link set lo up && ulimit -l 48";
 
+/**
+ * What the child said. The limit is the user's, so other tests that hold memory at this moment
+ * leave nothing for it: then it is asked again, when they may have ended.
+ */
+async function sendLocked(backend: string, spares: boolean): Promise<[number[], ...unknown[]]> {
+  for (let left = 5; ; left--) {
+    const { status, output } = await runInNamespace(LITTLE, "locked", backend);
+    assert.is(status, 0, output);
+    const said = JSON.parse(output) as [number[], ...unknown[]];
+    if (!spares || said[0][0] === 1 || left === 0) return said;
+  }
+}
+
 function registerLocked(suite: Suite): void {
   const name = "more memory than may be held goes plainly";
   const missing = whyNoNamespace(LITTLE);
@@ -118,10 +137,8 @@ function registerLocked(suite: Suite): void {
     return;
   }
   suite.test(name, async (trial) => {
-    const { status, output } = await runInNamespace(LITTLE, "locked", suite.backend);
-    assert.is(status, 0, output);
     const io: IO = await trial.open();
-    const [first, ...rest] = JSON.parse(output) as [number[], ...unknown[]];
+    const [first, ...rest] = await sendLocked(suite.backend, canSpare(io));
     // Two pages may be held beside what the ring itself holds, and fifteen may not.
     assert.equal(first, canSpare(io) ? [1, 0] : [0, 1]);
     assert.equal(rest, [60_000, canSpare(io) ? [1, 1] : [0, 2], true]);

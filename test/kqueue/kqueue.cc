@@ -8,13 +8,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "calls.h"
 #include "queue.h"
-
-// The linker sends every close() of the program to the second (-Wl,--wrap=close), and names both.
-// NOLINTBEGIN(bugprone-reserved-identifier)
-extern "C" int __real_close(int number);
-extern "C" int __wrap_close(int number);
-// NOLINTEND(bugprone-reserved-identifier)
+#include "real.h"
 
 namespace kqueue_layer {
 
@@ -105,5 +101,6 @@ int kevent(int number, const struct kevent* changes, int change_count, struct ke
 extern "C" int __wrap_close(int number) {
   const std::shared_ptr<Queue> queue = Registry::get().take(number);
   if (queue != nullptr) queue->close();
+  kqueue_layer::before_close(number);
   return __real_close(number);
 }

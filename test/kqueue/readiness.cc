@@ -8,11 +8,14 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <cerrno>
 
 #include "layer.h"
+#include "real.h"
+#include "systems.h"
 
 namespace kqueue_layer {
 
@@ -21,13 +24,13 @@ namespace {
 int socket_option(int number, int option) {
   int value = 0;
   socklen_t size = sizeof(value);
-  return ::getsockopt(number, SOL_SOCKET, option, &value, &size) == 0 ? value : 0;
+  return __real_getsockopt(number, SOL_SOCKET, option, &value, &size) == 0 ? value : 0;
 }
 
 bool tcp_status(int number, tcp_info& info) {
   if (socket_option(number, SO_PROTOCOL) != IPPROTO_TCP) return false;
   socklen_t size = sizeof(info);
-  return ::getsockopt(number, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
+  return __real_getsockopt(number, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
 }
 
 // The error that is pending. SO_ERROR would take it away from the program and Linux has no other
@@ -90,8 +93,11 @@ class ReadinessKnote : public Knote {
     if (filter == EVFILT_WRITE && access == O_RDONLY) return EINVAL;
     // "Not supported for vnodes."
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return EINVAL;
-    // A pipe whose reader is gone is refused; that is what FreeBSD and macOS do, it is not written.
-    if (filter == EVFILT_WRITE && is_pipe_ && (look() & POLLERR) != 0) return EPIPE;
+    is_quiet_ = is_pipe_ && system_here().fifo_is_its_bytes && is_fifo(number);
+    if (S_ISCHR(status.st_mode) && is_refused(status.st_rdev)) return EINVAL;
+    // A pipe whose other end is gone is refused; that is what these kernels do, it is not written.
+    if (filter == EVFILT_WRITE && is_pipe_ && !is_quiet_ && (look() & POLLERR) != 0)
+      return system_here().gone_pipe_error;
     const int error = enrol(EPOLL_CTL_ADD);
     // The same file was on this number before and was not closed for good in between.
     if (error == EEXIST) return enrol(EPOLL_CTL_MOD);
@@ -102,6 +108,7 @@ class ReadinessKnote : public Knote {
     told = {};
     const short seen = look();
     if ((seen & POLLNVAL) != 0) return false;
+    if (is_quiet_) return is_in_bytes();
     return filter == EVFILT_READ ? is_readable(seen) : is_writable(seen);
   }
 
@@ -131,7 +138,26 @@ class ReadinessKnote : public Knote {
   short look() const {
     const short events = filter == EVFILT_READ ? POLLIN | POLLPRI | POLLRDHUP : POLLOUT | POLLRDHUP;
     pollfd poller = {descriptor(), events, 0};
-    return ::poll(&poller, 1, 0) < 0 ? static_cast<short>(POLLNVAL) : poller.revents;
+    return __real_poll(&poller, 1, 0) < 0 ? static_cast<short>(POLLNVAL) : poller.revents;
+  }
+
+  // A device that counts no bytes: all but terminals, and /dev/tty however it is asked.
+  bool is_refused(dev_t device) const {
+    if (!system_here().device_counts_nothing) return false;
+    constexpr unsigned tty_major = 5;
+    constexpr unsigned first_pty_major = 136;
+    constexpr unsigned last_pty_major = 143;
+    if (major(device) == tty_major && minor(device) == 0) return true;
+    if (major(device) >= first_pty_major && major(device) <= last_pty_major) return false;
+    return (wanted & NOTE_LOWAT) == 0 || parameter != 1;
+  }
+
+  // A FIFO that is its bytes, or their room: of its other end nothing is told.
+  bool is_in_bytes() {
+    int used = 0;
+    if (::ioctl(descriptor(), FIONREAD, &used) != 0) used = 0;
+    told.data = filter == EVFILT_READ ? used : ::fcntl(descriptor(), F_GETPIPE_SZ) - used;
+    return told.data > 0;
   }
 
   // A socket that is not connected yet: Linux says that it is hung up and writable, but neither of
@@ -151,7 +177,7 @@ class ReadinessKnote : public Knote {
     if (::ioctl(descriptor(), FIONREAD, &available) != 0) available = (seen & POLLIN) != 0 ? 1 : 0;
     told.data = available;
     const short over = is_socket_ ? POLLRDHUP : POLLHUP;
-    if ((seen & over) != 0) told.flags |= EV_EOF;
+    if ((seen & over) != 0 && !fifo_end_was_told(descriptor())) told.flags |= EV_EOF;
     const bool failed = (seen & POLLERR) != 0;
     if (failed && is_socket_) told.fflags = likely_error(descriptor());
     if ((told.flags & EV_EOF) != 0 || failed) return true;
@@ -197,6 +223,7 @@ class ReadinessKnote : public Knote {
   bool attached_ = false;
   bool is_socket_ = false;
   bool is_pipe_ = false;
+  bool is_quiet_ = false;
 };
 
 }  // namespace

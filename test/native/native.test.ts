@@ -4,6 +4,7 @@
 import { existsSync } from "node:fs";
 import { suite } from "uvu";
 import { registerNativeTests } from "../support/native_program.js";
+import { KQUEUE_SYSTEMS } from "../support/system.js";
 
 const test = suite("native");
 const liburing = ["/usr/include/liburing.h", "/usr/local/include/liburing.h"];
@@ -20,6 +21,8 @@ registerNativeTests(test, "the native tests", {
   // What asks for no backend need not be run several times.
   backends: (name) =>
     /^(?:engine|close|cancel|buffers|truncate)_/.test(name) ? ["io_uring", "epoll", "kqueue"] : [],
+  systems: (name) =>
+    process.platform === "linux" && name.startsWith("poller_kqueue_") ? KQUEUE_SYSTEMS : [],
 });
 
 test.run();

@@ -1,14 +1,25 @@
-// The build of the engine that has kqueue on Linux (docs/internals/reactor.md), for tests.
+// The builds of the engine that have kqueue on Linux (docs/internals/reactor.md), for tests.
 
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { System } from "./system.js";
 
-const path = fileURLToPath(new URL("../../../build/kqueue/Release/io.node", import.meta.url));
+const folder = fileURLToPath(new URL("../../../build/kqueue/Release/", import.meta.url));
+
+function take(path: string): void {
+  if ((process.env["IO_ENGINE"] ?? "") === "" && existsSync(path)) process.env["IO_ENGINE"] = path;
+}
 
 /**
  * Lets this process and those that it starts load that build, where there is one and no other is
  * named. Before the engine is first used.
  */
 export function takeKqueueEngine(): void {
-  if ((process.env["IO_ENGINE"] ?? "") === "" && existsSync(path)) process.env["IO_ENGINE"] = path;
+  take(`${folder}io.node`);
+}
+
+/** The same, as it is compiled for another system, over a kqueue that answers as that system. */
+export function takeKqueueEngineOf(system: System): void {
+  process.env["IO_KQUEUE_SYSTEM"] = system;
+  take(`${folder}${system}/io.node`);
 }

@@ -23,7 +23,12 @@ export interface NativeProgram {
   readonly needs?: () => string | undefined;
   /** The backends that a test is run on, one after the other; none when it uses no backend. */
   readonly backends?: (name: string) => readonly string[];
+  /** The systems that the tests' own kqueue plays for a test (test/kqueue/systems.h), if any. */
+  readonly systems?: (name: string) => readonly string[];
 }
+
+/** What a test is run with, beside what this process has. */
+type Environment = Readonly<Record<string, string>>;
 
 /** Why nothing can be built here, or undefined. */
 function whyNot(folder: string, native: NativeProgram): string | undefined {
@@ -44,10 +49,10 @@ function build({ sources, build: target }: NativeProgram): void {
   execFileSync("cmake", ["--build", target, "--parallel", "2"], options);
 }
 
-function runOne(program: string, name: string, folder: string, backend: string): void {
+function runOne(program: string, name: string, folder: string, more: Environment): void {
   const ended = spawnSync(program, [name], {
     encoding: "utf8",
-    env: { ...process.env, IO_BACKEND: backend, TMPDIR: folder },
+    env: { ...process.env, ...more, TMPDIR: folder },
     // Only a guard: a test that hangs is ended, and then has a signal.
     timeout: 60_000,
     killSignal: "SIGKILL",
@@ -77,9 +82,13 @@ export function registerNativeTests(test: Test, what: string, native: NativeProg
     for (const one of listed.trim().split("\n")) {
       const title = native.programs.length === 1 ? one : `${name}: ${one}`;
       const backends = native.backends?.(one) ?? [];
-      if (backends.length === 0) test(title, () => runOne(program, one, folder, ""));
+      if (backends.length === 0) test(title, () => runOne(program, one, folder, {}));
       for (const backend of backends) {
-        test(`${title}: ${backend}`, () => runOne(program, one, folder, backend));
+        test(`${title}: ${backend}`, () => runOne(program, one, folder, { IO_BACKEND: backend }));
+      }
+      for (const system of native.systems?.(one) ?? []) {
+        const more = { IO_KQUEUE_SYSTEM: system };
+        test(`${title}: as on ${system}`, () => runOne(program, one, folder, more));
       }
     }
   }

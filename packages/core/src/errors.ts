@@ -112,6 +112,16 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
   ["ETIMEDOUT", "it did not end within its time limit"],
   ["ECONNREFUSED", "nobody listens at this address"],
   [
+    "EMSGSIZE",
+    "it is longer than one datagram may be, or than the send buffer holds: send less at once, or " +
+      "raise sendBufferBytes",
+  ],
+  [
+    "ENOBUFS",
+    "the system has no room for it, or the receiver of a unix datagram has not: raise the " +
+      "receiver's receiveBufferBytes, or send less at once",
+  ],
+  [
     "EAGAIN",
     "there is nothing for now and it does not wait, or the system gives no more threads: a limit " +
       "of processes (pids.max of a container, RLIMIT_NPROC) is reached",

@@ -1,0 +1,5 @@
+// Imported before topics: runs them as on NetBSD.
+
+import { overSystem } from "./over_system.js";
+
+overSystem("netbsd");

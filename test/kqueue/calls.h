@@ -1,0 +1,8 @@
+// What close() does beside closing: see calls.cc.
+#pragma once
+
+namespace kqueue_layer {
+
+void before_close(int number);
+
+}  // namespace kqueue_layer
