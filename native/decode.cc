@@ -450,6 +450,8 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   operation.told_of_room = false;
   operation.went_bytes = 0;
   operation.cancel_wanted = false;
+  operation.leads = false;
+  operation.led = false;
   operation.uses = 0;
 
   if (flags != 0) {

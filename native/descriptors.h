@@ -22,6 +22,14 @@ inline constexpr int direction_receives = 0;
 inline constexpr int direction_sends = 1;
 inline constexpr int direction_accepts = 2;
 
+// Sends of a stream that are with the backend as one call, beside the one that leads them.
+struct GatheredSend {
+  OperationQueue company;      // in the order of their bytes
+  std::vector<iovec> vectors;  // of the one that leads, and of these
+  size_t size_bytes = 0;       // of all vectors
+  bool has_cancelled = false;  // somebody has asked for the end of one of the company
+};
+
 struct Descriptor {
   uint16_t generation = 0;
   bool open = false;
@@ -39,10 +47,11 @@ struct Descriptor {
   uint32_t turns[3] = {1, 1, 1};
   OperationQueue parked[3];  // of them, those that wait; first those that have stalled
   uint32_t patient = 0;      // in flight, and not to be ended by a limit: Engine::be_patient()
-  bool send_wait_limited = false;       // see Backend::limit_send_wait
-  bool awaits_room = false;             // a send has stalled: the next ones are tried, too
-  uint32_t send_slot = 0;               // of the send that the backend has, or that is told of room
-  std::unique_ptr<ZeroCopy> zero_copy;  // made for the first send that wants to spare the copy
+  bool send_wait_limited = false;  // see Backend::limit_send_wait
+  bool awaits_room = false;        // a send has stalled: the next ones are tried, too
+  uint32_t send_slot = 0;          // of the send that the backend has, or that is told of room
+  std::unique_ptr<GatheredSend> gathered;  // as long as its call is with the backend
+  std::unique_ptr<ZeroCopy> zero_copy;     // made for the first send that wants to spare the copy
 
   bool has_work() const { return !operations.empty() || !senders.empty(); }
 };

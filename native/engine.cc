@@ -229,8 +229,8 @@ bool Engine::cancel_here(Operation& operation) {
     return true;
   }
   // What waits behind it may still join it, and only it is meant.
-  if (target.opcode == Opcode::send || target.company != nullptr) target.cancel_wanted = true;
-  if (target.leader == nullptr && target.went_bytes == 0) return false;
+  if (target.opcode == Opcode::send || target.leads) target.cancel_wanted = true;
+  if (!target.led && target.went_bytes == 0) return false;
   // Some of it may have gone, so this is asked for, again if need be, and not done: after_cancel().
   target.cancel_wanted = true;
   flush_batch();
@@ -296,7 +296,7 @@ void Engine::end_work_on(int number) {
 // False when the backend cannot take the request now. It finds no linked operation before that has
 // started, so the whole chain is ended.
 bool Engine::end_in_backend(Operation& operation) {
-  if (operation.phase != Phase::active || operation.leader != nullptr) return true;
+  if (operation.phase != Phase::active || operation.led) return true;
   bool asked = backend_->cancel(operation);
   if (operation.chain == 0) return asked;
   for (Operation* one = &next_in_chain(operation); one != &operation; one = &next_in_chain(*one)) {

@@ -130,7 +130,11 @@ class Engine {
   void gather(Operation& lead);
   bool goes_together(Operation& operation, int32_t result);
   bool end_gather(Operation& lead, int32_t& result);
-  void deal_out(Operation& lead, uint32_t left, bool in_full);
+  bool may_join(Descriptor& descriptor, const Operation& next, size_t size_bytes);
+  std::unique_ptr<GatheredSend> begin_gathered(const Operation& lead);
+  void part(Operation& lead);
+  void pass_on(Operation& lead, uint32_t own, uint32_t left);
+  Operation& next_of_company(GatheredSend& gathered);
   static void advance(Operation& operation, uint32_t size_bytes);
   // What is told of one of which some may have gone.
   static int32_t result_with(const Operation& operation, int32_t result) {
@@ -138,6 +142,7 @@ class Engine {
   }
   void leave_company(Operation& operation, int32_t result);
   bool cancel_in_backend(Operation& operation);
+  void note_cancel(Operation& operation);
   void limit_send_wait(Descriptor& descriptor, int number);
   void be_patient(Operation& operation);
   void park(Operation& operation, bool first);
@@ -207,7 +212,8 @@ class Engine {
   uint32_t in_flight_ = 0;
   uint32_t unreleased_ = 0;  // of them, in the phase `sent`
   uint32_t parked_ = 0;      // of those in flight, the ones in that phase
-  uint32_t led_ = 0;         // and those that go in the call of another one
+  std::vector<std::unique_ptr<GatheredSend>> spare_gathered_;
+  uint32_t led_ = 0;  // and those that go in the call of another one
   Timers parked_deadlines_;
   struct Token {
     uint32_t slot;

@@ -2,15 +2,19 @@
 //
 // A program that sends many small messages at once would else pay a call for each, since only the
 // oldest send of a socket is with the backend. When it goes there, the ones behind it join it: it
-// *leads*, as a vectored send, and they are its *company*. What the kernel took is dealt out in
-// order: each that went in full completes, and the others are parked again, in their places. One
-// that was torn goes on with what is left of it, so that a small message is not short because it
-// had company; when it is ended meanwhile, it completes with what had gone. No byte is sent twice,
-// and none overtakes another.
+// *leads*, as a vectored send, and they are its *company*: all that wait, as many as the system
+// takes in one call. What the kernel took is dealt out in order: each that went in full completes,
+// and the first that has not leads the rest in the next call, which takes nothing apart and looks
+// at none of them again. One that was torn goes on with what is left of it, so that a small message
+// is not short because it had company; when it is ended meanwhile, it completes with what had gone.
+// No byte is sent twice, and none overtakes another.
+//
+// There is no limit of bytes, since the kernel takes no more than the socket has room for.
 //
 // The memory of all of them stays in use until each has completed by itself; the backend knows the
 // leader only. Who asks for the end of one in the company asks the backend for the leader's, whose
-// completion then tells what had gone. A leader that was ended for another's sake goes on.
+// completion then tells what had gone. A leader that was ended for another's sake goes on. After
+// that, and after an error, the company is parked again: some of it may have to end.
 //
 // IORING_RECVSEND_BUNDLE does the same within io_uring (6.10), of memory that stands in a ring of
 // its own; a vector is one entry as well, and does it on every kernel and every backend.
@@ -25,63 +29,69 @@ namespace io {
 
 using abi::Opcode;
 
-namespace {
-
-// What one call takes. More would not make it cheaper, and a cancel has it all to deal out.
-constexpr size_t sends_most = 64;
-constexpr size_t bytes_most = 65536;
-
-}  // namespace
-
 // Whether it may lead or be led: only plain sends are alike. One with a time limit has that in the
 // kernel, and one that spares the copy has steps of its own.
 bool Engine::is_gathered(const Operation& operation) {
   return operation.opcode == Opcode::send && operation.chain == 0 && !operation.has_deadline &&
-         !operation.zero_copy && operation.length < bytes_most;
+         !operation.zero_copy;
 }
 
-// `lead` is about to go to the backend.
+// Whether the next one that waits goes in a call that has so many bytes.
+bool Engine::may_join(Descriptor& descriptor, const Operation& next, size_t size_bytes) {
+  if (!is_gathered(next) || next.stalled) return false;
+  if (size_bytes + next.length > abi::transfer_limit_bytes) return false;
+  return !wants_no_copy(descriptor, next) || !would_spare_copy(descriptor, next);
+}
+
+std::unique_ptr<GatheredSend> Engine::begin_gathered(const Operation& lead) {
+  if (spare_gathered_.empty()) spare_gathered_.push_back(std::make_unique<GatheredSend>());
+  std::unique_ptr<GatheredSend> gathered = std::move(spare_gathered_.back());
+  spare_gathered_.pop_back();
+  gathered->vectors.clear();
+  gathered->vectors.push_back({lead.address, lead.length});
+  gathered->size_bytes = lead.length;
+  gathered->has_cancelled = false;
+  return gathered;
+}
+
+// `lead` is about to go to the backend. It leads already when a part of its call has gone; what has
+// come to wait meanwhile joins behind the rest.
 void Engine::gather(Operation& lead) {
-  if ((lead.uses & uses_stream) == 0) return;
+  if ((lead.uses & uses_stream) == 0 || !is_gathered(lead)) return;
   Descriptor& descriptor = descriptors_.at(lead.number);
-  // Datagrams would become one.
-  if (!descriptor.is_stream || descriptor.streaming[direction_sends] < 2 || !is_gathered(lead))
-    return;
-  Operation* last = &lead;
-  size_t count = 1;
-  size_t size_bytes = lead.length;
+  if (!descriptor.is_stream) return;  // datagrams would become one
   OperationQueue& line = descriptor.parked[direction_sends];
-  while (count < sends_most && !line.empty()) {
+  if (!lead.leads) {
+    if (line.empty() || !may_join(descriptor, *line.first(), lead.length)) return;
+    descriptor.gathered = begin_gathered(lead);
+    lead.leads = true;
+  }
+  GatheredSend& gathered = *descriptor.gathered;
+  const size_t before = gathered.vectors.size();
+  while (gathered.vectors.size() < abi::vector_limit && !line.empty()) {
     Operation& next = *line.first();
-    if (!is_gathered(next) || next.stalled || size_bytes + next.length > bytes_most) break;
-    if (wants_no_copy(descriptor, next)) {
-      if (would_spare_copy(descriptor, next)) break;
-      choose_way(next);
-    }
+    if (!may_join(descriptor, next, gathered.size_bytes)) break;
+    if (next.zero_copy_mode != abi::zero_copy_never) choose_way(next);
     unpark(next);
-    next.leader = &lead;
+    next.led = true;
     led_++;
-    last->company = &next;
-    last = &next;
-    count++;
-    size_bytes += next.length;
+    gathered.company.push(next);
+    gathered.vectors.push_back({next.address, next.length});
+    gathered.size_bytes += next.length;
   }
-  if (count == 1) return;
-  Extra& extra = lead.need_extra();
-  extra.vectors.clear();
-  for (Operation* one = &lead; one != nullptr; one = one->company) {
-    extra.vectors.push_back({one->address, one->length});
-  }
-  extra.set_message();
+  msghdr& message = lead.need_extra().message;
+  message = {};
+  message.msg_iov = gathered.vectors.data();
+  message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(gathered.vectors.size());
   lead.opcode = Opcode::send_vectored;
-  Engine::count(abi::Counter::gathered_sends) += count - 1;
+  count(abi::Counter::gathered_sends) += gathered.vectors.size() - before;
 }
 
 // Whether the backend's word is about more than the operation itself, or less: a leader, one that
 // was torn, or one that is being torn now with others behind it, which would go on in the middle of
 // it.
 bool Engine::goes_together(Operation& operation, int32_t result) {
-  if (operation.company != nullptr) return true;
+  if (operation.leads) return true;
   if (operation.opcode != Opcode::send || operation.phase != Phase::active) return false;
   if (operation.went_bytes > 0) return true;
   if (result <= 0 || static_cast<uint32_t>(result) >= operation.length) return false;
@@ -101,18 +111,24 @@ void Engine::advance(Operation& operation, uint32_t size_bytes) {
 // is its own. False when it is on its way once more.
 bool Engine::end_gather(Operation& lead, int32_t& result) {
   CHECK(!lead.zero_copy);
+  if (lead.leads) lead.opcode = Opcode::send;
   const bool has_gone = result >= 0;
-  const auto own = std::min(static_cast<uint32_t>(std::max(result, 0)), lead.length);
+  const uint32_t gone = has_gone ? static_cast<uint32_t>(result) : 0;
+  const uint32_t own = std::min(gone, lead.length);
   const bool in_full = has_gone && own == lead.length;
-  if (lead.company != nullptr) {
-    lead.opcode = Opcode::send;
-    deal_out(lead, has_gone ? static_cast<uint32_t>(result) - own : 0, in_full);
-  }
-  if (result == -EAGAIN && may_go_on(lead)) return true;  // it is stalled
   const bool was_torn = own > 0 && !in_full;
   if (has_gone) advance(lead, own);
   if (was_torn) lead.told_of_room = false;  // there was some
-  if ((was_torn || result == -ECANCELED) && may_go_on(lead)) {
+  if (in_full && lead.leads) pass_on(lead, own, gone - own);
+  const bool goes_on = (was_torn || result == -ECANCELED) && may_go_on(lead);
+  if (lead.leads) {
+    GatheredSend& gathered = *descriptors_.at(lead.number).gathered;
+    gathered.vectors.front() = {lead.address, lead.length};
+    gathered.size_bytes -= own;
+    if (!was_torn || !goes_on || gathered.has_cancelled) part(lead);
+  }
+  if (result == -EAGAIN && may_go_on(lead)) return true;  // it is stalled
+  if (goes_on) {
     hand_over(lead);
     return false;
   }
@@ -120,32 +136,62 @@ bool Engine::end_gather(Operation& lead, int32_t& result) {
   return true;
 }
 
-// To the company of a leader; `in_full`: everything before it has gone.
-void Engine::deal_out(Operation& lead, uint32_t left, bool in_full) {
+Operation& Engine::next_of_company(GatheredSend& gathered) {
+  Operation& next = gathered.company.pop();
+  next.led = false;
+  led_--;
+  return next;
+}
+
+// The call is over for those that are left of the company: they wait for their turn again, in their
+// places, or end when somebody has asked for that.
+void Engine::part(Operation& lead) {
+  Descriptor& descriptor = descriptors_.at(lead.number);
+  lead.leads = false;
   OperationQueue returned;
-  Operation* next = std::exchange(lead.company, nullptr);
-  while (next != nullptr) {
-    Operation& one = *next;
-    next = std::exchange(one.company, nullptr);
-    one.leader = nullptr;
-    led_--;
-    const uint32_t gone = std::min(left, one.length);
-    left -= gone;
-    in_full = in_full && gone == one.length;
-    advance(one, gone);
-    if (in_full) {
-      leave_company(one, 0);
-    } else if (!may_go_on(one)) {
-      leave_company(one, -ECANCELED);
-    } else {
+  while (!descriptor.gathered->company.empty()) {
+    Operation& one = next_of_company(*descriptor.gathered);
+    if (may_go_on(one)) {
       returned.push(one);
+    } else {
+      leave_company(one, -ECANCELED);
     }
   }
+  spare_gathered_.push_back(std::move(descriptor.gathered));
   while (!returned.empty()) {
     Operation& one = *returned.last();
     returned.remove(one);
     park(one, true);
   }
+}
+
+// The leader went in full, with so many bytes of its own, and so many of its company. Those of it
+// that went in full as well have ended. The first one that has not leads the rest, and takes the
+// place of the one that led it.
+void Engine::pass_on(Operation& lead, uint32_t own, uint32_t left) {
+  Descriptor& descriptor = descriptors_.at(lead.number);
+  GatheredSend& gathered = *descriptor.gathered;
+  size_t went = 1;
+  gathered.size_bytes -= own + left;
+  while (!gathered.company.empty() && gathered.company.first()->length <= left) {
+    Operation& one = next_of_company(gathered);
+    left -= one.length;
+    advance(one, one.length);
+    leave_company(one, 0);
+    went++;
+  }
+  if (gathered.company.empty()) return part(lead);
+  advance(*gathered.company.first(), left);
+  if (gathered.has_cancelled || descriptor.closing) return part(lead);
+  lead.leads = false;
+  lead.uses &= static_cast<uint8_t>(~uses_stream);
+  descriptor.streaming[direction_sends]--;
+  Operation& next = next_of_company(gathered);
+  const auto begin = gathered.vectors.begin();
+  gathered.vectors.erase(begin, begin + static_cast<ptrdiff_t>(went));
+  gathered.vectors.front() = {next.address, next.length};
+  next.leads = true;
+  hand_over(next);
 }
 
 // It completes, and is none of those any more that wait for their turn.
@@ -155,11 +201,17 @@ void Engine::leave_company(Operation& operation, int32_t result) {
   local_.push_back({&operation, result_with(operation, result)});
 }
 
+// Somebody asks for the end of one that is with the backend, or goes with one that is.
+void Engine::note_cancel(Operation& operation) {
+  operation.cancel_wanted = true;
+  if (operation.led) descriptors_.at(operation.number).gathered->has_cancelled = true;
+}
+
 // Of one operation that the backend has, or that goes with one which it has.
 bool Engine::cancel_in_backend(Operation& operation) {
-  if (operation.leader == nullptr) return backend_->cancel(operation);
-  operation.cancel_wanted = true;
-  return backend_->cancel(*operation.leader);
+  if (!operation.led) return backend_->cancel(operation);
+  note_cancel(operation);
+  return backend_->cancel(operations_[descriptors_.at(operation.number).send_slot]);
 }
 
 }  // namespace io

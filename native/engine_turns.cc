@@ -82,8 +82,9 @@ void Engine::unpark(Operation& operation) {
 }
 
 void Engine::hand_over(Operation& operation) {
-  // What is left of a send that was torn goes plainly: it has one completion, and no steps.
-  if (operation.went_bytes > 0) {
+  // What is left of a send that was torn goes plainly: it has one completion, and no steps. So does
+  // one in whose call others go.
+  if (operation.went_bytes > 0 || operation.leads) {
     operation.zero_copy = false;
   } else if (operation.zero_copy_mode != abi::zero_copy_never) {
     choose_way(operation);
@@ -239,8 +240,8 @@ uint32_t Engine::cancel_parked_of(int number) {
       cancel_parked(operation, -ECANCELED);
       count++;
     } else if (operation.phase == Phase::active && (operation.uses & uses_stream) != 0) {
-      if (operation.leader != nullptr && !operation.cancel_wanted) count++;
-      operation.cancel_wanted = true;
+      if (operation.led && !operation.cancel_wanted) count++;
+      note_cancel(operation);
     }
   };
   descriptors_.at(number).operations.each(end);

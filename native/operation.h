@@ -142,13 +142,14 @@ struct alignas(64) Operation {
   uint8_t refusals = 0;          // a unix datagram: how often its receiver has had no room
   bool joined = false;           // the next one in the pool's line goes to the same thread
   bool taken_by_thread = false;  // guarded by the pool's lock
+  // A send in whose call others go, and one that goes in the call of another: engine_gather.cc.
+  bool leads = false;
+  bool led = false;
   // Where it stands among the times that the engine or the reactor looks at, counted from 1; 0 for
   // not there.
   uint32_t timer_index = 0;
   Links in_line;                   // where it waits: with the engine, or with the reactor
   Links on_descriptor;             // among all that is in flight on its descriptor
-  Operation* leader = nullptr;     // the send in whose call this one goes: engine_gather.cc
-  Operation* company = nullptr;    // the next one that goes in the same call
   Operation* successor = nullptr;  // the next one of its chain, which starts when it has succeeded
   // Kept by the io_uring backend: io_uring_asked.h, and io_uring.cc.
   uint64_t asked_before = 0;

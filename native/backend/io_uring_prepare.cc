@@ -52,10 +52,15 @@ void prepare_zero_copy(Operation& operation, uint32_t features, io_uring_sqe* en
 void prepare_send(Operation& operation, io_uring_sqe* entry) {
   const unsigned flags = send_flags(operation);
   if (operation.opcode == Opcode::send) {
-    return io_uring_prep_send(entry, operation.number, operation.address, operation.length,
-                              static_cast<int>(flags));
+    io_uring_prep_send(entry, operation.number, operation.address, operation.length,
+                       static_cast<int>(flags));
+  } else {
+    io_uring_prep_sendmsg(entry, operation.number, &operation.extra->message, flags);
   }
-  io_uring_prep_sendmsg(entry, operation.number, &operation.extra->message, flags);
+  // 5.19: there was no room for all of it. A try now would find little or none; the kernel tells of
+  // room when a third of the socket's memory is free (sk_stream_is_writeable).
+  const bool was_torn = operation.went_bytes > 0 && !operation.without_waiting;
+  if (was_torn) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
 }
 
 // A send on a unix datagram socket that has to wait for its receiver goes out empty: the kernel

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 #include "../operation_table.h"
@@ -45,17 +46,18 @@ class Resets {
         return false;
       }
       if (!end(operation)) return false;
-      std::erase_if(ending_, [&](const Suspect& one) { return one.slot == suspect.slot; });
-      ending_.push_back(suspect);
+      ending_[suspect.slot] = suspect.generation;
       return true;
     });
   }
 
   // Of one that the kernel has ended: whether it shall have it anew.
   bool takes_up(const Operation& operation) {
-    return std::erase_if(ending_, [&](const Suspect& one) {
-             return one.slot == operation.slot && one.generation == operation.generation;
-           }) > 0;
+    const auto found = ending_.find(operation.slot);
+    if (found == ending_.end()) return false;
+    const bool is_meant = found->second == operation.generation;
+    ending_.erase(found);
+    return is_meant;
   }
 
  private:
@@ -79,7 +81,7 @@ class Resets {
   }
 
   std::vector<Suspect> suspects_;
-  std::vector<Suspect> ending_;
+  std::unordered_map<uint32_t, uint32_t> ending_;  // slots and generations
 };
 
 }  // namespace io::uring

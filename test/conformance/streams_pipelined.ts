@@ -16,6 +16,7 @@ export function streamsPipelined(suite: Suite): void {
       continue;
     }
     registerOrder(suite, family);
+    registerSizes(suite, family);
     registerMixed(suite, family);
     registerThreshold(suite, family);
     registerEnds(suite, family);
@@ -52,6 +53,39 @@ function registerOrder(suite: Suite, family: Family): void {
       messages.map(({ length }) => length),
     );
     assert.ok(io.stats().gatheredSends > 100, "they share calls");
+  });
+}
+
+function registerSizes(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: sends of any size go together, and each in full`, async (trial) => {
+    const { io, from, to } = await narrow(trial, family);
+    const sizes = [200_000, 1, 65_536, 70_000, 0, 131_072, 5000, 65_535];
+    const messages = Array.from({ length: 64 }, (_, number) =>
+      message(number, sizes[number % sizes.length] as number),
+    );
+    const expected = Buffer.concat(messages);
+    const sends = messages.map((bytes) => from.send(bytes));
+    const received = Buffer.alloc(expected.length);
+    await to.receiveAll(received);
+    assert.ok(received.equals(expected), "the messages, one after the other");
+    assert.equal(
+      await Promise.all(sends),
+      messages.map(({ length }) => length),
+    );
+    assert.ok(io.stats().gatheredSends >= 62, "all but the first, and perhaps one for its room");
+  });
+
+  suite.test(`${family.name}: all that wait go in one call`, async (trial) => {
+    const { io, client, served } = await connected(trial, family);
+    const messages = Array.from({ length: 900 }, (_, number) => message(number, 8));
+    const expected = Buffer.concat(messages);
+    const before = io.stats().gatheredSends;
+    const sends = messages.map((bytes) => client.send(bytes));
+    const received = Buffer.alloc(expected.length);
+    await served.receiveAll(received);
+    assert.ok(received.equals(expected), "the messages, one after the other");
+    await Promise.all(sends);
+    assert.is(io.stats().gatheredSends - before, 899);
   });
 }
 

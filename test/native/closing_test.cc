@@ -81,7 +81,7 @@ void close_in_every_order(Kind kind) {
 }
 
 // Stands between the engine and the kernel as a kernel without ftruncate (before 6.9).
-class WithoutTruncate final : public io::Backend {
+class WithoutTruncate : public io::Backend {
  public:
   explicit WithoutTruncate(std::unique_ptr<io::Backend> inner) : inner_(std::move(inner)) {}
   void serve(io::OperationTable& operations) override { inner_->serve(operations); }
@@ -126,6 +126,20 @@ class WithoutTruncate final : public io::Backend {
   std::unique_ptr<io::Backend> inner_;
 };
 
+// Notes what it is asked to end.
+class NotesCancels final : public WithoutTruncate {
+ public:
+  NotesCancels(std::unique_ptr<io::Backend> inner, std::vector<uint32_t>& slots)
+      : WithoutTruncate(std::move(inner)), slots_(slots) {}
+  bool cancel(const io::Operation& target) override {
+    slots_.push_back(target.slot);
+    return WithoutTruncate::cancel(target);
+  }
+
+ private:
+  std::vector<uint32_t>& slots_;
+};
+
 }  // namespace
 
 NATIVE_TEST(close_pipes_in_every_order) {
@@ -160,6 +174,42 @@ NATIVE_TEST(close_under_a_chain_that_waits_elsewhere) {
   constexpr int64_t round_ns = 10'000'000;
   for (int round = 0; round < 300 && closed == 1; round++) rig.poll(round_ns);
   REQUIRE_EQUAL(closed, 0);
+  rig.end_all();
+  rig.check_idle();
+}
+
+// By descriptor the kernel would look at what waits on all others as well.
+NATIVE_TEST(close_asks_for_the_end_of_its_own_operations) {
+  std::vector<uint32_t> cancelled;
+  RigOptions options;
+  options.wrap = [&](std::unique_ptr<io::Backend> inner) {
+    return std::make_unique<NotesCancels>(std::move(inner), cancelled);
+  };
+  Rig rig(options);
+  Memory memory(64);
+  const uint32_t buffer = rig.add_buffer(memory.bytes.get(), 64);
+  std::vector<int32_t> near;
+  std::vector<uint32_t> slots;
+  for (int count = 0; count < 80; count++) {
+    near.push_back(ends_of(rig, Kind::socket)[0]);
+    slots.push_back(rig.queue(transfer_entry(Opcode::receive, near.back(), buffer, 0, 8)));
+    rig.queue(transfer_entry(Opcode::receive, near.back(), buffer, 8, 8));  // waits for its turn
+  }
+  rig.submit();
+  uint32_t closed = 0;
+  for (const size_t index : {40, 3, 79}) {
+    rig.queue(on_descriptor(Opcode::close, near[index]), [&](int32_t result, uint32_t) {
+      REQUIRE_EQUAL(result, 0);
+      closed++;
+    });
+  }
+  constexpr int64_t round_ns = 10'000'000;
+  for (int round = 0; round < 300 && closed < 3; round++) rig.poll(round_ns);
+  REQUIRE_EQUAL(closed, 3);
+  REQUIRE_EQUAL(cancelled.size(), 3);
+  REQUIRE_EQUAL(cancelled[0], slots[40]);
+  REQUIRE_EQUAL(cancelled[1], slots[3]);
+  REQUIRE_EQUAL(cancelled[2], slots[79]);
   rig.end_all();
   rig.check_idle();
 }

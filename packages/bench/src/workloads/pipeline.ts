@@ -12,7 +12,7 @@ import { type Built, buildNative } from "../native_build.js";
 import { runProcess, startServer } from "../processes.js";
 
 const inFlight = 64;
-const sizes = { "64 B": 64, "1 KiB": 1024, "16 KiB": 16 * 1024 };
+const sizes = { "64 B": 64, "1 KiB": 1024, "16 KiB": 16 * 1024, "64 KiB": 64 * 1024 };
 
 const comparisons = ["ours promise", "ours on epoll", "ours promise on epoll"].map((of) => ({
   of,
