@@ -83,6 +83,8 @@ interface Block {
  * ```
  */
 export class Buffers {
+  /** The IO, which lives as long as its memory is asked for. @internal */
+  owner: object | null = null;
   readonly #memory: Memory;
   readonly #limitBytes: number;
   readonly #blocks = new WeakMap<Uint8Array, Block>();

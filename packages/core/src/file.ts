@@ -91,8 +91,6 @@ function placeError(place: unknown, operation: string, name: string): IOError {
  * ```
  */
 export class File implements AsyncDisposable {
-  /** For the verbs of `io.ring`. */
-  readonly descriptor: Descriptor;
   /** As it was given to `io.openFile`; the path of a URL, and bytes read as UTF-8. */
   readonly path: string;
   /** Whether the file was opened past the page cache (O_DIRECT). */
@@ -100,6 +98,7 @@ export class File implements AsyncDisposable {
   /** What it was opened for, where that is one of the two alone. @internal */
   readonly only: "reading" | "writing" | undefined;
   readonly #operations: Operations;
+  readonly #descriptor: Descriptor;
   #closing: Promise<void> | null = null;
 
   /** @internal */
@@ -113,9 +112,24 @@ export class File implements AsyncDisposable {
     checkMade(operations, "File", "await io.openFile()");
     this.only = only;
     this.#operations = operations;
-    this.descriptor = descriptor;
+    this.#descriptor = descriptor;
     this.path = path;
     this.direct = direct;
+    operations.forgotten.watch(this, descriptor, path);
+  }
+
+  /**
+   * For the verbs of `io.ring`. Once it was asked for, the file is no longer closed when it is
+   * garbage.
+   */
+  get descriptor(): Descriptor {
+    this.#operations.forgotten.release(this);
+    return this.#descriptor;
+  }
+
+  /** @internal */
+  get number(): Descriptor {
+    return this.#descriptor;
   }
 
   /** Throws unless it is open, and a file of the IO with these operations. @internal */
@@ -139,7 +153,7 @@ export class File implements AsyncDisposable {
     try {
       this.#check("read");
       const offset = positionNumber(position, "read");
-      operations.ring.read(pending, this.descriptor, buffer, offset, operations.settle);
+      operations.ring.read(pending, this.#descriptor, buffer, offset, operations.settle);
     } catch (error) {
       operations.fail(pending, error);
     }
@@ -160,7 +174,7 @@ export class File implements AsyncDisposable {
       this.#check("write");
       const offset = positionNumber(position, "write");
       const buffer = bytesFrom(data);
-      operations.ring.write(pending, this.descriptor, buffer, offset, operations.settle);
+      operations.ring.write(pending, this.#descriptor, buffer, offset, operations.settle);
     } catch (error) {
       operations.fail(pending, error);
     }
@@ -226,7 +240,7 @@ export class File implements AsyncDisposable {
   ): Promise<number> {
     const offset = positionNumber(position, "readVectored");
     return this.#run(READ_VECTORED, options, (pending, ring, settle) =>
-      ring.readVectored(pending, this.descriptor, buffers, offset, settle),
+      ring.readVectored(pending, this.#descriptor, buffers, offset, settle),
     );
   }
 
@@ -238,7 +252,7 @@ export class File implements AsyncDisposable {
   ): Promise<number> {
     const offset = positionNumber(position, "writeVectored");
     return this.#run(WRITE_VECTORED, options, (pending, ring, settle) =>
-      ring.writeVectored(pending, this.descriptor, buffers, offset, settle),
+      ring.writeVectored(pending, this.#descriptor, buffers, offset, settle),
     );
   }
 
@@ -246,7 +260,7 @@ export class File implements AsyncDisposable {
   async stat(options?: OperationOptions | null): Promise<Stat> {
     const fields = new Float64Array(FIELDS);
     await this.#run(STAT, options, (pending, ring, settle) =>
-      ring.stat(pending, this.descriptor, fields, settle),
+      ring.stat(pending, this.#descriptor, fields, settle),
     );
     return statFrom(fields);
   }
@@ -258,7 +272,7 @@ export class File implements AsyncDisposable {
    */
   async sync(level: SyncLevel = "full", options?: OperationOptions | null): Promise<void> {
     await this.#run(SYNC, options, (pending, ring, settle) =>
-      ring.sync(pending, this.descriptor, level, settle),
+      ring.sync(pending, this.#descriptor, level, settle),
     );
   }
 
@@ -275,7 +289,7 @@ export class File implements AsyncDisposable {
     const start = placeNumber(offset, "allocate", "the offset");
     const length = placeNumber(lengthBytes, "allocate", "lengthBytes");
     await this.#run(ALLOCATE, options, (pending, ring, settle) =>
-      ring.allocate(pending, this.descriptor, start, length, keepSize, settle),
+      ring.allocate(pending, this.#descriptor, start, length, keepSize, settle),
     );
   }
 
@@ -283,7 +297,7 @@ export class File implements AsyncDisposable {
   async truncate(lengthBytes: Position, options?: OperationOptions | null): Promise<void> {
     const length = placeNumber(lengthBytes, "truncate", "lengthBytes");
     await this.#run(TRUNCATE, options, (pending, ring, settle) =>
-      ring.truncate(pending, this.descriptor, length, settle),
+      ring.truncate(pending, this.#descriptor, length, settle),
     );
   }
 
@@ -294,7 +308,7 @@ export class File implements AsyncDisposable {
     checkWhole(buffer, "reading");
     const offset = positionNumber(position, "reading");
     return new Prepared(this.#operations.ring, this, buffer, (completion, callback) => {
-      this.#operations.ring.read(completion, this.descriptor, buffer, offset, callback);
+      this.#operations.ring.read(completion, this.#descriptor, buffer, offset, callback);
     });
   }
 
@@ -306,7 +320,7 @@ export class File implements AsyncDisposable {
     checkWhole(buffer, "writing");
     const offset = positionNumber(position, "writing");
     return new Prepared(this.#operations.ring, this, buffer, (completion, callback) => {
-      this.#operations.ring.write(completion, this.descriptor, buffer, offset, callback);
+      this.#operations.ring.write(completion, this.#descriptor, buffer, offset, callback);
     });
   }
 
@@ -315,7 +329,7 @@ export class File implements AsyncDisposable {
     this.#check("syncing");
     const word = oneOf(level, SYNC_LEVELS, "the level", "syncing");
     return new Prepared(this.#operations.ring, this, null, (completion, callback) => {
-      this.#operations.ring.sync(completion, this.descriptor, word, callback);
+      this.#operations.ring.sync(completion, this.#descriptor, word, callback);
     });
   }
 
@@ -323,7 +337,10 @@ export class File implements AsyncDisposable {
    * Ends what is in flight on the file, then closes it. May be called again, with the same promise.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#operations.close(this.descriptor);
+    if (this.#closing === null) {
+      this.#operations.forgotten.release(this);
+      this.#closing = this.#operations.close(this.#descriptor);
+    }
     return this.#closing;
   }
 
@@ -378,7 +395,9 @@ export class File implements AsyncDisposable {
   }
 
   #lock(level: number): number {
-    return this.#operations.ring.lockFile(this.descriptor, level);
+    // A lock lives as long as the file is open: one that was locked is not closed as garbage.
+    this.#operations.forgotten.release(this);
+    return this.#operations.ring.lockFile(this.#descriptor, level);
   }
 
   #lockError(operation: string, errno: number): IOError {

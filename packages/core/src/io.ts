@@ -28,6 +28,7 @@ import {
 import { type AttemptOptions, attemptsFrom, connectByName } from "./internal/connecting.js";
 import { Ending } from "./internal/ending.js";
 import { FileSender } from "./internal/file_sender.js";
+import { releaseIO, watchIO } from "./internal/forgotten.js";
 import { Lending } from "./internal/lending.js";
 import { loadNative, waitsElsewhere } from "./internal/load.js";
 import { addressOf, familyOf, Limit, type LookupOptions, withAddress } from "./internal/lookup.js";
@@ -101,6 +102,12 @@ export interface IOOptions {
    * error.
    */
   poison?: boolean;
+  /**
+   * Remember where each file and the IO itself is opened, so that the warning of
+   * what was never closed and is garbage ("IO_FORGOTTEN") can say it. It costs some microseconds
+   * each time.
+   */
+  traceOpens?: boolean | null | undefined;
 }
 
 /** How a file is opened; `{ read: true }` when nothing is said. */
@@ -168,7 +175,7 @@ const WAIT_SLICE_NS = 50_000_000;
 const OPEN = knowsOnly(
   "open",
   ...["backend", "mode", "entries", "inFlightLimit", "buffersLimitBytes", "lentLimitBytes"],
-  ...["zeroCopyReceive", "poison"],
+  ...["zeroCopyReceive", "poison", "traceOpens"],
 );
 const MODES = { attached: true, detached: true } as const;
 const OPEN_FILE = knows(
@@ -258,6 +265,7 @@ export class IO implements AsyncDisposable {
     const request = requestedBackend(options.backend ?? "auto");
     this.mode = oneOf(options.mode ?? "attached", MODES, "the mode", "open");
     const poison = flag(options.poison, false, "poison", "open");
+    const traces = flag(options.traceOpens, false, "traceOpens", "open");
     const { zeroCopyReceive } = options;
     const attached = this.mode === "attached";
     const taskrun = requestedTaskrun();
@@ -288,7 +296,11 @@ export class IO implements AsyncDisposable {
     const memory = new Memory(native, this.#session, poison);
     this.ring = new Ring(this.#queue, memory);
     this.buffers = new Buffers(memory, buffersLimitBytes);
-    this.#operations = new Operations(this.ring, this.#queue, this.backend);
+    this.#operations = new Operations(this.ring, this.#queue, this.backend, traces);
+    this.#operations.owner = this;
+    this.ring.owner = this;
+    this.buffers.owner = this;
+    watchIO(this, this.#queue, traces);
     this.#operations.reuses = memory.reuses;
     const lent = this.#orClose(() => this.#lend(native, memory, area));
     this.#operations.lending = new Lending(this.ring, memory, lentLimitBytes, lent);
@@ -332,7 +344,10 @@ export class IO implements AsyncDisposable {
 
   // ---- files
 
-  /** Opens a file. The current folder and the process's mask count as they are at the call. */
+  /**
+   * Opens a file. The current folder and the process's mask count as they are at the call. A file
+   * that is not closed and becomes garbage is closed, with a warning.
+   */
   async openFile(path: Path, options?: OpenOptions | null): Promise<File> {
     checkOptions(options, OPEN_FILE);
     const given = options ?? {};
@@ -666,6 +681,7 @@ export class IO implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const queue = this.#queue;
+    releaseIO(this);
     queue.dropChain();
     queue.closed = true;
     for (const limit of this.#operations.limits) limit.close();

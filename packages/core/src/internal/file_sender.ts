@@ -91,7 +91,7 @@ export class FileSender {
         target.check("sendFile");
         file.checkFor(this.#operations, "sendFile");
         const { ring } = this.#operations;
-        ring.sendFile(pending, target.descriptor, file.descriptor, offset + done, left, settle);
+        ring.sendFile(pending, target.descriptor, file.number, offset + done, left, settle);
       },
       options,
       file,

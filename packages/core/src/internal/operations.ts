@@ -8,6 +8,7 @@ import type { ZeroCopy } from "../ring_sockets.js";
 import { follow, unfollow } from "./aborts.js";
 import { checkOptions, checkSignal, checkTimeout, type Known, knows } from "./check.js";
 import type { FileSender } from "./file_sender.js";
+import { Forgotten } from "./forgotten.js";
 import type { Lending } from "./lending.js";
 import type { Limit } from "./lookup.js";
 import type { Queue } from "./queue.js";
@@ -101,6 +102,12 @@ export class Operations {
   /** The same for a send that may end in two steps: it settles with the second. */
   readonly settleReleased: Callback;
 
+  /** Closes what was never closed and is garbage. */
+  readonly forgotten: Forgotten;
+
+  /** The IO, which lives as long as what it has opened, and as long as something is in flight. */
+  owner: object | null = null;
+
   /** What the streams of `socket.receiving()` are lent. */
   lending: Lending | null = null;
 
@@ -110,7 +117,14 @@ export class Operations {
   /** Set by an IO that looks for memory which is reused too early. */
   reuses: Reuses | null = null;
 
-  constructor(ring: Ring, queue: Queue, backend: string) {
+  constructor(ring: Ring, queue: Queue, backend: string, traces = false) {
+    this.forgotten = new Forgotten(
+      {
+        isClosed: () => queue.closed,
+        close: (descriptor) => this.close(descriptor),
+      },
+      traces,
+    );
     this.ring = ring;
     this.backend = backend;
     this.#queue = queue;

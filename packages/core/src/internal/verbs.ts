@@ -13,6 +13,8 @@ import { type Reuses, SentCheck } from "./sent_check.js";
 
 /** The base of the ring's verbs. */
 export abstract class Verbs {
+  /** The IO, which lives as long as its ring. @internal */
+  owner: object | null = null;
   /** @internal */
   protected readonly queue: Queue;
   /** @internal */

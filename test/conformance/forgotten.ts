@@ -1,0 +1,137 @@
+// What was never closed and is garbage is closed, and a warning names it. What is in use is not.
+
+import { writeFileSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { Completion, type File, IO } from "@io/core";
+import * as assert from "uvu/assert";
+import type { Suite, Trial } from "./harness.js";
+import { connected } from "./network.js";
+import { success, turn, until } from "./verbs.js";
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+export function forgottenThings(suite: Suite): void {
+  registerClosed(suite);
+  registerKept(suite);
+  registerIOs(suite);
+}
+
+/** Collects garbage until something is so, or for some rounds. */
+async function collect(condition: () => boolean = () => false): Promise<void> {
+  for (let round = 0; round < 20 && !condition(); round++) {
+    collectGarbage();
+    await turn();
+    await turn();
+  }
+}
+
+/** The warnings of a test about what was forgotten. */
+function warnings(trial: Trial): Error[] {
+  const seen: Error[] = [];
+  const record = (warning: Error & { code?: string }): void => {
+    if (warning.code === "IO_FORGOTTEN") seen.push(warning);
+  };
+  process.on("warning", record);
+  trial.defer(() => process.off("warning", record));
+  return seen;
+}
+
+function registerClosed(suite: Suite): void {
+  suite.test("files that were never closed are closed when they are garbage", async (trial) => {
+    const io = await trial.open();
+    const seen = warnings(trial);
+    writeFileSync(trial.path(), "content");
+    const { descriptors } = io.stats();
+    for (let index = 0; index < 20; index++) await io.openFile(trial.path());
+    await collect(() => io.stats().descriptors === descriptors);
+    assert.is(io.stats().descriptors, descriptors);
+    await until(io, () => seen.length > 0, "the warning");
+    assert.ok(seen.length <= 3, "many share a warning");
+    assert.ok(seen.some(({ message }) => message.includes(trial.path())));
+  });
+
+  suite.test("where it was opened is told on request", async (trial) => {
+    const io = await trial.open({ traceOpens: true });
+    const seen = warnings(trial) as (Error & { detail?: string })[];
+    writeFileSync(trial.path(), "content");
+    await (async function forgetful() {
+      await io.openFile(trial.path());
+    })();
+    await collect(() => seen.length > 0);
+    await until(io, () => seen.length > 0, "the warning");
+    assert.match(String(seen[0]?.detail), /forgetful/);
+  });
+}
+
+function registerKept(suite: Suite): void {
+  suite.test("what was closed gives no warning", async (trial) => {
+    const io = await trial.open();
+    const seen = warnings(trial);
+    writeFileSync(trial.path(), "content");
+    for (let index = 0; index < 20; index++) await (await io.openFile(trial.path())).close();
+    await collect();
+    assert.equal(seen, []);
+  });
+
+  suite.test("a descriptor that the program has taken is left alone", async (trial) => {
+    const io = await trial.open();
+    const seen = warnings(trial);
+    writeFileSync(trial.path(), "content");
+    const { descriptor } = await io.openFile(trial.path());
+    await collect();
+    const buffer = new Uint8Array(7);
+    const count = await success(io, (c, callback) =>
+      io.ring.read(c, descriptor, buffer, 0, callback),
+    );
+    assert.equal([count, seen], [7, []]);
+  });
+
+  suite.test("what is in flight keeps its socket, and its IO", async (trial) => {
+    const seen = warnings(trial);
+    const { served, waiting, buffer } = await (async () => {
+      const pair = await connected(trial);
+      const memory = new Uint8Array(5);
+      return { served: pair.served, buffer: memory, waiting: pair.client.receive(memory) };
+    })();
+    await collect();
+    await served.sendAll(Buffer.from("hello"));
+    assert.is(await waiting, 5);
+    assert.equal([Buffer.from(buffer).toString(), seen], ["hello", []]);
+  });
+
+  suite.test("a file keeps its IO, and so do a ring and its operations", async (trial) => {
+    const seen = warnings(trial);
+    writeFileSync(trial.path(), "content");
+    const { backend } = suite;
+    const file: File = await (await IO.open({ backend })).openFile(trial.path());
+    const { ring } = await IO.open({ backend });
+    let fired = false;
+    (await IO.open({ backend })).ring.timeout(new Completion(), 50_000_000, () => {
+      fired = true;
+    });
+    await collect();
+    assert.is(await file.read(new Uint8Array(7), 0), 7);
+    await new Promise<void>((resolve) => ring.nop(new Completion(), () => resolve()));
+    await collect(() => fired);
+    const io = await trial.open();
+    await until(io, () => fired, "the time-out of an IO that nobody has");
+    assert.equal(seen.length > 0 ? seen.map(({ message }) => /an IO/.test(message)) : [true], [
+      true,
+    ]);
+    await file.close();
+  });
+}
+
+function registerIOs(suite: Suite): void {
+  suite.test("an IO that was never closed is closed when it is garbage", async (trial) => {
+    const seen = warnings(trial);
+    const { backend } = suite;
+    for (let index = 0; index < 5; index++) await (await IO.open({ backend })).nop();
+    await collect(() => seen.length >= 5);
+    const io = await trial.open();
+    await until(io, () => seen.length >= 5, "a warning for each");
+    assert.match(String(seen[0]?.message), /IO is garbage/);
+  });
+}
