@@ -36,6 +36,7 @@ class FakeRing {
       apart: () => undefined,
       whenRoom: (callback: () => void) => this.waiting.push(callback),
       check: () => undefined,
+      apart: () => undefined,
       cancel: () => undefined,
       close: (descriptor: number) => {
         this.closed.push(descriptor);
