@@ -36,7 +36,6 @@ class FakeRing {
       apart: () => undefined,
       whenRoom: (callback: () => void) => this.waiting.push(callback),
       check: () => undefined,
-      apart: () => undefined,
       cancel: () => undefined,
       close: (descriptor: number) => {
         this.closed.push(descriptor);
