@@ -33,27 +33,27 @@ function registerAccess(suite: Suite): void {
     writeFileSync(trial.path(), "content");
     const reading = await io.openFile(trial.path());
     const bytes = new Uint8Array(4);
-    for (const promise of [
+    const refused = [
       reading.write(bytes, 0),
       reading.writeAll(bytes, 0),
       reading.writeVectored([bytes], 0),
       reading.truncate(1),
       reading.allocate(0, 1),
       io.chain(reading.writing(bytes, 0)),
-    ]) {
-      const { code, message } = await failure(promise);
+    ].map(failure);
+    for (const { code, message } of await Promise.all(refused)) {
       assert.ok(["EBADF", "EINVAL"].includes(code), message);
       assert.match(message, "opened for reading alone: open it with write: true");
     }
     const writing = await io.openFile(trial.path("other"), { write: true, create: true });
     const { served } = await connected(trial);
-    for (const promise of [
+    const refusedReads = [
       writing.read(bytes, 0),
       writing.readAll(bytes, 0),
       writing.readVectored([bytes], 0),
       io.chain(writing.reading(bytes, 0)),
-    ]) {
-      const { code, message } = await failure(promise);
+    ].map(failure);
+    for (const { code, message } of await Promise.all(refusedReads)) {
       assert.is(code, "EBADF");
       assert.match(message, "opened for writing alone: open it with read: true");
     }
@@ -61,16 +61,12 @@ function registerAccess(suite: Suite): void {
     assert.is(readFileSync(trial.path(), "utf8"), "content");
   });
 
-  suite.test("a file is not emptied by an open that names no access", async (trial) => {
+  suite.test("a file is not emptied by mistake", async (trial) => {
     const io = await trial.open();
     writeFileSync(trial.path(), "content");
     const error = await failure(io.openFile(trial.path(), { truncate: true }));
     assert.is(error.code, "ERR_INVALID_ARG_VALUE");
     assert.match(error.message, "write: true");
-    const flags = core.OpenFlags.truncate;
-    const open = (): void =>
-      io.ring.open(new Completion(), trial.path(), flags, 0, () => undefined);
-    assert.is(refusalCode(open), "ERR_INVALID_ARG_VALUE");
     assert.is(readFileSync(trial.path(), "utf8"), "content");
     const file = await io.openFile(trial.path(), { write: true, truncate: true });
     assert.is((await file.stat()).sizeBytes, 0);
@@ -171,13 +167,13 @@ function registerMade(suite: Suite): void {
     const datagrams = await io.openDatagram({ family: "ipv4" });
     // Too long for a label, so no server is asked.
     const host = "x".repeat(300);
-    for (const promise of [
+    const failing = [
       io.connect({ host, port: 1 }),
       io.listen({ host, port: 1 }),
       io.openDatagram({ host, port: 1 }),
       datagrams.connect({ host, port: 1 }),
-    ]) {
-      const error = await failure(promise);
+    ].map(failure);
+    for (const error of await Promise.all(failing)) {
       assert.is(error.syscall, "getaddrinfo");
       assert.instance(error.cause, Error);
       assert.match(error.message, `the name "${host}" cannot be looked up`);
@@ -193,7 +189,7 @@ function registerNames(suite: Suite): void {
     const datagrams = await io.openDatagram({ family: "unix" });
     const host = "127.0.0.1\0.example";
     const text = Buffer.from("x");
-    for (const promise of [
+    const failing = [
       io.connect({ path }),
       io.listen({ path: `${trial.path("made")}\0x` }),
       io.openDatagram({ path: `${trial.path("made")}\0x` }),
@@ -204,8 +200,9 @@ function registerNames(suite: Suite): void {
       io.connect({ host, port: 9 }),
       io.listen({ host, port: 0 }),
       io.connect({ host: "::1%lo\0x", port: 9 }),
-    ]) {
-      assert.is(await failureCode(promise), "ERR_INVALID_ARG_VALUE");
+    ].map(failureCode);
+    for (const code of await Promise.all(failing)) {
+      assert.is(code, "ERR_INVALID_ARG_VALUE");
     }
     const unix = { family: "unix", host: "", port: 0, path } as const;
     const ipv4 = { family: "ipv4", host, port: 9, path: "" } as const;
@@ -310,13 +307,14 @@ function registerSignals(suite: Suite): void {
     const { io, listener, client } = await connected(trial);
     const signal = new AbortController() as unknown as AbortSignal;
     const options = { signal, timeoutMs: 0.001 };
-    const accepting = listener.accept(options);
-    assert.match((await failure(accepting)).message, /controller itself: give its signal/);
+    assert.match(
+      (await failure(listener.accept(options))).message,
+      /controller itself: give its signal/,
+    );
     const buffer = new Uint8Array(1);
     const promises = [client.receive(buffer, options), client.send(buffer, options)];
-    for (const promise of [...promises, io.nop(options), io.sleep(1, options)]) {
-      assert.is(await failureCode(promise), "ERR_INVALID_ARG_TYPE");
-    }
+    const failing = [...promises, io.nop(options), io.sleep(1, options)].map(failureCode);
+    for (const code of await Promise.all(failing)) assert.is(code, "ERR_INVALID_ARG_TYPE");
     // Neither has the time limit of what was refused.
     await io.sleep(2_000_000);
     const waiting = listener.accept();
@@ -334,8 +332,9 @@ function registerSignals(suite: Suite): void {
       },
     };
     const before = io.stats().inFlight;
-    for (const promise of [client.receive(new Uint8Array(1), options), io.nop(options)]) {
-      assert.is(await promise.catch((error: unknown) => error), problem);
+    const failing = [client.receive(new Uint8Array(1), options), io.nop(options)];
+    for (const result of await Promise.allSettled(failing)) {
+      assert.is(result.status === "rejected" && result.reason, problem);
     }
     assert.is(io.stats().inFlight, before);
     await io.sleep(2_000_000);

@@ -91,10 +91,7 @@ const flags = fc
     const all = bits.reduce((sum, bit) => sum | bit, 0);
     // What these mean together differs from kernel to kernel (open(2), BUGS).
     const isFolder = (all & OpenFlags.directory) !== 0;
-    const apart = isFolder ? all & ~OpenFlags.create & ~OpenFlags.exclusive : all;
-    // To empty what is not written to is refused: test/conformance/arguments_words.ts.
-    const writes = (apart & (OpenFlags.write | OpenFlags.append)) !== 0;
-    const sane = writes ? apart : apart & ~OpenFlags.truncate;
+    const sane = isFolder ? all & ~OpenFlags.create & ~OpenFlags.exclusive : all;
     return (sane & OpenFlags.create) === 0 ? sane & ~OpenFlags.exclusive : sane;
   });
 

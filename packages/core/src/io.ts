@@ -120,7 +120,7 @@ export interface OpenOptions extends OperationOptions {
   create?: boolean | null | undefined;
   /** With `create`: fail when it is there. */
   exclusive?: boolean | null | undefined;
-  /** Empty the file: with `write` or `append`, or with `read: true` said beside it. */
+  /** Empty the file. Needs `write`, `append` or `read`, so that no file is emptied by mistake. */
   truncate?: boolean | null | undefined;
   /** Past the page cache (O_DIRECT): memory, positions and lengths must be multiples of a block. */
   direct?: boolean | null | undefined;
@@ -732,9 +732,10 @@ function openFlags(options: OpenOptions): number {
   if (append) flags |= OpenFlags.append;
   for (const name of OPEN_FLAG_NAMES) if (is(name)) flags |= OpenFlags[name];
   if (!is("followLinks", true)) flags |= OpenFlags.noFollow;
-  // Whoever says `read: true` beside it means what open(2) does with O_RDONLY and O_TRUNC.
-  if (is("truncate") && !write && !append && !is("read")) {
-    throw valueError("openFile", "truncate empties the file: give write: true, too");
+  const readsUnasked = !write && !append && (options.read ?? null) === null;
+  if (readsUnasked && is("truncate")) {
+    const message = "truncate alone would open the file for reading and empty it: give write: true";
+    throw valueError("openFile", message);
   }
   return flags;
 }

@@ -3,7 +3,7 @@
 import { type Callback, Completion } from "./completion.js";
 import { rangeError } from "./errors.js";
 import * as abi from "./internal/abi.js";
-import { checkInstance, type Path, shown, valueError } from "./internal/check.js";
+import { checkInstance, type Path, shown } from "./internal/check.js";
 import { LentVerbs } from "./ring_lent.js";
 
 /**
@@ -125,21 +125,13 @@ export class Ring extends LentVerbs {
   ): void {
     this.queue.check("open");
     const bytes = this.pathFrom(path, "open");
-    this.#checkOpenFlags(flags);
+    this.checkWhole(flags, 0x7fffffff, "open", "flags"); // unknown ones are EINVAL
     const bits = this.modeFrom(mode, "open");
     const [start, length] = this.queue.putText(bytes, "open");
     const at = this.queue.begin(completion, abi.OPCODE_OPEN, callback);
     this.putText(at, start, length);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = flags;
     this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = bits;
-  }
-
-  #checkOpenFlags(flags: number): void {
-    this.checkWhole(flags, 0x7fffffff, "open", "flags"); // unknown ones are EINVAL
-    const asked = flags & (OpenFlags.read | OpenFlags.write | OpenFlags.append);
-    if ((flags & OpenFlags.truncate) === 0 || asked !== 0) return;
-    const message = "truncate empties the file: open it with write, too";
-    throw this.refused(valueError("open", message));
   }
 
   /**
