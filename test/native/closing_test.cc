@@ -97,7 +97,7 @@ class WithoutTruncate : public io::Backend {
   }
   bool cancel(const io::Operation& target) override { return inner_->cancel(target); }
   bool cancel_all() override { return inner_->cancel_all(); }
-  bool ready() const override { return inner_->ready(); }
+  size_t ready() const override { return inner_->ready(); }
   void nudge_later() override {}
   bool nudged() override { return false; }
   int wait_descriptor() override { return inner_->wait_descriptor(); }
