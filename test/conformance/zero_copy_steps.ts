@@ -374,7 +374,7 @@ function registerMemory(suite: Suite): void {
 
   // From a huge page a socket is charged with far more than it sends, and so sends little at once.
   suite.test("registered memory has pages of the usual size", async (trial) => {
-    // Memory of earlier tests may be counted still, and may be freed at any moment. So there is more
+    // Memory of earlier tests may be counted still, and be freed at any moment. So there is more
     // registered memory here than they can have left.
     const before = bytesWithoutHugePages();
     const io = await trial.open();
