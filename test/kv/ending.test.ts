@@ -156,6 +156,15 @@ test("clients may hold so much memory; then the one that holds most is disconnec
   assert.is(await server.stop(), 0);
 });
 
+test("as many clients can be allowed as the command line takes", async () => {
+  const server = await start({ folder: temporaryFolder(), more: ["--clients", "100000"] });
+  const wire = await Wire.open(server.port);
+  wire.send("CONFIG GET maxclients\r\n");
+  assert.is(await wire.take(33), "*2\r\n$10\r\nmaxclients\r\n$6\r\n100000\r\n");
+  wire.close();
+  assert.is(await server.stop(), 0);
+});
+
 test("clients beyond the limit are told so", async () => {
   const server = await start({ folder: temporaryFolder(), more: ["--clients", "2"] });
   const first = await Wire.open(server.port);
