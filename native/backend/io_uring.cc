@@ -816,6 +816,9 @@ class IoUring final : public Backend {
       uring::Steps::take_result(operation, entry);
     }
     steps_.tell(operation, completed);
+    if (!operation.result_known) return;
+    if (operation.linked_next != nullptr) note_link(operation, operation.result);
+    if (operation.successor != nullptr) go_on(operation, operation.result, completed);
   }
 
   io_uring ring_;
