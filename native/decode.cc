@@ -444,6 +444,7 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   operation.unix_datagram = false;
   operation.zero_copy_mode = abi::zero_copy_never;
   operation.zero_copy = false;
+  operation.trial = 0;
   operation.fallen_back = false;
   operation.stalled = false;
   operation.without_waiting = false;

@@ -90,6 +90,7 @@ void Engine::submit() {
 }
 
 void Engine::take_queued() {
+  if (send_costs_ && send_costs_->is_measuring()) send_costs_->tick(thread_used_ns());
   if (cancel_due_) ask_again();
   // Before the entries: a receive among them may need what was returned.
   if (shared_.header[abi::header_returned] != 0) {
@@ -347,6 +348,7 @@ void Engine::flush_batch() {
   for (Operation* operation : batch_) {
     if (operation->opcode == Opcode::send) gather(*operation);
   }
+  if (send_costs_ && send_costs_->is_measuring()) measure_batch();
   backend_->submit(batch_);
   batch_.clear();
 }

@@ -22,6 +22,7 @@
 #include "operation.h"
 #include "operation_list.h"
 #include "operation_table.h"
+#include "send_costs.h"
 #include "timers.h"
 
 namespace io {
@@ -173,12 +174,16 @@ class Engine {
   static ZeroCopy& zero_copy_of(Descriptor& descriptor);
   ZeroCopy* zero_copy_of_sender(const Operation& operation);
   bool can_spare_copy(const Operation& operation) const;
-  static bool wants_no_copy(Descriptor& descriptor, const Operation& operation);
+  uint32_t cost_class(Descriptor& descriptor, const Operation& operation);
+  bool wants_no_copy(Descriptor& descriptor, const Operation& operation, uint32_t cost_class);
+  void note_way(Descriptor& descriptor, Operation& operation, uint32_t cost_class);
+  void leave_trial(Operation& operation);
+  void measure_batch();
   bool would_spare_copy(Descriptor& descriptor, const Operation& operation);
   void choose_way(Operation& operation);
   bool goes_plainly(Operation& operation, int32_t result);
   void mark_sent(Operation& operation);
-  void mark_released(const Operation& operation, const Completed& completed);
+  void mark_released(Operation& operation, const Completed& completed);
   void limit_release(int number);
   void count_chunk(const Operation& operation, int32_t size_bytes);
   void await_release();
@@ -202,6 +207,7 @@ class Engine {
   BoundFiles bound_files_;
   Groups groups_;
   OperationTable operations_;
+  std::unique_ptr<SendCosts> send_costs_;  // made for the first send on "auto"
   std::vector<Operation*> batch_;
   std::vector<abi::Entry> group_;
   std::deque<Local> local_;

@@ -40,7 +40,8 @@ bool Engine::is_gathered(const Operation& operation) {
 bool Engine::may_join(Descriptor& descriptor, const Operation& next, size_t size_bytes) {
   if (!is_gathered(next) || next.stalled) return false;
   if (size_bytes + next.length > abi::transfer_limit_bytes) return false;
-  return !wants_no_copy(descriptor, next) || !would_spare_copy(descriptor, next);
+  return !wants_no_copy(descriptor, next, cost_class(descriptor, next)) ||
+         !would_spare_copy(descriptor, next);
 }
 
 std::unique_ptr<GatheredSend> Engine::begin_gathered(const Operation& lead) {

@@ -141,7 +141,10 @@ void Engine::leave_chain(Operation& operation) {
 // its place before those that are parked behind it.
 void Engine::stall(Operation& operation) {
   const bool was_told = operation.stalled && operation.told_of_room;
-  if (operation.zero_copy) zero_copy_of(descriptors_.at(operation.number)).trial_ended();
+  if (operation.zero_copy) {
+    zero_copy_of(descriptors_.at(operation.number)).trial_ended();
+    leave_trial(operation);
+  }
   operation.stalled = true;
   park(operation, true);
   // Room that is none (TCP is out of memory) would be told of at once, again and again: one that

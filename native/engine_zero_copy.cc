@@ -49,13 +49,46 @@ bool Engine::can_spare_copy(const Operation& operation) const {
   return (features_ & needed) == needed && !operation.unix_datagram;
 }
 
+// Which of the learned costs it goes by; none unless it is on "auto", without a threshold of the
+// program's own.
+uint32_t Engine::cost_class(Descriptor& descriptor, const Operation& operation) {
+  if (operation.zero_copy_mode != abi::zero_copy_auto) return SendCosts::no_class;
+  if (zero_copy_of(descriptor).has_threshold()) return SendCosts::no_class;
+  if (!send_costs_) send_costs_ = std::make_unique<SendCosts>();
+  const bool registered = operation.registered_index != not_registered;
+  const bool vectored = operation.buffer == no_buffer;
+  return SendCosts::class_of(operation.length, !descriptor.is_stream, registered, vectored);
+}
+
 // Whether it should go without a copy, if it can.
-bool Engine::wants_no_copy(Descriptor& descriptor, const Operation& operation) {
+bool Engine::wants_no_copy(Descriptor& descriptor, const Operation& operation,
+                           uint32_t cost_class) {
   const uint32_t mode = operation.zero_copy_mode;
   if (mode == abi::zero_copy_never) return false;
-  const bool registered = operation.registered_index != not_registered;
-  const bool datagram = !descriptor.is_stream;
-  return zero_copy_of(descriptor).wants(mode, operation.length, registered, datagram);
+  if (mode == abi::zero_copy_always) return true;
+  const ZeroCopy& state = zero_copy_of(descriptor);
+  if (state.has_threshold()) return state.is_over_threshold(operation.length);
+  if (send_costs_->spares(cost_class)) return true;
+  return send_costs_->is_due(cost_class) && state.is_curious(operation.length);
+}
+
+// It goes to the backend.
+void Engine::note_way(Descriptor& descriptor, Operation& operation, uint32_t cost_class) {
+  if (cost_class == SendCosts::no_class) return;
+  if (!operation.zero_copy) zero_copy_of(descriptor).went_plainly(operation.length);
+  operation.trial = send_costs_->handed_over(cost_class, operation.zero_copy);
+}
+
+void Engine::leave_trial(Operation& operation) {
+  if (operation.trial != 0 && operation.zero_copy) send_costs_->ended(operation.trial);
+  operation.trial = 0;
+}
+
+// What else goes to the backend while a trial goes on.
+void Engine::measure_batch() {
+  uint32_t others = 0;
+  for (const Operation* operation : batch_) others += operation->trial == 0 ? 1 : 0;
+  send_costs_->count_others(others);
 }
 
 // What choose_way() would say now of one that should.
@@ -68,14 +101,21 @@ bool Engine::would_spare_copy(Descriptor& descriptor, const Operation& operation
 // of those before it.
 void Engine::choose_way(Operation& operation) {
   operation.zero_copy = false;
+  operation.trial = 0;
   Descriptor& descriptor = descriptors_.at(operation.number);
-  if (!wants_no_copy(descriptor, operation)) return;
   ZeroCopy& state = zero_copy_of(descriptor);
+  const uint32_t number = cost_class(descriptor, operation);
+  // Where a socket copies all the same nothing can be learned of what it costs not to.
+  if (number != SendCosts::no_class && state.is_trusted() && can_spare_copy(operation))
+    send_costs_->begin_if_due(number);
+  if (!wants_no_copy(descriptor, operation, number)) return note_way(descriptor, operation, number);
   if (can_spare_copy(operation) && state.chooses(operation.zero_copy_mode, operation.length)) {
     operation.zero_copy = true;
     operation.descriptor_generation = descriptor.generation;
-    return;
+    return note_way(descriptor, operation, number);
   }
+  // Not through note_way(): chooses() has counted its bytes.
+  if (number != SendCosts::no_class) operation.trial = send_costs_->handed_over(number, false);
   if (operation.fallen_back) return;  // it was counted when it was first tried
   operation.fallen_back = true;
   state.counts.fallen_back++;
@@ -93,6 +133,7 @@ bool Engine::goes_plainly(Operation& operation, int32_t result) {
   }
   // What follows it in its chain has been cancelled by the kernel already.
   if (operation.chain != 0) return false;
+  leave_trial(operation);
   operation.zero_copy = false;
   state.counts.fallen_back++;
   count(Counter::zero_copy_fallen_back)++;
@@ -110,7 +151,8 @@ void Engine::mark_sent(Operation& operation) {
 }
 
 // The kernel has let go of the memory, or has sent nothing.
-void Engine::mark_released(const Operation& operation, const Completed& completed) {
+void Engine::mark_released(Operation& operation, const Completed& completed) {
+  leave_trial(operation);
   ZeroCopy* state = zero_copy_of_sender(operation);
   if (operation.phase == Phase::sent) {
     unreleased_--;

@@ -104,6 +104,7 @@ struct alignas(64) Operation {
   uint16_t tries = 0;  // how often a backend that counts them was given operations of this slot
   uint8_t zero_copy_mode = 0;  // of a send: abi::zero_copy_*
   bool zero_copy = false;      // this time it goes without a copy
+  uint8_t trial = 0;           // of SendCosts, that it is part of
   // Kept by the backend between the completions of such a send.
   Release release = Release::none;
   bool copied = false;

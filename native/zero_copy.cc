@@ -5,13 +5,14 @@
 
 namespace io {
 
-bool ZeroCopy::wants(uint32_t mode, size_t length, bool registered, bool datagram) const {
-  if (mode == abi::zero_copy_always) return true;
-  if (mode != abi::zero_copy_auto) return false;
-  if (own_threshold_bytes_ != 0) return length >= own_threshold_bytes_;
-  if (registered) return length >= threshold_registered_bytes;
-  const bool cheap = datagram && length >= cheap_from_bytes && length <= cheap_to_bytes;
-  return length >= threshold_bytes && !cheap;
+bool ZeroCopy::is_curious(size_t length) const {
+  return !trusted_ && !refused_ && !on_trial_ && went_plainly_bytes_ >= curious_after_bytes &&
+         plain_left_bytes_ <= length;
+}
+
+void ZeroCopy::went_plainly(size_t length) {
+  went_plainly_bytes_ += length;
+  plain_left_bytes_ -= std::min<uint64_t>(plain_left_bytes_, length);
 }
 
 bool ZeroCopy::would_choose(uint32_t mode, size_t length) const {

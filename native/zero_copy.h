@@ -2,11 +2,12 @@
 // end; knows no kernel.
 //
 // A send without a copy costs more than a plain one: the kernel looks up and holds pages, and tells
-// twice. It pays for long messages only, and not at all where the kernel copies in the end, as it
-// does on loopback and for a device that cannot gather. Only the kernel knows, and only afterwards.
-// So "auto" begins with one send on trial. When its bytes were not copied the socket is trusted,
-// until some are. Otherwise it sends plainly for a while, counted in bytes so that a busy socket
-// asks again sooner than an idle one, and twice as long after each trial that fails.
+// twice. For which messages that pays is learned for all sockets together: send_costs.h. It does
+// not pay at all where the kernel copies in the end, as it does on loopback and for a device that
+// cannot gather. Only the kernel knows, and only afterwards. That is what is kept here. So "auto"
+// begins with one send on trial. When its bytes were not copied the socket is trusted, until some
+// are. Otherwise it sends plainly for a while, counted in bytes so that a busy socket asks again
+// sooner than an idle one, and twice as long after each trial that fails.
 #pragma once
 
 #include <cstddef>
@@ -28,25 +29,23 @@ struct ZeroCopyCounts {
 
 class ZeroCopy {
  public:
-  // Where both cost the same, measured with UDP to a device that copies nothing (docs/bench.md).
-  // Memory that the kernel keeps mapped need not be looked up. What a copy costs goes in steps, by
-  // where the kernel finds the memory for it: up to here a datagram lies in a block of 8 KiB.
-  static constexpr size_t threshold_registered_bytes = 5120;
-  static constexpr size_t threshold_bytes = 7808;
-  // Above this a datagram is copied into pages that its thread has at hand, 32 KiB of them, which
-  // is cheaper than looking other memory up (SKB_MAX_ALLOC in the kernel's ip_output.c).
-  static constexpr size_t cheap_from_bytes = 16'001;
-  static constexpr size_t cheap_to_bytes = 32'760;
   static constexpr uint64_t first_span_bytes = 1 << 20;
   static constexpr uint64_t longest_span_bytes = uint64_t{1} << 30;
 
-  // Whether a send of this mode (abi::zero_copy_*) and length should go without a copy, whatever
-  // the socket and the kernel can do.
-  bool wants(uint32_t mode, size_t length, bool registered, bool datagram) const;
+  // Plain sends of so many bytes make a socket worth a trial that would only teach what others of
+  // the kind cost. It spares those that send little and go away.
+  static constexpr uint64_t curious_after_bytes = 1 << 16;
+
   // Of one that should: whether it does. When it does, trial_ended() or report() follows.
   bool chooses(uint32_t mode, size_t length);
   // The same, as it is now, and nothing follows.
   bool would_choose(uint32_t mode, size_t length) const;
+
+  // Of one that costs less plainly, as far as is known: whether this socket may find out more.
+  bool is_curious(size_t length) const;
+  // One on "auto" goes plainly because that costs less.
+  void went_plainly(size_t length);
+  bool is_trusted() const { return trusted_; }
 
   // The kernel has let go of the memory of one that went.
   void report(bool copied);
@@ -57,8 +56,10 @@ class ZeroCopy {
   void refuse() { refused_ = true; }
   bool refused() const { return refused_; }
 
-  // 0: the ones above.
+  // From how many bytes on the copy is spared; 0: as SendCosts has learned.
   void set_threshold(size_t bytes) { own_threshold_bytes_ = bytes; }
+  bool has_threshold() const { return own_threshold_bytes_ != 0; }
+  bool is_over_threshold(size_t length) const { return length >= own_threshold_bytes_; }
 
   ZeroCopyCounts counts;
   uint32_t unreleased = 0;  // sent, and their memory not yet free
@@ -67,6 +68,7 @@ class ZeroCopy {
   size_t own_threshold_bytes_ = 0;
   uint64_t span_bytes_ = first_span_bytes;
   uint64_t plain_left_bytes_ = 0;
+  uint64_t went_plainly_bytes_ = 0;
   bool refused_ = false;
   bool trusted_ = false;
   bool on_trial_ = false;

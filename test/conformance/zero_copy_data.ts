@@ -240,6 +240,23 @@ function registerAuto(suite: Suite): void {
     if (canSpare(io)) assert.ok(zeroCopySends > before, "and more than once");
   });
 
+  suite.test("auto asks of messages that may be worth it, after a while and once", async (trial) => {
+    const { io, near, far } = await connectedPair(trial);
+    const buffer = new Uint8Array(8192);
+    const send = async (): Promise<void> => {
+      await near.send(new Uint8Array(2000), { zeroCopy: "auto" });
+      assert.is((await far.receive(buffer)).sizeBytes, 2000);
+    };
+    for (let count = 0; count < 32; count++) await send();
+    const none = near.stats();
+    assert.equal([none.zeroCopySends, none.zeroCopyFallenBack], [0, 0], "it has sent little");
+    for (let count = 0; count < 168; count++) await send();
+    // Loopback copies, so one answer is enough for what has gone here.
+    const { zeroCopySends, zeroCopyCopied, zeroCopyFallenBack } = near.stats();
+    assert.equal([zeroCopySends, zeroCopyCopied], canSpare(io) ? [1, 1] : [0, 0]);
+    if (canSpare(io)) assert.is(zeroCopyFallenBack, 0);
+  });
+
   suite.test("auto leaves short messages alone, as long as it is told", async (trial) => {
     const { io, near, far } = await connectedPair(trial);
     const buffer = new Uint8Array(8192);
@@ -247,7 +264,7 @@ function registerAuto(suite: Suite): void {
       await near.send(new Uint8Array(sizeBytes), { zeroCopy: "auto" });
       assert.is((await far.receive(buffer)).sizeBytes, sizeBytes);
     };
-    await send(1000);
+    for (let count = 0; count < 10; count++) await send(1000 + count);
     const none = near.stats();
     assert.equal([none.zeroCopySends, none.zeroCopyFallenBack], [0, 0]);
     near.setOptions({ zeroCopyThresholdBytes: 1000 });
