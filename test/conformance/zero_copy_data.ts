@@ -240,7 +240,7 @@ function registerAuto(suite: Suite): void {
     if (canSpare(io)) assert.ok(zeroCopySends > before, "and more than once");
   });
 
-  suite.test("auto asks of messages that may be worth it, after a while and once", async (trial) => {
+  suite.test("auto asks of messages that may be worth it, later and once", async (trial) => {
     const { io, near, far } = await connectedPair(trial);
     const buffer = new Uint8Array(8192);
     const send = async (): Promise<void> => {

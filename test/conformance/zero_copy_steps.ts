@@ -377,7 +377,7 @@ function registerMemory(suite: Suite): void {
     // Memory of earlier tests may be counted still, and be freed at any moment. So there is more
     // registered memory here than they can have left.
     const before = bytesWithoutHugePages();
-    const io = await trial.open();
+    const io = await trial.open({ buffersLimitBytes: (before ?? 0) + 64 * 1024 * 1024 });
     const blocks = [io.buffers.acquire(2 * MUCH_BYTES)];
     const { registeredBytes } = io.stats();
     if (registeredBytes > 0 && before !== undefined) {
