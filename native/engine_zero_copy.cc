@@ -105,7 +105,7 @@ void Engine::choose_way(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
   ZeroCopy& state = zero_copy_of(descriptor);
   const uint32_t number = cost_class(descriptor, operation);
-  // Where a socket copies all the same nothing can be learned of what it costs not to.
+  // Where the kernel copies in the end, nothing can be learned of what it costs not to.
   if (number != SendCosts::no_class && state.is_trusted() && can_spare_copy(operation))
     send_costs_->begin_if_due(number);
   if (!wants_no_copy(descriptor, operation, number)) return note_way(descriptor, operation, number);

@@ -51,8 +51,8 @@ class SendCosts {
   bool is_due(uint32_t number) const;
   void begin_if_due(uint32_t number);
 
-  // A send of the class goes to the backend. What it returns is given to ended(); 0: it is no part
-  // of a trial.
+  // A send of the class goes to the backend. What it returns is given to ended(). 0: it is no
+  // part of a trial.
   uint8_t handed_over(uint32_t number, bool spared);
   // The memory of one that went without a copy is free, or it was not sent.
   void ended(uint8_t trial);
