@@ -89,7 +89,7 @@ void SendCosts::tick(int64_t used_ns) {
 bool SendCosts::is_settled() const {
   if (ticks_ < 2 || sends_ == 0) return false;
   const bool is_quiet = spared_ ? released_ > 0 : unreleased_ == 0;
-  return is_quiet || sends_ >= settling_sends_most;
+  return is_quiet || (sends_ >= settling_sends_most && ticks_ >= settling_ticks_most);
 }
 
 void SendCosts::begin_window(int64_t used_ns) {

@@ -38,7 +38,7 @@ class SendCosts {
   static constexpr uint64_t shortest_gap_sends = 8192;
   static constexpr uint64_t longest_gap_sends = uint64_t{1} << 22;
   // A trial that comes to no answer in so many sends ends without one.
-  static constexpr uint64_t trial_sends_most = 32'768;
+  static constexpr uint64_t trial_sends_most = 65'536;
 
   SendCosts();
 
@@ -67,8 +67,9 @@ class SendCosts {
   static constexpr uint32_t kinds = 8;
   static constexpr uint32_t octaves = 14;  // of 1 KiB to 16 MiB; what is longer is in the last one
   static constexpr uint32_t sizes = 4 * octaves;
-  // What was sent before the way changed has had its effect by then, in most programs.
-  static constexpr uint32_t settling_sends_most = 256;
+  // A peer that acknowledges nothing may not keep a trial from going on: after so much of both.
+  static constexpr uint32_t settling_sends_most = 2048;
+  static constexpr uint32_t settling_ticks_most = 16;
   static constexpr uint32_t idle_ticks_most = 64;
   static constexpr uint8_t doublings_most = 3;
 
