@@ -35,7 +35,12 @@ program("uncaughtIsHandled", {
 });
 program("detachedWithWorkInFlight", { says: /end of the program/ });
 program("idleAndNotClosed", { says: /end of the program/ });
-program("droppedAndCollected", { says: /end of the program/ });
+program("droppedAndCollected", {
+  says: /end of the program/,
+  // A warning for each, and nothing else.
+  complains:
+    /^(?:\(node:\d+\) \[IO_FORGOTTEN\] .*\nIO\.open\(.*\n|\(Use `node --trace-warnings .*\n)+$/,
+});
 program("abortInTheMiddle", { signal: "SIGTERM" });
 program("exitEventUsesTheIO", { says: /exit event/ });
 program("exitOverBusyWorkers", { status: 3 });

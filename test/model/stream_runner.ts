@@ -179,6 +179,8 @@ class StreamRun {
   }
 }
 
+const hung: IO[] = [];
+
 function openDescriptors(): number {
   return existsSync("/proc/self/fd") ? readdirSync("/proc/self/fd").length : 0;
 }
@@ -211,7 +213,9 @@ export async function runStreams(
     if (error instanceof Error) error.message += `\n${world.history.join("\n")}`;
     for (const peer of world.peers) peer.socket.destroy();
     // The first failure is the one to be told of, and a hang leaves nothing that could be closed.
-    if (!(error instanceof Hang)) await keptChunks(() => closed(io)).catch(() => undefined);
+    // Its IO is kept: as garbage it would be closed while a later program's descriptors are counted.
+    if (error instanceof Hang) hung.push(io);
+    else await keptChunks(() => closed(io)).catch(() => undefined);
     throw error;
   } finally {
     process.off("uncaughtException", world.fail);
