@@ -213,7 +213,7 @@ export async function runStreams(
     if (error instanceof Error) error.message += `\n${world.history.join("\n")}`;
     for (const peer of world.peers) peer.socket.destroy();
     // The first failure is the one to be told of, and a hang leaves nothing that could be closed.
-    // Its IO is kept: as garbage it would be closed while a later program's descriptors are counted.
+    // Its IO is kept: as garbage it would be closed while the next one's are counted.
     if (error instanceof Hang) hung.push(io);
     else await keptChunks(() => closed(io)).catch(() => undefined);
     throw error;
