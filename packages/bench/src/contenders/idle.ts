@@ -45,7 +45,7 @@ async function waitSingle(socket: Socket, serve: () => void): Promise<void> {
 }
 
 async function serveOurs(wait: typeof waitLent): Promise<Server> {
-  const io = await IO.open({ inFlightLimit: connections + 100 });
+  const io = await IO.open();
   const listener = await io.listen({ host: "127.0.0.1", port: 0, backlog: 1024 });
   const { served, serve } = counter();
   const accept = async (): Promise<void> => {
