@@ -509,9 +509,8 @@ class Session : public Napi::ObjectWrap<Session> {
   // JavaScript calls wake() for it.
   void before_wait() {
     if (engine_ == nullptr) return;
-    if (dispatching_) {
-      pump();  // a callback turns the event loop
-    } else if (!woken_soon_ && header_[header_queued] != 0) {
+    const bool turned_by_callback = dispatching_;
+    if (turned_by_callback || (!woken_soon_ && header_[header_queued] != 0)) {
       pump();
     } else if (engine_->has_queued()) {
       engine_->submit();  // returned memory only, which needs no kernel
