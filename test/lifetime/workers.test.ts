@@ -12,7 +12,7 @@ const test = suite("lifetime/workers");
 const folder = temporaryFolder();
 const body = new URL("./busy_worker.js", import.meta.url);
 const ROUNDS = 24;
-const GROWTH_LIMIT_BYTES = 96 * 1024 * 1024;
+const GROWTH_LIMIT_BYTES = 24 * 1024 * 1024;
 
 interface Running {
   readonly worker: Worker;
