@@ -110,7 +110,7 @@ const programs: Record<string, (backend: BackendName) => Promise<void>> = {
   close: (backend) => endAll(backend, ({ socket }) => socket.close()),
   closeIO: (backend) => endAll(backend, ({ io }) => io.close()),
 
-  /** Over loopback, and with little memory that may be held. */
+  /** Over loopback: when memory may be held, when none may be, and when it may be again. */
   locked: async (backend) => {
     const io = await IO.open({ backend });
     const far = await io.openDatagram({ host: "127.0.0.1", port: 0 });
@@ -119,14 +119,19 @@ const programs: Record<string, (backend: BackendName) => Promise<void>> = {
     near.setOptions({ sendBufferBytes: 65_536 });
     far.setOptions({ receiveBufferBytes: 262_144 });
     await near.connect(far.localAddress);
-    await near.send(new Uint8Array(4096), { zeroCopy: "always" });
-    await far.receive(new Uint8Array(8192));
-    const first = counts(near);
-    const sent = Uint8Array.from({ length: 60_000 }, (_, index) => index);
-    const count = await near.send(sent, { zeroCopy: "always" });
-    const got = new Uint8Array(60_000);
-    await far.receive(got);
-    say([first, count, counts(near), Buffer.compare(sent, got) === 0]);
+    const data = Uint8Array.from({ length: 60_000 }, (_, index) => index);
+    const send = async (): Promise<unknown[]> => {
+      const count = await near.send(data, { zeroCopy: "always" });
+      const got = new Uint8Array(60_000);
+      await far.receive(got);
+      return [...counts(near), count, Buffer.compare(data, got)];
+    };
+    const inherited = prlimit("--memlock", "--output=SOFT", "--noheadings", "--raw").trim();
+    const allowed = await send();
+    prlimit("--memlock=0:");
+    const forbidden = await send();
+    prlimit(`--memlock=${inherited}:`);
+    say([allowed, forbidden, await send()]);
     await io.close();
   },
 
@@ -149,6 +154,11 @@ const programs: Record<string, (backend: BackendName) => Promise<void>> = {
     await io.close();
   },
 };
+
+/** Asks for a limit of this process, or sets it. */
+function prlimit(...words: string[]): string {
+  return execFileSync("prlimit", [`--pid=${process.pid}`, ...words], { encoding: "utf8" });
+}
 
 /** How many went without a copy, and how many fell back. */
 function counts(socket: DatagramSocket): number[] {

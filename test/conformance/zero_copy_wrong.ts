@@ -113,34 +113,46 @@ function registerTooLong(suite: Suite): void {
   });
 }
 
-/** In a user namespace nobody has the right to lock memory without a limit. */
-const LITTLE = "ip link set lo up && ulimit -l 48";
+/**
+ * In a user namespace no process has the right to lock memory without a limit. The limit has room
+ * for the ring, and for what Node holds itself: from Linux 6.14 on the rings of its event loops
+ * count too (28 KiB each since Node 22). Which of them there are differs, so that no limit leaves
+ * room for a certain number of pages.
+ */
+const LIMITED = [
+  "ip link set lo up",
+  "(ulimit -S -l 1024)",
+  'ulimit -S -l "$(ulimit -H -l)"',
+  "prlimit -V > /dev/null",
+].join(" && ");
 
 /**
  * What the child said. The limit is the user's, so other tests that hold memory at this moment
- * leave nothing for it: then it is asked again, when they may have ended.
+ * may leave nothing for it: then it is asked again, when they may have ended.
  */
-async function sendLocked(backend: string, spares: boolean): Promise<[number[], ...unknown[]]> {
+async function sendLocked(backend: string, spares: boolean): Promise<number[][]> {
   for (let left = 5; ; left--) {
-    const { status, output } = await runInNamespace(LITTLE, "locked", backend);
+    const { status, output } = await runInNamespace(LIMITED, "locked", backend);
     assert.is(status, 0, output);
-    const said = JSON.parse(output) as [number[], ...unknown[]];
-    if (!spares || said[0][0] === 1 || left === 0) return said;
+    const said = JSON.parse(output) as number[][];
+    if (!spares || (said[0]?.[0] === 1 && said[2]?.[0] === 2) || left === 0) return said;
   }
 }
 
 function registerLocked(suite: Suite): void {
   const name = "more memory than may be held goes plainly";
-  const missing = whyNoNamespace(LITTLE);
+  const missing = whyNoNamespace(LIMITED);
   if (missing !== null) {
     suite.skip(name, missing);
     return;
   }
   suite.test(name, async (trial) => {
     const io: IO = await trial.open();
-    const [first, ...rest] = await sendLocked(suite.backend, canSpare(io));
-    // Two pages may be held beside what the ring itself holds, and fifteen may not.
-    assert.equal(first, canSpare(io) ? [1, 0] : [0, 1]);
-    assert.equal(rest, [60_000, canSpare(io) ? [1, 1] : [0, 2], true]);
+    const spares = canSpare(io);
+    // Without a copy, plainly, and without a copy again: a refusal does not stick to the socket.
+    const [allowed, forbidden, again] = await sendLocked(suite.backend, spares);
+    assert.equal(allowed, [...(spares ? [1, 0] : [0, 1]), 60_000, 0]);
+    assert.equal(forbidden, [...(spares ? [1, 1] : [0, 2]), 60_000, 0]);
+    assert.equal(again, [...(spares ? [2, 1] : [0, 3]), 60_000, 0]);
   });
 }
