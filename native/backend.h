@@ -164,8 +164,8 @@ bool may_fall_back(int error);
 
 // The completions of fewer operations need a smaller ring. Calls `set_up(room)`, which returns an
 // errno, with half the room as long as that is ENOMEM and the floor is not reached; `room` is what
-// it was called with last.
-inline constexpr uint32_t ring_room_floor = 64;
+// it was called with last. The rings of the floor lie in two pages of 4 KiB.
+inline constexpr uint32_t ring_room_floor = 32;
 template <class SetUp>
 int halve_until_room(uint32_t& room, SetUp set_up) {
   int error = set_up(room);

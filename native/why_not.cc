@@ -94,15 +94,17 @@ Words too_old() {
 // Measured on 6.18, and so since the rings became memory regions in 6.14: whoever has no
 // CAP_IPC_LOCK needs locked memory for them. From 5.12 to 6.13 only registered buffers counted.
 Words no_memory_for_rings() {
-  return {"not enough memory for the rings: those of this user exceed RLIMIT_MEMLOCK (" +
-              limit_text(RLIMIT_MEMLOCK, " bytes") +
-              " here; Linux counts them before 5.12 and from 6.14 on, unless the process has "
-              "CAP_IPC_LOCK, and those that were closed just now still count), or the memory limit "
-              "of the container or cgroup is reached, or memory is in pieces that are too small "
-              "(before Linux 6.10 a ring lies in one)",
-          "raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK= of systemd, docker run --ulimit "
-          "memlock=-1) and the memory limit (memory.max, docker run --memory), ask for fewer "
-          "operations in flight (inFlightLimit), or name another backend (IO_BACKEND=epoll)"};
+  return {
+      "not enough memory for the rings: those of this user exceed RLIMIT_MEMLOCK (" +
+          limit_text(RLIMIT_MEMLOCK, " bytes") +
+          " here; Linux counts them before 5.12 and from 6.14 on, unless the process has "
+          "CAP_IPC_LOCK, and with them those that Node 22 and later make for their event loops, "
+          "or those that were closed just now), or the memory limit of the container or cgroup is "
+          "reached, or memory is in pieces that are too small (before Linux 6.10 a ring lies in "
+          "one)",
+      "raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK= of systemd, docker run --ulimit "
+      "memlock=-1) and the memory limit (memory.max, docker run --memory), ask for fewer "
+      "operations in flight (inFlightLimit), or name another backend (IO_BACKEND=epoll)"};
 }
 
 Words no_descriptors(int error) {

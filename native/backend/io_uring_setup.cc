@@ -1,6 +1,8 @@
 // The set-up of the ring: see io_uring_setup.h.
 #include "io_uring_setup.h"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -93,6 +95,23 @@ int climb(size_t first, size_t end, uint32_t more, RingSetUp& made, uint32_t& ro
   return error;
 }
 
+// The memory of a ring that was closed counts against RLIMIT_MEMLOCK until a worker of the kernel
+// has taken the ring down (io_ring_exit_work in io_uring/io_uring.c): after a grace period of RCU
+// or two, and no call tells when. The trial of the eventfd has closed a ring just now, and the
+// program may have closed an IO. So want of memory is an error only when it lasts.
+int climb_until_released(size_t first, size_t end, uint32_t more, RingSetUp& made, uint32_t& room) {
+  constexpr int patience_ms = 250;
+  constexpr int step_ms = 2;
+  const uint32_t wanted = room;
+  int error = climb(first, end, more, made, room);
+  for (int waited_ms = 0; error == ENOMEM && waited_ms < patience_ms; waited_ms += step_ms) {
+    ::poll(nullptr, 0, step_ms);
+    room = wanted;
+    error = climb(first, end, more, made, room);
+  }
+  return error;
+}
+
 uint32_t room_wanted(const BackendOptions& options) {
   return std::min(options.in_flight_limit, ring_room_most);
 }
@@ -141,7 +160,7 @@ int set_up_ring(const BackendOptions& options, RingSetUp& made, Opened& opened) 
     // Where nothing could be tried the ring is one that works in any case.
     const size_t first = signals == uring::Signals::prompt ? 0 : 1;
     const size_t end = std::size(setup_ladder);
-    const int error = climb(first, end, more, made, opened.ring_room);
+    const int error = climb_until_released(first, end, more, made, opened.ring_room);
     if (error != 0) return error;
   }
   opened.reason = describe(made, options, signals);

@@ -177,6 +177,12 @@ function registerLittleMemory(): void {
     assert.is(examine(withLimit(65536)).found.limits.lockedMemoryBytes, 65536);
   });
 
+  test("64 KiB of locked memory: an IO can follow another at once", () => {
+    const { status, output, said } = runProgram("littleMemoryOften", withLimit(65536));
+    assert.is(status, 0, said);
+    assert.is(output, "opened and closed\n", said);
+  });
+
   if (!countsRings()) {
     skip(test, "no locked memory", `Linux ${release()} does not count rings as locked memory`);
     return;

@@ -208,6 +208,12 @@ const programs: Record<string, () => Promise<void>> = {
     say(`limit: ${probe().limits.lockedMemoryBytes}`);
   },
 
+  // The memory of a ring counts for some time after it was closed.
+  async littleMemoryOften() {
+    for (let count = 0; count < 10; count++) await (await IO.open()).close();
+    say("opened and closed");
+  },
+
   // An IO keeps no rights: each operation has those that the process has when it is started.
   async identity() {
     const folder = temporaryFolder();
