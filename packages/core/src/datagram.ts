@@ -144,7 +144,7 @@ export class DatagramSocket extends SocketBase {
     const start = (pending: Pending, settle: Operations["settle"]): void => {
       this.check("receive");
       this.checkReceiving("receive");
-      this.operations.ring.receiveMessage(pending, this.descriptor, buffer, peer, settle);
+      this.operations.ring.receiveMessage(pending, this.number, buffer, peer, settle);
     };
     try {
       const sizeBytes = await this.operations.run(start, options, undefined, RECEIVE);
@@ -194,7 +194,7 @@ export class DatagramSocket extends SocketBase {
       this.check("send");
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
-      this.operations.ring.send(pending, this.descriptor, bytesFrom(data), settle, mode);
+      this.operations.ring.send(pending, this.number, bytesFrom(data), settle, mode);
     };
     return this.operations.run(start, options, undefined, SEND);
   }
@@ -207,7 +207,7 @@ export class DatagramSocket extends SocketBase {
     const start = (pending: Pending, settle: Operations["settle"]): void => {
       this.check("sendZeroCopy");
       const mode = options?.zeroCopy ?? "auto";
-      this.operations.ring.send(pending, this.descriptor, bytesFrom(data), settle, mode);
+      this.operations.ring.send(pending, this.number, bytesFrom(data), settle, mode);
     };
     return this.operations.runSteps(start, options, SEND_ZERO_COPY);
   }
@@ -218,7 +218,7 @@ export class DatagramSocket extends SocketBase {
       this.check("sendVectored");
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
-      this.operations.ring.sendVectored(pending, this.descriptor, buffers, settle, mode);
+      this.operations.ring.sendVectored(pending, this.number, buffers, settle, mode);
     };
     return this.operations.run(start, options, undefined, SEND_VECTORED);
   }
@@ -239,7 +239,7 @@ export class DatagramSocket extends SocketBase {
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
       const { ring } = this.operations;
-      ring.sendMessage(pending, this.descriptor, bytesFrom(message), peer, settle, mode);
+      ring.sendMessage(pending, this.number, bytesFrom(message), peer, settle, mode);
     };
     return this.operations.run(start, options, undefined, SEND_TO);
   }
@@ -256,7 +256,7 @@ export class DatagramSocket extends SocketBase {
       await this.operations.run(
         (pending, settle) => {
           this.check("bind");
-          this.operations.ring.bind(pending, this.descriptor, address, settle);
+          this.operations.ring.bind(pending, this.number, address, settle);
         },
         undefined,
         { address: formatAddress(address) },
@@ -278,7 +278,7 @@ export class DatagramSocket extends SocketBase {
       this.operations.run(
         (pending, settle) => {
           this.check("connect");
-          this.operations.ring.connect(pending, this.descriptor, address, settle);
+          this.operations.ring.connect(pending, this.number, address, settle);
         },
         ends,
         { address: formatAddress(address) },
@@ -379,7 +379,7 @@ async function openAt(
     undefined,
     subject,
   );
-  const socket = new DatagramSocket(operations, session, descriptor);
+  const socket = new DatagramSocket(operations, session, descriptor, "datagram socket");
   try {
     socket.setOpened(options);
     if (address !== null) await socket.bindAt(address, moment);

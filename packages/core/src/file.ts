@@ -19,6 +19,7 @@ import {
   oneOf,
   shown,
 } from "./internal/check.js";
+import { OpenedFile } from "./internal/forgotten.js";
 import type { OperationOptions, Operations, Pending } from "./internal/operations.js";
 import { type Descriptor, type Ring, SYNC_LEVELS, type SyncLevel } from "./ring.js";
 import { type Stat, statFrom } from "./stat.js";
@@ -115,7 +116,7 @@ export class File implements AsyncDisposable {
     this.#descriptor = descriptor;
     this.path = path;
     this.direct = direct;
-    operations.forgotten.watch(this, descriptor, path);
+    operations.forgotten.watch(this, new OpenedFile(descriptor, path));
   }
 
   /**

@@ -25,6 +25,7 @@ class FakeRing {
 
   get operations(): Operations {
     const operations = {
+      forgotten: { watch: () => undefined, release: () => undefined },
       ring: {
         accept: (completion: Completion, _descriptor: number, callback: Callback) =>
           start(this.accepts, completion, callback),

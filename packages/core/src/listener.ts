@@ -6,6 +6,7 @@ import { closedError, errnoName, IOError, operationError } from "./errors.js";
 import { OPCODE_ACCEPT } from "./internal/abi.js";
 import { follow, unfollow } from "./internal/aborts.js";
 import { checkMade, knows } from "./internal/check.js";
+import { OpenedListener } from "./internal/forgotten.js";
 import {
   type Endings,
   endingsFrom,
@@ -75,7 +76,7 @@ interface Waiter {
 export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   /** Where it listens; a port of 0 is resolved. */
   readonly address: Address;
-  readonly descriptor: Descriptor;
+  readonly #descriptor: Descriptor;
   readonly #operations: Operations;
   readonly #makeSocket: (descriptor: Descriptor) => Socket;
   readonly #accepts = Array.from({ length: ACCEPTS }, () => new Completion());
@@ -98,9 +99,19 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   ) {
     checkMade(operations, "Listener", "await io.listen()");
     this.#operations = operations;
-    this.descriptor = descriptor;
+    this.#descriptor = descriptor;
     this.address = address;
     this.#makeSocket = makeSocket;
+    operations.forgotten.watch(this, new OpenedListener(descriptor, address));
+  }
+
+  /**
+   * For the verbs of `io.ring`. Once it was asked for, no warning says that the listener is garbage
+   * and was never closed.
+   */
+  get descriptor(): Descriptor {
+    this.#operations.forgotten.release(this);
+    return this.#descriptor;
   }
 
   /** The next connection. */
@@ -167,7 +178,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
           this.#waitForRoom();
           return;
         }
-        this.#operations.ring.accept(completion, this.descriptor, this.#onAccept);
+        this.#operations.ring.accept(completion, this.#descriptor, this.#onAccept);
         room--;
       }
     } catch (error) {
@@ -279,11 +290,12 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    this.#operations.forgotten.release(this);
     this.#operations.cancel(this.#timer);
     const error = closedError("accept", "the listener");
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     const closing = this.#accepted.splice(0).map((taken) => this.#operations.close(taken));
-    closing.push(this.#operations.close(this.descriptor));
+    closing.push(this.#operations.close(this.#descriptor));
     await Promise.all(closing);
   }
 }

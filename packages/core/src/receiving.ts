@@ -54,7 +54,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /** The socket of a stream, as far as that has to know it. @internal */
 export interface ReceivingSocket {
-  readonly descriptor: Descriptor;
+  readonly number: Descriptor;
   /** For messages: it asks the system. */
   describe(): string;
   /** Throws when the socket or its IO is closed. */
@@ -264,7 +264,7 @@ export class Receiving<C extends Chunk = Chunk>
   #receive(room: number): void {
     this.#operations.apart();
     const { ring } = this.#operations;
-    const { descriptor } = this.#socket;
+    const { number: descriptor } = this.#socket;
     const [completion, group, messages] = [this.#completion, this.#group, this.#messages];
     if (messages === null) {
       const chunks = Math.min(room, Math.ceil(RECEIVE_BYTES / group.pieceBytes));
@@ -278,7 +278,7 @@ export class Receiving<C extends Chunk = Chunk>
   // echo wait with it. So this stream has a piece of its own, as long as it holds no other.
   #receiveInReserve(): void {
     const { ring } = this.#operations;
-    const { descriptor } = this.#socket;
+    const { number: descriptor } = this.#socket;
     const reserve = this.#lending.reserveFor(this.#messages);
     const piece = reserve.take();
     this.#reserve = reserve;

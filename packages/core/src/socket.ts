@@ -84,7 +84,7 @@ export class Socket extends SocketBase {
     try {
       this.check("receive");
       this.checkReceiving("receive");
-      operations.ring.receive(pending, this.descriptor, buffer, operations.settle);
+      operations.ring.receive(pending, this.number, buffer, operations.settle);
     } catch (error) {
       operations.fail(pending, error);
     }
@@ -150,7 +150,7 @@ export class Socket extends SocketBase {
     const settle = mode === "never" ? operations.settle : operations.settleReleased;
     try {
       this.check("send");
-      operations.ring.send(pending, this.descriptor, bytesFrom(data), settle, mode);
+      operations.ring.send(pending, this.number, bytesFrom(data), settle, mode);
     } catch (error) {
       operations.fail(pending, error);
     }
@@ -190,7 +190,7 @@ export class Socket extends SocketBase {
       (pending, settle) => {
         this.check("sendZeroCopy");
         const mode = options?.zeroCopy ?? "auto";
-        this.operations.ring.send(pending, this.descriptor, bytesFrom(data), settle, mode);
+        this.operations.ring.send(pending, this.number, bytesFrom(data), settle, mode);
       },
       options,
       SEND_ZERO_COPY,
@@ -235,7 +235,7 @@ export class Socket extends SocketBase {
       this.check("sendVectored");
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
-      this.operations.ring.sendVectored(pending, this.descriptor, buffers, settle, mode);
+      this.operations.ring.sendVectored(pending, this.number, buffers, settle, mode);
     };
     return this.operations.run(start, options, undefined, SEND_VECTORED);
   }
@@ -263,7 +263,7 @@ export class Socket extends SocketBase {
     const range = fileRange(file, offset, lengthBytes);
     const sender = this.operations.fileSender as FileSender;
     const target: FileTarget = {
-      descriptor: this.descriptor,
+      number: this.number,
       check: (operation) => this.check(operation),
       sendAll: (piece, sendOptions) => this.sendAll(piece, sendOptions),
     };
@@ -274,7 +274,7 @@ export class Socket extends SocketBase {
   async shutdown(how: ShutdownHow = "both"): Promise<void> {
     await this.operations.run((pending, settle) => {
       this.check("shutdown");
-      this.operations.ring.shutdown(pending, this.descriptor, how, settle);
+      this.operations.ring.shutdown(pending, this.number, how, settle);
     });
   }
 

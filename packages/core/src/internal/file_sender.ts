@@ -34,7 +34,7 @@ export interface FileRange {
 
 /** The socket that it is sent to. */
 export interface FileTarget {
-  readonly descriptor: Descriptor;
+  readonly number: Descriptor;
   /** Throws when the socket is closed. */
   check(operation: string): void;
   sendAll(piece: Uint8Array, options?: OperationOptions): Promise<void>;
@@ -91,7 +91,7 @@ export class FileSender {
         target.check("sendFile");
         file.checkFor(this.#operations, "sendFile");
         const { ring } = this.#operations;
-        ring.sendFile(pending, target.descriptor, file.number, offset + done, left, settle);
+        ring.sendFile(pending, target.number, file.number, offset + done, left, settle);
       },
       options,
       file,

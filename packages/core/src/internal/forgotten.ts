@@ -1,7 +1,11 @@
-// Files that are garbage and were never closed: they are closed, and a warning names them. So is an
-// IO. What is in flight keeps its object. A file whose descriptor the program has asked for is left
-// alone, because the verbs of the ring may use that. Sockets and listeners are not looked after.
+// What is garbage and was never closed: a warning names it. A file is closed then, and so is an IO.
+// A socket and a listener stay open until their IO is closed, because a connection that ends when
+// the garbage collector runs would surprise the peer. What is in flight on a file keeps it. Nothing
+// is said of one whose descriptor the program has asked for: the verbs of the ring may use that.
+import { type Address, formatAddress } from "../address.js";
 import type { Descriptor } from "../ring.js";
+import { addressOf, nameOf, type SocketKind } from "./address_of.js";
+import type { NativeSession } from "./native.js";
 
 const CODE = "IO_FORGOTTEN";
 // Those that a warning names.
@@ -9,11 +13,60 @@ const NAMED_MOST = 8;
 const ADVICE = 'close what you open, by close() or "await using"';
 
 /** What is known of one without keeping it. */
-interface Opened {
+abstract class Opened {
   readonly descriptor: Descriptor;
-  readonly path: string;
   /** Where it was opened, when the IO was asked to remember that. */
-  readonly stack: string | undefined;
+  stack: string | undefined;
+
+  constructor(descriptor: Descriptor) {
+    this.descriptor = descriptor;
+  }
+
+  /** Called when it was found, so that nothing is spent on what is closed in time. */
+  abstract describe(): string;
+}
+
+export class OpenedFile extends Opened {
+  readonly #path: string;
+
+  constructor(descriptor: Descriptor, path: string) {
+    super(descriptor);
+    this.#path = path;
+  }
+
+  describe(): string {
+    return `the file '${this.#path}'`;
+  }
+}
+
+export class OpenedListener extends Opened {
+  readonly #address: Address;
+
+  constructor(descriptor: Descriptor, address: Address) {
+    super(descriptor);
+    this.#address = address;
+  }
+
+  describe(): string {
+    return `the listener of ${formatAddress(this.#address)}`;
+  }
+}
+
+export class OpenedSocket extends Opened {
+  readonly #kind: SocketKind;
+  readonly #session: NativeSession;
+
+  constructor(descriptor: Descriptor, kind: SocketKind, session: NativeSession) {
+    super(descriptor);
+    this.#kind = kind;
+    this.#session = session;
+  }
+
+  describe(): string {
+    const own = addressOf(this.#session, this.descriptor, false);
+    const peer = addressOf(this.#session, this.descriptor, true);
+    return nameOf(this.#kind, this.descriptor, own, peer);
+  }
 }
 
 /** What an IO does with them. */
@@ -34,9 +87,9 @@ export class Forgotten {
   }
 
   /** Looks after an object until `release`. */
-  watch(object: object, descriptor: Descriptor, path: string): void {
-    const stack = this.#traces ? (new Error().stack ?? "").replace(/^.*\n/, "") : undefined;
-    this.#registry.register(object, { descriptor, path, stack }, object);
+  watch(object: object, opened: Opened): void {
+    if (this.#traces) opened.stack = (new Error().stack ?? "").replace(/^.*\n/, "");
+    this.#registry.register(object, opened, object);
   }
 
   /** It is being closed, or the program looks after its descriptor. */
@@ -55,13 +108,11 @@ export class Forgotten {
     const found = this.#found;
     this.#found = [];
     if (this.#finder.isClosed()) return;
-    const names = found.slice(0, NAMED_MOST).map(({ path }) => `the file '${path}'`);
-    if (found.length > names.length) names.push(`${found.length - names.length} others`);
-    process.emitWarning(
-      `garbage that was never closed: ${names.join(", ")}. It is closed now; ${ADVICE}`,
-      { type: "IOWarning", code: CODE, detail: stacksOf(found) },
-    );
-    for (const { descriptor } of found) {
+    const files = found.filter((opened) => opened instanceof OpenedFile);
+    const others = found.filter((opened) => !(opened instanceof OpenedFile));
+    warn(files, "It is closed now");
+    warn(others, "It stays open until its IO is closed");
+    for (const { descriptor } of files) {
       // It fails when the system has refused to write back what a disk had no room for, and nobody
       // is left who could be told more than that.
       this.#finder.close(descriptor).catch((error: unknown) => {
@@ -69,6 +120,17 @@ export class Forgotten {
       });
     }
   }
+}
+
+function warn(found: readonly Opened[], outcome: string): void {
+  if (found.length === 0) return;
+  const names = found.slice(0, NAMED_MOST).map((opened) => opened.describe());
+  if (found.length > names.length) names.push(`${found.length - names.length} others`);
+  process.emitWarning(`garbage that was never closed: ${names.join(", ")}. ${outcome}; ${ADVICE}`, {
+    type: "IOWarning",
+    code: CODE,
+    detail: stacksOf(found),
+  });
 }
 
 function stacksOf(found: readonly Opened[]): string {

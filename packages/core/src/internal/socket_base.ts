@@ -1,5 +1,5 @@
 // What stream and datagram sockets have in common: names, options and their end.
-import { type Address, addressFrom, formatAddress } from "../address.js";
+import type { Address } from "../address.js";
 import type { Chunk } from "../chunk.js";
 import { closedError, IOError, operationError } from "../errors.js";
 import {
@@ -27,14 +27,14 @@ import {
   SOCKET_OPTION_SEND_BUFFER_BYTES,
   SOCKET_OPTION_ZERO_COPY_THRESHOLD_BYTES,
 } from "./abi.js";
+import { addressOf, NO_ADDRESS, nameOf, type SocketKind } from "./address_of.js";
 import { checkMade, checkOptions, flag, knows, wholeNumber } from "./check.js";
+import { OpenedSocket } from "./forgotten.js";
 import type { Lending } from "./lending.js";
 import type { Moment } from "./mask.js";
 import type { NativeSession } from "./native.js";
 import type { Operations } from "./operations.js";
 import { ownFile } from "./socket_file.js";
-
-const NO_ADDRESS: Address = { family: "unix", host: "", port: 0, path: "" };
 
 const OPTION_NUMBERS = {
   noDelay: SOCKET_OPTION_NO_DELAY,
@@ -82,8 +82,8 @@ function optionNumber(name: OptionName, value: unknown): number {
 }
 
 export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
-  /** For the verbs of `io.ring`. */
-  readonly descriptor: Descriptor;
+  /** @internal */
+  readonly number: Descriptor;
   /** @internal */
   protected readonly operations: Operations;
   readonly #session: NativeSession;
@@ -93,11 +93,26 @@ export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
   #receiving: Receiving<Chunk> | null = null;
 
   /** @internal */
-  constructor(operations: Operations, session: NativeSession, descriptor: Descriptor) {
+  constructor(
+    operations: Operations,
+    session: NativeSession,
+    descriptor: Descriptor,
+    kind: SocketKind = "socket",
+  ) {
     checkMade(operations, "Socket", "await io.connect(), io.listen() or io.openDatagram()");
     this.operations = operations;
     this.#session = session;
-    this.descriptor = descriptor;
+    this.number = descriptor;
+    operations.forgotten.watch(this, new OpenedSocket(descriptor, kind, session));
+  }
+
+  /**
+   * For the verbs of `io.ring`. Once it was asked for, no warning says that the socket is garbage
+   * and was never closed.
+   */
+  get descriptor(): Descriptor {
+    this.operations.forgotten.release(this);
+    return this.number;
   }
 
   /**
@@ -120,8 +135,9 @@ export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
   /** Ends what is in flight, then closes the socket. May be called again, with the same promise. */
   close(): Promise<void> {
     if (this.#closing === null) {
+      this.operations.forgotten.release(this);
       this.#endReceiving();
-      this.#closing = this.operations.close(this.descriptor);
+      this.#closing = this.operations.close(this.number);
     }
     return this.#closing;
   }
@@ -135,7 +151,7 @@ export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
   stats(): SocketStats {
     this.check("stats");
     const counters = new Float64Array(SOCKET_COUNTERS);
-    const result = this.#session.socketCounters(this.descriptor, counters);
+    const result = this.#session.socketCounters(this.number, counters);
     if (result < 0) throw closedError("stats", "the socket");
     return {
       zeroCopySends: counters[SOCKET_COUNTER_ZERO_COPY_SENDS] as number,
@@ -164,7 +180,7 @@ export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
       given.push([OPTION_NUMBERS[name], optionNumber(name, value)]);
     }
     for (const [option, value] of given) {
-      const result = this.#session.setOption(this.descriptor, option, value);
+      const result = this.#session.setOption(this.number, option, value);
       if (result >= 0) continue;
       throw socketCallError("setOptions", "setsockopt", result, this.operations.backend);
     }
@@ -207,14 +223,12 @@ export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
 
   /** For a warning: whose it is. @internal */
   describe(): string {
-    const [peer, own] = [formatAddress(this.remoteAddress), formatAddress(this.localAddress)];
-    if (peer !== "") return `the socket to ${peer}`;
-    return own === "" ? `a socket without a name (${this.descriptor})` : `the socket of ${own}`;
+    return nameOf("socket", this.number, this.localAddress, this.remoteAddress);
   }
 
   /** It was bound to this address. */
   protected ownFile(address: Address, moment: Moment): void {
-    ownFile(this.#session, this.descriptor, address, moment);
+    ownFile(this.#session, this.number, address, moment);
   }
 
   /** What it was bound or connected to has changed. */
@@ -224,8 +238,7 @@ export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
   }
 
   #name(peer: boolean): Address | null {
-    const name = this.#session.name(this.descriptor, peer);
-    return typeof name === "number" ? null : addressFrom(...name);
+    return addressOf(this.#session, this.number, peer);
   }
 }
 
