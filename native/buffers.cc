@@ -7,10 +7,6 @@ namespace io {
 
 namespace {
 
-// A handle is an index with the generation of its use above it.
-constexpr uint32_t index_bits = 20;
-static_assert(Buffers::limit == 1u << index_bits);
-constexpr uint32_t index_mask = (1u << index_bits) - 1;
 // A handle is a whole number in JavaScript and never negative.
 constexpr uint16_t generation_mask = 0x7ff;
 
@@ -40,45 +36,12 @@ uint32_t Buffers::add(uint8_t* data, size_t size_bytes, MemoryHold hold) {
   return index | (static_cast<uint32_t>(buffer.generation) << index_bits);
 }
 
-Buffer* Buffers::find(uint32_t handle) {
-  const uint32_t index = handle & index_mask;
-  if (index >= buffers_.size()) return nullptr;
-  Buffer& buffer = buffers_[index];
-  if (!buffer.alive || buffer.released) return nullptr;
-  if (buffer.generation != handle >> index_bits) return nullptr;
-  return &buffer;
-}
-
-Buffer& Buffers::at(uint32_t handle) {
-  const uint32_t index = handle & index_mask;
-  CHECK(index < buffers_.size());
-  Buffer& buffer = buffers_[index];
-  CHECK(buffer.alive);
-  CHECK(buffer.generation == handle >> index_bits);
-  return buffer;
-}
-
-bool Buffers::resolve(const Buffer& buffer, double offset, double length, uint8_t*& address) {
-  const double size = static_cast<double>(buffer.size_bytes);
-  // Written so that NaN fails every comparison.
-  if (!(offset >= 0 && length >= 0 && offset <= size && length <= size - offset)) return false;
-  address = buffer.data + static_cast<size_t>(offset);
-  return true;
-}
-
 bool Buffers::release(uint32_t handle) {
   Buffer* buffer = find(handle);
   if (buffer == nullptr) return false;
   buffer->released = true;
   if (buffer->in_flight == 0) free(handle & index_mask);
   return true;
-}
-
-void Buffers::finish(uint32_t handle) {
-  Buffer& buffer = at(handle);
-  CHECK(buffer.in_flight > 0);
-  buffer.in_flight--;
-  if (buffer.in_flight == 0 && buffer.released) free(handle & index_mask);
 }
 
 void Buffers::free(uint32_t index) {

@@ -226,7 +226,7 @@ bool Engine::cancel_here(Operation& operation) {
   if (target.phase == Phase::parked) {
     const int32_t result = target.went_bytes > 0 ? -EALREADY : 0;
     cancel_parked(target, -ECANCELED);
-    local_.push_back({&operation, result});
+    local_.push({&operation, result});
     return true;
   }
   // What waits behind it may still join it, and only it is meant.
@@ -236,7 +236,7 @@ bool Engine::cancel_here(Operation& operation) {
   target.cancel_wanted = true;
   flush_batch();
   cancel_in_backend(target);
-  local_.push_back({&operation, -EALREADY});
+  local_.push({&operation, -EALREADY});
   return true;
 }
 
@@ -256,7 +256,7 @@ bool Engine::carry_out(Operation& operation) {
   } else {
     return false;
   }
-  local_.push_back({&operation, result == 0 ? 0 : -errno});
+  local_.push({&operation, result == 0 ? 0 : -errno});
   return true;
 }
 
@@ -387,8 +387,7 @@ uint32_t Engine::poll(int64_t deadline_ns, uint32_t most) {
 // Up to `limit` in all, and with room left for so many others.
 void Engine::publish_local(size_t limit, size_t reserved) {
   while (!local_.empty() && published_ + reserved < limit) {
-    const Local local = local_.front();
-    local_.pop_front();
+    const Local local = local_.pop();
     finish({local.operation, local.result, false, false});
   }
 }
@@ -469,11 +468,12 @@ void Engine::leave_descriptor(Operation& operation) {
   const uint8_t uses = operation.uses;
   operation.uses &= static_cast<uint8_t>(~uses_stream);
   if ((uses & uses_stream) != 0) next_turn(operation);
+  if ((uses & uses_descriptor) == 0) return;
   let_go_of_descriptor(context(), operation);
-  if ((uses & uses_descriptor) != 0) go_on_closing(operation.number);
+  if (is_closing(operation.number)) go_on_closing(operation.number);
 }
 
-// An operation ended on a descriptor; when that is closing, it was perhaps the last one.
+// An operation ended on a descriptor that is closing; it was perhaps the last one.
 void Engine::go_on_closing(int number) {
   Descriptor& descriptor = descriptors_.at(number);
   if (!descriptor.closing || descriptor.has_work()) return;

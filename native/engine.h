@@ -18,6 +18,7 @@
 #include "check.h"
 #include "decode.h"
 #include "descriptors.h"
+#include "fifo.h"
 #include "groups.h"
 #include "operation.h"
 #include "operation_list.h"
@@ -148,6 +149,7 @@ class Engine {
   void be_patient(Operation& operation);
   void park(Operation& operation, bool first);
   void unpark(Operation& operation);
+  void unpark_from(OperationQueue& line, Operation& operation);
   void begin_chained(Operation& operation, const Operation& next);
   void leave_chain(Operation& operation);
   Operation& next_in_chain(const Operation& operation) { return operations_[operation.chain - 1]; }
@@ -210,7 +212,7 @@ class Engine {
   std::unique_ptr<SendCosts> send_costs_;  // made for the first send on "auto"
   std::vector<Operation*> batch_;
   std::vector<abi::Entry> group_;
-  std::deque<Local> local_;
+  Fifo<Local> local_;
   std::vector<Refused> refused_;
   Completions completions_;
   uint32_t sequence_ = 0;    // of the next entry; TypeScript counts the same

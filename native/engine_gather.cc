@@ -40,6 +40,7 @@ bool Engine::is_gathered(const Operation& operation) {
 bool Engine::may_join(Descriptor& descriptor, const Operation& next, size_t size_bytes) {
   if (!is_gathered(next) || next.stalled) return false;
   if (size_bytes + next.length > abi::transfer_limit_bytes) return false;
+  if (next.zero_copy_mode == abi::zero_copy_never) return true;
   return !wants_no_copy(descriptor, next, cost_class(descriptor, next)) ||
          !would_spare_copy(descriptor, next);
 }
@@ -73,7 +74,7 @@ void Engine::gather(Operation& lead) {
     Operation& next = *line.first();
     if (!may_join(descriptor, next, gathered.size_bytes)) break;
     if (next.zero_copy_mode != abi::zero_copy_never) choose_way(next);
-    unpark(next);
+    unpark_from(line, next);
     next.led = true;
     led_++;
     gathered.company.push(next);
@@ -199,7 +200,7 @@ void Engine::pass_on(Operation& lead, uint32_t own, uint32_t left) {
 void Engine::leave_company(Operation& operation, int32_t result) {
   operation.uses &= static_cast<uint8_t>(~uses_stream);
   descriptors_.at(operation.number).streaming[direction_sends]--;
-  local_.push_back({&operation, result_with(operation, result)});
+  local_.push({&operation, result_with(operation, result)});
 }
 
 // Somebody asks for the end of one that is with the backend, or goes with one that is.

@@ -74,10 +74,14 @@ void Engine::park(Operation& operation, bool first) {
 }
 
 void Engine::unpark(Operation& operation) {
+  unpark_from(descriptors_.at(operation.number).parked[direction_of(operation.opcode)], operation);
+}
+
+void Engine::unpark_from(OperationQueue& line, Operation& operation) {
   CHECK(operation.phase == Phase::parked);
   operation.phase = Phase::active;
   parked_--;
-  descriptors_.at(operation.number).parked[direction_of(operation.opcode)].remove(operation);
+  line.remove(operation);
   if (operation.timer_index != 0) parked_deadlines_.remove(operation);
 }
 
@@ -230,7 +234,7 @@ void Engine::cancel_parked(Operation& operation, int32_t result) {
     operation.uses &= static_cast<uint8_t>(~uses_stream);
     descriptors_.at(operation.number).streaming[direction_of(operation.opcode)]--;
   }
-  local_.push_back({&operation, result_with(operation, result)});
+  local_.push({&operation, result_with(operation, result)});
 }
 
 // Ends what is parked on a descriptor, and notes that the rest is meant to end: a send may come
