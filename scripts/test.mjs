@@ -2,21 +2,30 @@
 // contains one of the substrings, each in a process of its own. Ends with one line of totals.
 
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { setup } from "./setup.mjs";
 import { filesUnder } from "./support/fingerprint.mjs";
 import { root } from "./support/paths.mjs";
 import { main, StepError } from "./support/step.mjs";
 import { killRunningFiles, report, reportTotals, runTestFile } from "./support/test_file.mjs";
 
-const atOnceLimit = 2;
+// Twice as many as there are processors: most files wait for timers, disks and children half of
+// their time.
+const atOnceLimit = Math.max(2, 2 * availableParallelism());
+
+// What compiles before it tests, and so takes longest. It comes first: a long file that comes last
+// runs beside idle processors.
+const longest = ["test/dist/native/native.test.js", "test/dist/kqueue/kqueue.test.js"];
 
 function findTestFiles(substrings) {
   const packages = readdirSync(`${root}/packages`).map((name) => `packages/${name}`);
   const files = [...packages, "test"].flatMap((folder) =>
     filesUnder(`${folder}/dist`, (path) => path.endsWith(".test.js")),
   );
-  if (substrings.length === 0) return files;
-  return files.filter((path) => substrings.some((substring) => path.includes(substring)));
+  const first = longest.filter((path) => files.includes(path));
+  const ordered = [...first, ...files.filter((path) => !first.includes(path))];
+  if (substrings.length === 0) return ordered;
+  return ordered.filter((path) => substrings.some((substring) => path.includes(substring)));
 }
 
 /** Takes files from the queue until it is empty; several of these run side by side. */
