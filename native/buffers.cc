@@ -8,7 +8,7 @@ namespace io {
 namespace {
 
 // A handle is a whole number in JavaScript and never negative.
-constexpr uint16_t generation_mask = 0x7ff;
+constexpr uint16_t buffer_generation_mask = 0x7ff;
 
 }  // namespace
 
@@ -48,7 +48,7 @@ void Buffers::free(uint32_t index) {
   Buffer& buffer = buffers_[index];
   buffer.alive = false;
   buffer.hold = MemoryHold();
-  buffer.generation = (buffer.generation + 1) & generation_mask;
+  buffer.generation = (buffer.generation + 1) & buffer_generation_mask;
   count_--;
   size_bytes_ -= buffer.size_bytes;
   free_.push_back(index);

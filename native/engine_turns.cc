@@ -15,7 +15,7 @@ using abi::Opcode;
 
 namespace {
 
-int direction_of(Opcode opcode) {
+int line_of(Opcode opcode) {
   constexpr uint64_t receives = bit(Opcode::receive) | bit(Opcode::receive_message) |
                                 bit(Opcode::receive_multishot) |
                                 bit(Opcode::receive_message_multishot);
@@ -51,7 +51,7 @@ void Engine::know_datagrams(int number, uint32_t family) {
 // is up, the others sleep on beside a connection that nobody takes (seen on Linux 6.18).
 void Engine::take_turn(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
-  const int direction = direction_of(operation.opcode);
+  const int direction = line_of(operation.opcode);
   operation.uses |= uses_stream;
   if (direction == direction_sends) limit_send_wait(descriptor, operation.number);
   if (operation.has_deadline) operation.extent = now_ns() + operation.deadline_ns;
@@ -61,7 +61,7 @@ void Engine::take_turn(Operation& operation) {
 
 // It waits for its turn: behind all others of its direction, or before them.
 void Engine::park(Operation& operation, bool first) {
-  OperationQueue& line = descriptors_.at(operation.number).parked[direction_of(operation.opcode)];
+  OperationQueue& line = descriptors_.at(operation.number).parked[line_of(operation.opcode)];
   operation.phase = Phase::parked;
   parked_++;
   if (first)
@@ -74,7 +74,7 @@ void Engine::park(Operation& operation, bool first) {
 }
 
 void Engine::unpark(Operation& operation) {
-  unpark_from(descriptors_.at(operation.number).parked[direction_of(operation.opcode)], operation);
+  unpark_from(descriptors_.at(operation.number).parked[line_of(operation.opcode)], operation);
 }
 
 void Engine::unpark_from(OperationQueue& line, Operation& operation) {
@@ -217,7 +217,7 @@ void Engine::end_late_parked() {
 
 // The operation has ended, so the next one of its socket and direction has its turn.
 void Engine::next_turn(const Operation& operation) {
-  const int direction = direction_of(operation.opcode);
+  const int direction = line_of(operation.opcode);
   Descriptor& descriptor = descriptors_.at(operation.number);
   if (--descriptor.streaming[direction] < descriptor.turns[direction]) return;
   Operation* next = descriptor.parked[direction].first();
@@ -232,7 +232,7 @@ void Engine::cancel_parked(Operation& operation, int32_t result) {
   // One that has stalled has had its turn, which its end gives to the next one.
   if (!operation.stalled) {
     operation.uses &= static_cast<uint8_t>(~uses_stream);
-    descriptors_.at(operation.number).streaming[direction_of(operation.opcode)]--;
+    descriptors_.at(operation.number).streaming[line_of(operation.opcode)]--;
   }
   local_.push({&operation, result_with(operation, result)});
 }

@@ -12,9 +12,9 @@ namespace io {
 namespace {
 
 // A handle is an index with the generation of its use above it.
-constexpr uint32_t index_bits = 8;
-static_assert(abi::groups_most == 1u << index_bits);
-constexpr uint16_t generation_mask = 0x3fff;
+constexpr uint32_t group_index_bits = 8;
+static_assert(abi::groups_most == 1u << group_index_bits);
+constexpr uint16_t group_generation_mask = 0x3fff;
 
 }  // namespace
 
@@ -56,7 +56,7 @@ int32_t Groups::take(uint32_t index, uint32_t* returned, uint32_t capacity, Memo
   group.piece_bytes = 0;
   group.returned = returned;
   group.hold = std::move(hold);
-  return static_cast<int32_t>(index | uint32_t{group.generation} << index_bits);
+  return static_cast<int32_t>(index | uint32_t{group.generation} << group_index_bits);
 }
 
 int Groups::add_pieces(uint32_t handle, uint32_t buffer, double offset, uint32_t stride_bytes,
@@ -113,14 +113,14 @@ void Groups::free(uint32_t index) {
   group.lent = 0;
   group.hold = MemoryHold();
   group.alive = false;
-  group.generation = (group.generation + 1) & generation_mask;
+  group.generation = (group.generation + 1) & group_generation_mask;
 }
 
 Group* Groups::find(uint32_t handle) {
   const uint32_t index = index_of(handle);
   if (index >= groups_.size()) return nullptr;
   Group& group = groups_[index];
-  return group.alive && group.generation == handle >> index_bits ? &group : nullptr;
+  return group.alive && group.generation == handle >> group_index_bits ? &group : nullptr;
 }
 
 Group& Groups::at(uint32_t handle) {
