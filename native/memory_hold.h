@@ -8,56 +8,143 @@
 // (another engine), `supported` is false and TypeScript marks the buffers as untransferable
 // instead.
 //
-// Two C++ standard libraries have the same shape of shared_ptr and another one of what it counts
-// with: to copy one of libstdc++'s (Node on Linux) with the code of libc++ (an addon that was built
-// by zig) would call anything. So a second symbol, which has the type in its name, must say that
-// V8 was built with the library of this file.
+// The addon may have been built with another C++ library than V8: the packages have LLVM's in them,
+// and Node on Linux has GNU's. In both a shared_ptr is two pointers, to the memory and to its
+// counts, and they differ in how they count. So this file moves the two pointers by itself, and
+// gives them back in the way of V8's library. Which one that is says a function of V8 that has the
+// type in its name. The layout of the counts is part of both libraries' stable interfaces: inline
+// code of every program that was ever built with them works on it.
 #pragma once
 
 #include <dlfcn.h>
 
-#include <memory>
+#include <atomic>
+#include <utility>
 
 namespace io {
 
+// std::_Sp_counted_base<_S_atomic> of libstdc++ (bits/shared_ptr_base.h).
+// Its destructor is here for its place among the virtual functions only.
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor)
+class GnuCounts {
+ public:
+  static void share(void* counts) {
+    static_cast<GnuCounts*>(counts)->uses_.fetch_add(1, std::memory_order_relaxed);
+  }
+  static void release(void* counts) { static_cast<GnuCounts*>(counts)->release(); }
+
+ protected:
+  virtual ~GnuCounts() = default;
+  virtual void dispose() = 0;  // of the memory
+  virtual void destroy() = 0;  // of the counts
+
+ private:
+  void release() {
+    if (uses_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    dispose();
+    if (weak_uses_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+  }
+
+  std::atomic<int> uses_;
+  std::atomic<int> weak_uses_;  // and one for all the uses together
+};
+
+// std::__shared_weak_count of libc++ (__memory/shared_ptr.h), which counts from zero.
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor)
+class LlvmCounts {
+ public:
+  static void share(void* counts) {
+    static_cast<LlvmCounts*>(counts)->uses_.fetch_add(1, std::memory_order_relaxed);
+  }
+  static void release(void* counts) { static_cast<LlvmCounts*>(counts)->release(); }
+
+ protected:
+  virtual ~LlvmCounts() = default;
+  virtual void dispose() = 0;
+  virtual const void* deleter(const void* type) const = 0;
+  virtual void destroy() = 0;
+
+ private:
+  void release() {
+    if (uses_.fetch_sub(1, std::memory_order_acq_rel) != 0) return;
+    dispose();
+    if (weak_uses_.fetch_sub(1, std::memory_order_acq_rel) == 0) destroy();
+  }
+
+  std::atomic<long> uses_;
+  std::atomic<long> weak_uses_;
+};
+
 class MemoryHold {
  public:
-  static bool supported() { return accessor() != nullptr; }
+  static bool supported() { return calls().get != nullptr; }
 
   // `local_handle` is the napi_value of an ArrayBuffer, which in Node is a v8::Local: a pointer to
   // the slot that V8's member functions take as `this`.
   static MemoryHold of(void* local_handle) {
-    MemoryHold hold;
-    if (accessor() != nullptr) hold.store_ = accessor()(local_handle);
-    return hold;
+    return calls().get != nullptr ? calls().get(local_handle) : MemoryHold();
+  }
+
+  MemoryHold() = default;
+  MemoryHold(const MemoryHold& other) : memory_(other.memory_), counts_(other.counts_) {
+    if (counts_ != nullptr) calls().share(counts_);
+  }
+  MemoryHold(MemoryHold&& other) noexcept
+      : memory_(std::exchange(other.memory_, nullptr)),
+        counts_(std::exchange(other.counts_, nullptr)) {}
+  MemoryHold& operator=(MemoryHold other) noexcept {
+    std::swap(memory_, other.memory_);
+    std::swap(counts_, other.counts_);
+    return *this;
+  }
+  ~MemoryHold() {
+    if (counts_ != nullptr) calls().release(counts_);
   }
 
  private:
   // A member function without arguments that returns a class by value has the calling convention of
-  // a free function with one pointer argument (Itanium C++ ABI: result address first, then `this`).
-  using Accessor = std::shared_ptr<void> (*)(void*);
+  // a free function with one pointer argument (Itanium C++ ABI: result address first, then `this`),
+  // and a class with a destructor is returned in memory, as a shared_ptr is.
+  using Get = MemoryHold (*)(void*);
+  using Count = void (*)(void*);
 
-  // v8::ArrayBuffer::New(v8::Isolate*, std::shared_ptr<v8::BackingStore>)
-#if defined(_LIBCPP_VERSION)
-  static constexpr const char* witness =
-      "_ZN2v811ArrayBuffer3NewEPNS_7IsolateENSt3__110shared_ptrINS_12BackingStoreEEE";
-#else
-  static constexpr const char* witness =
-      "_ZN2v811ArrayBuffer3NewEPNS_7IsolateESt10shared_ptrINS_12BackingStoreEE";
-#endif
+  static void count_nothing(void*) {}
 
-  static Accessor look_up() {
-    if (dlsym(RTLD_DEFAULT, witness) == nullptr) return nullptr;
-    return reinterpret_cast<Accessor>(
-        dlsym(RTLD_DEFAULT, "_ZN2v811ArrayBuffer15GetBackingStoreEv"));
+  struct Calls {
+    Get get = nullptr;
+    Count share = count_nothing;
+    Count release = count_nothing;
+  };
+
+  struct Library {
+    const char* witness;  // v8::ArrayBuffer::New(v8::Isolate*, std::shared_ptr<v8::BackingStore>)
+    Count share;
+    Count release;
+  };
+
+  static Calls look_up() {
+    constexpr Library libraries[] = {
+        {"_ZN2v811ArrayBuffer3NewEPNS_7IsolateESt10shared_ptrINS_12BackingStoreEE",
+         GnuCounts::share, GnuCounts::release},
+        {"_ZN2v811ArrayBuffer3NewEPNS_7IsolateENSt3__110shared_ptrINS_12BackingStoreEEE",
+         LlvmCounts::share, LlvmCounts::release},
+    };
+    void* get = dlsym(RTLD_DEFAULT, "_ZN2v811ArrayBuffer15GetBackingStoreEv");
+    if (get == nullptr) return {};
+    for (const Library& library : libraries) {
+      if (dlsym(RTLD_DEFAULT, library.witness) == nullptr) continue;
+      return {reinterpret_cast<Get>(get), library.share, library.release};
+    }
+    return {};
   }
 
-  static Accessor accessor() {
-    static const Accessor found = look_up();
+  static const Calls& calls() {
+    static const Calls found = look_up();
     return found;
   }
 
-  std::shared_ptr<void> store_;
+  void* memory_ = nullptr;
+  void* counts_ = nullptr;  // null where nothing is held
 };
 
 }  // namespace io
