@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -14,6 +15,10 @@
 
 #include "../check.h"
 #include "../system.h"
+
+#ifdef RWF_NOWAIT
+#include <sys/syscall.h>
+#endif
 
 namespace io {
 
@@ -145,15 +150,18 @@ int32_t attempt(Operation& operation) {
 
 #ifdef RWF_NOWAIT
 
-// Linux 4.14. A short count may be the end of the file or a hole in what is cached, so only a full
-// one is taken: the pool reads the others once more.
+// Linux 4.14; as a call by number, since musl has a function for it only since 1.2.5. A short count
+// may be the end of the file or a hole in what is cached, so only a full one is taken: the pool
+// reads the others once more.
 int32_t attempt_cached_read(const Operation& operation) {
   if (operation.offset == current_position) return -EAGAIN;  // it would be moved
   const iovec whole = {operation.address, operation.length};
   const bool vectored = operation.opcode == Opcode::read_vectored;
   const iovec* pieces = vectored ? operation.extra->vectors.data() : &whole;
   const int count = vectored ? static_cast<int>(operation.extra->vectors.size()) : 1;
-  const ssize_t result = ::preadv2(operation.number, pieces, count, operation.offset, RWF_NOWAIT);
+  constexpr long upper_half = 0;  // of the position, where a register has only half of it
+  const long result = ::syscall(SYS_preadv2, operation.number, pieces, count, operation.offset,
+                                upper_half, RWF_NOWAIT);
   if (result <= 0) return -EAGAIN;
   const auto taken = static_cast<int32_t>(result);
   return succeeded_in_full(operation, taken) ? taken : -EAGAIN;
