@@ -29,9 +29,9 @@ export function killRunningFiles() {
 }
 
 /** Starts the file and resolves to how it ended and everything it printed. */
-function runProcess(path) {
+function runProcess(path, [program, ...words]) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["--expose-gc", "--enable-source-maps", path], {
+    const child = spawn(program, [...words, "--expose-gc", "--enable-source-maps", path], {
       cwd: root,
       // A group of its own: a time-out also ends what the test has started.
       detached: true,
@@ -106,9 +106,10 @@ export function resultOf(path, ended, seconds) {
   };
 }
 
-export async function runTestFile(path) {
+/** `node` are the words that start another Node than this one. */
+export async function runTestFile(path, node = [process.execPath]) {
   const start = performance.now();
-  const ended = await runProcess(path);
+  const ended = await runProcess(path, node);
   return resultOf(path, ended, (performance.now() - start) / 1000);
 }
 
