@@ -809,6 +809,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("writeAddress", Napi::Function::New(env, write_address));
   exports.Set("readAddress", Napi::Function::New(env, read_address));
   exports.Set("holdsMemory", io::MemoryHold::supported());
+  exports.Set("version", IO_VERSION);
   exports.Set("pageBytes", static_cast<double>(sysconf(_SC_PAGESIZE)));
   return exports;
 }

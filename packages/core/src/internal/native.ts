@@ -113,4 +113,6 @@ export interface Native {
   readonly holdsMemory: boolean;
   /** The size of the system's pages. */
   readonly pageBytes: number;
+  /** The version of the package that it was built for. */
+  readonly version: string;
 }
