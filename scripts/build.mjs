@@ -5,5 +5,5 @@ import { main } from "./support/step.mjs";
 
 await main(async () => {
   await setup();
-  process.stdout.write("built: build/Release/io.node and packages/*/dist\n");
+  process.stdout.write("built: packages/core/engine/io.node and packages/*/dist\n");
 });

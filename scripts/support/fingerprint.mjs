@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join } from "node:path";
 import { root, stateFile } from "./paths.mjs";
 
-const notSources = new Set(["node_modules", "dist", "build", "data", ".git"]);
+const notSources = new Set(["node_modules", "dist", "bundle", "engine", "build", "data", ".git"]);
 
 /** Every file under the folder whose path `wanted` accepts, relative to the repository, sorted. */
 export function filesUnder(folder, wanted) {

@@ -7,7 +7,9 @@ export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/
 /** What setup remembers between runs. It lies in build/, so removing that folder starts afresh. */
 export const stateFile = `${root}/build/setup.json`;
 
-export const addonFile = `${root}/build/Release/io.node`;
+/** What CMake makes, and where the library looks for it. */
+export const builtAddonFile = `${root}/build/Release/io.node`;
+export const addonFile = `${root}/packages/core/engine/io.node`;
 /** The build for tests, with a kqueue on Linux. */
 export const kqueueAddonFile = `${root}/build/kqueue/Release/io.node`;
 /** The same as it is compiled for the systems that have a kqueue. */
@@ -16,3 +18,4 @@ export const kqueueSystemAddonFiles = ["macos", "freebsd", "netbsd", "openbsd"].
 );
 export const abiProgram = `${root}/build/Release/abi_ts`;
 export const abiFile = `${root}/packages/core/src/internal/abi.ts`;
+export const versionFile = `${root}/packages/core/src/internal/version.ts`;

@@ -1,17 +1,29 @@
 // The steps of setup: each knows what goes into it, what must exist after it, and how to do it.
 
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { bundleCore, bundleTypes } from "./bundle.mjs";
 import { forgetMovedCache } from "./cmake_cache.mjs";
 import { filesUnder, fingerprint } from "./fingerprint.mjs";
 import {
   abiFile,
   abiProgram,
   addonFile,
+  builtAddonFile,
   kqueueAddonFile,
   kqueueSystemAddonFiles,
   root,
+  versionFile,
 } from "./paths.mjs";
 import { runOrFail, StepError } from "./step.mjs";
 import { meetNeeds, missingNeeds } from "./system.mjs";
@@ -61,7 +73,8 @@ function nativeInputs(...folders) {
   const sources = folders.flatMap((folder) => filesUnder(folder, (path) => !path.endsWith(".ts")));
   const missing = missingNeeds({ ofTests: false }).map((need) => need.name);
   const more = [process.version, process.arch, missing];
-  return fingerprint(["CMakeLists.txt", "pnpm-lock.yaml", ...sources], more);
+  const files = ["CMakeLists.txt", "pnpm-lock.yaml", "packages/core/package.json"];
+  return fingerprint([...files, ...sources], more);
 }
 
 /** Builds into the folder and returns what the configuration printed. */
@@ -79,12 +92,23 @@ async function buildNative(folder, configuration, target) {
   return output;
 }
 
+/** By a new file in the place of the old one, which programs that run may have loaded. */
+function replaceFile(from, to) {
+  mkdirSync(dirname(to), { recursive: true });
+  copyFileSync(from, `${to}.new`);
+  renameSync(`${to}.new`, to);
+}
+
 const native = {
   name: "native",
   title: "build the engine",
   inputs: () => nativeInputs("native"),
   outputs: () => [addonFile, abiProgram],
-  work: async () => (await buildNative("build", [], [])).match(/io_uring backend: .*/)?.[0],
+  work: async () => {
+    const output = await buildNative("build", [], []);
+    replaceFile(builtAddonFile, addonFile);
+    return output.match(/io_uring backend: .*/)?.[0];
+  },
 };
 
 /**
@@ -126,6 +150,29 @@ const abi = {
   },
 };
 
+const buildTools = ["cmake-js", "node-addon-api", "node-api-headers"];
+
+/** The version in package.json, which the engine must have, too, and those of what builds it. */
+const version = {
+  name: "version",
+  title: "write version.ts",
+  inputs: () => fingerprint(["packages/core/package.json", "package.json"]),
+  outputs: () => [versionFile],
+  work: () => {
+    const read = (path) => JSON.parse(readFileSync(`${root}/${path}`, "utf8"));
+    const { devDependencies } = read("package.json");
+    const tools = buildTools.map((name) => `  "${name}": "${devDependencies[name]}",\n`).join("");
+    writeFileSync(
+      versionFile,
+      `// Written by npm run build, from package.json.
+export const VERSION: string = "${read("packages/core/package.json").version}";
+export const BUILD_TOOLS = {
+${tools}};
+`,
+    );
+  },
+};
+
 /** Removes compiled files whose source is gone: a deleted test must not go on running. */
 function removeOrphans() {
   for (const folder of packageFolders()) {
@@ -139,12 +186,53 @@ function removeOrphans() {
   }
 }
 
+const compilerFiles = ["tsconfig.base.json", "tsconfig.json", "pnpm-lock.yaml"];
+
+const typescriptOfCore = {
+  name: "typescript of core",
+  title: "compile @io/core",
+  inputs: () => fingerprint([...compilerFiles, ...filesUnder("packages/core", isTypeScript)]),
+  outputs: () => [`${root}/packages/core/dist`],
+  work: async () => {
+    removeOrphans();
+    await runOrFail("node_modules/.bin/tsc", ["-b", "packages/core"]);
+  },
+};
+
+const coreOutputs = [
+  "library.cjs",
+  "core.cjs",
+  "index.js",
+  "index.cjs",
+  "doctor.js",
+  "build.js",
+  "index.d.cts",
+  "index.d.ts",
+];
+
+/** What the other packages, like all who install it, import of @io/core. */
+const bundle = {
+  name: "bundle",
+  title: "bundle @io/core",
+  inputs: () =>
+    fingerprint([
+      "pnpm-lock.yaml",
+      "scripts/support/bundle.mjs",
+      ...filesUnder("packages/core/dist", isScriptOutput),
+    ]),
+  outputs: () => coreOutputs.map((name) => `${root}/packages/core/bundle/${name}`),
+  work: async () => {
+    await bundleCore();
+    await bundleTypes();
+  },
+};
+
 const typescript = {
   name: "typescript",
   title: "compile TypeScript",
   inputs: () => {
     const sources = ["packages", "test"].flatMap((folder) => filesUnder(folder, isTypeScript));
-    return fingerprint(["tsconfig.base.json", "tsconfig.json", "pnpm-lock.yaml", ...sources]);
+    return fingerprint([...compilerFiles, "packages/core/bundle/index.d.cts", ...sources]);
   },
   outputs: () => packageFolders().map((folder) => `${root}/${folder}/dist`),
   work: async () => {
@@ -153,21 +241,21 @@ const typescript = {
   },
 };
 
-/**
- * One file of @io/core's twenty: a program that imports it starts several milliseconds earlier,
- * since Node opens, reads and links every module by itself.
- */
-const bundle = {
-  name: "bundle",
-  title: "bundle @io/core",
-  inputs: () =>
-    fingerprint(["pnpm-lock.yaml", ...filesUnder("packages/core/dist", isScriptOutput)]),
-  outputs: () => [`${root}/packages/core/bundle/index.js`],
-  work: async () => {
-    const from = "packages/core/dist/index.js";
-    const to = "--outfile=packages/core/bundle/index.js";
-    const kind = ["--bundle", "--platform=node", "--format=esm", "--target=node20", "--sourcemap"];
-    await runOrFail("node_modules/.bin/esbuild", [from, to, ...kind, "--log-level=warning"]);
+const notPacked = /\.(ts|md)$/;
+const packedSources = () => filesUnder("native", (path) => !notPacked.test(path));
+
+/** The sources in the package, for machines for which there is no engine: io-core build. */
+const sources = {
+  name: "sources",
+  title: "copy the sources of the engine",
+  inputs: () => fingerprint(["CMakeLists.txt", "LICENSE", ...packedSources()]),
+  outputs: () =>
+    ["native", "CMakeLists.txt", "LICENSE"].map((name) => `${root}/packages/core/${name}`),
+  work: () => {
+    rmSync(`${root}/packages/core/native`, { recursive: true, force: true });
+    for (const path of ["CMakeLists.txt", "LICENSE", ...packedSources()]) {
+      cpSync(`${root}/${path}`, `${root}/packages/core/${path}`);
+    }
   },
 };
 
@@ -178,6 +266,9 @@ export const setupSteps = [
   native,
   nativeOverKqueue,
   abi,
-  typescript,
+  version,
+  typescriptOfCore,
   bundle,
+  typescript,
+  sources,
 ];

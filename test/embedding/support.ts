@@ -50,13 +50,13 @@ export class Copy {
   /** Copies the package with its engine, as npm does when two packages want two versions. */
   constructor() {
     const folder = temporaryFolder();
-    const bundle = join(folder, "packages/core/bundle");
-    this.#engine = join(folder, "build/Release/io.node");
+    const bundle = join(folder, "bundle");
+    this.#engine = join(folder, "engine/io.node");
     this.#module = pathToFileURL(join(bundle, "index.js")).href;
     const core = dirname(require.resolve("@io/core/package.json"));
-    const engine = resolve(process.env["IO_ENGINE"] || join(root, "build/Release/io.node"));
+    const engine = resolve(process.env["IO_ENGINE"] || join(core, "engine/io.node"));
     cpSync(join(core, "bundle"), bundle, { recursive: true });
-    cpSync(join(core, "package.json"), join(folder, "packages/core/package.json"));
+    cpSync(join(core, "package.json"), join(folder, "package.json"));
     cpSync(engine, this.#engine);
   }
 

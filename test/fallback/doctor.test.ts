@@ -17,7 +17,7 @@ process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 /** A copy of the package whose engine is not built, in a folder where nobody else looks. */
 function packageWithoutEngine(name: string): string {
   const copy = join(folder, name, "packages/core");
-  for (const part of ["bin", "bundle", "dist", "package.json"]) {
+  for (const part of ["bin", "bundle", "package.json"]) {
     cpSync(join(corePath, part), join(copy, part), { recursive: true });
   }
   return copy;
@@ -104,33 +104,29 @@ test("the engine is not built", () => {
   const words = [join(copy, "bin/io-core.js"), "doctor"];
   const { status, output, errors, said } = run(words);
   assert.is(status, 1, said);
-  assert.match(
-    errors,
-    /io-core: the engine is not built: there is no .*io\.node\. Run "npm run build"/,
-  );
+  assert.match(errors, /io-core: .*@io\/core-\S+ is not .*npx @io\/core build/);
   assert.match(output, "there is no engine to try them");
   assert.match(output, release());
   const found = JSON.parse(run([...words, "--json"]).output);
   assert.is(found.chosen, null);
-  assert.match(found.why, "the engine is not built");
+  assert.match(found.why, "npx @io/core build");
   assert.equal(found.candidates, []);
   assert.is(found.capabilities.read.support, "unsupported");
 });
 
 test("the engine does not load", () => {
   const copy = packageWithoutEngine("broken");
-  const release = join(copy, "../../build/Release");
-  mkdirSync(release, { recursive: true });
-  writeFileSync(join(release, "io.node"), "not a program");
+  mkdirSync(join(copy, "engine"));
+  writeFileSync(join(copy, "engine/io.node"), "not a program");
   const { status, errors, said } = run([join(copy, "bin/io-core.js"), "doctor"]);
   assert.is(status, 1, said);
   assert.match(errors, /the engine \S+io\.node does not load into Node v.* on \w+-\w+: /);
-  assert.match(errors, "npm run build");
+  assert.match(errors, "npx @io/core build");
 });
 
 test("the library is not compiled", () => {
   const copy = packageWithoutEngine("uncompiled");
-  rmSync(join(copy, "dist"), { recursive: true });
+  rmSync(join(copy, "bundle"), { recursive: true });
   const { status, output, errors, said } = run([join(copy, "bin/io-core.js"), "doctor"]);
   assert.is(status, 1, said);
   assert.is(output, "");

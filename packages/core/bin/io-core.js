@@ -1,19 +1,29 @@
 #!/usr/bin/env node
-// The command line of @io/core. It has one command: doctor.
+// The command line of @io/core: doctor and build.
 
-let doctor;
-try {
-  ({ doctor } = await import("../dist/doctor.js"));
-} catch (error) {
-  process.stderr.write(
-    `io-core: the library is not compiled (${error.message}).\n` +
-      'In the repository: npm run build. As a dependency: install "@io/core" again.\n',
-  );
-  process.exitCode = 1;
+async function load(name) {
+  try {
+    return await import(`../bundle/${name}.js`);
+  } catch (error) {
+    process.stderr.write(
+      `io-core: the library is not compiled (${error.message}).\n` +
+        'In the repository: npm run build. As a dependency: install "@io/core" again.\n',
+    );
+    process.exitCode = 1;
+    return undefined;
+  }
 }
-if (doctor !== undefined) {
-  const { status, output, errors } = doctor(process.argv.slice(2), process.stdout.columns);
-  process.stdout.write(output);
-  process.stderr.write(errors);
-  process.exitCode = status;
+
+const words = process.argv.slice(2);
+if (words[0] === "build" && !words.includes("--help")) {
+  const building = await load("build");
+  if (building !== undefined) process.exitCode = building.build(words.slice(1));
+} else {
+  const loaded = await load("doctor");
+  if (loaded !== undefined) {
+    const { status, output, errors } = loaded.doctor(words, process.stdout.columns);
+    process.stdout.write(output);
+    process.stderr.write(errors);
+    process.exitCode = status;
+  }
 }

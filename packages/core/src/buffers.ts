@@ -7,7 +7,7 @@ import { type Memory, PAGE_SIZE_BYTES, POISON, Region } from "./internal/memory.
 const SLAB_POWER = 8;
 
 /** Memory that was acquired: `using` releases it. */
-export type AcquiredBuffer = Uint8Array<ArrayBuffer> & Disposable;
+export type AcquiredBuffer = Uint8Array & Disposable;
 
 /** One piece of memory, cut into blocks of 2^n pages: the buddy scheme. */
 class Slab {

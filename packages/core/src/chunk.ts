@@ -6,23 +6,23 @@ import { checkInstance, checkMade } from "./internal/check.js";
 import { POISON } from "./internal/memory.js";
 import { Peer } from "./peer.js";
 
-/** Whose memory a chunk is: a group's, or the chunk's own. @internal */
+/** Whose memory a chunk is: a group's, or the chunk's own. */
 export interface ChunkMemory {
-  view(piece: number, offset: number, length: number): Uint8Array<ArrayBuffer>;
+  view(piece: number, offset: number, length: number): Uint8Array;
   poison(piece: number, offset: number, length: number): void;
   giveBack(piece: number): void;
   /** Of a message: who sent it, and whether it was cut. */
   readPeer(piece: number, into: Peer): Peer;
 }
 
-/** Where the bytes of a chunk are. @internal */
+/** Where the bytes of a chunk are. */
 export interface ChunkPlace {
   readonly memory: ChunkMemory;
   readonly piece: number;
   readonly offset: number;
 }
 
-/** Whom a chunk belongs to. @internal */
+/** Whom a chunk belongs to. */
 export interface ChunkOwner {
   onReturned(): void;
 }
@@ -56,7 +56,7 @@ export class Chunk implements Disposable {
   }
 
   /** The bytes, until the chunk is returned; then "ERR_IO_CHUNK_RETURNED". */
-  get bytes(): Uint8Array<ArrayBuffer> {
+  get bytes(): Uint8Array {
     if (this.#owner === null) throw returnedError("bytes", "its bytes are another's by now");
     return this.#memory.view(this.#piece, this.#offset, this.byteLength);
   }

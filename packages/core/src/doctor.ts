@@ -15,10 +15,14 @@ export interface Findings {
 }
 
 const USAGE = `Usage: io-core doctor [--json]
+       io-core build
 
-Says which backend @io/core takes on this machine, why each better one is not taken, and what to
-change. --json prints the same for a program. Ends with 0 when a backend can be opened, with 1 when
-none can, and with 2 when it was called wrongly.
+doctor says which backend @io/core takes on this machine, why each better one is not taken, and what
+to change. --json prints the same for a program. Ends with 0 when a backend can be opened, with 1
+when none can, and with 2 when it was called wrongly.
+
+build compiles the engine from the sources in this package, for a machine for which there is none.
+It needs cmake, make or ninja, and a C++20 compiler. Ends with 0 when the engine was built.
 `;
 
 const NARROWEST_COLUMNS = 60;

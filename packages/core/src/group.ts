@@ -42,7 +42,7 @@ export interface BufferGroupOptions {
   messages?: boolean | null | undefined;
 }
 
-/** What a group is made of, once it is known. @internal */
+/** What a group is made of, once it is known. */
 export interface GroupSize {
   readonly pieceBytes: number;
   readonly limitBytes: number;

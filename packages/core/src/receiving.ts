@@ -52,7 +52,7 @@ interface Waiter<C> {
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
-/** The socket of a stream, as far as that has to know it. @internal */
+/** The socket of a stream, as far as that has to know it. */
 export interface ReceivingSocket {
   readonly number: Descriptor;
   /** For messages: it asks the system. */
@@ -61,7 +61,7 @@ export interface ReceivingSocket {
   check(operation: string): void;
 }
 
-/** What a kind of socket gives. @internal */
+/** What a kind of socket gives. */
 export interface ReceivingKind<C> {
   /** It receives messages: each has a piece of its own, and none of them is the end. */
   readonly messages: boolean;

@@ -19,7 +19,7 @@ export type Descriptor = number;
  */
 export type SyncLevel = "data" | "full" | "barrier";
 
-/** The number of each level in an entry. @internal */
+/** The number of each level in an entry. */
 export const SYNC_LEVELS: Readonly<Record<SyncLevel, number>> = {
   data: abi.SYNC_LEVEL_DATA,
   full: abi.SYNC_LEVEL_FULL,

@@ -27,7 +27,7 @@ export type ZeroCopy = "auto" | "always" | "never";
 /** What a socket carries: bytes in order, or messages. */
 export type SocketKind = "stream" | "datagram";
 
-/** Connections that may wait, at most. @internal */
+/** Connections that may wait, at most. */
 export const BACKLOG_MOST = 0x7fffffff;
 
 const KIND_NUMBERS = {

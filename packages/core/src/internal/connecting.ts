@@ -2,6 +2,7 @@
 // RFC 8305 ("happy eyeballs").
 import type { Address } from "../address.js";
 import { rangeError } from "../errors.js";
+import { builtin } from "./builtin.js";
 import { flag, shown } from "./check.js";
 import {
   addressesOf,
@@ -84,7 +85,7 @@ export async function connectByName<S extends Closable>(
 }
 
 async function nodeDefaults(): Promise<{ autoSelectFamily: boolean; delayMs: number }> {
-  const net = await import("node:net");
+  const net = builtin("node:net");
   return {
     autoSelectFamily: net.getDefaultAutoSelectFamily?.() ?? true,
     delayMs: net.getDefaultAutoSelectFamilyAttemptTimeout?.() ?? 250,

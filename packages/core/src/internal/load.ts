@@ -1,10 +1,15 @@
 // Finds the compiled engine and loads it, once per process and thread.
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, resolve } from "node:path";
 import { IOError, nameErrnosBy } from "../errors.js";
+import { isCutShort } from "./elf.js";
+import { type EngineFile, findEngine, isPublished, type Search } from "./engine_file.js";
 import type { Native } from "./native.js";
+import { permissionModel } from "./permission.js";
+import { VERSION } from "./version.js";
+
+const BUILD = "npx @io/core build";
 
 let loaded: Native | undefined;
 
@@ -41,96 +46,142 @@ function hasRaisedRights(): boolean {
  * such a program chooses its environment, and must not choose what code it runs. (Node does not
  * look at NODE_OPTIONS there.)
  */
-function enginePath(): string {
+function engineFile(): EngineFile {
   const named = process.env["IO_ENGINE"];
   if (named !== undefined && named !== "" && !hasRaisedRights()) {
     const path = resolve(named);
-    if (existsSync(path)) return path;
+    if (existsSync(path)) return { path, of: "IO_ENGINE" };
     throw missing(
       path,
       `IO_ENGINE names the engine ${path}, which is not there. ` +
         "Correct the path, or unset IO_ENGINE to take the engine of this package.",
     );
   }
-  if (import.meta.url === undefined) {
-    // The type says that it is always there; a bundler that makes CommonJS leaves it out.
-    throw missing(
-      "",
-      "this bundle is CommonJS, which does not say where it is, so the engine is not found: name " +
-        "io.node by the environment variable IO_ENGINE, or bundle as ES modules.",
-    );
-  }
-  // This file is packages/core/dist/internal/load.js, or part of packages/core/bundle/index.js.
-  const [path, bundlePath] = ["../../../..", "../../.."].map((up) =>
-    fileURLToPath(new URL(`${up}/build/Release/io.node`, import.meta.url)),
-  ) as [string, string];
-  const found = [bundlePath, path].find((candidate) => existsSync(candidate));
-  if (found !== undefined) return found;
-  throw missingOrHidden(path);
+  const found = findEngine();
+  if ("path" in found) return found;
+  throw notFound(found);
 }
 
 /** The engine. Throws an `IOError` that says what to do when it is not there or does not load. */
 export function loadNative(): Native {
   if (loaded !== undefined) return loaded;
-  const found = enginePath();
+  const file = engineFile();
+  let native: Partial<Native>;
   try {
-    loaded = createRequire(found)(found) as Native;
+    if (isCutShort(file.path)) throw new Error("the file is cut short");
+    native = createRequire(file.path)(file.path) as Partial<Native>;
   } catch (cause) {
     const { platform, arch, version } = process;
     const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\.+$/, "");
-    throw new IOError({
-      code: "ERR_IO_ENGINE_BROKEN",
-      operation: "load",
-      message:
-        `the engine ${found} does not load into Node ${version} on ${platform}-${arch}: ` +
-        `${reason}. ${adviceFor(cause, found)}`,
-      path: found,
+    throw broken(
+      file,
+      `the engine ${file.path} does not load into Node ${version} on ${platform}-${arch}: ` +
+        `${reason}. ${switchAdvice(cause) ?? adviceFor(file)}`,
       cause,
-    });
+    );
   }
-  nameErrnosBy(loaded.errorName);
+  checkEngine(native, file);
+  nameErrnosBy(native.errorName);
+  loaded = native;
   return loaded;
 }
 
-/** What to change, by why Node did not load the engine. */
-function adviceFor(cause: unknown, path: string): string {
-  const { code } = cause as NodeJS.ErrnoException;
-  if (code === "ERR_DLOPEN_DISABLED") {
-    // Node has one error for both of its switches.
-    if (permissionModel() === null) {
-      return "It is an addon, and Node was started with --no-addons: start it without that.";
-    }
-    return (
-      "It is an addon, and Node's permission model (--permission) forbids addons: start " +
-      "Node with --allow-addons, too. An addon is not bound by the permission model."
-    );
+function broken(file: EngineFile, message: string, cause?: unknown): IOError {
+  const code = "ERR_IO_ENGINE_BROKEN";
+  return new IOError({ code, operation: "load", message, path: file.path, cause });
+}
+
+/** That it is an engine of this library, and of the same version as the TypeScript. */
+function checkEngine(native: Partial<Native>, file: EngineFile): asserts native is Native {
+  if (typeof native.Session !== "function") {
+    throw broken(file, `${file.path} is an addon, but no engine of @io/core. ${adviceFor(file)}`);
   }
-  if (process.env["IO_ENGINE"]) return `IO_ENGINE names it: correct that, or unset it.`;
-  return `If ${path} is the engine of this package, build it again: npm run build.`;
+  if (native.version === VERSION) return;
+  const version = native.version ?? "an unknown version";
+  throw new IOError({
+    code: "ERR_IO_ENGINE_VERSION",
+    operation: "load",
+    message:
+      `@io/core is ${VERSION}, and the engine ${file.path} is ${version}: the two must be equal. ` +
+      adviceFor(file),
+    path: file.path,
+  });
 }
 
-interface Permission {
-  has(scope: string, reference?: string): boolean;
-}
-
-/** Node's permission model, where it is in force. */
-function permissionModel(): Permission | null {
-  return (process as { permission?: Permission }).permission ?? null;
-}
-
-function missingOrHidden(path: string): IOError {
-  const permission = permissionModel();
-  if (permission !== null && !permission.has("fs.read", path)) {
-    return missing(
-      path,
-      `Node's permission model (--permission) does not let it read the engine ${path}: start ` +
-        `Node with --allow-addons and with --allow-fs-read=${path}.`,
-    );
+/** The switch of Node that keeps an addon from being loaded, if it was one. */
+function switchAdvice(cause: unknown): string | undefined {
+  if ((cause as NodeJS.ErrnoException).code !== "ERR_DLOPEN_DISABLED") return undefined;
+  // Node has one error for both of its switches.
+  if (permissionModel() === null) {
+    return "It is an addon, and Node was started with --no-addons: start it without that.";
   }
-  return missing(
-    path,
-    `the engine is not built: there is no ${path}. Run "npm run build" in the project.`,
+  return (
+    "It is an addon, and Node's permission model (--permission) forbids addons: start " +
+    "Node with --allow-addons, too."
   );
+}
+
+/** How to come by an engine that does. It may be the file of another program: it stays. */
+function adviceFor({ of, packageName }: EngineFile): string {
+  if (of === "IO_ENGINE") return "IO_ENGINE names it: correct that, or unset it.";
+  if (of === "build") return `It was built on this machine. Build it again: ${BUILD}`;
+  return (
+    `It belongs to the package ${packageName}. Install @io/core again (npm ci), or build an ` +
+    `engine here: ${BUILD}`
+  );
+}
+
+function notFound({ packageFolder, libraryFile, packageNames, installedNames }: Search): IOError {
+  const { platform, arch } = process;
+  const [packageName = ""] = packageNames;
+  const path = packageFolder ?? libraryFile;
+  const libc = /-(gnu|musl)$/.exec(packageName)?.[1];
+  const libcName = libc === undefined ? "" : libc === "gnu" ? " with glibc" : " with musl";
+  const machine = `${platform}-${arch}${packageNames.length === 1 ? libcName : ""}`;
+  const names = packageNames.join(" or ");
+  const say = (message: string): IOError => missing(path, message);
+  const hidden = hiddenPath(packageFolder, packageName);
+  if (hidden !== undefined) {
+    return say(
+      `Node's permission model (--permission) does not let it read the engine in ${hidden}: ` +
+        `start Node with --allow-addons and with --allow-fs-read=${hidden}`,
+    );
+  }
+  if (!packageNames.some(isPublished)) {
+    return say(
+      `there is no engine for ${machine}: a package ${names} is not published. ` +
+        `Build it from the sources in @io/core: ${BUILD}`,
+    );
+  }
+  const lacking = `the package ${names} is not installed, which has the engine for ${machine}`;
+  if (packageFolder === undefined) {
+    return say(
+      `${lacking}. The bundle or program ${libraryFile} looks for it in the folders node_modules ` +
+        "beside and above itself: install @io/core there, or copy the package to one of them",
+    );
+  }
+  if (installedNames.length > 0) {
+    return say(
+      `${lacking}. ${installedNames.join(" and ")} is: these node_modules were installed on or ` +
+        `for another system. Install them on this one (npm ci), or build the engine: ${BUILD}`,
+    );
+  }
+  return say(
+    `${lacking}. It is an optional dependency of @io/core, and those were left out (npm's ` +
+      "--omit=optional and --no-optional do that, and a lockfile of another system may). " +
+      `Install with them (npm install --include=optional), or build the engine: ${BUILD}`,
+  );
+}
+
+/** The folder of the engine's package, if Node may not read what is in it. */
+function hiddenPath(packageFolder: string | undefined, packageName: string): string | undefined {
+  const permission = permissionModel();
+  if (permission === null || packageFolder === undefined) return undefined;
+  const folders = [
+    join(packageFolder, "engine"),
+    join(packageFolder, "..", packageName.replace("@io/", "")),
+  ];
+  return folders.find((folder) => !permission.has("fs.read", join(folder, "io.node")));
 }
 
 /**

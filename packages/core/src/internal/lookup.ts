@@ -6,6 +6,7 @@ import { type Address, formatAddress, type Place, placeOf } from "../address.js"
 import { closedError, IOError, operationError } from "../errors.js";
 import { OPCODE_CONNECT } from "./abi.js";
 import { follow, unfollow } from "./aborts.js";
+import { builtin } from "./builtin.js";
 import { checkFunction } from "./check.js";
 import { aborted, type Endings, type OperationOptions, type Operations } from "./operations.js";
 
@@ -135,7 +136,7 @@ export function lookupFrom(
 /** Of an address in digits; 0 of a name. */
 export async function familyOf(host: string): Promise<0 | 4 | 6> {
   // Loaded when first needed: a program that only uses files starts faster without it.
-  const { isIP } = await import("node:net");
+  const { isIP } = builtin("node:net");
   return isIP(host.replace(/%.*$/, "")) as 0 | 4 | 6;
 }
 
@@ -170,7 +171,7 @@ export async function addressesOf(
 }
 
 async function lookUpByNode(host: string): Promise<unknown> {
-  return (await import("node:dns/promises")).lookup(host, { all: true });
+  return builtin("node:dns/promises").lookup(host, { all: true });
 }
 
 // As with node:net: it may call back with a list, or with one address and its family.

@@ -180,7 +180,7 @@ test("too many buffers in flight is a named error", () => {
 test("blocks are aligned, apart, and as large as asked", () => {
   const [engine, memory] = setUp();
   const buffers = new Buffers(memory, 64 * MEBIBYTE);
-  const taken = new Map<ArrayBuffer, [start: number, end: number][]>();
+  const taken = new Map<ArrayBufferLike, [start: number, end: number][]>();
   for (const sizeBytes of [1, 4095, 4096, 4097, 10_000, 65_536, MEBIBYTE, 3 * MEBIBYTE]) {
     const block = buffers.acquire(sizeBytes);
     assert.is(block.byteLength, sizeBytes);

@@ -3,22 +3,17 @@
 //
 // Who owns what: the map holds the ArrayBuffer, the engine shares its memory, and a region counts
 // the operations in flight on it, so that nothing is let go before the kernel has.
-import { createRequire } from "node:module";
 import { types } from "node:util";
 import { closedError, IOError, rangeError, typeError } from "../errors.js";
 import { TRANSFER_LIMIT_BYTES } from "./abi.js";
+import { builtin } from "./builtin.js";
 import { shown } from "./check.js";
 import type { Native, NativeSession } from "./native.js";
 import { Reuses } from "./sent_check.js";
 
-// Loaded when first needed, and at once: acquiring memory cannot wait. Node's own modules are found
-// from anywhere, and in a bundle as CommonJS there is no import.meta.url.
-const require = createRequire(process.execPath);
 /** Forbids that memory goes to another thread. */
 export function markAsUntransferable(buffer: ArrayBufferLike): void {
-  (require("node:worker_threads") as typeof import("node:worker_threads")).markAsUntransferable(
-    buffer,
-  );
+  builtin("node:worker_threads").markAsUntransferable(buffer);
 }
 
 export const PAGE_SIZE_BYTES = 4096;
