@@ -76,7 +76,6 @@ async function writeLibrary(names) {
     target: "node20",
     minifySyntax: true,
     minifyWhitespace: true,
-    lineLimit: 100,
     sourcemap: true,
     define: { "import.meta.url": "here" },
     banner: { js: libraryHead },
@@ -93,8 +92,9 @@ async function writeLibrary(names) {
 async function writeEntries() {
   const library = await import(pathToFileURL(`${core}/dist/index.js`).href);
   const exported = Object.keys(library).sort().join(",\n  ");
-  const imports = 'import { createRequire } from "node:module";\nimport core from "./core.cjs";\n';
-  const imported = "core(createRequire, import.meta.url)";
+  // The default import, since webpack leaves createRequire undefined where it is not called.
+  const imports = 'import nodeModule from "node:module";\nimport core from "./core.cjs";\n';
+  const imported = "core(nodeModule.createRequire, import.meta.url)";
   writeFileSync(
     `${bundle}/index.js`,
     `${imports}\nexport const {\n  ${exported},\n} = ${imported}.library;\n`,
@@ -105,7 +105,7 @@ async function writeEntries() {
     // In a bundle of ES modules there is no require().
     `"use strict";\nconst { createRequire } =\n` +
       `  process.getBuiltinModule?.("node:module") ?? require("node:module");\n` +
-      `const { library } = require("./core.cjs")(createRequire, __filename);\n` +
+      `const { library } = require("./core.cjs")(createRequire);\n` +
       `module.exports = { ...library };\n` +
       // Node looks for these words, so that the names can be imported.
       `0 && (module.exports = {\n  ${exported},\n});\n`,

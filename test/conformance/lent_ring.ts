@@ -49,7 +49,7 @@ class Receiver {
     return this;
   }
 
-  view({ piece, offset, count }: Lot): Uint8Array<ArrayBuffer> {
+  view({ piece, offset, count }: Lot): Uint8Array {
     return this.group.view(piece, offset, count);
   }
 

@@ -83,7 +83,7 @@ function givenBackEarly(): Sabotage {
   };
   const wrapGroup = (group: BufferGroup): BufferGroup => {
     const early = new Map<number, number>();
-    const views = new Map<string, Uint8Array<ArrayBuffer>>();
+    const views = new Map<string, Uint8Array>();
     const wrapped = groupWith(group, {
       view: (piece, offset, length) => {
         const key = `${piece} ${offset} ${length}`;

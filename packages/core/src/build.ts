@@ -88,6 +88,8 @@ function checkSources(): void {
 function engineFolder(): string {
   const folder = join(packageFolder, "engine");
   try {
+    // mkdir says ENOENT of a file system that is read-only.
+    accessSync(packageFolder, constants.W_OK);
     mkdirSync(folder, { recursive: true });
     accessSync(folder, constants.W_OK);
   } catch (error) {

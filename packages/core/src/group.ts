@@ -145,7 +145,7 @@ export class BufferGroup {
   }
 
   /** The bytes that were lent at a place of a piece. Valid until they are given back. */
-  view(piece: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
+  view(piece: number, offset: number, length: number): Uint8Array {
     const start = this.#regionOf(piece).start + offset;
     // Messages often have the length of the last one, and a new view costs more than the rest.
     const last = this.#views[piece];

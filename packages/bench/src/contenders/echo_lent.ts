@@ -22,7 +22,7 @@ class Connection extends LentCompletion {
   readonly sending = new Completion<Connection>(this);
   /** What is being sent, and what has come meanwhile. */
   sendingPiece = -1;
-  unsent = new Uint8Array(0);
+  unsent: Uint8Array = new Uint8Array(0);
   readonly waiting: Lent[] = [];
   ended = false;
 
@@ -69,7 +69,7 @@ class CallbackServer {
     }
   };
 
-  #send(connection: Connection, piece: number, view: Uint8Array<ArrayBuffer>): void {
+  #send(connection: Connection, piece: number, view: Uint8Array): void {
     connection.sendingPiece = piece;
     connection.unsent = view;
     this.#ring.send(connection.sending, connection.descriptor, view, this.#onSend);
@@ -86,7 +86,7 @@ class CallbackServer {
     connection.sendingPiece = -1;
     const next = connection.waiting.length > 0 ? connection.waiting.shift() : undefined;
     if (next !== undefined)
-      this.#send(connection, next.piece, next.view as Uint8Array<ArrayBuffer>);
+      this.#send(connection, next.piece, next.view);
     else if (connection.ended) this.#close(connection);
   };
 

@@ -55,8 +55,9 @@ export function packageNamesHere(): string[] {
  * single executable of Node, or of Bun) there is no such file, and its place is the program's.
  */
 function libraryFile(): string {
-  // In a bundle it may be a path, or, in one as CommonJS, nothing; the type does not say so.
-  const place: string | undefined = import.meta.url;
+  // In a bundle it may be a path. In one of ES modules that was made of the CommonJS entry it is
+  // undefined, which the type does not say; the bundle then is most likely the program itself.
+  const place: string | undefined = import.meta.url ?? process.argv[1];
   if (place === undefined) return process.execPath;
   const path = place.startsWith("file:") ? fileURLToPath(place) : place;
   return existsSync(path) ? path : process.execPath;

@@ -2,12 +2,7 @@
 import type { Address } from "../address.js";
 import type { Chunk } from "../chunk.js";
 import { closedError, IOError, operationError } from "../errors.js";
-import {
-  Receiving,
-  type ReceivingKind,
-  type ReceivingOptions,
-  type ReceivingSocket,
-} from "../receiving.js";
+import { Receiving, type ReceivingKind, type ReceivingOptions } from "../receiving.js";
 import type { Descriptor } from "../ring.js";
 import {
   SOCKET_COUNTER_ZERO_COPY_BYTES,
@@ -81,7 +76,7 @@ function optionNumber(name: OptionName, value: unknown): number {
   return flag(value, false, name, "setOptions") ? 1 : 0;
 }
 
-export abstract class SocketBase implements AsyncDisposable, ReceivingSocket {
+export abstract class SocketBase implements AsyncDisposable {
   /** @internal */
   readonly number: Descriptor;
   /** @internal */
