@@ -63,37 +63,37 @@ export interface IOOptions {
    * "auto" (the default) takes the best that works here; a named backend that cannot be had is an
    * error. The environment variable IO_BACKEND overrides it.
    */
-  backend?: "auto" | BackendName;
+  backend?: "auto" | BackendName | undefined;
   /**
    * "attached" (the default): completions come with Node's event loop. "detached": the program
    * calls `io.run()` or `io.runFor()`, and nothing else makes progress; promises settle when that
    * returns to the event loop, so such programs use callbacks.
    */
-  mode?: "attached" | "detached";
+  mode?: "attached" | "detached" | undefined;
   /**
    * Length of the submission ring, a power of two from 128 to 32,768; 1,024 by default. A full ring
    * is flushed and taken again, so it limits nothing but the size of a batch.
    */
-  entries?: number;
+  entries?: number | undefined;
   /**
    * Operations in flight at most, up to 1,000,000, which is the default. Room for them is made as
    * it is needed, so a lower one saves nothing: it is a bound of your own.
    */
-  inFlightLimit?: number;
+  inFlightLimit?: number | undefined;
   /** Bytes of memory in `io.buffers` at most; 64 MiB by default. */
-  buffersLimitBytes?: number;
+  buffersLimitBytes?: number | undefined;
   /**
    * Bytes of memory that `socket.receiving()` lends at most, for the chunks of one size; 64 MiB by
    * default. It is made as it is needed.
    */
-  lentLimitBytes?: number;
+  lentLimitBytes?: number | undefined;
   /**
    * Receives of `socket.receiving()` into memory that a network device writes to, so that nothing
    * is copied: docs/guides/zcrx.md. Where it cannot be had `io.zeroCopyReceive` says why, and
    * receiving goes on in memory that is lent. It needs CAP_NET_ADMIN and a queue of the device
    * that other traffic is kept away from.
    */
-  zeroCopyReceive?: ZeroCopyReceiveOptions;
+  zeroCopyReceive?: ZeroCopyReceiveOptions | undefined;
   /**
    * For tests: memory that is returned, be it a chunk or a block of `io.buffers`, is overwritten
    * with 0xdb, so that whoever still looks at it finds that and not what was there. And a send
@@ -101,7 +101,7 @@ export interface IOOptions {
    * promise, or `released` of `sendZeroCopy()`; with a callback of the ring it is an uncaught
    * error.
    */
-  poison?: boolean;
+  poison?: boolean | undefined;
   /**
    * Remember where each file and the IO itself is opened, so that the warning of
    * what was never closed and is garbage ("IO_FORGOTTEN") can say it. It costs some microseconds
