@@ -74,8 +74,8 @@ async function writeLibrary(names) {
     globalName: "made",
     platform: "node",
     target: "node20",
+    // Lines stay as they are: Node shows the one that an error comes from, however long it is.
     minifySyntax: true,
-    minifyWhitespace: true,
     sourcemap: true,
     define: { "import.meta.url": "here" },
     banner: { js: libraryHead },
