@@ -1,10 +1,11 @@
-// npm run test:packages [-- --ci] [<substring>...]: packs the packages, publishes them to a registry
-// of its own on loopback, installs them from it into empty folders and runs them there, in every way
-// that users have. With --ci it runs only what is quick. Ends with one line of totals.
+// npm run test:packages [-- --ci] [<substring>...]: packs the packages, publishes them to a
+// registry of its own on loopback, installs them from it into empty folders and runs them there, in
+// every way that users have. With --ci it runs only what is quick. Ends with one line of totals.
 
+import { publishPackages } from "./pack/publish.mjs";
 import { cases } from "./packages/cases.mjs";
 import { removePlaces } from "./packages/place.mjs";
-import { publishPackages, startRegistry } from "./packages/registry.mjs";
+import { startRegistry } from "./packages/registry.mjs";
 import { installTools } from "./packages/tools.mjs";
 import { setup } from "./setup.mjs";
 import { main, runOrFail, StepError, step } from "./support/step.mjs";
@@ -56,7 +57,12 @@ await main(async () => {
   });
   const registry = await startRegistry();
   try {
-    await step("publish them", () => publishPackages(registry));
+    await step("publish them", async () => {
+      const published = await publishPackages(registry.npmWords, registry.npmWords);
+      const again = await publishPackages(registry.npmWords, registry.npmWords);
+      if (again.length > 0) throw new StepError(`published twice: ${again.join(", ")}`);
+      return `${published.length} packages`;
+    });
     const results = [];
     for (const one of wanted) results.push(await runCase(one, registry));
     reportTotals(results);

@@ -1,12 +1,11 @@
 // A registry on loopback, empty at first, that knows no other registry.
 
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { root } from "../support/paths.mjs";
-import { runOrFail, StepError } from "../support/step.mjs";
+import { runOrFail } from "../support/step.mjs";
 import { toolsFolder } from "./tools.mjs";
 
-const packagesFolder = `${root}/dist-packages`;
 const folder = `${root}/build/packages/registry`;
 
 function configuration() {
@@ -49,13 +48,4 @@ export async function startRegistry() {
 
 export async function publish(registry, tarball, ...words) {
   await runOrFail("npm", ["publish", tarball, ...registry.npmWords, ...words]);
-}
-
-/** Publishes what npm run pack has made, @io/core last. */
-export async function publishPackages(registry) {
-  const names = readdirSync(packagesFolder).filter((name) => name.endsWith(".tgz"));
-  const isCore = (name) => /^io-core-\d/.test(name);
-  if (!names.some(isCore)) throw new StepError(`There is no @io/core in ${packagesFolder}.`);
-  const ordered = [...names.filter((name) => !isCore(name)), ...names.filter(isCore)];
-  for (const name of ordered) await publish(registry, `${packagesFolder}/${name}`);
 }
