@@ -1,4 +1,4 @@
-// The declarations, with every compiler and under every way to resolve modules that a user may have.
+// The declarations, with every compiler and under every way to resolve modules that users have.
 
 import { mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { root } from "../../support/paths.mjs";

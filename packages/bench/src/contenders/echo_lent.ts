@@ -85,8 +85,7 @@ class CallbackServer {
     this.#group.giveBack(sendingPiece);
     connection.sendingPiece = -1;
     const next = connection.waiting.length > 0 ? connection.waiting.shift() : undefined;
-    if (next !== undefined)
-      this.#send(connection, next.piece, next.view);
+    if (next !== undefined) this.#send(connection, next.piece, next.view);
     else if (connection.ended) this.#close(connection);
   };
 

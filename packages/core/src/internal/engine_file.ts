@@ -33,7 +33,6 @@ const PACKAGES: readonly string[] = [
   "linux-arm64-musl",
   "darwin-x64",
   "darwin-arm64",
-  "freebsd-x64",
 ].map((machine) => `@io/core-${machine}`);
 
 /** Whether a package with an engine is published under this name. */
