@@ -192,7 +192,7 @@ export class Queue {
 
   // To a power of two, so that growing slot by slot costs each slot the same.
   #lengthen(slots: number): void {
-    const length = 2 ** Math.ceil(Math.log2(slots));
+    const length = 1 << Math.ceil(Math.log2(slots)); // an integer for V8, which a power is not
     this.#generations = lengthened(this.#generations, length);
     this.#free = lengthened(this.#free, length);
     const slotsBySequence = new Int32Array(length);
