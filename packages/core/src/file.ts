@@ -100,6 +100,7 @@ export class File implements AsyncDisposable {
   readonly only: "reading" | "writing" | undefined;
   readonly #operations: Operations;
   readonly #descriptor: Descriptor;
+  #watched = true; // as long as Forgotten looks after it
   #closing: Promise<void> | null = null;
 
   /** @internal */
@@ -124,7 +125,10 @@ export class File implements AsyncDisposable {
    * garbage.
    */
   get descriptor(): Descriptor {
-    this.#operations.forgotten.release(this);
+    if (this.#watched) {
+      this.#watched = false;
+      this.#operations.forgotten.release(this);
+    }
     return this.#descriptor;
   }
 

@@ -84,6 +84,7 @@ export abstract class SocketBase implements AsyncDisposable {
   readonly #session: NativeSession;
   #localAddress: Address | null = null;
   #remoteAddress: Address | null = null;
+  #watched = true; // as long as Forgotten looks after it
   #closing: Promise<void> | null = null;
   #receiving: Receiving<Chunk> | null = null;
 
@@ -106,7 +107,10 @@ export abstract class SocketBase implements AsyncDisposable {
    * and was never closed.
    */
   get descriptor(): Descriptor {
-    this.operations.forgotten.release(this);
+    if (this.#watched) {
+      this.#watched = false;
+      this.operations.forgotten.release(this);
+    }
     return this.number;
   }
 
