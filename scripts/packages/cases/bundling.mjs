@@ -1,7 +1,8 @@
 // Bundlers: what each makes of a program runs beside its node_modules, and elsewhere with the
 // engine's package beside it.
 
-import { cpSync, mkdirSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { fetchRuntime, runtimes } from "../../runtimes/fetch.mjs";
 import { StepError } from "../../support/step.mjs";
 import { expect, installed } from "../place.mjs";
 import { tool } from "../tools.mjs";
@@ -124,10 +125,26 @@ async function asExecutable(registry) {
   expect(output, "works on ");
 }
 
+/** The same by Bun, which writes the places of the modules into it as they are when it is built. */
+async function asBunExecutable(registry) {
+  const here = await program(registry, "bun executable");
+  const bun = runtimes.find(({ name }) => name === "bun");
+  const words = ["build", "--compile", "works.mjs", "--outfile", "home/program/works"];
+  await here.must(`${await fetchRuntime(bun)}/${bun.program}`, words);
+  const folder = `${here.folder}/home/program`;
+  const name = hostPackage();
+  cpSync(`${here.folder}/node_modules/${name}`, `${folder}/node_modules/${name}`, {
+    recursive: true,
+  });
+  rmSync(`${here.folder}/node_modules`, { recursive: true });
+  expect(await here.must(`${folder}/works`, [], { cwd: "/" }), "works on ");
+}
+
 export const bundling = [
   { name: "bundled by esbuild", run: byEsbuild },
   { name: "bundled by rollup", slow: true, run: byRollup },
   { name: "bundled by webpack", slow: true, run: byWebpack },
   { name: "bundled by ncc", slow: true, run: byNcc },
-  { name: "a single executable", slow: true, run: asExecutable },
+  { name: "a single executable of Node", slow: true, run: asExecutable },
+  { name: "a single executable of Bun", slow: true, run: asBunExecutable },
 ];
