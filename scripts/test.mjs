@@ -9,9 +9,9 @@ import { root } from "./support/paths.mjs";
 import { main, StepError } from "./support/step.mjs";
 import { killRunningFiles, report, reportTotals, runTestFile } from "./support/test_file.mjs";
 
-// Twice as many as there are processors: most files wait for timers, disks and children half of
-// their time.
-const atOnceLimit = Math.max(2, 2 * availableParallelism());
+// One more than there are processors: most files wait for timers, disks and children half of their
+// time. With twice as many the processors are full, and tests with limits of milliseconds suffer.
+const atOnceLimit = availableParallelism() + 1;
 
 // What compiles before it tests, and so takes longest. It comes first: a long file that comes last
 // runs beside idle processors.
