@@ -5,7 +5,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join } from "node:path";
 import { root, stateFile } from "./paths.mjs";
 
-const notSources = new Set(["node_modules", "dist", "bundle", "engine", "build", "data", ".git"]);
+const notSources = new Set(["node_modules", "dist", "bundle", "build", "data", ".git"]);
+const builtEngine = join("packages", "core", "engine");
 
 /** Every file under the folder whose path `wanted` accepts, relative to the repository, sorted. */
 export function filesUnder(folder, wanted) {
@@ -16,7 +17,8 @@ export function filesUnder(folder, wanted) {
   for (const entry of entries) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {
-      if (!notSources.has(entry.name)) found.push(...filesUnder(path, wanted));
+      const isSource = !notSources.has(entry.name) && path !== builtEngine;
+      if (isSource) found.push(...filesUnder(path, wanted));
     } else if (wanted(path)) {
       found.push(path);
     }
