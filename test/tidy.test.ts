@@ -40,7 +40,7 @@ for (const rule of rules) {
 
 test("the sources are found", () => {
   const paths = sources.map((source) => source.path);
-  for (const path of ["package.json", "native/abi.def", "test/tidy.test.ts", abiPath]) {
+  for (const path of ["package.json", "native/abi/abi.def", "test/tidy.test.ts", abiPath]) {
     assert.ok(paths.includes(path), path);
   }
 });

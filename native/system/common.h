@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "../system.h"
+#include "system/system.h"
 
 namespace io::system {
 

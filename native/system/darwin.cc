@@ -26,10 +26,10 @@
 #include <algorithm>
 #include <vector>
 
-#include "../abi.h"
-#include "../check.h"
-#include "../system.h"
-#include "common.h"
+#include "abi/abi.h"
+#include "support/check.h"
+#include "system/system.h"
+#include "system/common.h"
 
 namespace io::system {
 

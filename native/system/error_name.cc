@@ -2,7 +2,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "../system.h"
+#include "system/system.h"
 
 namespace io::system {
 

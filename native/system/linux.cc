@@ -11,9 +11,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "../abi.h"
-#include "../system.h"
-#include "common.h"
+#include "abi/abi.h"
+#include "system/system.h"
+#include "system/common.h"
 
 #if !defined(STATX_BASIC_STATS)  // musl before 1.2.5
 #include <linux/stat.h>

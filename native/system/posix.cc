@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "../abi.h"
-#include "../system.h"
-#include "common.h"
+#include "abi/abi.h"
+#include "system/system.h"
+#include "system/common.h"
 
 namespace io::system {
 

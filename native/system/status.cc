@@ -6,9 +6,9 @@
 
 #include <cstring>
 
-#include "../abi.h"
-#include "../system.h"
-#include "common.h"
+#include "abi/abi.h"
+#include "system/system.h"
+#include "system/common.h"
 
 #if defined(__APPLE__)
 #define IO_TIME(status, which) (status).st_##which##timespec

@@ -8,9 +8,9 @@ const systems = ["FreeBSD", "NetBSD", "OpenBSD", "DragonFly"];
 const files = [
   "native/system/bsd.cc",
   "native/system/status.cc",
-  "native/socket.cc",
-  "native/backend.cc",
-  "native/backend/poller_kqueue.cc",
+  "native/system/socket.cc",
+  "native/backend/choice.cc",
+  "native/backend/reactor/kqueue.cc",
 ];
 
 const flags = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-fno-exceptions"];

@@ -2,7 +2,7 @@
 // round trip on one connection, after some rest, to a server in another thread.
 //
 // Some kernels put the signal of a ring off until an RCU grace period has passed
-// (native/backend/io_uring_wakes.h), which makes a round trip several times as long. The two
+// (native/backend/io_uring/wakes.h), which makes a round trip several times as long. The two
 // backends take turns in one process, so that load and emulation are the same for both, and only
 // their ratio counts.
 

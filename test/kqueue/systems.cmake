@@ -1,6 +1,6 @@
 # The engine as it is compiled for macOS and the BSDs, over the layer: build/kqueue/Release/macos/
 # io.node and so on. What asks which system it is on is compiled once for each; the rest is io's.
-set(IO_DIFFERING system/[a-z_]+ socket address backend backend/attempt backend/poller_kqueue)
+set(IO_DIFFERING system/[a-z_]+ backend/choice backend/reactor/attempt backend/reactor/kqueue)
 string(REPLACE ";" "|" IO_DIFFERING "${IO_DIFFERING}")
 set(IO_DIFFERING "/native/(${IO_DIFFERING})")
 set(IO_DIFFERING_SOURCES ${IO_SOURCES})

@@ -4,10 +4,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "backend.h"
-#include "kernel.h"
+#include "engine/backend.h"
+#include "backend/kernel.h"
 #include "support.h"
-#include "why_not.h"
+#include "backend/why_not.h"
 
 namespace native_tests {
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <limits>
 
-#include "decode.h"
+#include "engine/decode.h"
 #include "support.h"
 
 namespace native_tests {

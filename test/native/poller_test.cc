@@ -1,5 +1,5 @@
-// What a poller promises the reactor (native/backend/poller.h), the same of each that is built
-// here.
+// What a poller promises the reactor (native/backend/reactor/poller.h), the same of each that is
+// built here.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -17,10 +17,10 @@
 #include "testing.h"
 
 #if defined(__linux__)
-#include "backend/poller_epoll.h"
+#include "backend/reactor/epoll.h"
 #endif
 #if IO_HAVE_KQUEUE
-#include "backend/poller_kqueue.h"
+#include "backend/reactor/kqueue.h"
 #endif
 
 namespace native_tests {

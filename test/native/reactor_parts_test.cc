@@ -13,12 +13,12 @@
 #include <mutex>
 #include <vector>
 
-#include "backend/attempt.h"
-#include "backend/done.h"
-#include "backend/pool.h"
-#include "operation_list.h"
+#include "backend/reactor/attempt.h"
+#include "backend/reactor/done.h"
+#include "backend/reactor/pool.h"
+#include "engine/operation_list.h"
 #include "testing.h"
-#include "timers.h"
+#include "engine/timers.h"
 
 namespace native_tests {
 

@@ -1,5 +1,5 @@
 // What is learned of the costs of sends, with a processor whose costs the tests make up.
-#include "send_costs.h"
+#include "engine/send_costs.h"
 
 #include <algorithm>
 #include <functional>

@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine.h"
+#include "engine/engine.h"
 #include "testing.h"
 
 namespace native_tests {

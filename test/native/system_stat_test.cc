@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <cstring>
 
-#include "abi.h"
-#include "system.h"
+#include "abi/abi.h"
+#include "system/system.h"
 #include "testing.h"
 
 #if defined(__linux__)

@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "support.h"
-#include "system.h"
+#include "system/system.h"
 
 namespace native_tests {
 

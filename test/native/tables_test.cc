@@ -2,8 +2,8 @@
 #include <cmath>
 #include <limits>
 
-#include "descriptors.h"
-#include "operation_table.h"
+#include "engine/descriptors.h"
+#include "engine/operation_table.h"
 #include "support.h"
 
 namespace native_tests {

@@ -1,7 +1,7 @@
 // The trial of how soon the eventfd of a ring with DEFER_TASKRUN signals.
 #if defined(__linux__)
 
-#include "backend/io_uring_wakes.h"
+#include "backend/io_uring/wakes.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "backend.h"
+#include "engine/backend.h"
 #include "support.h"
 
 namespace native_tests {

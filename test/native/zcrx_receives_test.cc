@@ -1,7 +1,7 @@
 // Receives into the area, from the completion of 32 bytes to what the engine and JavaScript are
 // told. The kernel's completions and its reading of the refill ring are played, so that all of it
 // runs everywhere.
-#include "backend/zcrx_receives.h"
+#include "backend/zcrx/receives.h"
 
 #include <sys/mman.h>
 
@@ -9,7 +9,7 @@
 #include <cstring>
 #include <set>
 
-#include "groups.h"
+#include "engine/groups.h"
 #include "support.h"
 
 namespace native_tests {

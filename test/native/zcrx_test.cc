@@ -14,7 +14,7 @@
 #include <functional>
 #include <numeric>
 
-#include "backend/zcrx.h"
+#include "backend/zcrx/zcrx.h"
 #include "testing.h"
 
 namespace native_tests {

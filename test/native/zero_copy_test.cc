@@ -1,6 +1,6 @@
 // Sends that spare the copy: the choice on its own, and the engine's two steps in storms of
 // cancels, deadlines, closes and peers that go away.
-#include "zero_copy.h"
+#include "engine/zero_copy.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -10,7 +10,7 @@
 #include <array>
 #include <cstring>
 
-#include "send_costs.h"
+#include "engine/send_costs.h"
 #include "support.h"
 
 namespace native_tests {

@@ -99,16 +99,16 @@ const rawMemory: Rule = {
 };
 
 const nodeApi: Rule = {
-  name: "only native/addon.cc knows Node-API",
-  applies: (path) => isEngine(path) && path !== "native/addon.cc",
+  name: "only native/node/addon.cc knows Node-API",
+  applies: (path) => isEngine(path) && path !== "native/node/addon.cc",
   check: (source) =>
     findInText(
       source,
       /^\s*#\s*include\s*[<"](?:napi|node_api|js_native_api)/,
-      "Node-API: give it to native/addon.cc",
+      "Node-API: give it to native/node/addon.cc",
     ),
-  caught: samples("native/engine.cc", "#include <napi.h>", '#include "node_api.h"'),
-  passed: samples("native/engine.cc", "#include <uv.h>", "// Not <napi.h>."),
+  caught: samples("native/engine/engine.cc", "#include <napi.h>", '#include "node_api.h"'),
+  passed: samples("native/engine/engine.cc", "#include <uv.h>", "// Not <napi.h>."),
 };
 
 export const codeRules: readonly Rule[] = [untyped, quiet, sleep, only, rawMemory, nodeApi];

@@ -110,7 +110,7 @@ interface Choice {
   readonly why: string;
 }
 
-/** What opening with "auto" would do: the same rules as open_backend() in native/backend.cc. */
+/** What opening with "auto" would do: the same rules as open_backend() in native/backend/choice.cc. */
 function choose(found: readonly NativeCandidate[]): Choice {
   let request: Request;
   try {

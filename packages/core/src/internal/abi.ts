@@ -1,4 +1,4 @@
-// Generated from native/abi.def by native/abi_ts.cc. Do not edit: change the list.
+// Generated from native/abi/abi.def by native/abi/abi_ts.cc. Do not edit: change the list.
 
 export const OPCODE_NOP = 1;
 export const OPCODE_TIMEOUT = 2;

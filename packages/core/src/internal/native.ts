@@ -1,4 +1,4 @@
-// The engine as TypeScript sees it: the functions that native/addon.cc exports.
+// The engine as TypeScript sees it: the functions that native/node/addon.cc exports.
 
 /** An address as the engine says it; the path of a unix socket is bytes. */
 export type NativeName = [family: number, port: number, host: string | Uint8Array];

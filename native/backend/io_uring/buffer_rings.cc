@@ -1,0 +1,148 @@
+// Rings of provided buffers: see buffer_rings.h.
+#include "backend/io_uring/buffer_rings.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "support/check.h"
+#include "backend/kernel.h"
+#include "backend/io_uring/uapi.h"
+
+namespace io {
+
+namespace {
+
+bool is_at_least(KernelVersion wanted) {
+  const std::optional<KernelVersion> version = version_of(running_kernel());
+  return version.has_value() && *version >= wanted;
+}
+
+// Incremental rings came with 6.12. Until 6.16 a completion of another receive could overtake the
+// one before it in the completion queue, and only the order tells where the bytes of each begin.
+bool knows_incremental_rings() {
+  return is_at_least(kernel_version(6, 16, 0));
+}
+
+// They came with 6.10, a limit of bytes for them with 6.17; several of their faults with what is
+// left of a piece were mended until 6.18.
+bool knows_bundles() {
+  return is_at_least(kernel_version(6, 18, 0));
+}
+
+}  // namespace
+
+BufferRings::BufferRings(io_uring& ring, bool receive_limits)
+    : ring_(ring),
+      incremental_(receive_limits && knows_incremental_rings()),
+      bundles_(incremental_ && knows_bundles()) {}
+
+BufferRings::~BufferRings() {
+  for (uint32_t group = 0; group < rings_.size(); group++) {
+    if (rings_[group].entries != nullptr) remove(group);
+  }
+}
+
+int BufferRings::add(uint32_t group, uint32_t capacity, bool shared) {
+  if (group >= rings_.size()) rings_.resize(group + 1);
+  BufferRing& ring = rings_[group];
+  CHECK(ring.entries == nullptr);
+  ring.entry_count = 1;
+  while (ring.entry_count < capacity) ring.entry_count *= 2;
+  ring.tail = 0;
+  ring.incremental = shared && incremental_;
+  ring.head = 0;
+  ring.filled_bytes = 0;
+  ring.distrusted = false;
+  ring.pieces.assign(capacity, Piece{});
+
+  // The kernel wants it to begin at a page.
+  const size_t size_bytes = ring.entry_count * sizeof(io_uring_buf);
+  void* memory =
+      mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return -errno;
+  // A child that forks without exec must not make the parent's page another one than the kernel's.
+  if (madvise(memory, size_bytes, MADV_DONTFORK) != 0) {
+    const int error = errno;  // ENOMEM: the process has as many mappings as it may
+    munmap(memory, size_bytes);
+    return -error;
+  }
+  io_uring_buf_reg registration;
+  std::memset(&registration, 0, sizeof(registration));
+  registration.ring_addr = reinterpret_cast<uintptr_t>(memory);
+  registration.ring_entries = ring.entry_count;
+  registration.bgid = static_cast<uint16_t>(group);
+  if (ring.incremental) uapi::set_incremental(registration);
+  const int error = io_uring_register_buf_ring(&ring_, &registration, 0);
+  if (error != 0) {
+    munmap(memory, size_bytes);
+    return error;
+  }
+  ring.entries = static_cast<io_uring_buf_ring*>(memory);
+  return 0;
+}
+
+void BufferRings::remove(uint32_t group) {
+  BufferRing& ring = rings_[group];
+  CHECK(ring.entries != nullptr);
+  // Memory that the kernel does not let go of stays mapped. Nor may a munmap succeed: it can split
+  // a mapping where the process has as many as it may.
+  if (io_uring_unregister_buf_ring(&ring_, static_cast<int>(group)) == 0) {
+    munmap(ring.entries, ring.entry_count * sizeof(io_uring_buf));
+  }
+  ring.entries = nullptr;
+}
+
+// The ring cannot be full: it has a place for every piece, and a piece is in it once.
+void BufferRings::give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes) {
+  BufferRing& ring = rings_[group];
+  CHECK(piece < ring.pieces.size());
+  ring.pieces[piece] = {data, size_bytes, true};
+  // Its last field is not written: in the first entry the ring's tail stands there.
+  io_uring_buf& entry = ring.entries->bufs[ring.tail & (ring.entry_count - 1)];
+  entry.addr = reinterpret_cast<uintptr_t>(data);
+  entry.len = size_bytes;
+  entry.bid = static_cast<uint16_t>(piece);
+  ring.tail++;
+  // Not std::atomic_ref, which libc++ has since 19 only.
+  __atomic_store_n(&ring.entries->tail, ring.tail, __ATOMIC_RELEASE);
+}
+
+void BufferRings::give_again(uint32_t group, uint32_t piece) {
+  BufferRing& ring = rings_[group];
+  // An incremental ring moves on by the bytes that came, so it takes no piece without any.
+  if (ring.incremental || !claim(group, piece)) return distrust(group);
+  const Piece& again = ring.pieces[piece];
+  give(group, piece, again.data, again.size_bytes);
+}
+
+bool BufferRings::claim(uint32_t group, uint32_t piece) {
+  BufferRing& ring = rings_[group];
+  if (piece >= ring.pieces.size()) return false;
+  if (!ring.incremental) return std::exchange(ring.pieces[piece].given, false);
+  return ring.head != ring.tail &&
+         ring.entries->bufs[ring.head & (ring.entry_count - 1)].bid == piece;
+}
+
+BufferRings::Part BufferRings::take(uint32_t group, uint32_t size_bytes) {
+  BufferRing& ring = rings_[group];
+  CHECK(ring.incremental);
+  if (ring.head == ring.tail) return {};
+  // The kernel changes the address and the length of an entry, and never its number.
+  const uint32_t piece = ring.entries->bufs[ring.head & (ring.entry_count - 1)].bid;
+  if (piece >= ring.pieces.size()) return {};
+  const uint32_t room_bytes = ring.pieces[piece].size_bytes - ring.filled_bytes;
+  const Part part = {piece, std::min(size_bytes, room_bytes), size_bytes < room_bytes};
+  ring.filled_bytes += part.size_bytes;
+  if (!part.open) {
+    ring.head++;
+    ring.filled_bytes = 0;
+  }
+  return part;
+}
+
+}  // namespace io

@@ -1,0 +1,291 @@
+// From a checked operation to the entry that the kernel reads: see io_uring/prepare.h.
+#include "backend/io_uring/prepare.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "system/address.h"
+#include "support/check.h"
+#include "engine/groups.h"
+#include "system/system.h"
+#include "backend/reactor/attempt.h"
+#include "backend/io_uring/uapi.h"
+
+namespace io::uring {
+
+using abi::Opcode;
+
+namespace {
+
+unsigned send_flags(const Operation& operation) {
+  return MSG_NOSIGNAL | (operation.without_waiting ? MSG_DONTWAIT : 0);
+}
+
+// 6.0 and 6.1; what the kernel does not know was not chosen (Engine::choose_way).
+void prepare_zero_copy(Operation& operation, uint32_t features, io_uring_sqe* entry) {
+  Extra* extra = operation.extra.get();
+  const bool single = operation.buffer != no_buffer;
+  const bool registered = operation.registered_index >= 0 &&
+                          (single || (features & abi::feature_registered_vectors) != 0);
+  if (single) {
+    io_uring_prep_rw(IORING_OP_SEND_ZC, entry, operation.number, operation.address,
+                     operation.length, 0);
+    if (operation.opcode == Opcode::send_message && extra->message.msg_name != nullptr) {
+      entry->addr2 = reinterpret_cast<uintptr_t>(&extra->address);
+      entry->addr_len = static_cast<uint16_t>(extra->address_size_bytes);
+    }
+  } else {
+    io_uring_prep_rw(IORING_OP_SENDMSG_ZC, entry, operation.number, &extra->message, 1, 0);
+  }
+  entry->msg_flags = send_flags(operation);
+  if ((features & abi::feature_reports_copies) != 0) entry->ioprio |= uapi::send_zc_report_usage;
+  if (!registered) return;
+  entry->ioprio |= IORING_RECVSEND_FIXED_BUF;
+  entry->buf_index = static_cast<uint16_t>(operation.registered_index);
+}
+
+void prepare_send(Operation& operation, io_uring_sqe* entry) {
+  const unsigned flags = send_flags(operation);
+  if (operation.opcode == Opcode::send) {
+    io_uring_prep_send(entry, operation.number, operation.address, operation.length,
+                       static_cast<int>(flags));
+  } else {
+    io_uring_prep_sendmsg(entry, operation.number, &operation.extra->message, flags);
+  }
+  // 5.19: there was no room for all of it. A try now would find little or none; the kernel tells of
+  // room when a third of the socket's memory is free (sk_stream_is_writeable).
+  const bool was_torn = operation.went_bytes > 0 && !operation.without_waiting;
+  if (was_torn) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
+}
+
+// A send on a unix datagram socket that has to wait for its receiver goes out empty: the kernel
+// tries it, takes what there is to send from its list, finds the receiver full, and tries again
+// later with what is left of the list (seen on Linux 6.18). A write remembers where its list began.
+// Where there is an address it cannot be a write: then the kernel must not wait, and the engine
+// tries again (EAGAIN).
+void prepare_unix_datagram(Operation& operation, io_uring_sqe* entry) {
+  constexpr uint64_t no_offset = 0;
+  const int number = operation.number;
+  if (operation.opcode == Opcode::send) {
+    return io_uring_prep_write(entry, number, operation.address, operation.length, no_offset);
+  }
+  Extra& extra = *operation.extra;
+  if (extra.message.msg_name == nullptr) {
+    return io_uring_prep_writev(entry, number, extra.vectors.data(),
+                                static_cast<unsigned>(extra.vectors.size()), no_offset);
+  }
+  io_uring_prep_sendmsg(entry, number, &extra.message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void prepare_receive_multishot(const Operation& operation, io_uring_sqe* entry) {
+  prepare_receive_once(operation, entry);
+  entry->ioprio |= IORING_RECV_MULTISHOT;  // 6.0
+  uapi::set_receive_limit(*entry, static_cast<uint32_t>(operation.extent));
+}
+
+// The kernel puts a header and the address in front of each message. The room for the address is
+// such that the message begins where that behind a record does.
+constexpr uint32_t name_bytes = abi::peer_size_bytes - sizeof(io_uring_recvmsg_out);
+static_assert(name_bytes >= sizeof(sockaddr_un));
+
+void prepare_receive_message_multishot(Operation& operation, io_uring_sqe* entry) {
+  Extra& extra = *operation.extra;
+  extra.message.msg_namelen = name_bytes;
+  io_uring_prep_recvmsg(entry, operation.number, &extra.message, 0);
+  entry->ioprio |= IORING_RECV_MULTISHOT;  // 6.0
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = static_cast<uint16_t>(Groups::index_of(operation.argument));
+}
+
+// A FIFO is opened without waiting for its other end: the kernel does so by itself as long as it
+// tries on our thread, and not in a worker.
+void prepare_open(const Operation& operation, io_uring_sqe* entry) {
+  const int flags = system::open_flags(operation.argument) | O_NONBLOCK;
+  io_uring_prep_openat(entry, AT_FDCWD, operation.extra->path.c_str(), flags,
+                       operation.argument_extra);
+}
+
+void prepare_path_or_socket(Operation& operation, uint32_t features, io_uring_sqe* entry) {
+  const int number = operation.number;
+  Extra* extra = operation.extra.get();
+  switch (operation.opcode) {
+    case Opcode::open:
+      return prepare_open(operation, entry);
+    case Opcode::stat: {
+      const bool by_number = operation.argument == abi::stat_by_descriptor;
+      int flags = by_number ? AT_EMPTY_PATH : 0;
+      if (operation.argument == abi::stat_by_path_no_follow) flags = AT_SYMLINK_NOFOLLOW;
+      return io_uring_prep_statx(entry, by_number ? number : AT_FDCWD, extra->path.c_str(), flags,
+                                 uapi::statx_fields,
+                                 reinterpret_cast<struct statx*>(extra->raw_status));
+    }
+    case Opcode::rename:
+      return io_uring_prep_renameat(entry, AT_FDCWD, extra->path.c_str(), AT_FDCWD,
+                                    extra->path_to.c_str(), 0);
+    case Opcode::unlink:
+      return io_uring_prep_unlinkat(entry, AT_FDCWD, extra->path.c_str(),
+                                    operation.argument != 0 ? AT_REMOVEDIR : 0);
+    case Opcode::mkdir:
+      return io_uring_prep_mkdirat(entry, AT_FDCWD, extra->path.c_str(), operation.argument);
+    case Opcode::socket:
+      return io_uring_prep_socket(entry, static_cast<int>(operation.argument),
+                                  static_cast<int>(operation.argument_extra) | SOCK_CLOEXEC, 0, 0);
+    case Opcode::accept:
+      return io_uring_prep_accept(entry, number, nullptr, nullptr, SOCK_CLOEXEC);
+    case Opcode::accept_multishot:
+      return io_uring_prep_multishot_accept(entry, number, nullptr, nullptr, SOCK_CLOEXEC);
+    case Opcode::connect:
+      return io_uring_prep_connect(entry, number, reinterpret_cast<sockaddr*>(&extra->address),
+                                   extra->address_size_bytes);
+    case Opcode::send:
+    case Opcode::send_vectored:
+    case Opcode::send_message:
+      if (operation.zero_copy) return prepare_zero_copy(operation, features, entry);
+      return operation.unix_datagram ? prepare_unix_datagram(operation, entry)
+                                     : prepare_send(operation, entry);
+    case Opcode::receive:
+      io_uring_prep_recv(entry, number, operation.address, operation.length, 0);
+      // 5.19: the socket was empty, so a first try would only cost time.
+      if (operation.poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
+      return;
+    case Opcode::receive_message:
+      io_uring_prep_recvmsg(entry, number, &extra->message, 0);
+      if (operation.poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
+      return;
+    case Opcode::receive_multishot:
+      return prepare_receive_multishot(operation, entry);
+    case Opcode::receive_message_multishot:
+      return prepare_receive_message_multishot(operation, entry);
+    case Opcode::shutdown:
+      return io_uring_prep_shutdown(entry, number, static_cast<int>(operation.argument));
+    default:
+      CHECK(!"the engine carries out bind and listen itself");
+  }
+}
+
+}  // namespace
+
+// The kernel takes a piece of the group when there is something to receive, and fills as much of it
+// as it can.
+void prepare_receive_once(const Operation& operation, io_uring_sqe* entry) {
+  io_uring_prep_recv(entry, operation.number, nullptr, 0, 0);
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = static_cast<uint16_t>(Groups::index_of(operation.argument));
+}
+
+void receive_in_bundles(io_uring_sqe* entry, uint32_t piece_bytes) {
+  // Of one receive; others of the ring want their turn, too.
+  constexpr uint32_t most_bytes = 256 * 1024;
+  // The kernel maps 256 pieces at most, the first of which may be nearly full. When it fills all
+  // that it has mapped, and that is less than it was asked for, it tries once more before it tells
+  // of anything. A try that finds nothing, since what the socket says of its bytes need not be true
+  // (Linux counts those of MSG_OOB that nobody has read, on a unix socket), waits for more: others
+  // that fill the pieces behind would be told of first. So it is asked for what it has mapped.
+  constexpr uint32_t most_pieces = 255;
+  entry->ioprio |= uapi::receive_bundle;
+  entry->len =
+      static_cast<uint32_t>(std::min<uint64_t>(most_bytes, uint64_t{most_pieces} * piece_bytes));
+}
+
+void settle_message_head(uint8_t* piece) {
+  io_uring_recvmsg_out head;
+  sockaddr_storage address = {};
+  std::memcpy(&head, piece, sizeof(head));
+  const uint32_t length = std::min(head.namelen, name_bytes);
+  std::memcpy(&address, piece + sizeof(head), length);
+  const bool truncated = (head.flags & MSG_TRUNC) != 0;
+  write_record(address, length, truncated ? abi::peer_flag_truncated : 0, piece);
+}
+
+void prepare(Operation& operation, uint32_t features, __kernel_timespec& time,
+             io_uring_sqe* entry) {
+  const int number = operation.number;
+  // -1 is the current position, for the kernel as for us (IORING_FEAT_RW_CUR_POS).
+  const uint64_t offset = static_cast<uint64_t>(operation.offset);
+  switch (operation.opcode) {
+    case Opcode::nop:
+      return io_uring_prep_nop(entry);
+    case Opcode::timeout:
+      time = timespec_of(operation.offset);
+      // 5.16: a timeout that elapsed has succeeded, for its chain.
+      return io_uring_prep_timeout(entry, &time, 0, IORING_TIMEOUT_ETIME_SUCCESS);
+    case Opcode::cancel_descriptor:
+      return io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
+    case Opcode::cancel_all:
+      return io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    case Opcode::close:
+      return io_uring_prep_close(entry, number);
+    case Opcode::read:
+      if (operation.registered_index >= 0) {
+        return io_uring_prep_read_fixed(entry, number, operation.address, operation.length, offset,
+                                        operation.registered_index);
+      }
+      return io_uring_prep_read(entry, number, operation.address, operation.length, offset);
+    case Opcode::write:
+      if (operation.registered_index >= 0) {
+        return io_uring_prep_write_fixed(entry, number, operation.address, operation.length, offset,
+                                         operation.registered_index);
+      }
+      return io_uring_prep_write(entry, number, operation.address, operation.length, offset);
+    case Opcode::read_vectored:
+      return io_uring_prep_readv(entry, number, operation.extra->vectors.data(),
+                                 static_cast<unsigned>(operation.extra->vectors.size()), offset);
+    case Opcode::write_vectored:
+      return io_uring_prep_writev(entry, number, operation.extra->vectors.data(),
+                                  static_cast<unsigned>(operation.extra->vectors.size()), offset);
+    case Opcode::sync:
+      return io_uring_prep_fsync(
+          entry, number, operation.argument == abi::sync_level_full ? 0 : IORING_FSYNC_DATASYNC);
+    case Opcode::allocate:
+      return io_uring_prep_fallocate(entry, number,
+                                     operation.argument != 0 ? FALLOC_FL_KEEP_SIZE : 0,
+                                     operation.offset, operation.extent);
+    case Opcode::truncate:
+      return io_uring_prep_rw(uapi::op_ftruncate, entry, number, nullptr, 0, offset);
+    default:
+      return prepare_path_or_socket(operation, features, entry);
+  }
+}
+
+bool is_linked_by_kernel(const Operation& operation) {
+  if (!operation.linked) return false;
+  switch (operation.opcode) {
+    case Opcode::nop:
+    case Opcode::timeout:
+    case Opcode::read_vectored:
+    case Opcode::write:
+    case Opcode::write_vectored:
+    case Opcode::socket:
+    case Opcode::accept:
+    case Opcode::connect:
+    case Opcode::send:
+    case Opcode::send_vectored:
+    case Opcode::receive:
+    case Opcode::send_message:
+    case Opcode::receive_message:
+      return true;
+    case Opcode::read:
+      return !reads_nothing(operation);
+    default:
+      return false;
+  }
+}
+
+size_t group_length(std::span<Operation* const> batch) {
+  size_t length = 1;
+  while (is_linked_by_kernel(*batch[length - 1]) && !batch[length]->has_deadline) length++;
+  return length;
+}
+
+size_t hold_back(std::span<Operation* const> batch, size_t group) {
+  size_t index = group - 1;
+  for (; batch[index]->linked; index++) batch[index]->successor = batch[index + 1];
+  return index - (group - 1);
+}
+
+}  // namespace io::uring

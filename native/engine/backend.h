@@ -1,0 +1,193 @@
+// The seam between the engine and a kernel interface, and the ranked list of what there is.
+#pragma once
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/kernel.h"
+#include "node/memory_hold.h"
+#include "engine/operation.h"
+#include "engine/operation_table.h"
+#include "engine/piece_taker.h"
+
+namespace io {
+
+inline constexpr uint32_t no_piece = (1u << 24) - 1;
+
+// What a backend says of a finished (or, with `more`, progressing) operation. `result` is a count,
+// a descriptor number or a negative errno.
+struct Completed {
+  Operation* operation;
+  int32_t result;
+  bool more : 1;
+  bool receive_empty : 1;       // receive: nothing was left in the socket
+  bool piece_open : 1 = false;  // the backend goes on filling the piece
+  bool copied : 1 = false;  // zero-copy send, at its end: the kernel copied the bytes all the same
+  uint32_t piece : 24 = no_piece;  // where the bytes are that a receive_multishot has received
+};
+static_assert(sizeof(Completed) == 16);
+static_assert(abi::pieces_most <= no_piece);
+static_assert(abi::chunks_most <= no_piece);
+
+// A bounded list that the engine hands to poll(). A backend stops reaping when it is full.
+class Completions {
+ public:
+  explicit Completions(size_t capacity) : items_(capacity), limit_(capacity) {}
+  bool full() const { return count_ >= limit_; }
+  void push(const Completed& completed) { items_[count_++] = completed; }
+  size_t size() const { return count_; }
+  Completed& at(size_t index) { return items_[index]; }
+  std::span<const Completed> items() const { return {items_.data(), count_}; }
+  void clear() { count_ = 0; }
+  void limit(size_t limit) { limit_ = limit; }
+
+ private:
+  std::vector<Completed> items_;
+  size_t limit_;
+  size_t count_ = 0;
+};
+
+// Memory for the network device to write to, and the queue of it that shall: docs/guides/zcrx.md.
+struct AreaOptions {
+  bool wanted = false;
+  std::string interface;  // empty: no device, the kernel copies (Linux 7.1)
+  uint32_t queue = 0;
+  uint8_t* address = nullptr;  // page-aligned, a multiple of the page
+  size_t size_bytes = 0;
+  MemoryHold hold;  // of that memory, for as long as the backend lives
+};
+
+// When io_uring works on what has become ready. For attached mode a measurement decides
+// (io_uring/wakes.h), unless a test does.
+enum class Taskrun : uint8_t { measured, defer, coop };
+
+struct BackendOptions {
+  uint32_t entries = 1024;
+  uint32_t in_flight_limit = 4096;  // at most; there is room for a few of them at first
+  // An event loop waits for the backend's descriptor.
+  bool attached = false;
+  Taskrun taskrun = Taskrun::measured;
+  // For tests: use nothing that the oldest kernel which is supported has not.
+  bool oldest_kernel = false;
+  // For tests: completions of 32 bytes, as rings with an area have, though there is none.
+  bool wide_completions = false;
+  AreaOptions area;
+};
+
+inline constexpr int64_t wait_for_ever = -1;
+
+class Backend : public PieceTaker {
+ public:
+  // The table of operations by slot, once, before anything else. It grows, and does not move.
+  virtual void serve(OperationTable& operations) = 0;
+  // Takes a batch in order; linked operations stand next to each other. What the kernel cannot take
+  // now is kept and taken by a later call.
+  virtual void submit(std::span<Operation* const> batch) = 0;
+  // Makes sure that the kernel has seen what was submitted; poll() does so too.
+  virtual void flush() = 0;
+  // How many completions poll() would find without asking the kernel.
+  virtual size_t ready() const = 0;
+  // Collects completions. Waits until there is one, up to `deadline_ns` (0: not at all).
+  virtual void poll(int64_t deadline_ns, Completions& completed) = 0;
+  // Ask for the end of one operation, of everything. What is ended completes as usual. False when
+  // the kernel cannot take the request now: ask again.
+  virtual bool cancel(const Operation& target) = 0;
+  virtual bool cancel_all() = 0;
+  // Ends the next wait after a while: a cancel can miss an operation that is just being worked on,
+  // so whoever depends on it looks again. nudged() tells, once, that the while has passed.
+  virtual void nudge_later() = 0;
+  virtual bool nudged() = 0;
+  // Sends on a stream socket, where the kernel would block a thread for one that has no room:
+  // whether it may for ever, or shall end the send with EAGAIN.
+  virtual void limit_send_wait(int /* number */, bool /* limited */) {}
+  // After such an EAGAIN: tells, once, by take_found_room() after a poll(), when there is room.
+  // False when it cannot.
+  virtual bool await_room(int /* number */) { return false; }
+  virtual std::vector<int> take_found_room() { return {}; }
+  // Attached mode: a descriptor that becomes readable when poll() would make progress, from arm()
+  // on, or a negative errno; -ENOTSUP says that only wait_elsewhere() will do. arm() returns false
+  // when there is progress to be made at once.
+  virtual int wait_descriptor() = 0;
+  // The same where the event loop cannot wait for a descriptor: called on a thread of its own after
+  // wait_descriptor(), it returns when poll() would make progress or after wake().
+  virtual void wait_elsewhere() = 0;
+  virtual bool arm() = 0;
+  virtual void disarm() = 0;
+  // Makes the wait descriptor readable, because there is work left.
+  virtual void wake() = 0;
+  // Asks the kernel to keep whole pages mapped, which nobody has written to since they were zero.
+  // Returns their index there, or not_registered.
+  virtual int32_t register_memory(uint8_t* data, size_t size_bytes) = 0;
+  virtual void unregister_memory(int32_t index) = 0;
+  virtual bool supports(abi::Opcode opcode) const = 0;
+  virtual uint32_t features() const { return 0; }  // abi::feature_*
+  virtual uint64_t system_calls() const = 0;
+  virtual uint64_t overflows() const = 0;
+};
+
+// What can be had, and why not: docs/guides/backends.md.
+struct Candidate {
+  const char* name;
+  bool available;      // it can be had by its name
+  bool automatic;      // and "auto" takes it, unless there is a better one
+  bool ends_search;    // its error is one that "auto" reports instead of falling back
+  std::string reason;  // one sentence: what was tried, and why not when it is not available
+  std::string advice;  // what to change; empty when there is nothing to change
+  // Operations that its kernel lacks, so that the engine makes the call itself.
+  std::vector<abi::Opcode> lacking;
+  uint32_t features = 0;
+};
+
+struct Opened {
+  const char* name = nullptr;
+  std::unique_ptr<Backend> backend;  // null when `reason` says why not
+  std::string reason;
+  std::string advice;
+  uint32_t in_flight_limit = 0;  // at most
+  uint32_t ring_room = 0;  // operations whose completions the kernel's ring holds; 0 for no ring
+  int error = 0;           // the errno behind it
+  // Of BackendOptions::area: whether there is one, and why or why not.
+  bool has_area = false;
+  std::string area_reason;
+  std::string area_advice;
+};
+
+// Whether "auto" answers this error of a set-up by trying the next candidate. Only an interface
+// that is missing or forbidden is replaced: want of memory or of descriptors would come back, later
+// and in a worse place, and anything else is a surprise that must not be hidden.
+bool may_fall_back(int error);
+
+// The completions of fewer operations need a smaller ring. Calls `set_up(room)`, which returns an
+// errno, with half the room as long as that is ENOMEM and the floor is not reached; `room` is what
+// it was called with last. The rings of the floor lie in two pages of 4 KiB.
+inline constexpr uint32_t ring_room_floor = 32;
+template <class SetUp>
+int halve_until_room(uint32_t& room, SetUp set_up) {
+  int error = set_up(room);
+  while (error == ENOMEM && room > ring_room_floor) {
+    room = std::max(room / 2, ring_room_floor);
+    error = set_up(room);
+  }
+  return error;
+}
+
+// In order of preference; each is really tried.
+std::vector<Candidate> probe_backends(Taskrun taskrun = Taskrun::measured,
+                                      const Kernel& kernel = running_kernel());
+// `name` is "auto" or a name from the list.
+Opened open_backend(const std::string& name, const BackendOptions& options,
+                    const Kernel& kernel = running_kernel());
+// The operations of abi.def that the backend cannot carry out.
+std::vector<abi::Opcode> lacking_of(const Backend& backend);
+
+// The candidates, one per file in backend/. A failure has an error, and tells no other backend.
+Opened open_io_uring(const BackendOptions& options);
+Opened open_epoll(const BackendOptions& options);
+Opened open_kqueue(const BackendOptions& options);
+
+}  // namespace io

@@ -1,0 +1,31 @@
+// From an entry, which anybody may have scribbled on, to a checked operation.
+#pragma once
+
+#include "abi/abi.h"
+#include "engine/buffers.h"
+#include "engine/descriptors.h"
+#include "engine/groups.h"
+#include "engine/operation.h"
+
+namespace io {
+
+struct DecodeContext {
+  Buffers& buffers;
+  Descriptors& descriptors;
+  Groups& groups;
+  const uint8_t* text;  // text_size_bytes of it
+};
+
+// Fills `operation` and takes the descriptor and the buffers into use. Returns 0, or a negative
+// errno; then nothing has been taken into use.
+int decode(const abi::Entry& entry, const DecodeContext& context, Operation& operation);
+
+// Whether the kernel can put the operation into a chain or give it a deadline: not what the engine
+// itself carries out, and not what ends other operations.
+bool can_be_linked(abi::Opcode opcode);
+
+// Gives back what decode() took into use; the descriptor may go first, once.
+void let_go_of_descriptor(const DecodeContext& context, Operation& operation);
+void let_go(const DecodeContext& context, Operation& operation);
+
+}  // namespace io

@@ -1,0 +1,94 @@
+// A first-in first-out list of operations that links through the operations themselves, so that one
+// of them can be taken out anywhere and nothing is allocated.
+#pragma once
+
+#include <cstddef>
+
+#include "support/check.h"
+#include "engine/operation.h"
+
+namespace io {
+
+// `links_of` says which links of the operation the list uses. An operation is in one list at most
+// for each of them.
+template <Links& (*links_of)(Operation&)>
+class OperationList {
+ public:
+  bool empty() const { return first_ == nullptr; }
+  size_t size() const { return size_; }
+  Operation* first() const { return first_; }
+  Operation* last() const { return last_; }
+  static Operation* after(Operation& operation) { return links_of(operation).next; }
+
+  void push(Operation& operation) {
+    Links& links = links_of(operation);
+    CHECK(links.next == nullptr);
+    CHECK(links.previous == nullptr);
+    links.previous = last_;
+    (last_ == nullptr ? first_ : links_of(*last_).next) = &operation;
+    last_ = &operation;
+    size_++;
+  }
+
+  // For one that was taken out and goes on waiting.
+  void push_first(Operation& operation) {
+    Links& links = links_of(operation);
+    CHECK(links.next == nullptr);
+    CHECK(links.previous == nullptr);
+    links.next = first_;
+    (first_ == nullptr ? last_ : links_of(*first_).previous) = &operation;
+    first_ = &operation;
+    size_++;
+  }
+
+  void remove(Operation& operation) {
+    CHECK(size_ > 0);
+    Links& links = links_of(operation);
+    (links.previous == nullptr ? first_ : links_of(*links.previous).next) = links.next;
+    (links.next == nullptr ? last_ : links_of(*links.next).previous) = links.previous;
+    links.next = nullptr;
+    links.previous = nullptr;
+    size_--;
+  }
+
+  Operation& pop() {
+    CHECK(first_ != nullptr);
+    Operation& operation = *first_;
+    remove(operation);
+    return operation;
+  }
+
+  // The visit may take the operation out that it is given, and no other.
+  template <class Visit>
+  void each(Visit visit) const {
+    Operation* next = nullptr;
+    for (Operation* operation = first_; operation != nullptr; operation = next) {
+      next = after(*operation);
+      visit(*operation);
+    }
+  }
+
+ private:
+  Operation* first_ = nullptr;
+  Operation* last_ = nullptr;
+  size_t size_ = 0;
+};
+
+inline Links& links_in_line(Operation& operation) {
+  return operation.in_line;
+}
+inline Links& links_on_descriptor(Operation& operation) {
+  return operation.on_descriptor;
+}
+inline Links& links_from_source(Operation& operation) {
+  return operation.extra->from_source;
+}
+
+// What waits: with the engine for its turn, or with the reactor.
+using OperationQueue = OperationList<links_in_line>;
+// What is in flight on one descriptor, wherever it waits.
+using OnDescriptor = OperationList<links_on_descriptor>;
+// What sends from one file.
+using FromSource = OperationList<links_from_source>;
+
+}  // namespace io

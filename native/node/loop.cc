@@ -1,0 +1,125 @@
+// libuv handles of attached mode: see loop.h.
+#include "node/loop.h"
+
+#include "support/check.h"
+
+// Null where the runtime has none of them, instead of an addon that does not load or ends the
+// process.
+#pragma weak uv_prepare_init
+#pragma weak uv_prepare_start
+
+namespace io {
+
+int Loop::start(uv_loop_t* loop, int wait_descriptor, const Callbacks& callbacks) {
+  callbacks_ = callbacks;
+  // uv_poll_init is the only call here that can fail, so it comes first.
+  const int error = uv_poll_init(loop, &poll_, wait_descriptor);
+  if (error != 0) return error;
+  poll_.data = this;
+  const auto woken = [](uv_poll_t* handle, int, int) {
+    const Loop& self = *static_cast<Loop*>(handle->data);
+    self.callbacks_.woken(self.callbacks_.context);
+  };
+  CHECK(uv_poll_start(&poll_, UV_READABLE, woken) == 0);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
+  open_handles_ = 1;
+  start_prepare(loop);
+  return 0;
+}
+
+void Loop::start_with_thread(uv_loop_t* loop, const Callbacks& callbacks) {
+  callbacks_ = callbacks;
+  with_thread_ = true;
+  const auto tell = [](void* context) {
+    CHECK(uv_async_send(&static_cast<Loop*>(context)->async_) == 0);
+  };
+  const auto wait = [](void* context) {
+    const Loop& self = *static_cast<Loop*>(context);
+    self.callbacks_.wait(self.callbacks_.context);
+  };
+  const auto woken = [](uv_async_t* handle) {
+    const Loop& self = *static_cast<Loop*>(handle->data);
+    self.callbacks_.woken(self.callbacks_.context);
+  };
+  thread_.serve({.wait = wait, .tell = tell, .context = this});
+  async_.data = this;
+  CHECK(uv_async_init(loop, &async_, woken) == 0);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&async_));
+  open_handles_ = 1;
+  if (uv_prepare_init != nullptr) start_prepare(loop);
+}
+
+void Loop::start_prepare(uv_loop_t* loop) {
+  prepare_.data = this;
+  CHECK(uv_prepare_init(loop, &prepare_) == 0);
+  const auto before_wait = [](uv_prepare_t* handle) {
+    const Loop& self = *static_cast<Loop*>(handle->data);
+    self.callbacks_.before_wait(self.callbacks_.context);
+  };
+  CHECK(uv_prepare_start(&prepare_, before_wait) == 0);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&prepare_));
+  with_prepare_ = true;
+  open_handles_++;
+}
+
+uv_handle_t* Loop::waker() {
+  return with_thread_ ? reinterpret_cast<uv_handle_t*>(&async_)
+                      : reinterpret_cast<uv_handle_t*>(&poll_);
+}
+
+void Loop::keep_alive(bool keep) {
+  uv_handle_t* handle = with_prepare_ ? reinterpret_cast<uv_handle_t*>(&prepare_) : waker();
+  if (keep) {
+    uv_ref(handle);
+  } else {
+    uv_unref(handle);
+  }
+}
+
+bool Loop::arm() {
+  return !with_thread_ || thread_.arm();
+}
+
+void Loop::wake() {
+  if (with_thread_) {
+    // No detour by the thread: it may not be there, and need not be.
+    CHECK(uv_async_send(&async_) == 0);
+  } else {
+    callbacks_.interrupt(callbacks_.context);
+  }
+}
+
+void Loop::stop_waiting() {
+  if (!with_thread_) return;
+  thread_.stop([](void* context) {
+    const Loop& self = *static_cast<Loop*>(context);
+    self.callbacks_.interrupt(self.callbacks_.context);
+  });
+}
+
+void Loop::close() {
+  CHECK(open_handles_ > 0);
+  CHECK(!closing_);
+  closing_ = true;
+  if (with_prepare_) uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), closed_one);
+  uv_close(waker(), closed_one);
+}
+
+void Loop::close_alone(std::unique_ptr<Loop> loop) {
+  Loop& self = *loop.release();
+  self.alone_ = true;
+  if (!self.closing_) self.close();
+}
+
+void Loop::closed_one(uv_handle_t* handle) {
+  Loop& self = *static_cast<Loop*>(handle->data);
+  self.open_handles_--;
+  if (self.open_handles_ > 0) return;
+  if (self.alone_) {
+    const std::unique_ptr<Loop> last(&self);
+  } else {
+    self.callbacks_.closed(self.callbacks_.context);
+  }
+}
+
+}  // namespace io

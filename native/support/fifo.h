@@ -1,0 +1,41 @@
+// A first-in first-out line of values. It is an array that is filled at its end and read from its
+// beginning: cheaper than std::deque, which takes and frees memory as the line goes on.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "support/check.h"
+
+namespace io {
+
+template <class T>
+class Fifo {
+ public:
+  bool empty() const { return next_ == values_.size(); }
+
+  void push(T value) { values_.push_back(std::move(value)); }
+
+  T pop() {
+    CHECK(!empty());
+    T value = std::move(values_[next_++]);
+    if (empty()) {
+      values_.clear();
+      next_ = 0;
+    } else if (next_ > least_taken && next_ > values_.size() / 2) {
+      // Mostly the line is emptied. One that never is must not grow by what has left it.
+      values_.erase(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(next_));
+      next_ = 0;
+    }
+    return value;
+  }
+
+ private:
+  static constexpr size_t least_taken = 1024;
+
+  std::vector<T> values_;
+  size_t next_ = 0;
+};
+
+}  // namespace io
