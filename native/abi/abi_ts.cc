@@ -1,4 +1,4 @@
-// Prints the TypeScript side of abi.def. The build writes it to packages/core/src/internal/abi.ts;
+// Prints the TypeScript side of abi.def. The build writes it to packages/core/src/engine/abi.ts;
 // CI fails when the committed file differs.
 #include <cctype>
 #include <cstdio>

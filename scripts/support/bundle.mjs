@@ -116,7 +116,7 @@ async function writeEntries() {
 async function writeBuild() {
   const { build } = await import("esbuild");
   await build({
-    entryPoints: [`${core}/dist/build.js`],
+    entryPoints: [`${core}/dist/command/build.js`],
     outfile: `${bundle}/build.js`,
     bundle: true,
     format: "esm",

@@ -17,5 +17,5 @@ export const kqueueSystemAddonFiles = ["macos", "freebsd", "netbsd", "openbsd"].
   (system) => `${root}/build/kqueue/Release/${system}/io.node`,
 );
 export const abiProgram = `${root}/build/Release/abi_ts`;
-export const abiFile = `${root}/packages/core/src/internal/abi.ts`;
-export const versionFile = `${root}/packages/core/src/internal/version.ts`;
+export const abiFile = `${root}/packages/core/src/engine/abi.ts`;
+export const versionFile = `${root}/packages/core/src/engine/version.ts`;

@@ -129,11 +129,11 @@ const nativeOverKqueue = {
   },
 };
 
-/** TypeScript's copy of the numbers in native/abi/abi.def; in CI the committed one must be equal. */
+/** TypeScript's copy of the numbers in abi.def; in CI the committed one must be equal. */
 const abi = {
   name: "abi",
   title: "generate abi.ts",
-  inputs: () => fingerprint(["packages/core/src/internal/abi.ts", "build/Release/abi_ts"]),
+  inputs: () => fingerprint(["packages/core/src/engine/abi.ts", "build/Release/abi_ts"]),
   outputs: () => [abiFile],
   work: async () => {
     const printed = await runOrFail(abiProgram, []);
@@ -141,7 +141,7 @@ const abi = {
     if (printed === present) return "unchanged";
     if (process.env.CI) {
       throw new StepError(
-        "packages/core/src/internal/abi.ts differs from native/abi/abi.def. " +
+        "packages/core/src/engine/abi.ts differs from native/abi/abi.def. " +
           "Run: npm run build, and commit the file.",
       );
     }

@@ -256,7 +256,7 @@ class IoUring final : public Backend {
 
   bool supports(Opcode opcode) const override {
     if (opcode == Opcode::truncate) return known_[uapi::op_ftruncate];
-    // Splicing costs what reading and sending do: packages/core/src/internal/file_sender.ts.
+    // Splicing costs what reading and sending do: packages/core/src/sockets/file_sender.ts.
     return opcode != Opcode::send_file;
   }
 

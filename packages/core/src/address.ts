@@ -1,6 +1,9 @@
 // Addresses of sockets, and how they stand in an entry.
+
+import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX } from "./engine/abi.js";
+import { textFromBytes } from "./engine/text.js";
 import { rangeError, typeError } from "./errors.js";
-import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX } from "./internal/abi.js";
+import { socketPathFromHere } from "./files/paths.js";
 import {
   checkHost,
   checkPort,
@@ -9,9 +12,7 @@ import {
   oneOf,
   shown,
   valueError,
-} from "./internal/check.js";
-import { socketPathFromHere } from "./internal/paths.js";
-import { textFromBytes } from "./internal/text.js";
+} from "./support/check.js";
 
 /**
  * Where a socket is: an IP address with a port, or the path of a unix socket. Fields that a family

@@ -4,16 +4,6 @@ import { constants } from "node:os";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Address, addressFrom, formatAddress, type Place } from "./address.js";
-import { Prepared, runChain } from "./chain.js";
-import type { Callback, Completion } from "./completion.js";
-import {
-  closedError,
-  errnoName,
-  IOError,
-  operationError,
-  rangeError,
-  typeError,
-} from "./errors.js";
 import {
   FAMILY_IPV4,
   FAMILY_IPV6,
@@ -23,11 +13,21 @@ import {
   OPCODE_RECEIVE,
   OPCODE_WRITE,
   OPERATION_NAMES,
-} from "./internal/abi.js";
-import { loadNative } from "./internal/load.js";
-import { alternated, withAddress } from "./internal/lookup.js";
-import { NO_ENDINGS } from "./internal/operations.js";
-import type { Ring } from "./ring.js";
+} from "./engine/abi.js";
+import { loadNative } from "./engine/load.js";
+import {
+  closedError,
+  errnoName,
+  IOError,
+  operationError,
+  rangeError,
+  typeError,
+} from "./errors.js";
+import { Prepared, runChain } from "./files/chain.js";
+import type { Callback, Completion } from "./ring/completion.js";
+import { NO_ENDINGS } from "./ring/operations.js";
+import type { Ring } from "./ring/ring.js";
+import { alternated, withAddress } from "./sockets/lookup.js";
 
 const test = suite("errors");
 const { ECANCELED, EIO, EINVAL, ENOENT, EMFILE, ENOSPC } = constants.errno;

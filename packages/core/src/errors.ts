@@ -1,6 +1,6 @@
 // The one error class, and the sentences that tell a person what to do about an errno.
 import { getSystemErrorMap } from "node:util";
-import { OPCODE_ACCEPT, OPERATION_NAMES } from "./internal/abi.js";
+import { OPCODE_ACCEPT, OPERATION_NAMES } from "./engine/abi.js";
 
 /** What an {@link IOError} is made of. */
 export interface IOErrorFields {

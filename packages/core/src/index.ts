@@ -14,28 +14,11 @@
  * @packageDocumentation
  */
 export type { Address } from "./address.js";
-export { type BackendName, type Candidate, type Limits, type Probe, probe } from "./backend.js";
-export { type AcquiredBuffer, Buffers } from "./buffers.js";
-export type { Capabilities, Capability, Support } from "./capabilities.js";
-export { Prepared } from "./chain.js";
-export { Chunk, DatagramChunk } from "./chunk.js";
-export { type Callback, Completion } from "./completion.js";
-export {
-  type Datagram,
-  type DatagramOptions,
-  type DatagramPlace,
-  DatagramSocket,
-  type DatagramSocketOptions,
-  type DatagramTarget,
-} from "./datagram.js";
+export { type AcquiredBuffer, Buffers } from "./engine/buffers.js";
 export { IOError, type IOErrorFields } from "./errors.js";
-export { File, type LockKind, type Position } from "./file.js";
-export { BufferGroup, type BufferGroupOptions, LentCompletion } from "./group.js";
-export type { Path } from "./internal/check.js";
-export type { AttemptOptions } from "./internal/connecting.js";
-export type { LookupOptions } from "./internal/lookup.js";
-export type { OperationOptions, SendOptions, SendSteps } from "./internal/operations.js";
-export type { SocketStats } from "./internal/socket_base.js";
+export { Prepared } from "./files/chain.js";
+export { File, type LockKind, type Position } from "./files/file.js";
+export type { FileKind, Stat } from "./files/stat.js";
 export {
   type ConnectOptions,
   IO,
@@ -44,23 +27,46 @@ export {
   type OpenOptions,
   type Stats,
 } from "./io.js";
-export { Listener } from "./listener.js";
-export { Peer } from "./peer.js";
-export { Receiving, type ReceivingOptions } from "./receiving.js";
+export {
+  type BackendName,
+  type Candidate,
+  type Limits,
+  type Probe,
+  probe,
+} from "./probe/backend.js";
+export type { Capabilities, Capability, Support } from "./probe/capabilities.js";
+export {
+  probeZeroCopyReceive,
+  type ZeroCopyReceive,
+  type ZeroCopyReceiveOptions,
+  type ZeroCopyReceiveProbe,
+} from "./probe/zero_copy_receive.js";
+export { Chunk, DatagramChunk } from "./receiving/chunk.js";
+export { BufferGroup, type BufferGroupOptions, LentCompletion } from "./receiving/group.js";
+export { Receiving, type ReceivingOptions } from "./receiving/receiving.js";
+export { type Callback, Completion } from "./ring/completion.js";
+export type { OperationOptions, SendOptions, SendSteps } from "./ring/operations.js";
 export {
   type Descriptor,
   OpenFlags,
   Ring,
   STAT_FIELDS,
   type SyncLevel,
-} from "./ring.js";
-export type { ShutdownHow, SocketKind, ZeroCopy } from "./ring_sockets.js";
-export { Socket, type SocketOptions } from "./socket.js";
-export type { FileKind, Stat } from "./stat.js";
-export { Timer } from "./timer.js";
+} from "./ring/ring.js";
+export type { ShutdownHow, SocketKind, ZeroCopy } from "./ring/ring_sockets.js";
+export type { AttemptOptions } from "./sockets/connecting.js";
 export {
-  probeZeroCopyReceive,
-  type ZeroCopyReceive,
-  type ZeroCopyReceiveOptions,
-  type ZeroCopyReceiveProbe,
-} from "./zero_copy_receive.js";
+  type Datagram,
+  type DatagramOptions,
+  type DatagramPlace,
+  DatagramSocket,
+  type DatagramSocketOptions,
+  type DatagramTarget,
+} from "./sockets/datagram.js";
+export { Listener } from "./sockets/listener.js";
+export type { LookupOptions } from "./sockets/lookup.js";
+export { Peer } from "./sockets/peer.js";
+export { Socket, type SocketOptions } from "./sockets/socket.js";
+export type { SocketStats } from "./sockets/socket_base.js";
+export type { Path } from "./support/check.js";
+export { Timer } from "./timer.js";

@@ -1,14 +1,47 @@
 // The front of the library: opens the engine, and gives files, sockets, timers and memory.
 import { type Address, addressFrom, formatAddress, placeOf } from "./address.js";
-import { type BackendName, backendError, requestedBackend, requestedTaskrun } from "./backend.js";
-import { Buffers } from "./buffers.js";
-import { type Capabilities, type Capability, capabilitiesOf, machineRow } from "./capabilities.js";
-import { type Prepared, runChain } from "./chain.js";
-import { type DatagramOptions, type DatagramSocket, openDatagram } from "./datagram.js";
+import * as abi from "./engine/abi.js";
+import { Buffers } from "./engine/buffers.js";
+import { loadNative, waitsElsewhere } from "./engine/load.js";
+import { keepMaskOf, type Moment, momentOfMask } from "./engine/mask.js";
+import { Memory } from "./engine/memory.js";
+import type { Native, NativeArea, NativeSession } from "./engine/native.js";
+import { Queue, slotsFor } from "./engine/queue.js";
 import { IOError, rangeError, typeError } from "./errors.js";
-import { File } from "./file.js";
-import * as abi from "./internal/abi.js";
-import { Area } from "./internal/area.js";
+import { type Prepared, runChain } from "./files/chain.js";
+import { File } from "./files/file.js";
+import { type Stat, statFrom } from "./files/stat.js";
+import {
+  type BackendName,
+  backendError,
+  requestedBackend,
+  requestedTaskrun,
+} from "./probe/backend.js";
+import {
+  type Capabilities,
+  type Capability,
+  capabilitiesOf,
+  machineRow,
+} from "./probe/capabilities.js";
+import {
+  areaFrom,
+  type ZeroCopyReceive,
+  type ZeroCopyReceiveOptions,
+  zeroCopyReceiveOf,
+} from "./probe/zero_copy_receive.js";
+import { Area } from "./receiving/area.js";
+import { Lending } from "./receiving/lending.js";
+import { endingsFrom, NO_ENDINGS, type OperationOptions, Operations } from "./ring/operations.js";
+import { type Descriptor, OpenFlags, Ring } from "./ring/ring.js";
+import { BACKLOG_MOST } from "./ring/ring_sockets.js";
+import { type AttemptOptions, attemptsFrom, connectByName } from "./sockets/connecting.js";
+import { type DatagramOptions, type DatagramSocket, openDatagram } from "./sockets/datagram.js";
+import { FileSender } from "./sockets/file_sender.js";
+import { Listener } from "./sockets/listener.js";
+import { addressOf, familyOf, Limit, type LookupOptions, withAddress } from "./sockets/lookup.js";
+import { Socket } from "./sockets/socket.js";
+import { socketCallError } from "./sockets/socket_base.js";
+import { ownFile } from "./sockets/socket_file.js";
 import {
   checkGiven,
   checkOptions,
@@ -24,38 +57,10 @@ import {
   valueError,
   wholeNumber,
   wholeOrBigint,
-} from "./internal/check.js";
-import { type AttemptOptions, attemptsFrom, connectByName } from "./internal/connecting.js";
-import { Ending } from "./internal/ending.js";
-import { FileSender } from "./internal/file_sender.js";
-import { releaseIO, watchIO } from "./internal/forgotten.js";
-import { Lending } from "./internal/lending.js";
-import { loadNative, waitsElsewhere } from "./internal/load.js";
-import { addressOf, familyOf, Limit, type LookupOptions, withAddress } from "./internal/lookup.js";
-import { keepMaskOf, type Moment, momentOfMask } from "./internal/mask.js";
-import { Memory } from "./internal/memory.js";
-import type { Native, NativeArea, NativeSession } from "./internal/native.js";
-import {
-  endingsFrom,
-  NO_ENDINGS,
-  type OperationOptions,
-  Operations,
-} from "./internal/operations.js";
-import { Queue, slotsFor } from "./internal/queue.js";
-import { socketCallError } from "./internal/socket_base.js";
-import { ownFile } from "./internal/socket_file.js";
-import { Listener } from "./listener.js";
-import { type Descriptor, OpenFlags, Ring } from "./ring.js";
-import { BACKLOG_MOST } from "./ring_sockets.js";
-import { Socket } from "./socket.js";
-import { type Stat, statFrom } from "./stat.js";
+} from "./support/check.js";
+import { Ending } from "./support/ending.js";
+import { releaseIO, watchIO } from "./support/forgotten.js";
 import { Timer } from "./timer.js";
-import {
-  areaFrom,
-  type ZeroCopyReceive,
-  type ZeroCopyReceiveOptions,
-  zeroCopyReceiveOf,
-} from "./zero_copy_receive.js";
 
 /** How an {@link IO} is opened. */
 export interface IOOptions {

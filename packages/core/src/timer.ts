@@ -1,8 +1,9 @@
 // Repeating timers over the ring's time-outs.
-import { Completion } from "./completion.js";
-import { checkMade } from "./internal/check.js";
-import type { Operations } from "./internal/operations.js";
-import { nextTurn } from "./internal/turns.js";
+
+import { nextTurn } from "./engine/turns.js";
+import { Completion } from "./ring/completion.js";
+import type { Operations } from "./ring/operations.js";
+import { checkMade } from "./support/check.js";
 
 /**
  * A repeating timer: an async iterable that yields how many intervals have passed since it started.

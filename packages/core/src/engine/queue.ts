@@ -1,0 +1,705 @@
+// The rings and the slots: queues entries for the engine, and turns its completions into callbacks.
+//
+// A slot goes free -> queued -> in flight -> free. Its generation rises when it becomes free, here
+// and in the engine alike, so that neither takes an old entry for a new one.
+
+import { closedError, IOError, typeError } from "../errors.js";
+import type { LentCompletion } from "../receiving/group.js";
+import type { LentMemory } from "../receiving/lent_memory.js";
+import type { Callback, Completion } from "../ring/completion.js";
+import { checkFunction, shown } from "../support/check.js";
+import {
+  CHAIN_LIMIT,
+  COMPLETION_FLAG_LENT,
+  COMPLETION_FLAG_MORE,
+  COMPLETION_FLAG_OPEN,
+  COMPLETION_FLAG_REFUSED,
+  COMPLETION_FLAGS,
+  COMPLETION_GENERATION,
+  COMPLETION_PIECE_SHIFT,
+  COMPLETION_RESULT,
+  COMPLETION_SLOT,
+  COMPLETION_WORDS,
+  ENTRY_ARGUMENT,
+  ENTRY_ARGUMENT_EXTRA,
+  ENTRY_DEADLINE_NS,
+  ENTRY_FLAG_DEADLINE,
+  ENTRY_FLAG_LINKED,
+  ENTRY_GENERATION,
+  ENTRY_OPERATION,
+  ENTRY_SLOT,
+  ENTRY_WORDS,
+  HEADER_ACTIVE,
+  HEADER_ASLEEP,
+  HEADER_PUMPING,
+  HEADER_QUEUED,
+  HEADER_RETURNED,
+  HEADER_TEXT_USED,
+  HEADER_WORDS,
+  OPCODE_BIND,
+  OPCODE_CANCEL,
+  OPCODE_CANCEL_ALL,
+  OPCODE_CANCEL_DESCRIPTOR,
+  OPCODE_CLOSE,
+  OPCODE_MKDIR,
+  OPCODE_OPEN,
+  OPEN_FLAG_CREATE,
+  TEXT_SIZE_BYTES,
+  VECTOR_DOUBLES,
+} from "./abi.js";
+import { markAsUntransferable } from "./memory.js";
+import type { NativeSession } from "./native.js";
+import { bytesFromText } from "./text.js";
+
+const HEADER_BYTES = HEADER_WORDS * 4;
+const ENTRY_BYTES = ENTRY_WORDS * 4;
+const COMPLETION_BYTES = COMPLETION_WORDS * 4;
+
+// Once or twice a batch looks as if it came from memory because others end at the same moment, but
+// not so often in a row. From then on twice as many batches go unfed each time, 64 at most: to try
+// it again costs a few system calls, which is nothing beside so many batches.
+const SURE_IN_ROW = 8;
+const UNFED_MOST_LOG2 = 6;
+
+// The operation's number stands below the flags of an entry.
+const OPCODE_BITS = 0xff;
+
+// Slots above the limit of an IO, for operations that end others.
+const RESERVED_SLOTS = 8;
+const ENDING_OPCODES: ReadonlySet<number> = new Set([
+  OPCODE_CANCEL,
+  OPCODE_CANCEL_DESCRIPTOR,
+  OPCODE_CANCEL_ALL,
+  OPCODE_CLOSE,
+]);
+
+/** The slots that the engine may have for a limit of operations in flight. */
+export function slotsFor(inFlightLimit: number): number {
+  return inFlightLimit + RESERVED_SLOTS;
+}
+
+function lengthened(numbers: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
+  const longer = new Int32Array(length);
+  longer.set(numbers);
+  return longer;
+}
+
+/** Gets the queue its session, which in turn needs the queue's memory and dispatcher. */
+export type OpenSession = (
+  shared: ArrayBuffer,
+  dispatch: (published: number) => void,
+) => NativeSession;
+
+export class Queue {
+  readonly session: NativeSession;
+  /**
+   * The submission ring, as words and as doubles; the operation's fields are written by the verbs.
+   */
+  readonly words: Int32Array;
+  readonly doubles: Float64Array;
+  readonly inFlightLimit: number;
+  readonly capacity: number;
+  closed = false;
+  /** Called after a batch of completions was dispatched, while someone waits for idleness. */
+  onDispatched: (() => void) | null = null;
+  /** Called when the first entry of a batch is queued, where no event loop looks for batches. */
+  onBatchBegun: (() => void) | null = null;
+  dispatching = false;
+  /** Batches of completions dispatched, with the one that is being dispatched. */
+  batches = 0;
+  /** A cancel of everything is in flight. */
+  cancelling = false;
+  /**
+   * Entries that the engine gave back under slots that are not theirs; 0 unless rings are damaged.
+   */
+  strays = 0;
+
+  readonly #header: Int32Array;
+  readonly #completionWords: Int32Array;
+  readonly #text: Buffer;
+  readonly #textDoubles: Float64Array;
+  // The tables by slot, which grow with the engine's. The arrays of numbers are longer than there
+  // are slots.
+  readonly #completions: (Completion<unknown> | null)[] = [];
+  #generations = new Int32Array(0);
+  #free = new Int32Array(0);
+  #slots = 0;
+  #freeCount = 0;
+  // Which slot an entry was queued for, by its sequence number: the engine names a refused entry by
+  // that, because what stands in the entry cannot be trusted.
+  #slotsBySequence = new Int32Array(1);
+  #sequenceMask = 0;
+  #sequence = 0;
+  // What the next entries carry besides their operation; `#modified` is their one common test.
+  #modified = false;
+  #chainLeft = 0;
+  #chainLength = 0;
+  #chainWatched = false;
+  #deadlineNs = 0;
+  #thrown: unknown[] = [];
+  // Feeding devices: how many entries are handed over next, how many were of this batch, whether as
+  // many were done at once, and how many batches go unfed for it.
+  #feedLength = 1;
+  #fed = 0;
+  #fedFromMemory = false;
+  #unfed = 0;
+  #fromMemoryInRow = 0;
+  readonly #waiting: (() => void)[] = [];
+  readonly #waitingForRoom: (() => void)[] = [];
+  // The batch of completions that is being dispatched, and which of them is next.
+  #published = 0;
+  #next = 0;
+
+  constructor(capacity: number, open: OpenSession) {
+    const completionsBytes = capacity * COMPLETION_BYTES;
+    const entriesEnd = HEADER_BYTES + capacity * ENTRY_BYTES;
+    const textStart = entriesEnd + completionsBytes;
+    const shared = new ArrayBuffer(textStart + TEXT_SIZE_BYTES);
+    this.capacity = capacity;
+    this.#header = new Int32Array(shared, 0, HEADER_WORDS);
+    this.words = new Int32Array(shared, HEADER_BYTES, capacity * ENTRY_WORDS);
+    this.doubles = new Float64Array(shared, HEADER_BYTES, (capacity * ENTRY_WORDS) / 2);
+    keepInPlace(this.words, shared);
+    keepInPlace(this.doubles, shared);
+    this.#completionWords = new Int32Array(shared, entriesEnd, capacity * COMPLETION_WORDS);
+    this.#text = Buffer.from(shared, textStart, TEXT_SIZE_BYTES);
+    this.#textDoubles = new Float64Array(shared, textStart, TEXT_SIZE_BYTES / 8);
+    this.session = open(shared, (published) => {
+      this.dispatch(published);
+      if (this.#thrown.length > 0) this.#reportLater(0);
+    });
+    this.inFlightLimit = this.session.slotsMost - RESERVED_SLOTS;
+    this.#addSlots(this.session.slots);
+  }
+
+  // False when there may be no more slots.
+  #grow(): boolean {
+    const before = this.#slots;
+    this.#addSlots(this.session.grow());
+    return this.#slots > before;
+  }
+
+  #addSlots(slots: number): void {
+    const added = slots - this.#slots;
+    if (added <= 0) return;
+    if (slots > this.#generations.length) this.#lengthen(slots);
+    while (this.#completions.length < slots) this.#completions.push(null);
+    // Those that were free go first, which keeps what is in use together, and then the lowest.
+    this.#free.copyWithin(added, 0, this.#freeCount);
+    for (let index = 0; index < added; index++) this.#free[index] = slots - 1 - index;
+    this.#freeCount += added;
+    this.#slots = slots;
+  }
+
+  // To a power of two, so that growing slot by slot costs each slot the same.
+  #lengthen(slots: number): void {
+    const length = 1 << Math.ceil(Math.log2(slots)); // an integer for V8, which a power is not
+    this.#generations = lengthened(this.#generations, length);
+    this.#free = lengthened(this.#free, length);
+    const slotsBySequence = new Int32Array(length);
+    const first = Math.max(0, this.#sequence - this.#slotsBySequence.length);
+    for (let sequence = first; sequence < this.#sequence; sequence++) {
+      const slot = this.#slotsBySequence[sequence & this.#sequenceMask] as number;
+      slotsBySequence[sequence & (length - 1)] = slot;
+    }
+    this.#slotsBySequence = slotsBySequence;
+    this.#sequenceMask = length - 1;
+  }
+
+  /**
+   * Queues an entry for an operation whose fields the caller writes next; returns where its words
+   * begin. Everything that can be wrong with the arguments has been checked before: what throws
+   * after this would leave an operation behind that nobody asked for.
+   */
+  begin<C>(completion: Completion<C>, opcode: number, callback: Callback<C>): number {
+    if (completion?.slot !== -1) throw this.#unfit(completion);
+    // Mostly the same as before, and not writing it is cheaper than writing it.
+    if (completion.callback !== callback) this.#setCallback(completion, callback);
+    if (this.#freeCount <= RESERVED_SLOTS && !this.#grow()) this.#checkReserve(opcode);
+    const header = this.#header;
+    if (this.#freeCount === this.#slots && header[HEADER_ACTIVE] === 0) {
+      this.session.activate();
+    }
+    let position = header[HEADER_QUEUED] as number;
+    if (position === this.capacity) {
+      this.session.submit();
+      position = 0;
+    }
+    header[HEADER_QUEUED] = position + 1;
+    if (position === 0) this.#beginBatch();
+    const slot = this.#free[--this.#freeCount] as number;
+    const at = position * ENTRY_WORDS;
+    this.words[at + ENTRY_OPERATION] = opcode;
+    this.words[at + ENTRY_SLOT] = slot;
+    this.words[at + ENTRY_GENERATION] = this.#generations[slot] as number;
+    this.#slotsBySequence[this.#sequence++ & this.#sequenceMask] = slot;
+    this.#completions[slot] = completion as Completion<unknown>;
+    completion.slot = slot;
+    completion.opcode = opcode;
+    if (this.#modified) this.#modify(at);
+    return at;
+  }
+
+  #setCallback<C>(completion: Completion<C>, callback: Callback<C>): void {
+    try {
+      checkFunction(callback, "the callback", "submit");
+    } catch (error) {
+      this.breakChain();
+      throw error;
+    }
+    completion.callback = callback;
+  }
+
+  #unfit(completion: unknown): IOError {
+    const { slot } = (completion ?? {}) as { slot?: unknown };
+    if (typeof slot === "number") return this.#refuse("ERR_IO_COMPLETION_ACTIVE", BUSY);
+    this.breakChain();
+    return typeError("submit", `the completion is ${shown(completion)}: give a Completion`);
+  }
+
+  // The next turn of the event loop takes the batch. When this one's is over, which is so while the
+  // loop calls the handles of other programs or of another IO, it must not wait before that.
+  #beginBatch(): void {
+    if (this.onBatchBegun !== null) this.onBatchBegun();
+    else if (this.#header[HEADER_ASLEEP] !== 0) this.session.wake();
+  }
+
+  // Ending operations must be possible when the limit is reached, so the last slots are for that.
+  #checkReserve(opcode: number): void {
+    if (this.#freeCount > 0 && ENDING_OPCODES.has(opcode)) return;
+    throw this.#refuse("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
+  }
+
+  /**
+   * Runs `start`, which queues an operation that ends others, now or as soon as there is a slot for
+   * it; what is in the reserved slots ends by itself.
+   */
+  whenFree(start: () => void): void {
+    if (this.#freeCount > 0) start();
+    else this.#waiting.push(start);
+  }
+
+  /**
+   * Whether there is room for what brings more work, as a new connection does, beside so many
+   * operations that are about to be queued. Half of the slots is kept for the work that is there: a
+   * connection that has received something has one receive in flight, and then sends.
+   */
+  hasRoomBeside(coming: number): boolean {
+    return this.inFlight + coming < this.inFlightLimit - (this.inFlightLimit >> 1);
+  }
+
+  /** Calls `start` once, when there is room; it looks again whether there still is. */
+  whenRoom(start: () => void): void {
+    this.#waitingForRoom.push(start);
+  }
+
+  /** Cancels everything, also after `closed` was set. */
+  cancelAll(completion: Completion, callback: Callback): void {
+    this.cancelling = true;
+    this.whenFree(() => {
+      this.begin(completion, OPCODE_CANCEL_ALL, (ended, result) => {
+        this.cancelling = false;
+        callback(ended, result);
+      });
+    });
+  }
+
+  /**
+   * What names an operation in flight to the engine; a slot that never exists when there is none.
+   */
+  tokenOf<C>(completion: Completion<C>): [slot: number, generation: number] {
+    const slot = completion.slot;
+    // It may also be in flight on another IO.
+    if (slot === -1 || this.#completions[slot] !== completion) return [-1, 0];
+    return [slot, this.#generations[slot] as number];
+  }
+
+  /** Operations queued or in flight. */
+  get inFlight(): number {
+    return this.#slots - this.#freeCount;
+  }
+
+  /** The bind of a unix socket makes a file, and the engine makes that call when it takes it. */
+  beforeMaskChanges(): void {
+    if (this.chainOpen) return; // a bind cannot be part of it
+    for (let at = this.#queuedEnd(); at >= 0; at -= ENTRY_WORDS) {
+      if (((this.words[at + ENTRY_OPERATION] as number) & OPCODE_BITS) !== OPCODE_BIND) continue;
+      this.session.submit();
+      return;
+    }
+  }
+
+  /** What is queued and makes a file keeps the mask under which it was called. */
+  keepMask(mask: number): void {
+    const { words } = this;
+    for (let at = this.#queuedEnd(); at >= 0; at -= ENTRY_WORDS) {
+      const opcode = (words[at + ENTRY_OPERATION] as number) & OPCODE_BITS;
+      const argument = words[at + ENTRY_ARGUMENT] as number;
+      const extra = words[at + ENTRY_ARGUMENT_EXTRA] as number;
+      if (opcode === OPCODE_MKDIR) words[at + ENTRY_ARGUMENT] = argument & ~mask;
+      if (opcode !== OPCODE_OPEN || (argument & OPEN_FLAG_CREATE) === 0) continue;
+      words[at + ENTRY_ARGUMENT_EXTRA] = extra & ~mask;
+    }
+  }
+
+  // Where the words of the last entry begin; below 0 when there is none.
+  #queuedEnd(): number {
+    return ((this.#header[HEADER_QUEUED] as number) - 1) * ENTRY_WORDS;
+  }
+
+  /** Throws when the IO is closed. */
+  check(operation: string): void {
+    if (this.closed) throw closedError(operation, "the IO");
+  }
+
+  #modify(at: number): void {
+    if (this.#chainLeft > 1)
+      this.words[at + ENTRY_OPERATION] = this.#flagged(at, ENTRY_FLAG_LINKED);
+    if (this.#chainLeft > 0) this.#chainLeft--;
+    if (this.#deadlineNs > 0) {
+      this.words[at + ENTRY_OPERATION] = this.#flagged(at, ENTRY_FLAG_DEADLINE);
+      this.doubles[at / 2 + ENTRY_DEADLINE_NS] = this.#deadlineNs;
+      this.#deadlineNs = 0;
+    }
+    this.#modified = this.#chainLeft > 0;
+  }
+
+  #flagged(at: number, flag: number): number {
+    return (this.words[at + ENTRY_OPERATION] as number) | flag;
+  }
+
+  /** The next operation is cancelled when it takes longer. */
+  setDeadline(deadlineNs: number): void {
+    this.#deadlineNs = deadlineNs;
+    this.#modified = true;
+  }
+
+  /** What was set for an operation that will not be started after all. */
+  clearDeadline(): void {
+    this.#deadlineNs = 0;
+    this.#modified = this.#chainLeft > 0;
+  }
+
+  /**
+   * Called after a read or write of a file was queued. While a batch of completions is being
+   * dispatched, and the promises that it settled go on, their successors are handed over early: a
+   * disk that has just finished everything would else stand idle until the last of them is queued.
+   * The first one goes at once, then each time twice as many as before.
+   */
+  feedDevice(): void {
+    if (!this.dispatching && this.#header[HEADER_PUMPING] === 0) return;
+    if (this.#modified || this.#unfed > 0) return;
+    const queued = this.#header[HEADER_QUEUED] as number;
+    if (queued < this.#feedLength) return;
+    this.#feedLength *= 2;
+    this.#fed += queued;
+    // A disk may have finished some; what comes from memory is there in full.
+    this.#fedFromMemory = this.session.submit() >= this.#fed;
+  }
+
+  // A batch of completions begins: what was fed in the last one tells whether feeding is of use.
+  #judgeFeeding(): void {
+    if (this.#unfed > 0) this.#unfed--;
+    if (this.#fed === 0) return;
+    this.#fed = 0;
+    this.#feedLength = 1;
+    this.#fromMemoryInRow = this.#fedFromMemory ? this.#fromMemoryInRow + 1 : 0;
+    const sure = this.#fromMemoryInRow - SURE_IN_ROW;
+    if (sure >= 0) this.#unfed = 2 ** Math.min(sure, UNFED_MOST_LOG2);
+  }
+
+  /** A group has memory to give back: the engine takes it before the next batch. */
+  noteReturned(): void {
+    this.#header[HEADER_RETURNED] = 1;
+  }
+
+  /**
+   * Hands each batch over at the end of the turn of the event loop in which it was begun. For
+   * runtimes that do so before they run microtasks, and then wait.
+   */
+  flushEachTurn(): void {
+    this.onBatchBegun = () => {
+      setImmediate(() => this.session.submit());
+    };
+  }
+
+  /** Hands what is queued to the kernel. */
+  flush(): void {
+    this.checkChain("flush");
+    this.session.submit();
+  }
+
+  /** Whether a chain was begun and is not full. */
+  get chainOpen(): boolean {
+    return this.#chainLeft > 0;
+  }
+
+  /**
+   * Throws when a chain is not full: linked entries must reach the kernel together. It stays as it
+   * is, so what is missing can be queued still.
+   */
+  checkChain(operation: string): void {
+    if (this.#chainLeft > 0) throw this.#chainError(operation);
+  }
+
+  /** The next `length` operations form a chain. */
+  beginChain(length: number): void {
+    if (!(Number.isInteger(length) && length >= 1 && length <= CHAIN_LIMIT)) {
+      const message = `the length of the chain is ${shown(length)}: give 1 to ${CHAIN_LIMIT}`;
+      throw this.#refuse("ERR_OUT_OF_RANGE", message);
+    }
+    this.checkChain("chain");
+    while (this.#freeCount < length + RESERVED_SLOTS && this.#grow());
+    if (this.#freeCount < length + RESERVED_SLOTS) {
+      throw this.#refuse("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
+    }
+    // Linked entries must reach the engine in one batch.
+    const queued = this.#header[HEADER_QUEUED] as number;
+    const textUsed = this.#header[HEADER_TEXT_USED] as number;
+    if (queued + length > this.capacity || textUsed > 0) this.session.submit();
+    this.#chainLeft = length;
+    this.#chainLength = length;
+    this.#modified = true;
+    if (this.#chainWatched) return;
+    this.#chainWatched = true;
+    queueMicrotask(this.#watchChain);
+  }
+
+  // Whoever begins a chain fills it before it returns or awaits: what is queued after that belongs
+  // to other parts of the program, and would become a member.
+  readonly #watchChain = (): void => {
+    this.#chainWatched = false;
+    this.dropChain();
+  };
+
+  /**
+   * Ends a chain that is not full. What was queued of it completes with -ECANCELED, and nothing of
+   * it runs; the error is an uncaught one.
+   */
+  dropChain(): void {
+    if (this.#chainLeft === 0) return;
+    const error = this.#chainError("chain");
+    const queued = this.#chainLength - this.#chainLeft;
+    this.#chainLeft = 0;
+    this.#modified = this.#deadlineNs > 0;
+    // The engine refuses entries that are linked to nothing.
+    if (queued > 0) this.session.submit();
+    this.#thrown.push(error);
+    if (!this.dispatching) this.#reportLater(0);
+  }
+
+  #chainError(operation: string): IOError {
+    const queued = this.#chainLength - this.#chainLeft;
+    const message =
+      `${operation}: a chain of ${this.#chainLength} operations was begun and ${queued} of them ` +
+      "are queued: queue all of them before anything else, and before the code returns or awaits";
+    return new IOError({ code: "ERR_IO_CHAIN_OPEN", operation, message });
+  }
+
+  /** An argument was refused: what was queued of a chain so far ends it. */
+  breakChain(): void {
+    this.#deadlineNs = 0;
+    this.#modified = false;
+    if (this.#chainLeft === 0) return;
+    this.#chainLeft = 0;
+    const queued = this.#header[HEADER_QUEUED] as number;
+    if (queued === 0) return;
+    const at = (queued - 1) * ENTRY_WORDS + ENTRY_OPERATION;
+    this.words[at] = (this.words[at] as number) & ~ENTRY_FLAG_LINKED;
+  }
+
+  // ---- the text area: paths, addresses and vectors on their way to the engine
+
+  /** Room for so many bytes, aligned for doubles; returns where it begins. */
+  #takeText(sizeBytes: number, operation: string): number {
+    // The entry that names the text must follow in the same batch, so there must be room for it.
+    this.reserveText(sizeBytes);
+    const needed = (sizeBytes + 7) & ~7;
+    const used = this.#header[HEADER_TEXT_USED] as number;
+    if (used + needed > TEXT_SIZE_BYTES) {
+      const message = `${operation}: paths and vectors of one batch are limited to 64 KiB`;
+      throw this.#refuse("ERR_OUT_OF_RANGE", message);
+    }
+    this.#header[HEADER_TEXT_USED] = used + needed;
+    return used;
+  }
+
+  /** Makes room for an entry and so much text, so that nothing is flushed between the two. */
+  reserveText(sizeBytes: number): void {
+    if (this.#chainLeft > 0) return; // beginChain() has made what room there can be
+    const full = this.#header[HEADER_QUEUED] === this.capacity;
+    const used = this.#header[HEADER_TEXT_USED] as number;
+    // Every piece is rounded up to 8 bytes; an entry has two pieces at most.
+    if (full || used + sizeBytes + 16 > TEXT_SIZE_BYTES) this.session.submit();
+  }
+
+  /** Puts text, or bytes as they are. */
+  putText(name: string | Uint8Array, operation: string): [start: number, length: number] {
+    const text = typeof name === "string" ? bytesFromText(name) : name;
+    if (typeof text !== "string") return [this.putRecord(text, operation), text.byteLength];
+    const length = Buffer.byteLength(text);
+    const start = this.#takeText(length, operation);
+    this.#text.write(text, start, length, "utf8");
+    return [start, length];
+  }
+
+  /** Returns where the copy of the record begins. */
+  putRecord(record: Uint8Array, operation: string): number {
+    const start = this.#takeText(record.byteLength, operation);
+    this.#text.set(record, start);
+    return start;
+  }
+
+  /** Takes room for `count` vectors; they are written with `putVector`. */
+  takeVectors(count: number, operation: string): number {
+    return this.#takeText(count * VECTOR_DOUBLES * 8, operation);
+  }
+
+  putVector(start: number, index: number, handle: number, offset: number, length: number): void {
+    const at = start / 8 + index * VECTOR_DOUBLES;
+    this.#textDoubles[at] = handle;
+    this.#textDoubles[at + 1] = offset;
+    this.#textDoubles[at + 2] = length;
+  }
+
+  // ---- completions
+
+  /** Detached mode: submits, waits up to `deadlineNs` (-1: as long as it takes), dispatches. */
+  poll(deadlineNs: number): number {
+    const published = this.session.poll(deadlineNs);
+    this.dispatch(published);
+    if (this.#thrown.length > 0) {
+      // The program called us, so it gets the first error itself.
+      const first = this.#thrown[0];
+      this.#reportLater(1);
+      throw first;
+    }
+    return published;
+  }
+
+  /** `poll`, for an IO that is being closed: what callbacks throw is reported, not thrown. */
+  drain(deadlineNs: number): void {
+    this.dispatch(this.session.poll(deadlineNs));
+    this.#reportLater(0);
+  }
+
+  /**
+   * Calls back for what the engine has published. A callback may queue, and nothing of this library
+   * recurses. But a module that turns the event loop inside a callback has the engine publish
+   * again: it asks for the rest of this batch before that, with 0.
+   */
+  dispatch(published: number): void {
+    const outer = this.dispatching;
+    this.dispatching = true;
+    if (published > 0) {
+      this.batches++;
+      this.#judgeFeeding();
+      this.#next = 0;
+      this.#published = published;
+    }
+    while (this.#next < this.#published) {
+      try {
+        while (this.#next < this.#published) {
+          this.#complete(this.#next++ * COMPLETION_WORDS);
+          if (this.#modified) this.dropChain();
+        }
+      } catch (error) {
+        // The rest of the batch must not be lost because one callback threw.
+        this.#thrown.push(error);
+        this.dropChain();
+      }
+    }
+    this.dispatching = outer;
+    while (this.#waiting.length > 0 && this.#freeCount > 0) this.#waiting.shift()?.();
+    if (this.#waitingForRoom.length > 0 && this.hasRoomBeside(0)) this.#tellOfRoom();
+    if (this.onDispatched !== null) this.onDispatched();
+  }
+
+  #tellOfRoom(): void {
+    for (const start of this.#waitingForRoom.splice(0)) start();
+  }
+
+  #complete(at: number): void {
+    const words = this.#completionWords;
+    const flags = words[at + COMPLETION_FLAGS] as number;
+    const result = words[at + COMPLETION_RESULT] as number;
+    const generation = words[at + COMPLETION_GENERATION] as number;
+    let slot = words[at + COMPLETION_SLOT] as number;
+    if (flags & COMPLETION_FLAG_REFUSED) {
+      slot = this.#slotsBySequence[slot & this.#sequenceMask] as number;
+    } else if (this.#generations[slot] !== generation) {
+      this.strays++;
+      return;
+    }
+    const completion = this.#completions[slot];
+    if (completion === null || completion === undefined) {
+      this.strays++;
+      return;
+    }
+    const callback = completion.callback;
+    // The number of a piece stands above all flags.
+    if (flags >= COMPLETION_FLAG_LENT) take(completion as LentCompletion, flags, result);
+    if ((flags & COMPLETION_FLAG_MORE) === 0) {
+      this.#completions[slot] = null;
+      // The engine never started a refused entry, so its generation stays.
+      if ((flags & COMPLETION_FLAG_REFUSED) === 0) this.#generations[slot] = generation + 1;
+      this.#free[this.#freeCount++] = slot;
+      completion.slot = -1;
+      if (completion.held !== null) letGo(completion, result);
+    }
+    callback(completion, result);
+  }
+
+  // What callbacks threw goes where the errors of Node's own callbacks go: "uncaughtException".
+  #reportLater(from: number): void {
+    const thrown = this.#thrown.slice(from);
+    this.#thrown = [];
+    for (const error of thrown) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
+  #limitMessage(): string {
+    return (
+      `${this.inFlightLimit} operations are in flight, which is the limit of this IO: wait for ` +
+      "some to complete, or open it with a higher inFlightLimit"
+    );
+  }
+
+  #refuse(code: string, message: string): IOError {
+    this.breakChain();
+    return new IOError({ code, operation: "submit", message });
+  }
+}
+
+// The engine works in the rings' memory, so it must not go to another thread. What marks it so is a
+// module that takes some milliseconds to load, and the library never asks a view for its memory: so
+// it is marked when somebody else does.
+function keepInPlace(view: Int32Array | Float64Array, shared: ArrayBuffer): void {
+  Object.defineProperty(view, "buffer", {
+    get: () => {
+      markAsUntransferable(shared);
+      return shared;
+    },
+  });
+}
+
+function take(completion: LentCompletion, flags: number, result: number): void {
+  const piece = flags >>> COMPLETION_PIECE_SHIFT;
+  const group = completion.group as LentMemory;
+  completion.piece = piece;
+  completion.offset = group.lend(piece, result, (flags & COMPLETION_FLAG_OPEN) !== 0);
+}
+
+// The kernel has let go of the memory, and so do we.
+function letGo(completion: Completion, result: number): void {
+  const { held } = completion;
+  completion.held = null;
+  if (Array.isArray(held)) for (const one of held) one.finish(result);
+  else held?.finish(result);
+}
+
+const BUSY =
+  "the completion already carries an operation: wait for its callback, or use another completion";

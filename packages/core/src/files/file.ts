@@ -1,0 +1,447 @@
+// Files with promises, over the ring.
+import { constants } from "node:os";
+import {
+  STAT_FIELDS as FIELDS,
+  LOCK_LEVEL_EXCLUSIVE,
+  LOCK_LEVEL_NONE,
+  LOCK_LEVEL_SHARED,
+  TRANSFER_LIMIT_BYTES,
+} from "../engine/abi.js";
+import { closedError, errnoName, IOError, rangeError } from "../errors.js";
+import type { OperationOptions, Operations, Pending } from "../ring/operations.js";
+import { type Descriptor, type Ring, SYNC_LEVELS, type SyncLevel } from "../ring/ring.js";
+import {
+  bytesFrom,
+  checkMade,
+  checkOptions,
+  flag,
+  type Known,
+  knows,
+  oneOf,
+  shown,
+} from "../support/check.js";
+import { OpenedFile } from "../support/forgotten.js";
+import { Prepared } from "./chain.js";
+import { type Stat, statFrom } from "./stat.js";
+
+/** A place in a file or a length, in bytes: 0 to 2^53 - 1. */
+export type Position = number | bigint;
+
+// Multiples of this satisfy the alignment rule of direct I/O on every common device.
+const DIRECT_ALIGNMENT_BYTES = 4096;
+
+/** How a file is locked: by one, or by many at a time. */
+export type LockKind = "exclusive" | "shared";
+
+const LOCK_LEVELS: Readonly<Record<LockKind, number>> = {
+  exclusive: LOCK_LEVEL_EXCLUSIVE,
+  shared: LOCK_LEVEL_SHARED,
+};
+
+const READ = knows("read");
+const WRITE = knows("write");
+const READ_ALL = knows("readAll");
+const WRITE_ALL = knows("writeAll");
+const READ_VECTORED = knows("readVectored");
+const WRITE_VECTORED = knows("writeVectored");
+const STAT = knows("stat");
+const SYNC = knows("sync");
+const ALLOCATE = knows("allocate", "keepSize");
+const TRUNCATE = knows("truncate");
+
+/** Checks a position; without one it is the file's current position, as in Node. */
+export function positionNumber(position: Position | null | undefined, operation: string): number {
+  if (position === undefined || position === null) return -1;
+  return placeNumber(position, operation, "the position");
+}
+
+/** Checks a place in a file, or a length, that must be given. */
+function placeNumber(place: Position, operation: string, name: string): number {
+  const value = typeof place === "bigint" ? Number(place) : place;
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw placeError(place, operation, name);
+}
+
+function placeError(place: unknown, operation: string, name: string): IOError {
+  if (place === undefined || place === null) {
+    return rangeError(operation, `${name} is missing: give 0 to 2^53 - 1, 0 for the beginning`);
+  }
+  const options = typeof place === "object" && name === "the position";
+  const hint = options ? "; the options come after it" : "";
+  return rangeError(operation, `${name} is ${shown(place)}: give 0 to 2^53 - 1${hint}`);
+}
+
+/**
+ * An open file. Every operation returns a promise that settles when the operation has completed;
+ * the buffer is the kernel's until then, also after an abort.
+ *
+ * `read` and `write` are single operations and may be short; `readAll` and `writeAll` go on until
+ * all is done. After `close()` every call fails with code "ERR_IO_CLOSED".
+ *
+ * @example
+ * ```ts
+ * import { IO } from "@io/core";
+ *
+ * await using io = await IO.open();
+ * await using file = await io.openFile("notes.txt", { read: true, write: true, create: true });
+ * await file.writeAll(Buffer.from("hello"), 0);
+ * await file.sync("data");
+ * const back = new Uint8Array(5);
+ * const count = await file.readAll(back, 0);
+ * process.stdout.write(`${count} bytes: ${Buffer.from(back)}\n`);
+ * ```
+ */
+export class File implements AsyncDisposable {
+  /** As it was given to `io.openFile`; the path of a URL, and bytes read as UTF-8. */
+  readonly path: string;
+  /** Whether the file was opened past the page cache (O_DIRECT). */
+  readonly direct: boolean;
+  /** What it was opened for, where that is one of the two alone. @internal */
+  readonly only: "reading" | "writing" | undefined;
+  readonly #operations: Operations;
+  readonly #descriptor: Descriptor;
+  #watched = true; // as long as Forgotten looks after it
+  #closing: Promise<void> | null = null;
+
+  /** @internal */
+  constructor(
+    operations: Operations,
+    descriptor: Descriptor,
+    path: string,
+    direct: boolean,
+    only: "reading" | "writing" | undefined,
+  ) {
+    checkMade(operations, "File", "await io.openFile()");
+    this.only = only;
+    this.#operations = operations;
+    this.#descriptor = descriptor;
+    this.path = path;
+    this.direct = direct;
+    operations.forgotten.watch(this, new OpenedFile(descriptor, path));
+  }
+
+  /**
+   * For the verbs of `io.ring`. Once it was asked for, the file is no longer closed when it is
+   * garbage.
+   */
+  get descriptor(): Descriptor {
+    if (this.#watched) {
+      this.#watched = false;
+      this.#operations.forgotten.release(this);
+    }
+    return this.#descriptor;
+  }
+
+  /** @internal */
+  get number(): Descriptor {
+    return this.#descriptor;
+  }
+
+  /** Throws unless it is open, and a file of the IO with these operations. @internal */
+  checkFor(operations: Operations, operation: string): void {
+    this.#check(operation);
+    if (this.#operations === operations) return;
+    const message = `${operation}: the file belongs to another IO: open it with this one`;
+    throw new IOError({ code: "ERR_INVALID_ARG_VALUE", operation, message });
+  }
+
+  /** Reads up to `buffer.byteLength` bytes; resolves with how many, 0 at the end of the file. */
+  read(
+    buffer: ArrayBufferView,
+    position?: Position | null,
+    options?: OperationOptions | null,
+  ): Promise<number> {
+    const operations = this.#operations;
+    const promise = operations.begin(options, this, READ);
+    const pending = operations.begun;
+    if (pending === null) return promise;
+    try {
+      this.#check("read");
+      const offset = positionNumber(position, "read");
+      operations.ring.read(pending, this.#descriptor, buffer, offset, operations.settle);
+    } catch (error) {
+      operations.fail(pending, error);
+    }
+    return promise;
+  }
+
+  /** Writes up to `data.byteLength` bytes, or text as UTF-8; resolves with how many bytes. */
+  write(
+    data: ArrayBufferView | string,
+    position?: Position | null,
+    options?: OperationOptions | null,
+  ): Promise<number> {
+    const operations = this.#operations;
+    const promise = operations.begin(options, this, WRITE);
+    const pending = operations.begun;
+    if (pending === null) return promise;
+    try {
+      this.#check("write");
+      const offset = positionNumber(position, "write");
+      const buffer = bytesFrom(data);
+      operations.ring.write(pending, this.#descriptor, buffer, offset, operations.settle);
+    } catch (error) {
+      operations.fail(pending, error);
+    }
+    return promise;
+  }
+
+  /**
+   * Fills `buffer` from `position`, in as many reads as it takes; resolves with the bytes read,
+   * fewer than the buffer has only at the end of the file.
+   */
+  async readAll(
+    buffer: ArrayBufferView,
+    position: Position,
+    options?: OperationOptions | null,
+  ): Promise<number> {
+    checkOptions(options, READ_ALL);
+    this.#operations.ring.checkBuffer(buffer, "readAll");
+    const start = placeNumber(position, "readAll", "the position");
+    const total = buffer.byteLength;
+    let done = 0;
+    while (done < total) {
+      const piece = rest(this.#operations.ring, buffer, done, "readAll");
+      const count = await this.read(piece, start + done, options);
+      if (count === 0) return done;
+      const whole = this.direct ? count - (count % DIRECT_ALIGNMENT_BYTES) : count;
+      // A direct read that ends between blocks is the end of the file, or was cut short: only a
+      // read that begins at a block can go on, so the last piece is read again.
+      if (whole !== count && (await this.#endsBy(start + done + count, options)))
+        return done + count;
+      if (whole === 0) throw this.#noProgress("readAll", count, total - done);
+      done += whole;
+    }
+    return done;
+  }
+
+  /** Writes all of `data`, or text as UTF-8, at `position`, in as many writes as it takes. */
+  async writeAll(
+    data: ArrayBufferView | string,
+    position: Position,
+    options?: OperationOptions | null,
+  ): Promise<void> {
+    checkOptions(options, WRITE_ALL);
+    const buffer = bytesFrom(data);
+    this.#operations.ring.checkBuffer(buffer, "writeAll");
+    const start = placeNumber(position, "writeAll", "the position");
+    const total = buffer.byteLength;
+    let done = 0;
+    while (done < total) {
+      const piece = rest(this.#operations.ring, buffer, done, "writeAll");
+      const count = await this.write(piece, start + done, options);
+      const last = done + count === total;
+      const whole = this.direct && !last ? count - (count % DIRECT_ALIGNMENT_BYTES) : count;
+      if (whole === 0) throw this.#noProgress("writeAll", count, total - done);
+      done += whole;
+    }
+  }
+
+  /** Reads into several buffers in turn (scatter); may be short. */
+  async readVectored(
+    buffers: readonly ArrayBufferView[],
+    position?: Position | null,
+    options?: OperationOptions | null,
+  ): Promise<number> {
+    const offset = positionNumber(position, "readVectored");
+    return this.#run(READ_VECTORED, options, (pending, ring, settle) =>
+      ring.readVectored(pending, this.#descriptor, buffers, offset, settle),
+    );
+  }
+
+  /** Writes several buffers in turn (gather); may be short. */
+  async writeVectored(
+    buffers: readonly ArrayBufferView[],
+    position?: Position | null,
+    options?: OperationOptions | null,
+  ): Promise<number> {
+    const offset = positionNumber(position, "writeVectored");
+    return this.#run(WRITE_VECTORED, options, (pending, ring, settle) =>
+      ring.writeVectored(pending, this.#descriptor, buffers, offset, settle),
+    );
+  }
+
+  /** What is known of the file. */
+  async stat(options?: OperationOptions | null): Promise<Stat> {
+    const fields = new Float64Array(FIELDS);
+    await this.#run(STAT, options, (pending, ring, settle) =>
+      ring.stat(pending, this.#descriptor, fields, settle),
+    );
+    return statFrom(fields);
+  }
+
+  /**
+   * Makes what was written durable: "data" its bytes and its size, "full" all that belongs to it.
+   * "barrier" only promises an order: what was written before it is durable before what is written
+   * after it. Each covers what had completed before the call.
+   */
+  async sync(level: SyncLevel = "full", options?: OperationOptions | null): Promise<void> {
+    await this.#run(SYNC, options, (pending, ring, settle) =>
+      ring.sync(pending, this.#descriptor, level, settle),
+    );
+  }
+
+  /**
+   * Reserves disk space, so that writes there cannot fail with ENOSPC. `keepSize`: without growing.
+   */
+  async allocate(
+    offset: Position,
+    lengthBytes: Position,
+    options?: (OperationOptions & { keepSize?: boolean | null | undefined }) | null,
+  ): Promise<void> {
+    checkOptions(options, ALLOCATE);
+    const keepSize = flag(options?.keepSize, false, "keepSize", "allocate");
+    const start = placeNumber(offset, "allocate", "the offset");
+    const length = placeNumber(lengthBytes, "allocate", "lengthBytes");
+    await this.#run(ALLOCATE, options, (pending, ring, settle) =>
+      ring.allocate(pending, this.#descriptor, start, length, keepSize, settle),
+    );
+  }
+
+  /** Cuts the file to `lengthBytes`, or lets it grow to them with a hole. */
+  async truncate(lengthBytes: Position, options?: OperationOptions | null): Promise<void> {
+    const length = placeNumber(lengthBytes, "truncate", "lengthBytes");
+    await this.#run(TRUNCATE, options, (pending, ring, settle) =>
+      ring.truncate(pending, this.#descriptor, length, settle),
+    );
+  }
+
+  /** A read for `io.chain`. */
+  reading(buffer: ArrayBufferView, position?: Position | null): Prepared {
+    this.#check("reading");
+    this.#operations.ring.checkBuffer(buffer, "reading");
+    checkWhole(buffer, "reading");
+    const offset = positionNumber(position, "reading");
+    return new Prepared(this.#operations.ring, this, buffer, (completion, callback) => {
+      this.#operations.ring.read(completion, this.#descriptor, buffer, offset, callback);
+    });
+  }
+
+  /** A write for `io.chain`. */
+  writing(data: ArrayBufferView | string, position?: Position | null): Prepared {
+    this.#check("writing");
+    const buffer = bytesFrom(data);
+    this.#operations.ring.checkBuffer(buffer, "writing");
+    checkWhole(buffer, "writing");
+    const offset = positionNumber(position, "writing");
+    return new Prepared(this.#operations.ring, this, buffer, (completion, callback) => {
+      this.#operations.ring.write(completion, this.#descriptor, buffer, offset, callback);
+    });
+  }
+
+  /** A sync for `io.chain`. */
+  syncing(level: SyncLevel = "full"): Prepared {
+    this.#check("syncing");
+    const word = oneOf(level, SYNC_LEVELS, "the level", "syncing");
+    return new Prepared(this.#operations.ring, this, null, (completion, callback) => {
+      this.#operations.ring.sync(completion, this.#descriptor, word, callback);
+    });
+  }
+
+  /**
+   * Ends what is in flight on the file, then closes it. May be called again, with the same promise.
+   */
+  close(): Promise<void> {
+    if (this.#closing === null) {
+      this.#operations.forgotten.release(this);
+      this.#closing = this.#operations.close(this.#descriptor);
+    }
+    return this.#closing;
+  }
+
+  /** Closes the file: what `await using` calls. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #check(operation: string): void {
+    if (this.#closing !== null) throw closedError(operation, `the file '${this.path}'`);
+  }
+
+  #run(
+    known: Known,
+    options: OperationOptions | null | undefined,
+    start: (pending: Pending, ring: Operations["ring"], settle: Operations["settle"]) => void,
+  ): Promise<number> {
+    return this.#operations.run(
+      (pending, settle) => {
+        this.#check(known.operation);
+        start(pending, this.#operations.ring, settle);
+      },
+      options,
+      this,
+      known,
+    );
+  }
+
+  /**
+   * Locks the whole file against other opens of it, in this process and in others, without waiting.
+   * Returns false when another open has it locked. "exclusive" (the default) allows one holder,
+   * "shared" many; a lock that is held already is changed to the other kind.
+   *
+   * The lock is advisory: it holds off those that ask for one. It belongs to this open of the file
+   * and ends with `unlock()`, with `close()`, or with the process, however that ends. It is made by
+   * flock(2), which network file systems may treat differently. Throws an `IOError`, for example
+   * "ENOLCK" where the file system has no locks.
+   */
+  tryLock(kind: LockKind = "exclusive"): boolean {
+    this.#check("tryLock");
+    const result = this.#lock(LOCK_LEVELS[oneOf(kind, LOCK_LEVELS, "the kind", "tryLock")]);
+    if (result === 0) return true;
+    if (result === -constants.errno.EAGAIN) return false;
+    throw this.#lockError("tryLock", result);
+  }
+
+  /** Ends the lock of `tryLock`; does nothing when there is none. Throws an `IOError`. */
+  unlock(): void {
+    this.#check("unlock");
+    const result = this.#lock(LOCK_LEVEL_NONE);
+    if (result !== 0) throw this.#lockError("unlock", result);
+  }
+
+  #lock(level: number): number {
+    // A lock lives as long as the file is open: one that was locked is not closed as garbage.
+    this.#operations.forgotten.release(this);
+    return this.#operations.ring.lockFile(this.#descriptor, level);
+  }
+
+  #lockError(operation: string, errno: number): IOError {
+    const [code, text] = errnoName(errno);
+    const { path } = this;
+    const message = `${operation} of '${path}' failed in flock: ${code}, ${text}`;
+    return new IOError({ code, errno, syscall: "flock", operation, path, message });
+  }
+
+  async #endsBy(position: number, options?: OperationOptions | null): Promise<boolean> {
+    const { sizeBytes } = await this.stat(options);
+    return position >= sizeBytes;
+  }
+
+  #noProgress(operation: string, count: number, wanted: number): IOError {
+    return new IOError({
+      code: "ERR_IO_NO_PROGRESS",
+      operation,
+      path: this.path,
+      message: `${operation} of '${this.path}': ${count} of ${wanted} bytes, and it cannot go on`,
+    });
+  }
+}
+
+// The kernel would cut it, and the cut piece would count as whole for the chain.
+function checkWhole(buffer: ArrayBufferView, operation: string): void {
+  if (buffer.byteLength <= TRANSFER_LIMIT_BYTES) return;
+  const message = `${buffer.byteLength} bytes are more than one operation moves: give at most `;
+  throw rangeError(operation, message + TRANSFER_LIMIT_BYTES);
+}
+
+/** The part of a view that is still to do; throws when its memory has gone meanwhile. */
+export function rest(
+  ring: Ring,
+  buffer: ArrayBufferView,
+  done: number,
+  operation: string,
+): ArrayBufferView {
+  if (done === 0) return buffer;
+  ring.checkBuffer(buffer, operation);
+  return new Uint8Array(buffer.buffer, buffer.byteOffset + done, buffer.byteLength - done);
+}

@@ -1,0 +1,57 @@
+// The table of capabilities: every operation has a row with a reason on every backend.
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  FEATURE_REPORTS_COPIES,
+  FEATURE_SEND_ZERO_COPY,
+  OPCODE_TRUNCATE,
+  OPERATION_NAMES,
+} from "../engine/abi.js";
+import { capabilitiesOf } from "./capabilities.js";
+
+const test = suite("capabilities");
+const added = ["chain", "deadline", "registeredMemory", "sendZeroCopy", "receiveZeroCopy"];
+const names = [...[...OPERATION_NAMES.values()].map(([name]) => name), ...added];
+
+for (const backend of ["io_uring", "epoll", "kqueue", null]) {
+  test(`${backend} has a row for every operation`, () => {
+    const table = capabilitiesOf(backend, [], 0);
+    assert.equal(Object.keys(table).sort(), [...names].sort());
+    for (const [name, { support, reason }] of Object.entries(table)) {
+      assert.ok(["native", "emulated", "unsupported"].includes(support), name);
+      assert.ok(reason.length > 10, name);
+      if (backend === null) assert.is(support, "unsupported", name);
+    }
+  });
+}
+
+test("files are for threads where only readiness is told, and sockets are not", () => {
+  const table = capabilitiesOf("epoll", [], 0);
+  for (const name of ["open", "read", "writeVectored", "sync", "chain", "acceptMultishot"]) {
+    assert.is(table[name]?.support, "emulated", name);
+  }
+  for (const name of ["accept", "connect", "send", "receive", "timeout"]) {
+    assert.is(table[name]?.support, "native", name);
+  }
+  assert.is(table["registeredMemory"]?.support, "unsupported");
+});
+
+test("what the kernel's io_uring lacks is emulated, and says so", () => {
+  assert.is(capabilitiesOf("io_uring", [], 0)["truncate"]?.support, "native");
+  const { truncate, read } = capabilitiesOf("io_uring", [OPCODE_TRUNCATE], 0);
+  assert.is(truncate?.support, "emulated");
+  assert.match(truncate?.reason ?? "", "has no such operation");
+  assert.is(read?.support, "native");
+});
+
+test("sends without a copy are as good as the kernel", () => {
+  const of = (features: number) => capabilitiesOf("io_uring", [], features)["sendZeroCopy"];
+  assert.is(of(0)?.support, "emulated");
+  assert.is(of(FEATURE_SEND_ZERO_COPY)?.support, "native");
+  assert.match(of(FEATURE_SEND_ZERO_COPY)?.reason ?? "", '"auto" copies');
+  const full = of(FEATURE_SEND_ZERO_COPY | FEATURE_REPORTS_COPIES);
+  assert.not.match(full?.reason ?? "", '"auto"');
+});
+
+test.run();

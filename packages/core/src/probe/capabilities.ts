@@ -1,0 +1,193 @@
+// What each backend does natively, what the engine does around it, and why.
+import { FEATURE_REPORTS_COPIES, FEATURE_SEND_ZERO_COPY, OPERATION_NAMES } from "../engine/abi.js";
+import type { Native } from "../engine/native.js";
+
+/**
+ * How an operation is done: "native" by the kernel's own interface, without a thread waiting for
+ * it; "emulated" by the engine around other calls; "unsupported" not at all.
+ */
+export type Support = "native" | "emulated" | "unsupported";
+
+/** How one operation is done, and the sentence that says why. */
+export interface Capability {
+  readonly support: Support;
+  readonly reason: string;
+}
+
+/**
+ * A {@link Capability} by operation ("read", "acceptMultishot"), and for what is added to
+ * operations: "chain" (linked operations), "deadline" (`timeoutMs`), "registeredMemory"
+ * (`io.buffers` that the kernel keeps mapped), "sendZeroCopy" (`zeroCopy` of sends) and
+ * "receiveZeroCopy" (the network device writes into the program's memory, see
+ * {@link probeZeroCopyReceive}).
+ */
+export type Capabilities = Readonly<Record<string, Capability>>;
+
+/** What an operation does, as far as the way it is done depends on it. */
+type Kind = "bookkeeping" | "time" | "file" | "close" | "call" | "stream" | "multishot";
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  nop: "bookkeeping",
+  timeout: "time",
+  cancel: "bookkeeping",
+  cancelDescriptor: "bookkeeping",
+  cancelAll: "bookkeeping",
+  open: "file",
+  close: "close",
+  read: "file",
+  write: "file",
+  readVectored: "file",
+  writeVectored: "file",
+  stat: "file",
+  sync: "file",
+  allocate: "file",
+  truncate: "file",
+  rename: "file",
+  unlink: "file",
+  mkdir: "file",
+  socket: "call",
+  bind: "call",
+  listen: "call",
+  accept: "stream",
+  acceptMultishot: "multishot",
+  connect: "stream",
+  send: "stream",
+  sendVectored: "stream",
+  receive: "stream",
+  sendMessage: "stream",
+  receiveMessage: "stream",
+  sendFile: "file",
+  shutdown: "stream",
+  receiveMultishot: "multishot",
+  receiveMessageMultishot: "multishot",
+};
+
+const MADE_AT_ONCE: Capability = {
+  support: "emulated",
+  reason: "it never waits, so the engine makes the call at once",
+};
+const LACKING: Capability = {
+  support: "emulated",
+  reason:
+    "the kernel's io_uring has no such operation: the engine makes the call, and waits for it",
+};
+const BY_IO_URING: Capability = {
+  support: "native",
+  reason: "the kernel carries it out and tells when it has happened",
+};
+
+/** The same for epoll and kqueue, which tell what is ready and no more. */
+const BY_REACTOR: Readonly<Record<Kind, Capability>> = {
+  bookkeeping: { support: "emulated", reason: "the engine's own bookkeeping, without the kernel" },
+  time: { support: "native", reason: "the wait for events ends when the next one is due" },
+  file: {
+    support: "emulated",
+    reason:
+      "a file is always ready and may wait for its disk: a thread of the engine's pool does it",
+  },
+  close: {
+    support: "emulated",
+    reason: "the engine makes the call, on a thread of its pool where it may wait for a disk",
+  },
+  call: MADE_AT_ONCE,
+  stream: { support: "native", reason: "tried at once, and again when the socket is ready" },
+  multishot: {
+    support: "emulated",
+    reason: "tried until nothing is left, and again when the listener is ready",
+  },
+};
+
+const ADDED_BY_IO_URING: Capabilities = {
+  chain: { support: "native", reason: "the kernel starts each when the one before has succeeded" },
+  deadline: {
+    support: "native",
+    reason: "a timeout of the kernel that is linked to the operation",
+  },
+  registeredMemory: { support: "native", reason: "single reads and writes of files use it" },
+};
+
+const ADDED_BY_REACTOR: Capabilities = {
+  chain: {
+    support: "emulated",
+    reason: "the engine starts each when the one before has succeeded",
+  },
+  deadline: { support: "emulated", reason: "a timer of the engine that cancels the operation" },
+  registeredMemory: {
+    support: "unsupported",
+    reason: "only io_uring can keep memory mapped; it is used as any other memory",
+  },
+  receiveZeroCopy: {
+    support: "unsupported",
+    reason: "only io_uring lets a network device write into the memory of the program",
+  },
+};
+
+const NO_SEND_FILE: Capability = {
+  support: "unsupported",
+  reason: "there is no such call: socket.sendFile() reads into io.buffers and sends that",
+};
+
+// "auto" needs the kernel's word on what became of a send, so without it every send is plain.
+function sendZeroCopy(features: number): Capability {
+  if ((features & FEATURE_SEND_ZERO_COPY) === 0) {
+    const reason = "the bytes are copied as in any other send, which is counted as fallen back";
+    return { support: "emulated", reason };
+  }
+  const told = (features & FEATURE_REPORTS_COPIES) !== 0;
+  const reason = told
+    ? "the kernel sends from the memory itself, and tells if it copied all the same"
+    : 'the kernel sends from the memory itself; Linux 6.2 tells if it copied, so "auto" copies';
+  return { support: "native", reason };
+}
+
+const UNTRIED: Capability = { support: "unsupported", reason: "nobody has tried it" };
+
+/**
+ * What the machine says of zero-copy receive, without a device that was named.
+ *
+ * @internal
+ */
+export function machineRow(native: Native): Capability {
+  const { available, reason } = native.probeZeroCopyReceive("", 0);
+  if (!available) return { support: "emulated", reason: `memory is lent instead: ${reason}` };
+  return { support: "native", reason: `IO.open({ zeroCopyReceive }): ${reason}` };
+}
+
+function onIoUring(name: string, lacks: boolean): Capability {
+  if (lacks) return LACKING;
+  return name === "bind" || name === "listen" ? MADE_AT_ONCE : BY_IO_URING;
+}
+
+function onReactor(name: string): Capability {
+  const kind = KINDS[name];
+  if (kind === undefined) throw new Error(`capabilities.ts has no row for the operation ${name}`);
+  return BY_REACTOR[kind];
+}
+
+/**
+ * The table of a backend, or of none; `lacking` are the opcodes that its kernel lacks, `features`
+ * what it can do beyond operations (FEATURE_*), and `zeroCopyReceive` its row, where it is known.
+ *
+ * @internal
+ */
+export function capabilitiesOf(
+  backend: string | null,
+  lacking: readonly number[],
+  features: number,
+  zeroCopyReceive: Capability = UNTRIED,
+): Capabilities {
+  const table: Record<string, Capability> = {};
+  for (const [opcode, [name]] of OPERATION_NAMES) {
+    if (name === "sendFile" && lacking.includes(opcode)) table[name] = NO_SEND_FILE;
+    else if (backend === "io_uring") table[name] = onIoUring(name, lacking.includes(opcode));
+    else table[name] = onReactor(name);
+  }
+  Object.assign(table, backend === "io_uring" ? ADDED_BY_IO_URING : ADDED_BY_REACTOR);
+  table["sendZeroCopy"] = sendZeroCopy(features);
+  if (backend === "io_uring" || zeroCopyReceive !== UNTRIED) {
+    table["receiveZeroCopy"] = zeroCopyReceive;
+  }
+  if (backend !== null) return table;
+  const nothing: Capability = { support: "unsupported", reason: "no backend works here" };
+  return Object.fromEntries(Object.keys(table).map((name) => [name, nothing]));
+}

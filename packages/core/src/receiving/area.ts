@@ -1,0 +1,225 @@
+// The area that a network device writes to, as memory that receives are served from: IO.open({
+// zeroCopyReceive }). It is lent in chunks as large as what came.
+//
+// Who owns a part of it: the kernel and the device, until a completion names it as a chunk; the
+// program, from there until it has given the chunk back and no operation uses its page any more;
+// then the kernel again. The memory is V8's, and the engine holds it as long as it lives. When the
+// IO is closed the pages are taken from the kernel, and what is still lent keeps its bytes.
+
+import { CHUNKS_MOST as NUMBERS_MOST } from "../engine/abi.js";
+import { type Memory, POISON, type Region } from "../engine/memory.js";
+import type { Queue } from "../engine/queue.js";
+import { errnoName, IOError } from "../errors.js";
+import type { Peer } from "../sockets/peer.js";
+import { CHUNKS_FEW, CHUNKS_MOST } from "./group.js";
+import type { LentMemory } from "./lent_memory.js";
+
+// The kernel writes a packet's payload to a page, or the device several to one: so there are more
+// numbers of chunks than pages.
+const NUMBERS_PER_PAGE = 16;
+
+export class Area implements LentMemory {
+  readonly handle: number;
+  /** A chunk never reaches beyond a page. */
+  readonly pieceBytes: number;
+  readonly #queue: Queue;
+  readonly #memory: Memory;
+  readonly #buffer: ArrayBuffer;
+  readonly #start: number;
+  // A count, the numbers of chunks that go back, which the engine takes with the next batch, and
+  // the places of the chunks, which the engine writes. A number stands in it once at most.
+  readonly #words: Uint32Array;
+  readonly #placesAt: number;
+  // By page.
+  readonly #regions: Region[];
+  readonly #lentOf: Int32Array;
+  readonly #late = new Map<number, number[]>();
+  // By chunk: its bytes, below 0 when it was returned while an operation uses its page, and 0 when
+  // it is not lent.
+  readonly #lent: Int32Array;
+  #held = 0;
+  readonly #waiting: (() => unknown)[] = [];
+  #eased: (() => void)[] = [];
+  #easedShare = Number.POSITIVE_INFINITY;
+
+  constructor(
+    queue: Queue,
+    memory: Memory,
+    buffer: ArrayBuffer,
+    start: number,
+    sizeBytes: number,
+    pageBytes: number,
+  ) {
+    this.#queue = queue;
+    this.#memory = memory;
+    this.#buffer = buffer;
+    this.#start = start;
+    this.pieceBytes = pageBytes;
+    const pages = sizeBytes / pageBytes;
+    const numbers = Math.min(pages * NUMBERS_PER_PAGE, NUMBERS_MOST);
+    const words = new ArrayBuffer(4 * (2 * numbers + 1));
+    this.#words = new Uint32Array(words);
+    this.#placesAt = numbers + 1;
+    this.#lent = new Int32Array(numbers);
+    this.#lentOf = new Int32Array(pages);
+    [, this.#regions] = memory.addPieces(buffer, start, pageBytes, pageBytes, pages);
+    this.handle = queue.session.addArea(words, numbers);
+    if (this.handle < 0) throw areaError(this.handle);
+  }
+
+  /** Chunks that are lent, or were returned while an operation uses their page. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** Pages that no chunk needs, at least; the device and the completion queue may have them. */
+  get available(): number {
+    return Math.max(0, this.#regions.length - this.#held);
+  }
+
+  /** As with a group: whoever keeps all of its chunks can take half of the memory. */
+  get share(): number {
+    const { available } = this;
+    const pages = this.#regions.length;
+    if (available >= pages >> 1) return CHUNKS_MOST;
+    return available >= pages >> 2 ? CHUNKS_FEW : 1;
+  }
+
+  view(piece: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
+    if (!((this.#lent[piece] as number) > 0)) throw returnedError(piece);
+    return new Uint8Array(this.#buffer, this.#start + offset, length);
+  }
+
+  giveBack(piece: number): void {
+    if (!((this.#lent[piece] as number) > 0)) throw returnedError(piece);
+    const page = this.#pageOf(piece);
+    const region = this.#regions[page] as Region;
+    const left = (this.#lentOf[page] as number) - 1;
+    this.#lentOf[page] = left;
+    if (left === 0) region.acquired = false;
+    if (region.inFlight === 0) this.#return(piece);
+    else this.#returnLate(piece, page, region);
+  }
+
+  poison(piece: number, _offset: number, _length: number): void {
+    if (this.#memory.poisons) this.#poison(piece);
+  }
+
+  /** When something is returned: only the kernel knows what is left. */
+  whenAvailable(callback: () => unknown): void {
+    this.#waiting.push(callback);
+  }
+
+  /** What is left only the kernel knows, so nobody is called but for what was returned. */
+  get contended(): boolean {
+    return false;
+  }
+
+  passOn(): void {}
+
+  get exhausted(): boolean {
+    return false;
+  }
+
+  whenEased(callback: () => void): void {
+    this.#easedShare = Math.min(this.#easedShare, this.share);
+    this.#eased.push(callback);
+  }
+
+  /** Bytes of a stream have no sender of their own. */
+  readPeer(_piece: number, into: Peer): Peer {
+    return into;
+  }
+
+  prepare(): void {}
+  begin(): void {}
+  finish(): void {}
+
+  lend(piece: number, count: number): number {
+    const offset = this.#words[this.#placesAt + piece] as number;
+    const page = Math.floor(offset / this.pieceBytes);
+    this.#lent[piece] = count;
+    this.#lentOf[page] = (this.#lentOf[page] as number) + 1;
+    (this.#regions[page] as Region).acquired = true;
+    this.#held++;
+    return offset;
+  }
+
+  // ----
+
+  #pageOf(piece: number): number {
+    return Math.floor((this.#words[this.#placesAt + piece] as number) / this.pieceBytes);
+  }
+
+  // An operation uses the page, if not these bytes of it.
+  #returnLate(piece: number, page: number, region: Region): void {
+    this.#lent[piece] = -(this.#lent[piece] as number);
+    const late = this.#late.get(page);
+    if (late !== undefined) {
+      late.push(piece);
+      return;
+    }
+    const pieces = [piece];
+    this.#late.set(page, pieces);
+    region.onIdle = () => {
+      region.onIdle = null;
+      this.#late.delete(page);
+      for (const one of pieces) {
+        this.#lent[one] = -(this.#lent[one] as number);
+        if (this.#memory.poisons) this.#poison(one);
+        this.#return(one);
+      }
+    };
+  }
+
+  #return(piece: number): void {
+    this.#lent[piece] = 0;
+    this.#held--;
+    const count = (this.#words[0] as number) + 1;
+    this.#words[count] = piece;
+    this.#words[0] = count;
+    this.#queue.noteReturned();
+    if (this.#waiting.length > 0) this.#wake();
+    if (this.#eased.length > 0 && this.share > this.#easedShare) this.#ease();
+  }
+
+  // One stream for one chunk; it is left to the next one when that has no use for it.
+  #wake(): void {
+    for (;;) {
+      const callback = this.#waiting.shift();
+      if (callback === undefined || callback() !== false) return;
+    }
+  }
+
+  #ease(): void {
+    const eased = this.#eased;
+    this.#eased = [];
+    this.#easedShare = Number.POSITIVE_INFINITY;
+    for (const callback of eased) callback();
+  }
+
+  #poison(piece: number): void {
+    const region = this.#regions[this.#pageOf(piece)] as Region;
+    if (region.inFlight > 0) return;
+    const offset = this.#words[this.#placesAt + piece] as number;
+    this.view(piece, offset, this.#lent[piece] as number).fill(POISON);
+  }
+}
+
+function returnedError(piece: number): IOError {
+  return new IOError({
+    code: "ERR_IO_CHUNK_RETURNED",
+    operation: "receiving",
+    message: `receiving: chunk ${piece} is not lent: it was given back before`,
+  });
+}
+
+function areaError(errno: number): IOError {
+  const [code, text] = errnoName(errno);
+  return new IOError({
+    code,
+    errno,
+    operation: "open",
+    message: `open: the area for zeroCopyReceive cannot be lent: ${code}, ${text}`,
+  });
+}

@@ -1,0 +1,361 @@
+// The ring: every operation, with a caller-owned completion and a callback. Nothing is allocated
+// per operation. Everything else in this package is made of these verbs.
+
+import * as abi from "../engine/abi.js";
+import { rangeError } from "../errors.js";
+import { checkInstance, type Path, shown } from "../support/check.js";
+import { type Callback, Completion } from "./completion.js";
+import { LentVerbs } from "./ring_lent.js";
+
+/**
+ * An open file or socket of one `IO`: the system's number with a generation, so that a descriptor
+ * that was closed is refused (EBADF) even when the system has handed its number out again.
+ */
+export type Descriptor = number;
+
+/**
+ * What `sync` promises: "data" that a file's bytes and its size are durable, "full" that all its
+ * metadata is too, "barrier" only that what was written before becomes durable before what is
+ * written after. What each system does for them is in `docs/guides/durability.md`.
+ */
+export type SyncLevel = "data" | "full" | "barrier";
+
+/** The number of each level in an entry. */
+export const SYNC_LEVELS: Readonly<Record<SyncLevel, number>> = {
+  data: abi.SYNC_LEVEL_DATA,
+  full: abi.SYNC_LEVEL_FULL,
+  barrier: abi.SYNC_LEVEL_BARRIER,
+};
+
+/** How a file is opened, as bits for {@link Ring.open}. */
+export const OpenFlags = {
+  read: abi.OPEN_FLAG_READ,
+  write: abi.OPEN_FLAG_WRITE,
+  append: abi.OPEN_FLAG_APPEND,
+  create: abi.OPEN_FLAG_CREATE,
+  exclusive: abi.OPEN_FLAG_EXCLUSIVE,
+  truncate: abi.OPEN_FLAG_TRUNCATE,
+  direct: abi.OPEN_FLAG_DIRECT,
+  directory: abi.OPEN_FLAG_DIRECTORY,
+  noFollow: abi.OPEN_FLAG_NO_FOLLOW,
+} as const;
+
+/** The number of fields that {@link Ring.stat} writes, in doubles. */
+export const STAT_FIELDS: number = abi.STAT_FIELDS;
+
+/**
+ * The lower layer, in the shape of TigerBeetle's: each verb queues one operation with a {@link
+ * Completion} that the caller owns, and the callback is given the result: a count, a descriptor or
+ * 0, or a negative error number.
+ *
+ * What is queued goes to the kernel together at the end of the turn (attached), in `io.run()` or
+ * `io.runFor()` (detached), or at once with `flush()`; a full ring is handed over earlier, and
+ * reads and writes of files that callbacks queue go a few at a time, so that no disk waits. A verb
+ * throws an `IOError` when an argument is refused, when the limit of operations in flight is
+ * reached ("ERR_IO_IN_FLIGHT_LIMIT"), when the completion is in use ("ERR_IO_COMPLETION_ACTIVE"),
+ * and after `io.close()` ("ERR_IO_CLOSED"); then nothing was queued.
+ *
+ * Memory that is named belongs to the kernel until the final completion.
+ */
+export class Ring extends LentVerbs {
+  // ---- ring
+
+  /** Does nothing and completes with 0. */
+  nop<C>(completion: Completion<C>, callback: Callback<C>): void {
+    this.queue.check("nop");
+    this.queue.begin(completion, abi.OPCODE_NOP, callback);
+  }
+
+  /** Completes with 0 after `durationNs` nanoseconds of the monotonic clock. */
+  timeout<C>(completion: Completion<C>, durationNs: number, callback: Callback<C>): void {
+    this.queue.check("timeout");
+    this.checkSize(durationNs, "timeout", "durationNs");
+    const at = this.queue.begin(completion, abi.OPCODE_TIMEOUT, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = durationNs;
+  }
+
+  /**
+   * Asks for the end of one operation. Completes with 0 when it was ended, -ENOENT when it is not
+   * in flight any more, -EALREADY when it can no longer be ended. The target completes as always:
+   * with
+   * -ECANCELED, or with its result when it was faster.
+   */
+  cancel<C, T>(completion: Completion<C>, target: Completion<T>, callback: Callback<C>): void {
+    this.queue.check("cancel");
+    this.checked(() => {
+      checkInstance(target, Completion, "a Completion", "the target", "cancel");
+    });
+    const [slot, generation] = this.queue.tokenOf(target);
+    const at = this.queue.begin(completion, abi.OPCODE_CANCEL, callback);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = slot;
+    this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = generation;
+  }
+
+  /**
+   * Asks for the end of everything in flight on a descriptor; completes with how many were ended.
+   */
+  cancelDescriptor<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("cancelDescriptor");
+    this.descriptor(completion, abi.OPCODE_CANCEL_DESCRIPTOR, descriptor, callback);
+  }
+
+  /**
+   * Asks for the end of everything in flight; completes with how many operations were found, which
+   * need not be how many end. epoll and kqueue count what they end. io_uring tells the kernel's
+   * count, which has one for all writes of one file that wait for a kernel worker together. Whether
+   * an operation was ended is told by its own completion, `-ECANCELED`.
+   */
+  cancelAll<C>(completion: Completion<C>, callback: Callback<C>): void {
+    this.queue.check("cancelAll");
+    this.queue.begin(completion, abi.OPCODE_CANCEL_ALL, callback);
+  }
+
+  // ---- files
+
+  /** Opens a file; completes with its descriptor. `flags` are {@link OpenFlags}, or-ed. */
+  open<C>(
+    completion: Completion<C>,
+    path: Path,
+    flags: number,
+    mode: number,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("open");
+    const bytes = this.pathFrom(path, "open");
+    this.checkWhole(flags, 0x7fffffff, "open", "flags"); // unknown ones are EINVAL
+    const bits = this.modeFrom(mode, "open");
+    const [start, length] = this.queue.putText(bytes, "open");
+    const at = this.queue.begin(completion, abi.OPCODE_OPEN, callback);
+    this.putText(at, start, length);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = flags;
+    this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = bits;
+  }
+
+  /**
+   * Closes a descriptor: no new operation is taken for it, what is in flight on it is cancelled and
+   * completes, and then it is closed.
+   */
+  close<C>(completion: Completion<C>, descriptor: Descriptor, callback: Callback<C>): void {
+    this.queue.check("close");
+    this.descriptor(completion, abi.OPCODE_CLOSE, descriptor, callback);
+  }
+
+  /**
+   * Reads into `buffer` from `offset` bytes into the file, or from the current position when it is
+   * -1. Completes with the bytes read, 0 at the end of the file; it may be fewer than asked.
+   */
+  read<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffer: ArrayBufferView,
+    offset: number,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("read");
+    this.checkOffset(offset, "read");
+    const at = this.transfer(completion, abi.OPCODE_READ, "read", descriptor, buffer, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.queue.feedDevice();
+  }
+
+  /** Writes `buffer`, as {@link read} reads. Completes with the bytes written. */
+  write<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffer: ArrayBufferView,
+    offset: number,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("write");
+    this.checkOffset(offset, "write");
+    const at = this.transfer(completion, abi.OPCODE_WRITE, "write", descriptor, buffer, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.queue.feedDevice();
+  }
+
+  /** Reads into several buffers in turn (scatter), up to 1,024 of them. */
+  readVectored<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffers: readonly ArrayBufferView[],
+    offset: number,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("readVectored");
+    this.checkOffset(offset, "readVectored");
+    const opcode = abi.OPCODE_READ_VECTORED;
+    const at = this.vectored(completion, opcode, "readVectored", descriptor, buffers, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.queue.feedDevice();
+  }
+
+  /** Writes several buffers in turn (gather), up to 1,024 of them. */
+  writeVectored<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffers: readonly ArrayBufferView[],
+    offset: number,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("writeVectored");
+    this.checkOffset(offset, "writeVectored");
+    const opcode = abi.OPCODE_WRITE_VECTORED;
+    const at = this.vectored(completion, opcode, "writeVectored", descriptor, buffers, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.queue.feedDevice();
+  }
+
+  /**
+   * Writes what is known of a file into `into`, {@link STAT_FIELDS} numbers; completes with 0.
+   * `followLinks` counts for a path only.
+   */
+  stat<C>(
+    completion: Completion<C>,
+    target: Descriptor | Path,
+    into: Float64Array,
+    callback: Callback<C>,
+    followLinks = true,
+  ): void {
+    this.queue.check("stat");
+    if (!(into instanceof Float64Array) || into.length < abi.STAT_FIELDS) {
+      const right = `give a Float64Array of ${abi.STAT_FIELDS} numbers or more`;
+      throw this.refused(rangeError("stat", `the result is ${shown(into)}: ${right}`));
+    }
+    const follow = this.flag(followLinks, true, "followLinks", "stat");
+    const region = this.region(into, "stat");
+    const offset = into.byteOffset - region.handleStart;
+    let start = 0;
+    let length = 0;
+    const byDescriptor = typeof target === "number";
+    if (byDescriptor) this.checkDescriptor(target, abi.OPCODE_STAT);
+    else [start, length] = this.queue.putText(this.pathFrom(target, "stat"), "stat");
+    const at = this.queue.begin(completion, abi.OPCODE_STAT, callback);
+    this.use(completion, region);
+    const { words, doubles } = this.queue;
+    words[at + abi.ENTRY_BUFFER] = region.handle;
+    doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = offset;
+    words[at + abi.ENTRY_LENGTH] = length;
+    doubles[at / 2 + abi.ENTRY_OFFSET] = start;
+    if (byDescriptor) {
+      words[at + abi.ENTRY_DESCRIPTOR] = target;
+      words[at + abi.ENTRY_ARGUMENT] = abi.STAT_BY_DESCRIPTOR;
+    } else {
+      words[at + abi.ENTRY_ARGUMENT] = follow ? abi.STAT_BY_PATH : abi.STAT_BY_PATH_NO_FOLLOW;
+    }
+  }
+
+  /** Makes what was written durable, or (level "barrier") orders it; completes with 0. */
+  sync<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    level: SyncLevel,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("sync");
+    const number = this.oneOf(level, SYNC_LEVELS, "the level", "sync");
+    const at = this.descriptor(completion, abi.OPCODE_SYNC, descriptor, callback);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
+  }
+
+  /** Reserves disk space for a range of a file; with `keepSize` the file does not grow. */
+  allocate<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    offset: number,
+    lengthBytes: number,
+    keepSize: boolean,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("allocate");
+    this.checkSize(offset, "allocate", "offset");
+    this.checkSize(lengthBytes, "allocate", "lengthBytes");
+    const keeps = this.flag(keepSize, false, "keepSize", "allocate");
+    const at = this.descriptor(completion, abi.OPCODE_ALLOCATE, descriptor, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.queue.doubles[at / 2 + abi.ENTRY_EXTENT] = lengthBytes;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = keeps ? 1 : 0;
+  }
+
+  /** Sets a file's size; completes with 0. */
+  truncate<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    lengthBytes: number,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("truncate");
+    this.checkSize(lengthBytes, "truncate", "lengthBytes");
+    const at = this.descriptor(completion, abi.OPCODE_TRUNCATE, descriptor, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = lengthBytes;
+    this.queue.doubles[at / 2 + abi.ENTRY_EXTENT] = 0;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = 0;
+  }
+
+  /** Renames a file, replacing what is there; completes with 0. */
+  rename<C>(completion: Completion<C>, from: Path, to: Path, callback: Callback<C>): void {
+    this.queue.check("rename");
+    const source = this.pathFrom(from, "rename");
+    const target = this.pathFrom(to, "rename");
+    this.queue.reserveText(Buffer.byteLength(source) + Buffer.byteLength(target));
+    const [fromStart, fromLength] = this.queue.putText(source, "rename");
+    const [toStart, toLength] = this.queue.putText(target, "rename");
+    const at = this.queue.begin(completion, abi.OPCODE_RENAME, callback);
+    this.putText(at, fromStart, fromLength);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = toStart;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = toLength;
+  }
+
+  /** Removes a file, or an empty directory when `directory` is set; completes with 0. */
+  unlink<C>(
+    completion: Completion<C>,
+    path: Path,
+    directory: boolean,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("unlink");
+    const bytes = this.pathFrom(path, "unlink");
+    const isDirectory = this.flag(directory, false, "directory", "unlink");
+    const [start, length] = this.queue.putText(bytes, "unlink");
+    const at = this.queue.begin(completion, abi.OPCODE_UNLINK, callback);
+    this.putText(at, start, length);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = isDirectory ? 1 : 0;
+  }
+
+  /** Makes a directory; completes with 0. */
+  mkdir<C>(completion: Completion<C>, path: Path, mode: number, callback: Callback<C>): void {
+    this.queue.check("mkdir");
+    const bytes = this.pathFrom(path, "mkdir");
+    const bits = this.modeFrom(mode, "mkdir");
+    const [start, length] = this.queue.putText(bytes, "mkdir");
+    const at = this.queue.begin(completion, abi.OPCODE_MKDIR, callback);
+    this.putText(at, start, length);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = bits;
+  }
+
+  // ---- composition
+
+  /**
+   * The next `length` operations queued, 32 at most, form a chain: each starts when the one before
+   * has succeeded in full; after a failure, or a read or write that was short, the rest complete
+   * with -ECANCELED. A verb that throws ends the chain: what was queued of it stays queued.
+   *
+   * Queue all of them at once. While one is missing `flush`, `run` and `runFor` throw
+   * "ERR_IO_CHAIN_OPEN". A chain that is not full when the code returns or awaits, or when another
+   * part of the library queues something, is dropped: what was queued of it completes with
+   * -ECANCELED, none of it runs, and "ERR_IO_CHAIN_OPEN" is an uncaught error.
+   */
+  chain(length: number): void {
+    this.queue.check("chain");
+    this.queue.beginChain(length);
+  }
+
+  /** Hands what is queued to the kernel now. */
+  flush(): void {
+    this.queue.check("flush");
+    this.queue.flush();
+  }
+}

@@ -1,0 +1,270 @@
+// The verbs of sockets. They are part of the ring: see ring.ts.
+import { type Address, familyNumber } from "../address.js";
+import * as abi from "../engine/abi.js";
+import type { Region } from "../engine/memory.js";
+import { IOError } from "../errors.js";
+import { Peer } from "../sockets/peer.js";
+import { checkInstance } from "../support/check.js";
+import type { Callback, Completion } from "./completion.js";
+import type { Descriptor } from "./ring.js";
+import { Verbs } from "./verbs.js";
+
+/** What a shut down socket stops doing. */
+export type ShutdownHow = "receive" | "send" | "both";
+
+/**
+ * Whether a send spares the copy of its bytes into the kernel.
+ *
+ * "never": it copies, and the memory is free as soon as the kernel has taken the bytes. "always":
+ * it does not, wherever the socket and the kernel can; the memory stays the kernel's until the
+ * bytes have left, for TCP until the peer has acknowledged them. "auto": it does not when that
+ * pays: the message is long enough, and the kernel has not said of this socket that it copies in
+ * the end, as it does on loopback. Where it cannot be done the send is a plain one, and counted as
+ * fallen back. See the guide `docs/guides/zero-copy.md`.
+ */
+export type ZeroCopy = "auto" | "always" | "never";
+
+/** What a socket carries: bytes in order, or messages. */
+export type SocketKind = "stream" | "datagram";
+
+/** Connections that may wait, at most. */
+export const BACKLOG_MOST = 0x7fffffff;
+
+const KIND_NUMBERS = {
+  stream: abi.SOCKET_KIND_STREAM,
+  datagram: abi.SOCKET_KIND_DATAGRAM,
+} as const;
+
+const SHUTDOWN_NUMBERS = {
+  receive: abi.SHUTDOWN_RECEIVE,
+  send: abi.SHUTDOWN_SEND,
+  both: abi.SHUTDOWN_BOTH,
+} as const;
+
+/** The verbs of {@link Ring} that work on sockets. */
+export abstract class SocketVerbs extends Verbs {
+  /** Makes a socket, for a stream unless told otherwise; completes with its descriptor. */
+  socket<C>(
+    completion: Completion<C>,
+    family: Address["family"],
+    callback: Callback<C>,
+    kind: SocketKind = "stream",
+  ): void {
+    this.queue.check("socket");
+    const number = this.checked(() => familyNumber(family, "socket"));
+    const kindNumber = this.oneOf(kind, KIND_NUMBERS, "the kind", "socket");
+    const at = this.queue.begin(completion, abi.OPCODE_SOCKET, callback);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
+    this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = kindNumber;
+  }
+
+  /** Gives a socket its own address; completes with 0. It cannot be linked. */
+  bind<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    address: Address,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("bind");
+    this.addressed(completion, abi.OPCODE_BIND, "bind", descriptor, address, callback);
+  }
+
+  /** Lets a bound socket take connections, `backlog` waiting ones at most. It cannot be linked. */
+  listen<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    backlog: number,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("listen");
+    this.checkWhole(backlog, BACKLOG_MOST, "listen", "the backlog");
+    const at = this.descriptor(completion, abi.OPCODE_LISTEN, descriptor, callback);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = backlog;
+  }
+
+  /** Takes one connection; completes with its descriptor. */
+  accept<C>(completion: Completion<C>, descriptor: Descriptor, callback: Callback<C>): void {
+    this.queue.check("accept");
+    this.descriptor(completion, abi.OPCODE_ACCEPT, descriptor, callback);
+  }
+
+  /**
+   * Takes connections until it is cancelled or fails: the callback is given a descriptor each time,
+   * and `completion.active` is false on the last call. A multishot operation may end at any time
+   * without an error; then start it again.
+   */
+  acceptMultishot<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("acceptMultishot");
+    this.descriptor(completion, abi.OPCODE_ACCEPT_MULTISHOT, descriptor, callback);
+  }
+
+  /** Connects a socket; completes with 0. */
+  connect<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    address: Address,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("connect");
+    this.addressed(completion, abi.OPCODE_CONNECT, "connect", descriptor, address, callback);
+  }
+
+  /**
+   * Sends `buffer`; completes with the bytes that the kernel took, which may be fewer.
+   *
+   * A send that spares the copy (see {@link ZeroCopy}) may call back twice, both times with its
+   * count. The first time `completion.active` is still true: it is sent, and the memory is still
+   * the kernel's. The last time it is false, and the memory is yours. It calls once when both are
+   * known at the same time, when it went as a plain send, and when it failed.
+   */
+  send<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffer: ArrayBufferView,
+    callback: Callback<C>,
+    zeroCopy: ZeroCopy | null = "never",
+  ): void {
+    this.queue.check("send");
+    const mode = this.zeroCopyMode(zeroCopy, "send");
+    const at = this.transfer(completion, abi.OPCODE_SEND, "send", descriptor, buffer, callback);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;
+    const { reuses } = this.memory;
+    if (reuses !== null) this.checkSent(completion, reuses, "send", buffer);
+  }
+
+  /**
+   * Sends several buffers in turn (gather), up to 1,024 of them. Zero copy is as with {@link send}.
+   */
+  sendVectored<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffers: readonly ArrayBufferView[],
+    callback: Callback<C>,
+    zeroCopy: ZeroCopy | null = "never",
+  ): void {
+    this.queue.check("sendVectored");
+    const mode = this.zeroCopyMode(zeroCopy, "sendVectored");
+    const opcode = abi.OPCODE_SEND_VECTORED;
+    const at = this.vectored(completion, opcode, "sendVectored", descriptor, buffers, callback);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;
+    const { reuses } = this.memory;
+    if (reuses !== null) this.checkSent(completion, reuses, "sendVectored", buffers);
+  }
+
+  /**
+   * Sends up to `lengthBytes` of a file from `offset`, without passing through memory of the
+   * program; completes with the bytes that the kernel took, which may be fewer, and 0 at the end of
+   * the file. Where `io.capabilities` calls it unsupported it completes with -EOPNOTSUPP;
+   * `socket.sendFile()` works everywhere.
+   */
+  sendFile<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    file: Descriptor,
+    offset: number,
+    lengthBytes: number,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("sendFile");
+    this.checkSize(offset, "sendFile", "offset");
+    this.checkSize(lengthBytes, "sendFile", "lengthBytes");
+    this.checkDescriptor(file, abi.OPCODE_SEND_FILE);
+    const at = this.descriptor(completion, abi.OPCODE_SEND_FILE, descriptor, callback);
+    const { words, doubles } = this.queue;
+    words[at + abi.ENTRY_ARGUMENT] = file;
+    words[at + abi.ENTRY_LENGTH] = Math.min(lengthBytes, abi.TRANSFER_LIMIT_BYTES);
+    doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+  }
+
+  /** Receives into `buffer`; completes with the bytes received, 0 when the peer has ended. */
+  receive<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffer: ArrayBufferView,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("receive");
+    this.transfer(completion, abi.OPCODE_RECEIVE, "receive", descriptor, buffer, callback);
+  }
+
+  /**
+   * Sends one datagram, to `peer` or, when that is null, to whom the socket is connected; completes
+   * with its bytes. Several buffers, up to 1,024, are sent as one datagram (gather). Zero copy is
+   * as with {@link send}.
+   */
+  sendMessage<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    message: ArrayBufferView | readonly ArrayBufferView[],
+    peer: Peer | null,
+    callback: Callback<C>,
+    zeroCopy: ZeroCopy | null = "never",
+  ): void {
+    this.queue.check("sendMessage");
+    const mode = this.zeroCopyMode(zeroCopy, "sendMessage");
+    if (peer !== null) this.#checkPeer(peer, "a Peer or null", "sendMessage");
+    this.message(completion, descriptor, message, peer, mode, callback);
+  }
+
+  /**
+   * Receives one datagram into `buffer`, and who sent it into `peer`; completes with the bytes, 0
+   * for an empty one. What did not fit is lost, and `peer.truncated` says so. One receive at a time
+   * may use a peer ("ERR_IO_PEER_ACTIVE").
+   */
+  receiveMessage<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    buffer: ArrayBufferView,
+    peer: Peer,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("receiveMessage");
+    this.#checkPeer(peer, "a Peer", "receiveMessage");
+    const sender = this.region(peer.record, "receiveMessage");
+    if (sender.inFlight > 0) throw this.refused(peerActive());
+    sender.inFlight++; // before making room for the buffer could let go of it
+    let at: number;
+    try {
+      const opcode = abi.OPCODE_RECEIVE_MESSAGE;
+      at = this.transfer(completion, opcode, "receiveMessage", descriptor, buffer, callback);
+    } catch (error) {
+      sender.finish();
+      throw error;
+    }
+    peer.held[0] = completion.held as Region;
+    peer.held[1] = sender;
+    completion.held = peer.held;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = sender.handle;
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = peer.record.byteOffset - sender.handleStart;
+  }
+
+  /** Ends one or both directions of a socket; completes with 0. */
+  shutdown<C>(
+    completion: Completion<C>,
+    descriptor: Descriptor,
+    how: ShutdownHow,
+    callback: Callback<C>,
+  ): void {
+    this.queue.check("shutdown");
+    const number = this.oneOf(how, SHUTDOWN_NUMBERS, "the direction", "shutdown");
+    const at = this.descriptor(completion, abi.OPCODE_SHUTDOWN, descriptor, callback);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
+  }
+
+  #checkPeer(peer: Peer, right: string, operation: string): void {
+    if (peer instanceof Peer) return;
+    this.checked(() => checkInstance(peer, Peer, right, "the peer", operation));
+  }
+}
+
+function peerActive(): IOError {
+  return new IOError({
+    code: "ERR_IO_PEER_ACTIVE",
+    operation: "receiveMessage",
+    message: "receiveMessage: another receive writes into this peer; wait for it, or use another",
+  });
+}

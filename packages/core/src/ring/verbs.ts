@@ -1,0 +1,298 @@
+// What the verbs of the ring share: how an entry names a descriptor, memory, text and addresses.
+import { type Address, addressParts } from "../address.js";
+import * as abi from "../engine/abi.js";
+import {
+  checkView,
+  type Held,
+  type Memory,
+  type Region,
+  transferLength,
+} from "../engine/memory.js";
+import type { Queue } from "../engine/queue.js";
+import { rangeError, typeError } from "../errors.js";
+import { pathFromHere } from "../files/paths.js";
+import type { Peer } from "../sockets/peer.js";
+import { type Reuses, SentCheck } from "../sockets/sent_check.js";
+import {
+  flag,
+  modeFrom,
+  oneOf,
+  type Path,
+  pathFrom,
+  shown,
+  wholeNumber,
+} from "../support/check.js";
+import type { Callback, Completion } from "./completion.js";
+import type { ZeroCopy } from "./ring_sockets.js";
+
+/** The base of the ring's verbs. */
+export abstract class Verbs {
+  /** The IO, which lives as long as its ring. @internal */
+  owner: object | null = null;
+  /** @internal */
+  protected readonly queue: Queue;
+  /** @internal */
+  protected readonly memory: Memory;
+
+  /** @internal */
+  constructor(queue: Queue, memory: Memory) {
+    this.queue = queue;
+    this.memory = memory;
+  }
+
+  /** Locks a file or ends its lock; 0 or a negative errno. See `File.tryLock`. @internal */
+  lockFile(descriptor: number, level: number): number {
+    return this.queue.session.lockFile(descriptor, level);
+  }
+
+  /** Throws unless the buffer is memory that an operation may use now. @internal */
+  checkBuffer(buffer: ArrayBufferView, operation: string): void {
+    this.queue.check(operation);
+    this.region(buffer, operation);
+  }
+
+  protected descriptor<C>(
+    completion: Completion<C>,
+    opcode: number,
+    descriptor: number,
+    callback: Callback<C>,
+  ): number {
+    this.checkDescriptor(descriptor, opcode);
+    const at = this.queue.begin(completion, opcode, callback);
+    this.queue.words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
+    return at;
+  }
+
+  protected transfer<C>(
+    completion: Completion<C>,
+    opcode: number,
+    operation: string,
+    descriptor: number,
+    buffer: ArrayBufferView,
+    callback: Callback<C>,
+  ): number {
+    const region = this.region(buffer, operation);
+    const length = transferLength(this.memory.viewBytes);
+    const offset = this.memory.viewStart - region.handleStart;
+    if (length === 0 && opcode === abi.OPCODE_RECEIVE) throw this.emptyReceive();
+    this.checkDescriptor(descriptor, opcode);
+    const at = this.queue.begin(completion, opcode, callback);
+    this.use(completion, region);
+    const { words, doubles } = this.queue;
+    words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
+    words[at + abi.ENTRY_BUFFER] = region.handle;
+    words[at + abi.ENTRY_LENGTH] = length;
+    doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = offset;
+    return at;
+  }
+
+  protected vectored<C>(
+    completion: Completion<C>,
+    opcode: number,
+    operation: string,
+    descriptor: number,
+    buffers: readonly ArrayBufferView[],
+    callback: Callback<C>,
+  ): number {
+    this.checkDescriptor(descriptor, opcode);
+    if (!Array.isArray(buffers)) {
+      const message = `the buffers are ${shown(buffers)}: give an array of them`;
+      throw this.refused(typeError(operation, message));
+    }
+    if (buffers.length === 0 || buffers.length > abi.VECTOR_LIMIT) {
+      const message = `give 1 to ${abi.VECTOR_LIMIT} buffers, not ${buffers.length}`;
+      throw this.refused(rangeError(operation, message));
+    }
+    const regions = this.regions(buffers, operation);
+    let at: number;
+    try {
+      const start = this.queue.takeVectors(buffers.length, operation);
+      for (const [index, buffer] of buffers.entries()) {
+        const region = regions[index] as Region;
+        const offset = buffer.byteOffset - region.handleStart;
+        this.queue.putVector(start, index, region.handle, offset, buffer.byteLength);
+      }
+      at = this.queue.begin(completion, opcode, callback);
+      this.putText(at, start, buffers.length);
+    } catch (error) {
+      for (const region of regions) region.finish();
+      throw error;
+    }
+    completion.held = regions;
+    this.queue.words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
+    return at;
+  }
+
+  // Each region is in use from the moment it is found: making room for the next one could else let
+  // go of it again.
+  protected regions(buffers: readonly ArrayBufferView[], operation: string): Region[] {
+    const regions: Region[] = [];
+    try {
+      for (const buffer of buffers) {
+        const region = this.region(buffer, operation);
+        region.inFlight++;
+        regions.push(region);
+      }
+    } catch (error) {
+      for (const region of regions) region.finish();
+      throw error;
+    }
+    return regions;
+  }
+
+  protected addressed<C>(
+    completion: Completion<C>,
+    opcode: number,
+    operation: string,
+    descriptor: number,
+    address: Address,
+    callback: Callback<C>,
+  ): void {
+    const [number, port, text] = this.checked(() => addressParts(address, operation));
+    this.checkDescriptor(descriptor, opcode);
+    const [start, length] = this.queue.putText(text, operation);
+    const at = this.descriptor(completion, opcode, descriptor, callback);
+    this.putText(at, start, length);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
+    this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = port;
+  }
+
+  protected message<C>(
+    completion: Completion<C>,
+    descriptor: number,
+    message: ArrayBufferView | readonly ArrayBufferView[],
+    peer: Peer | null,
+    zeroCopyMode: number,
+    callback: Callback<C>,
+  ): void {
+    const opcode = abi.OPCODE_SEND_MESSAGE;
+    const name = "sendMessage";
+    // The record and what names it must reach the engine in one batch.
+    const vectors = Array.isArray(message) ? message.length * abi.VECTOR_DOUBLES * 8 : 0;
+    this.queue.reserveText(vectors + abi.PEER_SIZE_BYTES);
+    const record = peer === null ? -1 : this.queue.putRecord(peer.record, name);
+    const at = Array.isArray(message)
+      ? this.vectored(completion, opcode, name, descriptor, message, callback)
+      : this.transfer(completion, opcode, name, descriptor, message as ArrayBufferView, callback);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = record;
+    const vectored = vectors > 0 ? abi.MESSAGE_VECTORED : 0;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = zeroCopyMode | vectored;
+    const { reuses } = this.memory;
+    if (reuses !== null) this.checkSent(completion, reuses, name, message);
+  }
+
+  protected zeroCopyMode(zeroCopy: ZeroCopy | null, operation: string): number {
+    if (zeroCopy === "never" || zeroCopy === null) return abi.ZERO_COPY_NEVER;
+    if (zeroCopy === "auto") return abi.ZERO_COPY_AUTO;
+    if (zeroCopy === "always") return abi.ZERO_COPY_ALWAYS;
+    throw this.refused(
+      typeError(operation, `zeroCopy is ${shown(zeroCopy)}: give "auto", "always" or "never"`),
+    );
+  }
+
+  protected region(buffer: ArrayBufferView, operation: string): Region {
+    try {
+      checkView(buffer, operation);
+      return this.memory.regionOf(buffer, operation);
+    } catch (error) {
+      throw this.refused(error);
+    }
+  }
+
+  // From here until the final completion the memory belongs to the kernel.
+  protected use<C>(completion: Completion<C>, region: Region): void {
+    region.inFlight++;
+    completion.held = region;
+  }
+
+  // After a send was queued; `reuses` is the memory's, and is there for tests alone.
+  protected checkSent<C>(
+    completion: Completion<C>,
+    reuses: Reuses,
+    operation: string,
+    sent: ArrayBufferView | readonly ArrayBufferView[],
+  ): void {
+    const views = Array.isArray(sent) ? [...sent] : [sent as ArrayBufferView];
+    const check = new SentCheck(reuses, completion, operation, views);
+    const { held } = completion;
+    completion.held = Array.isArray(held) ? [check, ...held] : [check, held as Held];
+  }
+
+  protected putText(at: number, start: number, length: number): void {
+    this.queue.doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = start;
+    this.queue.words[at + abi.ENTRY_LENGTH] = length;
+  }
+
+  // The checks of the hottest verbs are short, so that the compiler puts them in their place.
+  protected checkOffset(offset: number, operation: string): void {
+    if (!Number.isSafeInteger(offset) || offset < -1) throw this.noOffset(offset, operation);
+  }
+
+  // Also what is no descriptor of this IO is one for this; the engine tells that (EBADF).
+  protected checkDescriptor(descriptor: number, opcode: number): void {
+    if (typeof descriptor !== "number" || (descriptor | 0) !== descriptor) {
+      throw this.noDescriptor(descriptor, opcode);
+    }
+  }
+
+  protected noOffset(offset: unknown, operation: string): unknown {
+    const right = "give 0 to 2^53 - 1, or -1 for the current position";
+    return this.refused(rangeError(operation, `the offset is ${shown(offset)}: ${right}`));
+  }
+
+  protected noDescriptor(descriptor: unknown, opcode: number): unknown {
+    const [operation = "submit"] = abi.OPERATION_NAMES.get(opcode) ?? [];
+    const message = `the descriptor is ${shown(descriptor)}: give that of a file or socket`;
+    return this.refused(rangeError(operation, message));
+  }
+
+  protected checkWhole(value: number, most: number, operation: string, name: string): number {
+    if (Number.isSafeInteger(value) && value >= 0 && value <= most) return value;
+    return this.checked(() => wholeNumber(value, 0, most, name, operation));
+  }
+
+  protected checkSize(value: number, operation: string, name: string): number {
+    return this.checkWhole(value, Number.MAX_SAFE_INTEGER, operation, name);
+  }
+
+  /** A path as it is when the verb is called, whatever process.chdir() does before it starts. */
+  protected pathFrom(path: Path, operation: string): string | Uint8Array {
+    return pathFromHere(this.checked(() => pathFrom(path, operation)));
+  }
+
+  protected modeFrom(mode: number, operation: string): number {
+    return this.checked(() => modeFrom(mode, operation));
+  }
+
+  protected flag(value: boolean, absent: boolean, name: string, operation: string): boolean {
+    return this.checked(() => flag(value, absent, name, operation));
+  }
+
+  protected oneOf<Word extends string>(
+    value: Word,
+    words: Readonly<Record<Word, number>>,
+    name: string,
+    operation: string,
+  ): number {
+    return words[this.checked(() => oneOf(value, words, name, operation))];
+  }
+
+  // What a check throws ends a chain, as all that a verb throws.
+  protected checked<T>(check: () => T): T {
+    try {
+      return check();
+    } catch (error) {
+      throw this.refused(error);
+    }
+  }
+
+  protected emptyReceive(): unknown {
+    const message = "the buffer has no bytes, so a result of 0 would look like the stream's end";
+    return this.refused(rangeError("receive", message));
+  }
+
+  protected refused(error: unknown): unknown {
+    this.queue.breakChain();
+    return error;
+  }
+}

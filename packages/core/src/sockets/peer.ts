@@ -1,0 +1,87 @@
+// The other end of a datagram, in memory that the engine reads and writes.
+import { type Address, addressFrom, addressParts } from "../address.js";
+import * as abi from "../engine/abi.js";
+import { loadNative } from "../engine/load.js";
+import type { Region } from "../engine/memory.js";
+import { bytesFromText } from "../engine/text.js";
+import { valueError } from "../support/check.js";
+
+/**
+ * Who sent a datagram, or whom one is for: a record that the caller owns and uses again and again.
+ * `ring.receiveMessage` writes the sender into it, and `ring.sendMessage` takes it as it is, so an
+ * answer costs neither an allocation nor a look at the address.
+ *
+ * @example
+ * ```ts
+ * import { Completion, IO, Peer } from "@io/core";
+ *
+ * await using io = await IO.open();
+ * await using socket = await io.openDatagram({ host: "127.0.0.1", port: 0 });
+ * const { descriptor, localAddress } = socket;
+ * const peer = new Peer();
+ * const received = new Uint8Array(1500);
+ * await new Promise<void>((resolve) => {
+ *   io.ring.receiveMessage(new Completion(), descriptor, received, peer, (_completion, count) => {
+ *     process.stdout.write(`${count} bytes from port ${peer.address.port}\n`);
+ *     resolve();
+ *   });
+ *   const to = Peer.of(localAddress);
+ *   io.ring.sendMessage(new Completion(), descriptor, Buffer.from("hello"), to, () => undefined);
+ * });
+ * ```
+ */
+export class Peer {
+  /** @internal */
+  readonly record = new Uint8Array(abi.PEER_SIZE_BYTES);
+  /** What a receive into it holds; one array for all of them. @internal */
+  readonly held: Region[] = [];
+  readonly #words = new Uint32Array(this.record.buffer);
+
+  /** The one with this address. Throws "ERR_INVALID_ARG_VALUE" when the host is not in digits. */
+  static of(address: Address): Peer {
+    const peer = new Peer();
+    peer.set(address);
+    return peer;
+  }
+
+  /** Changes whom it names. */
+  set(address: Address): void {
+    this.name(address, "Peer.set");
+  }
+
+  /** The same for another call, which its errors name. @internal */
+  name(address: Address, operation: string): void {
+    const [number, port, text] = addressParts(address, operation);
+    const { family } = address;
+    const name = bytesFromText(text);
+    const result = loadNative().writeAddress(number, port, name, this.record);
+    if (result === 0) return;
+    if (family === "unix") {
+      const why = "cannot be the path of a unix socket: it is empty or too long";
+      throw valueError(operation, `${JSON.stringify(text)} ${why}`);
+    }
+    const digits = `"${text}" is no ${family} address in digits`;
+    throw valueError(operation, `${digits}: look a name up first, by node:dns`);
+  }
+
+  /**
+   * The address. All fields are empty when there is none, as for a unix socket that sent a datagram
+   * and was not bound.
+   */
+  get address(): Address {
+    const family = this.#words[abi.PEER_FAMILY] as number;
+    if (family === 0) return addressFrom(abi.FAMILY_UNIX, 0, "");
+    if (family === abi.FAMILY_IPV4) {
+      const [a, b, c, d] = this.record.subarray(abi.PEER_BYTES, abi.PEER_BYTES + 4);
+      return addressFrom(family, this.#words[abi.PEER_PORT] as number, `${a}.${b}.${c}.${d}`);
+    }
+    const name = loadNative().readAddress(this.record);
+    if (typeof name === "number") throw new Error("the engine has written a record it cannot read");
+    return addressFrom(...name);
+  }
+
+  /** Whether what was received did not fit into the buffer: the rest of the datagram is lost. */
+  get truncated(): boolean {
+    return ((this.#words[abi.PEER_FLAGS] as number) & abi.PEER_FLAG_TRUNCATED) !== 0;
+  }
+}

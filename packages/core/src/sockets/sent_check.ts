@@ -1,0 +1,93 @@
+// For tests (`IO.open({ poison: true })`): finds memory that was written to while a send still had
+// it. Until a send lets go of its memory the kernel may read from it at any time, so whoever
+// changes it sends something else, now and then, and nobody is told. Here a copy of what was to be
+// sent is kept and compared at the end.
+
+import type { Held } from "../engine/memory.js";
+import { IOError } from "../errors.js";
+import type { Completion } from "../ring/completion.js";
+
+/** What was found, for whom it may concern. */
+export class Reuses {
+  #found: { completion: unknown; error: IOError } | null = null;
+
+  /** Tells of one. When the callback that follows at once does not take it, it is thrown. */
+  report<C>(completion: Completion<C>, error: IOError): void {
+    const found = { completion, error };
+    this.#found = found;
+    queueMicrotask(() => {
+      if (this.#found !== found) return;
+      this.#found = null;
+      throw error;
+    });
+  }
+
+  /** What was found of the operation whose callback is called now. */
+  take(completion: Completion): IOError | null {
+    const found = this.#found;
+    if (found === null || found.completion !== completion) return null;
+    this.#found = null;
+    return found.error;
+  }
+}
+
+/** Stands before the memory of one send, so that it sees it before it is given to others. */
+export class SentCheck<C> implements Held {
+  readonly #reuses: Reuses;
+  readonly #completion: Completion<C>;
+  readonly #operation: string;
+  readonly #views: readonly ArrayBufferView[];
+  readonly #copies: readonly Buffer[];
+
+  constructor(
+    reuses: Reuses,
+    completion: Completion<C>,
+    operation: string,
+    views: readonly ArrayBufferView[],
+  ) {
+    this.#reuses = reuses;
+    this.#completion = completion;
+    this.#operation = operation;
+    this.#views = views;
+    this.#copies = views.map((view) => Buffer.from(bytesOf(view)));
+  }
+
+  finish(result: number): void {
+    let left = result;
+    for (const [index, copy] of this.#copies.entries()) {
+      if (left <= 0) return; // what was not sent was nobody's
+      const view = this.#views[index] as ArrayBufferView;
+      const length = Math.min(left, copy.byteLength);
+      const at = firstChange(copy.subarray(0, length), view);
+      if (at !== -1) {
+        this.#reuses.report(this.#completion, this.#error(index, at));
+        return;
+      }
+      left -= length;
+    }
+  }
+
+  #error(index: number, at: number): IOError {
+    const several = this.#views.length > 1 ? ` of buffer ${index}` : "";
+    return new IOError({
+      code: "ERR_IO_MEMORY_REUSED",
+      operation: this.#operation,
+      message:
+        `${this.#operation}: byte ${at}${several} was written to before the send let go of its ` +
+        "memory, so that nobody knows what was sent: wait for its promise, or for `released` of " +
+        "sendZeroCopy(), or for the last callback",
+    });
+  }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+// A view whose memory was transferred has no bytes, and nobody can look at what the kernel has.
+function firstChange(before: Uint8Array, view: ArrayBufferView): number {
+  if (view.byteLength < before.byteLength) return -1;
+  const now = bytesOf(view).subarray(0, before.byteLength);
+  if (Buffer.compare(before, now) === 0) return -1;
+  return before.findIndex((byte, index) => byte !== now[index]);
+}

@@ -1,0 +1,25 @@
+// The file that the bind of a unix socket makes.
+import { chmodSync } from "node:fs";
+import type { Address } from "../address.js";
+import type { Moment } from "../engine/mask.js";
+import type { NativeSession } from "../engine/native.js";
+import { pathFromHere } from "../files/paths.js";
+import type { Descriptor } from "../ring/ring.js";
+
+const ALL = 0o777;
+
+/**
+ * After a bind: the file goes with its socket. It has the mask of the moment at which the call was
+ * made; nobody can have connected yet.
+ */
+export function ownFile(
+  session: NativeSession,
+  descriptor: Descriptor,
+  { family, path }: Address,
+  { mask }: Moment,
+): void {
+  if (family !== "unix" || path === "" || path.startsWith("\0")) return;
+  // When somebody has removed it meanwhile there is nothing that could go, or be changed.
+  if (session.ownFile(descriptor, pathFromHere(path)) < 0 || mask === undefined) return;
+  chmodSync(path, ALL & ~mask);
+}

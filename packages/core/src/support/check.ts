@@ -1,0 +1,277 @@
+// What callers give, checked: one function for each kind of argument, used by every public call.
+//
+// The rules. `undefined` and `null` both mean "not given": options, what is in them, a position. A
+// number that is none, or not one of the allowed ones, is ERR_OUT_OF_RANGE, whatever its type, as
+// Node has it for ports. Any other argument of the wrong kind is ERR_INVALID_ARG_TYPE, and one of
+// the right kind that cannot be meant is ERR_INVALID_ARG_VALUE. The message has the call, the
+// argument's name, what was given, and what is right. Nothing is converted by its own methods.
+import { fileURLToPath } from "node:url";
+import { textFromBytes } from "../engine/text.js";
+import { IOError, rangeError, typeError } from "../errors.js";
+
+/** The options that a call knows, with its name for errors. */
+export interface Known {
+  readonly operation: string;
+  readonly names: ReadonlySet<string>;
+}
+
+/** What a promise may be ended by; most calls know these. */
+const ENDINGS = ["signal", "timeoutMs"] as const;
+
+/** The options of a call that can be ended early: its own, and `signal` and `timeoutMs`. */
+export function knows(operation: string, ...own: string[]): Known {
+  return { operation, names: new Set([...own, ...ENDINGS]) };
+}
+
+/** The options of a call that cannot be ended early. */
+export function knowsOnly(operation: string, ...own: string[]): Known {
+  return { operation, names: new Set(own) };
+}
+
+const SHOWN_LENGTH = 60;
+
+/** A value and its type, as a message shows them. */
+export function shown(value: unknown): string {
+  switch (typeof value) {
+    case "string": {
+      const text = value.length > SHOWN_LENGTH ? `${value.slice(0, SHOWN_LENGTH)}...` : value;
+      return `${JSON.stringify(text)}, a string`;
+    }
+    case "bigint":
+      return `${value}n, a bigint`;
+    case "symbol":
+      return `${String(value)}, a symbol`;
+    case "function":
+      return "a function";
+    case "object":
+      return value === null ? "null" : "an object";
+    default:
+      return String(value);
+  }
+}
+
+/** The error of an argument that is of the right kind and cannot be meant. */
+export function valueError(operation: string, message: string): IOError {
+  const code = "ERR_INVALID_ARG_VALUE";
+  return new IOError({ code, operation, message: `${operation}: ${message}` });
+}
+
+/** Throws unless the options, when there are any, are an object of options that the call knows. */
+export function checkOptions(options: unknown, known: Known): void {
+  if (options === undefined || options === null) return;
+  if (typeof options !== "object" || Array.isArray(options)) {
+    const message = `the options are ${shown(options)}: give an object with ${listed(known)}`;
+    throw typeError(known.operation, message);
+  }
+  for (const name of Object.keys(options)) {
+    if (known.names.has(name)) continue;
+    const message = `there is no option ${JSON.stringify(name)}: it takes ${listed(known)}`;
+    throw valueError(known.operation, message);
+  }
+}
+
+/** The same for options that must be given. */
+export function checkGiven(options: unknown, known: Known): void {
+  if (options === undefined || options === null) {
+    const message = `the options are ${shown(options)}: give an object with ${listed(known)}`;
+    throw typeError(known.operation, message);
+  }
+  checkOptions(options, known);
+}
+
+function listed({ names }: Known): string {
+  const all = [...names];
+  if (all.length === 0) return "no options";
+  return all.length === 1 ? `${all[0]}` : `${all.slice(0, -1).join(", ")} and ${all.at(-1)}`;
+}
+
+/** A whole number within bounds. */
+export function wholeNumber(
+  value: unknown,
+  least: number,
+  most: number,
+  name: string,
+  operation: string,
+): number {
+  if (Number.isSafeInteger(value)) {
+    if ((value as number) >= least && (value as number) <= most) return value as number;
+  }
+  throw rangeError(operation, `${name} is ${shown(value)}: give ${bounds(least, most)}`);
+}
+
+/** The same for what may be a bigint: positions, lengths and times. */
+export function wholeOrBigint(
+  value: unknown,
+  least: number,
+  name: string,
+  operation: string,
+): number {
+  const number = typeof value === "bigint" ? Number(value) : value;
+  if (Number.isSafeInteger(number) && (number as number) >= least) return number as number;
+  return wholeNumber(value, least, Number.MAX_SAFE_INTEGER, name, operation);
+}
+
+function bounds(least: number, most: number): string {
+  if (most === Number.MAX_SAFE_INTEGER) return `a whole number from ${least} to 2^53 - 1`;
+  return `a whole number from ${least} to ${most}`;
+}
+
+/** `true` or `false`, or what it is when it is not given. */
+export function flag(value: unknown, absent: boolean, name: string, operation: string): boolean {
+  if (typeof value === "boolean") return value;
+  if (value === undefined || value === null) return absent;
+  throw typeError(operation, `${name} is ${shown(value)}: give true or false`);
+}
+
+/** One of a few words. */
+export function oneOf<Word extends string>(
+  value: unknown,
+  words: Readonly<Record<Word, unknown>>,
+  name: string,
+  operation: string,
+): Word {
+  if (typeof value === "string" && Object.hasOwn(words, value)) return value as Word;
+  const right = Object.keys(words).map((word) => `"${word}"`);
+  throw typeError(operation, `${name} is ${shown(value)}: give ${right.join(" or ")}`);
+}
+
+export function checkFunction(value: unknown, name: string, operation: string): void {
+  if (typeof value === "function") return;
+  throw typeError(operation, `${name} is ${shown(value)}: give a function`);
+}
+
+/** Throws unless it is one of the library's own objects. */
+export function checkInstance(
+  value: unknown,
+  kind: abstract new (...given: never[]) => unknown,
+  right: string,
+  name: string,
+  operation: string,
+): void {
+  if (value instanceof kind) return;
+  throw typeError(operation, `${name} is ${shown(value)}: give ${right}`);
+}
+
+/** For constructors that only the library calls: `new File()` says how one is opened. */
+export function checkMade(part: unknown, name: string, how: string): void {
+  if (typeof part === "object" && part !== null) return;
+  throw typeError(name, `it is not made with new: call ${how}`);
+}
+
+/** Throws when nothing can be aborted by it. */
+export function checkSignal(signal: unknown, operation: string): void {
+  if (signal instanceof AbortSignal || isLikeSignal(signal)) return;
+  const right =
+    signal instanceof AbortController
+      ? "the controller itself: give its signal, controller.signal"
+      : `${shown(signal)}: give an AbortSignal`;
+  throw typeError(operation, `signal is ${right}`);
+}
+
+// One of another realm, or of another library.
+function isLikeSignal(signal: unknown): boolean {
+  if (typeof signal !== "object" || signal === null) return false;
+  const { aborted, addEventListener, removeEventListener } = signal as Partial<AbortSignal>;
+  return (
+    typeof aborted === "boolean" &&
+    typeof addEventListener === "function" &&
+    typeof removeEventListener === "function"
+  );
+}
+
+/** The longest time limit: 104 days. */
+export const MOST_TIMEOUT_MS = Number.MAX_SAFE_INTEGER / 1e6;
+
+/** Throws unless it is a time limit. */
+export function checkTimeout(timeoutMs: unknown, operation: string): void {
+  if (typeof timeoutMs === "number" && timeoutMs >= 0 && timeoutMs <= MOST_TIMEOUT_MS) return;
+  const right = `give milliseconds, 0 to ${Math.floor(MOST_TIMEOUT_MS)}`;
+  throw rangeError(operation, `timeoutMs is ${shown(timeoutMs)}: ${right}`);
+}
+
+export function checkPort(port: unknown, operation: string): void {
+  wholeNumber(port, 0, 65_535, "the port", operation);
+}
+
+/** The port of a socket that has no path. */
+export function checkPortGiven(port: unknown, operation: string): void {
+  if (port === undefined || port === null) {
+    throw rangeError(operation, "no port is given: give { port } or { path }");
+  }
+  checkPort(port, operation);
+}
+
+/** Throws unless it can be the host of an address; the system would cut it at a zero byte. */
+export function checkHost(host: unknown, operation: string): void {
+  const right = "give an IP address or a name";
+  if (typeof host !== "string") {
+    throw typeError(operation, `the host is ${shown(host)}: ${right}`);
+  }
+  if (host === "") throw valueError(operation, `the host is empty: ${right}, or leave it out`);
+  if (!host.includes("\0")) return;
+  throw valueError(operation, `the host ${JSON.stringify(host)} has a zero byte`);
+}
+
+/**
+ * Throws unless it can be the path of a unix socket. The system would cut it at a zero byte, but
+ * for one at its beginning: then it is an abstract name, in which every byte counts.
+ */
+export function checkSocketPath(path: unknown, operation: string): void {
+  if (typeof path !== "string") {
+    throw typeError(operation, `the path is ${shown(path)}: give a string`);
+  }
+  if (path.startsWith("\0") || !path.includes("\0")) return;
+  const why = "has a zero byte, which only an abstract name has, at its beginning";
+  throw valueError(operation, `the path ${JSON.stringify(path)} ${why}`);
+}
+
+/**
+ * A path as Node takes it: a string, a `file:` URL, or bytes, which need not be UTF-8. In a string
+ * a lone surrogate from U+DC80 to U+DCFF is a byte from 0x80 to 0xff: so the library writes names
+ * that are not UTF-8.
+ */
+export type Path = string | URL | Uint8Array;
+
+/** What of a path goes to the system. */
+export function pathFrom(path: unknown, operation: string): string | Uint8Array {
+  const given = path instanceof URL ? filePath(path, operation) : path;
+  const isBytes = given instanceof Uint8Array;
+  if (typeof given !== "string" && !isBytes) {
+    const right = "give a string, a Buffer or a file: URL";
+    throw typeError(operation, `the path is ${shown(given)}: ${right}`);
+  }
+  // One that is detached has no bytes to look at.
+  const hasZero = isBytes ? given.length > 0 && given.includes(0) : given.includes("\0");
+  if (hasZero) throw valueError(operation, "the path has a zero byte, which no file name can have");
+  return given;
+}
+
+/** A path as errors show it. */
+export function pathText(path: string | Uint8Array): string {
+  return typeof path === "string" ? path : textFromBytes(path);
+}
+
+function filePath(url: URL, operation: string): string {
+  try {
+    return fileURLToPath(url);
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw valueError(operation, `the path is the URL ${JSON.stringify(String(url))}: ${message}`);
+  }
+}
+
+const MODE_MOST = 0o7777;
+
+/** Permissions. Digits in a string are refused: they are octal for some and decimal for others. */
+export function modeFrom(mode: unknown, operation: string): number {
+  if (Number.isInteger(mode) && (mode as number) >= 0 && (mode as number) <= MODE_MOST) {
+    return mode as number;
+  }
+  const right = "give a number from 0 to 0o7777, such as 0o644";
+  throw rangeError(operation, `mode is ${shown(mode)}: ${right}`);
+}
+
+/** The bytes of a message; text is sent as UTF-8. */
+export function bytesFrom<Data>(data: Data | string): Data | Buffer {
+  return typeof data === "string" ? Buffer.from(data) : data;
+}

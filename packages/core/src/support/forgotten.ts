@@ -1,0 +1,181 @@
+// What is garbage and was never closed: a warning names it. A file is closed then, and so is an IO.
+// A socket and a listener stay open until their IO is closed, because a connection that ends when
+// the garbage collector runs would surprise the peer. What is in flight on a file keeps it. Nothing
+// is said of one whose descriptor the program has asked for: the verbs of the ring may use that.
+import { type Address, formatAddress } from "../address.js";
+import type { NativeSession } from "../engine/native.js";
+import type { Descriptor } from "../ring/ring.js";
+import { addressOf, nameOf, type SocketKind } from "../sockets/address_of.js";
+
+const CODE = "IO_FORGOTTEN";
+// Those that a warning names.
+const NAMED_MOST = 8;
+const ADVICE = 'close what you open, by close() or "await using"';
+
+/** What is known of one without keeping it. */
+abstract class Opened {
+  readonly descriptor: Descriptor;
+  /** Where it was opened, when the IO was asked to remember that. */
+  stack: string | undefined;
+
+  constructor(descriptor: Descriptor) {
+    this.descriptor = descriptor;
+  }
+
+  /** Called when it was found, so that nothing is spent on what is closed in time. */
+  abstract describe(): string;
+}
+
+export class OpenedFile extends Opened {
+  readonly #path: string;
+
+  constructor(descriptor: Descriptor, path: string) {
+    super(descriptor);
+    this.#path = path;
+  }
+
+  describe(): string {
+    return `the file '${this.#path}'`;
+  }
+}
+
+export class OpenedListener extends Opened {
+  readonly #address: Address;
+
+  constructor(descriptor: Descriptor, address: Address) {
+    super(descriptor);
+    this.#address = address;
+  }
+
+  describe(): string {
+    return `the listener of ${formatAddress(this.#address)}`;
+  }
+}
+
+export class OpenedSocket extends Opened {
+  readonly #kind: SocketKind;
+  readonly #session: NativeSession;
+
+  constructor(descriptor: Descriptor, kind: SocketKind, session: NativeSession) {
+    super(descriptor);
+    this.#kind = kind;
+    this.#session = session;
+  }
+
+  describe(): string {
+    const own = addressOf(this.#session, this.descriptor, false);
+    const peer = addressOf(this.#session, this.descriptor, true);
+    return nameOf(this.#kind, this.descriptor, own, peer);
+  }
+}
+
+/** What an IO does with them. */
+export interface Finder {
+  isClosed(): boolean;
+  close(descriptor: Descriptor): Promise<void>;
+}
+
+export class Forgotten {
+  readonly #finder: Finder;
+  readonly #traces: boolean;
+  readonly #registry = new FinalizationRegistry<Opened>((opened) => this.#find(opened));
+  #found: Opened[] = [];
+
+  constructor(finder: Finder, traces: boolean) {
+    this.#finder = finder;
+    this.#traces = traces;
+  }
+
+  /** Looks after an object until `release`. */
+  watch(object: object, opened: Opened): void {
+    if (this.#traces) opened.stack = (new Error().stack ?? "").replace(/^.*\n/, "");
+    this.#registry.register(object, opened, object);
+  }
+
+  /** It is being closed, or the program looks after its descriptor. */
+  release(object: object): void {
+    this.#registry.unregister(object);
+  }
+
+  #find(opened: Opened): void {
+    if (this.#finder.isClosed()) return;
+    if (this.#found.length === 0) setImmediate(() => this.#end());
+    this.#found.push(opened);
+  }
+
+  // Many are found at once: they share a warning.
+  #end(): void {
+    const found = this.#found;
+    this.#found = [];
+    if (this.#finder.isClosed()) return;
+    const files = found.filter((opened) => opened instanceof OpenedFile);
+    const others = found.filter((opened) => !(opened instanceof OpenedFile));
+    warn(files, "It is closed now");
+    warn(others, "It stays open until its IO is closed");
+    for (const { descriptor } of files) {
+      // It fails when the system has refused to write back what a disk had no room for, and nobody
+      // is left who could be told more than that.
+      this.#finder.close(descriptor).catch((error: unknown) => {
+        process.emitWarning(`garbage could not be closed: ${String(error)}`, "IOWarning", CODE);
+      });
+    }
+  }
+}
+
+function warn(found: readonly Opened[], outcome: string): void {
+  if (found.length === 0) return;
+  const names = found.slice(0, NAMED_MOST).map((opened) => opened.describe());
+  if (found.length > names.length) names.push(`${found.length - names.length} others`);
+  process.emitWarning(`garbage that was never closed: ${names.join(", ")}. ${outcome}; ${ADVICE}`, {
+    type: "IOWarning",
+    code: CODE,
+    detail: stacksOf(found),
+  });
+}
+
+function stacksOf(found: readonly Opened[]): string {
+  const stacks = new Set(found.flatMap(({ stack }) => (stack === undefined ? [] : [stack])));
+  if (stacks.size === 0) return "IO.open({ traceOpens: true }) tells where it was opened.";
+  return [...stacks].map((stack) => `opened\n${stack}`).join("\n");
+}
+
+/** What is left of an IO that is garbage. */
+export interface Rest {
+  /** Operations queued or in flight. */
+  readonly inFlight: number;
+  /** Called after a batch of completions was dispatched. */
+  onDispatched: (() => void) | null;
+  closed: boolean;
+  readonly session: { close(): void };
+}
+
+const ios = new FinalizationRegistry<{ rest: Rest; stack: string | undefined }>(
+  ({ rest, stack }) => {
+    if (rest.closed) return;
+    process.emitWarning(`an IO is garbage and was never closed. It is closed now; ${ADVICE}`, {
+      type: "IOWarning",
+      code: CODE,
+      detail: stack ?? "IO.open({ traceOpens: true }) tells where it was opened.",
+    });
+    const end = (): void => {
+      if (rest.inFlight > 0 || rest.closed) return;
+      rest.onDispatched = null;
+      rest.closed = true;
+      setImmediate(() => rest.session.close()); // not inside the engine's own dispatch
+    };
+    // Operations of the ring may be in flight: their callbacks are still called.
+    rest.onDispatched = end;
+    end();
+  },
+);
+
+/** Looks after an IO until `releaseIO`. */
+export function watchIO(io: object, rest: Rest, traces: boolean): void {
+  const stack = traces ? `opened\n${(new Error().stack ?? "").replace(/^.*\n/, "")}` : undefined;
+  ios.register(io, { rest, stack }, io);
+}
+
+/** The IO is being closed. */
+export function releaseIO(io: object): void {
+  ios.unregister(io);
+}
