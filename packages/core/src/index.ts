@@ -42,18 +42,19 @@ export {
   type ZeroCopyReceiveProbe,
 } from "./probe/zero_copy_receive.js";
 export { Chunk, DatagramChunk } from "./receiving/chunk.js";
-export { BufferGroup, type BufferGroupOptions, LentCompletion } from "./receiving/group.js";
+export { BufferGroup, type BufferGroupOptions } from "./receiving/group.js";
+export { LentCompletion } from "./receiving/lent_completion.js";
 export { Receiving, type ReceivingOptions } from "./receiving/receiving.js";
 export { type Callback, Completion } from "./ring/completion.js";
 export type { OperationOptions, SendOptions, SendSteps } from "./ring/operations.js";
 export {
-  type Descriptor,
   OpenFlags,
   Ring,
   STAT_FIELDS,
   type SyncLevel,
 } from "./ring/ring.js";
-export type { ShutdownHow, SocketKind, ZeroCopy } from "./ring/ring_sockets.js";
+export type { ShutdownHow, SocketKind } from "./ring/ring_sockets.js";
+export type { Descriptor, ZeroCopy } from "./ring/types.js";
 export type { AttemptOptions } from "./sockets/connecting.js";
 export {
   type Datagram,

@@ -32,8 +32,9 @@ import {
 import { Area } from "./receiving/area.js";
 import { Lending } from "./receiving/lending.js";
 import { endingsFrom, NO_ENDINGS, type OperationOptions, Operations } from "./ring/operations.js";
-import { type Descriptor, OpenFlags, Ring } from "./ring/ring.js";
+import { OpenFlags, Ring } from "./ring/ring.js";
 import { BACKLOG_MOST } from "./ring/ring_sockets.js";
+import type { Descriptor } from "./ring/types.js";
 import { type AttemptOptions, attemptsFrom, connectByName } from "./sockets/connecting.js";
 import { type DatagramOptions, type DatagramSocket, openDatagram } from "./sockets/datagram.js";
 import { FileSender } from "./sockets/file_sender.js";

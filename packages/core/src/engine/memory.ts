@@ -9,6 +9,7 @@ import { Reuses } from "../sockets/sent_check.js";
 import { shown } from "../support/check.js";
 import { TRANSFER_LIMIT_BYTES } from "./abi.js";
 import { builtin } from "./builtin.js";
+import type { Held } from "./held.js";
 import type { Native, NativeSession } from "./native.js";
 
 /** Forbids that memory goes to another thread. */
@@ -30,11 +31,6 @@ const VIEW_LIMIT_BYTES = 2 ** 32 - 1;
 
 // What the session answers when it is closed, instead of a handle.
 const HANDLE_CLOSED = -2;
-
-/** What an operation uses until its final completion. */
-export interface Held {
-  finish(result: number): void;
-}
 
 export class Region implements Held {
   readonly handle: number;

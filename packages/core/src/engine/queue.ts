@@ -4,7 +4,7 @@
 // and in the engine alike, so that neither takes an old entry for a new one.
 
 import { closedError, IOError, typeError } from "../errors.js";
-import type { LentCompletion } from "../receiving/group.js";
+import type { LentCompletion } from "../receiving/lent_completion.js";
 import type { LentMemory } from "../receiving/lent_memory.js";
 import type { Callback, Completion } from "../ring/completion.js";
 import { checkFunction, shown } from "../support/check.js";

@@ -9,7 +9,8 @@ import {
 } from "../engine/abi.js";
 import { closedError, errnoName, IOError, rangeError } from "../errors.js";
 import type { OperationOptions, Operations, Pending } from "../ring/operations.js";
-import { type Descriptor, type Ring, SYNC_LEVELS, type SyncLevel } from "../ring/ring.js";
+import { type Ring, SYNC_LEVELS, type SyncLevel } from "../ring/ring.js";
+import type { Descriptor } from "../ring/types.js";
 import {
   bytesFrom,
   checkMade,

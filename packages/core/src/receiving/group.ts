@@ -9,11 +9,9 @@ import { PEER_FLAG_TRUNCATED, PEER_FLAGS, PEER_SIZE_BYTES, PIECES_MOST } from ".
 import { type Memory, POISON, type Region } from "../engine/memory.js";
 import type { Queue } from "../engine/queue.js";
 import { errnoName, IOError, rangeError, typeError } from "../errors.js";
-import { Completion } from "../ring/completion.js";
 import { Peer } from "../sockets/peer.js";
 import { checkFunction, checkInstance, checkMade, shown } from "../support/check.js";
 import { MovedMessage } from "./chunk.js";
-import type { LentMemory } from "./lent_memory.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;
 /** Chunks that a stream may have while there is memory for all, and when it becomes scarce. */
@@ -47,19 +45,6 @@ export interface GroupSize {
   readonly pieceBytes: number;
   readonly limitBytes: number;
   readonly messages: boolean;
-}
-
-/**
- * A completion that receives into lent memory: `ring.receiveMultishot` is started with one. When
- * the callback is given a result above 0, so many bytes were lent, at `offset` in `piece`.
- */
-export class LentCompletion<C = unknown> extends Completion<C> {
-  /** The piece that holds the bytes. */
-  piece = -1;
-  /** Where they begin in the piece. */
-  offset = 0;
-  /** @internal */
-  group: LentMemory | null = null;
 }
 
 /**

@@ -1,7 +1,7 @@
 // What receives into lent memory need of that memory, be it a group's or the area that a network
 // device writes to.
 
-import type { Held } from "../engine/memory.js";
+import type { Held } from "../engine/held.js";
 import type { ChunkMemory } from "./chunk.js";
 
 export interface LentMemory extends ChunkMemory, Held {

@@ -11,14 +11,15 @@ import { Turns } from "../engine/turns.js";
 import { IOError, operationError } from "../errors.js";
 import { Completion } from "../ring/completion.js";
 import { aborted, type OperationOptions, type Operations } from "../ring/operations.js";
-import type { Descriptor } from "../ring/ring.js";
+import type { Descriptor } from "../ring/types.js";
 import { Peer } from "../sockets/peer.js";
 import { follow, unfollow } from "../support/aborts.js";
 import { checkMade, checkSignal, checkTimeout } from "../support/check.js";
 import { Line } from "../support/line.js";
 import type { Chunk, ChunkOwner, ChunkPlace } from "./chunk.js";
-import { type BufferGroup, CHUNKS_MOST, LentCompletion } from "./group.js";
+import { type BufferGroup, CHUNKS_MOST } from "./group.js";
 import type { Lending } from "./lending.js";
+import { LentCompletion } from "./lent_completion.js";
 import type { LentMemory } from "./lent_memory.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;

@@ -1,5 +1,5 @@
 // The caller-owned completion: what an operation of the ring is started with and comes back as.
-import type { Held } from "../engine/memory.js";
+import type { Held } from "../engine/held.js";
 
 /**
  * Called when an operation has completed. `result` is a count, a descriptor or 0, or a negative

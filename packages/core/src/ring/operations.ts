@@ -5,15 +5,13 @@
 import type { Queue } from "../engine/queue.js";
 import { IOError, operationError, type Subject } from "../errors.js";
 import type { Lending } from "../receiving/lending.js";
-import type { FileSender } from "../sockets/file_sender.js";
-import type { Limit } from "../sockets/lookup.js";
 import type { Reuses } from "../sockets/sent_check.js";
 import { follow, unfollow } from "../support/aborts.js";
 import { checkOptions, checkSignal, checkTimeout, type Known, knows } from "../support/check.js";
 import { Forgotten } from "../support/forgotten.js";
 import { type Callback, Completion } from "./completion.js";
-import type { Descriptor, Ring } from "./ring.js";
-import type { ZeroCopy } from "./ring_sockets.js";
+import type { Ring } from "./ring.js";
+import type { Descriptor, ZeroCopy } from "./types.js";
 
 /** How a single operation may be ended early. `null` means the same as an option that is absent. */
 export interface OperationOptions {
@@ -96,8 +94,8 @@ export class Operations {
   readonly backend: string;
   readonly #queue: Queue;
   readonly #pool: Pending[] = [];
-  /** Set by the IO, whose buffers it uses. */
-  fileSender: FileSender | null = null;
+  /** The FileSender, which is made of operations itself. Set by the IO, whose buffers it uses. */
+  fileSender: object | null = null;
   /** The callback of every verb that is started with a completion from `begin`. */
   readonly settle: Callback;
   /** The same for a send that may end in two steps: it settles with the second. */
@@ -113,7 +111,7 @@ export class Operations {
   lending: Lending | null = null;
 
   /** Of calls that look up a name: closing the IO ends them. */
-  readonly limits = new Set<Limit>();
+  readonly limits = new Set<{ close(): void }>();
 
   /** Set by an IO that looks for memory which is reused too early. */
   reuses: Reuses | null = null;

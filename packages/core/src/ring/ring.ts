@@ -6,12 +6,7 @@ import { rangeError } from "../errors.js";
 import { checkInstance, type Path, shown } from "../support/check.js";
 import { type Callback, Completion } from "./completion.js";
 import { LentVerbs } from "./ring_lent.js";
-
-/**
- * An open file or socket of one `IO`: the system's number with a generation, so that a descriptor
- * that was closed is refused (EBADF) even when the system has handed its number out again.
- */
-export type Descriptor = number;
+import type { Descriptor } from "./types.js";
 
 /**
  * What `sync` promises: "data" that a file's bytes and its size are durable, "full" that all its

@@ -1,12 +1,13 @@
 // The verbs that receive into lent memory. They are part of the ring: see ring.ts.
 
 import * as abi from "../engine/abi.js";
-import { BufferGroup, type BufferGroupOptions, LentCompletion } from "../receiving/group.js";
+import { BufferGroup, type BufferGroupOptions } from "../receiving/group.js";
+import { LentCompletion } from "../receiving/lent_completion.js";
 import type { LentMemory } from "../receiving/lent_memory.js";
 import { checkInstance, checkOptions, flag, knowsOnly } from "../support/check.js";
 import type { Callback } from "./completion.js";
-import type { Descriptor } from "./ring.js";
 import { SocketVerbs } from "./ring_sockets.js";
+import type { Descriptor } from "./types.js";
 
 const DEFAULT_PIECE_BYTES = 16 * 1024;
 const DEFAULT_LIMIT_BYTES = 4 * 1024 * 1024;

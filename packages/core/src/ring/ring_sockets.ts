@@ -6,23 +6,11 @@ import { IOError } from "../errors.js";
 import { Peer } from "../sockets/peer.js";
 import { checkInstance } from "../support/check.js";
 import type { Callback, Completion } from "./completion.js";
-import type { Descriptor } from "./ring.js";
+import type { Descriptor, ZeroCopy } from "./types.js";
 import { Verbs } from "./verbs.js";
 
 /** What a shut down socket stops doing. */
 export type ShutdownHow = "receive" | "send" | "both";
-
-/**
- * Whether a send spares the copy of its bytes into the kernel.
- *
- * "never": it copies, and the memory is free as soon as the kernel has taken the bytes. "always":
- * it does not, wherever the socket and the kernel can; the memory stays the kernel's until the
- * bytes have left, for TCP until the peer has acknowledged them. "auto": it does not when that
- * pays: the message is long enough, and the kernel has not said of this socket that it copies in
- * the end, as it does on loopback. Where it cannot be done the send is a plain one, and counted as
- * fallen back. See the guide `docs/guides/zero-copy.md`.
- */
-export type ZeroCopy = "auto" | "always" | "never";
 
 /** What a socket carries: bytes in order, or messages. */
 export type SocketKind = "stream" | "datagram";

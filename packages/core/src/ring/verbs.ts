@@ -1,13 +1,8 @@
 // What the verbs of the ring share: how an entry names a descriptor, memory, text and addresses.
 import { type Address, addressParts } from "../address.js";
 import * as abi from "../engine/abi.js";
-import {
-  checkView,
-  type Held,
-  type Memory,
-  type Region,
-  transferLength,
-} from "../engine/memory.js";
+import type { Held } from "../engine/held.js";
+import { checkView, type Memory, type Region, transferLength } from "../engine/memory.js";
 import type { Queue } from "../engine/queue.js";
 import { rangeError, typeError } from "../errors.js";
 import { pathFromHere } from "../files/paths.js";
@@ -23,7 +18,7 @@ import {
   wholeNumber,
 } from "../support/check.js";
 import type { Callback, Completion } from "./completion.js";
-import type { ZeroCopy } from "./ring_sockets.js";
+import type { ZeroCopy } from "./types.js";
 
 /** The base of the ring's verbs. */
 export abstract class Verbs {

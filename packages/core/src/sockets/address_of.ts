@@ -1,7 +1,7 @@
 // The addresses of a socket, and what a message calls it.
 import { type Address, addressFrom, formatAddress } from "../address.js";
 import type { NativeSession } from "../engine/native.js";
-import type { Descriptor } from "../ring/ring.js";
+import type { Descriptor } from "../ring/types.js";
 
 export const NO_ADDRESS: Address = { family: "unix", host: "", port: 0, path: "" };
 

@@ -15,7 +15,7 @@ import {
   type SendOptions,
   type SendSteps,
 } from "../ring/operations.js";
-import type { Descriptor } from "../ring/ring.js";
+import type { Descriptor } from "../ring/types.js";
 import {
   bytesFrom,
   checkGiven,

@@ -8,7 +8,7 @@ import type { Buffers } from "../engine/buffers.js";
 import { IOError } from "../errors.js";
 import type { File } from "../files/file.js";
 import type { OperationOptions, Operations } from "../ring/operations.js";
-import type { Descriptor } from "../ring/ring.js";
+import type { Descriptor } from "../ring/types.js";
 import { wholeOrBigint } from "../support/check.js";
 
 // Each file on its way has two of them, so the more files there are, the smaller they become.

@@ -11,7 +11,7 @@ import {
   type OperationOptions,
   type Operations,
 } from "../ring/operations.js";
-import type { Descriptor } from "../ring/ring.js";
+import type { Descriptor } from "../ring/types.js";
 import { follow, unfollow } from "../support/aborts.js";
 import { checkMade, knows } from "../support/check.js";
 import { OpenedListener } from "../support/forgotten.js";

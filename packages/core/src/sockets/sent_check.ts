@@ -3,7 +3,7 @@
 // changes it sends something else, now and then, and nobody is told. Here a copy of what was to be
 // sent is kept and compared at the end.
 
-import type { Held } from "../engine/memory.js";
+import type { Held } from "../engine/held.js";
 import { IOError } from "../errors.js";
 import type { Completion } from "../ring/completion.js";
 

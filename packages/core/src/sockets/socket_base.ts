@@ -25,7 +25,7 @@ import type { Chunk } from "../receiving/chunk.js";
 import type { Lending } from "../receiving/lending.js";
 import { Receiving, type ReceivingKind, type ReceivingOptions } from "../receiving/receiving.js";
 import type { Operations } from "../ring/operations.js";
-import type { Descriptor } from "../ring/ring.js";
+import type { Descriptor } from "../ring/types.js";
 import { checkMade, checkOptions, flag, knows, wholeNumber } from "../support/check.js";
 import { OpenedSocket } from "../support/forgotten.js";
 import { addressOf, NO_ADDRESS, nameOf, type SocketKind } from "./address_of.js";

@@ -4,7 +4,7 @@ import type { Address } from "../address.js";
 import type { Moment } from "../engine/mask.js";
 import type { NativeSession } from "../engine/native.js";
 import { pathFromHere } from "../files/paths.js";
-import type { Descriptor } from "../ring/ring.js";
+import type { Descriptor } from "../ring/types.js";
 
 const ALL = 0o777;
 

@@ -4,7 +4,7 @@
 // is said of one whose descriptor the program has asked for: the verbs of the ring may use that.
 import { type Address, formatAddress } from "../address.js";
 import type { NativeSession } from "../engine/native.js";
-import type { Descriptor } from "../ring/ring.js";
+import type { Descriptor } from "../ring/types.js";
 import { addressOf, nameOf, type SocketKind } from "../sockets/address_of.js";
 
 const CODE = "IO_FORGOTTEN";
