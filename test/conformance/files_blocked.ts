@@ -79,14 +79,25 @@ function registerFifos(suite: Suite): void {
   });
 }
 
-// The holder is told of who wants the file by a signal, and gives the lease up when it is told to.
+// The holder is told of who wants the file by a signal, and gives the lease up when it is told to. The
+// signal is written to a pipe: one that comes just before the read of the standard input would else
+// be handled after it.
 const HOLDER = `
-import fcntl, os, signal, sys
+import fcntl, os, select, signal, sys
 file = os.open(sys.argv[1], os.O_RDWR)
-signal.signal(signal.SIGIO, lambda *_: print("wanted", flush=True))
+wanted, wakes = os.pipe()
+os.set_blocking(wakes, False)
+signal.signal(signal.SIGIO, lambda *_: None)
+signal.set_wakeup_fd(wakes)
 fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 print("held", flush=True)
-sys.stdin.readline()
+while True:
+    ready = select.select([wanted, sys.stdin], [], [])[0]
+    if wanted in ready:
+        os.read(wanted, 1)
+        print("wanted", flush=True)
+    if sys.stdin in ready:
+        break
 fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 `;
 
