@@ -66,7 +66,7 @@ function resolved(from: string, name: string): string | undefined {
   try {
     return createRequire(from).resolve(name);
   } catch {
-    // Not installed, or not to be read: what cannot be found is named by whoever needs it.
+    // Not installed, or not readable: the caller's error names what was not found.
     return undefined;
   }
 }

@@ -285,7 +285,7 @@ test("IO_ENGINE is a path from the current folder", () => {
   assert.type(loadNative().probe, "function");
 });
 
-// A copy of Node that raises the rights of the user who starts it, who is somebody else than we.
+// A copy of Node that raises the rights of the user who starts it; another user starts it here.
 const OTHER_USER = 65534;
 const raised: readonly [way: string, raise: (program: string) => void][] = [
   ["the set-user-ID bit", (program) => chmodSync(program, 0o4755)],

@@ -19,7 +19,7 @@ function missing(path: string, message: string): IOError {
 
 /**
  * Whether the process has rights that the one that started it has not: a program with the
- * set-user-ID bit or, on Linux, with file capabilities. The kernel tells of both (AT_SECURE,
+ * set-user-ID bit or, on Linux, with file capabilities. The kernel reports both (AT_SECURE,
  * getauxval(3)).
  */
 function hasRaisedRights(): boolean {
