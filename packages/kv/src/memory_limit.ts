@@ -18,11 +18,15 @@ const KEYS_LIMIT = 2 ** 24;
  */
 const HEAP_PART = 0.65;
 
+/** The largest semi-space of V8's young generation, unless --max-semi-space-size says otherwise. */
+const SEMI_SPACE_BYTES = 16 * 1024 * 1024;
+
 /**
- * V8's `heap_size_limit` counts three semi-spaces of the young generation, 16 MiB each unless
- * --max-semi-space-size says otherwise, which keys and values cannot use.
+ * V8's `heap_size_limit` counts three semi-spaces, which keys and values cannot use. A fourth is
+ * left in the old generation: V8 ends the process when, after a collection, what is in the young
+ * generation could not move to the old one.
  */
-const YOUNG_GENERATION_BYTES = 48 * 1024 * 1024;
+const YOUNG_GENERATION_BYTES = 4 * SEMI_SPACE_BYTES;
 
 /** What a word of a request costs in the heap at most when it becomes a key, beside its bytes. */
 const WORD_HEAP_BYTES = 256;
