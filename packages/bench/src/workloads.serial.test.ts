@@ -76,6 +76,13 @@ const expectations: Record<string, { cases: string[]; names: string[] }> = {
     cases: ["TCP over loopback, 64 B", "UDP over loopback, 60000 B"],
     names: ["ours", "ours never", "ours always", "ours always unregistered"],
   },
+  zero_copy_auto: {
+    cases: [
+      "TCP over loopback, 64 B, registered, 64 in flight",
+      "TCP over loopback, 60000 B, unregistered, 1024 in flight",
+    ],
+    names: ["ours"],
+  },
   lent: {
     cases: ["echo 50 x 128 B, callbacks", "stream 16 x 64 KiB", "bytes of a stream", "idle 200"],
     names: ["ours"],

@@ -11,6 +11,7 @@ import { pipeline } from "./pipeline.js";
 import { sendFile } from "./send_file.js";
 import { start } from "./start.js";
 import { zeroCopy } from "./zero_copy.js";
+import { zeroCopyAuto } from "./zero_copy_auto.js";
 
 export const workloads: readonly Workload[] = [
   nop,
@@ -21,6 +22,7 @@ export const workloads: readonly Workload[] = [
   crowd,
   sendFile,
   zeroCopy,
+  zeroCopyAuto,
   start,
   kill,
 ];
