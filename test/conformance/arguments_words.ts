@@ -209,8 +209,8 @@ function registerNames(suite: Suite): void {
     for (const address of [unix, ipv4]) {
       const calls = [
         () => Peer.of(address),
-        () => io.ring.connect(new Completion(), 0, address, () => undefined),
-        () => io.ring.bind(new Completion(), 0, address, () => undefined),
+        () => io.ring.connect(new Completion(), () => undefined, 0, address),
+        () => io.ring.bind(new Completion(), () => undefined, 0, address),
       ];
       for (const call of calls) assert.is(refusalCode(call), "ERR_INVALID_ARG_VALUE");
     }
@@ -407,7 +407,7 @@ function registerText(suite: Suite): void {
   suite.test("a descriptor that is none is EBADF, whoever asks", async (trial) => {
     const io = await trial.open();
     const result = await outcome(io, (completion, callback) =>
-      io.ring.read(completion, -1, new Uint8Array(1), 0, callback),
+      io.ring.read(completion, callback, -1, new Uint8Array(1), 0),
     );
     assert.is(result, negative("EBADF"));
   });

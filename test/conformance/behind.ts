@@ -70,8 +70,8 @@ function registerFolder(suite: Suite): void {
     const flags = OpenFlags.write | OpenFlags.create;
     await inFolder(trial, async () => {
       const start = [
-        new Started((c, callback) => io.ring.open(c, "x", flags, 0o666, callback)),
-        new Started((c, callback) => io.ring.mkdir(c, "y", 0o777, callback)),
+        new Started((c, callback) => io.ring.open(c, callback, "x", flags, 0o666)),
+        new Started((c, callback) => io.ring.mkdir(c, callback, "y", 0o777)),
       ];
       await until(io, () => start.every(({ done }) => done), "both");
     });
@@ -151,13 +151,13 @@ const MAKERS: readonly Maker[] = [
     "ring.open",
     (io, path) => {
       const flags = OpenFlags.write | OpenFlags.create;
-      return success(io, (c, callback) => io.ring.open(c, path, flags, 0o666, callback));
+      return success(io, (c, callback) => io.ring.open(c, callback, path, flags, 0o666));
     },
     0o666,
   ],
   [
     "ring.mkdir",
-    (io, path) => success(io, (c, callback) => io.ring.mkdir(c, path, 0o777, callback)),
+    (io, path) => success(io, (c, callback) => io.ring.mkdir(c, callback, path, 0o777)),
     0o777,
   ],
   [
@@ -165,8 +165,8 @@ const MAKERS: readonly Maker[] = [
     async (io, path) => {
       const flags = OpenFlags.write | OpenFlags.create;
       io.ring.chain(2);
-      io.ring.timeout(new Completion(), 1000, () => undefined);
-      await success(io, (c, callback) => io.ring.open(c, path, flags, 0o666, callback));
+      io.ring.timeout(new Completion(), () => undefined, 1000);
+      await success(io, (c, callback) => io.ring.open(c, callback, path, flags, 0o666));
     },
     0o666,
   ],
@@ -227,10 +227,10 @@ function registerMaskOfSockets(suite: Suite): void {
 
   suite.test("ring.bind makes a file as the mask of its call allows", async (trial) => {
     const io = await trial.open();
-    const socket = await success(io, (c, callback) => io.ring.socket(c, "unix", callback));
+    const socket = await success(io, (c, callback) => io.ring.socket(c, callback, "unix"));
     const bind: Maker[1] = (_io, path) => {
       const address = { family: "unix", host: "", port: 0, path } as const;
-      return success(io, (c, callback) => io.ring.bind(c, socket, address, callback));
+      return success(io, (c, callback) => io.ring.bind(c, callback, socket, address));
     };
     const bits = await bitsMade(trial, io, ["bind", bind], [0o077, 0o022]);
     assert.is(bits.toString(8), "700");

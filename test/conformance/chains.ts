@@ -212,7 +212,7 @@ function registerInvalid(suite: Suite): void {
 async function openBoth(io: IO, path: string): Promise<number> {
   const flags = OpenFlags.read | OpenFlags.write | OpenFlags.create;
   return success(io, (completion, callback) =>
-    io.ring.open(completion, path, flags, 0o600, callback),
+    io.ring.open(completion, callback, path, flags, 0o600),
   );
 }
 
@@ -228,7 +228,7 @@ function registerRing(suite: Suite, mode: Mode): void {
     const order: number[] = [];
     io.ring.chain(3);
     for (const [index, data] of ["abc", "bcd", "cde"].entries()) {
-      io.ring.write(new Completion(), file, Buffer.from(data), index, () => order.push(index));
+      io.ring.write(new Completion(), () => order.push(index), file, Buffer.from(data), index);
     }
     await until(io, () => order.length === 3, "the chain");
     assert.equal(order, [0, 1, 2]);
@@ -243,8 +243,8 @@ function registerRing(suite: Suite, mode: Mode): void {
       const buffer = new Uint8Array(8);
       io.ring.chain(3);
       const members = [
-        new Started((c, callback) => io.ring.read(c, file, buffer, 0, callback)),
-        new Started((c, callback) => io.ring.write(c, file, buffer, 0, callback)),
+        new Started((c, callback) => io.ring.read(c, callback, file, buffer, 0)),
+        new Started((c, callback) => io.ring.write(c, callback, file, buffer, 0)),
         new Started((c, callback) => io.ring.nop(c, callback)),
       ];
       const after = new Started((c, callback) => io.ring.nop(c, callback));
@@ -267,7 +267,7 @@ function registerRing(suite: Suite, mode: Mode): void {
       io.ring.chain(7);
       for (let index = 0; index < 7; index++) {
         const data = Buffer.from(`${index}`);
-        all.push(new Started((c, callback) => io.ring.write(c, file, data, round, callback)));
+        all.push(new Started((c, callback) => io.ring.write(c, callback, file, data, round)));
       }
     }
     await allDone(io, all);
@@ -281,10 +281,10 @@ function registerRingMixed(suite: Suite, mode: Mode): void {
     const start = process.hrtime.bigint();
     io.ring.chain(4);
     const members = [
-      new Started((c, callback) => io.ring.mkdir(c, trial.path("a"), 0o700, callback)),
-      new Started((c, callback) => io.ring.timeout(c, 2_000_000, callback)),
-      new Started((c, callback) => io.ring.rename(c, trial.path("a"), trial.path("b"), callback)),
-      new Started((c, callback) => io.ring.unlink(c, trial.path("b"), true, callback)),
+      new Started((c, callback) => io.ring.mkdir(c, callback, trial.path("a"), 0o700)),
+      new Started((c, callback) => io.ring.timeout(c, callback, 2_000_000)),
+      new Started((c, callback) => io.ring.rename(c, callback, trial.path("a"), trial.path("b"))),
+      new Started((c, callback) => io.ring.unlink(c, callback, trial.path("b"), true)),
     ];
     assert.equal(await allDone(io, members), [0, 0, 0, 0]);
     assert.ok(process.hrtime.bigint() - start >= 2_000_000n);
@@ -317,27 +317,27 @@ async function failing(
 ): Promise<[name: string, errno: Parameters<typeof negative>[0], start: Start][]> {
   const { ring } = io;
   const open = (path: string, flags: number): Promise<number> =>
-    success(io, (c, callback) => ring.open(c, path, flags, 0o600, callback));
+    success(io, (c, callback) => ring.open(c, callback, path, flags, 0o600));
   const missing = trial.path("missing/file");
   const readOnly = await open(trial.path(), OpenFlags.read | OpenFlags.create);
-  const socket = await success(io, (c, callback) => ring.socket(c, "ipv4", callback));
+  const socket = await success(io, (c, callback) => ring.socket(c, callback, "ipv4"));
   const memory = new Uint8Array(8);
   const fields = new Float64Array(STAT_FIELDS);
   return [
-    ["open", "ENOENT", (c, done) => ring.open(c, missing, OpenFlags.read, 0, done)],
-    ["write", "EBADF", (c, done) => ring.write(c, readOnly, memory, 0, done)],
-    ["writeVectored", "EBADF", (c, done) => ring.writeVectored(c, readOnly, [memory], 0, done)],
-    ["stat", "ENOENT", (c, done) => ring.stat(c, missing, fields, done)],
-    ["sync", "EINVAL", (c, done) => ring.sync(c, socket, "full", done)],
-    ["allocate", "EINVAL", (c, done) => ring.allocate(c, readOnly, 0, 0, false, done)],
-    ["truncate", "EINVAL", (c, done) => ring.truncate(c, readOnly, 0, done)],
-    ["rename", "ENOENT", (c, done) => ring.rename(c, missing, trial.path("new"), done)],
-    ["unlink", "ENOENT", (c, done) => ring.unlink(c, missing, false, done)],
-    ["mkdir", "ENOENT", (c, done) => ring.mkdir(c, missing, 0o700, done)],
-    ["accept", "EINVAL", (c, done) => ring.accept(c, socket, done)],
-    ["send", "ENOTSOCK", (c, done) => ring.send(c, readOnly, memory, done)],
-    ["receive", "ENOTCONN", (c, done) => ring.receive(c, socket, memory, done)],
-    ["shutdown", "ENOTCONN", (c, done) => ring.shutdown(c, socket, "both", done)],
+    ["open", "ENOENT", (c, done) => ring.open(c, done, missing, OpenFlags.read, 0)],
+    ["write", "EBADF", (c, done) => ring.write(c, done, readOnly, memory, 0)],
+    ["writeVectored", "EBADF", (c, done) => ring.writeVectored(c, done, readOnly, [memory], 0)],
+    ["stat", "ENOENT", (c, done) => ring.stat(c, done, missing, fields)],
+    ["sync", "EINVAL", (c, done) => ring.sync(c, done, socket, "full")],
+    ["allocate", "EINVAL", (c, done) => ring.allocate(c, done, readOnly, 0, 0, false)],
+    ["truncate", "EINVAL", (c, done) => ring.truncate(c, done, readOnly, 0)],
+    ["rename", "ENOENT", (c, done) => ring.rename(c, done, missing, trial.path("new"))],
+    ["unlink", "ENOENT", (c, done) => ring.unlink(c, done, missing, false)],
+    ["mkdir", "ENOENT", (c, done) => ring.mkdir(c, done, missing, 0o700)],
+    ["accept", "EINVAL", (c, done) => ring.accept(c, done, socket)],
+    ["send", "ENOTSOCK", (c, done) => ring.send(c, done, readOnly, memory)],
+    ["receive", "ENOTCONN", (c, done) => ring.receive(c, done, socket, memory)],
+    ["shutdown", "ENOTCONN", (c, done) => ring.shutdown(c, done, socket, "both")],
   ];
 }
 
@@ -353,11 +353,11 @@ function registerRingFailures(suite: Suite, mode: Mode): void {
     for (const [name, errno, start] of await failing(trial, io)) {
       io.ring.chain(5);
       const members = [
-        new Started((c, callback) => io.ring.sync(c, file, "data", callback)),
+        new Started((c, callback) => io.ring.sync(c, callback, file, "data")),
         new Started(start),
-        new Started((c, callback) => io.ring.write(c, file, data, 0, callback)),
-        new Started((c, callback) => io.ring.sync(c, file, "data", callback)),
-        new Started((c, callback) => io.ring.mkdir(c, trial.path(name), 0o700, callback)),
+        new Started((c, callback) => io.ring.write(c, callback, file, data, 0)),
+        new Started((c, callback) => io.ring.sync(c, callback, file, "data")),
+        new Started((c, callback) => io.ring.mkdir(c, callback, trial.path(name), 0o700)),
       ];
       const first = name === refused ? cancelled : 0;
       const expected = [first, negative(errno), cancelled, cancelled, cancelled];
@@ -381,9 +381,9 @@ function registerRingFailures(suite: Suite, mode: Mode): void {
         assert.ok(result >= 0, `${index}: ${result}`);
         order.push(index);
       };
-      if (index === count - 1) ring.rename(c, trial.path("draft"), trial.path("file"), done);
-      else if (index % 2 === 1) ring.sync(c, file, "data", done);
-      else ring.write(c, file, Buffer.from(`${index} `), -1, done);
+      if (index === count - 1) ring.rename(c, done, trial.path("draft"), trial.path("file"));
+      else if (index % 2 === 1) ring.sync(c, done, file, "data");
+      else ring.write(c, done, file, Buffer.from(`${index} `), -1);
     }
     await until(io, () => order.length === count, "the chain");
     const all = Array.from({ length: count }, (_, index) => index);
@@ -398,11 +398,11 @@ function registerRingFailures(suite: Suite, mode: Mode): void {
     const file = await openBoth(io, trial.path());
     io.ring.chain(3);
     const members = [
-      new Started((c, callback) => io.ring.sync(c, file, "data", callback)),
-      new Started((c, callback) => io.ring.receive(c, near, new Uint8Array(4), callback)),
+      new Started((c, callback) => io.ring.sync(c, callback, file, "data")),
+      new Started((c, callback) => io.ring.receive(c, callback, near, new Uint8Array(4))),
       new Started((c, callback) => io.ring.nop(c, callback)),
     ];
-    await success(io, (c, callback) => io.ring.close(c, near, callback));
+    await success(io, (c, callback) => io.ring.close(c, callback, near));
     const [, receive, last] = await allDone(io, members);
     assert.equal([receive, last], [negative("ECANCELED"), negative("ECANCELED")]);
   });
@@ -422,7 +422,7 @@ function registerRingInvalid(suite: Suite, mode: Mode): void {
       const members = [0, 1, 2].map(
         (index) =>
           new Started((c, callback) =>
-            io.ring.write(c, index === position ? stranger : file, data, 0, callback),
+            io.ring.write(c, callback, index === position ? stranger : file, data, 0),
           ),
       );
       const after = new Started((c, callback) => io.ring.nop(c, callback));
@@ -442,10 +442,10 @@ function registerRingInvalid(suite: Suite, mode: Mode): void {
     const file = await openBoth(io, trial.path());
     io.ring.chain(3);
     const first = new Started((c, callback) =>
-      io.ring.write(c, file, Buffer.from("first"), 0, callback),
+      io.ring.write(c, callback, file, Buffer.from("first"), 0),
     );
     assert.throws(
-      () => io.ring.write(new Completion(), file, Buffer.from("x"), -7, () => undefined),
+      () => io.ring.write(new Completion(), () => undefined, file, Buffer.from("x"), -7),
       (error: unknown) => error instanceof IOError,
     );
     // Not linked to what was: it runs although nothing of the chain is left.
@@ -465,7 +465,7 @@ function uncaughtCodes(trial: Trial): unknown[] {
 const CANCELED = negative("ECANCELED");
 
 function write(io: IO, file: number, text: string): Started {
-  return new Started((c, callback) => io.ring.write(c, file, Buffer.from(text), 0, callback));
+  return new Started((c, callback) => io.ring.write(c, callback, file, Buffer.from(text), 0));
 }
 
 function registerRingOpen(suite: Suite, mode: Mode): void {
@@ -577,7 +577,7 @@ function registerOthersMeanwhile(suite: Suite): void {
     for (const start of starts) {
       io.ring.chain(3);
       const member = new Started((c, callback) =>
-        io.ring.receive(c, near, new Uint8Array(4), callback),
+        io.ring.receive(c, callback, near, new Uint8Array(4)),
       );
       await start();
       assert.equal(await allDone(io, [member]), [CANCELED], `${start}`);

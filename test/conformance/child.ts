@@ -49,10 +49,14 @@ function takeDescriptors(): number[] {
 /** What an accept of the ring gives: the name of an error, and whether it was the last one. */
 function acceptOnce(io: IO, verb: "accept" | "acceptMultishot", descriptor: number) {
   return new Promise<string>((resolve) => {
-    io.ring[verb](new Completion(), descriptor, (completion, result) => {
-      const name = getSystemErrorMap().get(result)?.[0] ?? result;
-      resolve(`${verb} ${name}${completion.active ? "" : ", last"}`);
-    });
+    io.ring[verb](
+      new Completion(),
+      (completion, result) => {
+        const name = getSystemErrorMap().get(result)?.[0] ?? result;
+        resolve(`${verb} ${name}${completion.active ? "" : ", last"}`);
+      },
+      descriptor,
+    );
   });
 }
 
@@ -103,10 +107,14 @@ const programs: Record<string, Program> = {
       io.ring.flush();
     };
     const start = (): void => {
-      io.ring.timeout(new Completion(), 1_000_000, (_completion, result) => {
-        say(`elapsed ${result}`);
-        setTimeout(receive, 20);
-      });
+      io.ring.timeout(
+        new Completion(),
+        (_completion, result) => {
+          say(`elapsed ${result}`);
+          setTimeout(receive, 20);
+        },
+        1_000_000,
+      );
       io.ring.flush();
     };
     setTimeout(start, 20);
@@ -114,7 +122,7 @@ const programs: Record<string, Program> = {
 
   detached: async (backend) => {
     const io = await IO.open({ backend, mode: "detached" });
-    io.ring.timeout(new Completion(), HOUR_NS, () => say("never"));
+    io.ring.timeout(new Completion(), () => say("never"), HOUR_NS);
     io.ring.flush();
     say("queued");
   },
@@ -184,7 +192,7 @@ const programs: Record<string, Program> = {
     const io = await IO.open({ backend, mode: "detached", inFlightLimit: 2 });
     let ended = 0;
     for (let index = 0; index < 2; index++) {
-      io.ring.timeout(new Completion(), HOUR_NS, () => ended++);
+      io.ring.timeout(new Completion(), () => ended++, HOUR_NS);
     }
     await io.close();
     say(`${ended} ended`);

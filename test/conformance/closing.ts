@@ -119,17 +119,17 @@ function registerRing(suite: Suite, mode: Mode): void {
     const all: Started[] = [];
     for (let index = 0; index < 20; index++) {
       all.push(
-        new Started((c, callback) => ring.timeout(c, HOUR_NS, callback)),
-        new Started((c, callback) => ring.receive(c, near, buffer, callback)),
+        new Started((c, callback) => ring.timeout(c, callback, HOUR_NS)),
+        new Started((c, callback) => ring.receive(c, callback, near, buffer)),
       );
     }
     all.push(
-      new Started((c, callback) => ring.acceptMultishot(c, listening, callback)),
+      new Started((c, callback) => ring.acceptMultishot(c, callback, listening)),
       new Started((c, callback) => ring.nop(c, callback)),
     );
     ring.chain(2);
     all.push(
-      new Started((c, callback) => ring.receive(c, near, buffer, callback)),
+      new Started((c, callback) => ring.receive(c, callback, near, buffer)),
       new Started((c, callback) => ring.nop(c, callback)),
     );
     // These are still queued when the closing begins.
@@ -147,9 +147,13 @@ function registerRing(suite: Suite, mode: Mode): void {
       const io = await trial.open({ mode });
       const codes: string[] = [];
       for (let index = 0; index < 10; index++) {
-        io.ring.timeout(new Completion(), HOUR_NS, (completion) => {
-          codes.push(refusalCode(() => io.ring.nop(completion, () => assert.unreachable())));
-        });
+        io.ring.timeout(
+          new Completion(),
+          (completion) => {
+            codes.push(refusalCode(() => io.ring.nop(completion, () => assert.unreachable())));
+          },
+          HOUR_NS,
+        );
       }
       await trial.close(io);
       assert.equal(codes, Array(10).fill("ERR_IO_CLOSED"));
@@ -167,7 +171,7 @@ function registerRing(suite: Suite, mode: Mode): void {
 
   suite.test(`${mode}: an IO can be closed out of a callback`, async (trial) => {
     const io = await trial.open({ mode });
-    const sleeping = new Started((c, callback) => io.ring.timeout(c, HOUR_NS, callback));
+    const sleeping = new Started((c, callback) => io.ring.timeout(c, callback, HOUR_NS));
     const closed = new Promise<void>((resolve, reject) => {
       io.ring.nop(new Completion(), () => {
         trial.close(io).then(resolve, reject);
@@ -190,33 +194,33 @@ function registerLater(suite: Suite, mode: Mode): void {
     const view = new Uint8Array(4);
     const calls = [
       () => ring.nop(c, none),
-      () => ring.timeout(c, 0, none),
-      () => ring.cancel(c, c, none),
-      () => ring.cancelDescriptor(c, near, none),
+      () => ring.timeout(c, none, 0),
+      () => ring.cancel(c, none, c),
+      () => ring.cancelDescriptor(c, none, near),
       () => ring.cancelAll(c, none),
-      () => ring.open(c, "x", OpenFlags.read, 0, none),
-      () => ring.close(c, near, none),
-      () => ring.read(c, near, view, 0, none),
-      () => ring.write(c, near, view, 0, none),
-      () => ring.readVectored(c, near, [view], 0, none),
-      () => ring.writeVectored(c, near, [view], 0, none),
-      () => ring.stat(c, "x", new Float64Array(16), none),
-      () => ring.sync(c, near, "full", none),
-      () => ring.allocate(c, near, 0, 1, false, none),
-      () => ring.truncate(c, near, 0, none),
-      () => ring.rename(c, "x", "y", none),
-      () => ring.unlink(c, "x", false, none),
-      () => ring.mkdir(c, "x", 0, none),
-      () => ring.socket(c, "ipv4", none),
-      () => ring.bind(c, near, unixAddress(), none),
-      () => ring.listen(c, near, 1, none),
-      () => ring.accept(c, near, none),
-      () => ring.acceptMultishot(c, near, none),
-      () => ring.connect(c, near, unixAddress(), none),
-      () => ring.send(c, near, view, none),
-      () => ring.sendVectored(c, near, [view], none),
-      () => ring.receive(c, near, view, none),
-      () => ring.shutdown(c, near, "both", none),
+      () => ring.open(c, none, "x", OpenFlags.read, 0),
+      () => ring.close(c, none, near),
+      () => ring.read(c, none, near, view, 0),
+      () => ring.write(c, none, near, view, 0),
+      () => ring.readVectored(c, none, near, [view], 0),
+      () => ring.writeVectored(c, none, near, [view], 0),
+      () => ring.stat(c, none, "x", new Float64Array(16)),
+      () => ring.sync(c, none, near, "full"),
+      () => ring.allocate(c, none, near, 0, 1, false),
+      () => ring.truncate(c, none, near, 0),
+      () => ring.rename(c, none, "x", "y"),
+      () => ring.unlink(c, none, "x", false),
+      () => ring.mkdir(c, none, "x", 0),
+      () => ring.socket(c, none, "ipv4"),
+      () => ring.bind(c, none, near, unixAddress()),
+      () => ring.listen(c, none, near, 1),
+      () => ring.accept(c, none, near),
+      () => ring.acceptMultishot(c, none, near),
+      () => ring.connect(c, none, near, unixAddress()),
+      () => ring.send(c, none, near, view),
+      () => ring.sendVectored(c, none, near, [view]),
+      () => ring.receive(c, none, near, view),
+      () => ring.shutdown(c, none, near, "both"),
       () => ring.chain(2),
       () => ring.flush(),
       () => io.run(),
@@ -376,7 +380,7 @@ function registerStats(suite: Suite): void {
   suite.test("what is refused is counted as that", async (trial) => {
     const io = await trial.open();
     const before = io.stats();
-    const refused = new Started((c, callback) => io.ring.close(c, 0x7ffffff, callback));
+    const refused = new Started((c, callback) => io.ring.close(c, callback, 0x7ffffff));
     await io.nop();
     assert.ok(refused.result < 0);
     const after = io.stats();

@@ -57,10 +57,10 @@ function registerNobody(suite: Suite): void {
     // What the ring binds leaves its file.
     const address = unixAddress(trial);
     const gone = await success(io, (c, callback) =>
-      io.ring.socket(c, "unix", callback, "datagram"),
+      io.ring.socket(c, callback, "unix", "datagram"),
     );
-    await success(io, (c, callback) => io.ring.bind(c, gone, address, callback));
-    await success(io, (c, callback) => io.ring.close(c, gone, callback));
+    await success(io, (c, callback) => io.ring.bind(c, callback, gone, address));
+    await success(io, (c, callback) => io.ring.close(c, callback, gone));
     const refused = open.sendTo(Buffer.from("x"), { path: address.path });
     assert.is(await failureCode(refused), "ECONNREFUSED");
   });

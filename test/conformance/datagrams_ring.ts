@@ -25,9 +25,9 @@ async function descriptors(io: IO): Promise<[Descriptor, Address][]> {
   for (let count = 0; count < 2; count++) {
     const address = unixAddress();
     const descriptor = await success(io, (c, callback) =>
-      io.ring.socket(c, "unix", callback, "datagram"),
+      io.ring.socket(c, callback, "unix", "datagram"),
     );
-    await success(io, (c, callback) => io.ring.bind(c, descriptor, address, callback));
+    await success(io, (c, callback) => io.ring.bind(c, callback, descriptor, address));
     pair.push([descriptor, address]);
   }
   return pair;
@@ -42,7 +42,7 @@ function registerPipeline(suite: Suite): void {
       { length: count },
       (_, index) =>
         new Started((completion, callback) =>
-          io.ring.send(completion, near.descriptor, Uint8Array.of(index), callback),
+          io.ring.send(completion, callback, near.descriptor, Uint8Array.of(index)),
         ),
     );
     await until(io, () => sends.every(({ done }) => done), "all are sent");
@@ -69,9 +69,9 @@ function registerVerbs(suite: Suite, mode: Mode): void {
     const buffer = new Uint8Array(16);
     const peer = new Peer();
     const receive = (descriptor: Descriptor): Promise<number> =>
-      outcome(io, (c, callback) => ring.receiveMessage(c, descriptor, buffer, peer, callback));
+      outcome(io, (c, callback) => ring.receiveMessage(c, callback, descriptor, buffer, peer));
     const send = (data: Uint8Array | Uint8Array[], to: Peer | null): Promise<number> =>
-      outcome(io, (c, callback) => ring.sendMessage(c, near, data, to, callback));
+      outcome(io, (c, callback) => ring.sendMessage(c, callback, near, data, to));
     assert.is(await send(Buffer.from("abc"), Peer.of(farAddress)), 3);
     assert.is(await receive(far), 3);
     assert.is(text(buffer, 3), "abc");
@@ -79,19 +79,19 @@ function registerVerbs(suite: Suite, mode: Mode): void {
     // The record of a sender is a target as it is.
     assert.is(
       await outcome(io, (c, callback) =>
-        ring.sendMessage(c, far, [Buffer.from("de"), Buffer.from("f")], peer, callback),
+        ring.sendMessage(c, callback, far, [Buffer.from("de"), Buffer.from("f")], peer),
       ),
       3,
     );
     assert.is(await receive(near), 3);
     assert.equal([text(buffer, 3), peer.address], ["def", farAddress]);
     assert.is(await send(Buffer.from("x"), null), negative("ENOTCONN"));
-    assert.is(await outcome(io, (c, cb) => ring.connect(c, near, farAddress, cb)), 0);
+    assert.is(await outcome(io, (c, cb) => ring.connect(c, cb, near, farAddress)), 0);
     assert.is(await send(Buffer.from("to whom?"), null), 8);
-    assert.is(await outcome(io, (c, cb) => ring.send(c, near, Buffer.from("plain"), cb)), 5);
+    assert.is(await outcome(io, (c, cb) => ring.send(c, cb, near, Buffer.from("plain"))), 5);
     assert.is(await receive(far), 8);
-    assert.is(await outcome(io, (c, cb) => ring.receive(c, far, buffer, cb)), 5);
-    assert.is(await outcome(io, (c, cb) => ring.close(c, near, cb)), 0);
+    assert.is(await outcome(io, (c, cb) => ring.receive(c, cb, far, buffer)), 5);
+    assert.is(await outcome(io, (c, cb) => ring.close(c, cb, near)), 0);
     assert.is(await send(Buffer.from("x"), Peer.of(farAddress)), negative("EBADF"));
     assert.is(await receive(near), negative("EBADF"));
   });
@@ -107,7 +107,7 @@ function registerPeers(suite: Suite, mode: Mode): void {
     const peer = new Peer();
     const buffer = new Uint8Array(16);
     const start = (c: Completion, callback: (c: Completion, result: number) => void): void =>
-      io.ring.receiveMessage(c, far, buffer, peer, callback);
+      io.ring.receiveMessage(c, callback, far, buffer, peer);
     const first = new Started(start);
     assert.is(
       refusalCode(() => start(new Completion(), () => undefined)),
@@ -116,18 +116,18 @@ function registerPeers(suite: Suite, mode: Mode): void {
     const wrong = "x" as unknown as Uint8Array;
     assert.is(
       refusalCode(() =>
-        io.ring.receiveMessage(new Completion(), far, wrong, new Peer(), () => undefined),
+        io.ring.receiveMessage(new Completion(), () => undefined, far, wrong, new Peer()),
       ),
       "ERR_INVALID_ARG_TYPE",
     );
     await success(io, (c, callback) =>
-      io.ring.sendMessage(c, near, Buffer.from("one"), Peer.of(farAddress), callback),
+      io.ring.sendMessage(c, callback, near, Buffer.from("one"), Peer.of(farAddress)),
     );
     await until(io, () => first.done, "the receive");
     assert.is(first.result, 3);
     const second = new Started(start);
     await success(io, (c, callback) =>
-      io.ring.sendMessage(c, near, Buffer.from("four"), Peer.of(farAddress), callback),
+      io.ring.sendMessage(c, callback, near, Buffer.from("four"), Peer.of(farAddress)),
     );
     await until(io, () => second.done, "the second receive");
     assert.is(second.result, 4);
@@ -142,15 +142,15 @@ function registerCancel(suite: Suite, mode: Mode): void {
       { length: 3 },
       () =>
         new Started((c, callback) =>
-          io.ring.receiveMessage(c, near, new Uint8Array(4), new Peer(), callback),
+          io.ring.receiveMessage(c, callback, near, new Uint8Array(4), new Peer()),
         ),
     );
     await roundTrips(io, 3);
     const [first, second, third] = receives as [Started, Started, Started];
-    assert.is(await outcome(io, (c, cb) => io.ring.cancel(c, second.completion, cb)), 0);
+    assert.is(await outcome(io, (c, cb) => io.ring.cancel(c, cb, second.completion)), 0);
     await until(io, () => second.done, "the parked one");
     assert.is(second.result, negative("ECANCELED"));
-    assert.is(await outcome(io, (c, cb) => io.ring.cancelDescriptor(c, near, cb)), 2);
+    assert.is(await outcome(io, (c, cb) => io.ring.cancelDescriptor(c, cb, near)), 2);
     await until(io, () => first.done && third.done, "the others");
     assert.equal([first.result, third.result], [negative("ECANCELED"), negative("ECANCELED")]);
   });

@@ -18,7 +18,7 @@ interface Groups {
 function plain({ io, near }: Pair): Promise<number[]> {
   return new Promise((resolve) => {
     const memory = new Uint8Array(16);
-    io.ring.receive(new Completion(), near.descriptor, memory, (_, result) => resolve([result]));
+    io.ring.receive(new Completion(), (_, result) => resolve([result]), near.descriptor, memory);
   });
 }
 
@@ -26,11 +26,17 @@ function message({ io, near }: Pair): Promise<number[]> {
   return new Promise((resolve, reject) => {
     const peer = new Peer();
     const memory = new Uint8Array(16);
-    io.ring.receiveMessage(new Completion(), near.descriptor, memory, peer, (_, result) => {
-      const none = JSON.stringify(new Peer().address);
-      if (result === 0 && JSON.stringify(peer.address) !== none) reject(new Error("a sender"));
-      else resolve([result]);
-    });
+    io.ring.receiveMessage(
+      new Completion(),
+      (_, result) => {
+        const none = JSON.stringify(new Peer().address);
+        if (result === 0 && JSON.stringify(peer.address) !== none) reject(new Error("a sender"));
+        else resolve([result]);
+      },
+      near.descriptor,
+      memory,
+      peer,
+    );
   });
 }
 
@@ -44,17 +50,22 @@ const multishot =
         results.push(result);
         if (!lent.active) resolve(results);
       };
-      io.ring.receiveMultishot(lent, near.descriptor, bytes, callback, limitBytes);
+      io.ring.receiveMultishot(lent, callback, near.descriptor, bytes, limitBytes);
     });
 
 const messages: Receive = ({ io, near }, { messages: group }) =>
   new Promise((resolve) => {
     const results: number[] = [];
     const lent = new LentCompletion();
-    io.ring.receiveMessageMultishot(lent, near.descriptor, group, (_, result) => {
-      results.push(result);
-      if (!lent.active) resolve(results);
-    });
+    io.ring.receiveMessageMultishot(
+      lent,
+      (_, result) => {
+        results.push(result);
+        if (!lent.active) resolve(results);
+      },
+      near.descriptor,
+      group,
+    );
   });
 
 const KINDS: readonly [name: string, receive: Receive, end: number][] = [
@@ -67,7 +78,7 @@ const KINDS: readonly [name: string, receive: Receive, end: number][] = [
 
 async function shutDown({ io, near }: Pair): Promise<void> {
   await success(io, (completion, callback) =>
-    io.ring.shutdown(completion, near.descriptor, "both", callback),
+    io.ring.shutdown(completion, callback, near.descriptor, "both"),
   );
 }
 
@@ -88,7 +99,7 @@ export function datagramsShut(suite: Suite): void {
           messages: ring.bufferGroup({ messages: true }),
         };
         // An EINVAL of another receive changes nothing of it.
-        const stray = await success(pair.io, (c, callback) => ring.socket(c, "unix", callback));
+        const stray = await success(pair.io, (c, callback) => ring.socket(c, callback, "unix"));
         await guarded(
           "a receive without a peer",
           multishot(4096)({ ...pair, near: { descriptor: stray } as DatagramSocket }, groups),

@@ -18,7 +18,7 @@ function registerCrowd(suite: Suite, mode: Mode): void {
       const { ring } = io;
       const flags = OpenFlags.read | OpenFlags.write | OpenFlags.create;
       const descriptor = await success(io, (completion, callback) =>
-        ring.open(completion, trial.path(), flags, 0o600, callback),
+        ring.open(completion, callback, trial.path(), flags, 0o600),
       );
       const pages = Array.from({ length: FILE_OPERATIONS }, (_, index) =>
         new Uint8Array(64).fill(index),
@@ -27,8 +27,8 @@ function registerCrowd(suite: Suite, mode: Mode): void {
         (page, index) =>
           new Started((completion, callback) =>
             index % 5 === 4
-              ? ring.sync(completion, descriptor, "data", callback)
-              : ring.write(completion, descriptor, page, index * 64, callback),
+              ? ring.sync(completion, callback, descriptor, "data")
+              : ring.write(completion, callback, descriptor, page, index * 64),
           ),
       );
       await until(io, () => writes.every((write) => write.done), "the writes");
@@ -39,14 +39,14 @@ function registerCrowd(suite: Suite, mode: Mode): void {
       const reads = into.map(
         (page, index) =>
           new Started((completion, callback) =>
-            ring.read(completion, descriptor, page, index * 64, callback),
+            ring.read(completion, callback, descriptor, page, index * 64),
           ),
       );
       await until(io, () => reads.every((read) => read.done), "the reads");
       for (const [index, page] of into.entries()) {
         if (index % 5 !== 4) assert.equal(page, pages[index], `read ${index}`);
       }
-      ring.close(new Completion(), descriptor, () => undefined);
+      ring.close(new Completion(), () => undefined, descriptor);
     },
   );
 }

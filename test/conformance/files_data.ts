@@ -278,12 +278,12 @@ function registerRing(suite: Suite, mode: Mode): void {
     const content = Buffer.from("0123456789");
     const write = (offset: number): Promise<number> =>
       outcome(io, (completion, callback) =>
-        io.ring.write(completion, descriptor, content, offset, callback),
+        io.ring.write(completion, callback, descriptor, content, offset),
       );
     const buffer = new Uint8Array(8);
     const read = (offset: number): Promise<number> =>
       outcome(io, (completion, callback) =>
-        io.ring.read(completion, descriptor, buffer, offset, callback),
+        io.ring.read(completion, callback, descriptor, buffer, offset),
       );
     assert.is(await write(-1), 10);
     assert.is(await write(10), 10);
@@ -298,10 +298,10 @@ function registerRing(suite: Suite, mode: Mode): void {
       const ring = io.ring;
       const callback = (): void => undefined;
       for (const call of [
-        () => ring.read(completion, descriptor, buffer, offset, callback),
-        () => ring.write(completion, descriptor, buffer, offset, callback),
-        () => ring.readVectored(completion, descriptor, [buffer], offset, callback),
-        () => ring.writeVectored(completion, descriptor, [buffer], offset, callback),
+        () => ring.read(completion, callback, descriptor, buffer, offset),
+        () => ring.write(completion, callback, descriptor, buffer, offset),
+        () => ring.readVectored(completion, callback, descriptor, [buffer], offset),
+        () => ring.writeVectored(completion, callback, descriptor, [buffer], offset),
       ]) {
         assert.is(refusalCode(call), "ERR_OUT_OF_RANGE", `${offset}`);
       }
@@ -314,17 +314,17 @@ function registerRing(suite: Suite, mode: Mode): void {
     const descriptor = await openForBoth(io, trial.path());
     const parts = [Buffer.from("abc"), Buffer.from("defg")];
     const count = await outcome(io, (completion, callback) =>
-      io.ring.writeVectored(completion, descriptor, parts, -1, callback),
+      io.ring.writeVectored(completion, callback, descriptor, parts, -1),
     );
     assert.is(count, 7);
     const into = [new Uint8Array(5), new Uint8Array(5)] as const;
     const back = await outcome(io, (completion, callback) =>
-      io.ring.readVectored(completion, descriptor, into, 1, callback),
+      io.ring.readVectored(completion, callback, descriptor, into, 1),
     );
     assert.is(back, 6);
     assert.equal([text(into[0]), text(into[1], 1)], ["bcdef", "g"]);
     const stranger = await outcome(io, (completion, callback) =>
-      io.ring.readVectored(completion, descriptor + 1, into, 0, callback),
+      io.ring.readVectored(completion, callback, descriptor + 1, into, 0),
     );
     assert.is(stranger, negative("EBADF"));
   });
@@ -333,6 +333,6 @@ function registerRing(suite: Suite, mode: Mode): void {
 async function openForBoth(io: IO, path: string): Promise<number> {
   const flags = OpenFlags.read | OpenFlags.write | OpenFlags.create;
   return success(io, (completion, callback) =>
-    io.ring.open(completion, path, flags, 0o600, callback),
+    io.ring.open(completion, callback, path, flags, 0o600),
   );
 }

@@ -234,7 +234,7 @@ function registerRing(suite: Suite): void {
       const flags = OpenFlags.write | OpenFlags.create | OpenFlags.exclusive;
       const open = (path: string, bits: number): Promise<number> =>
         outcome(io, (completion, callback) =>
-          io.ring.open(completion, path, bits, 0o600, callback),
+          io.ring.open(completion, callback, path, bits, 0o600),
         );
       const descriptor = await open(trial.path(), flags);
       assert.ok(descriptor > 0);
@@ -255,14 +255,14 @@ function registerRing(suite: Suite): void {
 
 async function checkClosing(io: IO, descriptor: number): Promise<void> {
   const close = (): Promise<number> =>
-    outcome(io, (completion, callback) => io.ring.close(completion, descriptor, callback));
+    outcome(io, (completion, callback) => io.ring.close(completion, callback, descriptor));
   assert.is(await close(), 0);
   assert.is(io.stats().descriptors, 0);
   assert.is(await close(), negative("EBADF"));
   await success(io, (completion, callback) => io.ring.nop(completion, callback));
   assert.is(
     refusalCode(() =>
-      io.ring.open({ active: false } as never, "a\0b", OpenFlags.read, 0, () => undefined),
+      io.ring.open({ active: false } as never, () => undefined, "a\0b", OpenFlags.read, 0),
     ),
     "ERR_INVALID_ARG_VALUE",
   );

@@ -23,7 +23,7 @@ export function filesPosition(suite: Suite): void {
 }
 
 function openAt(io: IO, path: string, flags: number): Promise<Descriptor> {
-  return success(io, (c, callback) => io.ring.open(c, path, flags, 0o600, callback));
+  return success(io, (c, callback) => io.ring.open(c, callback, path, flags, 0o600));
 }
 
 function pieces(): Uint8Array[] {
@@ -41,7 +41,7 @@ async function writeAll(trial: Trial, io: IO, flags: number, offset: number): Pr
   const descriptor = await openAt(io, path, flags | OpenFlags.create);
   const writes = pieces().map((piece, index) => {
     if (index % 7 === 0) io.ring.flush();
-    return new Started((c, callback) => io.ring.write(c, descriptor, piece, offset, callback));
+    return new Started((c, callback) => io.ring.write(c, callback, descriptor, piece, offset));
   });
   await until(io, () => writes.every((write) => write.done), "the writes");
   assert.ok(writes.every((write) => write.result === PIECE_BYTES));
@@ -60,7 +60,7 @@ function registerOrder(suite: Suite, mode: Mode): void {
     const into = pieces().map((piece) => piece.fill(0));
     const reads = into.map(
       (piece) =>
-        new Started((c, callback) => io.ring.read(c, descriptor, piece, CURRENT, callback)),
+        new Started((c, callback) => io.ring.read(c, callback, descriptor, piece, CURRENT)),
     );
     await until(io, () => reads.every((read) => read.done), "the reads");
     assert.equal(firstBytes(Buffer.concat(into)), EXPECTED);
@@ -74,21 +74,21 @@ function registerEnds(suite: Suite, mode: Mode): void {
     const path = trial.path();
     const descriptor = await openAt(io, path, OpenFlags.append | OpenFlags.create);
     const write = (piece: Uint8Array): Started =>
-      new Started((c, callback) => ring.write(c, descriptor, piece, CURRENT, callback));
+      new Started((c, callback) => ring.write(c, callback, descriptor, piece, CURRENT));
     const allowed = [PIECE_BYTES, negative("ECANCELED")];
     for (const end of ["one", "descriptor", "all", "close"]) {
       const writes = pieces().map(write);
       ring.flush();
       if (end === "one") {
         for (const { completion } of writes.slice(100, 200)) {
-          ring.cancel(new Completion(), completion, () => undefined);
+          ring.cancel(new Completion(), () => undefined, completion);
         }
       } else if (end === "descriptor") {
-        ring.cancelDescriptor(new Completion(), descriptor, () => undefined);
+        ring.cancelDescriptor(new Completion(), () => undefined, descriptor);
       } else if (end === "all") {
         ring.cancelAll(new Completion(), () => undefined);
       } else {
-        assert.is(await outcome(io, (c, callback) => ring.close(c, descriptor, callback)), 0);
+        assert.is(await outcome(io, (c, callback) => ring.close(c, callback, descriptor)), 0);
       }
       await until(io, () => writes.every((one) => one.done), `${end}: the writes`);
       for (const one of writes) assert.ok(allowed.includes(one.result), `${end}: ${one.result}`);

@@ -342,7 +342,7 @@ function registerMkdir(suite: Suite): void {
 function openFlagged(io: IO, path: string): Promise<number> {
   const flags = OpenFlags.read | OpenFlags.write | OpenFlags.create;
   return success(io, (completion, callback) =>
-    io.ring.open(completion, path, flags, 0o600, callback),
+    io.ring.open(completion, callback, path, flags, 0o600),
   );
 }
 
@@ -355,29 +355,29 @@ function registerRingFile(suite: Suite, mode: Mode): void {
       const file = await openFlagged(io, trial.path());
       const fields = new Float64Array(STAT_FIELDS + 2).subarray(1, STAT_FIELDS + 1);
       const stat = async (): Promise<number> => {
-        assert.is(await outcome(io, (c, callback) => ring.stat(c, file, fields, callback)), 0);
+        assert.is(await outcome(io, (c, callback) => ring.stat(c, callback, file, fields)), 0);
         return fields[0] as number;
       };
       const zero = async (start: Parameters<typeof outcome>[1]): Promise<void> =>
         assert.is(await outcome(io, start), 0);
       const system = systemHere();
       const keeping = await outcome(io, (c, callback) =>
-        ring.allocate(c, file, 0, 9000, true, callback),
+        ring.allocate(c, callback, file, 0, 9000, true),
       );
       assert.is(keeping, keepsSizeHere() ? 0 : negative("EOPNOTSUPP"));
       assert.is(await stat(), 0);
       const grows = await outcome(io, (c, callback) =>
-        ring.allocate(c, file, 0, 9000, false, callback),
+        ring.allocate(c, callback, file, 0, 9000, false),
       );
       assert.is(grows, system === "openbsd" ? negative("EOPNOTSUPP") : 0);
-      if (system === "openbsd") await zero((c, callback) => ring.truncate(c, file, 9000, callback));
+      if (system === "openbsd") await zero((c, callback) => ring.truncate(c, callback, file, 9000));
       assert.is(await stat(), 9000);
-      await zero((c, callback) => ring.truncate(c, file, 100, callback));
+      await zero((c, callback) => ring.truncate(c, callback, file, 100));
       assert.is(await stat(), 100);
-      await zero((c, callback) => ring.truncate(c, file, 200, callback));
+      await zero((c, callback) => ring.truncate(c, callback, file, 200));
       assert.is(await stat(), 200);
-      await zero((c, callback) => ring.sync(c, file, "data", callback));
-      await zero((c, callback) => ring.sync(c, file, "full", callback));
+      await zero((c, callback) => ring.sync(c, callback, file, "data"));
+      await zero((c, callback) => ring.sync(c, callback, file, "full"));
       assert.equal(
         [fields.at(1), fields.at(2)],
         [statSync(trial.path()).mode, statSync(trial.path()).ino],
@@ -385,12 +385,12 @@ function registerRingFile(suite: Suite, mode: Mode): void {
       assert.equal([...new Float64Array(fields.buffer, 0, 1)], [0], "nothing around it is touched");
       const refused: [() => void, string][] = [
         [
-          () => ring.stat(new Completion(), file, new Float64Array(5), () => undefined),
+          () => ring.stat(new Completion(), () => undefined, file, new Float64Array(5)),
           "ERR_OUT_OF_RANGE",
         ],
-        [() => ring.truncate(new Completion(), file, -1, () => undefined), "ERR_OUT_OF_RANGE"],
+        [() => ring.truncate(new Completion(), () => undefined, file, -1), "ERR_OUT_OF_RANGE"],
         [
-          () => ring.allocate(new Completion(), file, 0, -1, true, () => undefined),
+          () => ring.allocate(new Completion(), () => undefined, file, 0, -1, true),
           "ERR_OUT_OF_RANGE",
         ],
       ];
@@ -409,22 +409,22 @@ function registerRingPaths(suite: Suite, mode: Mode): void {
       symlinkSync(trial.path("a"), trial.path("link"));
       const fields = new Float64Array(STAT_FIELDS);
       const stat = (path: string, follow: boolean): Promise<number> =>
-        outcome(io, (c, callback) => ring.stat(c, path, fields, callback, follow));
+        outcome(io, (c, callback) => ring.stat(c, callback, path, fields, follow));
       assert.is(await stat(trial.path("link"), true), 0);
       assert.is(fields[0], 5);
       assert.is(await stat(trial.path("link"), false), 0);
       assert.is(fields[0], lstatSync(trial.path("link")).size);
       assert.is(await stat(trial.path("missing"), true), negative("ENOENT"));
       const rename = (from: string, to: string): Promise<number> =>
-        outcome(io, (c, callback) => ring.rename(c, trial.path(from), trial.path(to), callback));
+        outcome(io, (c, callback) => ring.rename(c, callback, trial.path(from), trial.path(to)));
       assert.is(await rename("a", "b"), 0);
       assert.is(await rename("a", "b"), negative("ENOENT"));
       const mkdir = (name: string): Promise<number> =>
-        outcome(io, (c, callback) => ring.mkdir(c, trial.path(name), 0o700, callback));
+        outcome(io, (c, callback) => ring.mkdir(c, callback, trial.path(name), 0o700));
       assert.is(await mkdir("folder"), 0);
       assert.is(await mkdir("folder"), negative("EEXIST"));
       const unlink = (name: string, directory: boolean): Promise<number> =>
-        outcome(io, (c, callback) => ring.unlink(c, trial.path(name), directory, callback));
+        outcome(io, (c, callback) => ring.unlink(c, callback, trial.path(name), directory));
       assert.is(await unlink("b", false), 0);
       assert.is(await unlink("b", false), negative("ENOENT"));
       assert.is(await unlink("folder", true), 0);
@@ -439,7 +439,7 @@ function registerRingPaths(suite: Suite, mode: Mode): void {
     );
     const results: number[] = [];
     for (const name of names) {
-      io.ring.mkdir(new Completion(), name, 0o700, (_completion, result) => results.push(result));
+      io.ring.mkdir(new Completion(), (_completion, result) => results.push(result), name, 0o700);
     }
     // Far more text than the text area holds: it is flushed and taken again.
     while (results.length < names.length)

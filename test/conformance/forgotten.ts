@@ -84,7 +84,7 @@ function registerKept(suite: Suite): void {
     await collect();
     const buffer = new Uint8Array(7);
     const count = await success(io, (c, callback) =>
-      io.ring.read(c, descriptor, buffer, 0, callback),
+      io.ring.read(c, callback, descriptor, buffer, 0),
     );
     assert.equal([count, seen], [7, []]);
   });
@@ -114,9 +114,13 @@ function registerKept(suite: Suite): void {
     const file: File = await (await IO.open({ backend })).openFile(trial.path());
     const { ring } = await IO.open({ backend });
     let fired = false;
-    (await IO.open({ backend })).ring.timeout(new Completion(), 50_000_000, () => {
-      fired = true;
-    });
+    (await IO.open({ backend })).ring.timeout(
+      new Completion(),
+      () => {
+        fired = true;
+      },
+      50_000_000,
+    );
     await collect();
     assert.is(await file.read(new Uint8Array(7), 0), 7);
     await new Promise<void>((resolve) => ring.nop(new Completion(), () => resolve()));
@@ -183,7 +187,7 @@ function registerSockets(suite: Suite): void {
     const listener = await (async () => (await io.listen({ port: 0 })).descriptor)();
     await collect();
     for (const descriptor of [datagram, listener]) {
-      assert.is(await success(io, (c, callback) => io.ring.close(c, descriptor, callback)), 0);
+      assert.is(await success(io, (c, callback) => io.ring.close(c, callback, descriptor)), 0);
     }
     assert.equal(seen, []);
   });

@@ -48,7 +48,7 @@ class Consumer {
       else [this.ended, this.result] = [true, result];
     };
     const { ring } = this.#io;
-    ring.receiveMultishot(this.#completion, this.#descriptor, this.#group, called, limitBytes);
+    ring.receiveMultishot(this.#completion, called, this.#descriptor, this.#group, limitBytes);
   }
 
   #take({ piece, offset }: LentCompletion, count: number): void {

@@ -400,15 +400,20 @@ function registerRing(suite: Suite, family: Family): void {
     const peer = new Peer();
     let last = Number.NaN;
     const start = (): void =>
-      io.ring.receiveMessageMultishot(completion, far.descriptor, group, (lent, result) => {
-        const { piece, offset } = lent;
-        if (result >= 0) {
-          const word = text(group.view(piece, offset, result));
-          const port = group.readPeer(piece, peer).address.path;
-          lots.push({ piece, word, port, truncated: group.truncated(piece) });
-        }
-        if (!lent.active) last = result;
-      });
+      io.ring.receiveMessageMultishot(
+        completion,
+        (lent, result) => {
+          const { piece, offset } = lent;
+          if (result >= 0) {
+            const word = text(group.view(piece, offset, result));
+            const port = group.readPeer(piece, peer).address.path;
+            lots.push({ piece, word, port, truncated: group.truncated(piece) });
+          }
+          if (!lent.active) last = result;
+        },
+        far.descriptor,
+        group,
+      );
     start();
     const sent = ["a", "x".repeat(100), "y".repeat(101), "d", "e"];
     for (const word of sent) await near.sendTo(Buffer.from(word), far.localAddress);
@@ -446,12 +451,12 @@ function registerRing(suite: Suite, family: Family): void {
     const { descriptor } = far;
     assert.is(
       refusalCode(() =>
-        ring.receiveMessageMultishot(new LentCompletion(), descriptor, bytes, nothing),
+        ring.receiveMessageMultishot(new LentCompletion(), nothing, descriptor, bytes),
       ),
       "ERR_INVALID_ARG_TYPE",
     );
     assert.is(
-      refusalCode(() => ring.receiveMultishot(new LentCompletion(), descriptor, messages, nothing)),
+      refusalCode(() => ring.receiveMultishot(new LentCompletion(), nothing, descriptor, messages)),
       "ERR_INVALID_ARG_TYPE",
     );
   });

@@ -42,7 +42,7 @@ class Reading {
   constructor({ io, socket, group }: Reset, limitBytes: number) {
     const start = (): void => {
       const { completion } = this;
-      io.ring.receiveMultishot(completion, socket.descriptor, group, called, limitBytes);
+      io.ring.receiveMultishot(completion, called, socket.descriptor, group, limitBytes);
     };
     const called = ({ active, piece, offset }: LentCompletion, count: number): void => {
       if (count > 0) {
@@ -86,7 +86,7 @@ export function lentResets(suite: Suite): void {
         const { io, socket, sent } = reset;
         const reading = new Reading(reset, 0);
         await until(io, () => reading.bytes.byteLength === sent.byteLength, "the bytes");
-        if (how === "cancel") io.ring.cancel(new Completion(), reading.completion, () => undefined);
+        if (how === "cancel") io.ring.cancel(new Completion(), () => undefined, reading.completion);
         if (how === "cancelAll") io.ring.cancelAll(new Completion(), () => undefined);
         if (how === "close") await driven(io, socket.close());
         await until(io, () => reading.ended, "the end");

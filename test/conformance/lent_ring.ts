@@ -45,7 +45,7 @@ class Receiver {
       if (result > 0) this.lots.push({ piece, offset, count: result });
       if (!completion.active) this.last = result;
     };
-    io.ring.receiveMultishot(completion, descriptor, group, called, limitBytes);
+    io.ring.receiveMultishot(completion, called, descriptor, group, limitBytes);
     return this;
   }
 
@@ -79,7 +79,7 @@ class Receiver {
 
   async cancel(): Promise<number> {
     const { io, completion } = this;
-    await outcome(io, (c, callback) => io.ring.cancel(c, completion, callback));
+    await outcome(io, (c, callback) => io.ring.cancel(c, callback, completion));
     await this.ended();
     return this.last;
   }
@@ -96,7 +96,7 @@ async function lending(trial: Trial, mode: Mode): Promise<Lending> {
   const io = await trial.open({ mode });
   const { near, far } = await pairOfDescriptors(io, unixAddress(trial));
   const send = (data: string | Uint8Array): Promise<number> =>
-    success(io, (c, callback) => io.ring.send(c, far, Buffer.from(data), callback));
+    success(io, (c, callback) => io.ring.send(c, callback, far, Buffer.from(data)));
   return { io, near, far, send };
 }
 
@@ -133,7 +133,7 @@ function registerBytes(suite: Suite, mode: Mode): void {
     for (let at = 0; at < 3000; at += 300) {
       for (const { far, data } of streams) {
         const part = data.subarray(at, at + 300);
-        await success(io, (c, callback) => io.ring.send(c, far, part, callback));
+        await success(io, (c, callback) => io.ring.send(c, callback, far, part));
       }
       for (const { receiver, data } of streams) {
         await receiver.received(300);
@@ -207,7 +207,7 @@ function registerEnds(suite: Suite, mode: Mode): void {
     const receiver = new Receiver(io, near, group).start();
     await send("last");
     await receiver.received(4);
-    await success(io, (c, callback) => io.ring.shutdown(c, far, "send", callback));
+    await success(io, (c, callback) => io.ring.shutdown(c, callback, far, "send"));
     await receiver.ended();
     assert.is(receiver.last, 0);
     assert.is(text(receiver.takeAll()), "last");
@@ -219,7 +219,7 @@ function registerEnds(suite: Suite, mode: Mode): void {
     const receiver = new Receiver(io, near, group).start();
     await send("kept");
     await receiver.received(4);
-    await success(io, (c, callback) => io.ring.close(c, near, callback));
+    await success(io, (c, callback) => io.ring.close(c, callback, near));
     assert.is(receiver.last, negative("ECANCELED"));
     assert.is(text(receiver.takeAll()), "kept");
   });
@@ -228,7 +228,7 @@ function registerEnds(suite: Suite, mode: Mode): void {
     const io = await trial.open({ mode });
     const group = io.ring.bufferGroup();
     const file = await success(io, (c, callback) =>
-      io.ring.open(c, process.execPath, 1, 0, callback),
+      io.ring.open(c, callback, process.execPath, 1, 0),
     );
     const receiver = new Receiver(io, file, group).start();
     await receiver.ended();
@@ -243,7 +243,7 @@ function registerEnds(suite: Suite, mode: Mode): void {
     const group = io.ring.bufferGroup();
     const receiver = new Receiver(io, near, group).start();
     const buffer = new Uint8Array(16);
-    const single = new Started((c, callback) => io.ring.receive(c, near, buffer, callback));
+    const single = new Started((c, callback) => io.ring.receive(c, callback, near, buffer));
     await send("first");
     await receiver.received(5);
     await roundTrips(io);
@@ -276,7 +276,7 @@ function registerReturned(suite: Suite, mode: Mode): void {
         "ERR_IO_CHUNK_RETURNED",
       );
       const again = new LentCompletion();
-      const sending = (): void => io.ring.send(again, far, view, () => undefined);
+      const sending = (): void => io.ring.send(again, () => undefined, far, view);
       assert.is(refusalCode(sending), "ERR_IO_CHUNK_RETURNED");
     }
     for (const piece of [-1, 0.5, 1e9, Number.NaN]) {
@@ -302,15 +302,15 @@ function registerHeld(suite: Suite, mode: Mode): void {
     const other = await pairOfDescriptors(io, unixAddress(trial));
     const filler = new Uint8Array(1 << 20);
     let filled = 0;
-    let sending = new Started((c, callback) => io.ring.send(c, other.near, filler, callback));
+    let sending = new Started((c, callback) => io.ring.send(c, callback, other.near, filler));
     for (;;) {
       await roundTrips(io, 3);
       if (!sending.done) break;
       filled += sending.result;
-      sending = new Started((c, callback) => io.ring.send(c, other.near, filler, callback));
+      sending = new Started((c, callback) => io.ring.send(c, callback, other.near, filler));
     }
     const view = receiver.view(receiver.lots[0] as Lot);
-    const waiting = new Started((c, callback) => io.ring.send(c, other.near, view, callback));
+    const waiting = new Started((c, callback) => io.ring.send(c, callback, other.near, view));
     await roundTrips(io, 3);
     receiver.takeAll();
     // There is one piece, which the next bytes would overwrite.
@@ -321,7 +321,7 @@ function registerHeld(suite: Suite, mode: Mode): void {
     const buffer = new Uint8Array(1 << 20);
     const read = async (): Promise<void> => {
       const count = await success(io, (c, callback) =>
-        io.ring.receive(c, other.far, buffer, callback),
+        io.ring.receive(c, callback, other.far, buffer),
       );
       drained.push(buffer.slice(0, count));
     };

@@ -359,7 +359,7 @@ function registerTime(suite: Suite): void {
     const { io, served } = await connected(trial, FAMILIES[0], { inFlightLimit: 32 });
     const fill = (): void => {
       for (let count = 0; count <= 32; count++) {
-        io.ring.timeout(new Completion(), 3600e9, () => undefined);
+        io.ring.timeout(new Completion(), () => undefined, 3600e9);
       }
     };
     assert.is(refusalCode(fill), "ERR_IO_IN_FLIGHT_LIMIT");

@@ -168,7 +168,7 @@ function registerReleased(suite: Suite): void {
       assert.is(await failureCode(promise), "ERR_IO_BUFFER_RELEASED");
     }
     assert.is(
-      refusalCode(() => io.ring.read(new Completion(), file.descriptor, block, 0, () => undefined)),
+      refusalCode(() => io.ring.read(new Completion(), () => undefined, file.descriptor, block, 0)),
       "ERR_IO_BUFFER_RELEASED",
     );
   });

@@ -183,13 +183,13 @@ function registerRing(suite: Suite): void {
         for (const [view, code] of cases) {
           const completion = new Completion();
           const calls = [
-            () => ring.read(completion, near, view, 0, none),
-            () => ring.write(completion, near, view, 0, none),
-            () => ring.readVectored(completion, near, [view], 0, none),
-            () => ring.writeVectored(completion, near, [view], 0, none),
-            () => ring.send(completion, near, view, none),
-            () => ring.sendVectored(completion, near, [view], none),
-            () => ring.receive(completion, near, view, none),
+            () => ring.read(completion, none, near, view, 0),
+            () => ring.write(completion, none, near, view, 0),
+            () => ring.readVectored(completion, none, near, [view], 0),
+            () => ring.writeVectored(completion, none, near, [view], 0),
+            () => ring.send(completion, none, near, view),
+            () => ring.sendVectored(completion, none, near, [view]),
+            () => ring.receive(completion, none, near, view),
           ];
           for (const call of calls) assert.is(refusalCode(call), code, `${call}`);
           assert.is(completion.active, false);
@@ -202,14 +202,14 @@ function registerRing(suite: Suite): void {
       const io = await trial.open({ mode });
       const { near, far } = await pairOfDescriptors(io);
       const empty = new Uint8Array(0);
-      const call = (): void => io.ring.receive(new Completion(), near, empty, () => undefined);
+      const call = (): void => io.ring.receive(new Completion(), () => undefined, near, empty);
       assert.is(refusalCode(call), "ERR_OUT_OF_RANGE");
       const sent = await success(io, (c, callback) =>
-        io.ring.send(c, far, Buffer.from("a"), callback),
+        io.ring.send(c, callback, far, Buffer.from("a")),
       );
       assert.is(sent, 1);
       const receive = new Started((c, callback) =>
-        io.ring.receive(c, near, new Uint8Array(4), callback),
+        io.ring.receive(c, callback, near, new Uint8Array(4)),
       );
       await until(io, () => receive.done, "the receive");
       assert.is(receive.result, 1);

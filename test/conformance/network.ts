@@ -136,12 +136,12 @@ export function unixAddress(trial?: Trial): Address {
 /** A bound and listening descriptor, by the verbs of the ring. */
 export async function listeningDescriptor(io: IO, address: Address): Promise<Descriptor> {
   const descriptor = await success(io, (completion, callback) =>
-    io.ring.socket(completion, address.family, callback),
+    io.ring.socket(completion, callback, address.family),
   );
   await success(io, (completion, callback) =>
-    io.ring.bind(completion, descriptor, address, callback),
+    io.ring.bind(completion, callback, descriptor, address),
   );
-  await success(io, (completion, callback) => io.ring.listen(completion, descriptor, 16, callback));
+  await success(io, (completion, callback) => io.ring.listen(completion, callback, descriptor, 16));
   return descriptor;
 }
 
@@ -152,12 +152,12 @@ export async function pairOfDescriptors(
 ): Promise<{ listening: Descriptor; near: Descriptor; far: Descriptor }> {
   const listening = await listeningDescriptor(io, address);
   const accept = new Started((completion, callback) =>
-    io.ring.accept(completion, listening, callback),
+    io.ring.accept(completion, callback, listening),
   );
   const near = await success(io, (completion, callback) =>
-    io.ring.socket(completion, address.family, callback),
+    io.ring.socket(completion, callback, address.family),
   );
-  await success(io, (completion, callback) => io.ring.connect(completion, near, address, callback));
+  await success(io, (completion, callback) => io.ring.connect(completion, callback, near, address));
   await until(io, () => accept.done, "the accept");
   assert.ok(accept.result >= 0, `accept completed with ${accept.result}`);
   return { listening, near, far: accept.result };

@@ -104,10 +104,14 @@ function registerReuse(suite: Suite, mode: Mode): void {
     let done = false;
     io.ring.nop(completion, (ended) => {
       active.push(ended.active);
-      io.ring.timeout(ended, 1, (last) => {
-        active.push(last.active);
-        done = true;
-      });
+      io.ring.timeout(
+        ended,
+        (last) => {
+          active.push(last.active);
+          done = true;
+        },
+        1,
+      );
       active.push(ended.active);
     });
     await until(io, () => done, "the second operation");
@@ -190,7 +194,7 @@ function registerQueue(suite: Suite, mode: Mode): void {
     // All of these become due together, long after they were submitted.
     const all = Array.from(
       { length: 1000 },
-      () => new Started((completion, callback) => io.ring.timeout(completion, 1_000_000, callback)),
+      () => new Started((completion, callback) => io.ring.timeout(completion, callback, 1_000_000)),
     );
     await until(io, () => all.every((one) => one.done), "1,000 time-outs at once");
     for (const one of all) assert.is(one.result, 0);
@@ -205,7 +209,7 @@ function registerLimit(suite: Suite, mode: Mode): void {
       const io = await trial.open({ mode, inFlightLimit: 8 });
       const held = Array.from(
         { length: 7 },
-        () => new Started((completion, callback) => io.ring.timeout(completion, hour, callback)),
+        () => new Started((completion, callback) => io.ring.timeout(completion, callback, hour)),
       );
       const nop = new Started((completion, callback) => io.ring.nop(completion, callback));
       const extra = new Completion();

@@ -22,10 +22,14 @@ function registerRun(suite: Suite): void {
       io.run();
       let rounds = 0;
       const completion = new Completion();
-      io.ring.timeout(completion, 1_000_000, function again(ended) {
-        rounds++;
-        if (rounds < 5) io.ring.timeout(ended, 1_000_000, again);
-      });
+      io.ring.timeout(
+        completion,
+        function again(ended) {
+          rounds++;
+          if (rounds < 5) io.ring.timeout(ended, again, 1_000_000);
+        },
+        1_000_000,
+      );
       io.run();
       assert.is(rounds, 5);
       assert.is(io.stats().inFlight, 0);
@@ -38,7 +42,7 @@ function registerRun(suite: Suite): void {
     io.ring.nop(new Completion(), () => {
       throw new RangeError("from the callback");
     });
-    io.ring.timeout(new Completion(), 1_000_000, () => called++);
+    io.ring.timeout(new Completion(), () => called++, 1_000_000);
     assert.throws(
       () => io.run(),
       (error: Error) => error instanceof RangeError,
@@ -78,7 +82,7 @@ function registerRunFor(suite: Suite): void {
     async (trial) => {
       const io = await trial.open({ mode: "detached" });
       const pending = new Started((completion, callback) =>
-        io.ring.timeout(completion, 3_600_000_000_000, callback),
+        io.ring.timeout(completion, callback, 3_600_000_000_000),
       );
       for (const durationNs of [1_000_000, 5_000_000n]) {
         const start = process.hrtime.bigint();

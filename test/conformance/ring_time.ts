@@ -23,7 +23,7 @@ function registerTimeouts(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: a time-out of 0 completes with 0`, async (trial) => {
     const io = await trial.open({ mode });
     const result = await outcome(io, (completion, callback) =>
-      io.ring.timeout(completion, 0, callback),
+      io.ring.timeout(completion, callback, 0),
     );
     assert.is(result, 0);
   });
@@ -32,10 +32,14 @@ function registerTimeouts(suite: Suite, mode: Mode): void {
     const io = await trial.open({ mode });
     const order: number[] = [];
     for (const ms of [60, 20, 40, 0]) {
-      io.ring.timeout(new Completion(ms), ms * 1e6, (completion, result) => {
-        assert.is(result, 0);
-        order.push(completion.context);
-      });
+      io.ring.timeout(
+        new Completion(ms),
+        (completion, result) => {
+          assert.is(result, 0);
+          order.push(completion.context);
+        },
+        ms * 1e6,
+      );
     }
     await until(io, () => order.length === 4, "four time-outs");
     assert.equal(order, [0, 20, 40, 60]);
@@ -46,7 +50,7 @@ function registerTimeouts(suite: Suite, mode: Mode): void {
     for (const durationNs of [1, 999, 1_000_000, 1_500_000, 3_000_000]) {
       const start = process.hrtime.bigint();
       await outcome(io, (completion, callback) =>
-        io.ring.timeout(completion, durationNs, callback),
+        io.ring.timeout(completion, callback, durationNs),
       );
       const passed = Number(process.hrtime.bigint() - start);
       assert.ok(passed >= durationNs, `${durationNs} ns ended after ${passed}`);
@@ -59,7 +63,7 @@ function registerRefusals(suite: Suite, mode: Mode): void {
     const io = await trial.open({ mode });
     for (const durationNs of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
       const completion = new Completion();
-      const call = (): void => io.ring.timeout(completion, durationNs, () => undefined);
+      const call = (): void => io.ring.timeout(completion, () => undefined, durationNs);
       assert.is(refusalCode(call), "ERR_OUT_OF_RANGE", `${durationNs}`);
       assert.is(completion.active, false);
       assert.is(await failureCode(io.sleep(durationNs)), "ERR_OUT_OF_RANGE", `${durationNs}`);
@@ -72,10 +76,10 @@ function registerCancelOne(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: cancel ends a pending time-out`, async (trial) => {
     const io = await trial.open({ mode });
     const target = new Started((completion, callback) =>
-      io.ring.timeout(completion, HOUR_NS, callback),
+      io.ring.timeout(completion, callback, HOUR_NS),
     );
     const result = await outcome(io, (completion, callback) =>
-      io.ring.cancel(completion, target.completion, callback),
+      io.ring.cancel(completion, callback, target.completion),
     );
     assert.is(result, 0);
     await until(io, () => target.done, "the time-out");
@@ -87,20 +91,20 @@ function registerCancelOne(suite: Suite, mode: Mode): void {
     const { near, far } = await pairOfDescriptors(io);
     const untouched = new Uint8Array(4).fill(7);
     const target = new Started((completion, callback) =>
-      io.ring.receive(completion, near, untouched, callback),
+      io.ring.receive(completion, callback, near, untouched),
     );
     io.ring.flush();
     const result = await outcome(io, (completion, callback) =>
-      io.ring.cancel(completion, target.completion, callback),
+      io.ring.cancel(completion, callback, target.completion),
     );
     assert.is(result, 0);
     await until(io, () => target.done, "the receive");
     assert.is(target.result, negative("ECANCELED"));
     const sent = Buffer.from("next");
-    await outcome(io, (completion, callback) => io.ring.send(completion, far, sent, callback));
+    await outcome(io, (completion, callback) => io.ring.send(completion, callback, far, sent));
     const buffer = new Uint8Array(4);
     const count = await outcome(io, (completion, callback) =>
-      io.ring.receive(completion, near, buffer, callback),
+      io.ring.receive(completion, callback, near, buffer),
     );
     assert.is(count, 4);
     assert.equal(Buffer.from(buffer), sent);
@@ -113,7 +117,7 @@ function registerCancelOne(suite: Suite, mode: Mode): void {
     await until(io, () => done.done, "the nop");
     for (const target of [done.completion, new Completion()]) {
       const result = await outcome(io, (completion, callback) =>
-        io.ring.cancel(completion, target, callback),
+        io.ring.cancel(completion, callback, target),
       );
       assert.is(result, negative("ENOENT"));
     }
@@ -126,12 +130,16 @@ function registerCancelOne(suite: Suite, mode: Mode): void {
     const results: number[] = [];
     let cancelled = 1;
     io.ring.nop(reused, () => {
-      io.ring.timeout(reused, 5_000_000, (_completion, result) => results.push(result));
+      io.ring.timeout(reused, (_completion, result) => results.push(result), 5_000_000);
     });
     // Named while the nop is in flight; when it is looked at, the nop may long be over.
-    io.ring.cancel(new Completion(), reused, (_completion, result) => {
-      cancelled = result;
-    });
+    io.ring.cancel(
+      new Completion(),
+      (_completion, result) => {
+        cancelled = result;
+      },
+      reused,
+    );
     await until(io, () => results.length > 0 && cancelled !== 1, "the time-out after the nop");
     assert.equal(results, [0]);
     assert.ok(cancelled === negative("ENOENT") || cancelled === 0, `${cancelled}`);
@@ -146,19 +154,19 @@ function registerCancelMany(suite: Suite, mode: Mode): void {
       const { near, far } = await pairOfDescriptors(io);
       const receive = (descriptor: number): Started =>
         new Started((completion, callback) =>
-          io.ring.receive(completion, descriptor, new Uint8Array(8), callback),
+          io.ring.receive(completion, callback, descriptor, new Uint8Array(8)),
         );
       const targets = [receive(near), receive(near), receive(near)];
       const other = receive(far);
       io.ring.flush();
       const count = await outcome(io, (completion, callback) =>
-        io.ring.cancelDescriptor(completion, near, callback),
+        io.ring.cancelDescriptor(completion, callback, near),
       );
       assert.is(count, 3);
       await until(io, () => targets.every((one) => one.done), "the receives");
       for (const one of targets) assert.is(one.result, negative("ECANCELED"));
       assert.is(other.done, false);
-      await outcome(io, (completion, callback) => io.ring.close(completion, near, callback));
+      await outcome(io, (completion, callback) => io.ring.close(completion, callback, near));
       await until(io, () => other.done, "the end of the stream at the other side");
       assert.is(other.result, 0);
     },
@@ -171,7 +179,7 @@ function registerCancelMany(suite: Suite, mode: Mode): void {
       const { near } = await pairOfDescriptors(io);
       const cancel = (descriptor: number): Promise<number> =>
         outcome(io, (completion, callback) =>
-          io.ring.cancelDescriptor(completion, descriptor, callback),
+          io.ring.cancelDescriptor(completion, callback, descriptor),
         );
       assert.is(await cancel(near), 0);
       for (const stranger of [-1, 0, 1, 2, 0x7fffffff]) {
@@ -198,13 +206,13 @@ async function cancelAll(trial: Trial, mode: Mode): Promise<void> {
   const io = await trial.open({ mode });
   const { near, far } = await pairOfDescriptors(io);
   const targets = [
-    new Started((completion, callback) => io.ring.timeout(completion, HOUR_NS, callback)),
-    new Started((completion, callback) => io.ring.timeout(completion, HOUR_NS, callback)),
+    new Started((completion, callback) => io.ring.timeout(completion, callback, HOUR_NS)),
+    new Started((completion, callback) => io.ring.timeout(completion, callback, HOUR_NS)),
     new Started((completion, callback) =>
-      io.ring.receive(completion, near, new Uint8Array(1), callback),
+      io.ring.receive(completion, callback, near, new Uint8Array(1)),
     ),
     new Started((completion, callback) =>
-      io.ring.receive(completion, far, new Uint8Array(1), callback),
+      io.ring.receive(completion, callback, far, new Uint8Array(1)),
     ),
   ];
   io.ring.flush();

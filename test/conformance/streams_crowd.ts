@@ -117,9 +117,13 @@ function registerWaiting(suite: Suite): void {
     const sleeping = Array.from({ length: LIMIT }, () => new Completion());
     let ended = 0;
     for (const completion of sleeping) {
-      io.ring.timeout(completion, 3600e9, (_completion, result) => {
-        ended += result === CANCELED ? 1 : 0;
-      });
+      io.ring.timeout(
+        completion,
+        (_completion, result) => {
+          ended += result === CANCELED ? 1 : 0;
+        },
+        3600e9,
+      );
     }
     const accepting = listener.accept();
     const client = await outside.connect(targetOf(listener.address));
@@ -160,7 +164,7 @@ function registerMany(suite: Suite): void {
         if (result === CANCELED) ended++;
       };
       for (let index = 0; index < count; index++) {
-        io.ring.timeout(new Completion(), 3600e9, called);
+        io.ring.timeout(new Completion(), called, 3600e9);
       }
       await io.nop();
       assert.is(io.stats().inFlight, count);

@@ -95,8 +95,8 @@ function registerMoves(suite: Suite, family: Family): void {
         results.push(result);
       };
       const buffer = new Uint8Array(8);
-      io.ring.receive(new Completion(), served.descriptor, buffer, callback);
-      io.ring.send(new Completion(), client.descriptor, Buffer.from("raw"), callback);
+      io.ring.receive(new Completion(), callback, served.descriptor, buffer);
+      io.ring.send(new Completion(), callback, client.descriptor, Buffer.from("raw"));
       await roundTrips(io);
       assert.equal(results, [3, 3]);
       assert.is(text(buffer, 3), "raw");

@@ -251,7 +251,7 @@ function registerRefusals(suite: Suite): void {
     const supported = io.capabilities["sendFile"]?.support !== "unsupported";
     const send = (descriptor: number, from: number): Promise<number> =>
       outcome(io, (completion: Completion, callback) =>
-        io.ring.sendFile(completion, descriptor, from, 100, 500, callback),
+        io.ring.sendFile(completion, callback, descriptor, from, 100, 500),
       );
     const result = await send(served.descriptor, file.descriptor);
     assert.is(result, supported ? 500 : negative("EOPNOTSUPP"));

@@ -86,7 +86,7 @@ function registerEnds(suite: Suite): void {
     const [client, served] = await halfClosed(io, trial, FAMILIES[2] as Family);
     const buffer = new Uint8Array(65_536);
     const send = (): Started =>
-      new Started((c, callback) => io.ring.send(c, served.descriptor, buffer, callback));
+      new Started((c, callback) => io.ring.send(c, callback, served.descriptor, buffer));
     let last = send();
     for (let sends = 0; ; sends++) {
       await roundTrips(io, 10);
@@ -95,7 +95,7 @@ function registerEnds(suite: Suite): void {
       last = send();
     }
     const behind = send();
-    await outcome(io, (c, callback) => io.ring.cancel(c, last.completion, callback));
+    await outcome(io, (c, callback) => io.ring.cancel(c, callback, last.completion));
     await until(io, () => last.done, "the send that was cancelled");
     assert.is(last.result, negative("ECANCELED"));
     assert.is(await failureCode(served.send(buffer, { timeoutMs: 30 })), "ETIMEDOUT");
@@ -118,10 +118,10 @@ function registerEnds(suite: Suite): void {
       await first.promise.catch(() => undefined);
       // In one batch, and at some moments while the kernel is at it.
       for (let turns = 0; turns < 20; turns++) {
-        const send = new Started((c, callback) => ring.send(c, descriptor, contents(1), callback));
+        const send = new Started((c, callback) => ring.send(c, callback, descriptor, contents(1)));
         if (turns > 0) await roundTrips(io, turns);
         const count = await outcome(io, (c, callback) =>
-          all ? ring.cancelAll(c, callback) : ring.cancelDescriptor(c, descriptor, callback),
+          all ? ring.cancelAll(c, callback) : ring.cancelDescriptor(c, callback, descriptor),
         );
         assert.ok(count === 0 || count === 1, `the cancel ended ${count}`);
         await until(io, () => send.done, "the end of the send");
@@ -144,7 +144,7 @@ function registerEnds(suite: Suite): void {
       results.push(result);
     };
     ring.chain(2);
-    ring.send(new Completion(), descriptor, new Uint8Array(1), note);
+    ring.send(new Completion(), note, descriptor, new Uint8Array(1));
     ring.nop(new Completion(), note);
     await roundTrips(io, 10);
     assert.equal(results, [], "there is no room for it");
@@ -159,7 +159,7 @@ function registerEnds(suite: Suite): void {
 async function fill(io: IO, served: Socket): Promise<Started> {
   for (let sends = 0; sends < 1000; sends++) {
     const send = new Started((c, callback) =>
-      io.ring.send(c, served.descriptor, new Uint8Array(65_536), callback),
+      io.ring.send(c, callback, served.descriptor, new Uint8Array(65_536)),
     );
     await roundTrips(io, 10);
     if (!send.done) return send;
@@ -174,7 +174,7 @@ function registerLimit(suite: Suite): void {
     const listener = await io.listen((FAMILIES[2] as Family).listening(trial));
     const [client, served] = await connectTo(io, listener);
     const waiting = await fill(io, served);
-    await outcome(io, (c, callback) => io.ring.cancel(c, waiting.completion, callback));
+    await outcome(io, (c, callback) => io.ring.cancel(c, callback, waiting.completion));
     const order: string[] = [];
     const limited = failureCode(served.send(new Uint8Array(1), { timeoutMs: 400 })).then((code) => {
       order.push(code);
@@ -195,9 +195,9 @@ function registerOthers(suite: Suite): void {
     const io = await trial.open();
     const [client, served] = await halfClosed(io, trial, FAMILIES[0] as Family);
     const waiting = await fill(io, served);
-    await outcome(io, (c, callback) => io.ring.cancel(c, waiting.completion, callback));
+    await outcome(io, (c, callback) => io.ring.cancel(c, callback, waiting.completion));
     const write = new Started((c, callback) =>
-      io.ring.write(c, served.descriptor, new Uint8Array(65_536), -1, callback),
+      io.ring.write(c, callback, served.descriptor, new Uint8Array(65_536), -1),
     );
     await io.sleep(30e6);
     assert.is(write.done && write.result < 0, false, "it has not failed");
@@ -212,7 +212,7 @@ function registerOthers(suite: Suite): void {
     const io = await trial.open();
     const { descriptor } = await io.listen((FAMILIES[0] as Family).listening(trial));
     const receive = await outcome(io, (c, callback) =>
-      io.ring.receive(c, descriptor, new Uint8Array(1), callback),
+      io.ring.receive(c, callback, descriptor, new Uint8Array(1)),
     );
     assert.ok(receive < 0, `the receive gave ${receive}`);
   });

@@ -23,11 +23,11 @@ export function streamsHostile(suite: Suite): void {
 }
 
 function receive(io: IO, descriptor: Descriptor, buffer: Uint8Array): Started {
-  return new Started((c, callback) => io.ring.receive(c, descriptor, buffer, callback));
+  return new Started((c, callback) => io.ring.receive(c, callback, descriptor, buffer));
 }
 
 function send(io: IO, descriptor: Descriptor, bytes: Uint8Array): Started {
-  return new Started((c, callback) => io.ring.send(c, descriptor, bytes, callback));
+  return new Started((c, callback) => io.ring.send(c, callback, descriptor, bytes));
 }
 
 /** Sends until nothing more goes: gives the sends that have been taken, and one that waits. */
@@ -53,14 +53,14 @@ function registerWaiting(suite: Suite, mode: Mode): void {
       await roundTrips(io, 2);
       const target = both[cancelled] as Started;
       const cancel = await outcome(io, (c, callback) =>
-        io.ring.cancel(c, target.completion, callback),
+        io.ring.cancel(c, callback, target.completion),
       );
       assert.is(cancel, 0);
       await until(io, () => target.done, "the end of what was cancelled");
       assert.is(target.result, CANCELED);
       const other = both[1 - cancelled] as Started;
       assert.not(other.done);
-      await success(io, (c, callback) => io.ring.send(c, far, Buffer.from("kept"), callback));
+      await success(io, (c, callback) => io.ring.send(c, callback, far, Buffer.from("kept")));
       await until(io, () => other.done, "the other receive");
       assert.is(other.result, 4);
       assert.is(text(buffers[1 - cancelled] as Uint8Array), "kept");
@@ -82,13 +82,17 @@ function registerWaiting(suite: Suite, mode: Mode): void {
       ];
       await roundTrips(io, 2);
       const closing = new Started((c, callback) => {
-        io.ring.close(c, near, (completion, result) => {
-          assert.ok(
-            started.every(({ done }) => done),
-            "everything has ended before the close",
-          );
-          callback(completion, result);
-        });
+        io.ring.close(
+          c,
+          (completion, result) => {
+            assert.ok(
+              started.every(({ done }) => done),
+              "everything has ended before the close",
+            );
+            callback(completion, result);
+          },
+          near,
+        );
       });
       const refused = receive(io, near, new Uint8Array(4));
       await until(io, () => closing.done && refused.done, "the close");
@@ -97,7 +101,7 @@ function registerWaiting(suite: Suite, mode: Mode): void {
       const buffer = new Uint8Array(65_536);
       let received = 0;
       for (;;) {
-        const count = await outcome(io, (c, callback) => io.ring.receive(c, far, buffer, callback));
+        const count = await outcome(io, (c, callback) => io.ring.receive(c, callback, far, buffer));
         if (count <= 0) break;
         received += count;
       }
@@ -120,7 +124,7 @@ function registerReuse(suite: Suite, mode: Mode): void {
       ];
       // All of it in one batch: the closes free the numbers that the next connection takes.
       const closes = [old.near, old.far].map(
-        (descriptor) => new Started((c, callback) => io.ring.close(c, descriptor, callback)),
+        (descriptor) => new Started((c, callback) => io.ring.close(c, callback, descriptor)),
       );
       const next = await connectedTo(io, listening, address);
       const buffer = new Uint8Array(4);
@@ -128,17 +132,17 @@ function registerReuse(suite: Suite, mode: Mode): void {
       await until(io, () => [...stale, ...closes].every(({ done }) => done), "the closes");
       for (const { result } of stale) assert.is(result === CANCELED || result === 0, true);
       for (const descriptor of [old.near, old.far]) {
-        const late = await outcome(io, (c, cb) => io.ring.cancelDescriptor(c, descriptor, cb));
+        const late = await outcome(io, (c, cb) => io.ring.cancelDescriptor(c, cb, descriptor));
         assert.is(late, negative("EBADF"));
         assert.not(seen.has(descriptor), "no descriptor comes twice");
         seen.add(descriptor);
       }
       assert.not(fresh.done, "nobody ended what waits on the new one");
-      await success(io, (c, callback) => io.ring.send(c, next.far, Buffer.from("new"), callback));
+      await success(io, (c, callback) => io.ring.send(c, callback, next.far, Buffer.from("new")));
       await until(io, () => fresh.done, "the receive on the new one");
       assert.equal([fresh.result, text(buffer, 3)], [3, "new"]);
       for (const descriptor of [next.near, next.far]) {
-        await success(io, (c, callback) => io.ring.close(c, descriptor, callback));
+        await success(io, (c, callback) => io.ring.close(c, callback, descriptor));
       }
     }
   });
@@ -149,9 +153,9 @@ async function connectedTo(
   listening: Descriptor,
   address: ReturnType<typeof unixAddress>,
 ): Promise<{ near: Descriptor; far: Descriptor }> {
-  const near = await success(io, (c, callback) => io.ring.socket(c, "unix", callback));
-  await success(io, (c, callback) => io.ring.connect(c, near, address, callback));
-  const far = await success(io, (c, callback) => io.ring.accept(c, listening, callback));
+  const near = await success(io, (c, callback) => io.ring.socket(c, callback, "unix"));
+  await success(io, (c, callback) => io.ring.connect(c, callback, near, address));
+  const far = await success(io, (c, callback) => io.ring.accept(c, callback, listening));
   return { near, far };
 }
 
@@ -167,8 +171,8 @@ async function connectedToPlain(
   const port = typeof bound === "object" ? (bound?.port ?? 0) : 0;
   const address = { family: "ipv4", host: "127.0.0.1", port, path: "" } as const;
   const coming = once(server, "connection") as Promise<[PlainSocket]>;
-  const near = await success(io, (c, callback) => io.ring.socket(c, "ipv4", callback));
-  await success(io, (c, callback) => io.ring.connect(c, near, address, callback));
+  const near = await success(io, (c, callback) => io.ring.socket(c, callback, "ipv4"));
+  await success(io, (c, callback) => io.ring.connect(c, callback, near, address));
   const [peer] = await coming;
   peer.on("error", () => undefined);
   trial.defer(() => peer.destroy());
@@ -183,7 +187,7 @@ function registerReset(suite: Suite, mode: Mode): void {
     const untouched = receive(io, other, new Uint8Array(4));
     peer.write("before");
     const buffer = new Uint8Array(16);
-    const first = await outcome(io, (c, callback) => io.ring.receive(c, near, buffer, callback));
+    const first = await outcome(io, (c, callback) => io.ring.receive(c, callback, near, buffer));
     assert.equal([first, text(buffer, first)], [6, "before"]);
     const { waiting } = await fill(io, near);
     const behind = send(io, near, Buffer.from("behind"));
@@ -205,13 +209,13 @@ function registerReset(suite: Suite, mode: Mode): void {
     for (const { result } of receives) {
       assert.ok([negative("ECONNRESET"), 0].includes(result), `${result}`);
     }
-    const late = await outcome(io, (c, callback) => io.ring.send(c, near, buffer, callback));
+    const late = await outcome(io, (c, callback) => io.ring.send(c, callback, near, buffer));
     assert.is(late, negative("EPIPE"));
     assert.not(untouched.done, "the other connection");
     staying.write("here");
     await until(io, () => untouched.done, "the other connection");
     assert.is(untouched.result, 4);
-    assert.is(await success(io, (c, callback) => io.ring.close(c, near, callback)), 0);
+    assert.is(await success(io, (c, callback) => io.ring.close(c, callback, near)), 0);
   });
 
   suite.test(`${mode}: what came before a reset is read first`, async (trial) => {
@@ -225,11 +229,11 @@ function registerReset(suite: Suite, mode: Mode): void {
     let received = "";
     let result: number;
     do {
-      result = await outcome(io, (c, callback) => io.ring.receive(c, near, buffer, callback));
+      result = await outcome(io, (c, callback) => io.ring.receive(c, callback, near, buffer));
       if (result > 0) received += text(buffer, result);
     } while (result > 0);
     assert.equal([received, result], ["all of it", negative("ECONNRESET")]);
-    const end = await outcome(io, (c, callback) => io.ring.receive(c, near, buffer, callback));
+    const end = await outcome(io, (c, callback) => io.ring.receive(c, callback, near, buffer));
     assert.is(end, 0);
   });
 }

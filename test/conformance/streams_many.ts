@@ -28,9 +28,9 @@ async function connectMany(io: IO, count: number): Promise<Ends[]> {
   const listening = await listeningDescriptor(io, address);
   const ends: Ends[] = [];
   while (ends.length < count) {
-    const accept = new Started((c, callback) => io.ring.accept(c, listening, callback));
-    const near = await success(io, (c, callback) => io.ring.socket(c, "unix", callback));
-    await success(io, (c, callback) => io.ring.connect(c, near, address, callback));
+    const accept = new Started((c, callback) => io.ring.accept(c, callback, listening));
+    const near = await success(io, (c, callback) => io.ring.socket(c, callback, "unix"));
+    await success(io, (c, callback) => io.ring.connect(c, callback, near, address));
     await until(io, () => accept.done, "the accept");
     ends.push({ near, far: accept.result });
   }
@@ -54,12 +54,17 @@ function registerCalls(suite: Suite, mode: Mode): void {
         let left = rounds;
         const send = (): void => {
           new Started((c, callback) =>
-            io.ring.send(c, near, bytes, (completion, result) => {
-              callback(completion, result);
-              if (--left === 0) ended++;
-              else send();
-              told.push(index);
-            }),
+            io.ring.send(
+              c,
+              (completion, result) => {
+                callback(completion, result);
+                if (--left === 0) ended++;
+                else send();
+                told.push(index);
+              },
+              near,
+              bytes,
+            ),
           );
         };
         send();
@@ -82,10 +87,10 @@ class Waiting {
     this.near = near;
     const start = (started: Started): void => void this.operations.push(started);
     for (let number = 0; number < SENDS; number++) {
-      start(new Started((c, callback) => ring.send(c, near, bytes, callback)));
+      start(new Started((c, callback) => ring.send(c, callback, near, bytes)));
     }
     for (let number = 0; number < 3; number++) {
-      start(new Started((c, callback) => ring.receive(c, near, new Uint8Array(9), callback)));
+      start(new Started((c, callback) => ring.receive(c, callback, near, new Uint8Array(9))));
     }
   }
 
@@ -118,12 +123,12 @@ function registerEnds(suite: Suite, mode: Mode): void {
       assert.equal(counts(), before, "the others wait on");
     };
     const closed = waiting[7] as Waiting;
-    assert.is(await outcome(io, (c, callback) => ring.close(c, closed.near, callback)), 0);
+    assert.is(await outcome(io, (c, callback) => ring.close(c, callback, closed.near)), 0);
     await ended(7, CANCELED);
     const cancelled = waiting[20] as Waiting;
     const most = cancelled.left.length;
     const count = await success(io, (c, callback) =>
-      ring.cancelDescriptor(c, cancelled.near, callback),
+      ring.cancelDescriptor(c, callback, cancelled.near),
     );
     assert.is(count, most);
     await ended(20, CANCELED);
@@ -139,7 +144,7 @@ function registerClosed(suite: Suite, mode: Mode): void {
     const waiting = await waitOnAll(io, ends);
     const order = [...ends.keys()].filter((index) => index % 4 !== 1).reverse();
     const closes = order.map(
-      (index) => new Started((c, callback) => ring.close(c, (ends[index] as Ends).near, callback)),
+      (index) => new Started((c, callback) => ring.close(c, callback, (ends[index] as Ends).near)),
     );
     await until(io, () => closes.every(({ done }) => done), "the closes");
     for (const close of closes) assert.is(close.result, 0);

@@ -27,8 +27,8 @@ async function connecting(trial: Trial): Promise<{ io: IO; socket: Descriptor; c
   const listener = await io.listen({ port: 0, backlog: 1 });
   const { address } = listener;
   for (let count = 0; count < 16; count++) {
-    const socket = await success(io, (c, callback) => io.ring.socket(c, "ipv4", callback));
-    const connect = new Started((c, callback) => io.ring.connect(c, socket, address, callback));
+    const socket = await success(io, (c, callback) => io.ring.socket(c, callback, "ipv4"));
+    const connect = new Started((c, callback) => io.ring.connect(c, callback, socket, address));
     await roundTrips(io);
     if (!connect.done) return { io, socket, connect };
   }
@@ -45,7 +45,7 @@ function registerConnecting(suite: Suite): void {
     const { io, socket, connect } = await connecting(trial);
     const address = { family: "ipv4", host: "127.0.0.1", port: 9, path: "" } as const;
     const second = await outcome(io, (c, callback) =>
-      io.ring.connect(c, socket, address, callback),
+      io.ring.connect(c, callback, socket, address),
     );
     assert.is(second, negative("EALREADY"));
     assert.is(connect.done, false);
@@ -58,12 +58,12 @@ function registerConnecting(suite: Suite): void {
     // The kernel tells the reason once. Behind io_uring it starts the connect anew when another
     // operation was told, and that may wait again.
     if (suite.backend !== "io_uring") {
-      started.push(new Started((c, callback) => io.ring.receive(c, socket, buffer, callback)));
-      started.push(new Started((c, callback) => io.ring.send(c, socket, buffer, callback)));
+      started.push(new Started((c, callback) => io.ring.receive(c, callback, socket, buffer)));
+      started.push(new Started((c, callback) => io.ring.send(c, callback, socket, buffer)));
     }
     await roundTrips(io);
     const result = await outcome(io, (c, callback) =>
-      io.ring.shutdown(c, socket, "both", callback),
+      io.ring.shutdown(c, callback, socket, "both"),
     );
     assert.is(result, 0);
     await until(io, () => started.every((one) => one.done), "all end");
@@ -79,10 +79,10 @@ function registerFailedConnect(suite: Suite): void {
     const listener = await io.listen({ port: 0 });
     const { address } = listener;
     await listener.close();
-    const socket = await success(io, (c, callback) => io.ring.socket(c, "ipv4", callback));
+    const socket = await success(io, (c, callback) => io.ring.socket(c, callback, "ipv4"));
     for (let count = 0; count < 3; count++) {
       const result = await outcome(io, (c, callback) =>
-        io.ring.connect(c, socket, address, callback),
+        io.ring.connect(c, callback, socket, address),
       );
       const failed = result === negative("ECONNREFUSED");
       const isOver = !isLinux && count > 0 && result === negative("EINVAL");
@@ -99,24 +99,24 @@ function registerPipes(suite: Suite): void {
       const path = trial.path("fifo");
       execFileSync("mkfifo", [path]);
       const open = (flags: number): Promise<Descriptor> =>
-        success(io, (c, callback) => io.ring.open(c, path, flags, 0, callback));
+        success(io, (c, callback) => io.ring.open(c, callback, path, flags, 0));
       const reader = await open(OpenFlags.read);
       const read = (): Started =>
-        new Started((c, callback) => io.ring.read(c, reader, new Uint8Array(8), -1, callback));
+        new Started((c, callback) => io.ring.read(c, callback, reader, new Uint8Array(8), -1));
       const waiting = read();
       await roundTrips(io);
       assert.is(waiting.done, false, "nobody has opened it for writing yet");
-      const socketsOnly = await outcome(io, (c, callback) => io.ring.accept(c, reader, callback));
+      const socketsOnly = await outcome(io, (c, callback) => io.ring.accept(c, callback, reader));
       assert.is(socketsOnly, negative("ENOTSOCK"));
       const writer = await open(OpenFlags.write);
       const written = await outcome(io, (c, callback) =>
-        io.ring.write(c, writer, new Uint8Array(3), 5, callback),
+        io.ring.write(c, callback, writer, new Uint8Array(3), 5),
       );
       assert.is(written, 3, "a pipe takes no notice of the place");
       await until(io, () => waiting.done, "the read");
       assert.is(waiting.result, 3);
       const last = read();
-      await success(io, (c, callback) => io.ring.close(c, writer, callback));
+      await success(io, (c, callback) => io.ring.close(c, callback, writer));
       await until(io, () => last.done, "the end");
       assert.is(last.result, 0);
     },
@@ -129,7 +129,7 @@ function registerShutdowns(suite: Suite, family: Family): void {
     const chunk = new Uint8Array(1024 * 1024);
     let send: Started;
     do {
-      send = new Started((c, callback) => io.ring.send(c, client.descriptor, chunk, callback));
+      send = new Started((c, callback) => io.ring.send(c, callback, client.descriptor, chunk));
       await roundTrips(io);
     } while (send.done);
     await client.shutdown("send");
@@ -143,21 +143,21 @@ function registerShutdowns(suite: Suite, family: Family): void {
     const buffer = new Uint8Array(4);
     for (const offset of [1, 4096]) {
       const result = await outcome(io, (c, callback) =>
-        io.ring.read(c, client.descriptor, buffer, offset, callback),
+        io.ring.read(c, callback, client.descriptor, buffer, offset),
       );
       assert.is(result, negative("ESPIPE"), `read at ${offset}`);
       const written = await outcome(io, (c, callback) =>
-        io.ring.write(c, client.descriptor, buffer, offset, callback),
+        io.ring.write(c, callback, client.descriptor, buffer, offset),
       );
       assert.is(written, negative("ESPIPE"), `write at ${offset}`);
     }
     const { descriptor } = client;
     const written = await outcome(io, (c, callback) =>
-      io.ring.write(c, descriptor, buffer, 0, callback),
+      io.ring.write(c, callback, descriptor, buffer, 0),
     );
     assert.is(written, 4);
     const read = await outcome(io, (c, callback) =>
-      io.ring.read(c, served.descriptor, buffer, -1, callback),
+      io.ring.read(c, callback, served.descriptor, buffer, -1),
     );
     assert.is(read, 4);
   });
@@ -170,12 +170,12 @@ function registerShutdowns(suite: Suite, family: Family): void {
     const io = await trial.open();
     const { descriptor } = await io.listen(family.listening(trial));
     const accept = (): Started =>
-      new Started((c, callback) => io.ring.accept(c, descriptor, callback));
+      new Started((c, callback) => io.ring.accept(c, callback, descriptor));
     const waiting = accept();
     await roundTrips(io);
     assert.is(waiting.done, false);
     const result = await outcome(io, (c, callback) =>
-      io.ring.shutdown(c, descriptor, "both", callback),
+      io.ring.shutdown(c, callback, descriptor, "both"),
     );
     assert.is(result, 0);
     await until(io, () => waiting.done, "the accept that waited");
@@ -195,7 +195,7 @@ function registerLeftover(suite: Suite, family: Family): void {
       const { io, client, served } = await connected(trial, family);
       const receive = (sizeBytes: number): Promise<number> =>
         outcome(io, (c, callback) =>
-          io.ring.receive(c, client.descriptor, new Uint8Array(sizeBytes), callback),
+          io.ring.receive(c, callback, client.descriptor, new Uint8Array(sizeBytes)),
         );
       if (resets) await client.sendAll(new Uint8Array(3));
       await served.sendAll(new Uint8Array(5));

@@ -204,7 +204,7 @@ async function sendMany(io: IO, descriptor: number): Promise<Sent[]> {
   const sent: Sent[] = [];
   for (let number = 0; number < 1000; number++) {
     const bytes = message(number, 1500);
-    const started = new Started((c, callback) => io.ring.send(c, descriptor, bytes, callback));
+    const started = new Started((c, callback) => io.ring.send(c, callback, descriptor, bytes));
     sent.push({ bytes, started });
   }
   await roundTrips(io, 10);
@@ -219,7 +219,7 @@ function registerCancelled(suite: Suite, mode: Mode): void {
     const sent = await sendMany(io, near);
     const waiting = sent.findIndex(({ started }) => !started.done);
     const cancel = (completion: Completion): Promise<number> =>
-      outcome(io, (c, callback) => io.ring.cancel(c, completion, callback));
+      outcome(io, (c, callback) => io.ring.cancel(c, callback, completion));
     // The first one that waits, the second, one in the middle, and the last.
     for (const index of [waiting, waiting + 1, waiting + 9, sent.length - 1]) {
       const { started } = sent[index] as Sent;
@@ -240,7 +240,7 @@ function registerCancelled(suite: Suite, mode: Mode): void {
     const sent = await sendMany(io, near);
     const waiting = sent.filter(({ started }) => !started.done);
     const cancel = (): Started =>
-      new Started((c, callback) => io.ring.cancelDescriptor(c, near, callback));
+      new Started((c, callback) => io.ring.cancelDescriptor(c, callback, near));
     const cancels = [cancel(), cancel()];
     await until(
       io,
@@ -261,7 +261,7 @@ function registerCancelled(suite: Suite, mode: Mode): void {
       const sent = await sendMany(io, near);
       const waiting = sent.filter(({ started }) => !started.done);
       const count = await success(io, (c, callback) =>
-        all ? io.ring.cancelAll(c, callback) : io.ring.cancelDescriptor(c, near, callback),
+        all ? io.ring.cancelAll(c, callback) : io.ring.cancelDescriptor(c, callback, near),
       );
       await until(io, () => waiting.every(({ started }) => started.done), "the end of all");
       assert.is(count, waiting.length);
@@ -281,7 +281,7 @@ async function checkStream(io: IO, descriptor: number, sent: readonly Sent[]): P
   const complete = (): boolean =>
     sent.every(({ started }) => started.done) && length >= expected().length;
   while (!complete()) {
-    const started = new Started((c, callback) => io.ring.receive(c, descriptor, buffer, callback));
+    const started = new Started((c, callback) => io.ring.receive(c, callback, descriptor, buffer));
     await until(io, () => started.done || complete(), "what was sent");
     if (!started.done) break;
     assert.ok(started.result > 0);

@@ -27,15 +27,15 @@ class Fifo {
 
   open(flags: number): Promise<Descriptor> {
     const { io, path } = this;
-    return success(io, (c, callback) => io.ring.open(c, path, flags, 0, callback));
+    return success(io, (c, callback) => io.ring.open(c, callback, path, flags, 0));
   }
 
   close(descriptor: Descriptor): Promise<number> {
-    return success(this.io, (c, callback) => this.io.ring.close(c, descriptor, callback));
+    return success(this.io, (c, callback) => this.io.ring.close(c, callback, descriptor));
   }
 
   read(reader: Descriptor, buffer = new Uint8Array(8)): Started {
-    return new Started((c, callback) => this.io.ring.read(c, reader, buffer, -1, callback));
+    return new Started((c, callback) => this.io.ring.read(c, callback, reader, buffer, -1));
   }
 
   async readNow(reader: Descriptor): Promise<number> {
@@ -46,7 +46,7 @@ class Fifo {
 
   write(writer: Descriptor, sizeBytes: number): Promise<number> {
     const data = new Uint8Array(sizeBytes);
-    return outcome(this.io, (c, callback) => this.io.ring.write(c, writer, data, -1, callback));
+    return outcome(this.io, (c, callback) => this.io.ring.write(c, callback, writer, data, -1));
   }
 }
 
@@ -126,7 +126,7 @@ function registerLostReader(suite: Suite): void {
     const chunk = new Uint8Array(65_536);
     let write: Started;
     do {
-      write = new Started((c, callback) => io.ring.write(c, writer, chunk, -1, callback));
+      write = new Started((c, callback) => io.ring.write(c, callback, writer, chunk, -1));
       await roundTrips(io);
     } while (write.done);
     await fifo.close(reader);

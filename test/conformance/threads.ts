@@ -64,7 +64,7 @@ function registerStrange(suite: Suite): void {
     const [one, two] = [await trial.open(), await trial.open()];
     const file = await one.openFile(trial.path(), { write: true, create: true });
     const result = await outcome(two, (completion, callback) =>
-      two.ring.write(completion, file.descriptor, Buffer.from("x"), 0, callback),
+      two.ring.write(completion, callback, file.descriptor, Buffer.from("x"), 0),
     );
     assert.is(result, negative("EBADF"));
     await trial.close(two);
@@ -75,7 +75,7 @@ function registerStrange(suite: Suite): void {
     const [attached, detached] = [await trial.open(), await trial.open({ mode: "detached" })];
     const sleeping = attached.sleep(1_000_000);
     let called = 0;
-    detached.ring.timeout(new Completion(), 2_000_000, () => called++);
+    detached.ring.timeout(new Completion(), () => called++, 2_000_000);
     detached.run();
     assert.is(called, 1);
     await sleeping;
@@ -87,7 +87,7 @@ function registerStrange(suite: Suite): void {
       const [one, two] = [await trial.open(), await trial.open()];
       const completion = new Completion();
       const results: number[] = [];
-      one.ring.timeout(completion, 1_000_000, (_completion, result) => results.push(result));
+      one.ring.timeout(completion, (_completion, result) => results.push(result), 1_000_000);
       assert.throws(
         () => two.ring.nop(completion, () => undefined),
         (error: IOError) => error.code === "ERR_IO_COMPLETION_ACTIVE",

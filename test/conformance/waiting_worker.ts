@@ -7,7 +7,7 @@ const { backend, stop } = workerData as { backend: BackendName; stop: SharedArra
 const stopped = new Int32Array(stop);
 
 const io = await IO.open({ backend, mode: "detached" });
-io.ring.timeout(new Completion(), 3_600_000_000_000, () => {});
+io.ring.timeout(new Completion(), () => {}, 3_600_000_000_000);
 while (Atomics.load(stopped, 0) === 0) io.runFor(100_000_000);
 io.cancelAll();
 await io.close();

@@ -80,7 +80,7 @@ function registerWaiting(suite: Suite): void {
     const note = (_completion: Completion, result: number): void => {
       results.push(result);
     };
-    io.ring.send(completion, client.descriptor, data, note, "always");
+    io.ring.send(completion, note, client.descriptor, data, "always");
     await roundTrips(io);
     data.fill(0);
     drainAll(served);

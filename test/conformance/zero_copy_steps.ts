@@ -104,19 +104,19 @@ function registerRing(suite: Suite, mode: Mode): void {
     const completion = new Completion();
     io.ring.send(
       completion,
-      near,
-      data,
       (same, result) => {
         assert.is(same, completion);
         calls.push({ result, active: completion.active });
       },
+      near,
+      data,
       "always",
     );
     const got = Buffer.alloc(50_000);
     let at = 0;
     while (at < got.byteLength) {
       const rest = got.subarray(at);
-      at += await outcome(io, (c, callback) => io.ring.receive(c, far, rest, callback));
+      at += await outcome(io, (c, callback) => io.ring.receive(c, callback, far, rest));
     }
     await until(io, () => calls.length > 0 && !completion.active, "the last call");
     assert.ok(calls.length <= 2);
@@ -139,16 +139,16 @@ function registerRing(suite: Suite, mode: Mode): void {
     const [first, second, third] = completions as [Completion, Completion, Completion];
     const ended = (): boolean => completions.every(({ active }) => !active);
     io.ring.chain(3);
-    io.ring.send(first, near, pattern(5000), note(0), "always");
-    io.ring.send(second, near, pattern(6000), note(1), "always");
+    io.ring.send(first, note(0), near, pattern(5000), "always");
+    io.ring.send(second, note(1), near, pattern(6000), "always");
     io.ring.nop(third, note(2));
     await until(io, ended, "the chain");
     assert.equal([results[0]?.at(-1), results[1]?.at(-1), results[2]], [5000, 6000, [0]]);
     // After a failure the rest is cancelled, and its slots can be used again.
     io.ring.chain(3);
-    io.ring.open(first, "/nowhere/at/all", OpenFlags.read, 0, note(0));
-    io.ring.send(second, near, pattern(6000), note(1), "always");
-    io.ring.send(third, near, pattern(6000), note(2), "auto");
+    io.ring.open(first, note(0), "/nowhere/at/all", OpenFlags.read, 0);
+    io.ring.send(second, note(1), near, pattern(6000), "always");
+    io.ring.send(third, note(2), near, pattern(6000), "auto");
     await until(io, ended, "the broken chain");
     assert.ok((results[0]?.at(-1) as number) < 0);
     assert.equal(
@@ -157,21 +157,21 @@ function registerRing(suite: Suite, mode: Mode): void {
     );
     await roundTrips(io);
     const got = Buffer.alloc(20_000);
-    assert.is(await outcome(io, (c, callback) => io.ring.receive(c, far, got, callback)), 11_000);
+    assert.is(await outcome(io, (c, callback) => io.ring.receive(c, callback, far, got)), 11_000);
     assert.is(io.stats().inFlight, 0);
   });
 }
 
 async function tcpPair(io: IO): Promise<{ near: number; far: number }> {
-  const make = (): Promise<number> => outcome(io, (c, done) => io.ring.socket(c, "ipv4", done));
+  const make = (): Promise<number> => outcome(io, (c, done) => io.ring.socket(c, done, "ipv4"));
   const listening = await make();
   // The system may give the port to nobody else meanwhile: it is bound.
   const port = await bindAnywhere(io, listening);
   const address = { family: "ipv4", host: "127.0.0.1", port, path: "" } as const;
-  assert.is(await outcome(io, (c, done) => io.ring.listen(c, listening, 4, done)), 0);
+  assert.is(await outcome(io, (c, done) => io.ring.listen(c, done, listening, 4)), 0);
   const near = await make();
-  assert.is(await outcome(io, (c, done) => io.ring.connect(c, near, address, done)), 0);
-  const far = await outcome(io, (c, done) => io.ring.accept(c, listening, done));
+  assert.is(await outcome(io, (c, done) => io.ring.connect(c, done, near, address)), 0);
+  const far = await outcome(io, (c, done) => io.ring.accept(c, done, listening));
   assert.ok(far > 0);
   return { near, far };
 }
@@ -179,7 +179,7 @@ async function tcpPair(io: IO): Promise<{ near: number; far: number }> {
 async function bindAnywhere(io: IO, descriptor: number): Promise<number> {
   for (let port = 20_000 + (process.pid % 10_000); port < 65_536; port++) {
     const address = { family: "ipv4", host: "127.0.0.1", port, path: "" } as const;
-    const result = await outcome(io, (c, done) => io.ring.bind(c, descriptor, address, done));
+    const result = await outcome(io, (c, done) => io.ring.bind(c, done, descriptor, address));
     if (result === 0) return port;
     assert.is(result, negative("EADDRINUSE"));
   }

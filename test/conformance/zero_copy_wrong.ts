@@ -62,9 +62,9 @@ function registerUnconnected(suite: Suite): void {
       }
       // Of a stream; the ring gives sockets that nobody has connected.
       const stream = (family: "ipv4" | "unix") =>
-        success(io, (c, callback) => io.ring.socket(c, family, callback));
+        success(io, (c, callback) => io.ring.socket(c, callback, family));
       const sending = (descriptor: number) =>
-        outcome(io, (c, callback) => io.ring.send(c, descriptor, data, callback, zeroCopy));
+        outcome(io, (c, callback) => io.ring.send(c, callback, descriptor, data, zeroCopy));
       const alone = await sending(await stream("ipv4"));
       assert.ok(alone === negative("EPIPE") || (isBsdHere() && alone === negative("ENOTCONN")));
       assert.is(await sending(await stream("unix")), negative("ENOTCONN"));

@@ -64,10 +64,14 @@ withTurns("a callback may wait for the operations of its IO", async (all) => {
   const waited = new Promise<void>((resolve) => {
     nop(io, () => {
       let done = false;
-      io.ring.timeout(new Completion(), 2e6, () => {
-        order.push("timeout");
-        done = true;
-      });
+      io.ring.timeout(
+        new Completion(),
+        () => {
+          order.push("timeout");
+          done = true;
+        },
+        2e6,
+      );
       turnUntil(all, () => done, "the timeout");
       order.push("first");
       resolve();
@@ -102,7 +106,7 @@ withTurns("a callback that throws inside another one is reported", async (all) =
 withTurns("a callback may close its IO and turn the event loop", async (all) => {
   for (let round = 0; round < 20; round++) {
     const io = await IO.open();
-    io.ring.timeout(new Completion(), 3600e9, nothing);
+    io.ring.timeout(new Completion(), nothing, 3600e9);
     const closed = new Promise<void>((resolve, reject) => {
       for (let index = 0; index < 10; index++) {
         nop(io, () => {
@@ -133,7 +137,7 @@ withTurns("what another module queues before the event loop waits is done", asyn
     // Nothing else is left to wake the loop but the guard.
     await inTime(done, "the no-op");
     const slept = new Promise<void>((resolve) => {
-      queue = () => io.ring.timeout(new Completion(), 1e5, () => resolve());
+      queue = () => io.ring.timeout(new Completion(), () => resolve(), 1e5);
     });
     await inTime(slept, "the timeout");
   }

@@ -111,14 +111,30 @@ async function useDetached(folder: string): Promise<string> {
   let written = 0;
   let slept = -1;
   const flags = OpenFlags.write | OpenFlags.create;
-  ring.open(new Completion(), join(folder, "detached"), flags, 0o600, (_opened, descriptor) => {
-    ring.write(new Completion(), descriptor, bytes, 0, (_written, count) => {
-      written = count;
-    });
-  });
-  ring.timeout(new Completion(), 2_000_000, (_slept, result) => {
-    slept = result;
-  });
+  ring.open(
+    new Completion(),
+    (_opened, descriptor) => {
+      ring.write(
+        new Completion(),
+        (_written, count) => {
+          written = count;
+        },
+        descriptor,
+        bytes,
+        0,
+      );
+    },
+    join(folder, "detached"),
+    flags,
+    0o600,
+  );
+  ring.timeout(
+    new Completion(),
+    (_slept, result) => {
+      slept = result;
+    },
+    2_000_000,
+  );
   io.run();
   return `${io.backend}: ${written} bytes written, timeout ${slept}`;
 }

@@ -125,7 +125,7 @@ class Program {
 
   open(path: string): number {
     const flags = OpenFlags.read | OpenFlags.write | OpenFlags.create;
-    const descriptor = this.call((c, done) => this.io.ring.open(c, path, flags, 0o600, done));
+    const descriptor = this.call((c, done) => this.io.ring.open(c, done, path, flags, 0o600));
     assert.ok(descriptor > 0, `open gave ${descriptor}`);
     return descriptor;
   }
@@ -143,7 +143,7 @@ class Program {
   /** A unix socket's path, or a port of this machine: only TCP can spare the copy. */
   bind(family: "unix" | "ipv4"): [listener: number, where: Address] {
     const { ring } = this.io;
-    const listener = this.call((c, done) => ring.socket(c, family, done));
+    const listener = this.call((c, done) => ring.socket(c, done, family));
     const path = `\0io-fuzz-${process.pid}-${this.streams.length}-${this.random.below(1e9)}`;
     for (;;) {
       const port = 10_000 + this.random.below(50_000);
@@ -151,7 +151,7 @@ class Program {
         family === "unix"
           ? { family, host: "", port: 0, path }
           : { family, host: "127.0.0.1", port, path: "" };
-      const result = this.call((c, done) => ring.bind(c, listener, where, done));
+      const result = this.call((c, done) => ring.bind(c, done, listener, where));
       if (result === 0) return [listener, where];
       assert.is(result, -EADDRINUSE);
     }
@@ -161,18 +161,18 @@ class Program {
     const { ring } = this.io;
     const [listener, where] = this.bind(family);
     assert.is(
-      this.call((c, done) => ring.listen(c, listener, 8, done)),
+      this.call((c, done) => ring.listen(c, done, listener, 8)),
       0,
     );
-    const client = this.call((c, done) => ring.socket(c, family, done));
+    const client = this.call((c, done) => ring.socket(c, done, family));
     assert.is(
-      this.call((c, done) => ring.connect(c, client, where, done)),
+      this.call((c, done) => ring.connect(c, done, client, where)),
       0,
     );
-    const server = this.call((c, done) => ring.accept(c, listener, done));
+    const server = this.call((c, done) => ring.accept(c, done, listener));
     assert.ok(server > 0);
     assert.is(
-      this.call((c, done) => ring.close(c, listener, done)),
+      this.call((c, done) => ring.close(c, done, listener)),
       0,
     );
     for (const [from, to] of [
@@ -187,10 +187,10 @@ class Program {
     const { ring } = this.io;
     const path = `\0io-fuzz-mail-${process.pid}-${this.mails.length}-${this.random.below(1e9)}`;
     const [from, to] = [`${path}-from`, path].map((name) => {
-      const descriptor = this.call((c, done) => ring.socket(c, "unix", done, "datagram"));
+      const descriptor = this.call((c, done) => ring.socket(c, done, "unix", "datagram"));
       const where = { family: "unix", host: "", port: 0, path: name } as const;
       assert.is(
-        this.call((c, done) => ring.bind(c, descriptor, where, done)),
+        this.call((c, done) => ring.bind(c, done, descriptor, where)),
         0,
       );
       return descriptor;
@@ -236,7 +236,7 @@ class Program {
     const buffer = this.take(1 + this.random.below(9000));
     const early = this.random.oneIn(10);
     const started = this.start(
-      (c, done) => this.io.ring.read(c, this.readFile, buffer, offset, done),
+      (c, done) => this.io.ring.read(c, done, this.readFile, buffer, offset),
       (result) => {
         if (early) return; // released in flight: the memory may belong to somebody else by now
         if (result >= 0) {
@@ -259,7 +259,7 @@ class Program {
     const { base } = region;
     if (base !== null && this.random.oneIn(2)) {
       region.busy = this.start(
-        (c, done) => this.io.ring.read(c, this.writeFile, buffer, position, done),
+        (c, done) => this.io.ring.read(c, done, this.writeFile, buffer, position),
         (result) => {
           region.busy = false;
           if (result > 0) assert.is(firstWrong(buffer, result, base), -1, "what was written");
@@ -270,7 +270,7 @@ class Program {
       const next = this.random.below(1e6);
       fillFrom(buffer, next);
       region.busy = this.start(
-        (c, done) => this.io.ring.write(c, this.writeFile, buffer, position, done),
+        (c, done) => this.io.ring.write(c, done, this.writeFile, buffer, position),
         (result) => {
           region.busy = false;
           region.base = result === REGION_BYTES ? next : null;
@@ -294,7 +294,7 @@ class Program {
       const zeroCopy = this.random.pick(["never", "auto", "always"] as const);
       let sent = false;
       stream.sending = this.start(
-        (c, done) => this.io.ring.send(c, stream.from, buffer, done, zeroCopy),
+        (c, done) => this.io.ring.send(c, done, stream.from, buffer, zeroCopy),
         (result, last) => {
           if (!sent) {
             stream.sending = false;
@@ -313,7 +313,7 @@ class Program {
       return;
     }
     stream.receiving = this.start(
-      (c, done) => this.io.ring.receive(c, stream.to, buffer, done),
+      (c, done) => this.io.ring.receive(c, done, stream.to, buffer),
       (result) => {
         stream.receiving = false;
         if (result > 0) {
@@ -343,7 +343,7 @@ class Program {
     const cut = this.random.below(buffer.length);
     const message = this.random.oneIn(2) ? buffer : [buffer.subarray(0, cut), buffer.subarray(cut)];
     mail.sending = this.start(
-      (c, done) => this.io.ring.sendMessage(c, mail.from, message, to, done),
+      (c, done) => this.io.ring.sendMessage(c, done, mail.from, message, to),
       (result) => {
         mail.sending = false;
         if (result >= 0) assert.is(result, buffer.length, "a message is sent in full");
@@ -364,7 +364,7 @@ class Program {
     const buffer = this.take(1 + this.random.below(4000));
     const peer = new Peer();
     mail.receiving = this.start(
-      (c, done) => this.io.ring.receiveMessage(c, mail.to, buffer, peer, done),
+      (c, done) => this.io.ring.receiveMessage(c, done, mail.to, buffer, peer),
       (result) => {
         mail.receiving = false;
         if (result >= 0) {
@@ -385,7 +385,7 @@ class Program {
   stepTimeout(): void {
     const duration = this.random.oneIn(3) ? 3600e9 : this.random.below(MOST_NS);
     this.start(
-      (c, done) => this.io.ring.timeout(c, duration, done),
+      (c, done) => this.io.ring.timeout(c, done, duration),
       (result) => assert.ok(result === 0 || result === -ECANCELED, `timeout: ${result}`),
     );
   }
@@ -395,7 +395,7 @@ class Program {
     if (targets.length === 0) return;
     const target = this.random.pick(targets);
     this.start(
-      (c, done) => this.io.ring.cancel(c, target, done),
+      (c, done) => this.io.ring.cancel(c, done, target),
       (result) => {
         assert.ok([0, -ENOENT, -EALREADY, -ECANCELED].includes(result), `cancel: ${result}`);
       },
@@ -407,7 +407,7 @@ class Program {
     const stream = this.random.pick(this.streams);
     this.start(
       (c, done) =>
-        this.random.oneIn(4) ? ring.cancelAll(c, done) : ring.cancelDescriptor(c, stream.to, done),
+        this.random.oneIn(4) ? ring.cancelAll(c, done) : ring.cancelDescriptor(c, done, stream.to),
       (result) => assert.ok(result >= 0 || result === -ENOENT, `cancel many: ${result}`),
     );
   }
@@ -435,11 +435,11 @@ class Program {
         for (const value of results.slice(first)) assert.ok(value < 0, results.join(" "));
       };
       const started = this.start((c, callback) => {
-        if (index === failing) ring.read(c, this.writeFile, buffer, FILE_BYTES * 8, callback);
+        if (index === failing) ring.read(c, callback, this.writeFile, buffer, FILE_BYTES * 8);
         else {
           const start = this.random.pick([
-            () => ring.timeout(c, this.random.below(100_000), callback),
-            () => ring.sync(c, this.readFile, "data", callback),
+            () => ring.timeout(c, callback, this.random.below(100_000)),
+            () => ring.sync(c, callback, this.readFile, "data"),
             () => ring.nop(c, callback),
           ]);
           start();
@@ -453,7 +453,7 @@ class Program {
   stepReopen(): void {
     const old = this.readFile;
     const closed = this.start(
-      (c, done) => this.io.ring.close(c, old, done),
+      (c, done) => this.io.ring.close(c, done, old),
       (result) => assert.is(result, 0, "close"),
     );
     if (!closed) return;
@@ -466,7 +466,7 @@ class Program {
     if (this.stale === -1) return;
     const buffer = new Uint8Array(8);
     this.start(
-      (c, done) => this.io.ring.read(c, this.stale, buffer, 0, done),
+      (c, done) => this.io.ring.read(c, done, this.stale, buffer, 0),
       (result) => assert.is(result, -EBADF, "a stale descriptor"),
     );
   }
@@ -477,7 +477,7 @@ class Program {
       this.take(1 + this.random.below(1500)),
     );
     const started = this.start(
-      (c, done) => this.io.ring.readVectored(c, this.readFile, buffers, offset, done),
+      (c, done) => this.io.ring.readVectored(c, done, this.readFile, buffers, offset),
       (result) => {
         let left = Math.max(result, 0);
         let position = offset;
@@ -537,7 +537,7 @@ class Program {
     // What nobody has received keeps the memory of sends without a copy; a reset frees it.
     for (const { to } of this.streams) {
       assert.is(
-        this.call((c, done) => this.io.ring.close(c, to, done)),
+        this.call((c, done) => this.io.ring.close(c, done, to)),
         0,
       );
     }

@@ -31,14 +31,24 @@ async function traffic(io: IO): Promise<void> {
     const receiving = new Completion();
     const sending = new Completion();
     const receive = (): void => {
-      io.ring.receive(receiving, to.descriptor, buffer, (_completion, count) => {
-        if (count > 0) receive();
-      });
+      io.ring.receive(
+        receiving,
+        (_completion, count) => {
+          if (count > 0) receive();
+        },
+        to.descriptor,
+        buffer,
+      );
     };
     const send = (): void => {
-      io.ring.send(sending, from.descriptor, new Uint8Array(1000), (_completion, count) => {
-        if (count > 0) send();
-      });
+      io.ring.send(
+        sending,
+        (_completion, count) => {
+          if (count > 0) send();
+        },
+        from.descriptor,
+        new Uint8Array(1000),
+      );
     };
     receive();
     send();
@@ -77,13 +87,13 @@ async function stalls(io: IO): Promise<void> {
     await client.receive(new Uint8Array(1));
     for (let index = 0; index < 10; index++) {
       const buffer = new Uint8Array(count % 2 === 0 ? 30_000 : 1_000_000);
-      io.ring.send(new Completion(), client.descriptor, buffer, () => undefined);
+      io.ring.send(new Completion(), () => undefined, client.descriptor, buffer);
     }
   }
   const path = `/dev/shm/io-lifetime-${process.pid}-${threadId}`;
   const file = await io.openFile(path, { write: true, create: true });
   await io.unlink(path);
-  io.ring.allocate(new Completion(), file.descriptor, 0, 256 << 20, false, () => undefined);
+  io.ring.allocate(new Completion(), () => undefined, file.descriptor, 0, 256 << 20, false);
 }
 
 async function live(task: WorkerTask, port: MessagePort): Promise<void> {

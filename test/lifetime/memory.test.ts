@@ -191,8 +191,8 @@ test("100 operations in flight on what is closed all end, once", async () => {
       const receiving = new Completion();
       const reading = new Completion();
       for (const completion of [receiving, reading]) calls.set(completion, 0);
-      io.ring.receive(receiving, server.descriptor, new Uint8Array(100), count);
-      io.ring.read(reading, file.descriptor, io.buffers.acquire(4096), index * 4096, count);
+      io.ring.receive(receiving, count, server.descriptor, new Uint8Array(100));
+      io.ring.read(reading, count, file.descriptor, io.buffers.acquire(4096), index * 4096);
     }
     if (round % 2 === 0) io.ring.flush();
     await Promise.all([server.close(), file.close(), client.close()]);
@@ -234,7 +234,7 @@ test("memory in use is counted, and is let go", async () => {
 test("the IO is closed by a callback, and a flush comes from a callback", async () => {
   const io = await IO.open();
   const { ring } = io;
-  ring.timeout(new Completion(), ENDLESS_NS, () => undefined);
+  ring.timeout(new Completion(), () => undefined, ENDLESS_NS);
   let closing: Promise<void> | undefined;
   const order: string[] = [];
   ring.nop(new Completion(), () => {

@@ -158,14 +158,14 @@ const programs: Record<string, () => Promise<void>> = {
   async twoLoops() {
     // Operations keep the process alive, an idle IO does not.
     const io = await IO.open();
-    io.ring.timeout(new Completion(), 20_000_000, () => say("elapsed"));
+    io.ring.timeout(new Completion(), () => say("elapsed"), 20_000_000);
   },
 
   async refusedKeepsAlive() {
     const io = await IO.open({ entries: 128, inFlightLimit: 16_000 });
     let count = 0;
     for (let index = 0; index < 16_000; index++) {
-      io.ring.close(new Completion(), 12_345, () => count++);
+      io.ring.close(new Completion(), () => count++, 12_345);
     }
     process.on("exit", () => say(`${count} called back`));
   },
@@ -285,7 +285,7 @@ const programs: Record<string, () => Promise<void>> = {
 
   async endlessTimerOnly() {
     const io = await IO.open();
-    io.ring.timeout(new Completion(), ENDLESS_NS, () => say("cancelled"));
+    io.ring.timeout(new Completion(), () => say("cancelled"), ENDLESS_NS);
     await io.close();
     say("end of the program");
   },

@@ -75,24 +75,24 @@ export async function startMany(io: IO, count: number, folder: string): Promise<
   const [client, server] = await connectedPair(io);
   const listener = await io.listen({ port: 0 });
   const other = await io.listen({ port: 0 });
-  ring.acceptMultishot(new Completion(), other.descriptor, nothing);
+  ring.acceptMultishot(new Completion(), nothing, other.descriptor);
   const starts: (() => void)[] = [
-    () => ring.receive(new Completion(), client.descriptor, new Uint8Array(512), nothing),
-    () => ring.timeout(new Completion(), ENDLESS_NS, nothing),
-    () => ring.accept(new Completion(), listener.descriptor, nothing),
-    () => ring.receive(new Completion(), server.descriptor, io.buffers.acquire(4096), nothing),
-    () => ring.read(new Completion(), file.descriptor, io.buffers.acquire(4096), 0, nothing),
-    () => ring.write(new Completion(), file.descriptor, new Uint8Array(8192), 8192, nothing),
+    () => ring.receive(new Completion(), nothing, client.descriptor, new Uint8Array(512)),
+    () => ring.timeout(new Completion(), nothing, ENDLESS_NS),
+    () => ring.accept(new Completion(), nothing, listener.descriptor),
+    () => ring.receive(new Completion(), nothing, server.descriptor, io.buffers.acquire(4096)),
+    () => ring.read(new Completion(), nothing, file.descriptor, io.buffers.acquire(4096), 0),
+    () => ring.write(new Completion(), nothing, file.descriptor, new Uint8Array(8192), 8192),
     () => void io.sleep(3600e9, { timeoutMs: 3_000_000 }).catch(nothing),
     () => {
       ring.chain(3);
-      ring.timeout(new Completion(), ENDLESS_NS, nothing);
-      ring.write(new Completion(), file.descriptor, new Uint8Array(512), 0, nothing);
-      ring.sync(new Completion(), file.descriptor, "data", nothing);
+      ring.timeout(new Completion(), nothing, ENDLESS_NS);
+      ring.write(new Completion(), nothing, file.descriptor, new Uint8Array(512), 0);
+      ring.sync(new Completion(), nothing, file.descriptor, "data");
     },
     () => {
       const parts = [new Uint8Array(100), io.buffers.acquire(100)];
-      ring.readVectored(new Completion(), file.descriptor, parts, 0, nothing);
+      ring.readVectored(new Completion(), nothing, file.descriptor, parts, 0);
     },
   ];
   for (let index = 0; index < count; index++) starts[index % starts.length]!();
@@ -103,13 +103,19 @@ export function startManyDetached(io: IO, count: number, folder: string): void {
   const { ring } = io;
   let descriptor = -1;
   const flags = OpenFlags.read | OpenFlags.write | OpenFlags.create;
-  ring.open(new Completion(), join(folder, "detached"), flags, 0o600, (_completion, result) => {
-    descriptor = result;
-  });
+  ring.open(
+    new Completion(),
+    (_completion, result) => {
+      descriptor = result;
+    },
+    join(folder, "detached"),
+    flags,
+    0o600,
+  );
   while (descriptor === -1) io.runFor(1e9);
   for (let index = 0; index < count; index++) {
-    if (index % 2 === 0) ring.timeout(new Completion(), ENDLESS_NS, nothing);
-    else ring.read(new Completion(), descriptor, io.buffers.acquire(4096), 0, nothing);
+    if (index % 2 === 0) ring.timeout(new Completion(), nothing, ENDLESS_NS);
+    else ring.read(new Completion(), nothing, descriptor, io.buffers.acquire(4096), 0);
   }
   io.runFor(0);
 }

@@ -27,7 +27,7 @@ export function cancel(world: World, index: number): void {
   if (completion === null) return;
   const operation = world.start(
     { verb: "cancel", target },
-    (c, callback) => world.ring.cancel(c, completion, callback),
+    (c, callback) => world.ring.cancel(c, callback, completion),
     (result) => cancelDone(target, result),
   );
   if (operation !== null) target.askedToEnd = true;
@@ -52,7 +52,7 @@ export function cancelDescriptor(world: World, endpoint: Endpoint): void {
   const inFlight = world.on(endpoint);
   const operation = world.start(
     { verb: "cancelDescriptor", on: endpoint, ...refused },
-    (c, callback) => world.ring.cancelDescriptor(c, endpoint.descriptor, callback),
+    (c, callback) => world.ring.cancelDescriptor(c, callback, endpoint.descriptor),
     (result) => {
       // One that was aborted may still receive.
       const streams = endpoint.stream === null ? 0 : 1;

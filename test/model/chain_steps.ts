@@ -56,7 +56,7 @@ export class Chains {
       case "timeout":
         return {
           fields: { verb: "timeout", durationNs: member.durationNs },
-          begin: (c, callback) => ring.timeout(c, member.durationNs, callback),
+          begin: (c, callback) => ring.timeout(c, callback, member.durationNs),
           ...nothing,
         };
       case "send":
@@ -87,7 +87,7 @@ export class Chains {
     return {
       fields: { verb: "send", on: endpoint, sizeBytes: size, piece },
       begin: (c, callback) =>
-        this.#world.ring.send(c, endpoint.descriptor, contentOf(piece.id, size), callback),
+        this.#world.ring.send(c, callback, endpoint.descriptor, contentOf(piece.id, size)),
       done: (result, operation) => {
         endpoint.sendsAlone--;
         done(result, operation);
@@ -107,7 +107,7 @@ export class Chains {
     endpoint.receivesAlone++;
     return {
       fields: { verb: "receive", on: endpoint, sizeBytes: size },
-      begin: (c, callback) => this.#world.ring.receive(c, endpoint.descriptor, memory, callback),
+      begin: (c, callback) => this.#world.ring.receive(c, callback, endpoint.descriptor, memory),
       done: (result, operation) => {
         endpoint.receivesAlone--;
         done(result, operation);

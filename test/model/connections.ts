@@ -66,10 +66,10 @@ export class Connections {
     const { ring } = this.#world;
     const pace = this.#pace;
     const address: Address = { family: "unix", host: "", port: 0, path: newPath("socket") };
-    const descriptor = await pace.descriptor((c, callback) => ring.socket(c, "unix", callback));
+    const descriptor = await pace.descriptor((c, callback) => ring.socket(c, callback, "unix"));
     this.#world.opened(descriptor);
-    await pace.zero((c, callback) => ring.bind(c, descriptor, address, callback));
-    await pace.zero((c, callback) => ring.listen(c, descriptor, BACKLOG, callback));
+    await pace.zero((c, callback) => ring.bind(c, callback, descriptor, address));
+    await pace.zero((c, callback) => ring.listen(c, callback, descriptor, BACKLOG));
     return new OwnListener(name, true, descriptor, address, null);
   }
 
@@ -89,7 +89,7 @@ export class Connections {
       far = farSocket.descriptor;
     } else {
       far = await this.#pace.descriptor((c, callback) =>
-        this.#world.ring.accept(c, listener.descriptor, callback),
+        this.#world.ring.accept(c, callback, listener.descriptor),
       );
     }
     const one = this.#sockets.endpoint(near, nearSocket, plan.isUnix);
@@ -127,9 +127,9 @@ export class Connections {
       return [socket.descriptor, socket];
     }
     const made = await this.#pace.descriptor((c, callback) =>
-      ring.socket(c, address.family, callback),
+      ring.socket(c, callback, address.family),
     );
-    await this.#pace.zero((c, callback) => ring.connect(c, made, address, callback));
+    await this.#pace.zero((c, callback) => ring.connect(c, callback, made, address));
     return [made, null];
   }
 }

@@ -59,7 +59,7 @@ export class Disk {
     const flags = OpenFlags.read | OpenFlags.write;
     const operation = this.#world.start(
       { verb: "open" },
-      (c, callback) => this.#world.ring.open(c, this.path, flags, 0o600, callback),
+      (c, callback) => this.#world.ring.open(c, callback, this.path, flags, 0o600),
       (result) => {
         this.#opening = false;
         if (result < 0) return;
@@ -80,7 +80,7 @@ export class Disk {
     return {
       fields: { verb: "read", sizeBytes: REGION_BYTES },
       begin: (c, callback) =>
-        this.#world.ring.read(c, descriptor, memory, index * REGION_BYTES, callback),
+        this.#world.ring.read(c, callback, descriptor, memory, index * REGION_BYTES),
       done: (result, operation) => {
         region.busy = false;
         if (result < 0) return;
@@ -104,7 +104,7 @@ export class Disk {
     return {
       fields: { verb: "write", sizeBytes: REGION_BYTES },
       begin: (c, callback) =>
-        this.#world.ring.write(c, descriptor, memory, index * REGION_BYTES, callback),
+        this.#world.ring.write(c, callback, descriptor, memory, index * REGION_BYTES),
       // One that was cancelled has written nothing.
       done: (result) => {
         region.busy = false;
@@ -122,7 +122,7 @@ export class Disk {
     const memory = new Uint8Array(16);
     return {
       fields: { verb: "readPastEnd", sizeBytes: memory.length },
-      begin: (c, callback) => this.#world.ring.read(c, descriptor, memory, 1e9, callback),
+      begin: (c, callback) => this.#world.ring.read(c, callback, descriptor, memory, 1e9),
       done: () => undefined,
       undo: () => undefined,
     };
@@ -133,7 +133,7 @@ export class Disk {
     if (descriptor === null) return null;
     return {
       fields: { verb: "sync" },
-      begin: (c, callback) => this.#world.ring.sync(c, descriptor, "data", callback),
+      begin: (c, callback) => this.#world.ring.sync(c, callback, descriptor, "data"),
       done: () => undefined,
       undo: () => undefined,
     };
@@ -151,7 +151,7 @@ export class Disk {
     const inFlight = this.#old.filter((operation) => !operation.ended);
     const operation = this.#world.start(
       { verb: "close" },
-      (c, callback) => this.#world.ring.close(c, descriptor, callback),
+      (c, callback) => this.#world.ring.close(c, callback, descriptor),
       (result) => {
         if (result === 0) this.#world.open--;
         const left = inFlight.find((one) => !one.ended);
@@ -164,7 +164,7 @@ export class Disk {
     this.#world.askToEndChains(inFlight);
     // Its number may be in use again before long, and means nothing any more.
     this.#world.start({ verb: "sync", mustFailWith: REFUSED }, (c, callback) =>
-      this.#world.ring.sync(c, descriptor, "data", callback),
+      this.#world.ring.sync(c, callback, descriptor, "data"),
     );
   }
 

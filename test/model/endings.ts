@@ -148,9 +148,14 @@ export class Endings {
       if (closing || isUnix || !hasSmallBuffers || !receivesUnknown) continue;
       const buffer = new Uint8Array(65_536);
       const receive = (): void =>
-        ring.receive(new Completion(), descriptor, buffer, (_completion, result) => {
-          if (result > 0) receive();
-        });
+        ring.receive(
+          new Completion(),
+          (_completion, result) => {
+            if (result > 0) receive();
+          },
+          descriptor,
+          buffer,
+        );
       receive();
     }
   }

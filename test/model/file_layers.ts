@@ -83,8 +83,8 @@ export class FileLayers {
         const buffers = pieces(whole, operation.sizes);
         const { offset } = operation;
         return simple((ring, c, callback) => {
-          if (buffers.length === 1) ring.write(c, descriptor, whole, offset, callback);
-          else ring.writeVectored(c, descriptor, buffers, offset, callback);
+          if (buffers.length === 1) ring.write(c, callback, descriptor, whole, offset);
+          else ring.writeVectored(c, callback, descriptor, buffers, offset);
         });
       }
       case "stat":
@@ -107,8 +107,8 @@ export class FileLayers {
     const buffers = pieces(memory, sizes);
     return {
       start: (ring, c, callback) => {
-        if (buffers.length === 1) ring.read(c, descriptor, memory, offset, callback);
-        else ring.readVectored(c, descriptor, buffers, offset, callback);
+        if (buffers.length === 1) ring.read(c, callback, descriptor, memory, offset);
+        else ring.readVectored(c, callback, descriptor, buffers, offset);
       },
       outcome: (result) => bytesOf(memory, result),
     };
@@ -117,7 +117,7 @@ export class FileLayers {
   #preparedStat(target: Descriptor | string): Prepared {
     const fields = new Float64Array(STAT_FIELDS);
     return {
-      start: (ring, c, callback) => ring.stat(c, target, fields, callback),
+      start: (ring, c, callback) => ring.stat(c, callback, target, fields),
       outcome: (result) => (result < 0 ? { result } : { result, stat: statOutcome(fields) }),
     };
   }
@@ -131,27 +131,27 @@ export class FileLayers {
   ): void {
     switch (operation.do) {
       case "open":
-        ring.open(c, this.at(operation.path), operation.flags, operation.mode, callback);
+        ring.open(c, callback, this.at(operation.path), operation.flags, operation.mode);
         break;
       case "sync":
-        ring.sync(c, descriptor, operation.level, callback);
+        ring.sync(c, callback, descriptor, operation.level);
         break;
       case "allocate": {
         const { offset, sizeBytes, keepSize } = operation;
-        ring.allocate(c, descriptor, offset, sizeBytes, keepSize, callback);
+        ring.allocate(c, callback, descriptor, offset, sizeBytes, keepSize);
         break;
       }
       case "truncate":
-        ring.truncate(c, descriptor, operation.sizeBytes, callback);
+        ring.truncate(c, callback, descriptor, operation.sizeBytes);
         break;
       case "rename":
-        ring.rename(c, this.at(operation.from), this.at(operation.to), callback);
+        ring.rename(c, callback, this.at(operation.from), this.at(operation.to));
         break;
       case "unlink":
-        ring.unlink(c, this.at(operation.path), operation.directory, callback);
+        ring.unlink(c, callback, this.at(operation.path), operation.directory);
         break;
       case "mkdir":
-        ring.mkdir(c, this.at(operation.path), operation.mode, callback);
+        ring.mkdir(c, callback, this.at(operation.path), operation.mode);
         break;
       default:
         throw new Error(`${operation.do} is prepared elsewhere`);
@@ -234,15 +234,15 @@ function startAsSocket(
 ): void {
   const address = { family: "ipv4", host: "127.0.0.1", port: 9, path: "" } as const;
   const memory = new Uint8Array(8);
-  if (verb === "receive") ring.receive(c, descriptor, memory, callback);
-  else if (verb === "send") ring.send(c, descriptor, memory, callback);
-  else if (verb === "sendVectored") ring.sendVectored(c, descriptor, [memory], callback);
-  else if (verb === "shutdown") ring.shutdown(c, descriptor, "both", callback);
-  else if (verb === "accept") ring.accept(c, descriptor, callback);
-  else if (verb === "acceptMultishot") ring.acceptMultishot(c, descriptor, callback);
-  else if (verb === "connect") ring.connect(c, descriptor, address, callback);
-  else if (verb === "bind") ring.bind(c, descriptor, address, callback);
-  else ring.listen(c, descriptor, 8, callback);
+  if (verb === "receive") ring.receive(c, callback, descriptor, memory);
+  else if (verb === "send") ring.send(c, callback, descriptor, memory);
+  else if (verb === "sendVectored") ring.sendVectored(c, callback, descriptor, [memory]);
+  else if (verb === "shutdown") ring.shutdown(c, callback, descriptor, "both");
+  else if (verb === "accept") ring.accept(c, callback, descriptor);
+  else if (verb === "acceptMultishot") ring.acceptMultishot(c, callback, descriptor);
+  else if (verb === "connect") ring.connect(c, callback, descriptor, address);
+  else if (verb === "bind") ring.bind(c, callback, descriptor, address);
+  else ring.listen(c, callback, descriptor, 8);
 }
 
 /** The result that an error stands for: the system's number, or the library's own code. */

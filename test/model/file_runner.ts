@@ -121,7 +121,7 @@ class FileRun {
       if (again) return;
     } else {
       result = await this.#call("close", (c, callback) =>
-        this.#ring.close(c, file.descriptor, callback),
+        this.#ring.close(c, callback, file.descriptor),
       );
     }
     assert.is(result, expected, "close");

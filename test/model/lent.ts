@@ -133,7 +133,7 @@ export class Lent {
       },
       (c, callback) => {
         const completion = c as LentCompletion;
-        ring.receiveMultishot(completion, endpoint.descriptor, group, callback, limitBytes);
+        ring.receiveMultishot(completion, callback, endpoint.descriptor, group, limitBytes);
       },
       (result, ended) => this.#completed(receive, result, ended),
     );

@@ -62,8 +62,8 @@ const receives = (name: string, foundAs: RegExp, change: (result: number) => num
   shownBy: "streams",
   wrap: (ring) =>
     withOverrides(ring, {
-      receive: (c, descriptor, buffer, callback) =>
-        ring.receive(c, descriptor, buffer, changed(callback, change)),
+      receive: (c, callback, descriptor, buffer) =>
+        ring.receive(c, changed(callback, change), descriptor, buffer),
     }),
 });
 
@@ -80,10 +80,15 @@ const dropped: Sabotage = {
   wrap: (ring) => {
     const isTenth = every(10);
     return withOverrides(ring, {
-      receive: (c, descriptor, buffer, callback) =>
-        ring.receive(c, descriptor, buffer, (completion, result) => {
-          if (!isTenth()) callback(completion, result);
-        }),
+      receive: (c, callback, descriptor, buffer) =>
+        ring.receive(
+          c,
+          (completion, result) => {
+            if (!isTenth()) callback(completion, result);
+          },
+          descriptor,
+          buffer,
+        ),
     });
   },
 };
@@ -95,11 +100,16 @@ const doubled: Sabotage = {
   wrap: (ring) => {
     const isTenth = every(10);
     return withOverrides(ring, {
-      send: (c, descriptor, buffer, callback) =>
-        ring.send(c, descriptor, buffer, (completion, result) => {
-          callback(completion, result);
-          if (isTenth()) callback(completion, result);
-        }),
+      send: (c, callback, descriptor, buffer) =>
+        ring.send(
+          c,
+          (completion, result) => {
+            callback(completion, result);
+            if (isTenth()) callback(completion, result);
+          },
+          descriptor,
+          buffer,
+        ),
     });
   },
 };
@@ -113,27 +123,32 @@ const reordered: Sabotage = {
     const counts = new Map<Descriptor, number>();
     const held = new Map<Descriptor, () => void>();
     return withOverrides(ring, {
-      receive: (c, descriptor, buffer, callback) => {
-        ring.receive(c, descriptor, buffer, (completion, result) => {
-          const others = (counts.get(descriptor) ?? 1) - 1;
-          counts.set(descriptor, others);
-          const first = held.get(descriptor);
-          held.delete(descriptor);
-          if (first === undefined && others > 0 && result > 0) {
-            const tell = (): void => callback(completion, result);
-            held.set(descriptor, tell);
-            // The second may never complete, and it is the order that is broken here: the first
-            // one is not withheld for longer than a turn.
-            setImmediate(() => {
-              if (held.get(descriptor) !== tell) return;
-              held.delete(descriptor);
-              tell();
-            });
-            return;
-          }
-          callback(completion, result);
-          first?.();
-        });
+      receive: (c, callback, descriptor, buffer) => {
+        ring.receive(
+          c,
+          (completion, result) => {
+            const others = (counts.get(descriptor) ?? 1) - 1;
+            counts.set(descriptor, others);
+            const first = held.get(descriptor);
+            held.delete(descriptor);
+            if (first === undefined && others > 0 && result > 0) {
+              const tell = (): void => callback(completion, result);
+              held.set(descriptor, tell);
+              // The second may never complete, and it is the order that is broken here: the first
+              // one is not withheld for longer than a turn.
+              setImmediate(() => {
+                if (held.get(descriptor) !== tell) return;
+                held.delete(descriptor);
+                tell();
+              });
+              return;
+            }
+            callback(completion, result);
+            first?.();
+          },
+          descriptor,
+          buffer,
+        );
         counts.set(descriptor, (counts.get(descriptor) ?? 0) + 1);
       },
     });
@@ -153,13 +168,13 @@ function lyingCancel(name: string, verb: "send" | "receive"): Sabotage {
           callback(completion, asked.has(completion) && result > 0 ? -ECANCELED : result);
       };
       return withOverrides(ring, {
-        cancel: (c, target, callback) => {
+        cancel: (c, callback, target) => {
           asked.add(target);
-          ring.cancel(c, target, callback);
+          ring.cancel(c, callback, target);
         },
         ...(verb === "send"
-          ? { send: (c, d, buffer, callback) => ring.send(c, d, buffer, lie(callback)) }
-          : { receive: (c, d, buffer, callback) => ring.receive(c, d, buffer, lie(callback)) }),
+          ? { send: (c, callback, d, buffer) => ring.send(c, lie(callback), d, buffer) }
+          : { receive: (c, callback, d, buffer) => ring.receive(c, lie(callback), d, buffer) }),
       });
     },
   };
@@ -169,7 +184,7 @@ const idleCancel: Sabotage = {
   name: "a cancel says that it ended what it left alone",
   foundAs: /a cancel said|never happened/,
   shownBy: "streams",
-  wrap: (ring) => withOverrides(ring, { cancel: (c, _target, callback) => ring.nop(c, callback) }),
+  wrap: (ring) => withOverrides(ring, { cancel: (c, callback) => ring.nop(c, callback) }),
 };
 
 const hasty: Sabotage = {
@@ -178,7 +193,7 @@ const hasty: Sabotage = {
   shownBy: "streams",
   wrap: (ring) =>
     withOverrides(ring, {
-      timeout: (c, durationNs, callback) => ring.timeout(c, Math.floor(durationNs / 2), callback),
+      timeout: (c, callback, durationNs) => ring.timeout(c, callback, Math.floor(durationNs / 2)),
     }),
 };
 
@@ -189,9 +204,9 @@ const leaking: Sabotage = {
   wrap: (ring) => {
     const isTenth = every(10);
     return withOverrides(ring, {
-      close: (c, descriptor, callback) => {
+      close: (c, callback, descriptor) => {
         if (isTenth()) ring.nop(c, callback);
-        else ring.close(c, descriptor, callback);
+        else ring.close(c, callback, descriptor);
       },
     });
   },
@@ -203,12 +218,17 @@ const late: Sabotage = {
   shownBy: "streams",
   wrap: (ring) =>
     withOverrides(ring, {
-      receive: (c, descriptor, buffer, callback) =>
-        ring.receive(c, descriptor, buffer, (completion, result) => {
-          callback(completion, result);
-          const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-          if (result < 0) bytes[0] = 0;
-        }),
+      receive: (c, callback, descriptor, buffer) =>
+        ring.receive(
+          c,
+          (completion, result) => {
+            callback(completion, result);
+            const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+            if (result < 0) bytes[0] = 0;
+          },
+          descriptor,
+          buffer,
+        ),
     }),
 };
 
@@ -226,12 +246,12 @@ const closedAnswers: Sabotage = {
   shownBy: "streams",
   wrap: (ring) =>
     withOverrides(ring, {
-      shutdown: (c, descriptor, how, callback) =>
+      shutdown: (c, callback, descriptor, how) =>
         ring.shutdown(
           c,
+          changed(callback, (r) => (r === -EBADF ? 0 : r)),
           descriptor,
           how,
-          changed(callback, (r) => (r === -EBADF ? 0 : r)),
         ),
     }),
 };
@@ -244,12 +264,12 @@ const files: readonly Sabotage[] = [
     shownBy: "files",
     wrap: (ring) =>
       withOverrides(ring, {
-        unlink: (c, path, directory, callback) =>
+        unlink: (c, callback, path, directory) =>
           ring.unlink(
             c,
+            changed(callback, (r) => (r === -ENOENT ? -EEXIST : r)),
             path,
             directory,
-            changed(callback, (r) => (r === -ENOENT ? -EEXIST : r)),
           ),
       }),
   },
@@ -259,11 +279,11 @@ const files: readonly Sabotage[] = [
     shownBy: "files",
     wrap: (ring) =>
       withOverrides(ring, {
-        write: (c, descriptor, buffer, offset, callback) => {
+        write: (c, callback, descriptor, buffer, offset) => {
           const { buffer: memory, byteOffset, byteLength } = buffer;
           const less = new Uint8Array(memory, byteOffset, Math.max(0, byteLength - 1));
           const whole = (result: number): number => (result < 0 ? result : byteLength);
-          ring.write(c, descriptor, less, offset, changed(callback, whole));
+          ring.write(c, changed(callback, whole), descriptor, less, offset);
         },
       }),
   },
@@ -273,8 +293,8 @@ const files: readonly Sabotage[] = [
     shownBy: "files",
     wrap: (ring) =>
       withOverrides(ring, {
-        read: (c, descriptor, buffer, offset, callback) =>
-          ring.read(c, descriptor, buffer, offset > 0 ? offset + 1 : offset, callback),
+        read: (c, callback, descriptor, buffer, offset) =>
+          ring.read(c, callback, descriptor, buffer, offset > 0 ? offset + 1 : offset),
       }),
   },
   {
@@ -283,8 +303,7 @@ const files: readonly Sabotage[] = [
     foundAs: /"rename"|^\{/,
     stepsMost: 4,
     shownBy: "files",
-    wrap: (ring) =>
-      withOverrides(ring, { rename: (c, _from, _to, callback) => ring.nop(c, callback) }),
+    wrap: (ring) => withOverrides(ring, { rename: (c, callback) => ring.nop(c, callback) }),
   },
 ];
 

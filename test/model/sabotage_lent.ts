@@ -29,13 +29,13 @@ function lending(
       const changed = change();
       return withOverrides(ring, {
         bufferGroup: (options) => wrapGroup(ring.bufferGroup(options)),
-        receiveMultishot: (c, descriptor, group, callback, limitBytes) => {
+        receiveMultishot: (c, callback, descriptor, group, limitBytes) => {
           const told = changed((completion, result) => callback(completion as typeof c, result));
           ring.receiveMultishot(
             c,
+            (completion, result) => told(completion, result, group),
             descriptor,
             group,
-            (completion, result) => told(completion, result, group),
             limitBytes,
           );
         },

@@ -81,7 +81,7 @@ export class Sockets {
       layer === "ring"
         ? this.#world.start(
             fields,
-            (c, callback) => this.#world.ring.receive(c, endpoint.descriptor, memory, callback),
+            (c, callback) => this.#world.ring.receive(c, callback, endpoint.descriptor, memory),
             done,
           )
         : this.#world.startPromise(
@@ -195,8 +195,8 @@ export class Sockets {
             fields,
             (c, callback) =>
               single === null
-                ? ring.sendVectored(c, descriptor, parts, callback)
-                : ring.send(c, descriptor, single, callback),
+                ? ring.sendVectored(c, callback, descriptor, parts)
+                : ring.send(c, callback, descriptor, single),
             done,
           )
         : this.#world.startPromise(
@@ -256,7 +256,7 @@ export class Sockets {
       layer === "ring"
         ? this.#world.start(
             fields,
-            (c, callback) => this.#world.ring.shutdown(c, descriptor, how, callback),
+            (c, callback) => this.#world.ring.shutdown(c, callback, descriptor, how),
             done,
           )
         : this.#world.startPromise(
@@ -288,7 +288,7 @@ export class Sockets {
     } else {
       const operation = this.#world.start(
         fields,
-        (c, callback) => this.#world.ring.close(c, descriptor, callback),
+        (c, callback) => this.#world.ring.close(c, callback, descriptor),
         done,
       );
       if (operation === null) return;
@@ -324,7 +324,7 @@ export class Sockets {
     const verb = multishot ? "acceptMultishot" : "accept";
     const operation = this.#world.start(
       { verb, on: listener, ...refused },
-      (c, callback) => this.#world.ring[verb](c, listener.descriptor, callback),
+      (c, callback) => this.#world.ring[verb](c, callback, listener.descriptor),
       (result, accept) => {
         if (accept.ended) forget(listener.accepts, accept);
         if (result > 0) this.#accepted(listener, result, null);
@@ -368,7 +368,7 @@ export class Sockets {
     const { ring } = this.#world;
     this.#world.start(
       { verb: "socket" },
-      (c, callback) => ring.socket(c, family, callback),
+      (c, callback) => ring.socket(c, callback, family),
       (descriptor) => {
         if (descriptor <= 0 || this.#world.over) return;
         const candidates = (): Side[] => listener.acceptors.filter((side) => side.other === null);
@@ -378,7 +378,7 @@ export class Sockets {
         this.#world.endpoints.splice(at, 1);
         const operation = this.#world.start(
           { verb: "connect", on: listener },
-          (c, callback) => ring.connect(c, descriptor, listener.address, callback),
+          (c, callback) => ring.connect(c, callback, descriptor, listener.address),
           (result) => {
             this.#world.endpoints.push(endpoint);
             if (result === 0) this.#connected(listener, endpoint);
@@ -430,7 +430,7 @@ export class Sockets {
     } else {
       const operation = this.#world.start(
         { verb: "close" },
-        (c, callback) => this.#world.ring.close(c, listener.descriptor, callback),
+        (c, callback) => this.#world.ring.close(c, callback, listener.descriptor),
         done,
       );
       if (operation === null) {

@@ -163,7 +163,7 @@ class StreamRun {
         this.#io.sleep(durationNs, options).then(() => 0),
       );
     } else {
-      this.world.start(fields, (c, callback) => this.world.ring.timeout(c, durationNs, callback));
+      this.world.start(fields, (c, callback) => this.world.ring.timeout(c, callback, durationNs));
     }
   }
 

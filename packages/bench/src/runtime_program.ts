@@ -30,6 +30,6 @@ const text = Buffer.from(read.subarray(0, sizeBytes)).toString();
 const runtime = ["bun", "deno"].find((name) => name in process.versions);
 await (await IO.open({ backend: backend as BackendName })).nop();
 const detached = await IO.open({ backend: backend as BackendName, mode: "detached" });
-detached.ring.timeout(new Completion(), 3_600_000_000_000, () => process.exit(1));
+detached.ring.timeout(new Completion(), () => process.exit(1), 3_600_000_000_000);
 detached.ring.flush();
 process.stdout.write(`${io.backend} ${runtime} ${text} ${limit}\n`);

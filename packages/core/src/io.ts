@@ -363,7 +363,7 @@ export class IO implements AsyncDisposable {
     const bytes = pathFrom(path, "openFile");
     const name = pathText(bytes);
     const descriptor = await this.#operations.run(
-      (pending, settle) => this.ring.open(pending, bytes, flags, mode, settle),
+      (pending, settle) => this.ring.open(pending, settle, bytes, flags, mode),
       options,
       { path: name },
       OPEN_FILE,
@@ -381,7 +381,7 @@ export class IO implements AsyncDisposable {
     const fields = new Float64Array(abi.STAT_FIELDS);
     const follow = flag(options?.followLinks, true, "followLinks", "stat");
     await this.#operations.run(
-      (pending, settle) => this.ring.stat(pending, bytes, fields, settle, follow),
+      (pending, settle) => this.ring.stat(pending, settle, bytes, fields, follow),
       options,
       { path: pathText(bytes) },
       STAT,
@@ -394,7 +394,7 @@ export class IO implements AsyncDisposable {
     const source = pathFrom(from, "rename");
     const target = pathFrom(to, "rename");
     await this.#operations.run(
-      (pending, settle) => this.ring.rename(pending, source, target, settle),
+      (pending, settle) => this.ring.rename(pending, settle, source, target),
       options,
       { path: pathText(source), dest: pathText(target) },
       RENAME,
@@ -410,7 +410,7 @@ export class IO implements AsyncDisposable {
     const directory = flag(options?.directory, false, "directory", "unlink");
     const bytes = pathFrom(path, "unlink");
     await this.#operations.run(
-      (pending, settle) => this.ring.unlink(pending, bytes, directory, settle),
+      (pending, settle) => this.ring.unlink(pending, settle, bytes, directory),
       options,
       { path: pathText(bytes) },
       UNLINK,
@@ -426,7 +426,7 @@ export class IO implements AsyncDisposable {
     const mode = modeFrom(options?.mode ?? 0o777, "mkdir");
     const bytes = pathFrom(path, "mkdir");
     await this.#operations.run(
-      (pending, settle) => this.ring.mkdir(pending, bytes, mode, settle),
+      (pending, settle) => this.ring.mkdir(pending, settle, bytes, mode),
       options,
       { path: pathText(bytes) },
       MKDIR,
@@ -459,13 +459,13 @@ export class IO implements AsyncDisposable {
         if (shares) this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_PORT);
       }
       await this.#operations.run(
-        (pending, settle) => this.ring.bind(pending, descriptor, address, settle),
+        (pending, settle) => this.ring.bind(pending, settle, descriptor, address),
         undefined,
         subject,
       );
       ownFile(this.#session, descriptor, address, moment);
       await this.#operations.run(
-        (pending, settle) => this.ring.listen(pending, descriptor, backlog, settle),
+        (pending, settle) => this.ring.listen(pending, settle, descriptor, backlog),
         undefined,
         subject,
       );
@@ -511,7 +511,7 @@ export class IO implements AsyncDisposable {
   #connect(address: Address, noDelay: boolean, options: OperationOptions): Promise<Socket> {
     return this.#withSocket(address, async (descriptor, subject) => {
       await this.#operations.run(
-        (pending, settle) => this.ring.connect(pending, descriptor, address, settle),
+        (pending, settle) => this.ring.connect(pending, settle, descriptor, address),
         options,
         subject,
         CONNECT,
@@ -535,7 +535,7 @@ export class IO implements AsyncDisposable {
   ): Promise<T> {
     const subject = { address: formatAddress(address) };
     const descriptor = await this.#operations.run(
-      (pending, settle) => this.ring.socket(pending, address.family, settle),
+      (pending, settle) => this.ring.socket(pending, settle, address.family),
       undefined,
       subject,
     );
@@ -577,7 +577,7 @@ export class IO implements AsyncDisposable {
   async sleep(durationNs: number | bigint, options?: OperationOptions | null): Promise<void> {
     const duration = nanoseconds(durationNs, 0, "durationNs", "sleep");
     await this.#operations.run(
-      (pending, settle) => this.ring.timeout(pending, duration, settle),
+      (pending, settle) => this.ring.timeout(pending, settle, duration),
       options,
       undefined,
       SLEEP,

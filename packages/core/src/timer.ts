@@ -83,10 +83,14 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
   #sleep(completion: Completion, durationNs: number): Promise<number> {
     return new Promise((resolve) => {
       const waitNs = Math.max(0, Math.ceil(durationNs));
-      this.#operations.ring.timeout(completion, waitNs, (_completion, result) => {
-        this.#waiting.delete(completion);
-        resolve(result);
-      });
+      this.#operations.ring.timeout(
+        completion,
+        (_completion, result) => {
+          this.#waiting.delete(completion);
+          resolve(result);
+        },
+        waitNs,
+      );
       this.#waiting.add(completion);
     });
   }

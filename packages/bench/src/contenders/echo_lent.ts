@@ -42,15 +42,19 @@ class CallbackServer {
   }
 
   accept(listener: number): void {
-    this.#ring.acceptMultishot(new Completion(), listener, (_completion, result) => {
-      if (result < 0) throw new Error(`accept gave ${result}`);
-      this.#receive(new Connection(result));
-    });
+    this.#ring.acceptMultishot(
+      new Completion(),
+      (_completion, result) => {
+        if (result < 0) throw new Error(`accept gave ${result}`);
+        this.#receive(new Connection(result));
+      },
+      listener,
+    );
   }
 
   #receive(connection: Connection): void {
     const { descriptor } = connection;
-    this.#ring.receiveMultishot(connection, descriptor, this.#group, this.#onReceive);
+    this.#ring.receiveMultishot(connection, this.#onReceive, descriptor, this.#group);
   }
 
   readonly #onReceive = (completion: LentCompletion, result: number): void => {
@@ -72,7 +76,7 @@ class CallbackServer {
   #send(connection: Connection, piece: number, view: Uint8Array): void {
     connection.sendingPiece = piece;
     connection.unsent = view;
-    this.#ring.send(connection.sending, connection.descriptor, view, this.#onSend);
+    this.#ring.send(connection.sending, this.#onSend, connection.descriptor, view);
   }
 
   readonly #onSend = (completion: Completion<Connection>, result: number): void => {
@@ -90,7 +94,7 @@ class CallbackServer {
   };
 
   #close(connection: Connection): void {
-    this.#ring.close(new Completion(), connection.descriptor, () => undefined);
+    this.#ring.close(new Completion(), () => undefined, connection.descriptor);
   }
 }
 

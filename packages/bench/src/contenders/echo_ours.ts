@@ -63,18 +63,22 @@ class CallbackServer {
   }
 
   accept(listener: number): void {
-    this.#ring.acceptMultishot(new Completion(), listener, (_completion, result) => {
-      if (result < 0) throw new Error(`accept gave ${result}`);
-      this.#receive(new Connection(result, this.#buffers.take()));
-    });
+    this.#ring.acceptMultishot(
+      new Completion(),
+      (_completion, result) => {
+        if (result < 0) throw new Error(`accept gave ${result}`);
+        this.#receive(new Connection(result, this.#buffers.take()));
+      },
+      listener,
+    );
   }
 
   #receive(connection: Connection): void {
-    this.#ring.receive(connection, connection.descriptor, connection.buffer, this.#onReceive);
+    this.#ring.receive(connection, this.#onReceive, connection.descriptor, connection.buffer);
   }
 
   #send(connection: Connection): void {
-    this.#ring.send(connection, connection.descriptor, connection.unsent, this.#onSend);
+    this.#ring.send(connection, this.#onSend, connection.descriptor, connection.unsent);
   }
 
   readonly #onReceive = (completion: Completion, result: number): void => {
@@ -103,9 +107,13 @@ class CallbackServer {
   };
 
   #close(connection: Connection): void {
-    this.#ring.close(connection, connection.descriptor, () => {
-      this.#buffers.giveBack(connection.buffer);
-    });
+    this.#ring.close(
+      connection,
+      () => {
+        this.#buffers.giveBack(connection.buffer);
+      },
+      connection.descriptor,
+    );
   }
 }
 

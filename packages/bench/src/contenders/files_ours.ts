@@ -32,7 +32,7 @@ function runCallbacks(io: IO, file: File, reads: Read[]): void {
     if (!count.stopped) start(completion as Read);
   }
   function start(read: Read): void {
-    ring.read(read, descriptor, read.page, offsets.next(), onRead);
+    ring.read(read, onRead, descriptor, read.page, offsets.next());
   }
   for (const read of reads) start(read);
   io.run();

@@ -21,11 +21,11 @@ function echoOnRing(io: IO, { descriptor }: Socket): void {
   const group = ring.bufferGroup();
   const sending = new Completion();
   const receiving = new LentCompletion();
-  const start = (): void => ring.receiveMultishot(receiving, descriptor, group, called);
+  const start = (): void => ring.receiveMultishot(receiving, called, descriptor, group);
   const nothing = (): void => undefined;
   const called = ({ piece, offset }: LentCompletion, result: number): void => {
     if (result <= 0) return;
-    ring.send(sending, descriptor, group.view(piece, offset, result), nothing);
+    ring.send(sending, nothing, descriptor, group.view(piece, offset, result));
     group.giveBack(piece);
     if (!receiving.active) start();
   };

@@ -33,13 +33,13 @@ async function work({ backend, folder }: Task): Promise<void> {
   await file.writeAll(new Uint8Array(1 << 16), 0);
   const waiting = await io.listen({ port: 0 });
   const starts = [
-    () => ring.receive(new Completion(), client.descriptor, new Uint8Array(512), nothing),
-    () => ring.receive(new Completion(), served.descriptor, new Uint8Array(512), nothing),
-    () => ring.accept(new Completion(), waiting.descriptor, nothing),
-    () => ring.timeout(new Completion(), hourNs, nothing),
-    () => ring.read(new Completion(), file.descriptor, new Uint8Array(4096), 0, nothing),
-    () => ring.write(new Completion(), file.descriptor, new Uint8Array(4096), 0, nothing),
-    () => ring.sync(new Completion(), file.descriptor, "data", nothing),
+    () => ring.receive(new Completion(), nothing, client.descriptor, new Uint8Array(512)),
+    () => ring.receive(new Completion(), nothing, served.descriptor, new Uint8Array(512)),
+    () => ring.accept(new Completion(), nothing, waiting.descriptor),
+    () => ring.timeout(new Completion(), nothing, hourNs),
+    () => ring.read(new Completion(), nothing, file.descriptor, new Uint8Array(4096), 0),
+    () => ring.write(new Completion(), nothing, file.descriptor, new Uint8Array(4096), 0),
+    () => ring.sync(new Completion(), nothing, file.descriptor, "data"),
   ];
   for (let index = 0; index < inFlight; index++) starts[index % starts.length]?.();
   ring.flush();

@@ -39,7 +39,7 @@ async function measureCallbacks(): Promise<void> {
     if (!count.stopped) start(completion as Sending);
   }
   function start(sending: Sending): void {
-    ring.send(sending, descriptor, sending.message, onSent);
+    ring.send(sending, onSent, descriptor, sending.message);
   }
   const sendings = messagesOf(io).map((message) => new Sending(message));
   for (const seconds of [durationSeconds / 5, durationSeconds]) {

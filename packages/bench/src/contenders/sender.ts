@@ -96,7 +96,7 @@ export class Sender {
   }
 
   start(sending: Sending): void {
-    this.io.ring.send(sending, this.socket.descriptor, sending.buffer, onSent, this.mode);
+    this.io.ring.send(sending, onSent, this.socket.descriptor, sending.buffer, this.mode);
   }
 
   /** Sends for so long, and waits until all memory is free again. */

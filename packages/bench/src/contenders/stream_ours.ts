@@ -48,7 +48,7 @@ async function receiveWithPromises(receive: (socket: Socket) => Promise<void>): 
 function receiveOnRing(io: IO, descriptor: number, group: BufferGroup): void {
   const completion = new LentCompletion();
   const start = (): void => {
-    io.ring.receiveMultishot(completion, descriptor, group, called, limitBytes);
+    io.ring.receiveMultishot(completion, called, descriptor, group, limitBytes);
   };
   const called = ({ piece, offset }: LentCompletion, result: number): void => {
     if (result > 0) {
@@ -58,7 +58,7 @@ function receiveOnRing(io: IO, descriptor: number, group: BufferGroup): void {
     } else if (result === noBuffers) {
       group.whenAvailable(start);
     } else {
-      io.ring.close(new Completion(), descriptor, () => undefined);
+      io.ring.close(new Completion(), () => undefined, descriptor);
     }
   };
   start();

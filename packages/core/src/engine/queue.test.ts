@@ -62,9 +62,13 @@ function finish(queue: Queue): void {
     queue.poll(ROUND_NS);
   }
   let answer = Number.NaN;
-  queue.begin(new Completion(), OPCODE_NOP, (_completion, result) => {
-    answer = result;
-  });
+  queue.begin(
+    new Completion(),
+    (_completion, result) => {
+      answer = result;
+    },
+    OPCODE_NOP,
+  );
   while (queue.inFlight > 0) queue.poll(ROUND_NS);
   assert.is(answer, 0);
   assert.is(queue.strays, 0);
@@ -83,10 +87,14 @@ test("entries overwritten with random bytes are answered", () => {
     for (let index = 0; index < count; index++) {
       const number = queued++;
       calls[number] = 0;
-      const at = queue.begin(new Completion(), OPCODE_NOP, (_completion, result) => {
-        calls[number]!++;
-        if (result < 0) refused++;
-      });
+      const at = queue.begin(
+        new Completion(),
+        (_completion, result) => {
+          calls[number]!++;
+          if (result < 0) refused++;
+        },
+        OPCODE_NOP,
+      );
       if (random(4) === 0) continue;
       for (let word = 0; word < ENTRY_WORDS; word++) queue.words[at + word] = random(2 ** 32);
     }
@@ -107,9 +115,13 @@ test("single damaged words are answered, whatever they mean", () => {
   for (let round = 0; round < 300; round++) {
     for (let index = random(100); index > 0; index--) {
       queued++;
-      const at = queue.begin(new Completion(), OPCODE_TIMEOUT, (completion) => {
-        if (!completion.active) answered++;
-      });
+      const at = queue.begin(
+        new Completion(),
+        (completion) => {
+          if (!completion.active) answered++;
+        },
+        OPCODE_TIMEOUT,
+      );
       queue.doubles[at / 2 + ENTRY_OFFSET] = random(100_000);
       for (let word = 3; word <= ENTRY_ARGUMENT_EXTRA; word++) {
         if (word < 6 || word > 13) queue.words[at + word] = 0;
@@ -134,9 +146,13 @@ test("wrong generations are refused, and the slot is good for the next operation
   const queue = openQueue();
   for (const wrong of [1, -1, 2 ** 31 - 1, -(2 ** 31)]) {
     const results: number[] = [];
-    const at = queue.begin(new Completion(), OPCODE_NOP, (_completion, result) => {
-      results.push(result);
-    });
+    const at = queue.begin(
+      new Completion(),
+      (_completion, result) => {
+        results.push(result);
+      },
+      OPCODE_NOP,
+    );
     queue.words[at + ENTRY_GENERATION] = (queue.words[at + ENTRY_GENERATION] as number) + wrong;
     while (queue.inFlight > 0) queue.poll(ROUND_NS);
     assert.is(results.length, 1);
@@ -150,7 +166,7 @@ test("garbage in the completion ring is not taken for completions", () => {
   let answered = 0;
   const random = randomFrom(seed + 2);
   for (let round = 0; round < 100; round++) {
-    queue.begin(new Completion(), OPCODE_NOP, () => answered++);
+    queue.begin(new Completion(), () => answered++, OPCODE_NOP);
     const completions = new Int32Array(
       queue.words.buffer,
       queue.words.byteOffset + queue.words.byteLength,
@@ -168,11 +184,15 @@ test("refused operations keep their order and their slots over many batches", ()
   const order: number[] = [];
   const wrong = 0;
   const start = (number: number): void => {
-    queue.begin(new Completion(), wrong, (_completion, result) => {
-      assert.ok(result < 0);
-      order.push(number);
-      if (number < 12_000) start(number + 4000);
-    });
+    queue.begin(
+      new Completion(),
+      (_completion, result) => {
+        assert.ok(result < 0);
+        order.push(number);
+        if (number < 12_000) start(number + 4000);
+      },
+      wrong,
+    );
   };
   for (let number = 0; number < 4000; number++) start(number);
   while (queue.inFlight > 0) queue.poll(ROUND_NS);
@@ -196,8 +216,8 @@ test("the limit, a completion in use, and chains that are too long throw and que
     return "none";
   };
   const completion = new Completion();
-  queue.begin(completion, OPCODE_NOP, nothing);
-  const again = (): void => void queue.begin(completion, OPCODE_NOP, nothing);
+  queue.begin(completion, nothing, OPCODE_NOP);
+  const again = (): void => void queue.begin(completion, nothing, OPCODE_NOP);
   assert.is(codeOf(again), "ERR_IO_COMPLETION_ACTIVE");
   for (const length of [0, -1, 1.5, Number.NaN, CHAIN_LIMIT + 1]) {
     assert.is(
@@ -215,8 +235,8 @@ test("the limit, a completion in use, and chains that are too long throw and que
     "ERR_IO_CHAIN_OPEN",
   );
   queue.breakChain();
-  for (let index = 1; index < 10; index++) queue.begin(new Completion(), OPCODE_NOP, nothing);
-  const more = (): void => void queue.begin(new Completion(), OPCODE_NOP, nothing);
+  for (let index = 1; index < 10; index++) queue.begin(new Completion(), nothing, OPCODE_NOP);
+  const more = (): void => void queue.begin(new Completion(), nothing, OPCODE_NOP);
   assert.is(codeOf(more), "ERR_IO_IN_FLIGHT_LIMIT");
   assert.is(queue.inFlight, 10);
   finish(queue);
@@ -256,7 +276,7 @@ function openFed(ready: (handedOver: number) => number) {
   };
   /** Completes all, and has `next` called for each; returns what was handed over meanwhile. */
   const batch = (next: (completion: Completion) => void): number[] => {
-    for (const completion of all) queue.begin(completion, OPCODE_NOP, next);
+    for (const completion of all) queue.begin(completion, next, OPCODE_NOP);
     header[HEADER_QUEUED] = 0;
     handed.length = 0;
     complete(all);
@@ -265,7 +285,7 @@ function openFed(ready: (handedOver: number) => number) {
   const queued: Completion[] = [];
   const read = (): void => {
     const completion = new Completion();
-    queue.begin(completion, OPCODE_NOP, nothing);
+    queue.begin(completion, nothing, OPCODE_NOP);
     queued.push(completion);
     queue.feedDevice();
   };
@@ -345,10 +365,14 @@ test("the table grows while entries are queued, refused and in flight", () => {
     const calls = new Int32Array(limit);
     const wrong = new Int32Array(limit);
     for (let number = 0; number < limit; number++) {
-      const at = queue.begin(new Completion(), OPCODE_NOP, (_completion, result) => {
-        calls[number]!++;
-        if (result < 0 !== (wrong[number] === 1)) calls[number] = 1000;
-      });
+      const at = queue.begin(
+        new Completion(),
+        (_completion, result) => {
+          calls[number]!++;
+          if (result < 0 !== (wrong[number] === 1)) calls[number] = 1000;
+        },
+        OPCODE_NOP,
+      );
       if (random(3) > 0) continue;
       wrong[number] = 1;
       // The last one names a slot that is not there yet.
@@ -357,7 +381,7 @@ test("the table grows while entries are queued, refused and in flight", () => {
       if (random(50) === 0) queue.session.submit();
     }
     assert.is(queue.inFlight, limit);
-    const more = (): void => void queue.begin(new Completion(), OPCODE_NOP, nothing);
+    const more = (): void => void queue.begin(new Completion(), nothing, OPCODE_NOP);
     assert.throws(more, /5000 operations are in flight/);
     while (queue.inFlight > 0) queue.poll(ROUND_NS);
     assert.ok(calls.every((count) => count === 1));
@@ -369,10 +393,14 @@ test("what callbacks throw reaches the program, and the rest of the batch is cal
   const queue = openQueue();
   const called: number[] = [];
   for (let index = 0; index < 5; index++) {
-    queue.begin(new Completion(), OPCODE_NOP, () => {
-      called.push(index);
-      if (index === 2) throw new Error("two");
-    });
+    queue.begin(
+      new Completion(),
+      () => {
+        called.push(index);
+        if (index === 2) throw new Error("two");
+      },
+      OPCODE_NOP,
+    );
   }
   assert.throws(() => queue.poll(ROUND_NS), /two/);
   assert.equal(called, [0, 1, 2, 3, 4]);

@@ -211,7 +211,7 @@ export class Queue {
    * begin. Everything that can be wrong with the arguments has been checked before: what throws
    * after this would leave an operation behind that nobody asked for.
    */
-  begin<C>(completion: Completion<C>, opcode: number, callback: Callback<C>): number {
+  begin<C>(completion: Completion<C>, callback: Callback<C>, opcode: number): number {
     if (completion?.slot !== -1) throw this.#unfit(completion);
     // Mostly the same as before, and not writing it is cheaper than writing it.
     if (completion.callback !== callback) this.#setCallback(completion, callback);
@@ -297,10 +297,14 @@ export class Queue {
   cancelAll(completion: Completion, callback: Callback): void {
     this.cancelling = true;
     this.whenFree(() => {
-      this.begin(completion, OPCODE_CANCEL_ALL, (ended, result) => {
-        this.cancelling = false;
-        callback(ended, result);
-      });
+      this.begin(
+        completion,
+        (ended, result) => {
+          this.cancelling = false;
+          callback(ended, result);
+        },
+        OPCODE_CANCEL_ALL,
+      );
     });
   }
 

@@ -159,7 +159,7 @@ export class File implements AsyncDisposable {
     try {
       this.#check("read");
       const offset = positionNumber(position, "read");
-      operations.ring.read(pending, this.#descriptor, buffer, offset, operations.settle);
+      operations.ring.read(pending, operations.settle, this.#descriptor, buffer, offset);
     } catch (error) {
       operations.fail(pending, error);
     }
@@ -180,7 +180,7 @@ export class File implements AsyncDisposable {
       this.#check("write");
       const offset = positionNumber(position, "write");
       const buffer = bytesFrom(data);
-      operations.ring.write(pending, this.#descriptor, buffer, offset, operations.settle);
+      operations.ring.write(pending, operations.settle, this.#descriptor, buffer, offset);
     } catch (error) {
       operations.fail(pending, error);
     }
@@ -246,7 +246,7 @@ export class File implements AsyncDisposable {
   ): Promise<number> {
     const offset = positionNumber(position, "readVectored");
     return this.#run(READ_VECTORED, options, (pending, ring, settle) =>
-      ring.readVectored(pending, this.#descriptor, buffers, offset, settle),
+      ring.readVectored(pending, settle, this.#descriptor, buffers, offset),
     );
   }
 
@@ -258,7 +258,7 @@ export class File implements AsyncDisposable {
   ): Promise<number> {
     const offset = positionNumber(position, "writeVectored");
     return this.#run(WRITE_VECTORED, options, (pending, ring, settle) =>
-      ring.writeVectored(pending, this.#descriptor, buffers, offset, settle),
+      ring.writeVectored(pending, settle, this.#descriptor, buffers, offset),
     );
   }
 
@@ -266,7 +266,7 @@ export class File implements AsyncDisposable {
   async stat(options?: OperationOptions | null): Promise<Stat> {
     const fields = new Float64Array(FIELDS);
     await this.#run(STAT, options, (pending, ring, settle) =>
-      ring.stat(pending, this.#descriptor, fields, settle),
+      ring.stat(pending, settle, this.#descriptor, fields),
     );
     return statFrom(fields);
   }
@@ -278,7 +278,7 @@ export class File implements AsyncDisposable {
    */
   async sync(level: SyncLevel = "full", options?: OperationOptions | null): Promise<void> {
     await this.#run(SYNC, options, (pending, ring, settle) =>
-      ring.sync(pending, this.#descriptor, level, settle),
+      ring.sync(pending, settle, this.#descriptor, level),
     );
   }
 
@@ -295,7 +295,7 @@ export class File implements AsyncDisposable {
     const start = placeNumber(offset, "allocate", "the offset");
     const length = placeNumber(lengthBytes, "allocate", "lengthBytes");
     await this.#run(ALLOCATE, options, (pending, ring, settle) =>
-      ring.allocate(pending, this.#descriptor, start, length, keepSize, settle),
+      ring.allocate(pending, settle, this.#descriptor, start, length, keepSize),
     );
   }
 
@@ -303,7 +303,7 @@ export class File implements AsyncDisposable {
   async truncate(lengthBytes: Position, options?: OperationOptions | null): Promise<void> {
     const length = placeNumber(lengthBytes, "truncate", "lengthBytes");
     await this.#run(TRUNCATE, options, (pending, ring, settle) =>
-      ring.truncate(pending, this.#descriptor, length, settle),
+      ring.truncate(pending, settle, this.#descriptor, length),
     );
   }
 
@@ -314,7 +314,7 @@ export class File implements AsyncDisposable {
     checkWhole(buffer, "reading");
     const offset = positionNumber(position, "reading");
     return new Prepared(this.#operations.ring, this, buffer, (completion, callback) => {
-      this.#operations.ring.read(completion, this.#descriptor, buffer, offset, callback);
+      this.#operations.ring.read(completion, callback, this.#descriptor, buffer, offset);
     });
   }
 
@@ -326,7 +326,7 @@ export class File implements AsyncDisposable {
     checkWhole(buffer, "writing");
     const offset = positionNumber(position, "writing");
     return new Prepared(this.#operations.ring, this, buffer, (completion, callback) => {
-      this.#operations.ring.write(completion, this.#descriptor, buffer, offset, callback);
+      this.#operations.ring.write(completion, callback, this.#descriptor, buffer, offset);
     });
   }
 
@@ -335,7 +335,7 @@ export class File implements AsyncDisposable {
     this.#check("syncing");
     const word = oneOf(level, SYNC_LEVELS, "the level", "syncing");
     return new Prepared(this.#operations.ring, this, null, (completion, callback) => {
-      this.#operations.ring.sync(completion, this.#descriptor, word, callback);
+      this.#operations.ring.sync(completion, callback, this.#descriptor, word);
     });
   }
 

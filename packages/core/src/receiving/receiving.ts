@@ -269,9 +269,9 @@ export class Receiving<C extends Chunk = Chunk>
     const [completion, group, messages] = [this.#completion, this.#group, this.#messages];
     if (messages === null) {
       const chunks = Math.min(room, Math.ceil(RECEIVE_BYTES / group.pieceBytes));
-      ring.receiveLent(completion, descriptor, group, onCompletion, chunks * group.pieceBytes);
+      ring.receiveLent(completion, onCompletion, descriptor, group, chunks * group.pieceBytes);
     } else {
-      ring.receiveMessageMultishot(completion, descriptor, messages, onCompletion);
+      ring.receiveMessageMultishot(completion, onCompletion, descriptor, messages);
     }
   }
 
@@ -287,10 +287,10 @@ export class Receiving<C extends Chunk = Chunk>
     const room = reserve.room(piece);
     try {
       if (this.#messages === null) {
-        ring.receive(this.#completion, descriptor, room, onCompletion);
+        ring.receive(this.#completion, onCompletion, descriptor, room);
       } else {
         this.#peer ??= new Peer();
-        ring.receiveMessage(this.#completion, descriptor, room, this.#peer, onCompletion);
+        ring.receiveMessage(this.#completion, onCompletion, descriptor, room, this.#peer);
       }
       reserve.started(piece);
     } catch (error) {
@@ -530,7 +530,7 @@ export class Receiving<C extends Chunk = Chunk>
     const durationNs = Math.max(1, Math.round(durationMs * 1e6));
     try {
       this.#timer ??= new Completion();
-      this.#operations.ring.timeout(this.#timer, durationNs, () => this.#timeIsUp());
+      this.#operations.ring.timeout(this.#timer, () => this.#timeIsUp(), durationNs);
     } catch (error) {
       if (!this.#left) this.#fail(error);
     }

@@ -268,7 +268,7 @@ export class Operations {
       if (slotNow === -1 || slotNow !== slot || generationNow !== generation) return;
       // Closing cancels everything by itself.
       this.apart();
-      if (!this.#queue.closed) this.ring.cancel(new Completion(), target, ignore);
+      if (!this.#queue.closed) this.ring.cancel(new Completion(), ignore, target);
     });
   }
 
@@ -282,7 +282,7 @@ export class Operations {
       this.#queue.whenFree(() => {
         this.apart();
         if (this.#queue.closed) resolve();
-        else this.ring.close(new Completion(), descriptor, settle);
+        else this.ring.close(new Completion(), settle, descriptor);
       });
     });
   }

@@ -41,7 +41,7 @@ export const STAT_FIELDS: number = abi.STAT_FIELDS;
 /**
  * The lower layer, in the shape of TigerBeetle's: each verb queues one operation with a {@link
  * Completion} that the caller owns, and the callback is given the result: a count, a descriptor or
- * 0, or a negative error number.
+ * 0, or a negative error number. Every verb is `verb(completion, callback, ...arguments)`.
  *
  * What is queued goes to the kernel together at the end of the turn (attached), in `io.run()` or
  * `io.runFor()` (detached), or at once with `flush()`; a full ring is handed over earlier, and
@@ -58,14 +58,14 @@ export class Ring extends LentVerbs {
   /** Does nothing and completes with 0. */
   nop<C>(completion: Completion<C>, callback: Callback<C>): void {
     this.queue.check("nop");
-    this.queue.begin(completion, abi.OPCODE_NOP, callback);
+    this.queue.begin(completion, callback, abi.OPCODE_NOP);
   }
 
   /** Completes with 0 after `durationNs` nanoseconds of the monotonic clock. */
-  timeout<C>(completion: Completion<C>, durationNs: number, callback: Callback<C>): void {
+  timeout<C>(completion: Completion<C>, callback: Callback<C>, durationNs: number): void {
     this.queue.check("timeout");
     this.checkSize(durationNs, "timeout", "durationNs");
-    const at = this.queue.begin(completion, abi.OPCODE_TIMEOUT, callback);
+    const at = this.queue.begin(completion, callback, abi.OPCODE_TIMEOUT);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = durationNs;
   }
 
@@ -75,13 +75,13 @@ export class Ring extends LentVerbs {
    * with
    * -ECANCELED, or with its result when it was faster.
    */
-  cancel<C, T>(completion: Completion<C>, target: Completion<T>, callback: Callback<C>): void {
+  cancel<C, T>(completion: Completion<C>, callback: Callback<C>, target: Completion<T>): void {
     this.queue.check("cancel");
     this.checked(() => {
       checkInstance(target, Completion, "a Completion", "the target", "cancel");
     });
     const [slot, generation] = this.queue.tokenOf(target);
-    const at = this.queue.begin(completion, abi.OPCODE_CANCEL, callback);
+    const at = this.queue.begin(completion, callback, abi.OPCODE_CANCEL);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = slot;
     this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = generation;
   }
@@ -91,11 +91,11 @@ export class Ring extends LentVerbs {
    */
   cancelDescriptor<C>(
     completion: Completion<C>,
-    descriptor: Descriptor,
     callback: Callback<C>,
+    descriptor: Descriptor,
   ): void {
     this.queue.check("cancelDescriptor");
-    this.descriptor(completion, abi.OPCODE_CANCEL_DESCRIPTOR, descriptor, callback);
+    this.descriptor(completion, callback, abi.OPCODE_CANCEL_DESCRIPTOR, descriptor);
   }
 
   /**
@@ -106,7 +106,7 @@ export class Ring extends LentVerbs {
    */
   cancelAll<C>(completion: Completion<C>, callback: Callback<C>): void {
     this.queue.check("cancelAll");
-    this.queue.begin(completion, abi.OPCODE_CANCEL_ALL, callback);
+    this.queue.begin(completion, callback, abi.OPCODE_CANCEL_ALL);
   }
 
   // ---- files
@@ -114,17 +114,17 @@ export class Ring extends LentVerbs {
   /** Opens a file; completes with its descriptor. `flags` are {@link OpenFlags}, or-ed. */
   open<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     path: Path,
     flags: number,
     mode: number,
-    callback: Callback<C>,
   ): void {
     this.queue.check("open");
     const bytes = this.pathFrom(path, "open");
     this.checkWhole(flags, 0x7fffffff, "open", "flags"); // unknown ones are EINVAL
     const bits = this.modeFrom(mode, "open");
     const [start, length] = this.queue.putText(bytes, "open");
-    const at = this.queue.begin(completion, abi.OPCODE_OPEN, callback);
+    const at = this.queue.begin(completion, callback, abi.OPCODE_OPEN);
     this.putText(at, start, length);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = flags;
     this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = bits;
@@ -134,9 +134,9 @@ export class Ring extends LentVerbs {
    * Closes a descriptor: no new operation is taken for it, what is in flight on it is cancelled and
    * completes, and then it is closed.
    */
-  close<C>(completion: Completion<C>, descriptor: Descriptor, callback: Callback<C>): void {
+  close<C>(completion: Completion<C>, callback: Callback<C>, descriptor: Descriptor): void {
     this.queue.check("close");
-    this.descriptor(completion, abi.OPCODE_CLOSE, descriptor, callback);
+    this.descriptor(completion, callback, abi.OPCODE_CLOSE, descriptor);
   }
 
   /**
@@ -145,14 +145,14 @@ export class Ring extends LentVerbs {
    */
   read<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     buffer: ArrayBufferView,
     offset: number,
-    callback: Callback<C>,
   ): void {
     this.queue.check("read");
     this.checkOffset(offset, "read");
-    const at = this.transfer(completion, abi.OPCODE_READ, "read", descriptor, buffer, callback);
+    const at = this.transfer(completion, callback, abi.OPCODE_READ, "read", descriptor, buffer);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
     this.queue.feedDevice();
   }
@@ -160,14 +160,14 @@ export class Ring extends LentVerbs {
   /** Writes `buffer`, as {@link read} reads. Completes with the bytes written. */
   write<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     buffer: ArrayBufferView,
     offset: number,
-    callback: Callback<C>,
   ): void {
     this.queue.check("write");
     this.checkOffset(offset, "write");
-    const at = this.transfer(completion, abi.OPCODE_WRITE, "write", descriptor, buffer, callback);
+    const at = this.transfer(completion, callback, abi.OPCODE_WRITE, "write", descriptor, buffer);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
     this.queue.feedDevice();
   }
@@ -175,15 +175,15 @@ export class Ring extends LentVerbs {
   /** Reads into several buffers in turn (scatter), up to 1,024 of them. */
   readVectored<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     buffers: readonly ArrayBufferView[],
     offset: number,
-    callback: Callback<C>,
   ): void {
     this.queue.check("readVectored");
     this.checkOffset(offset, "readVectored");
     const opcode = abi.OPCODE_READ_VECTORED;
-    const at = this.vectored(completion, opcode, "readVectored", descriptor, buffers, callback);
+    const at = this.vectored(completion, callback, opcode, "readVectored", descriptor, buffers);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
     this.queue.feedDevice();
   }
@@ -191,15 +191,15 @@ export class Ring extends LentVerbs {
   /** Writes several buffers in turn (gather), up to 1,024 of them. */
   writeVectored<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     buffers: readonly ArrayBufferView[],
     offset: number,
-    callback: Callback<C>,
   ): void {
     this.queue.check("writeVectored");
     this.checkOffset(offset, "writeVectored");
     const opcode = abi.OPCODE_WRITE_VECTORED;
-    const at = this.vectored(completion, opcode, "writeVectored", descriptor, buffers, callback);
+    const at = this.vectored(completion, callback, opcode, "writeVectored", descriptor, buffers);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
     this.queue.feedDevice();
   }
@@ -210,9 +210,9 @@ export class Ring extends LentVerbs {
    */
   stat<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     target: Descriptor | Path,
     into: Float64Array,
-    callback: Callback<C>,
     followLinks = true,
   ): void {
     this.queue.check("stat");
@@ -228,7 +228,7 @@ export class Ring extends LentVerbs {
     const byDescriptor = typeof target === "number";
     if (byDescriptor) this.checkDescriptor(target, abi.OPCODE_STAT);
     else [start, length] = this.queue.putText(this.pathFrom(target, "stat"), "stat");
-    const at = this.queue.begin(completion, abi.OPCODE_STAT, callback);
+    const at = this.queue.begin(completion, callback, abi.OPCODE_STAT);
     this.use(completion, region);
     const { words, doubles } = this.queue;
     words[at + abi.ENTRY_BUFFER] = region.handle;
@@ -246,30 +246,30 @@ export class Ring extends LentVerbs {
   /** Makes what was written durable, or (level "barrier") orders it; completes with 0. */
   sync<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     level: SyncLevel,
-    callback: Callback<C>,
   ): void {
     this.queue.check("sync");
     const number = this.oneOf(level, SYNC_LEVELS, "the level", "sync");
-    const at = this.descriptor(completion, abi.OPCODE_SYNC, descriptor, callback);
+    const at = this.descriptor(completion, callback, abi.OPCODE_SYNC, descriptor);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
   }
 
   /** Reserves disk space for a range of a file; with `keepSize` the file does not grow. */
   allocate<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     offset: number,
     lengthBytes: number,
     keepSize: boolean,
-    callback: Callback<C>,
   ): void {
     this.queue.check("allocate");
     this.checkSize(offset, "allocate", "offset");
     this.checkSize(lengthBytes, "allocate", "lengthBytes");
     const keeps = this.flag(keepSize, false, "keepSize", "allocate");
-    const at = this.descriptor(completion, abi.OPCODE_ALLOCATE, descriptor, callback);
+    const at = this.descriptor(completion, callback, abi.OPCODE_ALLOCATE, descriptor);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
     this.queue.doubles[at / 2 + abi.ENTRY_EXTENT] = lengthBytes;
     this.queue.words[at + abi.ENTRY_ARGUMENT] = keeps ? 1 : 0;
@@ -278,27 +278,27 @@ export class Ring extends LentVerbs {
   /** Sets a file's size; completes with 0. */
   truncate<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     lengthBytes: number,
-    callback: Callback<C>,
   ): void {
     this.queue.check("truncate");
     this.checkSize(lengthBytes, "truncate", "lengthBytes");
-    const at = this.descriptor(completion, abi.OPCODE_TRUNCATE, descriptor, callback);
+    const at = this.descriptor(completion, callback, abi.OPCODE_TRUNCATE, descriptor);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = lengthBytes;
     this.queue.doubles[at / 2 + abi.ENTRY_EXTENT] = 0;
     this.queue.words[at + abi.ENTRY_ARGUMENT] = 0;
   }
 
   /** Renames a file, replacing what is there; completes with 0. */
-  rename<C>(completion: Completion<C>, from: Path, to: Path, callback: Callback<C>): void {
+  rename<C>(completion: Completion<C>, callback: Callback<C>, from: Path, to: Path): void {
     this.queue.check("rename");
     const source = this.pathFrom(from, "rename");
     const target = this.pathFrom(to, "rename");
     this.queue.reserveText(Buffer.byteLength(source) + Buffer.byteLength(target));
     const [fromStart, fromLength] = this.queue.putText(source, "rename");
     const [toStart, toLength] = this.queue.putText(target, "rename");
-    const at = this.queue.begin(completion, abi.OPCODE_RENAME, callback);
+    const at = this.queue.begin(completion, callback, abi.OPCODE_RENAME);
     this.putText(at, fromStart, fromLength);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = toStart;
     this.queue.words[at + abi.ENTRY_ARGUMENT] = toLength;
@@ -307,26 +307,26 @@ export class Ring extends LentVerbs {
   /** Removes a file, or an empty directory when `directory` is set; completes with 0. */
   unlink<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     path: Path,
     directory: boolean,
-    callback: Callback<C>,
   ): void {
     this.queue.check("unlink");
     const bytes = this.pathFrom(path, "unlink");
     const isDirectory = this.flag(directory, false, "directory", "unlink");
     const [start, length] = this.queue.putText(bytes, "unlink");
-    const at = this.queue.begin(completion, abi.OPCODE_UNLINK, callback);
+    const at = this.queue.begin(completion, callback, abi.OPCODE_UNLINK);
     this.putText(at, start, length);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = isDirectory ? 1 : 0;
   }
 
   /** Makes a directory; completes with 0. */
-  mkdir<C>(completion: Completion<C>, path: Path, mode: number, callback: Callback<C>): void {
+  mkdir<C>(completion: Completion<C>, callback: Callback<C>, path: Path, mode: number): void {
     this.queue.check("mkdir");
     const bytes = this.pathFrom(path, "mkdir");
     const bits = this.modeFrom(mode, "mkdir");
     const [start, length] = this.queue.putText(bytes, "mkdir");
-    const at = this.queue.begin(completion, abi.OPCODE_MKDIR, callback);
+    const at = this.queue.begin(completion, callback, abi.OPCODE_MKDIR);
     this.putText(at, start, length);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = bits;
   }

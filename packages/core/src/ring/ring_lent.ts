@@ -53,12 +53,12 @@ export abstract class LentVerbs extends SocketVerbs {
    * const group = io.ring.bufferGroup({ pieceBytes: 4096 });
    * const ended = new Promise<void>((resolve) => {
    *   const { ring } = io;
-   *   ring.receiveMultishot(new LentCompletion(), served.descriptor, group, (lent, result) => {
+   *   ring.receiveMultishot(new LentCompletion(), (lent, result) => {
    *     if (result <= 0) return resolve();
    *     const bytes = group.view(lent.piece, lent.offset, result);
    *     process.stdout.write(`${Buffer.from(bytes)}\n`);
    *     group.giveBack(lent.piece);
-   *   });
+   *   }, served.descriptor, group);
    * });
    * await socket.sendAll(Buffer.from("hello"));
    * await socket.shutdown("send");
@@ -67,28 +67,28 @@ export abstract class LentVerbs extends SocketVerbs {
    */
   receiveMultishot<C>(
     completion: LentCompletion<C>,
+    callback: (completion: LentCompletion<C>, result: number) => void,
     descriptor: Descriptor,
     group: BufferGroup,
-    callback: (completion: LentCompletion<C>, result: number) => void,
     limitBytes = 0,
   ): void {
     this.#check(completion, group, "receiveMultishot");
-    this.receiveLent(completion, descriptor, group, callback, limitBytes);
+    this.receiveLent(completion, callback, descriptor, group, limitBytes);
   }
 
   /** The same into any memory that is lent. @internal */
   receiveLent<C>(
     completion: LentCompletion<C>,
+    callback: (completion: LentCompletion<C>, result: number) => void,
     descriptor: Descriptor,
     group: LentMemory,
-    callback: (completion: LentCompletion<C>, result: number) => void,
     limitBytes: number,
   ): void {
     this.queue.check("receiveMultishot");
     this.checkWhole(limitBytes, LIMIT_BYTES_MOST, "receiveMultishot", "limitBytes");
     this.checked(() => group.prepare("receiveMultishot", false));
     const opcode = abi.OPCODE_RECEIVE_MULTISHOT;
-    const at = this.descriptor(completion, opcode, descriptor, callback as Callback<C>);
+    const at = this.descriptor(completion, callback as Callback<C>, opcode, descriptor);
     this.#take(completion, group, at);
     this.queue.doubles[at / 2 + abi.ENTRY_EXTENT] = limitBytes;
   }
@@ -113,14 +113,14 @@ export abstract class LentVerbs extends SocketVerbs {
    * const sender = new Peer();
    * const received = new Promise<void>((resolve) => {
    *   const lent = new LentCompletion();
-   *   ring.receiveMessageMultishot(lent, socket.descriptor, group, ({ piece, offset }, result) => {
+   *   ring.receiveMessageMultishot(lent, ({ piece, offset }, result) => {
    *     if (result < 0) return;
    *     const bytes = group.view(piece, offset, result);
    *     const { port } = group.readPeer(piece, sender).address;
    *     process.stdout.write(`${Buffer.from(bytes)} from port ${port}\n`);
    *     group.giveBack(piece);
    *     resolve();
-   *   });
+   *   }, socket.descriptor, group);
    * });
    * await socket.sendTo(Buffer.from("hello"), socket.localAddress);
    * await received;
@@ -128,15 +128,15 @@ export abstract class LentVerbs extends SocketVerbs {
    */
   receiveMessageMultishot<C>(
     completion: LentCompletion<C>,
+    callback: (completion: LentCompletion<C>, result: number) => void,
     descriptor: Descriptor,
     group: BufferGroup,
-    callback: (completion: LentCompletion<C>, result: number) => void,
   ): void {
     this.queue.check("receiveMessageMultishot");
     this.#check(completion, group, "receiveMessageMultishot");
     this.checked(() => group.prepare("receiveMessageMultishot", true));
     const opcode = abi.OPCODE_RECEIVE_MESSAGE_MULTISHOT;
-    const at = this.descriptor(completion, opcode, descriptor, callback as Callback<C>);
+    const at = this.descriptor(completion, callback as Callback<C>, opcode, descriptor);
     this.#take(completion, group, at);
   }
 

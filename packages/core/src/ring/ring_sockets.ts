@@ -34,14 +34,14 @@ export abstract class SocketVerbs extends Verbs {
   /** Makes a socket, for a stream unless told otherwise; completes with its descriptor. */
   socket<C>(
     completion: Completion<C>,
-    family: Address["family"],
     callback: Callback<C>,
+    family: Address["family"],
     kind: SocketKind = "stream",
   ): void {
     this.queue.check("socket");
     const number = this.checked(() => familyNumber(family, "socket"));
     const kindNumber = this.oneOf(kind, KIND_NUMBERS, "the kind", "socket");
-    const at = this.queue.begin(completion, abi.OPCODE_SOCKET, callback);
+    const at = this.queue.begin(completion, callback, abi.OPCODE_SOCKET);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
     this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = kindNumber;
   }
@@ -49,31 +49,31 @@ export abstract class SocketVerbs extends Verbs {
   /** Gives a socket its own address; completes with 0. It cannot be linked. */
   bind<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     address: Address,
-    callback: Callback<C>,
   ): void {
     this.queue.check("bind");
-    this.addressed(completion, abi.OPCODE_BIND, "bind", descriptor, address, callback);
+    this.addressed(completion, callback, abi.OPCODE_BIND, "bind", descriptor, address);
   }
 
   /** Lets a bound socket take connections, `backlog` waiting ones at most. It cannot be linked. */
   listen<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     backlog: number,
-    callback: Callback<C>,
   ): void {
     this.queue.check("listen");
     this.checkWhole(backlog, BACKLOG_MOST, "listen", "the backlog");
-    const at = this.descriptor(completion, abi.OPCODE_LISTEN, descriptor, callback);
+    const at = this.descriptor(completion, callback, abi.OPCODE_LISTEN, descriptor);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = backlog;
   }
 
   /** Takes one connection; completes with its descriptor. */
-  accept<C>(completion: Completion<C>, descriptor: Descriptor, callback: Callback<C>): void {
+  accept<C>(completion: Completion<C>, callback: Callback<C>, descriptor: Descriptor): void {
     this.queue.check("accept");
-    this.descriptor(completion, abi.OPCODE_ACCEPT, descriptor, callback);
+    this.descriptor(completion, callback, abi.OPCODE_ACCEPT, descriptor);
   }
 
   /**
@@ -83,22 +83,22 @@ export abstract class SocketVerbs extends Verbs {
    */
   acceptMultishot<C>(
     completion: Completion<C>,
-    descriptor: Descriptor,
     callback: Callback<C>,
+    descriptor: Descriptor,
   ): void {
     this.queue.check("acceptMultishot");
-    this.descriptor(completion, abi.OPCODE_ACCEPT_MULTISHOT, descriptor, callback);
+    this.descriptor(completion, callback, abi.OPCODE_ACCEPT_MULTISHOT, descriptor);
   }
 
   /** Connects a socket; completes with 0. */
   connect<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     address: Address,
-    callback: Callback<C>,
   ): void {
     this.queue.check("connect");
-    this.addressed(completion, abi.OPCODE_CONNECT, "connect", descriptor, address, callback);
+    this.addressed(completion, callback, abi.OPCODE_CONNECT, "connect", descriptor, address);
   }
 
   /**
@@ -111,14 +111,14 @@ export abstract class SocketVerbs extends Verbs {
    */
   send<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     buffer: ArrayBufferView,
-    callback: Callback<C>,
     zeroCopy: ZeroCopy | null = "never",
   ): void {
     this.queue.check("send");
     const mode = this.zeroCopyMode(zeroCopy, "send");
-    const at = this.transfer(completion, abi.OPCODE_SEND, "send", descriptor, buffer, callback);
+    const at = this.transfer(completion, callback, abi.OPCODE_SEND, "send", descriptor, buffer);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;
     const { reuses } = this.memory;
     if (reuses !== null) this.checkSent(completion, reuses, "send", buffer);
@@ -129,15 +129,15 @@ export abstract class SocketVerbs extends Verbs {
    */
   sendVectored<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     buffers: readonly ArrayBufferView[],
-    callback: Callback<C>,
     zeroCopy: ZeroCopy | null = "never",
   ): void {
     this.queue.check("sendVectored");
     const mode = this.zeroCopyMode(zeroCopy, "sendVectored");
     const opcode = abi.OPCODE_SEND_VECTORED;
-    const at = this.vectored(completion, opcode, "sendVectored", descriptor, buffers, callback);
+    const at = this.vectored(completion, callback, opcode, "sendVectored", descriptor, buffers);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;
     const { reuses } = this.memory;
     if (reuses !== null) this.checkSent(completion, reuses, "sendVectored", buffers);
@@ -151,17 +151,17 @@ export abstract class SocketVerbs extends Verbs {
    */
   sendFile<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     file: Descriptor,
     offset: number,
     lengthBytes: number,
-    callback: Callback<C>,
   ): void {
     this.queue.check("sendFile");
     this.checkSize(offset, "sendFile", "offset");
     this.checkSize(lengthBytes, "sendFile", "lengthBytes");
     this.checkDescriptor(file, abi.OPCODE_SEND_FILE);
-    const at = this.descriptor(completion, abi.OPCODE_SEND_FILE, descriptor, callback);
+    const at = this.descriptor(completion, callback, abi.OPCODE_SEND_FILE, descriptor);
     const { words, doubles } = this.queue;
     words[at + abi.ENTRY_ARGUMENT] = file;
     words[at + abi.ENTRY_LENGTH] = Math.min(lengthBytes, abi.TRANSFER_LIMIT_BYTES);
@@ -171,12 +171,12 @@ export abstract class SocketVerbs extends Verbs {
   /** Receives into `buffer`; completes with the bytes received, 0 when the peer has ended. */
   receive<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     buffer: ArrayBufferView,
-    callback: Callback<C>,
   ): void {
     this.queue.check("receive");
-    this.transfer(completion, abi.OPCODE_RECEIVE, "receive", descriptor, buffer, callback);
+    this.transfer(completion, callback, abi.OPCODE_RECEIVE, "receive", descriptor, buffer);
   }
 
   /**
@@ -186,16 +186,16 @@ export abstract class SocketVerbs extends Verbs {
    */
   sendMessage<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     message: ArrayBufferView | readonly ArrayBufferView[],
     peer: Peer | null,
-    callback: Callback<C>,
     zeroCopy: ZeroCopy | null = "never",
   ): void {
     this.queue.check("sendMessage");
     const mode = this.zeroCopyMode(zeroCopy, "sendMessage");
     if (peer !== null) this.#checkPeer(peer, "a Peer or null", "sendMessage");
-    this.message(completion, descriptor, message, peer, mode, callback);
+    this.message(completion, callback, descriptor, message, peer, mode);
   }
 
   /**
@@ -205,10 +205,10 @@ export abstract class SocketVerbs extends Verbs {
    */
   receiveMessage<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     buffer: ArrayBufferView,
     peer: Peer,
-    callback: Callback<C>,
   ): void {
     this.queue.check("receiveMessage");
     this.#checkPeer(peer, "a Peer", "receiveMessage");
@@ -218,7 +218,7 @@ export abstract class SocketVerbs extends Verbs {
     let at: number;
     try {
       const opcode = abi.OPCODE_RECEIVE_MESSAGE;
-      at = this.transfer(completion, opcode, "receiveMessage", descriptor, buffer, callback);
+      at = this.transfer(completion, callback, opcode, "receiveMessage", descriptor, buffer);
     } catch (error) {
       sender.finish();
       throw error;
@@ -233,13 +233,13 @@ export abstract class SocketVerbs extends Verbs {
   /** Ends one or both directions of a socket; completes with 0. */
   shutdown<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: Descriptor,
     how: ShutdownHow,
-    callback: Callback<C>,
   ): void {
     this.queue.check("shutdown");
     const number = this.oneOf(how, SHUTDOWN_NUMBERS, "the direction", "shutdown");
-    const at = this.descriptor(completion, abi.OPCODE_SHUTDOWN, descriptor, callback);
+    const at = this.descriptor(completion, callback, abi.OPCODE_SHUTDOWN, descriptor);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
   }
 

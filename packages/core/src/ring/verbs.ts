@@ -48,30 +48,30 @@ export abstract class Verbs {
 
   protected descriptor<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     opcode: number,
     descriptor: number,
-    callback: Callback<C>,
   ): number {
     this.checkDescriptor(descriptor, opcode);
-    const at = this.queue.begin(completion, opcode, callback);
+    const at = this.queue.begin(completion, callback, opcode);
     this.queue.words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
     return at;
   }
 
   protected transfer<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     opcode: number,
     operation: string,
     descriptor: number,
     buffer: ArrayBufferView,
-    callback: Callback<C>,
   ): number {
     const region = this.region(buffer, operation);
     const length = transferLength(this.memory.viewBytes);
     const offset = this.memory.viewStart - region.handleStart;
     if (length === 0 && opcode === abi.OPCODE_RECEIVE) throw this.emptyReceive();
     this.checkDescriptor(descriptor, opcode);
-    const at = this.queue.begin(completion, opcode, callback);
+    const at = this.queue.begin(completion, callback, opcode);
     this.use(completion, region);
     const { words, doubles } = this.queue;
     words[at + abi.ENTRY_DESCRIPTOR] = descriptor;
@@ -83,11 +83,11 @@ export abstract class Verbs {
 
   protected vectored<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     opcode: number,
     operation: string,
     descriptor: number,
     buffers: readonly ArrayBufferView[],
-    callback: Callback<C>,
   ): number {
     this.checkDescriptor(descriptor, opcode);
     if (!Array.isArray(buffers)) {
@@ -107,7 +107,7 @@ export abstract class Verbs {
         const offset = buffer.byteOffset - region.handleStart;
         this.queue.putVector(start, index, region.handle, offset, buffer.byteLength);
       }
-      at = this.queue.begin(completion, opcode, callback);
+      at = this.queue.begin(completion, callback, opcode);
       this.putText(at, start, buffers.length);
     } catch (error) {
       for (const region of regions) region.finish();
@@ -137,16 +137,16 @@ export abstract class Verbs {
 
   protected addressed<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     opcode: number,
     operation: string,
     descriptor: number,
     address: Address,
-    callback: Callback<C>,
   ): void {
     const [number, port, text] = this.checked(() => addressParts(address, operation));
     this.checkDescriptor(descriptor, opcode);
     const [start, length] = this.queue.putText(text, operation);
-    const at = this.descriptor(completion, opcode, descriptor, callback);
+    const at = this.descriptor(completion, callback, opcode, descriptor);
     this.putText(at, start, length);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
     this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = port;
@@ -154,11 +154,11 @@ export abstract class Verbs {
 
   protected message<C>(
     completion: Completion<C>,
+    callback: Callback<C>,
     descriptor: number,
     message: ArrayBufferView | readonly ArrayBufferView[],
     peer: Peer | null,
     zeroCopyMode: number,
-    callback: Callback<C>,
   ): void {
     const opcode = abi.OPCODE_SEND_MESSAGE;
     const name = "sendMessage";
@@ -167,8 +167,8 @@ export abstract class Verbs {
     this.queue.reserveText(vectors + abi.PEER_SIZE_BYTES);
     const record = peer === null ? -1 : this.queue.putRecord(peer.record, name);
     const at = Array.isArray(message)
-      ? this.vectored(completion, opcode, name, descriptor, message, callback)
-      : this.transfer(completion, opcode, name, descriptor, message as ArrayBufferView, callback);
+      ? this.vectored(completion, callback, opcode, name, descriptor, message)
+      : this.transfer(completion, callback, opcode, name, descriptor, message as ArrayBufferView);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = record;
     const vectored = vectors > 0 ? abi.MESSAGE_VECTORED : 0;
     this.queue.words[at + abi.ENTRY_ARGUMENT] = zeroCopyMode | vectored;

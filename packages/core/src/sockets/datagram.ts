@@ -144,7 +144,7 @@ export class DatagramSocket extends SocketBase {
     const start = (pending: Pending, settle: Operations["settle"]): void => {
       this.check("receive");
       this.checkReceiving("receive");
-      this.operations.ring.receiveMessage(pending, this.number, buffer, peer, settle);
+      this.operations.ring.receiveMessage(pending, settle, this.number, buffer, peer);
     };
     try {
       const sizeBytes = await this.operations.run(start, options, undefined, RECEIVE);
@@ -194,7 +194,7 @@ export class DatagramSocket extends SocketBase {
       this.check("send");
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
-      this.operations.ring.send(pending, this.number, bytesFrom(data), settle, mode);
+      this.operations.ring.send(pending, settle, this.number, bytesFrom(data), mode);
     };
     return this.operations.run(start, options, undefined, SEND);
   }
@@ -207,7 +207,7 @@ export class DatagramSocket extends SocketBase {
     const start = (pending: Pending, settle: Operations["settle"]): void => {
       this.check("sendZeroCopy");
       const mode = options?.zeroCopy ?? "auto";
-      this.operations.ring.send(pending, this.number, bytesFrom(data), settle, mode);
+      this.operations.ring.send(pending, settle, this.number, bytesFrom(data), mode);
     };
     return this.operations.runSteps(start, options, SEND_ZERO_COPY);
   }
@@ -218,7 +218,7 @@ export class DatagramSocket extends SocketBase {
       this.check("sendVectored");
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
-      this.operations.ring.sendVectored(pending, this.number, buffers, settle, mode);
+      this.operations.ring.sendVectored(pending, settle, this.number, buffers, mode);
     };
     return this.operations.run(start, options, undefined, SEND_VECTORED);
   }
@@ -239,7 +239,7 @@ export class DatagramSocket extends SocketBase {
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
       const { ring } = this.operations;
-      ring.sendMessage(pending, this.number, bytesFrom(message), peer, settle, mode);
+      ring.sendMessage(pending, settle, this.number, bytesFrom(message), peer, mode);
     };
     return this.operations.run(start, options, undefined, SEND_TO);
   }
@@ -256,7 +256,7 @@ export class DatagramSocket extends SocketBase {
       await this.operations.run(
         (pending, settle) => {
           this.check("bind");
-          this.operations.ring.bind(pending, this.number, address, settle);
+          this.operations.ring.bind(pending, settle, this.number, address);
         },
         undefined,
         { address: formatAddress(address) },
@@ -278,7 +278,7 @@ export class DatagramSocket extends SocketBase {
       this.operations.run(
         (pending, settle) => {
           this.check("connect");
-          this.operations.ring.connect(pending, this.number, address, settle);
+          this.operations.ring.connect(pending, settle, this.number, address);
         },
         ends,
         { address: formatAddress(address) },
@@ -375,7 +375,7 @@ async function openAt(
 ): Promise<DatagramSocket> {
   const subject = address === null ? undefined : { address: formatAddress(address) };
   const descriptor: Descriptor = await operations.run(
-    (pending, settle) => operations.ring.socket(pending, family, settle, "datagram"),
+    (pending, settle) => operations.ring.socket(pending, settle, family, "datagram"),
     undefined,
     subject,
   );

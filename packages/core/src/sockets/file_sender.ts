@@ -91,7 +91,7 @@ export class FileSender {
         target.check("sendFile");
         file.checkFor(this.#operations, "sendFile");
         const { ring } = this.#operations;
-        ring.sendFile(pending, target.number, file.number, offset + done, left, settle);
+        ring.sendFile(pending, settle, target.number, file.number, offset + done, left);
       },
       options,
       file,

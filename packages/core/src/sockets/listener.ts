@@ -178,7 +178,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
           this.#waitForRoom();
           return;
         }
-        this.#operations.ring.accept(completion, this.#descriptor, this.#onAccept);
+        this.#operations.ring.accept(completion, this.#onAccept, this.#descriptor);
         room--;
       }
     } catch (error) {
@@ -241,7 +241,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
       return;
     }
     try {
-      this.#operations.ring.timeout(this.#timer, EXHAUSTED_WAIT_NS, () => this.#arm());
+      this.#operations.ring.timeout(this.#timer, () => this.#arm(), EXHAUSTED_WAIT_NS);
     } catch (error) {
       for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     }
@@ -283,7 +283,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     this.#operations
       .run(
         (pending, settle) =>
-          this.#operations.ring.timeout(pending, Math.round(timeoutMs * 1e6), settle),
+          this.#operations.ring.timeout(pending, settle, Math.round(timeoutMs * 1e6)),
         { signal: finished.signal },
       )
       .then(() => leave(elapsed), leave);

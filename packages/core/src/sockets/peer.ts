@@ -21,12 +21,12 @@ import { valueError } from "../support/check.js";
  * const peer = new Peer();
  * const received = new Uint8Array(1500);
  * await new Promise<void>((resolve) => {
- *   io.ring.receiveMessage(new Completion(), descriptor, received, peer, (_completion, count) => {
+ *   io.ring.receiveMessage(new Completion(), (_completion, count) => {
  *     process.stdout.write(`${count} bytes from port ${peer.address.port}\n`);
  *     resolve();
- *   });
+ *   }, descriptor, received, peer);
  *   const to = Peer.of(localAddress);
- *   io.ring.sendMessage(new Completion(), descriptor, Buffer.from("hello"), to, () => undefined);
+ *   io.ring.sendMessage(new Completion(), () => undefined, descriptor, Buffer.from("hello"), to);
  * });
  * ```
  */

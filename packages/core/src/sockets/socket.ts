@@ -84,7 +84,7 @@ export class Socket extends SocketBase {
     try {
       this.check("receive");
       this.checkReceiving("receive");
-      operations.ring.receive(pending, this.number, buffer, operations.settle);
+      operations.ring.receive(pending, operations.settle, this.number, buffer);
     } catch (error) {
       operations.fail(pending, error);
     }
@@ -150,7 +150,7 @@ export class Socket extends SocketBase {
     const settle = mode === "never" ? operations.settle : operations.settleReleased;
     try {
       this.check("send");
-      operations.ring.send(pending, this.number, bytesFrom(data), settle, mode);
+      operations.ring.send(pending, settle, this.number, bytesFrom(data), mode);
     } catch (error) {
       operations.fail(pending, error);
     }
@@ -190,7 +190,7 @@ export class Socket extends SocketBase {
       (pending, settle) => {
         this.check("sendZeroCopy");
         const mode = options?.zeroCopy ?? "auto";
-        this.operations.ring.send(pending, this.number, bytesFrom(data), settle, mode);
+        this.operations.ring.send(pending, settle, this.number, bytesFrom(data), mode);
       },
       options,
       SEND_ZERO_COPY,
@@ -235,7 +235,7 @@ export class Socket extends SocketBase {
       this.check("sendVectored");
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
-      this.operations.ring.sendVectored(pending, this.number, buffers, settle, mode);
+      this.operations.ring.sendVectored(pending, settle, this.number, buffers, mode);
     };
     return this.operations.run(start, options, undefined, SEND_VECTORED);
   }
@@ -274,7 +274,7 @@ export class Socket extends SocketBase {
   async shutdown(how: ShutdownHow = "both"): Promise<void> {
     await this.operations.run((pending, settle) => {
       this.check("shutdown");
-      this.operations.ring.shutdown(pending, this.number, how, settle);
+      this.operations.ring.shutdown(pending, settle, this.number, how);
     });
   }
 
