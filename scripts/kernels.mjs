@@ -1,9 +1,9 @@
 // npm run test:kernels [-- <kernel>... <substring>...]: runs test files on other Linux kernels,
 // each in a machine that QEMU emulates. A kernel is a number like 6.1, or 7.x for the newest of
-// them; of the files, those whose path contains one of the substrings run. Ends with one line of
-// totals.
+// them; the substrings select as those of `npm test` do. Ends with one line of totals.
 
 import { existsSync } from "node:fs";
+import { cellsOf, select } from "../test/matrix.mjs";
 import { makeFileSystem, makeImage } from "./kernels/image.mjs";
 import { killMachines, runOnKernel } from "./kernels/machine.mjs";
 import { findKernel } from "./kernels/packages.mjs";
@@ -14,11 +14,12 @@ import { findProgram, meet } from "./support/system.mjs";
 import { report, reportTotals } from "./support/test_file.mjs";
 
 const usualKernels = ["6.1", "6.12", "6.18", "7.x"];
-/**
- * The usual files: what is promised, on each backend, what only new kernels have, and how soon an
- * event loop is woken.
- */
-const usualFiles = ["conformance/conformance-", "lifetime/area.test", "kernels/"];
+/** What is usual: what each backend promises, areas, and how soon an event loop is woken. */
+function isUsual({ label, environment }) {
+  if (label.startsWith("test/conformance/")) return environment !== "coop";
+  return label === "test/lifetime/area" || label.startsWith("test/kernels/");
+}
+
 /** Folders whose tests need neither a compiler nor the sources. */
 const folders = ["conformance", "lifetime", "fuzz", "kernels", "model"];
 
@@ -55,20 +56,24 @@ async function checkMachine() {
   }
 }
 
-function findFiles(substrings) {
-  const files = folders
+function findCells(substrings) {
+  const cells = folders
     .flatMap((folder) => filesUnder(`test/dist/${folder}`, (path) => path.endsWith(".test.js")))
+    .flatMap(cellsOf)
     // The build over the tests' own kqueue is of no interest to another kernel.
-    .filter((path) => !path.includes("/kqueue-"));
-  const wanted = substrings.length === 0 ? usualFiles : substrings;
-  return files.filter((path) => wanted.some((substring) => path.includes(substring)));
+    .filter(({ variables }) => variables.IO_BACKEND !== "kqueue");
+  if (substrings.length === 0) return cells.filter(isUsual);
+  const { chosen, unmatched } = select(cells, substrings);
+  if (unmatched.length === 0) return chosen;
+  const places = folders.map((folder) => `test/${folder}`).join(", ");
+  throw new StepError(`No test of ${places} matches ${unmatched.join(" or ")}.`);
 }
 
-async function runAll(kernels, files) {
+async function runAll(kernels, cells) {
   const results = [];
   for (const kernel of kernels) {
     process.stdout.write(`\nLinux ${kernel.version}\n`);
-    const complaints = await runOnKernel(kernel, files, (result) => {
+    const complaints = await runOnKernel(kernel, cells, (result) => {
       report(result);
       results.push(result);
     });
@@ -91,15 +96,11 @@ await main(async () => {
   const requests = words.filter(isKernel);
   await checkMachine();
   await setup();
-  const files = findFiles(words.filter((word) => !isKernel(word)));
-  if (files.length === 0) {
-    const places = folders.map((folder) => `test/${folder}`).join(", ");
-    throw new StepError(`No test file of ${places} matches.`);
-  }
+  const cells = findCells(words.filter((word) => !isKernel(word)));
   const kernels = [];
   for (const request of requests.length > 0 ? requests : usualKernels) {
     kernels.push(await findKernel(request));
   }
   await makeImage();
-  reportTotals(await runAll(kernels, files));
+  reportTotals(await runAll(kernels, cells));
 });

@@ -1,8 +1,10 @@
-// npm test [-- <substring>...]: sets the tree up and runs every compiled test file whose path
-// contains one of the substrings, each in a process of its own. Ends with one line of totals.
+// npm test [-- <substring>...]: sets the tree up and runs the compiled test files, each in every
+// environment of test/matrix.mjs and in a process of its own. With substrings, only those run whose
+// label contains one: streams, kqueue-, kqueue-streams, test/lifetime. Ends with a line of totals.
 
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { cellsOf, select } from "../test/matrix.mjs";
 import { setup } from "./setup.mjs";
 import { filesUnder } from "./support/fingerprint.mjs";
 import { root } from "./support/paths.mjs";
@@ -17,33 +19,32 @@ const atOnceLimit = availableParallelism() + 1;
 // runs beside idle processors.
 const longest = ["test/dist/native/native.test.js", "test/dist/kqueue/kqueue.test.js"];
 
-function findTestFiles(substrings) {
+function findCells() {
   const packages = readdirSync(`${root}/packages`).map((name) => `packages/${name}`);
   const files = [...packages, "test"].flatMap((folder) =>
     filesUnder(`${folder}/dist`, (path) => path.endsWith(".test.js")),
   );
   const first = longest.filter((path) => files.includes(path));
   const ordered = [...first, ...files.filter((path) => !first.includes(path))];
-  if (substrings.length === 0) return ordered;
-  return ordered.filter((path) => substrings.some((substring) => path.includes(substring)));
+  return ordered.flatMap(cellsOf);
 }
 
-/** Takes files from the queue until it is empty; several of these run side by side. */
+/** Takes cells from the queue until it is empty; several of these run side by side. */
 async function work(queue, results) {
-  for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
-    const result = await runTestFile(path);
+  for (let cell = queue.shift(); cell !== undefined; cell = queue.shift()) {
+    const result = await runTestFile(cell);
     report(result);
     results.push(result);
   }
 }
 
-async function runAll(files) {
-  const isSerial = (path) => path.endsWith(".serial.test.js");
+async function runAll(cells) {
+  const isSerial = ({ path }) => path.endsWith(".serial.test.js");
   const results = [];
-  const together = files.filter((path) => !isSerial(path));
+  const together = cells.filter((cell) => !isSerial(cell));
   await Promise.all(Array.from({ length: atOnceLimit }, () => work(together, results)));
   // What measures time, or fills the machine, runs alone.
-  await work(files.filter(isSerial), results);
+  await work(cells.filter(isSerial), results);
   return results;
 }
 
@@ -56,7 +57,9 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 
 await main(async () => {
   await setup({ forTests: true });
-  const files = findTestFiles(process.argv.slice(2));
-  if (files.length === 0) throw new StepError("No test file matches.");
-  reportTotals(await runAll(files));
+  const { chosen, unmatched } = select(findCells(), process.argv.slice(2));
+  if (unmatched.length > 0) {
+    throw new StepError(`No test matches ${unmatched.join(" or ")}. The table: test/matrix.mjs`);
+  }
+  reportTotals(await runAll(chosen));
 });

@@ -4,17 +4,18 @@
 
 import { spawn } from "node:child_process";
 import { constants, setPriority } from "node:os";
+import { cellsOf } from "../test/matrix.mjs";
 import { setup } from "./setup.mjs";
 import { root } from "./support/paths.mjs";
 import { main, StepError } from "./support/step.mjs";
 
-const files = ["model.test.js", "kqueue-model.test.js"];
+const file = "test/dist/model/model.test.js";
 const usualSteps = 1_000_000;
 
-function run(file, steps) {
-  const path = `${root}/test/dist/model/${file}`;
-  const env = { ...process.env, IO_MODEL_STEPS: String(steps), IO_MODEL_TALLY: "1" };
-  const child = spawn(process.execPath, ["--enable-source-maps", path], { env, stdio: "inherit" });
+function run({ path, label, variables }, steps) {
+  const more = { IO_MODEL_STEPS: String(steps), IO_MODEL_TALLY: "1", IO_TEST: label };
+  const options = { cwd: root, env: { ...process.env, ...variables, ...more }, stdio: "inherit" };
+  const child = spawn(process.execPath, ["--enable-source-maps", path], options);
   setPriority(child.pid, constants.priority.PRIORITY_LOW);
   return new Promise((resolve) => {
     child.on("exit", (status, signal) => resolve(signal ?? status));
@@ -27,8 +28,8 @@ await main(async () => {
   if (!(Number.isSafeInteger(steps) && steps > 0)) {
     throw new StepError(`${process.argv[2]} is no number of operations.`);
   }
-  for (const file of files) {
-    const status = await run(file, steps);
-    if (status !== 0) throw new StepError(`${file} ended with ${status}.`);
+  for (const cell of cellsOf(file)) {
+    const status = await run(cell, steps);
+    if (status !== 0) throw new StepError(`${cell.label} ended with ${status}.`);
   }
 });

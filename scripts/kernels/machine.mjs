@@ -1,5 +1,5 @@
-// One emulated machine: boots a kernel, runs test files there one after the other, and reads their
-// results from its serial line. Nothing that happens in it changes the disk's image.
+// One emulated machine: boots a kernel, runs cells of test/matrix.mjs there one after the other, and
+// reads their results from its serial line. Nothing that happens in it changes the disk's image.
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -43,19 +43,26 @@ function machineWords(kernelPath, mark, consolePath) {
   ];
 }
 
-/** The other end of the serial line: names one file after the other, and takes their results. */
+/** What the machine is asked to run: a file, and the variables that it is given. */
+function orderOf(cell) {
+  if (cell === undefined) return "";
+  const variables = Object.entries({ ...cell.variables, IO_TEST: cell.label });
+  return [cell.path, ...variables.map(([name, value]) => `${name}=${value}`)].join(" ");
+}
+
+/** The other end of the serial line: names one cell after the other, and takes their results. */
 class Line {
   #mark;
-  #files;
+  #cells;
   #onResult;
   #output = [];
-  /** The file that has begun and not ended. */
-  path;
+  /** The cell that has begun and not ended. */
+  cell;
   endedCount = 0;
 
-  constructor(mark, files, onResult) {
+  constructor(mark, cells, onResult) {
     this.#mark = mark;
-    this.#files = files;
+    this.#cells = cells;
     this.#onResult = onResult;
   }
 
@@ -67,18 +74,18 @@ class Line {
   take(line) {
     const [mark, what, ...words] = line.split(" ");
     if (mark !== this.#mark) {
-      if (this.path !== undefined) this.#output.push(line);
+      if (this.cell !== undefined) this.#output.push(line);
       return "";
     }
     if (what === "begin") {
-      [this.path] = words;
+      this.cell = this.#cells[this.endedCount];
       this.#output = [];
       return "";
     }
     // The other words are "ready", once, and "end".
     if (what === "end") this.#end(words.map(Number));
-    // An empty line after the last file switches the machine off.
-    return `${this.#files[this.endedCount] ?? ""}\n`;
+    // An empty line after the last cell switches the machine off.
+    return `${orderOf(this.#cells[this.endedCount])}\n`;
   }
 
   #end([code, begin, end]) {
@@ -88,24 +95,25 @@ class Line {
     const output = `${this.output}\n`;
     const ended = { status: code, signal, timedOut, timeoutMs: fileLimitMs, output };
     this.endedCount++;
-    this.#onResult(resultOf(this.path, ended, end - begin));
-    this.path = undefined;
+    this.#onResult(resultOf(this.cell, ended, end - begin));
+    this.cell = undefined;
   }
 }
 
-/** A machine that did not come to its end is one failed test, of the file that ran then. */
-function whatIsMissing({ path, output, endedCount }, files, timedOut, consoleText) {
+/** A machine that did not come to its end is one failed test, of the cell that ran then. */
+function whatIsMissing({ cell, output, endedCount }, cells, timedOut, consoleText) {
   const last = consoleText.trimEnd().split("\n").slice(-20).join("\n");
   const why = timedOut
     ? `the machine did not end within ${kernelLimitMs / 1000} s`
     : "the machine ended before its time";
   return {
-    path: path ?? "(no file)",
+    label: cell?.label ?? "(no test)",
+    command: ["npm", "run", "test:kernels"],
     passed: 0,
     failed: 1,
     skipped: 0,
     skipReasons: [],
-    problems: [`${why}; ${files.length - endedCount} of ${files.length} files have no result`],
+    problems: [`${why}; ${cells.length - endedCount} of ${cells.length} have no result`],
     output: `${output}\n${last}`,
     seconds: 0,
   };
@@ -144,18 +152,18 @@ function emulate(words, answer) {
   });
 }
 
-/** Runs the files on a kernel. Calls `onResult` for each; returns what the kernel complained of. */
-export async function runOnKernel({ version, folder }, files, onResult) {
+/** Runs the cells on a kernel. Calls `onResult` for each; returns what the kernel complained of. */
+export async function runOnKernel({ version, folder }, cells, onResult) {
   const consolePath = `${kernelsFolder}/console-${version}.txt`;
   writeFileSync(consolePath, "");
   // No test prints this by chance.
   const mark = `@@${randomBytes(6).toString("hex")}`;
-  const line = new Line(mark, files, onResult);
+  const line = new Line(mark, cells, onResult);
   const words = machineWords(`${folder}/vmlinuz`, mark, consolePath);
   const { said, timedOut } = await emulate(words, (text) => line.take(text));
   const consoleText = `${said}${readFileSync(consolePath, "utf8")}`;
-  if (line.endedCount < files.length) {
-    onResult(whatIsMissing(line, files, timedOut, consoleText));
+  if (line.endedCount < cells.length) {
+    onResult(whatIsMissing(line, cells, timedOut, consoleText));
   }
   return consoleText.split(/\r?\n/).filter((text) => complaint.test(text) && !slowness.test(text));
 }

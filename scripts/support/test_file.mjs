@@ -1,4 +1,5 @@
-// Runs one compiled test file in a process of its own and turns what it printed into a result.
+// Runs one cell of test/matrix.mjs, which is a compiled test file in an environment, in a process of
+// its own, and turns what it printed into a result.
 
 import { spawn } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
@@ -12,6 +13,7 @@ const timeoutMs = 600_000;
  * measure. A threshold that is set stays as it is (mallopt(3), M_MMAP_THRESHOLD).
  */
 const plainAllocator = { MALLOC_MMAP_THRESHOLD_: "131072" };
+const fixedVariables = { NO_COLOR: "1", FORCE_COLOR: "0", ...plainAllocator };
 
 /** The process groups that are running, so that an interrupted run leaves nothing behind. */
 const runningGroups = new Set();
@@ -29,13 +31,13 @@ export function killRunningFiles() {
 }
 
 /** Starts the file and resolves to how it ended and everything it printed. */
-function runProcess(path, [program, ...words]) {
+function runProcess({ path, label, variables }, [program, ...words]) {
   return new Promise((resolve) => {
     const child = spawn(program, [...words, "--expose-gc", "--enable-source-maps", path], {
       cwd: root,
       // A group of its own: a time-out also ends what the test has started.
       detached: true,
-      env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0", ...plainAllocator },
+      env: { ...process.env, ...fixedVariables, ...variables, IO_TEST: label },
       stdio: ["ignore", "pipe", "pipe"],
     });
     runningGroups.add(child.pid);
@@ -87,14 +89,19 @@ function problemsOf({ status, signal, timedOut, timeoutMs }, summary, skipReason
  * What a file's process, and what it printed, amount to. A problem of the file as a whole counts as
  * one failed test.
  */
-export function resultOf(path, ended, seconds) {
+export function resultOf({ path, label, variables }, ended, seconds) {
   const summary = parseSummary(ended.output);
   const skipReasons = [...ended.output.matchAll(/^skipped: (.+)$/gm)].map((match) => match[1]);
   const figures = [...ended.output.matchAll(/^measured: (.+)$/gm)].map((match) => match[1]);
   const problems = problemsOf(ended, summary, skipReasons);
   const { passed = 0, failed = 0, skipped = 0 } = summary ?? {};
   return {
-    path,
+    label,
+    command: [
+      ...Object.entries(variables).map(([name, value]) => `${name}=${value}`),
+      "node",
+      path,
+    ],
     passed,
     failed: failed + problems.length,
     skipped,
@@ -107,25 +114,26 @@ export function resultOf(path, ended, seconds) {
 }
 
 /** `node` are the words that start another Node than this one. */
-export async function runTestFile(path, node = [process.execPath]) {
+export async function runTestFile(cell, node = [process.execPath]) {
   const start = performance.now();
-  const ended = await runProcess(path, node);
-  return resultOf(path, ended, (performance.now() - start) / 1000);
+  const ended = await runProcess(cell, node);
+  return resultOf(cell, ended, (performance.now() - start) / 1000);
 }
 
-/** Prints a line for the file, what it measured, what was skipped and why, and all of a failure. */
+/** Prints a line for the cell, what it measured, what was skipped and why, and all of a failure. */
 export function report(result) {
-  const { path, passed, failed, skipped, skipReasons, problems, output, seconds } = result;
+  const { label, passed, failed, skipped, skipReasons, problems, output, seconds } = result;
   const { figures = [] } = result;
   const counts = [`${passed} passed`];
   if (failed > 0) counts.push(`${failed} failed`);
   if (skipped > 0) counts.push(`${skipped} skipped`);
   const mark = failed > 0 ? "FAIL" : "ok  ";
-  const lines = [`${mark} ${path}  ${counts.join(", ")}  (${seconds.toFixed(1)} s)`];
+  const lines = [`${mark} ${label}  ${counts.join(", ")}  (${seconds.toFixed(1)} s)`];
   for (const figure of figures) lines.push(`     measured: ${figure}`);
   for (const reason of skipReasons) lines.push(`     skipped: ${reason}`);
   if (failed > 0) lines.push("", output.trimEnd(), "");
-  for (const problem of problems) lines.push(`     ${path} ${problem}`);
+  for (const problem of problems) lines.push(`     ${label} ${problem}`);
+  if (failed > 0) lines.push(`     by hand: ${result.command.join(" ")}`);
   process.stdout.write(`${lines.join("\n")}\n`);
 }
 

@@ -1,17 +1,15 @@
-// What holds for a process on each backend, kqueue over the layer of the tests included: whole
-// programs, a full table of descriptors, rights after setuid, and what a child inherits.
+// What holds for a process on each backend of the engine that it loads: whole programs, a full table
+// of descriptors, rights after setuid, and what a child inherits.
 
 import { probe } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { takeKqueueEngine } from "../support/kqueue_engine.js";
 import { skip } from "../support/skip.js";
 import { runProgram } from "./support.js";
 
 const test = suite("fallback/processes");
 
 delete process.env["IO_BACKEND"];
-takeKqueueEngine();
 const available = probe()
   .candidates.filter((candidate) => candidate.available)
   .map(({ name }) => name);

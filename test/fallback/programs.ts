@@ -175,7 +175,7 @@ const programs: Record<string, () => Promise<void>> = {
 
   // Each is opened under its name, whatever IO_BACKEND says.
   async named() {
-    for (const backend of ["io_uring", "epoll", "kqueue", "sim"] as const) {
+    for (const backend of ["io_uring", "epoll", "kqueue"] as const) {
       await using io = await openOrSay({ backend });
       if (io !== null) say(`${backend} opened: ${io.why}`);
     }

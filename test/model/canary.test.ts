@@ -5,13 +5,13 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { skip } from "../support/skip.js";
 import { endDespiteHang, setGuard } from "./drive.js";
-import { runFiles } from "./file_runner.js";
-import { filePrograms } from "./file_steps.js";
+import { runFiles } from "./files/runner.js";
+import { filePrograms } from "./files/steps.js";
 import { sabotages as plainSabotages, type Sabotage } from "./sabotage.js";
 import { lentSabotages } from "./sabotage_lent.js";
 import { availableBackends, type Found, type Program, search, seed } from "./search.js";
-import { runStreams } from "./stream_runner.js";
-import { streamPrograms } from "./stream_steps.js";
+import { runStreams } from "./streams/runner.js";
+import { streamPrograms } from "./streams/steps.js";
 
 type Backend = ReturnType<typeof availableBackends>[number];
 

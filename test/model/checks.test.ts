@@ -4,10 +4,10 @@
 import { constants } from "node:os";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { contentOf } from "./content.js";
-import { Lots } from "./lots.js";
-import { NO_BUFFERS, Operation, type OperationFields } from "./operation.js";
-import { Side, Stream, Violation } from "./stream.js";
+import { contentOf } from "./streams/content.js";
+import { Lots } from "./streams/lots.js";
+import { NO_BUFFERS, Operation, type OperationFields } from "./streams/operation.js";
+import { Side, Stream, Violation } from "./streams/stream.js";
 
 const { ECANCELED, ETIMEDOUT, EPIPE, ECONNRESET } = constants.errno;
 const test = suite("checks");

@@ -5,11 +5,11 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { skip } from "../support/skip.js";
 import { endDespiteHang } from "./drive.js";
-import { runFiles } from "./file_runner.js";
-import { filePrograms } from "./file_steps.js";
+import { runFiles } from "./files/runner.js";
+import { filePrograms } from "./files/steps.js";
 import { availableBackends, type Program, type Search, search, seed, stepsOf } from "./search.js";
-import { runStreams } from "./stream_runner.js";
-import { streamPrograms } from "./stream_steps.js";
+import { runStreams } from "./streams/runner.js";
+import { streamPrograms } from "./streams/steps.js";
 import { tallyLines } from "./tally.js";
 
 const USUAL_STEPS = 4000;

@@ -3,7 +3,6 @@
 //
 // IO_SEED and IO_REPLAY repeat one failure, IO_MODEL_STEPS sets how many operations a run has.
 
-import { basename } from "node:path";
 import { inspect } from "node:util";
 import { type BackendName, probe } from "@io/core";
 import fc from "fast-check";
@@ -100,7 +99,7 @@ export async function search<P extends Program>(
       const failure = [
         `${name}: a program failed: ${describe(errorInstance)}`,
         `the smallest: ${listing}`,
-        `repeat: ${again} npm test -- model/${basename(process.argv[1] ?? "")}`,
+        `repeat: ${again} npm test -- ${process.env["IO_TEST"] ?? "model/"}`,
       ];
       const problem = describe(errorInstance);
       return { steps: done, programs: ran, failure: failure.join("\n"), problem, smallest };

@@ -8,7 +8,7 @@ import { shown } from "../support/check.js";
 import { type Capabilities, capabilitiesOf, machineRow } from "./capabilities.js";
 
 /** The names of the backends. */
-export type BackendName = "io_uring" | "epoll" | "kqueue" | "sim";
+export type BackendName = "io_uring" | "epoll" | "kqueue";
 
 /** A backend that could be chosen, and the sentence that says why or why not. */
 export interface Candidate {
@@ -133,7 +133,7 @@ function choose(found: readonly NativeCandidate[]): Choice {
   return { row: null, why: "none of the candidates works" };
 }
 
-const NAMES: readonly string[] = ["auto", "io_uring", "epoll", "kqueue", "sim"];
+const NAMES: readonly string[] = ["auto", "io_uring", "epoll", "kqueue"];
 
 /** The backend to ask for, and who asked. */
 export interface Request {

@@ -1,0 +1,593 @@
+// Linked operations: each starts when the one before it has succeeded in full.
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  Completion,
+  type File,
+  type IO,
+  IOError,
+  OpenFlags,
+  type Prepared,
+  STAT_FIELDS,
+} from "@io/core";
+import * as assert from "uvu/assert";
+import { detach, pattern, sameBytes } from "../support/data.js";
+import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
+import { pairOfDescriptors } from "../support/network.js";
+import {
+  failure,
+  failureCode,
+  idle,
+  negative,
+  refusalCode,
+  type Start,
+  Started,
+  success,
+  until,
+} from "../support/verbs.js";
+
+export function chains(suite: Suite): void {
+  registerWhole(suite);
+  registerBroken(suite);
+  registerRefused(suite);
+  registerInvalid(suite);
+  for (const mode of MODES) {
+    registerRing(suite, mode);
+    registerRingMixed(suite, mode);
+    registerRingFailures(suite, mode);
+    registerRingInvalid(suite, mode);
+    registerRingOpen(suite, mode);
+    registerRingOpenCalls(suite, mode);
+  }
+  registerOthersMeanwhile(suite);
+}
+
+async function emptyFile(trial: Trial): Promise<{ io: IO; file: File }> {
+  const io = await trial.open();
+  return { io, file: await io.openFile(trial.path(), { read: true, write: true, create: true }) };
+}
+
+function content(trial: Trial): string {
+  return readFileSync(trial.path(), "latin1");
+}
+
+function registerWhole(suite: Suite): void {
+  suite.test("a write and its sync are one chain", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const before = io.stats().systemCalls;
+    const results = await io.chain(file.writing(Buffer.from("kept"), 0), file.syncing("data"));
+    assert.equal(results, [4, 0]);
+    assert.is(content(trial), "kept");
+    assert.ok(io.stats().systemCalls > before);
+  });
+
+  suite.test("a chain of one is an operation", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    assert.equal(await io.chain(file.writing(Buffer.from("one"), 0)), [3]);
+    assert.equal(await io.chain(file.syncing()), [0]);
+  });
+
+  suite.test("a chain of 32 runs in order", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    // Each write overlaps the one before it, so that any other order shows.
+    const writes = Array.from({ length: 32 }, (_, index) =>
+      file.writing(Buffer.from(`${String.fromCharCode(48 + index)}~`), index),
+    );
+    assert.equal(await io.chain(...writes), Array(32).fill(2));
+    const expected = Array.from({ length: 32 }, (_, index) => String.fromCharCode(48 + index));
+    assert.is(content(trial), `${expected.join("")}~`);
+  });
+
+  suite.test("a read behind a write reads what was written", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const data = pattern(100_000);
+    const back = new Uint8Array(data.byteLength);
+    const results = await io.chain(file.writing(data, 0), file.syncing(), file.reading(back, 0));
+    assert.equal(results, [100_000, 0, 100_000]);
+    assert.ok(sameBytes(back, data));
+  });
+
+  suite.test("many chains at once do not mix", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const buffers = Array.from({ length: 200 }, (_, index) => pattern(32, index));
+    const chained = buffers.map((buffer, index) =>
+      io.chain(file.writing(buffer, 32 * index), file.syncing("data")),
+    );
+    for (const results of await Promise.all(chained)) assert.equal(results, [32, 0]);
+    assert.ok(sameBytes(readFileSync(trial.path()), Buffer.concat(buffers)));
+  });
+}
+
+function registerBroken(suite: Suite): void {
+  suite.test("a chain whose first member fails runs none of the rest", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const reader = await io.openFile(trial.path());
+    const error = await failure(
+      io.chain(
+        reader.writing(Buffer.from("no"), 0),
+        file.writing(Buffer.from("nor this"), 0),
+        file.syncing(),
+      ),
+    );
+    assert.equal([error.code, error.operation, error.syscall], ["EBADF", "write", "write"]);
+    assert.is(content(trial), "");
+  });
+
+  suite.test("a chain that fails in the middle keeps what came before", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const reader = await io.openFile(trial.path());
+    const chained = io.chain(
+      file.writing(Buffer.from("first"), 0),
+      reader.writing(Buffer.from("second"), 0),
+      file.writing(Buffer.from("third"), 0),
+    );
+    assert.is(await failureCode(chained), "EBADF");
+    assert.is(content(trial), "first");
+  });
+
+  suite.test("a short read breaks the chain, and says by how much", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    writeFileSync(trial.path(), "abc");
+    const buffer = new Uint8Array(8);
+    const error = await failure(
+      io.chain(file.reading(buffer, 0), file.writing(Buffer.from("XYZ"), 0)),
+    );
+    assert.is(error.code, "ERR_IO_CHAIN_SHORT");
+    assert.match(error.message, "3 of 8");
+    assert.equal(error.cause, [3, negative("ECANCELED")]);
+    assert.is(content(trial), "abc");
+    assert.is(Buffer.from(buffer.subarray(0, 3)).toString(), "abc");
+  });
+
+  suite.test("a short read at the end of a chain is short too", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    writeFileSync(trial.path(), "abc");
+    const chained = io.chain(file.syncing("data"), file.reading(new Uint8Array(8), 0));
+    assert.is(await failureCode(chained), "ERR_IO_CHAIN_SHORT");
+  });
+}
+
+function registerRefused(suite: Suite): void {
+  suite.test("a chain of none and one of 65 are refused", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    assert.is(await failureCode(io.chain()), "ERR_OUT_OF_RANGE");
+    const many = Array.from({ length: 65 }, () => file.writing(Buffer.from("x"), 0));
+    assert.is(await failureCode(io.chain(...many)), "ERR_OUT_OF_RANGE");
+    await idle(io);
+    assert.is(content(trial), "");
+  });
+
+  suite.test("a chain of what is not prepared, or of another IO, is refused", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const other = await trial.open();
+    const chained = other.chain(file.writing(Buffer.from("x"), 0));
+    assert.is(await failureCode(chained), "ERR_INVALID_ARG_TYPE");
+    for (const wrong of [undefined, {}, Promise.resolve(), 7] as unknown as Prepared[]) {
+      const mixed = io.chain(file.writing(Buffer.from("x"), 0), wrong);
+      assert.is(await failureCode(mixed), "ERR_INVALID_ARG_TYPE");
+    }
+    await idle(io);
+    assert.is(content(trial), "");
+  });
+
+  suite.test("a chain that does not fit the limit in flight starts nothing", async (trial) => {
+    const io = await trial.open({ inFlightLimit: 4 });
+    const file = await io.openFile(trial.path(), { write: true, create: true });
+    const writes = Array.from({ length: 5 }, () => file.writing(Buffer.from("x"), 0));
+    assert.is(await failureCode(io.chain(...writes)), "ERR_IO_IN_FLIGHT_LIMIT");
+    await idle(io);
+    assert.is(content(trial), "");
+    assert.equal(await io.chain(...writes.slice(1)), [1, 1, 1, 1]);
+  });
+}
+
+function registerInvalid(suite: Suite): void {
+  suite.test("a chain with a closed file starts nothing", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const other = await io.openFile(trial.path(), { write: true });
+    const late = other.writing(Buffer.from("late"), 0);
+    await other.close();
+    const error = await failure(io.chain(file.writing(Buffer.from("early"), 0), late));
+    assert.ok(["EBADF", "ERR_IO_CLOSED"].includes(error.code), error.code);
+    await idle(io);
+    assert.is(content(trial), "");
+    assert.is(
+      refusalCode(() => other.writing(Buffer.from("x"), 0)),
+      "ERR_IO_CLOSED",
+    );
+  });
+
+  suite.test("a chain with a buffer that was detached meanwhile starts nothing", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const lost = new Uint8Array(4);
+    const members = [file.writing(Buffer.from("early"), 0), file.writing(lost, 0), file.syncing()];
+    detach(lost);
+    assert.is(await failureCode(io.chain(...members)), "ERR_IO_BUFFER_DETACHED");
+    await idle(io);
+    assert.is(content(trial), "");
+    assert.equal(await io.chain(file.writing(Buffer.from("after"), 0), file.syncing()), [5, 0]);
+  });
+}
+
+async function openBoth(io: IO, path: string): Promise<number> {
+  const flags = OpenFlags.read | OpenFlags.write | OpenFlags.create;
+  return success(io, (completion, callback) =>
+    io.ring.open(completion, callback, path, flags, 0o600),
+  );
+}
+
+async function allDone(io: IO, members: readonly Started[]): Promise<number[]> {
+  await until(io, () => members.every((member) => member.done), "the members of a chain");
+  return members.map((member) => member.result);
+}
+
+function registerRing(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: the ring runs a chain in order`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    const order: number[] = [];
+    io.ring.chain(3);
+    for (const [index, data] of ["abc", "bcd", "cde"].entries()) {
+      io.ring.write(new Completion(), () => order.push(index), file, Buffer.from(data), index);
+    }
+    await until(io, () => order.length === 3, "the chain");
+    assert.equal(order, [0, 1, 2]);
+    assert.is(content(trial), "abcde");
+  });
+
+  suite.test(
+    `${mode}: the ring's chain ends at a failure, -ECANCELED for the rest`,
+    async (trial) => {
+      const io = await trial.open({ mode });
+      const file = await openBoth(io, trial.path());
+      const buffer = new Uint8Array(8);
+      io.ring.chain(3);
+      const members = [
+        new Started((c, callback) => io.ring.read(c, callback, file, buffer, 0)),
+        new Started((c, callback) => io.ring.write(c, callback, file, buffer, 0)),
+        new Started((c, callback) => io.ring.nop(c, callback)),
+      ];
+      const after = new Started((c, callback) => io.ring.nop(c, callback));
+      const cancelled = negative("ECANCELED");
+      assert.equal(await allDone(io, members), [0, cancelled, cancelled]);
+      assert.equal(await allDone(io, [after]), [0]);
+      assert.is(content(trial), "");
+    },
+  );
+
+  suite.test(`${mode}: a chain is linked wherever the submission ring stands`, async (trial) => {
+    const io = await trial.open({ mode, entries: 128 });
+    const file = await openBoth(io, trial.path());
+    const all: Started[] = [];
+    for (let round = 0; round < 40; round++) {
+      // 3 and 7 fit no power of two: chains come to lie across the end.
+      for (let index = 0; index < 3; index++) {
+        all.push(new Started((c, callback) => io.ring.nop(c, callback)));
+      }
+      io.ring.chain(7);
+      for (let index = 0; index < 7; index++) {
+        const data = Buffer.from(`${index}`);
+        all.push(new Started((c, callback) => io.ring.write(c, callback, file, data, round)));
+      }
+    }
+    await allDone(io, all);
+    assert.is(content(trial), "6".repeat(40));
+  });
+}
+
+function registerRingMixed(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: opening, naming and waiting can be linked`, async (trial) => {
+    const io = await trial.open({ mode });
+    const start = process.hrtime.bigint();
+    io.ring.chain(4);
+    const members = [
+      new Started((c, callback) => io.ring.mkdir(c, callback, trial.path("a"), 0o700)),
+      new Started((c, callback) => io.ring.timeout(c, callback, 2_000_000)),
+      new Started((c, callback) => io.ring.rename(c, callback, trial.path("a"), trial.path("b"))),
+      new Started((c, callback) => io.ring.unlink(c, callback, trial.path("b"), true)),
+    ];
+    assert.equal(await allDone(io, members), [0, 0, 0, 0]);
+    assert.ok(process.hrtime.bigint() - start >= 2_000_000n);
+  });
+
+  suite.test(`${mode}: a chain is begun once, and has 1 to 32 members`, async (trial) => {
+    const io = await trial.open({ mode });
+    for (const length of [0, 65, -1, 1.5, Number.NaN]) {
+      assert.is(
+        refusalCode(() => io.ring.chain(length)),
+        "ERR_OUT_OF_RANGE",
+        `${length}`,
+      );
+    }
+    io.ring.chain(2);
+    const first = new Started((c, callback) => io.ring.nop(c, callback));
+    assert.is(
+      refusalCode(() => io.ring.chain(2)),
+      "ERR_IO_CHAIN_OPEN",
+    );
+    const second = new Started((c, callback) => io.ring.nop(c, callback));
+    assert.equal(await allDone(io, [first, second]), [0, 0]);
+  });
+}
+
+/** For each operation that can be linked, one that fails, and how. */
+async function failing(
+  trial: Trial,
+  io: IO,
+): Promise<[name: string, errno: Parameters<typeof negative>[0], start: Start][]> {
+  const { ring } = io;
+  const open = (path: string, flags: number): Promise<number> =>
+    success(io, (c, callback) => ring.open(c, callback, path, flags, 0o600));
+  const missing = trial.path("missing/file");
+  const readOnly = await open(trial.path(), OpenFlags.read | OpenFlags.create);
+  const socket = await success(io, (c, callback) => ring.socket(c, callback, "ipv4"));
+  const memory = new Uint8Array(8);
+  const fields = new Float64Array(STAT_FIELDS);
+  return [
+    ["open", "ENOENT", (c, done) => ring.open(c, done, missing, OpenFlags.read, 0)],
+    ["write", "EBADF", (c, done) => ring.write(c, done, readOnly, memory, 0)],
+    ["writeVectored", "EBADF", (c, done) => ring.writeVectored(c, done, readOnly, [memory], 0)],
+    ["stat", "ENOENT", (c, done) => ring.stat(c, done, missing, fields)],
+    ["sync", "EINVAL", (c, done) => ring.sync(c, done, socket, "full")],
+    ["allocate", "EINVAL", (c, done) => ring.allocate(c, done, readOnly, 0, 0, false)],
+    ["truncate", "EINVAL", (c, done) => ring.truncate(c, done, readOnly, 0)],
+    ["rename", "ENOENT", (c, done) => ring.rename(c, done, missing, trial.path("new"))],
+    ["unlink", "ENOENT", (c, done) => ring.unlink(c, done, missing, false)],
+    ["mkdir", "ENOENT", (c, done) => ring.mkdir(c, done, missing, 0o700)],
+    ["accept", "EINVAL", (c, done) => ring.accept(c, done, socket)],
+    ["send", "ENOTSOCK", (c, done) => ring.send(c, done, readOnly, memory)],
+    ["receive", "ENOTCONN", (c, done) => ring.receive(c, done, socket, memory)],
+    ["shutdown", "ENOTCONN", (c, done) => ring.shutdown(c, done, socket, "both")],
+  ];
+}
+
+function registerRingFailures(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: whatever fails, nothing behind it is started`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path("behind"));
+    const data = Buffer.from("never");
+    const cancelled = negative("ECANCELED");
+    // Linux before 6.9 has no asynchronous truncate, so a chain with one is refused as a whole.
+    const { support } = io.capabilities["truncate"]!;
+    const refused = suite.backend === "io_uring" && support === "emulated" ? "truncate" : "";
+    for (const [name, errno, start] of await failing(trial, io)) {
+      io.ring.chain(5);
+      const members = [
+        new Started((c, callback) => io.ring.sync(c, callback, file, "data")),
+        new Started(start),
+        new Started((c, callback) => io.ring.write(c, callback, file, data, 0)),
+        new Started((c, callback) => io.ring.sync(c, callback, file, "data")),
+        new Started((c, callback) => io.ring.mkdir(c, callback, trial.path(name), 0o700)),
+      ];
+      const first = name === refused ? cancelled : 0;
+      const expected = [first, negative(errno), cancelled, cancelled, cancelled];
+      assert.equal(await allDone(io, members), expected, name);
+      assert.not(existsSync(trial.path(name)), name);
+    }
+    await idle(io);
+    assert.is(readFileSync(trial.path("behind"), "latin1"), "");
+  });
+
+  suite.test(`${mode}: a chain of syncs, writes and names runs in order`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    const file = await openBoth(io, trial.path("draft"));
+    const order: number[] = [];
+    const count = 32;
+    ring.chain(count);
+    for (let index = 0; index < count; index++) {
+      const c = new Completion();
+      const done = (_c: Completion, result: number): void => {
+        assert.ok(result >= 0, `${index}: ${result}`);
+        order.push(index);
+      };
+      if (index === count - 1) ring.rename(c, done, trial.path("draft"), trial.path("file"));
+      else if (index % 2 === 1) ring.sync(c, done, file, "data");
+      else ring.write(c, done, file, Buffer.from(`${index} `), -1);
+    }
+    await until(io, () => order.length === count, "the chain");
+    const all = Array.from({ length: count }, (_, index) => index);
+    assert.equal(order, all);
+    const written = all.filter((index) => index % 2 === 0).map((index) => `${index} `);
+    assert.is(readFileSync(trial.path("file"), "latin1"), written.join(""));
+  });
+
+  suite.test(`${mode}: closing ends a chain that waits behind a sync`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { near } = await pairOfDescriptors(io);
+    const file = await openBoth(io, trial.path());
+    io.ring.chain(3);
+    const members = [
+      new Started((c, callback) => io.ring.sync(c, callback, file, "data")),
+      new Started((c, callback) => io.ring.receive(c, callback, near, new Uint8Array(4))),
+      new Started((c, callback) => io.ring.nop(c, callback)),
+    ];
+    await success(io, (c, callback) => io.ring.close(c, callback, near));
+    const [, receive, last] = await allDone(io, members);
+    assert.equal([receive, last], [negative("ECANCELED"), negative("ECANCELED")]);
+  });
+}
+
+function registerRingInvalid(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: an invalid member keeps the whole chain from starting`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    const data = Buffer.from("never");
+    for (const [position, stranger] of [
+      [0, file + 1],
+      [1, -1],
+      [2, file + (1 << 20)],
+    ] as const) {
+      io.ring.chain(3);
+      const members = [0, 1, 2].map(
+        (index) =>
+          new Started((c, callback) =>
+            io.ring.write(c, callback, index === position ? stranger : file, data, 0),
+          ),
+      );
+      const after = new Started((c, callback) => io.ring.nop(c, callback));
+      const expected = [0, 1, 2].map((index) =>
+        negative(index === position ? "EBADF" : "ECANCELED"),
+      );
+      assert.equal(await allDone(io, members), expected);
+      assert.equal(await allDone(io, [after]), [0]);
+    }
+    await idle(io);
+    assert.is(content(trial), "");
+    assert.is(io.stats().inFlight, 0);
+  });
+
+  suite.test(`${mode}: a verb that throws ends the chain before it`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    io.ring.chain(3);
+    const first = new Started((c, callback) =>
+      io.ring.write(c, callback, file, Buffer.from("first"), 0),
+    );
+    assert.throws(
+      () => io.ring.write(new Completion(), () => undefined, file, Buffer.from("x"), -7),
+      (error: unknown) => error instanceof IOError,
+    );
+    // Not linked to what was: it runs although nothing of the chain is left.
+    const free = new Started((c, callback) => io.ring.nop(c, callback));
+    assert.equal(await allDone(io, [first, free]), [5, 0]);
+    io.ring.chain(1);
+    const alone = new Started((c, callback) => io.ring.nop(c, callback));
+    assert.equal(await allDone(io, [alone]), [0]);
+  });
+}
+
+/** The code of each error that nobody caught. */
+function uncaughtCodes(trial: Trial): unknown[] {
+  return trial.takeUncaught().map((error) => (error as IOError).code);
+}
+
+const CANCELED = negative("ECANCELED");
+
+function write(io: IO, file: number, text: string): Started {
+  return new Started((c, callback) => io.ring.write(c, callback, file, Buffer.from(text), 0));
+}
+
+function registerRingOpen(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: nothing runs of a chain that was left open`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    io.ring.chain(3);
+    const members = [write(io, file, "a"), write(io, file, "b")];
+    await Promise.resolve().then(() => Promise.resolve());
+    // It is no part of the chain, although it is queued in the same turn.
+    const other = write(io, file, "c");
+    assert.equal(await allDone(io, [...members, other]), [CANCELED, CANCELED, 1]);
+    assert.is(content(trial), "c");
+    assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"]);
+    // None was queued.
+    io.ring.chain(2);
+    await Promise.resolve().then(() => Promise.resolve());
+    assert.equal(await allDone(io, [write(io, file, "d")]), [1]);
+    assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"]);
+  });
+
+  suite.test(`${mode}: a chain that a callback leaves open is none of the next`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    const members: Started[] = [];
+    const others: Started[] = [];
+    const first = new Started((c, callback) =>
+      io.ring.nop(c, (completion, result) => {
+        callback(completion, result);
+        io.ring.chain(3);
+        members.push(write(io, file, "a"));
+      }),
+    );
+    const second = new Started((c, callback) =>
+      io.ring.nop(c, (completion, result) => {
+        callback(completion, result);
+        others.push(write(io, file, "b"));
+      }),
+    );
+    const third = new Started((c, callback) =>
+      io.ring.nop(c, (completion, result) => {
+        callback(completion, result);
+        io.ring.chain(2);
+        members.push(write(io, file, "c"));
+        throw new RangeError("of the program's own");
+      }),
+    );
+    if (mode === "attached") {
+      await allDone(io, [first, second, third]);
+    } else {
+      assert.throws(
+        () => io.run(),
+        (error: unknown) => error instanceof Error,
+      );
+    }
+    await until(io, () => members.length === 2 && others.length === 1, "the callbacks");
+    assert.equal(await allDone(io, [...members, ...others]), [CANCELED, CANCELED, 1]);
+    assert.is(content(trial), "b");
+    const codes = uncaughtCodes(trial);
+    // A detached run() throws the first of them.
+    const all = ["ERR_IO_CHAIN_OPEN", undefined, "ERR_IO_CHAIN_OPEN"];
+    assert.equal(codes, mode === "attached" ? all : all.slice(1));
+  });
+}
+
+function registerRingOpenCalls(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: flush() and run() refuse an open chain, which stays`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    io.ring.chain(2);
+    const calls = [() => io.ring.flush(), () => io.ring.chain(2)];
+    if (mode === "detached")
+      calls.push(
+        () => io.run(),
+        () => void io.runFor(0),
+      );
+    const none = calls.map(refusalCode);
+    const first = write(io, file, "a");
+    const one = calls.map(refusalCode);
+    for (const code of [...none, ...one]) assert.is(code, "ERR_IO_CHAIN_OPEN");
+    const second = write(io, file, "b");
+    assert.equal(await allDone(io, [first, second]), [1, 1]);
+    assert.is(content(trial), "b");
+  });
+
+  suite.test(`${mode}: io.close() ends a chain that was left open`, async (trial) => {
+    const io = await trial.open({ mode });
+    const file = await openBoth(io, trial.path());
+    io.ring.chain(2);
+    const member = write(io, file, "a");
+    await trial.close(io);
+    assert.is(member.result, CANCELED);
+    assert.is(content(trial), "");
+    assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"]);
+  });
+}
+
+function registerOthersMeanwhile(suite: Suite): void {
+  suite.test("what others queue is no member of a chain that was left open", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const { near } = await pairOfDescriptors(io);
+    const starts: readonly (() => Promise<unknown>)[] = [
+      () => io.nop(),
+      () => file.write(Buffer.from("w"), 0),
+      () => io.chain(file.writing(Buffer.from("c"), 0), file.syncing("data")),
+      () => io.cancelAll(),
+      () => io.stat(trial.path()),
+    ];
+    for (const start of starts) {
+      io.ring.chain(3);
+      const member = new Started((c, callback) =>
+        io.ring.receive(c, callback, near, new Uint8Array(4)),
+      );
+      await start();
+      assert.equal(await allDone(io, [member]), [CANCELED], `${start}`);
+      assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"], `${start}`);
+    }
+    const other = await io.openFile(trial.path(), { read: true });
+    io.ring.chain(2);
+    const member = new Started((c, callback) => io.ring.nop(c, callback));
+    await other.close();
+    assert.equal(await allDone(io, [member]), [CANCELED]);
+    assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"]);
+  });
+}

@@ -1,0 +1,6 @@
+// The conformance of what was never closed.
+
+import { conform } from "../support/harness.js";
+import { forgottenThings } from "./forgotten.js";
+
+conform("forgotten things", forgottenThings);

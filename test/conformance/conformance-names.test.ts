@@ -1,6 +1,0 @@
-// The conformance of looking up names.
-
-import { conform } from "./harness.js";
-import { names } from "./names.js";
-
-conform("names", names);

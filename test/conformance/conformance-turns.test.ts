@@ -1,6 +1,0 @@
-// The conformance of what loops leave to the rest of the program.
-
-import { conform } from "./harness.js";
-import { turns } from "./turns.js";
-
-conform("turns", turns);

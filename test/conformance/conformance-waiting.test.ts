@@ -1,6 +1,0 @@
-// The conformance of sends that find their socket full.
-
-import { conform } from "./harness.js";
-import { waitingSends } from "./waiting.js";
-
-conform("waiting sends", waitingSends);

@@ -1,0 +1,261 @@
+// Datagrams between sockets of every family: messages stay messages, and keep their order.
+
+import type { Address, DatagramSocket } from "@io/core";
+import * as assert from "uvu/assert";
+import { pattern, sameBytes, text } from "../support/data.js";
+import { boundPair, connectedPair, FAMILIES, type Family } from "../support/datagrams.js";
+import type { Suite } from "../support/harness.js";
+import { failureCode, roundTrips, Watched } from "../support/verbs.js";
+
+export function datagramsData(suite: Suite): void {
+  for (const family of FAMILIES) {
+    if (family.missing !== null) {
+      suite.skip(`${family.name}: datagrams`, family.missing);
+      continue;
+    }
+    registerAddresses(suite, family);
+    registerMessages(suite, family);
+    registerSizes(suite, family);
+    registerOrder(suite, family);
+    registerConnected(suite, family);
+    // UDP throws away what its receiver has no room for.
+    if (family.family === "unix") registerFull(suite, family);
+  }
+}
+
+function registerAddresses(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: a datagram comes with its sender's address`, async (trial) => {
+    const { near, far } = await boundPair(trial, family);
+    assert.is(await near.sendTo(Buffer.from("there"), far.localAddress), 5);
+    const buffer = new Uint8Array(32);
+    const there = await far.receive(buffer);
+    assert.equal(there, { sizeBytes: 5, address: near.localAddress, truncated: false });
+    assert.is(text(buffer, 5), "there");
+    assert.is(await far.sendTo(Buffer.from("back"), there.address), 4);
+    const back = await near.receive(buffer);
+    assert.equal(back, { sizeBytes: 4, address: far.localAddress, truncated: false });
+    assert.is(text(buffer, 4), "back");
+  });
+
+  suite.test(`${family.name}: one socket sends to several`, async (trial) => {
+    const { io, near, far } = await boundPair(trial, family);
+    const third = await io.openDatagram(family.binding(trial));
+    const buffer = new Uint8Array(8);
+    for (const [target, word] of [
+      [far, "far"],
+      [third, "third"],
+      [far, "again"],
+    ] as const) {
+      await near.sendTo(Buffer.from(word), target.localAddress);
+      const { sizeBytes } = await target.receive(buffer);
+      assert.is(text(buffer, sizeBytes), word);
+    }
+  });
+
+  suite.test(`${family.name}: a socket without an address can send`, async (trial) => {
+    const { io, far } = await boundPair(trial, family);
+    const open = await io.openDatagram({ family: family.family });
+    await open.sendTo(Buffer.from("x"), far.localAddress);
+    const { address } = await far.receive(new Uint8Array(4));
+    if (family.family !== "unix") {
+      assert.is(address.family, family.family);
+      assert.is(address.port, open.localAddress.port);
+    } else {
+      assert.equal(address, { family: "unix", host: "", port: 0, path: "" });
+    }
+  });
+}
+
+function registerMessages(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: an empty datagram ends nothing`, async (trial) => {
+    const { near, far } = await boundPair(trial, family);
+    const buffer = new Uint8Array(8).fill(7);
+    const pending = far.receive(buffer);
+    assert.is(await near.sendTo(new Uint8Array(0), far.localAddress), 0);
+    const empty = await pending;
+    assert.equal(empty, { sizeBytes: 0, address: near.localAddress, truncated: false });
+    assert.ok(buffer.every((byte) => byte === 7));
+    await near.sendTo(Buffer.from("next"), far.localAddress);
+    assert.is((await far.receive(buffer)).sizeBytes, 4);
+  });
+
+  suite.test(`${family.name}: one that is too long is said to be cut`, async (trial) => {
+    const { near, far } = await boundPair(trial, family);
+    const sent = pattern(1000);
+    await near.sendTo(sent, far.localAddress);
+    await near.sendTo(Buffer.from("whole"), far.localAddress);
+    const buffer = new Uint8Array(100);
+    const cut = await far.receive(buffer);
+    assert.equal(cut, { sizeBytes: 100, address: near.localAddress, truncated: true });
+    assert.ok(sameBytes(buffer, sent.subarray(0, 100)));
+    // The rest of it is lost, and the next one is not.
+    const next = await far.receive(buffer);
+    assert.equal([next.sizeBytes, next.truncated], [5, false]);
+    assert.is(text(buffer, 5), "whole");
+    await near.sendTo(sent, far.localAddress);
+    const exact = await far.receive(new Uint8Array(1000));
+    assert.equal([exact.sizeBytes, exact.truncated], [1000, false]);
+    await near.sendTo(Buffer.from("x"), far.localAddress);
+    const none = await far.receive(new Uint8Array(0));
+    assert.equal([none.sizeBytes, none.truncated], [0, true]);
+  });
+
+  suite.test(`${family.name}: several buffers are one datagram`, async (trial) => {
+    const { near, far } = await boundPair(trial, family);
+    const parts = ["one ", "", "two ", "three"].map((part) => Buffer.from(part));
+    const buffer = new Uint8Array(64);
+    assert.is(await near.sendTo(parts, far.localAddress), 13);
+    const { sizeBytes } = await far.receive(buffer);
+    assert.is(text(buffer, sizeBytes), "one two three");
+    await near.connect(far.localAddress);
+    assert.is(await near.sendVectored(parts.slice(2)), 9);
+    assert.is(text(buffer, (await far.receive(buffer)).sizeBytes), "two three");
+    assert.is(await failureCode(near.sendTo([], far.localAddress)), "ERR_OUT_OF_RANGE");
+  });
+}
+
+function registerSizes(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: the longest datagram, and one byte more`, async (trial) => {
+    const { near, far } = await boundPair(trial, family);
+    const sizeBytes = family.longestBytes ?? 60_000;
+    near.setOptions({ sendBufferBytes: 262_144 });
+    far.setOptions({ receiveBufferBytes: 262_144 });
+    const sent = pattern(sizeBytes);
+    assert.is(await near.sendTo(sent, far.localAddress), sizeBytes);
+    const buffer = new Uint8Array(sizeBytes + 10);
+    const got = await far.receive(buffer);
+    assert.equal([got.sizeBytes, got.truncated], [sizeBytes, false]);
+    assert.ok(sameBytes(buffer.subarray(0, sizeBytes), sent));
+    if (family.longestBytes !== null) {
+      const tooLong = new Uint8Array(sizeBytes + 1);
+      assert.is(await failureCode(near.sendTo(tooLong, far.localAddress)), "EMSGSIZE");
+    }
+    near.setOptions({ sendBufferBytes: 8192 });
+    const huge = new Uint8Array(1_000_000);
+    assert.is(await failureCode(near.sendTo(huge, far.localAddress)), "EMSGSIZE");
+    assert.is(await near.sendTo(Buffer.from("still"), far.localAddress), 5);
+    assert.is((await far.receive(buffer)).sizeBytes, 5);
+  });
+}
+
+function registerOrder(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: receives and sends keep the order of the calls`, async (trial) => {
+    const { near, far } = await boundPair(trial, family);
+    const count = 64;
+    const buffers = Array.from({ length: count }, () => new Uint8Array(4));
+    const receives = buffers.map((buffer) => far.receive(buffer));
+    const sends = buffers.map((_buffer, index) =>
+      near.sendTo(Buffer.from(`${index}`), far.localAddress),
+    );
+    await Promise.all(sends);
+    const received = await Promise.all(receives);
+    const words = received.map(({ sizeBytes }, index) => text(buffers[index] as Buffer, sizeBytes));
+    assert.equal(
+      words,
+      buffers.map((_buffer, index) => `${index}`),
+    );
+  });
+}
+
+function registerConnected(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: a connected one sends and hears its peer alone`, async (trial) => {
+    const { io, near, far } = await connectedPair(trial, family);
+    assert.equal(near.remoteAddress, far.localAddress);
+    assert.is(await near.send(Buffer.from("hello")), 5);
+    const buffer = new Uint8Array(16);
+    const got = await far.receive(buffer);
+    assert.equal(got, { sizeBytes: 5, address: near.localAddress, truncated: false });
+    const stranger = await io.openDatagram(family.binding(trial));
+    const waiting = new Watched(far.receive(buffer));
+    const told = await stranger.sendTo(Buffer.from("psst"), far.localAddress).then(
+      () => "sent",
+      (error) => error.code,
+    );
+    // UDP drops it; a unix socket does not let it be sent.
+    assert.is(told, family.family === "unix" ? "EPERM" : "sent");
+    await roundTrips(io);
+    assert.is(waiting.state, "pending");
+    await near.send(Buffer.from("me"));
+    assert.is((await waiting.promise).sizeBytes, 2);
+    assert.is(text(buffer, 2), "me");
+  });
+
+  suite.test(`${family.name}: a connected one can be connected again`, async (trial) => {
+    const { io, near, far } = await connectedPair(trial, family);
+    const third = await io.openDatagram(family.binding(trial));
+    await near.connect(third.localAddress);
+    assert.equal(near.remoteAddress, third.localAddress);
+    await near.send(Buffer.from("moved"));
+    assert.is((await third.receive(new Uint8Array(8))).sizeBytes, 5);
+    await far.close();
+  });
+}
+
+/** What to send with when the receiver has no room, each in its own way. */
+const WAYS: readonly [
+  name: string,
+  send: (near: DatagramSocket, data: Buffer, far: Address) => Promise<number>,
+][] = [
+  ["send", (near, data) => near.send(data)],
+  ["sendVectored", (near, data) => near.sendVectored(halves(data))],
+  ["sendTo", (near, data, far) => near.sendTo(data, far)],
+  ["sendTo with several buffers", (near, data, far) => near.sendTo(halves(data), far)],
+];
+
+function halves(data: Buffer): Buffer[] {
+  const middle = data.length >> 1;
+  return [data.subarray(0, middle), data.subarray(middle)];
+}
+
+function registerFull(suite: Suite, family: Family): void {
+  for (const [name, send] of WAYS) {
+    suite.test(
+      `${family.name}: ${name} waits for its receiver, and arrives whole`,
+      async (trial) => {
+        const { io, near, far } = await boundPair(trial, family);
+        if (!name.startsWith("sendTo")) await near.connect(far.localAddress);
+        // More than the system keeps for a receiver that does not come.
+        const count = 400;
+        const data = Array.from({ length: count }, (_, index) => Buffer.alloc(100 + index, index));
+        const sends = data.map((one) => send(near, one, far.localAddress));
+        await roundTrips(io);
+        const buffer = new Uint8Array(1000);
+        for (const one of data) {
+          const { sizeBytes, truncated } = await far.receive(buffer);
+          assert.equal([sizeBytes, truncated], [one.length, false]);
+          assert.ok(sameBytes(buffer.subarray(0, sizeBytes), one));
+        }
+        assert.equal(
+          await Promise.all(sends),
+          data.map((one) => one.length),
+        );
+      },
+    );
+
+    suite.test(`${family.name}: ${name} ends while it waits for its receiver`, async (trial) => {
+      const { io, near, far } = await boundPair(trial, family);
+      if (!name.startsWith("sendTo")) await near.connect(far.localAddress);
+      const one = Buffer.alloc(1000, 1);
+      const sends: Watched<number>[] = [];
+      do {
+        sends.push(new Watched(send(near, one, far.localAddress)));
+        await roundTrips(io, 1);
+      } while (sends.at(-1)?.state !== "pending");
+      const late = failureCode(near.sendTo(one, far.localAddress, { timeoutMs: 5 }));
+      assert.is(await late, "ETIMEDOUT");
+      const controller = new AbortController();
+      const aborted = failureCode(near.sendTo(one, far.localAddress, controller));
+      const first = sends.at(-1) as Watched<number>;
+      await io.cancelAll();
+      assert.is(await failureCode(first.promise), "ECANCELED");
+      controller.abort();
+      const code = await aborted;
+      assert.ok(code === "ABORT_ERR" || code === "ECANCELED", code);
+      const waiting = [1, 2].map(() => failureCode(send(near, one, far.localAddress)));
+      await roundTrips(io, 3);
+      await near.close();
+      assert.equal(await Promise.all(waiting), ["ECANCELED", "ECANCELED"]);
+      assert.is(io.stats().inFlight, 0);
+    });
+  }
+}

@@ -1,0 +1,139 @@
+// Receiving from a datagram socket whose receiving was shut down: what has arrived comes first, and
+// then the end, whichever verb asks and whenever it began.
+
+import { type BufferGroup, Completion, type DatagramSocket, LentCompletion, Peer } from "@io/core";
+import * as assert from "uvu/assert";
+import { connectedPair, FAMILIES, type Pair } from "../support/datagrams.js";
+import { guarded, type Suite } from "../support/harness.js";
+import { negative, success } from "../support/verbs.js";
+
+/** A receive of one kind, until it has ended: its results. */
+type Receive = (pair: Pair, groups: Groups) => Promise<number[]>;
+
+interface Groups {
+  readonly bytes: BufferGroup;
+  readonly messages: BufferGroup;
+}
+
+function plain({ io, near }: Pair): Promise<number[]> {
+  return new Promise((resolve) => {
+    const memory = new Uint8Array(16);
+    io.ring.receive(new Completion(), (_, result) => resolve([result]), near.descriptor, memory);
+  });
+}
+
+function message({ io, near }: Pair): Promise<number[]> {
+  return new Promise((resolve, reject) => {
+    const peer = new Peer();
+    const memory = new Uint8Array(16);
+    io.ring.receiveMessage(
+      new Completion(),
+      (_, result) => {
+        const none = JSON.stringify(new Peer().address);
+        if (result === 0 && JSON.stringify(peer.address) !== none) reject(new Error("a sender"));
+        else resolve([result]);
+      },
+      near.descriptor,
+      memory,
+      peer,
+    );
+  });
+}
+
+const multishot =
+  (limitBytes: number): Receive =>
+  ({ io, near }, { bytes }) =>
+    new Promise((resolve) => {
+      const results: number[] = [];
+      const lent = new LentCompletion();
+      const callback = (_: unknown, result: number): void => {
+        results.push(result);
+        if (!lent.active) resolve(results);
+      };
+      io.ring.receiveMultishot(lent, callback, near.descriptor, bytes, limitBytes);
+    });
+
+const messages: Receive = ({ io, near }, { messages: group }) =>
+  new Promise((resolve) => {
+    const results: number[] = [];
+    const lent = new LentCompletion();
+    io.ring.receiveMessageMultishot(
+      lent,
+      (_, result) => {
+        results.push(result);
+        if (!lent.active) resolve(results);
+      },
+      near.descriptor,
+      group,
+    );
+  });
+
+const KINDS: readonly [name: string, receive: Receive, end: number][] = [
+  ["receive", plain, 0],
+  ["receiveMessage", message, 0],
+  ["receiveMultishot", multishot(0), 0],
+  ["receiveMultishot with a limit", multishot(11_545), 0],
+  ["receiveMessageMultishot", messages, negative("ENOTCONN")],
+];
+
+async function shutDown({ io, near }: Pair): Promise<void> {
+  await success(io, (completion, callback) =>
+    io.ring.shutdown(completion, callback, near.descriptor, "both"),
+  );
+}
+
+const settled = async (socket: DatagramSocket): Promise<void> => {
+  await socket.send(new Uint8Array(0));
+};
+
+export function datagramsShut(suite: Suite): void {
+  for (const family of FAMILIES) {
+    if (family.missing !== null) continue;
+    for (const [name, receive, end] of KINDS) {
+      suite.test(`${family.name}: ${name} ends after a shutdown`, async (trial) => {
+        const pair = await connectedPair(trial, family);
+        await shutDown(pair);
+        const { ring } = pair.io;
+        const groups = {
+          bytes: ring.bufferGroup(),
+          messages: ring.bufferGroup({ messages: true }),
+        };
+        // An EINVAL of another receive changes nothing of it.
+        const stray = await success(pair.io, (c, callback) => ring.socket(c, callback, "unix"));
+        await guarded(
+          "a receive without a peer",
+          multishot(4096)({ ...pair, near: { descriptor: stray } as DatagramSocket }, groups),
+        );
+        assert.equal(await guarded(name, receive(pair, groups)), [end]);
+        assert.equal(await guarded(name, receive(pair, groups)), [end]);
+      });
+
+      suite.test(`${family.name}: ${name} that waits ends by a shutdown`, async (trial) => {
+        const pair = await connectedPair(trial, family);
+        const { ring } = pair.io;
+        const groups = {
+          bytes: ring.bufferGroup(),
+          messages: ring.bufferGroup({ messages: true }),
+        };
+        const receiving = receive(pair, groups);
+        await settled(pair.near);
+        await shutDown(pair);
+        assert.equal(await guarded(name, receiving), [end]);
+      });
+
+      suite.test(`${family.name}: ${name} takes what had arrived before`, async (trial) => {
+        const pair = await connectedPair(trial, family);
+        const { ring } = pair.io;
+        const groups = {
+          bytes: ring.bufferGroup(),
+          messages: ring.bufferGroup({ messages: true }),
+        };
+        await pair.far.send(Buffer.from("abc"));
+        await shutDown(pair);
+        const first = await guarded(name, receive(pair, groups));
+        const rest = first.at(-1) === end ? first : [...first, ...(await receive(pair, groups))];
+        assert.equal(rest, [3, end]);
+      });
+    }
+  }
+}

@@ -1,4 +1,0 @@
-// The conformance of closing, on kqueue.
-
-import "./over_kqueue.js";
-import "./conformance-closing.test.js";

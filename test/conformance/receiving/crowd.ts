@@ -1,0 +1,120 @@
+// Fast streams that share a group: a receive may bring many pieces at once, and ends and begins
+// anywhere within one, while others fill the same pieces.
+
+import { type BufferGroup, type Descriptor, type IO, LentCompletion, type Socket } from "@io/core";
+import * as assert from "uvu/assert";
+import { Random, seedOf } from "../../fuzz/support.js";
+import { pattern, sameBytes } from "../support/data.js";
+import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
+import { connectTo } from "../support/network.js";
+import { driven, negative, roundTrips, until } from "../support/verbs.js";
+
+const STREAMS = 5;
+const STREAM_BYTES = 300_000;
+const NO_BUFFERS = negative("ENOBUFS");
+
+/** Receives a stream, and keeps its pieces for a while. */
+class Consumer {
+  readonly #io: IO;
+  readonly #descriptor: Descriptor;
+  readonly #group: BufferGroup;
+  readonly #random: Random;
+  readonly #completion = new LentCompletion();
+  readonly #parts: Uint8Array[] = [];
+  readonly #kept: number[] = [];
+  ended = false;
+  result = 0;
+
+  constructor(io: IO, descriptor: Descriptor, group: BufferGroup, random: Random) {
+    this.#io = io;
+    this.#descriptor = descriptor;
+    this.#group = group;
+    this.#random = random;
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#parts);
+  }
+
+  start(): void {
+    const limitBytes = 1 + this.#random.below(400 * this.#group.pieceBytes);
+    const called = (completion: LentCompletion, result: number): void => {
+      if (result > 0) this.#take(completion, result);
+      if (completion.active) return;
+      // What it keeps may be all that there is.
+      if (result === NO_BUFFERS) this.#giveBack(0);
+      if (result > 0) this.start();
+      else if (result === NO_BUFFERS) this.#group.whenAvailable(() => this.start());
+      else [this.ended, this.result] = [true, result];
+    };
+    const { ring } = this.#io;
+    ring.receiveMultishot(this.#completion, called, this.#descriptor, this.#group, limitBytes);
+  }
+
+  #take({ piece, offset }: LentCompletion, count: number): void {
+    this.#parts.push(this.#group.view(piece, offset, count).slice());
+    this.#kept.push(piece);
+    if (this.#random.below(8) === 0) this.#giveBack(this.#random.below(4));
+  }
+
+  #giveBack(left: number): void {
+    while (this.#kept.length > left) {
+      const [piece] = this.#kept.splice(this.#random.below(this.#kept.length), 1);
+      this.#group.giveBack(piece as number);
+    }
+  }
+
+  close(): void {
+    this.#giveBack(0);
+  }
+}
+
+interface Stream {
+  readonly client: Socket;
+  readonly consumer: Consumer;
+  readonly data: Uint8Array;
+}
+
+async function runCrowd(trial: Trial, mode: Mode, entries: number, seed: number): Promise<void> {
+  const random = new Random(seed);
+  const io = await trial.open({ mode, entries });
+  const listener = await driven(io, io.listen({ host: "127.0.0.1", port: 0 }));
+  const pieceBytes = 100 + random.below(1500);
+  const group = io.ring.bufferGroup({ pieceBytes, limitBytes: 600 * pieceBytes });
+  const streams: Stream[] = [];
+  for (let index = 0; index < STREAMS; index++) {
+    const [client, served] = await driven(io, connectTo(io, listener));
+    const consumer = new Consumer(io, served.descriptor, group, random);
+    consumer.start();
+    streams.push({ client, consumer, data: pattern(STREAM_BYTES, seed + index) });
+  }
+  const sent = Promise.all(
+    streams.map(async ({ client, data }) => {
+      await client.sendAll(data);
+      await client.shutdown("send");
+    }),
+  );
+  await driven(io, sent);
+  await until(io, () => streams.every(({ consumer }) => consumer.ended), "the ends");
+  for (const { consumer, data } of streams) {
+    assert.is(consumer.result, 0);
+    assert.ok(sameBytes(consumer.bytes, data), `pieces of ${pieceBytes} bytes`);
+    consumer.close();
+  }
+  await roundTrips(io, 2);
+  const { lent, returnsRefused } = io.stats();
+  assert.equal([lent, returnsRefused], [0, 0]);
+}
+
+export function lentCrowd(suite: Suite): void {
+  for (const mode of MODES) {
+    // With few entries only some of the pieces of a receive can be told of at a time.
+    for (const entries of [128, 1024]) {
+      const name = `${mode}: fast streams of one group do not mix, ${entries} entries`;
+      suite.test(name, async (trial) => {
+        const seed = seedOf(name);
+        for (let round = 0; round < 3; round++) await runCrowd(trial, mode, entries, seed + round);
+      });
+    }
+  }
+}

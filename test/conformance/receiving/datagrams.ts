@@ -1,0 +1,470 @@
+// Datagrams in lent memory: each with its sender, cut ones marked, empty ones too; and whoever
+// keeps them stops itself alone.
+
+import {
+  type DatagramChunk,
+  type DatagramSocket,
+  type IO,
+  LentCompletion,
+  Peer,
+  type Receiving,
+} from "@io/core";
+import * as assert from "uvu/assert";
+import { pattern, sameBytes, text } from "../support/data.js";
+import { boundPair, connectedPair, FAMILIES, type Family, widen } from "../support/datagrams.js";
+import type { Suite } from "../support/harness.js";
+import {
+  failureCode,
+  negative,
+  refusalCode,
+  roundTrips,
+  until,
+  Watched,
+} from "../support/verbs.js";
+
+export function lentDatagrams(suite: Suite): void {
+  for (const family of FAMILIES) {
+    if (family.missing !== null) {
+      suite.skip(`${family.name}: datagrams in lent memory`, family.missing);
+      continue;
+    }
+    registerData(suite, family);
+    registerCut(suite, family);
+    registerMany(suite, family);
+  }
+  registerChunks(suite, familyOf("ipv4"));
+  registerEnds(suite, familyOf("ipv4"));
+  for (const name of ["ipv4", "unix"] as const) registerKept(suite, familyOf(name));
+  for (const name of ["ipv4", "unix"] as const) registerAllKept(suite, familyOf(name));
+  registerNaming(suite, familyOf("unix"));
+  registerRing(suite, familyOf("unix"));
+}
+
+function familyOf(name: Family["family"]): Family {
+  return FAMILIES.find(({ family }) => family === name) as Family;
+}
+
+async function take(chunks: AsyncIterator<DatagramChunk>): Promise<DatagramChunk> {
+  const { done, value } = await chunks.next();
+  assert.is(done, false);
+  return value as DatagramChunk;
+}
+
+function registerData(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: a chunk is one datagram, with its sender`, async (trial) => {
+    const { io, near, far } = await boundPair(trial, family);
+    const third = await io.openDatagram(family.binding(trial));
+    const chunks = far.receiving();
+    const senders = [near, third, near, near, third];
+    for (const [index, sender] of senders.entries()) {
+      await sender.sendTo(Buffer.from(`word ${index}`), far.localAddress);
+    }
+    const peer = new Peer();
+    for (const [index, sender] of senders.entries()) {
+      using chunk = await take(chunks);
+      assert.is(text(chunk.bytes), `word ${index}`);
+      assert.equal(chunk.address, sender.localAddress);
+      assert.equal(chunk.peer(peer).address, sender.localAddress);
+      assert.is(chunk.truncated, false);
+      // From where it stands, to whom it came from.
+      assert.is(await far.sendTo(chunk.bytes, peer), 6);
+      const buffer = new Uint8Array(16);
+      const back = await sender.receive(buffer);
+      assert.is(text(buffer, back.sizeBytes), `word ${index}`);
+      assert.equal(back.address, far.localAddress);
+    }
+    await chunks.return();
+    await roundTrips(io, 1);
+    assert.is(io.stats().lent, 0);
+  });
+
+  suite.test(`${family.name}: an empty datagram is a chunk, and ends nothing`, async (trial) => {
+    const { near, far } = await boundPair(trial, family);
+    const chunks = far.receiving();
+    for (const word of ["", "one", "", "", "two"]) {
+      const next = chunks.next();
+      await near.sendTo(Buffer.from(word), far.localAddress);
+      const { value } = await next;
+      const chunk = value as DatagramChunk;
+      assert.is(chunk.byteLength, word.length);
+      assert.is(text(chunk.bytes), word);
+      assert.equal(chunk.address, near.localAddress);
+      chunk.return();
+    }
+    await chunks.return();
+  });
+
+  suite.test(`${family.name}: a sender without an address has an empty one`, async (trial) => {
+    const { io, far } = await boundPair(trial, family);
+    const open = await io.openDatagram({ family: family.family });
+    await open.sendTo(Buffer.from("x"), far.localAddress);
+    using chunk = await take(far.receiving());
+    if (family.family === "unix") {
+      assert.equal(chunk.address, { family: "unix", host: "", port: 0, path: "" });
+    } else {
+      assert.is(chunk.address.port, open.localAddress.port);
+    }
+  });
+}
+
+function registerCut(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: what is longer than a chunk is cut, and says so`, async (trial) => {
+    const { near, far } = await boundPair(trial, family);
+    widen(near, far);
+    const chunks = far.receiving({ chunkBytes: 2000 });
+    const sent = pattern(5000);
+    for (const length of [5000, 2048, 2049, 1]) {
+      await near.sendTo(sent.subarray(0, length), far.localAddress);
+      using chunk = await take(chunks);
+      assert.is(chunk.byteLength, Math.min(length, 2048));
+      assert.is(chunk.truncated, length > 2048);
+      assert.ok(sameBytes(chunk.bytes, sent.subarray(0, chunk.byteLength)));
+      assert.equal(chunk.address, near.localAddress);
+    }
+    await chunks.return();
+  });
+
+  suite.test(`${family.name}: the longest datagram fits by default`, async (trial) => {
+    const { near, far } = await boundPair(trial, family);
+    const sizeBytes = family.longestBytes ?? 60_000;
+    near.setOptions({ sendBufferBytes: 262_144 });
+    far.setOptions({ receiveBufferBytes: 262_144 });
+    const sent = pattern(sizeBytes);
+    await near.sendTo(sent, far.localAddress);
+    using chunk = await take(far.receiving());
+    assert.is(chunk.truncated, false);
+    assert.ok(sameBytes(chunk.bytes, sent));
+  });
+}
+
+function registerMany(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: thousands of datagrams, in order`, async (trial) => {
+    const { io, near, far } = await boundPair(trial, family);
+    const chunks = far.receiving({ chunkBytes: 2048 });
+    const data = pattern(2048);
+    const count = 3000;
+    let received = 0;
+    // No more at once than the receive buffer has room for.
+    const send = async (): Promise<void> => {
+      for (let index = 0; index < count; index++) {
+        if (index - received >= 16) await until(io, () => index - received < 16, "it is received");
+        await near.sendTo(data.subarray(0, index % 700), far.localAddress);
+      }
+    };
+    const sending = send();
+    while (received < count) {
+      using chunk = await take(chunks);
+      assert.is(chunk.byteLength, received % 700);
+      assert.ok(sameBytes(chunk.bytes, data.subarray(0, chunk.byteLength)));
+      received++;
+    }
+    await sending;
+    await chunks.return();
+    await roundTrips(io, 1);
+    assert.is(io.stats().lent, 0);
+    assert.is(io.stats().returnsRefused, 0);
+  });
+}
+
+function registerChunks(suite: Suite, family: Family): void {
+  suite.test("a datagram that was returned throws, whatever it is asked", async (trial) => {
+    const io = await trial.open({ poison: true });
+    const near = await io.openDatagram(family.binding(trial));
+    const far = await io.openDatagram(family.binding(trial));
+    const chunks = far.receiving();
+    await near.sendTo(Buffer.from("hello"), far.localAddress);
+    await near.sendTo(Buffer.from("known"), far.localAddress);
+    const chunk = await take(chunks);
+    const known = await take(chunks);
+    const view = chunk.bytes;
+    assert.equal(known.address, near.localAddress);
+    chunk.return();
+    known.return();
+    for (const use of [
+      () => chunk.bytes,
+      () => chunk.address,
+      () => chunk.peer(),
+      () => chunk.return(),
+      () => known.peer(),
+    ]) {
+      assert.is(refusalCode(use), "ERR_IO_CHUNK_RETURNED");
+    }
+    assert.equal(known.address, near.localAddress, "what was read stays known");
+    assert.equal([...view], Array(5).fill(0xdb));
+    assert.is(await failureCode(far.sendTo(view, near.localAddress)), "ERR_IO_CHUNK_RETURNED");
+    await chunks.return();
+  });
+
+  suite.test("while it receives, other receives of the socket are refused", async (trial) => {
+    const { near, far } = await boundPair(trial, family);
+    const chunks = far.receiving();
+    const pending = chunks.next();
+    assert.is(await failureCode(far.receive(new Uint8Array(8))), "ERR_IO_RECEIVING");
+    assert.is(
+      refusalCode(() => far.receiving()),
+      "ERR_IO_RECEIVING",
+    );
+    assert.is(
+      refusalCode(() => near.receiving({ chunkBytes: 0 })),
+      "ERR_OUT_OF_RANGE",
+    );
+    await chunks.return();
+    assert.is((await pending).done, true);
+    await near.sendTo(Buffer.from("mine"), far.localAddress);
+    assert.is((await far.receive(new Uint8Array(8))).sizeBytes, 4);
+  });
+}
+
+function registerEnds(suite: Suite, family: Family): void {
+  suite.test("a close, an abort and a time limit end it", async (trial) => {
+    const { io, near, far } = await boundPair(trial, family);
+    assert.is(await failureCode(far.receiving({ timeoutMs: 5 }).next()), "ETIMEDOUT");
+    const controller = new AbortController();
+    const aborted = failureCode(far.receiving({ signal: controller.signal }).next());
+    await roundTrips(io, 2);
+    controller.abort();
+    assert.is(await aborted, "ABORT_ERR");
+    await roundTrips(io, 2);
+    const closed = failureCode(far.receiving().next());
+    await roundTrips(io, 2);
+    await far.close();
+    assert.is(await closed, "ECANCELED");
+    assert.is(
+      refusalCode(() => far.receiving()),
+      "ERR_IO_CLOSED",
+    );
+    await near.close();
+    assert.is(io.stats().inFlight, 0);
+  });
+
+  suite.test("nobody is there: it fails, and another one goes on", async (trial) => {
+    const { io, near, far } = await connectedPair(trial, family);
+    const { localAddress } = far;
+    const chunks = near.receiving();
+    const failed = failureCode(chunks.next());
+    await far.close();
+    await near.send(Buffer.from("lost"));
+    assert.is(await failed, "ECONNREFUSED");
+    assert.equal(await chunks.next(), { done: true, value: undefined });
+    const again = await io.openDatagram({ host: localAddress.host, port: localAddress.port });
+    await again.sendTo(Buffer.from("found"), near.localAddress);
+    using chunk = await take(near.receiving());
+    assert.is(text(chunk.bytes), "found");
+  });
+}
+
+/** Sends the words from one number to the next, all at once. */
+function sendMany(
+  near: DatagramSocket,
+  far: DatagramSocket,
+  from: number,
+  until: number,
+): Promise<number>[] {
+  const to = Peer.of(far.localAddress);
+  return Array.from({ length: until - from }, (_, index) =>
+    near.sendTo(Buffer.from(`${from + index}`), to),
+  );
+}
+
+/** Takes datagrams and keeps them until no more come; gives them, and what waits for the next. */
+async function keepAll(
+  io: IO,
+  chunks: Receiving<DatagramChunk>,
+): Promise<[DatagramChunk[], Promise<IteratorResult<DatagramChunk, undefined>>]> {
+  const kept: DatagramChunk[] = [];
+  for (;;) {
+    const next = chunks.next();
+    const waiting = new Watched(next);
+    await roundTrips(io, 3);
+    if (waiting.state === "pending") return [kept, next];
+    const { value } = await next;
+    kept.push(value as DatagramChunk);
+  }
+}
+
+interface Pair {
+  readonly io: IO;
+  readonly near: DatagramSocket;
+  readonly far: DatagramSocket;
+  readonly chunks: Receiving<DatagramChunk>;
+}
+
+/** Keeps what comes until the stream stops, calls `meanwhile`, and takes the rest. */
+async function keepAndGoOn(pair: Pair, meanwhile: () => Promise<void>): Promise<void> {
+  const { io, near, far, chunks } = pair;
+  // The receive buffer has room for these, or the sender waits.
+  const count = 200;
+  // Some first: the others then come all at once, more than there is room for.
+  const kept: DatagramChunk[] = [];
+  for (let index = 0; index < 20; index++) {
+    await near.sendTo(Buffer.from(`${index}`), far.localAddress);
+    kept.push(await take(chunks));
+  }
+  const sends = sendMany(near, far, kept.length, count);
+  const [more, next] = await keepAll(io, chunks);
+  kept.push(...more);
+  assert.ok(kept.length < count, `${kept.length} of ${count}`);
+  assert.ok(io.stats().lent <= 32, `${io.stats().lent} pieces of 64`);
+  await meanwhile();
+  for (const [index, chunk] of kept.entries()) {
+    assert.is(text(chunk.bytes), `${index}`);
+    assert.equal(chunk.address, near.localAddress);
+    chunk.return();
+  }
+  for (let index = kept.length; index < count; index++) {
+    using chunk =
+      index === kept.length ? ((await next).value as DatagramChunk) : await take(chunks);
+    assert.is(text(chunk.bytes), `${index}`);
+  }
+  await Promise.all(sends);
+}
+
+function registerKept(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: whoever keeps datagrams stops itself alone`, async (trial) => {
+    const io = await trial.open({ lentLimitBytes: 64 * 2048 });
+    const open = () => io.openDatagram(family.binding(trial));
+    const [near, far, third, other] = [await open(), await open(), await open(), await open()];
+    const chunks = far.receiving({ chunkBytes: 2048 });
+    const others = other.receiving({ chunkBytes: 2048 });
+    const goOn = async (): Promise<void> => {
+      for (let index = 0; index < 100; index++) {
+        await third.sendTo(Buffer.from(`${index}`), other.localAddress);
+        using chunk = await take(others);
+        assert.is(text(chunk.bytes), `${index}`);
+      }
+    };
+    // The second time all the memory is there that the group may have.
+    for (let round = 0; round < 2; round++) await keepAndGoOn({ io, near, far, chunks }, goOn);
+    await chunks.return();
+    await others.return();
+    assert.is(io.stats().lent, 0);
+  });
+}
+
+function registerAllKept(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: when all is kept, who holds nothing goes on`, async (trial) => {
+    const io = await trial.open({ lentLimitBytes: 4 * 2048 });
+    const open = () => io.openDatagram(family.binding(trial));
+    const sender = await open();
+    widen(sender);
+    const held: DatagramChunk[] = [];
+    for (let count = 0; count < 8; count++) {
+      const keeper = await open();
+      const chunks = keeper.receiving({ chunkBytes: 2048 });
+      await sender.sendTo(Buffer.from(`kept ${count}`), keeper.localAddress);
+      held.push(await take(chunks));
+    }
+    const other = await open();
+    widen(other);
+    const others = other.receiving({ chunkBytes: 2048 });
+    for (const bytes of [pattern(2048), pattern(0), pattern(2049), pattern(1)]) {
+      await sender.sendTo(bytes, other.localAddress);
+      using chunk = await take(others);
+      const kept = Math.min(bytes.length, 2048);
+      assert.ok(sameBytes(chunk.bytes, bytes.subarray(0, kept)));
+      assert.is(chunk.truncated, bytes.length > kept);
+      assert.equal(chunk.address, sender.localAddress);
+      assert.equal(chunk.peer().address, sender.localAddress);
+    }
+    for (const [index, chunk] of held.entries()) {
+      assert.is(text(chunk.bytes), `kept ${index}`);
+      assert.equal(chunk.address, sender.localAddress);
+      chunk.return();
+    }
+    await roundTrips(io, 1);
+    assert.is(io.stats().lent, 0);
+  });
+}
+
+function registerNaming(suite: Suite, family: Family): void {
+  suite.test("what is kept at the end is named", async (trial) => {
+    const { io, near, far } = await boundPair(trial, family);
+    const warnings: string[] = [];
+    const note = ({ message }: Error): void => {
+      warnings.push(message);
+    };
+    process.on("warning", note);
+    trial.defer(() => process.off("warning", note));
+    await near.sendTo(Buffer.from("kept"), far.localAddress);
+    const chunk = await take(far.receiving());
+    const { path } = far.localAddress;
+    await trial.close(io);
+    await new Promise(setImmediate);
+    assert.ok(
+      warnings.some((warning) => warning.includes(`1 of the socket of ${path.replace("\0", "@")}`)),
+      warnings.join("\n"),
+    );
+    assert.is(text(chunk.bytes), "kept");
+  });
+}
+
+function registerRing(suite: Suite, family: Family): void {
+  suite.test("the verb: bytes, sender and the end of the pieces", async (trial) => {
+    const { io, near, far } = await boundPair(trial, family);
+    const group = io.ring.bufferGroup({ pieceBytes: 100, limitBytes: 400, messages: true });
+    const lots: { piece: number; word: string; port: string; truncated: boolean }[] = [];
+    const completion = new LentCompletion();
+    const peer = new Peer();
+    let last = Number.NaN;
+    const start = (): void =>
+      io.ring.receiveMessageMultishot(
+        completion,
+        (lent, result) => {
+          const { piece, offset } = lent;
+          if (result >= 0) {
+            const word = text(group.view(piece, offset, result));
+            const port = group.readPeer(piece, peer).address.path;
+            lots.push({ piece, word, port, truncated: group.truncated(piece) });
+          }
+          if (!lent.active) last = result;
+        },
+        far.descriptor,
+        group,
+      );
+    start();
+    const sent = ["a", "x".repeat(100), "y".repeat(101), "d", "e"];
+    for (const word of sent) await near.sendTo(Buffer.from(word), far.localAddress);
+    await until(io, () => lots.length === 4 && !completion.active, "four of them");
+    assert.is(last, negative("ENOBUFS"));
+    assert.equal(
+      lots.map(({ word }) => word),
+      sent.slice(0, 4).map((word) => word.slice(0, 100)),
+    );
+    assert.equal(
+      lots.map(({ truncated }) => truncated),
+      [false, false, true, false],
+    );
+    assert.ok(lots.every(({ port }) => port === near.localAddress.path));
+    assert.is(new Set(lots.map(({ piece }) => piece)).size, 4, "a piece for each");
+    for (const { piece } of lots.splice(0)) group.giveBack(piece);
+    start();
+    await until(io, () => lots.length === 1, "the one that waited");
+    assert.is(lots[0]?.word, "e");
+    assert.is(
+      refusalCode(() => group.close()),
+      "ERR_IO_GROUP_BUSY",
+    );
+    await io.cancelAll();
+    await until(io, () => !completion.active, "the end");
+    group.close();
+  });
+
+  suite.test("a group of bytes and one of messages are not taken for each other", async (trial) => {
+    const { io, far } = await boundPair(trial, family);
+    const { ring } = io;
+    const bytes = ring.bufferGroup();
+    const messages = ring.bufferGroup({ messages: true });
+    const nothing = (): void => undefined;
+    const { descriptor } = far;
+    assert.is(
+      refusalCode(() =>
+        ring.receiveMessageMultishot(new LentCompletion(), nothing, descriptor, bytes),
+      ),
+      "ERR_INVALID_ARG_TYPE",
+    );
+    assert.is(
+      refusalCode(() => ring.receiveMultishot(new LentCompletion(), nothing, descriptor, messages)),
+      "ERR_INVALID_ARG_TYPE",
+    );
+  });
+}

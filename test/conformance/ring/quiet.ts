@@ -1,0 +1,135 @@
+// What costs nothing: an IO that waits, and readiness that nobody makes use of.
+
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { release } from "node:os";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import type { IO } from "@io/core";
+import * as assert from "uvu/assert";
+import type { Suite } from "../support/harness.js";
+import { connected } from "../support/network.js";
+import { failureCode, roundTrips, turn } from "../support/verbs.js";
+
+const TURNS = 300;
+
+/** What the IO did while the event loop turned and the program asked it for nothing. */
+async function whileQuiet(io: IO): Promise<{ systemCalls: number; wakeUps: number }> {
+  const before = io.stats();
+  for (let count = 0; count < TURNS; count++) await turn();
+  const after = io.stats();
+  return {
+    systemCalls: after.systemCalls - before.systemCalls,
+    wakeUps: after.wakeUps - before.wakeUps,
+  };
+}
+
+const IO_URING_ENTER = 426; // on every architecture
+const ENTER_NO_IOWAIT = 0x80; // Linux 6.15
+
+/** Whether the kernel knows waits that do not count as waits for a disk. */
+function knowsNoIowait(): boolean {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  return major > 6 || (major === 6 && minor >= 15);
+}
+
+/** The flags of the call in which a thread of this process waits for a ring, or null. */
+function flagsOfWait(): number | null {
+  const folder = "/proc/self/task";
+  for (const thread of readdirSync(folder)) {
+    const words = readFileSync(`${folder}/${thread}/syscall`, "utf8").split(" ");
+    if (Number(words[0]) === IO_URING_ENTER) return Number(words[4]);
+  }
+  return null;
+}
+
+function registerWait(suite: Suite): void {
+  if (suite.backend !== "io_uring") return;
+  const name = "a wait does not count as the processor's for a disk";
+  if (!knowsNoIowait()) {
+    suite.skip(name, `Linux ${release()} counts every wait in io_uring; 6.15 need not`);
+    return;
+  }
+  suite.test(name, async () => {
+    const stop = new SharedArrayBuffer(4);
+    const path = fileURLToPath(new URL("./waiting_worker.js", import.meta.url));
+    const worker = new Worker(path, { workerData: { backend: suite.backend, stop } });
+    const exit = once(worker, "exit");
+    let flags = flagsOfWait();
+    for (; flags === null; flags = flagsOfWait()) await turn();
+    Atomics.store(new Int32Array(stop), 0, 1);
+    assert.equal(await exit, [0]);
+    assert.is(flags & ENTER_NO_IOWAIT, ENTER_NO_IOWAIT, `flags ${flags}`);
+  });
+}
+
+/** An IO that waits may need a thread for it; one that only does what never waits needs none. */
+function registerThreads(suite: Suite): void {
+  const name = "what is done at once begins no thread";
+  if (process.platform !== "linux") {
+    suite.skip(name, "only Linux tells the threads of a process here");
+    return;
+  }
+  suite.test(name, async (trial) => {
+    const threads = (): string[] => readdirSync("/proc/self/task").sort();
+    const before = threads();
+    const io = await trial.open();
+    await roundTrips(io);
+    const socket = await io.openDatagram({ host: "127.0.0.1", port: 0 });
+    await socket.close();
+    const during = threads();
+    await trial.close(io);
+    assert.equal(during, before);
+  });
+}
+
+export function ringQuiet(suite: Suite): void {
+  registerWait(suite);
+  registerThreads(suite);
+
+  suite.test("an IO that waits makes no system calls", async (trial) => {
+    const { io, client } = await connected(trial);
+    const waiting = [
+      failureCode(client.receive(new Uint8Array(8))),
+      failureCode(io.sleep(3_600_000_000_000)),
+    ];
+    await roundTrips(io);
+    const { systemCalls, wakeUps } = await whileQuiet(io);
+    // The thread that waits for a kqueue may get to that call only now.
+    assert.ok(systemCalls <= (suite.backend === "kqueue" ? 1 : 0), `${systemCalls} system calls`);
+    assert.is(wakeUps, 0);
+    await io.cancelAll();
+    assert.equal(await Promise.all(waiting), ["ECANCELED", "ECANCELED"]);
+  });
+
+  suite.test("bytes that nobody receives wake nobody again and again", async (trial) => {
+    const { io, client, served } = await connected(trial);
+    // They lie in the socket: nobody receives them for a while.
+    served.setOptions({ sendBufferBytes: 262_144 });
+    client.setOptions({ receiveBufferBytes: 262_144 });
+    // It has been waited for once, so that its readiness is told.
+    const receiving = client.receive(new Uint8Array(1));
+    await roundTrips(io);
+    await served.sendAll(new Uint8Array(100_000));
+    assert.is(await receiving, 1);
+    await served.close();
+    await roundTrips(io);
+    const { systemCalls, wakeUps } = await whileQuiet(io);
+    assert.ok(systemCalls <= 10, `${systemCalls} system calls`);
+    assert.ok(wakeUps <= 10, `${wakeUps} wake-ups`);
+    assert.is(await client.receiveAll(new Uint8Array(100_000)), 99_999);
+  });
+
+  suite.test("connections that nobody accepts wake nobody again and again", async (trial) => {
+    const { io, listener } = await connected(trial);
+    const clients = [];
+    for (let count = 0; count < 12; count++) {
+      clients.push(await io.connect({ port: listener.address.port }));
+    }
+    await roundTrips(io);
+    const { systemCalls, wakeUps } = await whileQuiet(io);
+    assert.ok(systemCalls <= 10, `${systemCalls} system calls`);
+    assert.ok(wakeUps <= 10, `${wakeUps} wake-ups`);
+    for (const client of clients) await client.close();
+  });
+}

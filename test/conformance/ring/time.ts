@@ -1,0 +1,296 @@
+// Time-outs, timers, and the three ways to cancel, on the ring and with promises.
+
+import { Completion } from "@io/core";
+import * as assert from "uvu/assert";
+import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
+import { pairOfDescriptors } from "../support/network.js";
+import { failureCode, negative, outcome, refusalCode, Started, until } from "../support/verbs.js";
+
+const HOUR_NS = 3_600_000_000_000;
+
+export function ringTime(suite: Suite): void {
+  for (const mode of MODES) {
+    registerTimeouts(suite, mode);
+    registerRefusals(suite, mode);
+    registerCancelOne(suite, mode);
+    registerCancelMany(suite, mode);
+  }
+  registerSleep(suite);
+  registerTimer(suite);
+}
+
+function registerTimeouts(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: a time-out of 0 completes with 0`, async (trial) => {
+    const io = await trial.open({ mode });
+    const result = await outcome(io, (completion, callback) =>
+      io.ring.timeout(completion, callback, 0),
+    );
+    assert.is(result, 0);
+  });
+
+  suite.test(`${mode}: time-outs complete in the order they are due`, async (trial) => {
+    const io = await trial.open({ mode });
+    const order: number[] = [];
+    for (const ms of [60, 20, 40, 0]) {
+      io.ring.timeout(
+        new Completion(ms),
+        (completion, result) => {
+          assert.is(result, 0);
+          order.push(completion.context);
+        },
+        ms * 1e6,
+      );
+    }
+    await until(io, () => order.length === 4, "four time-outs");
+    assert.equal(order, [0, 20, 40, 60]);
+  });
+
+  suite.test(`${mode}: a time-out is never early`, async (trial) => {
+    const io = await trial.open({ mode });
+    for (const durationNs of [1, 999, 1_000_000, 1_500_000, 3_000_000]) {
+      const start = process.hrtime.bigint();
+      await outcome(io, (completion, callback) =>
+        io.ring.timeout(completion, callback, durationNs),
+      );
+      const passed = Number(process.hrtime.bigint() - start);
+      assert.ok(passed >= durationNs, `${durationNs} ns ended after ${passed}`);
+    }
+  });
+}
+
+function registerRefusals(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: a duration that is none is refused`, async (trial) => {
+    const io = await trial.open({ mode });
+    for (const durationNs of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
+      const completion = new Completion();
+      const call = (): void => io.ring.timeout(completion, () => undefined, durationNs);
+      assert.is(refusalCode(call), "ERR_OUT_OF_RANGE", `${durationNs}`);
+      assert.is(completion.active, false);
+      assert.is(await failureCode(io.sleep(durationNs)), "ERR_OUT_OF_RANGE", `${durationNs}`);
+    }
+    assert.is(io.stats().inFlight, 0);
+  });
+}
+
+function registerCancelOne(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: cancel ends a pending time-out`, async (trial) => {
+    const io = await trial.open({ mode });
+    const target = new Started((completion, callback) =>
+      io.ring.timeout(completion, callback, HOUR_NS),
+    );
+    const result = await outcome(io, (completion, callback) =>
+      io.ring.cancel(completion, callback, target.completion),
+    );
+    assert.is(result, 0);
+    await until(io, () => target.done, "the time-out");
+    assert.is(target.result, negative("ECANCELED"));
+  });
+
+  suite.test(`${mode}: cancel ends a pending receive, and the socket goes on`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { near, far } = await pairOfDescriptors(io);
+    const untouched = new Uint8Array(4).fill(7);
+    const target = new Started((completion, callback) =>
+      io.ring.receive(completion, callback, near, untouched),
+    );
+    io.ring.flush();
+    const result = await outcome(io, (completion, callback) =>
+      io.ring.cancel(completion, callback, target.completion),
+    );
+    assert.is(result, 0);
+    await until(io, () => target.done, "the receive");
+    assert.is(target.result, negative("ECANCELED"));
+    const sent = Buffer.from("next");
+    await outcome(io, (completion, callback) => io.ring.send(completion, callback, far, sent));
+    const buffer = new Uint8Array(4);
+    const count = await outcome(io, (completion, callback) =>
+      io.ring.receive(completion, callback, near, buffer),
+    );
+    assert.is(count, 4);
+    assert.equal(Buffer.from(buffer), sent);
+    assert.equal([...untouched], [7, 7, 7, 7]);
+  });
+
+  suite.test(`${mode}: cancel of what is done or never began is -ENOENT`, async (trial) => {
+    const io = await trial.open({ mode });
+    const done = new Started((completion, callback) => io.ring.nop(completion, callback));
+    await until(io, () => done.done, "the nop");
+    for (const target of [done.completion, new Completion()]) {
+      const result = await outcome(io, (completion, callback) =>
+        io.ring.cancel(completion, callback, target),
+      );
+      assert.is(result, negative("ENOENT"));
+    }
+    assert.is(done.result, 0);
+  });
+
+  suite.test(`${mode}: a cancel does not hit the next user of the completion`, async (trial) => {
+    const io = await trial.open({ mode });
+    const reused = new Completion();
+    const results: number[] = [];
+    let cancelled = 1;
+    io.ring.nop(reused, () => {
+      io.ring.timeout(reused, (_completion, result) => results.push(result), 5_000_000);
+    });
+    // Named while the nop is in flight; when it is looked at, the nop may long be over.
+    io.ring.cancel(
+      new Completion(),
+      (_completion, result) => {
+        cancelled = result;
+      },
+      reused,
+    );
+    await until(io, () => results.length > 0 && cancelled !== 1, "the time-out after the nop");
+    assert.equal(results, [0]);
+    assert.ok(cancelled === negative("ENOENT") || cancelled === 0, `${cancelled}`);
+  });
+}
+
+function registerCancelMany(suite: Suite, mode: Mode): void {
+  suite.test(
+    `${mode}: cancel of a descriptor counts what it ended, and no other`,
+    async (trial) => {
+      const io = await trial.open({ mode });
+      const { near, far } = await pairOfDescriptors(io);
+      const receive = (descriptor: number): Started =>
+        new Started((completion, callback) =>
+          io.ring.receive(completion, callback, descriptor, new Uint8Array(8)),
+        );
+      const targets = [receive(near), receive(near), receive(near)];
+      const other = receive(far);
+      io.ring.flush();
+      const count = await outcome(io, (completion, callback) =>
+        io.ring.cancelDescriptor(completion, callback, near),
+      );
+      assert.is(count, 3);
+      await until(io, () => targets.every((one) => one.done), "the receives");
+      for (const one of targets) assert.is(one.result, negative("ECANCELED"));
+      assert.is(other.done, false);
+      await outcome(io, (completion, callback) => io.ring.close(completion, callback, near));
+      await until(io, () => other.done, "the end of the stream at the other side");
+      assert.is(other.result, 0);
+    },
+  );
+
+  suite.test(
+    `${mode}: cancel of an idle descriptor counts 0, of a strange one fails`,
+    async (trial) => {
+      const io = await trial.open({ mode });
+      const { near } = await pairOfDescriptors(io);
+      const cancel = (descriptor: number): Promise<number> =>
+        outcome(io, (completion, callback) =>
+          io.ring.cancelDescriptor(completion, callback, descriptor),
+        );
+      assert.is(await cancel(near), 0);
+      for (const stranger of [-1, 0, 1, 2, 0x7fffffff]) {
+        assert.is(await cancel(stranger), negative("EBADF"), `${stranger}`);
+      }
+    },
+  );
+
+  suite.test(`${mode}: cancel of all ends all, and counts it`, async (trial) => {
+    await cancelAll(trial, mode);
+  });
+
+  suite.test(`${mode}: cancel of all counts an operation with a time limit once`, async (trial) => {
+    const io = await trial.open({ mode });
+    const sleeping = [1, 2, 3].map(() => failureCode(io.sleep(HOUR_NS, { timeoutMs: 3_600_000 })));
+    const count = io.cancelAll();
+    if (mode === "detached") io.run();
+    assert.is(await count, 3);
+    assert.equal(await Promise.all(sleeping), Array(3).fill("ECANCELED"));
+  });
+}
+
+async function cancelAll(trial: Trial, mode: Mode): Promise<void> {
+  const io = await trial.open({ mode });
+  const { near, far } = await pairOfDescriptors(io);
+  const targets = [
+    new Started((completion, callback) => io.ring.timeout(completion, callback, HOUR_NS)),
+    new Started((completion, callback) => io.ring.timeout(completion, callback, HOUR_NS)),
+    new Started((completion, callback) =>
+      io.ring.receive(completion, callback, near, new Uint8Array(1)),
+    ),
+    new Started((completion, callback) =>
+      io.ring.receive(completion, callback, far, new Uint8Array(1)),
+    ),
+  ];
+  io.ring.flush();
+  const count = await outcome(io, (completion, callback) =>
+    io.ring.cancelAll(completion, callback),
+  );
+  assert.is(count, 4);
+  await until(io, () => targets.every((one) => one.done), "everything");
+  for (const one of targets) assert.is(one.result, negative("ECANCELED"));
+  const none = await outcome(io, (completion, callback) => io.ring.cancelAll(completion, callback));
+  assert.is(none, 0);
+}
+
+function registerSleep(suite: Suite): void {
+  suite.test("sleep is never early, and takes a bigint", async (trial) => {
+    const io = await trial.open();
+    for (const durationNs of [0, 2_000_000, 3_000_000n]) {
+      const start = process.hrtime.bigint();
+      assert.is(await io.sleep(durationNs), undefined);
+      assert.ok(process.hrtime.bigint() - start >= BigInt(durationNs));
+    }
+  });
+
+  suite.test("cancelAll rejects what is pending with ECANCELED and counts it", async (trial) => {
+    const io = await trial.open();
+    const codes = [io.sleep(HOUR_NS), io.sleep(HOUR_NS)].map(failureCode);
+    assert.is(await io.cancelAll(), 2);
+    assert.equal(await Promise.all(codes), ["ECANCELED", "ECANCELED"]);
+    assert.is(await io.cancelAll(), 0);
+  });
+}
+
+function registerTimer(suite: Suite): void {
+  suite.test("a timer yields the intervals that passed, rising and never early", async (trial) => {
+    const io = await trial.open();
+    const intervalNs = 2_000_000;
+    const start = process.hrtime.bigint();
+    await using timer = io.timer({ intervalNs });
+    let last = 0;
+    for await (const count of timer) {
+      assert.ok(count > last, `${count} after ${last}`);
+      assert.ok(Number(process.hrtime.bigint() - start) >= count * intervalNs, "early");
+      last = count;
+      if (count >= 5) break;
+    }
+    assert.ok(last >= 5);
+  });
+
+  suite.test("a late consumer of a timer is told the count once", async (trial) => {
+    const io = await trial.open();
+    await using timer = io.timer({ intervalNs: 1_000_000n });
+    const counts: number[] = [];
+    for await (const count of timer) {
+      counts.push(count);
+      if (counts.length === 1) await io.sleep(10_000_000);
+      if (counts.length === 2) break;
+    }
+    const [first = 0, second = 0] = counts;
+    assert.ok(second >= first + 10, `${first}, then ${second}`);
+  });
+
+  suite.test("closing a timer ends its iteration", async (trial) => {
+    const io = await trial.open();
+    const timer = io.timer({ intervalNs: HOUR_NS });
+    const counts: number[] = [];
+    const iteration = (async () => {
+      for await (const count of timer) counts.push(count);
+    })();
+    await io.nop();
+    await timer.close();
+    await timer.close();
+    await iteration;
+    assert.equal(counts, []);
+    for (const intervalNs of [0, -1, 0.5, Number.NaN]) {
+      assert.is(
+        refusalCode(() => io.timer({ intervalNs })),
+        "ERR_OUT_OF_RANGE",
+      );
+    }
+  });
+}

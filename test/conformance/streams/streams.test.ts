@@ -1,0 +1,29 @@
+// The conformance of stream sockets: data, listening and connecting, and the verbs of the ring.
+
+import { conform } from "../support/harness.js";
+import { streamsClosing } from "./closing.js";
+import { streamsCrowd } from "./crowd.js";
+import { streamsData } from "./data.js";
+import { streamsFiles } from "./files.js";
+import { streamsHalfClosed } from "./half_closed.js";
+import { streamsHostile } from "./hostile.js";
+import { streamsListening } from "./listening.js";
+import { streamsMany } from "./many.js";
+import { streamsOdd } from "./odd.js";
+import { streamsPipelined } from "./pipelined.js";
+import { streamsRing } from "./ring.js";
+
+conform(
+  "streams",
+  streamsData,
+  streamsListening,
+  streamsClosing,
+  streamsFiles,
+  streamsRing,
+  streamsOdd,
+  streamsHostile,
+  streamsHalfClosed,
+  streamsPipelined,
+  streamsMany,
+  streamsCrowd,
+);

@@ -1,4 +1,0 @@
-// The whole conformance, as on macOS.
-
-import "./over_macos.js";
-import "./every_topic.js";

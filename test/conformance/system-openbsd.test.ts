@@ -1,4 +1,0 @@
-// The whole conformance, as on OpenBSD.
-
-import "./over_openbsd.js";
-import "./every_topic.js";

@@ -1,4 +1,0 @@
-// The fuzz tests of ring, on epoll.
-
-import "../support/on_epoll.js";
-import "./ring.test.js";

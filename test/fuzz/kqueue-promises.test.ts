@@ -1,4 +1,0 @@
-// The fuzz tests of promises, on kqueue.
-
-import "../support/on_kqueue.js";
-import "./promises.test.js";

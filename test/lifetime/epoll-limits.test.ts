@@ -1,4 +1,0 @@
-// The lifetime tests of limits, on epoll.
-
-import "../support/on_epoll.js";
-import "./limits.test.js";

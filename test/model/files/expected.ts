@@ -1,0 +1,147 @@
+// What the model says of a step of a file program: the result of each operation, and its data.
+
+import { constants } from "node:os";
+import type { FileOperation } from "./steps.js";
+import { type FileTree, OpenFile } from "./tree.js";
+
+const { EBADF, ECANCELED, EINVAL, ENOTSOCK } = constants.errno;
+
+/** What came of an operation: its result, or the code of an error that is not the system's. */
+export interface Outcome {
+  readonly result: number | string;
+  /** What was read. */
+  readonly bytes?: Uint8Array;
+  /** Size, mode and links; a folder has its mode only, since the others differ by file system. */
+  readonly stat?: readonly number[];
+}
+
+/** An open file on both sides: the model's, and the descriptor's number. */
+export interface Opened {
+  readonly file: OpenFile;
+  closed: boolean;
+}
+
+const S_IFREG = 0o100000;
+const S_IFDIR = 0o040000;
+
+/** The bytes that the write with this number writes. */
+export function writtenBytes(seed: number, sizeBytes: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(sizeBytes);
+  for (let index = 0; index < sizeBytes; index++) bytes[index] = (seed * 31 + index * 7) & 0xff;
+  return bytes;
+}
+
+function sum(sizes: readonly number[]): number {
+  return sizes.reduce((total, size) => total + size, 0);
+}
+
+function statOf(tree: FileTree, target: OpenFile | readonly string[]): Outcome {
+  const node = target instanceof OpenFile ? target.node : tree.lookUp(target);
+  if (typeof node === "number") return { result: node };
+  if (node.kind === "folder") return { result: 0, stat: [S_IFDIR | node.mode] };
+  return { result: 0, stat: [S_IFREG | node.mode, node.bytes.length, node.links] };
+}
+
+/** Does one operation on the model; `opened` is the file that it names. */
+export function apply(
+  tree: FileTree,
+  operation: FileOperation,
+  opened: Opened | undefined,
+  writeSeed: number,
+): Outcome & { opened?: OpenFile } {
+  switch (operation.do) {
+    case "open": {
+      const file = tree.open(operation.path, operation.flags, operation.mode);
+      return typeof file === "number" ? { result: file } : { result: 0, opened: file };
+    }
+    case "statPath":
+      return statOf(tree, operation.path);
+    case "rename":
+      return { result: tree.rename(operation.from, operation.to) };
+    case "unlink":
+      return { result: tree.unlink(operation.path, operation.directory) };
+    case "mkdir":
+      return { result: tree.mkdir(operation.path, operation.mode) };
+    default:
+      if (opened === undefined || opened.closed) return { result: -EBADF };
+      return applyToFile(tree, operation, opened.file, writeSeed);
+  }
+}
+
+function applyToFile(
+  tree: FileTree,
+  operation: Exclude<FileOperation, { path: unknown } | { from: unknown }>,
+  file: OpenFile,
+  writeSeed: number,
+): Outcome {
+  switch (operation.do) {
+    case "read": {
+      const read = tree.read(file, sum(operation.sizes), operation.offset);
+      return typeof read === "number" ? { result: read } : { result: read.length, bytes: read };
+    }
+    case "write": {
+      const bytes = writtenBytes(writeSeed, sum(operation.sizes));
+      return { result: tree.write(file, bytes, operation.offset) };
+    }
+    case "sync":
+      return { result: 0 };
+    case "allocate": {
+      const { offset, sizeBytes, keepSize } = operation;
+      return { result: tree.allocate(file, offset, sizeBytes, keepSize) };
+    }
+    case "truncate":
+      return { result: tree.truncate(file, operation.sizeBytes) };
+    case "stat":
+      return statOf(tree, file);
+    case "asSocket":
+      return { result: -ENOTSOCK };
+  }
+}
+
+/** Whether what follows in a chain is not started: a failure, or a transfer that was short. */
+export function breaksChain(operation: FileOperation, result: number | string): boolean {
+  if (typeof result === "string" || result < 0) return true;
+  const transfers = operation.do === "read" || operation.do === "write";
+  return transfers && result < sum(operation.sizes);
+}
+
+const NOT_LINKABLE: ReadonlySet<string> = new Set(["acceptMultishot", "bind", "listen"]);
+
+/** Why the engine refuses an operation of a chain before anything of the chain is started, or 0. */
+export function refusal(operation: FileOperation, opened: Opened | undefined): number {
+  if (operation.do === "asSocket" && NOT_LINKABLE.has(operation.verb)) return -EINVAL;
+  if ("file" in operation && (opened === undefined || opened.closed)) return -EBADF;
+  return 0;
+}
+
+/** What the members of a chain give; `files` are those that they name. */
+export function applyChain(
+  tree: FileTree,
+  members: readonly FileOperation[],
+  files: readonly (Opened | undefined)[],
+  writeSeed: number,
+): (Outcome & { opened?: OpenFile })[] {
+  const only = members[0];
+  // One operation alone is no chain.
+  if (members.length === 1 && only) return [apply(tree, only, files[0], writeSeed)];
+  const refusals = members.map((member, index) => refusal(member, files[index]));
+  const refused = refusals.findIndex((error) => error !== 0);
+  if (refused !== -1) {
+    // Linked entries stand or fall together.
+    return members.map((_, index) => ({
+      result: index === refused ? (refusals[refused] as number) : -ECANCELED,
+    }));
+  }
+  const outcomes: (Outcome & { opened?: OpenFile })[] = [];
+  let broken = false;
+  for (const [index, member] of members.entries()) {
+    if (broken) {
+      outcomes.push({ result: -ECANCELED });
+      continue;
+    }
+    const outcome = apply(tree, member, files[index], writeSeed + index);
+    outcomes.push(outcome);
+    broken = breaksChain(member, outcome.result);
+  }
+  return outcomes;
+}

@@ -1,0 +1,312 @@
+// Carries out one operation of a file program: with a verb of the ring, or with a promise.
+
+import { join } from "node:path";
+import {
+  type Callback,
+  type Completion,
+  type Descriptor,
+  type File,
+  type IO,
+  IOError,
+  type Prepared as Link,
+  OpenFlags,
+  type Ring,
+  STAT_FIELDS,
+} from "@io/core";
+import { type Outcome, writtenBytes } from "./expected.js";
+import type { FileOperation, SocketVerb } from "./steps.js";
+import type { Path } from "./tree.js";
+
+/** Where the doubles of a stat stand that are compared (see `Ring.stat`). */
+const STAT_SIZE = 0;
+const STAT_MODE = 1;
+const STAT_LINKS = 4;
+const FOLDER_BIT = 0o040000;
+const STALE: Descriptor = 0x7ff00001;
+
+/** A file that a step names, as far as it was opened. */
+export interface Target {
+  readonly descriptor: Descriptor;
+  readonly handle: File | null;
+}
+
+/** An operation on its way: its memory, and what is made of its result. */
+export interface Prepared {
+  start(ring: Ring, completion: Completion, callback: Callback): void;
+  outcome(result: number): Outcome;
+}
+
+function statOutcome(fields: ArrayLike<number>): readonly number[] {
+  const mode = fields[STAT_MODE] as number;
+  if ((mode & FOLDER_BIT) !== 0) return [mode];
+  return [mode, fields[STAT_SIZE] as number, fields[STAT_LINKS] as number];
+}
+
+/** Pieces of one write, or of one read, that lie behind each other in `whole`. */
+function pieces(whole: Uint8Array, sizes: readonly number[]): Uint8Array[] {
+  let start = 0;
+  return sizes.map((size) => {
+    start += size;
+    return whole.subarray(start - size, start);
+  });
+}
+
+function bytesOf(memory: Uint8Array, result: number): Outcome {
+  return result < 0 ? { result } : { result, bytes: memory.slice(0, result) };
+}
+
+export class FileLayers {
+  readonly #io: IO;
+  readonly #folder: string;
+
+  constructor(io: IO, folder: string) {
+    this.#io = io;
+    this.#folder = folder;
+  }
+
+  at(path: Path): string {
+    return join(this.#folder, ...path);
+  }
+
+  // ---- the ring
+
+  prepare(operation: FileOperation, target: Target | undefined, writeSeed: number): Prepared {
+    const descriptor = target?.descriptor ?? STALE;
+    switch (operation.do) {
+      case "read":
+        return this.#preparedRead(descriptor, operation.sizes, operation.offset);
+      case "write": {
+        const whole = writtenBytes(
+          writeSeed,
+          operation.sizes.reduce((a, b) => a + b, 0),
+        );
+        const buffers = pieces(whole, operation.sizes);
+        const { offset } = operation;
+        return simple((ring, c, callback) => {
+          if (buffers.length === 1) ring.write(c, callback, descriptor, whole, offset);
+          else ring.writeVectored(c, callback, descriptor, buffers, offset);
+        });
+      }
+      case "stat":
+        return this.#preparedStat(descriptor);
+      case "statPath":
+        return this.#preparedStat(this.at(operation.path));
+      case "asSocket":
+        return simple((ring, c, callback) =>
+          startAsSocket(ring, operation.verb, descriptor, c, callback),
+        );
+      default:
+        return simple((ring, c, callback) =>
+          this.#startSimple(operation, descriptor, ring, c, callback),
+        );
+    }
+  }
+
+  #preparedRead(descriptor: Descriptor, sizes: readonly number[], offset: number): Prepared {
+    const memory = new Uint8Array(sizes.reduce((a, b) => a + b, 0));
+    const buffers = pieces(memory, sizes);
+    return {
+      start: (ring, c, callback) => {
+        if (buffers.length === 1) ring.read(c, callback, descriptor, memory, offset);
+        else ring.readVectored(c, callback, descriptor, buffers, offset);
+      },
+      outcome: (result) => bytesOf(memory, result),
+    };
+  }
+
+  #preparedStat(target: Descriptor | string): Prepared {
+    const fields = new Float64Array(STAT_FIELDS);
+    return {
+      start: (ring, c, callback) => ring.stat(c, callback, target, fields),
+      outcome: (result) => (result < 0 ? { result } : { result, stat: statOutcome(fields) }),
+    };
+  }
+
+  #startSimple(
+    operation: Exclude<FileOperation, { sizes: number[] }>,
+    descriptor: Descriptor,
+    ring: Ring,
+    c: Completion,
+    callback: Callback,
+  ): void {
+    switch (operation.do) {
+      case "open":
+        ring.open(c, callback, this.at(operation.path), operation.flags, operation.mode);
+        break;
+      case "sync":
+        ring.sync(c, callback, descriptor, operation.level);
+        break;
+      case "allocate": {
+        const { offset, sizeBytes, keepSize } = operation;
+        ring.allocate(c, callback, descriptor, offset, sizeBytes, keepSize);
+        break;
+      }
+      case "truncate":
+        ring.truncate(c, callback, descriptor, operation.sizeBytes);
+        break;
+      case "rename":
+        ring.rename(c, callback, this.at(operation.from), this.at(operation.to));
+        break;
+      case "unlink":
+        ring.unlink(c, callback, this.at(operation.path), operation.directory);
+        break;
+      case "mkdir":
+        ring.mkdir(c, callback, this.at(operation.path), operation.mode);
+        break;
+      default:
+        throw new Error(`${operation.do} is prepared elsewhere`);
+    }
+  }
+
+  // ---- promises
+
+  /** Null where the operation has no form with a promise. */
+  promise(
+    operation: FileOperation,
+    handle: File | null,
+    writeSeed: number,
+  ): Promise<Outcome> | null {
+    switch (operation.do) {
+      case "statPath":
+        return this.#io.stat(this.at(operation.path)).then(promisedStat, failed);
+      case "rename":
+        return settled(this.#io.rename(this.at(operation.from), this.at(operation.to)));
+      case "unlink":
+        return settled(
+          this.#io.unlink(this.at(operation.path), { directory: operation.directory }),
+        );
+      case "mkdir":
+        return settled(this.#io.mkdir(this.at(operation.path), { mode: operation.mode }));
+      case "open":
+      case "asSocket":
+        return null;
+      default:
+        return handle === null ? null : onFile(handle, operation, writeSeed);
+    }
+  }
+
+  /** A link of a chain, with the memory that it reads into. */
+  link(
+    operation: FileOperation,
+    handle: File,
+    writeSeed: number,
+  ): { prepared: Link; memory: Uint8Array } {
+    if (operation.do === "sync") {
+      return { prepared: handle.syncing(operation.level), memory: new Uint8Array() };
+    }
+    if (operation.do !== "read" && operation.do !== "write") throw new Error(operation.do);
+    const size = operation.sizes[0] ?? 0;
+    const position = operation.offset === -1 ? undefined : operation.offset;
+    if (operation.do === "write") {
+      const written = writtenBytes(writeSeed, size);
+      return { prepared: handle.writing(written, position), memory: new Uint8Array() };
+    }
+    const memory = new Uint8Array(size);
+    return { prepared: handle.reading(memory, position), memory };
+  }
+
+  open(path: Path, flags: number, mode: number): Promise<File> {
+    const has = (flag: number): boolean => (flags & flag) !== 0;
+    return this.#io.openFile(this.at(path), {
+      read: has(OpenFlags.read),
+      write: has(OpenFlags.write),
+      append: has(OpenFlags.append),
+      create: has(OpenFlags.create),
+      exclusive: has(OpenFlags.exclusive),
+      truncate: has(OpenFlags.truncate),
+      directory: has(OpenFlags.directory),
+      followLinks: !has(OpenFlags.noFollow),
+      mode,
+    });
+  }
+}
+
+function simple(start: Prepared["start"]): Prepared {
+  return { start, outcome: (result) => ({ result }) };
+}
+
+function startAsSocket(
+  ring: Ring,
+  verb: SocketVerb,
+  descriptor: Descriptor,
+  c: Completion,
+  callback: Callback,
+): void {
+  const address = { family: "ipv4", host: "127.0.0.1", port: 9, path: "" } as const;
+  const memory = new Uint8Array(8);
+  if (verb === "receive") ring.receive(c, callback, descriptor, memory);
+  else if (verb === "send") ring.send(c, callback, descriptor, memory);
+  else if (verb === "sendVectored") ring.sendVectored(c, callback, descriptor, [memory]);
+  else if (verb === "shutdown") ring.shutdown(c, callback, descriptor, "both");
+  else if (verb === "accept") ring.accept(c, callback, descriptor);
+  else if (verb === "acceptMultishot") ring.acceptMultishot(c, callback, descriptor);
+  else if (verb === "connect") ring.connect(c, callback, descriptor, address);
+  else if (verb === "bind") ring.bind(c, callback, descriptor, address);
+  else ring.listen(c, callback, descriptor, 8);
+}
+
+/** The result that an error stands for: the system's number, or the library's own code. */
+export function failed(error: unknown): Outcome {
+  if (!(error instanceof IOError)) throw error;
+  return { result: error.errno ?? error.code };
+}
+
+export function settled(promise: Promise<unknown>): Promise<Outcome> {
+  return promise.then((value) => ({ result: typeof value === "number" ? value : 0 }), failed);
+}
+
+function promisedStat({
+  mode,
+  sizeBytes,
+  links,
+}: {
+  mode: number;
+  sizeBytes: number;
+  links: number;
+}): Outcome {
+  return { result: 0, stat: (mode & FOLDER_BIT) !== 0 ? [mode] : [mode, sizeBytes, links] };
+}
+
+function onFile(
+  handle: File,
+  operation: Extract<FileOperation, { file: number }>,
+  writeSeed: number,
+): Promise<Outcome> | null {
+  switch (operation.do) {
+    case "read": {
+      const { sizes, offset } = operation;
+      const memory = new Uint8Array(sizes.reduce((a, b) => a + b, 0));
+      const position = offset === -1 ? undefined : offset;
+      const reading =
+        sizes.length === 1
+          ? handle.read(memory, position)
+          : handle.readVectored(pieces(memory, sizes), position);
+      return reading.then((result) => bytesOf(memory, result), failed);
+    }
+    case "write": {
+      const { sizes, offset } = operation;
+      const whole = writtenBytes(
+        writeSeed,
+        sizes.reduce((a, b) => a + b, 0),
+      );
+      const position = offset === -1 ? undefined : offset;
+      return settled(
+        sizes.length === 1
+          ? handle.write(whole, position)
+          : handle.writeVectored(pieces(whole, sizes), position),
+      );
+    }
+    case "sync":
+      return settled(handle.sync(operation.level));
+    case "allocate": {
+      const { offset, sizeBytes, keepSize } = operation;
+      return settled(handle.allocate(offset, sizeBytes, { keepSize }));
+    }
+    case "truncate":
+      return settled(handle.truncate(operation.sizeBytes));
+    case "stat":
+      return handle.stat().then(promisedStat, failed);
+    default:
+      return null;
+  }
+}
