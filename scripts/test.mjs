@@ -1,6 +1,6 @@
 // npm test [-- <substring>...]: sets the tree up and runs the compiled test files, each in every
-// environment of test/matrix.mjs and in a process of its own. With substrings, only those run whose
-// label contains one: streams, kqueue-, kqueue-streams, test/lifetime. Ends with a line of totals.
+// environment of test/matrix.mjs and in a process of its own. With substrings, only those that one
+// selects: streams/waiting, kqueue-, kqueue-streams, lifetime. Ends with a line of totals.
 
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";

@@ -2,35 +2,38 @@
 // environment that a row names, so that a new file of a folder runs on every backend of its folder.
 
 import { existsSync } from "node:fs";
-import { kqueueAddonFile, kqueueSystemAddonFile } from "../scripts/support/paths.mjs";
+import { fileURLToPath } from "node:url";
 
 const onLinux = process.platform === "linux";
 
+const kqueueBuild = fileURLToPath(new URL("../build/kqueue/Release/", import.meta.url));
+
 /** Linux has no kqueue: there the tests bring their own (test/kqueue), in another build. */
-function kqueue(addonFile) {
-  const isNeeded = onLinux && !process.env.IO_ENGINE && existsSync(addonFile);
-  return { IO_BACKEND: "kqueue", ...(isNeeded ? { IO_ENGINE: addonFile } : {}) };
+function kqueue(addon) {
+  const engine = kqueueBuild + addon;
+  const isNeeded = onLinux && !process.env.IO_ENGINE && existsSync(engine);
+  return { IO_BACKEND: "kqueue", ...(isNeeded ? { IO_ENGINE: engine } : {}) };
 }
 
 /** kqueue as another system has it. The engine and the tests' kqueue both take its part. */
 function system(name) {
-  return { ...kqueue(kqueueSystemAddonFile(name)), IO_KQUEUE_SYSTEM: name };
+  return { ...kqueue(`${name}/io.node`), IO_KQUEUE_SYSTEM: name };
 }
 
-/** The variables that each environment sets. */
+/** The variables of each environment. They are asked for once the engines have been built. */
 const environments = {
   // `IO.open()` chooses the backend.
-  automatic: {},
-  kqueue: kqueue(kqueueAddonFile),
+  automatic: () => ({}),
+  kqueue: () => kqueue("io.node"),
   ...(onLinux && {
-    io_uring: { IO_BACKEND: "io_uring" },
-    epoll: { IO_BACKEND: "epoll" },
+    io_uring: () => ({ IO_BACKEND: "io_uring" }),
+    epoll: () => ({ IO_BACKEND: "epoll" }),
     // On kernels that report the work of a DEFER_TASKRUN ring late, attached mode does without it.
-    coop: { IO_BACKEND: "io_uring", IO_TASKRUN: "coop" },
-    macos: system("macos"),
-    freebsd: system("freebsd"),
-    netbsd: system("netbsd"),
-    openbsd: system("openbsd"),
+    coop: () => ({ IO_BACKEND: "io_uring", IO_TASKRUN: "coop" }),
+    macos: () => system("macos"),
+    freebsd: () => system("freebsd"),
+    netbsd: () => system("netbsd"),
+    openbsd: () => system("openbsd"),
   }),
 };
 
@@ -74,16 +77,23 @@ export function cellsOf(path) {
     .map((name) => {
       const prefix = name === "automatic" ? "" : `${name}-`;
       const label = short.replace(/[^/]*$/, (file) => `${prefix}${file}`);
-      return { path, label, environment: name, variables: environments[name] };
+      return { path, label, environment: name, variables: environments[name]() };
     });
 }
 
-/** Those of the cells whose label contains one of the substrings, and the substrings of no label. */
+/** A whole label means that cell alone; any other word is part of labels or of files. */
+function matches(cells, word) {
+  const exact = cells.filter(({ label }) => label === word);
+  if (exact.length > 0) return exact;
+  return cells.filter(({ label, path }) => label.includes(word) || shortened(path).includes(word));
+}
+
+/** The cells that one of the substrings selects, and the substrings that select none. */
 export function select(cells, substrings) {
   if (substrings.length === 0) return { chosen: cells, unmatched: [] };
-  const wanted = substrings.map(shortened);
+  const selected = substrings.map((substring) => matches(cells, shortened(substring)));
   return {
-    chosen: cells.filter(({ label }) => wanted.some((word) => label.includes(word))),
-    unmatched: substrings.filter((_, at) => !cells.some(({ label }) => label.includes(wanted[at]))),
+    chosen: cells.filter((cell) => selected.some((some) => some.includes(cell))),
+    unmatched: substrings.filter((_, at) => selected[at].length === 0),
   };
 }

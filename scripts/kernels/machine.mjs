@@ -1,5 +1,5 @@
-// One emulated machine: boots a kernel, runs cells of test/matrix.mjs there one after the other, and
-// reads their results from its serial line. Nothing that happens in it changes the disk's image.
+// One emulated machine: boots a kernel, runs cells of test/matrix.mjs there, one after the other,
+// and reads their results from its serial line. Nothing that it does changes the disk's image.
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";

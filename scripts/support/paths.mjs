@@ -13,9 +13,8 @@ export const addonFile = `${root}/packages/core/engine/io.node`;
 /** The build for tests, with a kqueue on Linux. */
 export const kqueueAddonFile = `${root}/build/kqueue/Release/io.node`;
 /** The same as it is compiled for the systems that have a kqueue. */
-export const kqueueSystemAddonFile = (system) => `${root}/build/kqueue/Release/${system}/io.node`;
 export const kqueueSystemAddonFiles = ["macos", "freebsd", "netbsd", "openbsd"].map(
-  kqueueSystemAddonFile,
+  (system) => `${root}/build/kqueue/Release/${system}/io.node`,
 );
 export const abiProgram = `${root}/build/Release/abi_ts`;
 export const abiFile = `${root}/packages/core/src/engine/abi.ts`;
