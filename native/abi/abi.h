@@ -5,30 +5,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "abi/traits.h"
+
 namespace io::abi {
-
-enum class Opcode : uint8_t {
-#define IO_OPERATION(name, number, syscall) name = number,
-#include "abi/abi.def"
-};
-
-// A set of operations is a word with a bit for each.
-constexpr uint64_t bit(Opcode opcode) {
-  return uint64_t{1} << static_cast<uint32_t>(opcode);
-}
-
-// Operations that receive again and again into memory that a group lends.
-constexpr bool receives_lent(Opcode opcode) {
-  return opcode == Opcode::receive_multishot || opcode == Opcode::receive_message_multishot;
-}
-
-#define IO_OPERATION(name, number, syscall) static_assert((number) < 64);
-#include "abi/abi.def"
 
 // The highest number of an operation. Not all numbers below it are one.
 inline constexpr uint32_t operation_most = [] {
   uint32_t most = 0;
-#define IO_OPERATION(name, number, syscall) most = number > most ? number : most;
+#define IO_OPERATION(name, number, syscall, since, kind, form, traits) \
+  most = number > most ? number : most;
 #include "abi/abi.def"
   return most;
 }();

@@ -8,6 +8,8 @@
 
 namespace {
 
+using namespace io::abi;
+
 std::string upper(const char* name) {
   std::string text(name);
   for (char& letter : text) letter = static_cast<char>(std::toupper(letter));
@@ -32,8 +34,36 @@ void constant(const std::string& name, unsigned long value) {
   std::printf("export const %s = %lu;\n", name.c_str(), value);
 }
 
-void operation(unsigned long number, const char* name, const char* syscall) {
-  std::printf("  [%lu, [\"%s\", \"%s\"]],\n", number, camel(name).c_str(), syscall);
+const char* kind_name(Opcode opcode) {
+  // To a reader of capabilities these are kinds of their own.
+  if (is(opcode, trait::multishot)) return "multishot";
+  if (is(opcode, trait::from_file)) return "file";
+  switch (kind_of(opcode)) {
+    case OperationKind::bookkeeping:
+      return "bookkeeping";
+    case OperationKind::time:
+      return "time";
+    case OperationKind::call:
+      return "call";
+    case OperationKind::stream:
+      return "stream";
+    case OperationKind::file:
+      return "file";
+    case OperationKind::close:
+      return "close";
+  }
+  return "";
+}
+
+void operation(Opcode opcode, const char* name, const char* syscall, const char* since) {
+  const auto yes = [](bool value) { return value ? "true" : "false"; };
+  std::printf("  [\n    %lu,\n    {\n", static_cast<unsigned long>(opcode));
+  std::printf("      name: \"%s\",\n", camel(name).c_str());
+  std::printf("      syscall: \"%s\",\n", syscall);
+  std::printf("      since: \"%s\",\n", since);
+  std::printf("      kind: \"%s\",\n", kind_name(opcode));
+  std::printf("      madeByEngine: %s,\n", yes(is(opcode, trait::made_by_engine)));
+  std::printf("      endsOthers: %s,\n    },\n  ],\n", yes(is(opcode, trait::ends_others)));
 }
 
 }  // namespace
@@ -42,7 +72,8 @@ int main() {
   std::printf(
       "// Generated from native/abi/abi.def by native/abi/abi_ts.cc. Do not edit: change the "
       "list.\n\n");
-#define IO_OPERATION(name, number, syscall) constant("OPCODE_" + upper(#name), number);
+#define IO_OPERATION(name, number, syscall, since, kind, form, traits) \
+  constant("OPCODE_" + upper(#name), number);
 #include "abi/abi.def"
 
   std::printf("\n");
@@ -59,10 +90,20 @@ int main() {
   constant("VECTOR_DOUBLES", sizeof(io::abi::VectorEntry) / 8);
 
   std::printf(
-      "\n/** Operation number to its name here and to the system call that errors name. */\n");
-  std::printf(
-      "export const OPERATION_NAMES: ReadonlyMap<number, readonly [string, string]> = new Map([\n");
-#define IO_OPERATION(name, number, syscall) operation(number, #name, syscall);
+      "\n/** A row of abi.def: its name here, the system call that errors name, the Linux whose "
+      "io_uring has\n * it (\"\" where none has), and what abi.def says of it. */\n"
+      "export interface OperationRow {\n"
+      "  readonly name: string;\n"
+      "  readonly syscall: string;\n"
+      "  readonly since: string;\n"
+      "  readonly kind: \"bookkeeping\" | \"time\" | \"call\" | \"stream\" | \"multishot\" | "
+      "\"file\" | \"close\";\n"
+      "  readonly madeByEngine: boolean;\n"
+      "  readonly endsOthers: boolean;\n"
+      "}\n\n/** The operations by number. */\n"
+      "export const OPERATIONS: ReadonlyMap<number, OperationRow> = new Map([\n");
+#define IO_OPERATION(name, number, syscall, since, kind, form, traits) \
+  operation(Opcode::name, #name, syscall, since);
 #include "abi/abi.def"
   std::printf("]);\n");
 

@@ -81,7 +81,7 @@ bool may_fall_back(int error) {
 
 std::vector<abi::Opcode> lacking_of(const Backend& backend) {
   std::vector<abi::Opcode> lacking;
-#define IO_OPERATION(name, number, syscall) \
+#define IO_OPERATION(name, number, syscall, since, kind, form, traits) \
   if (!backend.supports(abi::Opcode::name)) lacking.push_back(abi::Opcode::name);
 #include "abi/abi.def"
   return lacking;

@@ -178,7 +178,7 @@ int decode_send_file(const abi::Entry& entry, const DecodeContext& context, Oper
   return decode_descriptor(entry, context, operation);
 }
 
-int decode_rename(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+int decode_two_paths(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   Extra& extra = operation.need_extra();
   const int from = decode_path(context, entry.buffer_offset, entry.length, extra.path);
   if (from != 0) return from;
@@ -191,7 +191,7 @@ int decode_kind(uint32_t kind, Operation& operation) {
   return 0;
 }
 
-int decode_socket(const abi::Entry& entry, Operation& operation) {
+int decode_socket(const abi::Entry& entry, const DecodeContext&, Operation& operation) {
   const int error = decode_kind(entry.argument_extra, operation);
   if (error != 0) return error;
   switch (entry.argument) {
@@ -210,6 +210,8 @@ int decode_socket(const abi::Entry& entry, Operation& operation) {
 }
 
 int decode_send(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  const int error = decode_socket_use(entry, context, operation);
+  if (error != 0) return error;
   if (decode_zero_copy(entry, 0, operation) != 0) return -EINVAL;
   return operation.opcode == abi::Opcode::send ? decode_memory(entry, context, operation)
                                                : decode_vectors(entry, context, operation);
@@ -230,10 +232,12 @@ int decode_message_memory(const abi::Entry& entry, const DecodeContext& context,
 // `offset` is where the record of the address stands in the text area, -1 when there is none.
 int decode_send_message(const abi::Entry& entry, const DecodeContext& context,
                         Operation& operation) {
+  int error = decode_socket_use(entry, context, operation);
+  if (error != 0) return error;
   if (decode_zero_copy(entry, abi::message_vectored, operation) != 0) return -EINVAL;
   const bool vectored = (entry.argument & abi::message_vectored) != 0;
-  const int error = vectored ? decode_vectors(entry, context, operation)
-                             : decode_message_memory(entry, context, operation);
+  error = vectored ? decode_vectors(entry, context, operation)
+                   : decode_message_memory(entry, context, operation);
   if (error != 0 || entry.offset == -1) return error;
   const char* record = text_at(context, entry.offset, abi::peer_size_bytes);
   if (record == nullptr) return -EFAULT;
@@ -248,7 +252,9 @@ int decode_send_message(const abi::Entry& entry, const DecodeContext& context,
 // The record of the sender is written to `offset` of the buffer whose handle is in `argument`.
 int decode_receive_message(const abi::Entry& entry, const DecodeContext& context,
                            Operation& operation) {
-  const int error = decode_message_memory(entry, context, operation);
+  int error = decode_socket_use(entry, context, operation);
+  if (error != 0) return error;
+  error = decode_message_memory(entry, context, operation);
   if (error != 0) return error;
   Extra& extra = *operation.extra;
   Buffer* buffer = context.buffers.find(entry.argument);
@@ -301,108 +307,88 @@ int decode_receive_message_multishot(const abi::Entry& entry, const DecodeContex
   return decode_descriptor(entry, context, operation);
 }
 
-int first_error(int first, int second) {
-  return first != 0 ? first : second;
+// ---- one function for each form of abi.def that needs no more than the above
+
+int decode_nothing(const abi::Entry&, const DecodeContext&, Operation&) {
+  return 0;
+}
+
+int decode_duration(const abi::Entry& entry, const DecodeContext&, Operation& operation) {
+  return whole(entry.offset, operation.offset) ? 0 : -EINVAL;
+}
+
+int decode_target(const abi::Entry& entry, const DecodeContext&, Operation& operation) {
+  operation.argument = entry.argument;
+  operation.argument_extra = entry.argument_extra;
+  return 0;
 }
 
 int decode_place(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
-  return first_error(decode_descriptor(entry, context, operation), decode_offset(entry, operation));
+  const int error = decode_descriptor(entry, context, operation);
+  return error != 0 ? error : decode_offset(entry, operation);
+}
+
+int decode_transfer(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  const int error = decode_place(entry, context, operation);
+  return error != 0 ? error : decode_memory(entry, context, operation);
+}
+
+int decode_vectored_transfer(const abi::Entry& entry, const DecodeContext& context,
+                             Operation& operation) {
+  const int error = decode_place(entry, context, operation);
+  return error != 0 ? error : decode_vectors(entry, context, operation);
+}
+
+int decode_receive(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  const int error = decode_socket_use(entry, context, operation);
+  return error != 0 ? error : decode_memory(entry, context, operation);
+}
+
+int decode_descriptor_and_address(const abi::Entry& entry, const DecodeContext& context,
+                                  Operation& operation) {
+  const int error = decode_descriptor(entry, context, operation);
+  return error != 0 ? error : decode_address(entry, context, operation);
+}
+
+int decode_listen(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  if (entry.argument > INT32_MAX) return -EINVAL;
+  operation.argument = entry.argument;
+  return decode_descriptor(entry, context, operation);
+}
+
+int decode_sync(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  if (entry.argument < abi::sync_level_data || entry.argument > abi::sync_level_barrier) {
+    return -EINVAL;
+  }
+  operation.argument = entry.argument;
+  return decode_descriptor(entry, context, operation);
+}
+
+// The argument is a mode, or 1 or 0.
+int decode_path_and_argument(const abi::Entry& entry, const DecodeContext& context,
+                             Operation& operation) {
+  if (entry.argument > 07777) return -EINVAL;
+  operation.argument = entry.argument;
+  return decode_path(context, entry.buffer_offset, entry.length, operation.need_extra().path);
 }
 
 int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
-  using abi::Opcode;
-  switch (static_cast<Opcode>(entry.operation & 0xff)) {
-    case Opcode::nop:
-    case Opcode::cancel_all:
-      return 0;
-    case Opcode::timeout:
-      return whole(entry.offset, operation.offset) ? 0 : -EINVAL;
-    case Opcode::cancel:
-      operation.argument = entry.argument;
-      operation.argument_extra = entry.argument_extra;
-      return 0;
-    case Opcode::cancel_descriptor:
-    case Opcode::close:
-    case Opcode::accept:
-    case Opcode::accept_multishot:
-      return decode_descriptor(entry, context, operation);
-    case Opcode::open:
-      return decode_open(entry, context, operation);
-    case Opcode::read:
-    case Opcode::write:
-      return first_error(decode_place(entry, context, operation),
-                         decode_memory(entry, context, operation));
-    case Opcode::read_vectored:
-    case Opcode::write_vectored:
-      return first_error(decode_place(entry, context, operation),
-                         decode_vectors(entry, context, operation));
-    case Opcode::stat:
-      return decode_stat(entry, context, operation);
-    case Opcode::sync:
-      operation.argument = entry.argument;
-      if (entry.argument < abi::sync_level_data || entry.argument > abi::sync_level_barrier) {
-        return -EINVAL;
-      }
-      return decode_descriptor(entry, context, operation);
-    case Opcode::allocate:
-    case Opcode::truncate:
-      return decode_file_range(entry, context, operation);
-    case Opcode::rename:
-      return decode_rename(entry, context, operation);
-    case Opcode::unlink:
-    case Opcode::mkdir:
-      if (entry.argument > 07777) return -EINVAL;
-      operation.argument = entry.argument;
-      return decode_path(context, entry.buffer_offset, entry.length, operation.need_extra().path);
-    case Opcode::socket:
-      return decode_socket(entry, operation);
-    case Opcode::bind:
-    case Opcode::connect:
-      return first_error(decode_descriptor(entry, context, operation),
-                         decode_address(entry, context, operation));
-    case Opcode::listen:
-      if (entry.argument > INT32_MAX) return -EINVAL;
-      operation.argument = entry.argument;
-      return decode_descriptor(entry, context, operation);
-    case Opcode::send:
-    case Opcode::send_vectored:
-      return first_error(decode_socket_use(entry, context, operation),
-                         decode_send(entry, context, operation));
-    case Opcode::receive:
-      return first_error(decode_socket_use(entry, context, operation),
-                         decode_memory(entry, context, operation));
-    case Opcode::send_message:
-      return first_error(decode_socket_use(entry, context, operation),
-                         decode_send_message(entry, context, operation));
-    case Opcode::receive_message:
-      return first_error(decode_socket_use(entry, context, operation),
-                         decode_receive_message(entry, context, operation));
-    case Opcode::shutdown:
-      return decode_shutdown(entry, context, operation);
-    case Opcode::receive_multishot:
-      return decode_receive_multishot(entry, context, operation);
-    case Opcode::receive_message_multishot:
-      return decode_receive_message_multishot(entry, context, operation);
-    case Opcode::send_file:
-      return decode_send_file(entry, context, operation);
+  switch (operation.opcode) {
+#define IO_OPERATION(name, number, syscall, since, kind, form, traits) \
+  case abi::Opcode::name:                                              \
+    return decode_##form(entry, context, operation);
+#include "abi/abi.def"
   }
   return -EINVAL;  // no such operation
 }
 
-bool has_more_buffers(abi::Opcode opcode) {
-  constexpr uint64_t opcodes = bit(abi::Opcode::read_vectored) | bit(abi::Opcode::write_vectored) |
-                               bit(abi::Opcode::send_vectored) | bit(abi::Opcode::send_message) |
-                               bit(abi::Opcode::receive_message);
-  return (bit(opcode) & opcodes) != 0;
-}
-
 void take_into_use(const DecodeContext& context, Operation& operation) {
   // A close is not in flight on its descriptor: it waits for those that are.
-  if (operation.number != no_descriptor && operation.opcode != abi::Opcode::close) {
+  if (operation.number != no_descriptor && !is(operation.opcode, trait::closes)) {
     context.descriptors.at(operation.number).operations.push(operation);
     operation.uses |= uses_descriptor;
   }
-  if (operation.opcode == abi::Opcode::send_file) {
+  if (is(operation.opcode, trait::from_file)) {
     operation.need_extra();
     context.descriptors.at(operation.source).senders.push(operation);
     operation.uses |= uses_source;
@@ -411,24 +397,17 @@ void take_into_use(const DecodeContext& context, Operation& operation) {
     context.buffers.begin(operation.buffer);
     operation.uses |= uses_buffer;
   }
-  if (has_more_buffers(operation.opcode)) {
+  if (is(operation.opcode, trait::more_buffers)) {
     for (const uint32_t buffer : operation.extra->more_buffers) context.buffers.begin(buffer);
     operation.uses |= uses_more_buffers;
   }
-  if (receives_lent(operation.opcode)) {
+  if (is(operation.opcode, trait::buffer_select)) {
     context.groups.begin(operation.argument);
     operation.uses |= uses_group;
   }
 }
 
 }  // namespace
-
-bool can_be_linked(abi::Opcode opcode) {
-  using abi::Opcode;
-  return opcode != Opcode::cancel && opcode != Opcode::cancel_descriptor &&
-         opcode != Opcode::cancel_all && opcode != Opcode::close && opcode != Opcode::bind &&
-         opcode != Opcode::listen && opcode != Opcode::accept_multishot && !receives_lent(opcode);
-}
 
 int decode(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   const uint32_t flags = entry.operation & ~0xffu;
@@ -456,7 +435,7 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   operation.uses = 0;
 
   if (flags != 0) {
-    if (!can_be_linked(operation.opcode)) return -EINVAL;
+    if (!is(operation.opcode, trait::linkable)) return -EINVAL;
     if (operation.linked && operation.has_deadline) return -EINVAL;
     if (operation.has_deadline && !whole(entry.deadline_ns, operation.deadline_ns)) return -EINVAL;
   }

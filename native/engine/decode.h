@@ -20,10 +20,6 @@ struct DecodeContext {
 // errno; then nothing has been taken into use.
 int decode(const abi::Entry& entry, const DecodeContext& context, Operation& operation);
 
-// Whether the kernel can put the operation into a chain or give it a deadline: not what the engine
-// itself carries out, and not what ends other operations.
-bool can_be_linked(abi::Opcode opcode);
-
 // Gives back what decode() took into use; the descriptor may go first, once.
 void let_go_of_descriptor(const DecodeContext& context, Operation& operation);
 void let_go(const DecodeContext& context, Operation& operation);

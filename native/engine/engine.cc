@@ -36,32 +36,6 @@ Engine::~Engine() {
   CHECK(in_flight_ == 0);
 }
 
-namespace {
-
-// Operations whose result is not what the kernel said.
-bool needs_settling(Opcode opcode) {
-  constexpr uint64_t opcodes = bit(Opcode::open) | bit(Opcode::socket) | bit(Opcode::accept) |
-                               bit(Opcode::accept_multishot) | bit(Opcode::stat) |
-                               bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all) |
-                               bit(Opcode::receive_message);
-  return (bit(opcode) & opcodes) != 0;
-}
-
-// Operations that the engine does not hand to the backend as they are.
-bool needs_routing(Opcode opcode) {
-  constexpr uint64_t opcodes =
-      bit(Opcode::close) | bit(Opcode::bind) | bit(Opcode::listen) | bit(Opcode::truncate) |
-      bit(Opcode::receive) | bit(Opcode::send) | bit(Opcode::send_vectored) |
-      bit(Opcode::send_file) | bit(Opcode::send_message) | bit(Opcode::receive_message) |
-      bit(Opcode::receive_multishot) | bit(Opcode::receive_message_multishot) |
-      bit(Opcode::accept) | bit(Opcode::accept_multishot) | bit(Opcode::write) |
-      bit(Opcode::write_vectored) | bit(Opcode::connect) | bit(Opcode::cancel) |
-      bit(Opcode::cancel_descriptor) | bit(Opcode::cancel_all);
-  return (bit(opcode) & opcodes) != 0;
-}
-
-}  // namespace
-
 int Engine::begin(const abi::Entry& entry) {
   if (entry.slot >= operations_.size()) return -EINVAL;
   Operation& operation = operations_[entry.slot];
@@ -78,7 +52,7 @@ int Engine::begin(const abi::Entry& entry) {
 
 int Engine::begin_linked(const abi::Entry& entry) {
   const auto opcode = static_cast<Opcode>(entry.operation & 0xff);
-  if (!can_be_linked(opcode)) return -EINVAL;
+  if (!is(opcode, trait::linkable)) return -EINVAL;
   // Linux before 6.9 has no asynchronous form of truncate; see carry_out().
   if (opcode == Opcode::truncate && !backend_->supports(opcode)) return -EINVAL;
   return begin(entry);
@@ -138,7 +112,7 @@ void Engine::take_one(const abi::Entry& entry) {
   if (error == 0) {
     Operation& operation = operations_[entry.slot];
     in_flight_++;
-    if (needs_routing(operation.opcode)) {
+    if (is(operation.opcode, trait::routed)) {
       route(operation);
     } else {
       batch_.push_back(&operation);
@@ -183,34 +157,17 @@ void Engine::take_group(std::vector<abi::Entry>& group) {
 }
 
 void Engine::route(Operation& operation) {
-  switch (operation.opcode) {
-    case Opcode::close:
-      return begin_close(operation);
-    case Opcode::receive:
-    case Opcode::receive_multishot:
-    case Opcode::receive_message_multishot:
-    case Opcode::accept:
-    case Opcode::accept_multishot:
-    case Opcode::send:
-    case Opcode::send_vectored:
-    case Opcode::send_message:
-    case Opcode::receive_message:
-    case Opcode::send_file:
-      return take_turn(operation);
-    case Opcode::cancel:
-    case Opcode::cancel_descriptor:
-    case Opcode::cancel_all:
-      if (!cancel_here(operation)) batch_.push_back(&operation);
-      return;
-    case Opcode::write:
-    case Opcode::write_vectored:
-    case Opcode::connect:
-      be_patient(operation);
-      batch_.push_back(&operation);
-      return;
-    default:
-      if (!carry_out(operation)) batch_.push_back(&operation);
-  }
+  const Opcode opcode = operation.opcode;
+  if (is(opcode, trait::in_order)) return take_turn(operation);
+  if (is(opcode, trait::closes)) return begin_close(operation);
+  bool is_done = false;
+  if (is(opcode, trait::cancels))
+    is_done = cancel_here(operation);
+  else if (is(opcode, trait::waits_for_space))
+    be_patient(operation);
+  else
+    is_done = carry_out(operation);
+  if (!is_done) batch_.push_back(&operation);
 }
 
 // Ends what the backend does not know. True when there is nothing left for the backend to do.
@@ -427,7 +384,7 @@ void Engine::finish(const Completed& completed) {
   CHECK(operation.phase == Phase::active || operation.phase == Phase::sent);
   int32_t result = completed.result;
   operation.stalled = false;
-  if (needs_settling(operation.opcode)) result = settle(operation, result);
+  if (is(operation.opcode, trait::settled)) result = settle(operation, result);
   uint32_t flags = 0;
   if (completed.piece != no_piece) {
     flags = groups_.lend(operation.argument, completed.piece, completed.piece_open);
@@ -438,7 +395,7 @@ void Engine::finish(const Completed& completed) {
     if (operation.zero_copy) mark_sent(operation);
     return;
   }
-  if (operation.opcode == Opcode::receive || operation.opcode == Opcode::receive_message) {
+  if (is(operation.opcode, trait::receives) && !is(operation.opcode, trait::multishot)) {
     // A failure tells nothing of the socket; what is none would be waited for until the end of
     // time.
     const bool emptied = completed.receive_empty && result > 0;

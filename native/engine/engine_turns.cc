@@ -16,12 +16,8 @@ using abi::Opcode;
 namespace {
 
 int line_of(Opcode opcode) {
-  constexpr uint64_t receives = bit(Opcode::receive) | bit(Opcode::receive_message) |
-                                bit(Opcode::receive_multishot) |
-                                bit(Opcode::receive_message_multishot);
-  constexpr uint64_t accepts = bit(Opcode::accept) | bit(Opcode::accept_multishot);
-  if ((bit(opcode) & accepts) != 0) return direction_accepts;
-  return (bit(opcode) & receives) != 0 ? direction_receives : direction_sends;
+  if (is(opcode, trait::accepts)) return direction_accepts;
+  return is(opcode, trait::receives) ? direction_receives : direction_sends;
 }
 
 }  // namespace
@@ -96,7 +92,7 @@ void Engine::hand_over(Operation& operation) {
   if ((operation.uses & uses_stream) != 0) {
     Descriptor& descriptor = descriptors_.at(operation.number);
     operation.without_waiting = descriptor.awaits_room;
-    if (is_send(operation.opcode)) descriptor.send_slot = operation.slot;
+    if (is(operation.opcode, trait::sends)) descriptor.send_slot = operation.slot;
   }
   batch_.push_back(&operation);
 }
@@ -122,10 +118,8 @@ void Engine::be_patient(Operation& operation) {
 
 // `next` is the one behind it in its chain, and the first one behind the last.
 void Engine::begin_chained(Operation& operation, const Operation& next) {
-  constexpr uint64_t others =
-      bit(Opcode::write) | bit(Opcode::write_vectored) | bit(Opcode::connect);
   operation.chain = next.slot + 1;
-  if (is_send(operation.opcode) || (bit(operation.opcode) & others) != 0) be_patient(operation);
+  if (is(operation.opcode, trait::waits_for_space)) be_patient(operation);
 }
 
 // The next one of its chain has perhaps started, and nothing that was asked for before has found
@@ -162,7 +156,7 @@ void Engine::stall(Operation& operation) {
 // Of several sends of a stream only the oldest is with the backend, so at most one of them waits.
 bool Engine::wait_for_room(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
-  if (!descriptor.send_wait_limited || !is_send(operation.opcode)) return false;
+  if (!descriptor.send_wait_limited || !is(operation.opcode, trait::sends)) return false;
   descriptor.awaits_room = true;
   return backend_->await_room(operation.number);
 }

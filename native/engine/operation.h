@@ -39,11 +39,7 @@ inline constexpr uint8_t uses_source = 16;
 // It receives into memory that a group lends.
 inline constexpr uint8_t uses_group = 32;
 
-constexpr bool is_send(abi::Opcode opcode) {
-  constexpr uint64_t sends = bit(abi::Opcode::send) | bit(abi::Opcode::send_vectored) |
-                             bit(abi::Opcode::send_message) | bit(abi::Opcode::send_file);
-  return (bit(opcode) & sends) != 0;
-}
+namespace trait = abi::trait;
 
 // Its neighbours in a list: operation_list.h.
 struct Operation;

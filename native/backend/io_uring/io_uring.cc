@@ -364,20 +364,17 @@ class IoUring final : public Backend {
     CHECK(entry != nullptr);
     operation.tries++;
     // One test for most operations: what is about few of them stands elsewhere.
-    constexpr uint64_t rare = bit(Opcode::cancel) | bit(Opcode::cancel_descriptor) |
-                              bit(Opcode::cancel_all) | bit(Opcode::close) | bit(Opcode::open) |
-                              bit(Opcode::receive_multishot) |
-                              bit(Opcode::receive_message_multishot);
-    if ((bit(operation.opcode) & rare) == 0 && !shut_.any() && !files_.any()) {
+    const bool is_special = is(operation.opcode, trait::special_entry);
+    if (!is_special && !shut_.any() && !files_.any()) {
       uring::prepare(operation, features_, time_of(entry), entry);
     } else {
-      prepare_rare(operation, entry);
+      prepare_special(operation, entry);
     }
     io_uring_sqe_set_data64(entry, uring::user_data_of(operation));
     if (operation.linked_next != nullptr) entry->flags |= IOSQE_IO_LINK;
   }
 
-  void prepare_rare(Operation& operation, io_uring_sqe* entry) {
+  void prepare_special(Operation& operation, io_uring_sqe* entry) {
     const bool is_over = has_nothing_to_wait_for(operation);
     if (is_over) operation.poll_first = false;
     note(operation);
@@ -387,7 +384,7 @@ class IoUring final : public Backend {
       area_->prepare(operation, *entry);
     } else {
       uring::prepare(operation, features_, time_of(entry), entry);
-      if (receives_lent(operation.opcode)) suit_kernel(operation, entry);
+      if (is(operation.opcode, trait::buffer_select)) suit_kernel(operation, entry);
     }
     if (is_over) entry->msg_flags |= MSG_DONTWAIT;
     if (goes_elsewhere(operation)) entry->flags |= IOSQE_ASYNC;
@@ -414,9 +411,7 @@ class IoUring final : public Backend {
   bool goes_elsewhere(const Operation& operation) {
     if (operation.opcode == Opcode::open) return files_.opens_elsewhere();
     // The rest of what is done to a file always goes to a worker.
-    constexpr uint64_t transfers = bit(Opcode::read) | bit(Opcode::write) |
-                                   bit(Opcode::read_vectored) | bit(Opcode::write_vectored);
-    return files_.any() && (bit(operation.opcode) & transfers) != 0 &&
+    return files_.any() && is(operation.opcode, trait::transfers) &&
            files_.is_served(operation.number);
   }
 
@@ -537,20 +532,18 @@ class IoUring final : public Backend {
     if (entry.user_data != uring::user_data_of(operation)) return;
     if (operation.zero_copy) return take_step(operation, entry, completed);
     if (operation.phase != Phase::active) return;
-    if (receives_lent(operation.opcode)) {
+    if (is(operation.opcode, trait::buffer_select)) {
       if (into_area(operation)) return take_from_area(operation, entry, completed);
       return take_received(operation, entry, completed);
     }
     const bool more = (entry.flags & IORING_CQE_F_MORE) != 0;
     const bool empty = (entry.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
-    constexpr uint64_t settled =
-        bit(Opcode::cancel_all) | bit(Opcode::shutdown) | bit(Opcode::read) | bit(Opcode::open);
     int32_t result = entry.res;
     if (result < 0) {
       result = failure_of(operation, result);
       if (result == made_again) return again_.push_back(&operation);
       if (result == made_later) return;
-    } else if ((bit(operation.opcode) & settled) != 0) {
+    } else if (is(operation.opcode, trait::special_result)) {
       result = success_of(operation, entry);
     }
     if (operation.has_deadline) result = deadlines_.end(operation, result);

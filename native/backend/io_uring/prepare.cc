@@ -110,12 +110,32 @@ void prepare_open(const Operation& operation, io_uring_sqe* entry) {
                        operation.argument_extra);
 }
 
-void prepare_path_or_socket(Operation& operation, uint32_t features, io_uring_sqe* entry) {
+void prepare_file(const Operation& operation, io_uring_sqe* entry) {
   const int number = operation.number;
+  // -1 is the current position, for the kernel as for us (IORING_FEAT_RW_CUR_POS).
+  const uint64_t offset = static_cast<uint64_t>(operation.offset);
   Extra* extra = operation.extra.get();
   switch (operation.opcode) {
     case Opcode::open:
       return prepare_open(operation, entry);
+    case Opcode::read:
+      if (operation.registered_index >= 0) {
+        return io_uring_prep_read_fixed(entry, number, operation.address, operation.length, offset,
+                                        operation.registered_index);
+      }
+      return io_uring_prep_read(entry, number, operation.address, operation.length, offset);
+    case Opcode::write:
+      if (operation.registered_index >= 0) {
+        return io_uring_prep_write_fixed(entry, number, operation.address, operation.length, offset,
+                                         operation.registered_index);
+      }
+      return io_uring_prep_write(entry, number, operation.address, operation.length, offset);
+    case Opcode::read_vectored:
+      return io_uring_prep_readv(entry, number, operation.extra->vectors.data(),
+                                 static_cast<unsigned>(operation.extra->vectors.size()), offset);
+    case Opcode::write_vectored:
+      return io_uring_prep_writev(entry, number, operation.extra->vectors.data(),
+                                  static_cast<unsigned>(operation.extra->vectors.size()), offset);
     case Opcode::stat: {
       const bool by_number = operation.argument == abi::stat_by_descriptor;
       int flags = by_number ? AT_EMPTY_PATH : 0;
@@ -124,6 +144,15 @@ void prepare_path_or_socket(Operation& operation, uint32_t features, io_uring_sq
                                  uapi::statx_fields,
                                  reinterpret_cast<struct statx*>(extra->raw_status));
     }
+    case Opcode::sync:
+      return io_uring_prep_fsync(
+          entry, number, operation.argument == abi::sync_level_full ? 0 : IORING_FSYNC_DATASYNC);
+    case Opcode::allocate:
+      return io_uring_prep_fallocate(entry, number,
+                                     operation.argument != 0 ? FALLOC_FL_KEEP_SIZE : 0,
+                                     operation.offset, operation.extent);
+    case Opcode::truncate:
+      return io_uring_prep_rw(uapi::op_ftruncate, entry, number, nullptr, 0, offset);
     case Opcode::rename:
       return io_uring_prep_renameat(entry, AT_FDCWD, extra->path.c_str(), AT_FDCWD,
                                     extra->path_to.c_str(), 0);
@@ -132,9 +161,15 @@ void prepare_path_or_socket(Operation& operation, uint32_t features, io_uring_sq
                                     operation.argument != 0 ? AT_REMOVEDIR : 0);
     case Opcode::mkdir:
       return io_uring_prep_mkdirat(entry, AT_FDCWD, extra->path.c_str(), operation.argument);
-    case Opcode::socket:
-      return io_uring_prep_socket(entry, static_cast<int>(operation.argument),
-                                  static_cast<int>(operation.argument_extra) | SOCK_CLOEXEC, 0, 0);
+    default:
+      CHECK(!"io_uring has no such operation");
+  }
+}
+
+void prepare_stream(Operation& operation, uint32_t features, io_uring_sqe* entry) {
+  const int number = operation.number;
+  Extra* extra = operation.extra.get();
+  switch (operation.opcode) {
     case Opcode::accept:
       return io_uring_prep_accept(entry, number, nullptr, nullptr, SOCK_CLOEXEC);
     case Opcode::accept_multishot:
@@ -161,6 +196,29 @@ void prepare_path_or_socket(Operation& operation, uint32_t features, io_uring_sq
       return prepare_receive_multishot(operation, entry);
     case Opcode::receive_message_multishot:
       return prepare_receive_message_multishot(operation, entry);
+    default:
+      CHECK(!"io_uring has no such operation");
+  }
+}
+
+void prepare_other(const Operation& operation, __kernel_timespec& time, io_uring_sqe* entry) {
+  const int number = operation.number;
+  switch (operation.opcode) {
+    case Opcode::nop:
+      return io_uring_prep_nop(entry);
+    case Opcode::timeout:
+      time = timespec_of(operation.offset);
+      // 5.16: a timeout that elapsed has succeeded, for its chain.
+      return io_uring_prep_timeout(entry, &time, 0, IORING_TIMEOUT_ETIME_SUCCESS);
+    case Opcode::cancel_descriptor:
+      return io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
+    case Opcode::cancel_all:
+      return io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    case Opcode::close:
+      return io_uring_prep_close(entry, number);
+    case Opcode::socket:
+      return io_uring_prep_socket(entry, static_cast<int>(operation.argument),
+                                  static_cast<int>(operation.argument_extra) | SOCK_CLOEXEC, 0, 0);
     case Opcode::shutdown:
       return io_uring_prep_shutdown(entry, number, static_cast<int>(operation.argument));
     default:
@@ -204,76 +262,19 @@ void settle_message_head(uint8_t* piece) {
 
 void prepare(Operation& operation, uint32_t features, __kernel_timespec& time,
              io_uring_sqe* entry) {
-  const int number = operation.number;
-  // -1 is the current position, for the kernel as for us (IORING_FEAT_RW_CUR_POS).
-  const uint64_t offset = static_cast<uint64_t>(operation.offset);
-  switch (operation.opcode) {
-    case Opcode::nop:
-      return io_uring_prep_nop(entry);
-    case Opcode::timeout:
-      time = timespec_of(operation.offset);
-      // 5.16: a timeout that elapsed has succeeded, for its chain.
-      return io_uring_prep_timeout(entry, &time, 0, IORING_TIMEOUT_ETIME_SUCCESS);
-    case Opcode::cancel_descriptor:
-      return io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
-    case Opcode::cancel_all:
-      return io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-    case Opcode::close:
-      return io_uring_prep_close(entry, number);
-    case Opcode::read:
-      if (operation.registered_index >= 0) {
-        return io_uring_prep_read_fixed(entry, number, operation.address, operation.length, offset,
-                                        operation.registered_index);
-      }
-      return io_uring_prep_read(entry, number, operation.address, operation.length, offset);
-    case Opcode::write:
-      if (operation.registered_index >= 0) {
-        return io_uring_prep_write_fixed(entry, number, operation.address, operation.length, offset,
-                                         operation.registered_index);
-      }
-      return io_uring_prep_write(entry, number, operation.address, operation.length, offset);
-    case Opcode::read_vectored:
-      return io_uring_prep_readv(entry, number, operation.extra->vectors.data(),
-                                 static_cast<unsigned>(operation.extra->vectors.size()), offset);
-    case Opcode::write_vectored:
-      return io_uring_prep_writev(entry, number, operation.extra->vectors.data(),
-                                  static_cast<unsigned>(operation.extra->vectors.size()), offset);
-    case Opcode::sync:
-      return io_uring_prep_fsync(
-          entry, number, operation.argument == abi::sync_level_full ? 0 : IORING_FSYNC_DATASYNC);
-    case Opcode::allocate:
-      return io_uring_prep_fallocate(entry, number,
-                                     operation.argument != 0 ? FALLOC_FL_KEEP_SIZE : 0,
-                                     operation.offset, operation.extent);
-    case Opcode::truncate:
-      return io_uring_prep_rw(uapi::op_ftruncate, entry, number, nullptr, 0, offset);
+  switch (kind_of(operation.opcode)) {
+    case abi::OperationKind::file:
+      return prepare_file(operation, entry);
+    case abi::OperationKind::stream:
+      return prepare_stream(operation, features, entry);
     default:
-      return prepare_path_or_socket(operation, features, entry);
+      return prepare_other(operation, time, entry);
   }
 }
 
 bool is_linked_by_kernel(const Operation& operation) {
-  if (!operation.linked) return false;
-  switch (operation.opcode) {
-    case Opcode::nop:
-    case Opcode::timeout:
-    case Opcode::read_vectored:
-    case Opcode::write:
-    case Opcode::write_vectored:
-    case Opcode::socket:
-    case Opcode::accept:
-    case Opcode::connect:
-    case Opcode::send:
-    case Opcode::send_vectored:
-    case Opcode::receive:
-    case Opcode::send_message:
-    case Opcode::receive_message:
-      return true;
-    case Opcode::read:
-      return !reads_nothing(operation);
-    default:
-      return false;
-  }
+  return operation.linked && is(operation.opcode, trait::linked_by_kernel) &&
+         !reads_nothing(operation);
 }
 
 size_t group_length(std::span<Operation* const> batch) {

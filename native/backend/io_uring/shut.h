@@ -34,10 +34,7 @@ class ShutReceives {
     due_.push_back(shutdown.number);
   }
 
-  static bool is_receive(abi::Opcode opcode) {
-    return opcode == abi::Opcode::receive || opcode == abi::Opcode::receive_message ||
-           receives_lent(opcode);
-  }
+  static bool is_receive(abi::Opcode opcode) { return is(opcode, trait::receives); }
 
   // `end` asks the kernel to end one that waits; it returns false when that cannot be asked now.
   template <class End>

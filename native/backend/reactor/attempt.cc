@@ -73,6 +73,11 @@ bool waits_for_disk(const struct stat& status) {
   return S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode);
 }
 
+bool is_of_disk(int number) {
+  struct stat status;
+  return ::fstat(number, &status) == 0 && waits_for_disk(status);
+}
+
 int32_t transfer(const Operation& operation, int64_t offset) {
   const int number = operation.number;
   switch (operation.opcode) {
@@ -217,46 +222,14 @@ int32_t perform(Operation& operation) {
 }
 
 bool can_be_performed(const Operation& operation) {
-  switch (operation.opcode) {
-    case Opcode::open:
-    case Opcode::close:
-    case Opcode::stat:
-    case Opcode::sync:
-    case Opcode::allocate:
-    case Opcode::truncate:
-    case Opcode::rename:
-    case Opcode::unlink:
-    case Opcode::mkdir:
-    case Opcode::shutdown:
-      return true;
-    case Opcode::read:
-    case Opcode::write:
-    case Opcode::read_vectored:
-    case Opcode::write_vectored: {
-      struct stat status;
-      return ::fstat(operation.number, &status) == 0 && waits_for_disk(status);
-    }
-    default:
-      return false;
-  }
+  if (is(operation.opcode, trait::on_thread)) return true;
+  return is(operation.opcode, trait::transfers) && is_of_disk(operation.number);
 }
 
 int32_t made_plainly(Operation& operation, int32_t refused) {
   if (refused != -EOPNOTSUPP) return refused;
-  switch (operation.opcode) {
-    case Opcode::read:
-    case Opcode::write:
-    case Opcode::read_vectored:
-    case Opcode::write_vectored:
-    case Opcode::sync:
-    case Opcode::truncate: {
-      struct stat status;
-      const bool known = ::fstat(operation.number, &status) == 0;
-      return known && waits_for_disk(status) ? perform(operation) : refused;
-    }
-    default:
-      return refused;
-  }
+  const bool may_be = is(operation.opcode, trait::transfers | trait::made_plainly);
+  return may_be && is_of_disk(operation.number) ? perform(operation) : refused;
 }
 
 bool receiver_is_full(const Operation& operation, int32_t result) {
@@ -309,9 +282,7 @@ int32_t nothing_read(const Operation& operation) {
 }
 
 size_t wanted_bytes(const Operation& operation) {
-  const bool vectored =
-      operation.opcode == Opcode::read_vectored || operation.opcode == Opcode::write_vectored;
-  if (!vectored) return operation.length;
+  if (!is(operation.opcode, trait::more_buffers)) return operation.length;
   size_t wanted = 0;
   for (const iovec& vector : operation.extra->vectors) wanted += vector.iov_len;
   return wanted;
@@ -319,15 +290,8 @@ size_t wanted_bytes(const Operation& operation) {
 
 bool succeeded_in_full(const Operation& operation, int32_t result) {
   if (result < 0) return false;
-  switch (operation.opcode) {
-    case Opcode::read:
-    case Opcode::write:
-    case Opcode::read_vectored:
-    case Opcode::write_vectored:
-      return static_cast<size_t>(result) == wanted_bytes(operation);
-    default:
-      return true;
-  }
+  return !is(operation.opcode, trait::transfers) ||
+         static_cast<size_t>(result) == wanted_bytes(operation);
 }
 
 }  // namespace io

@@ -14,8 +14,7 @@ namespace {
 constexpr size_t take_limit = 4;
 
 bool is_slow(abi::Opcode opcode) {
-  using abi::Opcode;
-  return opcode == Opcode::sync || opcode == Opcode::allocate || opcode == Opcode::truncate;
+  return is(opcode, trait::slow);
 }
 
 }  // namespace

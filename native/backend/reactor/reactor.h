@@ -154,40 +154,23 @@ class Reactor final : public Backend {
   void start(Operation& operation) {
     CHECK(operation.place == Place::nowhere);
     operation.start_anew();
-    switch (operation.opcode) {
-      case Opcode::nop:
-        return finish(operation, 0);
-      case Opcode::timeout:
+    switch (kind_of(operation.opcode)) {
+      case abi::OperationKind::bookkeeping: {
+        const bool cancels = is(operation.opcode, trait::cancels);
+        return finish(operation, cancels ? make_cancel(operation) : 0);
+      }
+      case abi::OperationKind::time:
         return start_timeout(operation);
-      case Opcode::cancel:
-      case Opcode::cancel_descriptor:
-      case Opcode::cancel_all:
-        return finish(operation, make_cancel(operation));
-      case Opcode::socket:
-        return start_socket(operation);
-      case Opcode::shutdown:
-        return start_shutdown(operation);
-      case Opcode::close:
-        return start_close(operation);
-      case Opcode::read:
-      case Opcode::write:
-      case Opcode::read_vectored:
-      case Opcode::write_vectored:
-        return start_transfer(operation);
-      case Opcode::accept:
-      case Opcode::accept_multishot:
-      case Opcode::connect:
-      case Opcode::send:
-      case Opcode::send_vectored:
-      case Opcode::send_file:
-      case Opcode::receive:
-      case Opcode::send_message:
-      case Opcode::receive_message:
-      case Opcode::receive_multishot:
-      case Opcode::receive_message_multishot:
+      case abi::OperationKind::call:
+        return operation.opcode == Opcode::socket ? start_socket(operation)
+                                                  : start_shutdown(operation);
+      case abi::OperationKind::stream:
         return start_on_stream(operation);
-      default:
-        return leave_to_pool(operation);
+      case abi::OperationKind::file:
+        return is(operation.opcode, trait::transfers) ? start_transfer(operation)
+                                                      : leave_to_pool(operation);
+      case abi::OperationKind::close:
+        return start_close(operation);
     }
   }
 
@@ -348,7 +331,7 @@ class Reactor final : public Backend {
   bool try_now(Operation& operation, Watch& watch, int direction) {
     if (operation.opcode == Opcode::accept_multishot) return accept_many(operation, watch);
     if (operation.opcode == Opcode::send_file) return send_file_elsewhere(operation, watch);
-    if (receives_lent(operation.opcode)) return receive_many(operation, watch);
+    if (is(operation.opcode, trait::buffer_select)) return receive_many(operation, watch);
     const int32_t result = try_once(operation, watch);
     if (result == -EAGAIN && operation.opcode == Opcode::connect && !operation.begun) {
       retry_later(operation);

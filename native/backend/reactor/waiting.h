@@ -13,19 +13,7 @@
 namespace io {
 
 inline int direction_of(abi::Opcode opcode) {
-  switch (opcode) {
-    case abi::Opcode::read:
-    case abi::Opcode::read_vectored:
-    case abi::Opcode::receive:
-    case abi::Opcode::receive_message:
-    case abi::Opcode::accept:
-    case abi::Opcode::accept_multishot:
-    case abi::Opcode::receive_multishot:
-    case abi::Opcode::receive_message_multishot:
-      return direction_in;
-    default:
-      return direction_out;
-  }
+  return is(opcode, trait::incoming) ? direction_in : direction_out;
 }
 
 // A timeout whose own deadline comes first.
@@ -34,7 +22,7 @@ inline bool ends_early(const Operation& timeout) {
 }
 
 inline bool is_accept(abi::Opcode opcode) {
-  return opcode == abi::Opcode::accept || opcode == abi::Opcode::accept_multishot;
+  return is(opcode, trait::accepts);
 }
 
 // Whether an attempt is known to be in vain. What does not go with the others of its direction is

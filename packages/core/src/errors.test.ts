@@ -12,7 +12,7 @@ import {
   OPCODE_READ,
   OPCODE_RECEIVE,
   OPCODE_WRITE,
-  OPERATION_NAMES,
+  OPERATIONS,
 } from "./engine/abi.js";
 import { loadNative } from "./engine/load.js";
 import {
@@ -64,7 +64,7 @@ test("common errors say what to do", () => {
 });
 
 test("every operation has a name for its errors, and no errno is without one", () => {
-  for (const [opcode, [name, syscall]] of OPERATION_NAMES) {
+  for (const [opcode, { name, syscall }] of OPERATIONS) {
     const error = operationError(opcode, -EIO, "io_uring");
     assert.ok(error.message.startsWith(`${name} failed: EIO`), error.message);
     assert.is(error.syscall, syscall);

@@ -1,6 +1,6 @@
 // The one error class, and the sentences that tell a person what to do about an errno.
 import { getSystemErrorMap } from "node:util";
-import { OPCODE_ACCEPT, OPERATION_NAMES } from "./engine/abi.js";
+import { OPCODE_ACCEPT, OPERATIONS } from "./engine/abi.js";
 
 /** What an {@link IOError} is made of. */
 export interface IOErrorFields {
@@ -157,7 +157,7 @@ function accessAdvice(code: string, operation: string, only: Subject["only"]): s
 }
 
 function adviceFor(code: string, opcode: number, only: Subject["only"]): string | undefined {
-  const [operation = ""] = OPERATION_NAMES.get(opcode) ?? [];
+  const operation = OPERATIONS.get(opcode)?.name ?? "";
   const access = accessAdvice(code, operation, only);
   if (access !== undefined) return access;
   const readsOrWrites = operation.startsWith("read") || operation.startsWith("write");
@@ -193,7 +193,9 @@ export function operationError(
   backend: string,
   subject: Subject = {},
 ): IOError {
-  const [operation, syscall] = OPERATION_NAMES.get(opcode) ?? [`operation ${opcode}`, "unknown"];
+  const row = OPERATIONS.get(opcode);
+  const operation = row?.name ?? `operation ${opcode}`;
+  const syscall = row?.syscall ?? "unknown";
   const [code, text] = errnoName(errno);
   const { path, dest, address, only } = subject;
   const object = path ?? address;

@@ -158,41 +158,382 @@ export const ENTRY_WORDS = 16;
 export const COMPLETION_WORDS = 4;
 export const VECTOR_DOUBLES = 3;
 
-/** Operation number to its name here and to the system call that errors name. */
-export const OPERATION_NAMES: ReadonlyMap<number, readonly [string, string]> = new Map([
-  [1, ["nop", "nop"]],
-  [2, ["timeout", "timeout"]],
-  [3, ["cancel", "cancel"]],
-  [4, ["cancelDescriptor", "cancel"]],
-  [5, ["cancelAll", "cancel"]],
-  [6, ["open", "open"]],
-  [7, ["close", "close"]],
-  [8, ["read", "read"]],
-  [9, ["write", "write"]],
-  [10, ["readVectored", "readv"]],
-  [11, ["writeVectored", "writev"]],
-  [12, ["stat", "stat"]],
-  [13, ["sync", "fsync"]],
-  [14, ["allocate", "fallocate"]],
-  [15, ["truncate", "ftruncate"]],
-  [16, ["rename", "rename"]],
-  [17, ["unlink", "unlink"]],
-  [18, ["mkdir", "mkdir"]],
-  [19, ["socket", "socket"]],
-  [20, ["bind", "bind"]],
-  [21, ["listen", "listen"]],
-  [22, ["accept", "accept"]],
-  [23, ["acceptMultishot", "accept"]],
-  [24, ["connect", "connect"]],
-  [25, ["send", "send"]],
-  [26, ["sendVectored", "sendmsg"]],
-  [27, ["receive", "recv"]],
-  [28, ["shutdown", "shutdown"]],
-  [29, ["receiveMultishot", "recv"]],
-  [30, ["receiveMessageMultishot", "recvmsg"]],
-  [31, ["sendMessage", "sendmsg"]],
-  [32, ["receiveMessage", "recvmsg"]],
-  [41, ["sendFile", "sendfile"]],
+/** A row of abi.def: its name here, the system call that errors name, the Linux whose io_uring has
+ * it ("" where none has), and what abi.def says of it. */
+export interface OperationRow {
+  readonly name: string;
+  readonly syscall: string;
+  readonly since: string;
+  readonly kind: "bookkeeping" | "time" | "call" | "stream" | "multishot" | "file" | "close";
+  readonly madeByEngine: boolean;
+  readonly endsOthers: boolean;
+}
+
+/** The operations by number. */
+export const OPERATIONS: ReadonlyMap<number, OperationRow> = new Map([
+  [
+    1,
+    {
+      name: "nop",
+      syscall: "nop",
+      since: "5.1",
+      kind: "bookkeeping",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    2,
+    {
+      name: "timeout",
+      syscall: "timeout",
+      since: "5.4",
+      kind: "time",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    3,
+    {
+      name: "cancel",
+      syscall: "cancel",
+      since: "5.5",
+      kind: "bookkeeping",
+      madeByEngine: false,
+      endsOthers: true,
+    },
+  ],
+  [
+    4,
+    {
+      name: "cancelDescriptor",
+      syscall: "cancel",
+      since: "5.19",
+      kind: "bookkeeping",
+      madeByEngine: false,
+      endsOthers: true,
+    },
+  ],
+  [
+    5,
+    {
+      name: "cancelAll",
+      syscall: "cancel",
+      since: "5.19",
+      kind: "bookkeeping",
+      madeByEngine: false,
+      endsOthers: true,
+    },
+  ],
+  [
+    6,
+    {
+      name: "open",
+      syscall: "open",
+      since: "5.6",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    7,
+    {
+      name: "close",
+      syscall: "close",
+      since: "5.6",
+      kind: "close",
+      madeByEngine: false,
+      endsOthers: true,
+    },
+  ],
+  [
+    8,
+    {
+      name: "read",
+      syscall: "read",
+      since: "5.1",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    9,
+    {
+      name: "write",
+      syscall: "write",
+      since: "5.1",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    10,
+    {
+      name: "readVectored",
+      syscall: "readv",
+      since: "5.1",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    11,
+    {
+      name: "writeVectored",
+      syscall: "writev",
+      since: "5.1",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    12,
+    {
+      name: "stat",
+      syscall: "stat",
+      since: "5.6",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    13,
+    {
+      name: "sync",
+      syscall: "fsync",
+      since: "5.1",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    14,
+    {
+      name: "allocate",
+      syscall: "fallocate",
+      since: "5.6",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    15,
+    {
+      name: "truncate",
+      syscall: "ftruncate",
+      since: "6.9",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    16,
+    {
+      name: "rename",
+      syscall: "rename",
+      since: "5.11",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    17,
+    {
+      name: "unlink",
+      syscall: "unlink",
+      since: "5.11",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    18,
+    {
+      name: "mkdir",
+      syscall: "mkdir",
+      since: "5.15",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    19,
+    {
+      name: "socket",
+      syscall: "socket",
+      since: "5.19",
+      kind: "call",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    20,
+    {
+      name: "bind",
+      syscall: "bind",
+      since: "6.11",
+      kind: "call",
+      madeByEngine: true,
+      endsOthers: false,
+    },
+  ],
+  [
+    21,
+    {
+      name: "listen",
+      syscall: "listen",
+      since: "6.11",
+      kind: "call",
+      madeByEngine: true,
+      endsOthers: false,
+    },
+  ],
+  [
+    22,
+    {
+      name: "accept",
+      syscall: "accept",
+      since: "5.5",
+      kind: "stream",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    23,
+    {
+      name: "acceptMultishot",
+      syscall: "accept",
+      since: "5.19",
+      kind: "multishot",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    24,
+    {
+      name: "connect",
+      syscall: "connect",
+      since: "5.5",
+      kind: "stream",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    25,
+    {
+      name: "send",
+      syscall: "send",
+      since: "5.6",
+      kind: "stream",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    26,
+    {
+      name: "sendVectored",
+      syscall: "sendmsg",
+      since: "5.3",
+      kind: "stream",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    27,
+    {
+      name: "receive",
+      syscall: "recv",
+      since: "5.6",
+      kind: "stream",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    28,
+    {
+      name: "shutdown",
+      syscall: "shutdown",
+      since: "5.11",
+      kind: "call",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    29,
+    {
+      name: "receiveMultishot",
+      syscall: "recv",
+      since: "6.0",
+      kind: "multishot",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    30,
+    {
+      name: "receiveMessageMultishot",
+      syscall: "recvmsg",
+      since: "6.0",
+      kind: "multishot",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    31,
+    {
+      name: "sendMessage",
+      syscall: "sendmsg",
+      since: "5.3",
+      kind: "stream",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    32,
+    {
+      name: "receiveMessage",
+      syscall: "recvmsg",
+      since: "5.3",
+      kind: "stream",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    41,
+    {
+      name: "sendFile",
+      syscall: "sendfile",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
 ]);
 
 /** The engine's counters, in the order of its array. */

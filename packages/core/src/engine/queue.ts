@@ -37,13 +37,11 @@ import {
   HEADER_TEXT_USED,
   HEADER_WORDS,
   OPCODE_BIND,
-  OPCODE_CANCEL,
   OPCODE_CANCEL_ALL,
-  OPCODE_CANCEL_DESCRIPTOR,
-  OPCODE_CLOSE,
   OPCODE_MKDIR,
   OPCODE_OPEN,
   OPEN_FLAG_CREATE,
+  OPERATIONS,
   TEXT_SIZE_BYTES,
   VECTOR_DOUBLES,
 } from "./abi.js";
@@ -66,13 +64,6 @@ const OPCODE_BITS = 0xff;
 
 // Slots above the limit of an IO, for operations that end others.
 const RESERVED_SLOTS = 8;
-const ENDING_OPCODES: ReadonlySet<number> = new Set([
-  OPCODE_CANCEL,
-  OPCODE_CANCEL_DESCRIPTOR,
-  OPCODE_CANCEL_ALL,
-  OPCODE_CLOSE,
-]);
-
 /** The slots that the engine may have for a limit of operations in flight. */
 export function slotsFor(inFlightLimit: number): number {
   return inFlightLimit + RESERVED_SLOTS;
@@ -266,7 +257,7 @@ export class Queue {
 
   // Ending operations must be possible when the limit is reached, so the last slots are for that.
   #checkReserve(opcode: number): void {
-    if (this.#freeCount > 0 && ENDING_OPCODES.has(opcode)) return;
+    if (this.#freeCount > 0 && OPERATIONS.get(opcode)?.endsOthers === true) return;
     throw this.#refuse("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
   }
 

@@ -6,13 +6,13 @@ import {
   FEATURE_REPORTS_COPIES,
   FEATURE_SEND_ZERO_COPY,
   OPCODE_TRUNCATE,
-  OPERATION_NAMES,
+  OPERATIONS,
 } from "../engine/abi.js";
 import { capabilitiesOf } from "./capabilities.js";
 
 const test = suite("capabilities");
 const added = ["chain", "deadline", "registeredMemory", "sendZeroCopy", "receiveZeroCopy"];
-const names = [...[...OPERATION_NAMES.values()].map(([name]) => name), ...added];
+const names = [...[...OPERATIONS.values()].map(({ name }) => name), ...added];
 
 for (const backend of ["io_uring", "epoll", "kqueue", null]) {
   test(`${backend} has a row for every operation`, () => {

@@ -1,5 +1,10 @@
 // What each backend does natively, what the engine does around it, and why.
-import { FEATURE_REPORTS_COPIES, FEATURE_SEND_ZERO_COPY, OPERATION_NAMES } from "../engine/abi.js";
+import {
+  FEATURE_REPORTS_COPIES,
+  FEATURE_SEND_ZERO_COPY,
+  OPERATIONS,
+  type OperationRow,
+} from "../engine/abi.js";
 import type { Native } from "../engine/native.js";
 
 /**
@@ -23,45 +28,6 @@ export interface Capability {
  */
 export type Capabilities = Readonly<Record<string, Capability>>;
 
-/** What an operation does, as far as the way it is done depends on it. */
-type Kind = "bookkeeping" | "time" | "file" | "close" | "call" | "stream" | "multishot";
-
-const KINDS: Readonly<Record<string, Kind>> = {
-  nop: "bookkeeping",
-  timeout: "time",
-  cancel: "bookkeeping",
-  cancelDescriptor: "bookkeeping",
-  cancelAll: "bookkeeping",
-  open: "file",
-  close: "close",
-  read: "file",
-  write: "file",
-  readVectored: "file",
-  writeVectored: "file",
-  stat: "file",
-  sync: "file",
-  allocate: "file",
-  truncate: "file",
-  rename: "file",
-  unlink: "file",
-  mkdir: "file",
-  socket: "call",
-  bind: "call",
-  listen: "call",
-  accept: "stream",
-  acceptMultishot: "multishot",
-  connect: "stream",
-  send: "stream",
-  sendVectored: "stream",
-  receive: "stream",
-  sendMessage: "stream",
-  receiveMessage: "stream",
-  sendFile: "file",
-  shutdown: "stream",
-  receiveMultishot: "multishot",
-  receiveMessageMultishot: "multishot",
-};
-
 const MADE_AT_ONCE: Capability = {
   support: "emulated",
   reason: "it never waits, so the engine makes the call at once",
@@ -77,7 +43,7 @@ const BY_IO_URING: Capability = {
 };
 
 /** The same for epoll and kqueue, which tell what is ready and no more. */
-const BY_REACTOR: Readonly<Record<Kind, Capability>> = {
+const BY_REACTOR: Readonly<Record<OperationRow["kind"], Capability>> = {
   bookkeeping: { support: "emulated", reason: "the engine's own bookkeeping, without the kernel" },
   time: { support: "native", reason: "the wait for events ends when the next one is due" },
   file: {
@@ -153,15 +119,9 @@ export function machineRow(native: Native): Capability {
   return { support: "native", reason: `IO.open({ zeroCopyReceive }): ${reason}` };
 }
 
-function onIoUring(name: string, lacks: boolean): Capability {
+function onIoUring(row: OperationRow, lacks: boolean): Capability {
   if (lacks) return LACKING;
-  return name === "bind" || name === "listen" ? MADE_AT_ONCE : BY_IO_URING;
-}
-
-function onReactor(name: string): Capability {
-  const kind = KINDS[name];
-  if (kind === undefined) throw new Error(`capabilities.ts has no row for the operation ${name}`);
-  return BY_REACTOR[kind];
+  return row.madeByEngine ? MADE_AT_ONCE : BY_IO_URING;
 }
 
 /**
@@ -177,10 +137,11 @@ export function capabilitiesOf(
   zeroCopyReceive: Capability = UNTRIED,
 ): Capabilities {
   const table: Record<string, Capability> = {};
-  for (const [opcode, [name]] of OPERATION_NAMES) {
+  for (const [opcode, row] of OPERATIONS) {
+    const { name } = row;
     if (name === "sendFile" && lacking.includes(opcode)) table[name] = NO_SEND_FILE;
-    else if (backend === "io_uring") table[name] = onIoUring(name, lacking.includes(opcode));
-    else table[name] = onReactor(name);
+    else if (backend === "io_uring") table[name] = onIoUring(row, lacking.includes(opcode));
+    else table[name] = BY_REACTOR[row.kind];
   }
   Object.assign(table, backend === "io_uring" ? ADDED_BY_IO_URING : ADDED_BY_REACTOR);
   table["sendZeroCopy"] = sendZeroCopy(features);

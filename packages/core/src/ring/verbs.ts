@@ -236,7 +236,7 @@ export abstract class Verbs {
   }
 
   protected noDescriptor(descriptor: unknown, opcode: number): unknown {
-    const [operation = "submit"] = abi.OPERATION_NAMES.get(opcode) ?? [];
+    const operation = abi.OPERATIONS.get(opcode)?.name ?? "submit";
     const message = `the descriptor is ${shown(descriptor)}: give that of a file or socket`;
     return this.refused(rangeError(operation, message));
   }
