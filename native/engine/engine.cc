@@ -570,13 +570,13 @@ void Engine::read_counters(double* out) {
   count(Counter::buffers) = buffers_.count();
   count(Counter::buffer_bytes) = buffers_.size_bytes();
   count(Counter::registered_bytes) = registered_bytes_;
-  count(Counter::lent) = groups_.lent();
-  count(Counter::returns_refused) = groups_.refused();
+  count(Counter::buffers_held) = groups_.lent();
+  count(Counter::releases_refused) = groups_.refused();
   count(Counter::zero_copy_unreleased) = unreleased_;
   const AreaCounters area = backend_->area_counters();
   count(Counter::zero_copy_chunks) = area.chunks;
   count(Counter::zero_copy_chunk_bytes) = area.bytes;
-  count(Counter::zero_copy_chunks_lent) = area.lent;
+  count(Counter::zero_copy_chunks_held) = area.lent;
   count(Counter::zero_copy_refused) = area.refused;
   count(Counter::zero_copy_refill_full) = area.refill_full;
   count(Counter::zero_copy_flushes) = area.flushes;

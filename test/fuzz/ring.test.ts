@@ -567,7 +567,7 @@ for (let round = 0; round < 4; round++) {
       mode: "detached",
       entries,
       inFlightLimit: IN_FLIGHT_LIMIT,
-      buffersLimitBytes: 2 * 1024 * 1024,
+      buffersMaxBytes: 2 * 1024 * 1024,
     });
     const program = new Program(io, new Random(seed + round));
     program.setUp();

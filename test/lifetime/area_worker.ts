@@ -17,19 +17,19 @@ async function pour(socket: Socket, data: Uint8Array): Promise<void> {
 }
 
 async function echo(socket: Socket, keeps: Chunk[]): Promise<void> {
-  for await (const chunk of socket.receiving()) {
+  for await (const chunk of socket.chunks()) {
     if (keeps.length < KEPT) {
       keeps.push(chunk);
       continue;
     }
     const sending = socket.sendAll(chunk.bytes);
-    chunk.return();
+    chunk.release();
     await sending;
   }
 }
 
 async function drop(socket: Socket): Promise<void> {
-  for await (const chunk of socket.receiving()) chunk.return();
+  for await (const chunk of socket.chunks()) chunk.release();
 }
 
 /** Nothing of it ends by itself; it fails when its sockets are closed. */

@@ -154,7 +154,7 @@ test("a cancelled receive keeps its block until the kernel lets go", () =>
   }));
 
 test("a released block is refused, and given out again after its last operation", async () => {
-  const io = await IO.open({ buffersLimitBytes: 1024 * 1024 });
+  const io = await IO.open({ buffersMaxBytes: 1024 * 1024 });
   const [client, server] = await connectedPair(io);
   const block = io.buffers.acquire(1024 * 1024);
   const receiving = server.receive(block);

@@ -1,16 +1,16 @@
 // Rings that are broken on purpose in how they lend memory: see sabotage.ts.
 
 import { constants } from "node:os";
-import type { BufferGroup, LentCompletion } from "@io/core";
+import type { BufferGroup, MultishotCompletion } from "@io/core";
 import { type Sabotage, STREAM, withOverrides } from "./sabotage.js";
 
 const { ECANCELED } = constants.errno;
 
 /** Another way in which it shows: somebody else's bytes stand where a lot is held. */
 const HELD = "changed while|are lent that";
-const COUNTED = "stats: (lent|\\d+ pieces)";
+const COUNTED = "stats: (buffersHeld|\\d+ buffers)";
 
-type Lend = (completion: LentCompletion, result: number, group: BufferGroup) => void;
+type Lend = (completion: MultishotCompletion, result: number, group: BufferGroup) => void;
 
 /** What the completions of one receive go through on their way to the program. */
 type Change = (tell: Lend) => Lend;
@@ -29,14 +29,14 @@ function lending(
       const changed = change();
       return withOverrides(ring, {
         bufferGroup: (options) => wrapGroup(ring.bufferGroup(options)),
-        receiveMultishot: (c, callback, descriptor, group, limitBytes) => {
+        receiveMultishot: (c, callback, descriptor, group, maxBytes) => {
           const told = changed((completion, result) => callback(completion as typeof c, result));
           ring.receiveMultishot(
             c,
             (completion, result) => told(completion, result, group),
             descriptor,
             group,
-            limitBytes,
+            maxBytes,
           );
         },
       });
@@ -65,7 +65,7 @@ const overwritten = lending(
   "bytes change while they are lent",
   new RegExp(`${STREAM.source}|${HELD}`),
   () => (tell) => (completion, result, group) => {
-    const bytes = result > 0 ? group.view(completion.piece, completion.offset, result) : null;
+    const bytes = result > 0 ? group.view(completion.bufferId, completion.offset, result) : null;
     tell(completion, result, group);
     setImmediate(() => {
       if (bytes !== null) bytes[0] = ~(bytes[0] as number);
@@ -79,7 +79,7 @@ function givenBackEarly(): Sabotage {
   const isThird = every(3);
   const change = (): Change => (tell) => (completion, result, group) => {
     tell(completion, result, group);
-    if (result > 0) seen.get(group)?.(completion.piece, completion.offset, result);
+    if (result > 0) seen.get(group)?.(completion.bufferId, completion.offset, result);
   };
   const wrapGroup = (group: BufferGroup): BufferGroup => {
     const early = new Map<number, number>();
@@ -92,9 +92,9 @@ function givenBackEarly(): Sabotage {
         views.set(key, view);
         return view;
       },
-      giveBack: (piece) => {
+      release: (piece) => {
         const count = early.get(piece) ?? 0;
-        if (count === 0) group.giveBack(piece);
+        if (count === 0) group.release(piece);
         else early.set(piece, count - 1);
       },
     });
@@ -102,7 +102,7 @@ function givenBackEarly(): Sabotage {
     seen.set(wrapped, (piece) => {
       if (!isThird()) return;
       try {
-        group.giveBack(piece);
+        group.release(piece);
         early.set(piece, (early.get(piece) ?? 0) + 1);
       } catch {
         early.set(piece, 0);
@@ -125,8 +125,8 @@ const forgotten = lending(
   (group) => {
     const isThird = every(3);
     return groupWith(group, {
-      giveBack: (piece) => {
-        if (!isThird()) group.giveBack(piece);
+      release: (piece) => {
+        if (!isThird()) group.release(piece);
       },
     });
   },

@@ -87,8 +87,8 @@ class AreaStorm {
     while (!lent_.empty()) give_back(0);
     rig_->end_all();
     rig_->check_idle();
-    REQUIRE_EQUAL(rig_->counter(Counter::zero_copy_chunks_lent), 0);
-    REQUIRE_EQUAL(rig_->counter(Counter::returns_refused), 0);
+    REQUIRE_EQUAL(rig_->counter(Counter::zero_copy_chunks_held), 0);
+    REQUIRE_EQUAL(rig_->counter(Counter::releases_refused), 0);
   }
 
   // The end of a Worker: what is lent keeps its bytes.

@@ -187,7 +187,7 @@ NATIVE_TEST(lent_pieces_run_out_and_come_back) {
     poll_until(rig, [&] { return received.ended; });
     REQUIRE_EQUAL(received.all.size(), 5);
     REQUIRE_EQUAL(received.all.back().result, -ENOBUFS);
-    REQUIRE_EQUAL(rig.counter(Counter::lent), 4);
+    REQUIRE_EQUAL(rig.counter(Counter::buffers_held), 4);
     std::set<uint32_t> pieces;
     for (int index = 0; index < 4; index++) pieces.insert(piece_of(received.all[index].flags));
     REQUIRE_EQUAL(pieces.size(), 4);
@@ -287,7 +287,7 @@ NATIVE_TEST(lent_end_of_stream_takes_no_piece) {
       REQUIRE_EQUAL(received.all.size(), 1);
       REQUIRE_EQUAL(received.all[0].result, 0);
       REQUIRE_EQUAL(received.all[0].flags, 0);
-      REQUIRE_EQUAL(rig.counter(Counter::lent), 0);
+      REQUIRE_EQUAL(rig.counter(Counter::buffers_held), 0);
     }
     rig.check_idle();
   });
@@ -313,15 +313,15 @@ NATIVE_TEST(lent_returns_that_are_wrong) {
     lender.give_back(UINT32_MAX);
     other.give_back(first);
     rig.poll(0);
-    REQUIRE_EQUAL(rig.counter(Counter::returns_refused), 4);
-    REQUIRE_EQUAL(rig.counter(Counter::lent), 2);
+    REQUIRE_EQUAL(rig.counter(Counter::releases_refused), 4);
+    REQUIRE_EQUAL(rig.counter(Counter::buffers_held), 2);
     lender.give_back(first);
     lender.give_back(first);
     rig.poll(0);
     lender.give_back(first);
     rig.poll(0);
-    REQUIRE_EQUAL(rig.counter(Counter::returns_refused), 6);
-    REQUIRE_EQUAL(rig.counter(Counter::lent), 1);
+    REQUIRE_EQUAL(rig.counter(Counter::releases_refused), 6);
+    REQUIRE_EQUAL(rig.counter(Counter::buffers_held), 1);
     // A count beyond the list.
     lender.returned[0] = UINT32_MAX;
     rig.shared.header[io::abi::header_returned] = UINT32_MAX;
@@ -329,7 +329,7 @@ NATIVE_TEST(lent_returns_that_are_wrong) {
     REQUIRE_EQUAL(lender.returned[0], 0);
     // The kernel has each piece once: two are free, or three when the list named the last one too.
     received.all.clear();
-    const auto free = 4 - static_cast<size_t>(rig.counter(Counter::lent));
+    const auto free = 4 - static_cast<size_t>(rig.counter(Counter::buffers_held));
     stream.write(std::string(5 * piece_bytes, 'b'));
     received.start(rig, receive_entry(stream.near, lender.group));
     poll_until(rig, [&] { return received.ended; });
@@ -359,7 +359,7 @@ NATIVE_TEST(lent_group_is_removed) {
     cancel(rig, received);
     REQUIRE_EQUAL(groups.remove(lender.group), 0);
     REQUIRE_EQUAL(groups.remove(lender.group), -EINVAL);
-    REQUIRE_EQUAL(rig.counter(Counter::lent), 0);
+    REQUIRE_EQUAL(rig.counter(Counter::buffers_held), 0);
     // What was lent stays as it is, and its return comes to nothing.
     stream.write("other bytes");
     lender.give_back(piece);

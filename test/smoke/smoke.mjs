@@ -91,8 +91,8 @@ async function datagrams(io) {
   );
   await one.sendTo(Buffer.from("ping"), two.localAddress);
   const bytes = new Uint8Array(64);
-  const { sizeBytes, address } = await two.receive(bytes);
-  assert.equal(Buffer.from(bytes.subarray(0, sizeBytes)).toString(), "ping");
+  const { byteLength, address } = await two.receive(bytes);
+  assert.equal(Buffer.from(bytes.subarray(0, byteLength)).toString(), "ping");
   assert.equal(address.port, one.localAddress.port);
   await one.close();
   await two.close();

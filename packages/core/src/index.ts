@@ -41,10 +41,10 @@ export {
   type ZeroCopyReceiveOptions,
   type ZeroCopyReceiveProbe,
 } from "./probe/zero_copy_receive.js";
+export { BufferGroup, type BufferGroupOptions } from "./receiving/buffer_group.js";
 export { Chunk, DatagramChunk } from "./receiving/chunk.js";
-export { BufferGroup, type BufferGroupOptions } from "./receiving/group.js";
-export { LentCompletion } from "./receiving/lent_completion.js";
-export { Receiving, type ReceivingOptions } from "./receiving/receiving.js";
+export { type ChunkOptions, ChunkStream } from "./receiving/chunk_stream.js";
+export { MultishotCompletion } from "./receiving/multishot_completion.js";
 export { type Callback, Completion } from "./ring/completion.js";
 export type { OperationOptions, SendOptions, SendSteps } from "./ring/operations.js";
 export {

@@ -30,7 +30,7 @@ import {
   zeroCopyReceiveOf,
 } from "./probe/zero_copy_receive.js";
 import { Area } from "./receiving/area.js";
-import { Lending } from "./receiving/lending.js";
+import { ChunkPools } from "./receiving/chunk_pools.js";
 import { endingsFrom, NO_ENDINGS, type OperationOptions, Operations } from "./ring/operations.js";
 import { OpenFlags, Ring } from "./ring/ring.js";
 import { BACKLOG_MOST } from "./ring/ring_sockets.js";
@@ -87,16 +87,16 @@ export interface IOOptions {
    */
   inFlightLimit?: number | undefined;
   /** Bytes of memory in `io.buffers` at most; 64 MiB by default. */
-  buffersLimitBytes?: number | undefined;
+  buffersMaxBytes?: number | undefined;
   /**
-   * Bytes of memory that `socket.receiving()` lends at most, for the chunks of one size; 64 MiB by
+   * Bytes of memory that `socket.chunks()` lends at most, for the chunks of one size; 64 MiB by
    * default. It is made as it is needed.
    */
-  lentLimitBytes?: number | undefined;
+  chunksMaxBytes?: number | undefined;
   /**
-   * Receives of `socket.receiving()` into memory that a network device writes to, so that nothing
+   * Receives of `socket.chunks()` into memory that a network device writes to, so that nothing
    * is copied: docs/guides/zcrx.md. Where it cannot be had `io.zeroCopyReceive` says why, and
-   * receiving goes on in memory that is lent. It needs CAP_NET_ADMIN and a queue of the device
+   * receiving goes on in ordinary buffers. It needs CAP_NET_ADMIN and a queue of the device
    * that other traffic is kept away from.
    */
   zeroCopyReceive?: ZeroCopyReceiveOptions | undefined;
@@ -180,7 +180,7 @@ const WAIT_SLICE_NS = 50_000_000;
 
 const OPEN = knowsOnly(
   "open",
-  ...["backend", "mode", "entries", "inFlightLimit", "buffersLimitBytes", "lentLimitBytes"],
+  ...["backend", "mode", "entries", "inFlightLimit", "buffersMaxBytes", "chunksMaxBytes"],
   ...["zeroCopyReceive", "poison", "traceOpens"],
 );
 const MODES = { attached: true, detached: true } as const;
@@ -234,7 +234,7 @@ export class IO implements AsyncDisposable {
   /** One sentence: how the backend was chosen, and why each better one was not. */
   readonly why: string;
   readonly mode: "attached" | "detached";
-  /** Whether a network device writes what `socket.receiving()` gives, and why not. */
+  /** Whether a network device writes what `socket.chunks()` gives, and why not. */
   readonly zeroCopyReceive: ZeroCopyReceive;
   /** The lower layer: every operation with a callback, and no allocation. */
   readonly ring: Ring;
@@ -263,11 +263,11 @@ export class IO implements AsyncDisposable {
     }
     const entries = options.entries ?? DEFAULT_ENTRIES;
     const inFlightLimit = options.inFlightLimit ?? abi.IN_FLIGHT_LIMIT_MOST;
-    const buffersLimitBytes = options.buffersLimitBytes ?? DEFAULT_BUFFERS_LIMIT_BYTES;
-    const lentLimitBytes = options.lentLimitBytes ?? DEFAULT_LENT_LIMIT_BYTES;
+    const buffersMaxBytes = options.buffersMaxBytes ?? DEFAULT_BUFFERS_LIMIT_BYTES;
+    const chunksMaxBytes = options.chunksMaxBytes ?? DEFAULT_LENT_LIMIT_BYTES;
     checkLimits(entries, inFlightLimit);
-    checkBytes(buffersLimitBytes, "buffersLimitBytes");
-    checkBytes(lentLimitBytes, "lentLimitBytes");
+    checkBytes(buffersMaxBytes, "buffersMaxBytes");
+    checkBytes(chunksMaxBytes, "chunksMaxBytes");
     const request = requestedBackend(options.backend ?? "auto");
     this.mode = oneOf(options.mode ?? "attached", MODES, "the mode", "open");
     const poison = flag(options.poison, false, "poison", "open");
@@ -301,7 +301,7 @@ export class IO implements AsyncDisposable {
     this.why = `${this.backend}, ${request.how}: ${this.#session.reason}`;
     const memory = new Memory(native, this.#session, poison);
     this.ring = new Ring(this.#queue, memory);
-    this.buffers = new Buffers(memory, buffersLimitBytes);
+    this.buffers = new Buffers(memory, buffersMaxBytes);
     this.#operations = new Operations(this.ring, this.#queue, this.backend, traces);
     this.#operations.owner = this;
     this.ring.owner = this;
@@ -309,7 +309,7 @@ export class IO implements AsyncDisposable {
     watchIO(this, this.#queue, traces);
     this.#operations.reuses = memory.reuses;
     const lent = this.#orClose(() => this.#lend(native, memory, area));
-    this.#operations.lending = new Lending(this.ring, memory, lentLimitBytes, lent);
+    this.#operations.chunkPools = new ChunkPools(this.ring, memory, chunksMaxBytes, lent);
     const byCall = !this.#session.lacking.includes(abi.OPCODE_SEND_FILE);
     this.#operations.fileSender = new FileSender(this.#operations, this.buffers, byCall);
   }
@@ -672,7 +672,7 @@ export class IO implements AsyncDisposable {
    * second to take what was sent to it without a copy; then its connection is reset. May be called
    * again, with the same promise.
    *
-   * Chunks that were never returned stay readable; a warning with code "IO_CHUNKS_KEPT" says how
+   * Chunks that were never released stay readable; a warning with code "IO_CHUNKS_KEPT" says how
    * many there are, and of which sockets.
    */
   close(): Promise<void> {
@@ -691,7 +691,7 @@ export class IO implements AsyncDisposable {
     queue.dropChain();
     queue.closed = true;
     for (const limit of this.#operations.limits) limit.close();
-    const lending = this.#operations.lending as Lending;
+    const lending = this.#operations.chunkPools as ChunkPools;
     lending.close();
     const ending = new Ending(queue, this.#session);
     if (queue.inFlight > 0 && this.mode === "attached") {

@@ -51,7 +51,7 @@ function ioOptions(options: ServeOptions, clientsLimit: number): IOOptions {
   return {
     ...(options.backend === undefined ? {} : { backend: options.backend }),
     inFlightLimit: clientsLimit * 3 + 256,
-    buffersLimitBytes: clientsLimit * RECEIVE_BYTES + 16 * 1024 * 1024,
+    buffersMaxBytes: clientsLimit * RECEIVE_BYTES + 16 * 1024 * 1024,
   };
 }
 

@@ -31,7 +31,7 @@ const REFUSALS = new Set([
   "ERR_IO_BACKEND_UNKNOWN",
   "ERR_IO_BUFFER_DETACHED",
   "ERR_IO_BUFFER_RELEASED",
-  "ERR_IO_CHUNK_RETURNED",
+  "ERR_IO_CHUNK_RELEASED",
 ]);
 
 /** Makes one call that has to be refused; says what was wrong with that, if anything was. */

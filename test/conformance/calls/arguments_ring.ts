@@ -1,6 +1,6 @@
 // The verbs of the ring and of what belongs to it, with what each argument takes.
 
-import { Completion, LentCompletion, Peer, STAT_FIELDS } from "@io/core";
+import { Completion, MultishotCompletion, Peer, STAT_FIELDS } from "@io/core";
 import {
   type Argument,
   argument,
@@ -13,7 +13,7 @@ import {
 // Its own, so that a verb which wrongly takes something is called back for nothing.
 const callback = argument(() => () => undefined, "callback");
 const completion = argument(() => new Completion(), "nothing");
-const lentCompletion = argument(() => new LentCompletion(), "nothing");
+const lentCompletion = argument(() => new MultishotCompletion(), "nothing");
 // No descriptor of this IO, so that nothing happens when it is taken; the engine says EBADF.
 const descriptor: Argument = { good: () => -1, takes: isWord };
 const view = argument(() => new Uint8Array(8), "view");
@@ -116,8 +116,8 @@ function groupsOf({ io, group }: Scene): Call[] {
       make: (given) => apply(io.ring, "bufferGroup", given),
       takes: [argument(() => undefined, "options")],
       options: {
-        pieceBytes: isUndefinedOrNull,
-        limitBytes: (value) =>
+        bufferBytes: isUndefinedOrNull,
+        maxBytes: (value) =>
           isUndefinedOrNull(value) || (KINDS.size(value) && (value as number) > 16_384),
         messages: KINDS.boolean,
       },
@@ -129,8 +129,8 @@ function groupsOf({ io, group }: Scene): Call[] {
       takes: [argument(() => 0, "nothing"), size, size],
     },
     {
-      name: "group.giveBack",
-      make: (given) => apply(group, "giveBack", given),
+      name: "group.release",
+      make: (given) => apply(group, "release", given),
       takes: [argument(() => 0, "nothing")],
     },
     {
@@ -143,6 +143,7 @@ function groupsOf({ io, group }: Scene): Call[] {
       make: (given) => apply(group, "truncated", given),
       takes: [argument(() => 0, "nothing")],
     },
+    { name: "group.available", make: (given) => apply(group, "available", given), takes: [] },
     {
       name: "group.whenAvailable",
       make: (given) => apply(group, "whenAvailable", given),

@@ -161,9 +161,9 @@ function registerMessages(suite: Suite): void {
 function registerMade(suite: Suite): void {
   suite.test("what is not made with new says how it is made", () => {
     const { BufferGroup, Buffers, Chunk, DatagramSocket, File, Listener } = core;
-    const { Prepared, Receiving, Socket, Timer } = core;
+    const { Prepared, ChunkStream, Socket, Timer } = core;
     const classes = { BufferGroup, Buffers, Chunk, DatagramSocket, File, IO, Listener, Prepared };
-    for (const [name, made] of Object.entries({ ...classes, Receiving, Socket, Timer })) {
+    for (const [name, made] of Object.entries({ ...classes, ChunkStream, Socket, Timer })) {
       const make = made as unknown as new () => unknown;
       const { code, message } = refusal(() => new make());
       assert.is(code, "ERR_INVALID_ARG_TYPE", name);
@@ -265,9 +265,9 @@ function registerUnusualNames(suite: Suite): void {
     const { address } = await server.receive(buffer);
     assert.equal(address, client.localAddress);
     await server.sendTo("answer", address);
-    assert.is((await client.receive(buffer)).sizeBytes, 6);
+    assert.is((await client.receive(buffer)).byteLength, 6);
     await server.sendTo("answer", Peer.of(address));
-    assert.is((await client.receive(buffer)).sizeBytes, 6);
+    assert.is((await client.receive(buffer)).byteLength, 6);
     const listener = await io.listen({ path: `${trial.path("stream")}\udcff` });
     const connecting = io.connect(listener.address);
     const served = await listener.accept();
@@ -375,7 +375,7 @@ function registerSignals(suite: Suite): void {
     trial.defer(() => process.off("warning", onWarning));
     const { signal, abort } = controller();
     const sleeping = Array.from({ length: 50 }, () => io.sleep(1e12, { signal }));
-    const receiving = served.receiving({ signal }).next();
+    const receiving = served.chunks({ signal }).next();
     const accepting = Array.from({ length: 20 }, () => listener.accept({ signal }));
     await roundTrips(io);
     abort();
@@ -410,7 +410,7 @@ function registerText(suite: Suite): void {
     assert.is(readFileSync(trial.path(), "utf8"), "äbc");
     const near = await io.openDatagram({ host: "127.0.0.1", port: 0 });
     assert.is(await near.sendTo("ä", near.localAddress), 2);
-    assert.is((await near.receive(buffer)).sizeBytes, 2);
+    assert.is((await near.receive(buffer)).byteLength, 2);
   });
 
   suite.test("a descriptor that is none is EBADF, whoever asks", async (trial) => {

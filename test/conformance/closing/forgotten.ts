@@ -198,7 +198,7 @@ function registerSockets(suite: Suite): void {
     const { served, chunks } = await (async () => {
       const listener = await io.listen({ port: 0 });
       const connecting = io.connect({ port: listener.address.port });
-      const pair = { served: await listener.accept(), chunks: (await connecting).receiving() };
+      const pair = { served: await listener.accept(), chunks: (await connecting).chunks() };
       await listener.close();
       return pair;
     })();

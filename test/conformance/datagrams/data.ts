@@ -47,8 +47,8 @@ function registerAddresses(suite: Suite, family: Family): void {
       [far, "again"],
     ] as const) {
       await near.sendTo(Buffer.from(word), target.localAddress);
-      const { sizeBytes } = await target.receive(buffer);
-      assert.is(text(buffer, sizeBytes), word);
+      const { byteLength } = await target.receive(buffer);
+      assert.is(text(buffer, byteLength), word);
     }
   });
 
@@ -76,7 +76,7 @@ function registerMessages(suite: Suite, family: Family): void {
     assert.equal(empty, { sizeBytes: 0, address: near.localAddress, truncated: false });
     assert.ok(buffer.every((byte) => byte === 7));
     await near.sendTo(Buffer.from("next"), far.localAddress);
-    assert.is((await far.receive(buffer)).sizeBytes, 4);
+    assert.is((await far.receive(buffer)).byteLength, 4);
   });
 
   suite.test(`${family.name}: one that is too long is said to be cut`, async (trial) => {
@@ -90,14 +90,14 @@ function registerMessages(suite: Suite, family: Family): void {
     assert.ok(sameBytes(buffer, sent.subarray(0, 100)));
     // The rest of it is lost, and the next one is not.
     const next = await far.receive(buffer);
-    assert.equal([next.sizeBytes, next.truncated], [5, false]);
+    assert.equal([next.byteLength, next.truncated], [5, false]);
     assert.is(text(buffer, 5), "whole");
     await near.sendTo(sent, far.localAddress);
     const exact = await far.receive(new Uint8Array(1000));
-    assert.equal([exact.sizeBytes, exact.truncated], [1000, false]);
+    assert.equal([exact.byteLength, exact.truncated], [1000, false]);
     await near.sendTo(Buffer.from("x"), far.localAddress);
     const none = await far.receive(new Uint8Array(0));
-    assert.equal([none.sizeBytes, none.truncated], [0, true]);
+    assert.equal([none.byteLength, none.truncated], [0, true]);
   });
 
   suite.test(`${family.name}: several buffers are one datagram`, async (trial) => {
@@ -105,11 +105,11 @@ function registerMessages(suite: Suite, family: Family): void {
     const parts = ["one ", "", "two ", "three"].map((part) => Buffer.from(part));
     const buffer = new Uint8Array(64);
     assert.is(await near.sendTo(parts, far.localAddress), 13);
-    const { sizeBytes } = await far.receive(buffer);
-    assert.is(text(buffer, sizeBytes), "one two three");
+    const { byteLength } = await far.receive(buffer);
+    assert.is(text(buffer, byteLength), "one two three");
     await near.connect(far.localAddress);
     assert.is(await near.sendVectored(parts.slice(2)), 9);
-    assert.is(text(buffer, (await far.receive(buffer)).sizeBytes), "two three");
+    assert.is(text(buffer, (await far.receive(buffer)).byteLength), "two three");
     assert.is(await failureCode(near.sendTo([], far.localAddress)), "ERR_OUT_OF_RANGE");
   });
 }
@@ -124,7 +124,7 @@ function registerSizes(suite: Suite, family: Family): void {
     assert.is(await near.sendTo(sent, far.localAddress), sizeBytes);
     const buffer = new Uint8Array(sizeBytes + 10);
     const got = await far.receive(buffer);
-    assert.equal([got.sizeBytes, got.truncated], [sizeBytes, false]);
+    assert.equal([got.byteLength, got.truncated], [sizeBytes, false]);
     assert.ok(sameBytes(buffer.subarray(0, sizeBytes), sent));
     if (family.longestBytes !== null) {
       const tooLong = new Uint8Array(sizeBytes + 1);
@@ -134,7 +134,7 @@ function registerSizes(suite: Suite, family: Family): void {
     const huge = new Uint8Array(1_000_000);
     assert.is(await failureCode(near.sendTo(huge, far.localAddress)), "EMSGSIZE");
     assert.is(await near.sendTo(Buffer.from("still"), far.localAddress), 5);
-    assert.is((await far.receive(buffer)).sizeBytes, 5);
+    assert.is((await far.receive(buffer)).byteLength, 5);
   });
 }
 
@@ -149,7 +149,9 @@ function registerOrder(suite: Suite, family: Family): void {
     );
     await Promise.all(sends);
     const received = await Promise.all(receives);
-    const words = received.map(({ sizeBytes }, index) => text(buffers[index] as Buffer, sizeBytes));
+    const words = received.map(({ byteLength }, index) =>
+      text(buffers[index] as Buffer, byteLength),
+    );
     assert.equal(
       words,
       buffers.map((_buffer, index) => `${index}`),
@@ -176,7 +178,7 @@ function registerConnected(suite: Suite, family: Family): void {
     await roundTrips(io);
     assert.is(waiting.state, "pending");
     await near.send(Buffer.from("me"));
-    assert.is((await waiting.promise).sizeBytes, 2);
+    assert.is((await waiting.promise).byteLength, 2);
     assert.is(text(buffer, 2), "me");
   });
 
@@ -186,7 +188,7 @@ function registerConnected(suite: Suite, family: Family): void {
     await near.connect(third.localAddress);
     assert.equal(near.remoteAddress, third.localAddress);
     await near.send(Buffer.from("moved"));
-    assert.is((await third.receive(new Uint8Array(8))).sizeBytes, 5);
+    assert.is((await third.receive(new Uint8Array(8))).byteLength, 5);
     await far.close();
   });
 }
@@ -221,9 +223,9 @@ function registerFull(suite: Suite, family: Family): void {
         await roundTrips(io);
         const buffer = new Uint8Array(1000);
         for (const one of data) {
-          const { sizeBytes, truncated } = await far.receive(buffer);
-          assert.equal([sizeBytes, truncated], [one.length, false]);
-          assert.ok(sameBytes(buffer.subarray(0, sizeBytes), one));
+          const { byteLength, truncated } = await far.receive(buffer);
+          assert.equal([byteLength, truncated], [one.length, false]);
+          assert.ok(sameBytes(buffer.subarray(0, byteLength), one));
         }
         assert.equal(
           await Promise.all(sends),

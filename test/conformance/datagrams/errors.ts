@@ -119,7 +119,7 @@ function registerArguments(suite: Suite): void {
     near.setOptions({ broadcast: true, receiveBufferBytes: 65_536 });
     // What was refused changed nothing, and held nothing.
     assert.is(await near.sendTo(data, far.localAddress), 1);
-    assert.is((await far.receive(new Uint8Array(4))).sizeBytes, 1);
+    assert.is((await far.receive(new Uint8Array(4))).byteLength, 1);
     assert.is(io.stats().inFlight, 0);
   });
 
@@ -177,6 +177,6 @@ function registerEnding(suite: Suite): void {
     controller.abort();
     assert.is(await receiving, "ABORT_ERR");
     await far.sendTo(Buffer.from("late"), near.localAddress);
-    assert.is((await near.receive(buffer, { timeoutMs: 10_000 })).sizeBytes, 4);
+    assert.is((await near.receive(buffer, { timeoutMs: 10_000 })).byteLength, 4);
   });
 }

@@ -60,7 +60,7 @@ function registerPipeline(suite: Suite): void {
     assert.ok(sends.every(({ result }) => result === 1));
     const buffer = new Uint8Array(4);
     for (let index = 0; index < count; index++) {
-      assert.is((await far.receive(buffer)).sizeBytes, 1);
+      assert.is((await far.receive(buffer)).byteLength, 1);
       assert.is(buffer[0], index);
     }
   });

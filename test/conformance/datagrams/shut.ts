@@ -1,7 +1,13 @@
 // Receiving from a datagram socket whose receiving was shut down: what has arrived comes first, and
 // then the end, whichever verb asks and whenever it began.
 
-import { type BufferGroup, Completion, type DatagramSocket, LentCompletion, Peer } from "@io/core";
+import {
+  type BufferGroup,
+  Completion,
+  type DatagramSocket,
+  MultishotCompletion,
+  Peer,
+} from "@io/core";
 import * as assert from "uvu/assert";
 import { connectedPair, FAMILIES, type Pair } from "../support/datagrams.js";
 import { guarded, type Suite } from "../support/harness.js";
@@ -41,22 +47,22 @@ function message({ io, near }: Pair): Promise<number[]> {
 }
 
 const multishot =
-  (limitBytes: number): Receive =>
+  (maxBytes: number): Receive =>
   ({ io, near }, { bytes }) =>
     new Promise((resolve) => {
       const results: number[] = [];
-      const lent = new LentCompletion();
+      const lent = new MultishotCompletion();
       const callback = (_: unknown, result: number): void => {
         results.push(result);
         if (!lent.active) resolve(results);
       };
-      io.ring.receiveMultishot(lent, callback, near.descriptor, bytes, limitBytes);
+      io.ring.receiveMultishot(lent, callback, near.descriptor, bytes, maxBytes);
     });
 
 const messages: Receive = ({ io, near }, { messages: group }) =>
   new Promise((resolve) => {
     const results: number[] = [];
-    const lent = new LentCompletion();
+    const lent = new MultishotCompletion();
     io.ring.receiveMessageMultishot(
       lent,
       (_, result) => {

@@ -209,7 +209,7 @@ function registerInFlight(suite: Suite): void {
 
 function registerLimit(suite: Suite): void {
   suite.test("the limit of memory refuses, and what is released can be had", async (trial) => {
-    const io = await trial.open({ buffersLimitBytes: MIB });
+    const io = await trial.open({ buffersMaxBytes: MIB });
     const pages = Array.from({ length: 256 }, () => io.buffers.acquire(PAGE));
     assert.is(io.buffers.sizeBytes, MIB);
     assert.is(
@@ -227,7 +227,7 @@ function registerLimit(suite: Suite): void {
   });
 
   suite.test("memory released in one size can be had in another", async (trial) => {
-    const io = await trial.open({ buffersLimitBytes: MIB });
+    const io = await trial.open({ buffersMaxBytes: MIB });
     io.buffers.release(io.buffers.acquire(MIB));
     const small = io.buffers.acquire(PAGE);
     io.buffers.release(small);
@@ -235,7 +235,7 @@ function registerLimit(suite: Suite): void {
   });
 
   suite.test("what is left of a slab is not lost when a larger block comes", async (trial) => {
-    const io = await trial.open({ buffersLimitBytes: 2 * MIB });
+    const io = await trial.open({ buffersMaxBytes: 2 * MIB });
     io.buffers.acquire(PAGE);
     io.buffers.acquire(MIB);
     for (let index = 0; index < 255; index++) io.buffers.acquire(PAGE);

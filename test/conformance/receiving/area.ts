@@ -1,7 +1,7 @@
 // Receiving into an area that the kernel registers without a device: every way in which a chunk
 // comes back, or does not.
 
-import type { Chunk, IO, Listener, Receiving, Socket } from "@io/core";
+import type { Chunk, ChunkStream, IO, Listener, Socket } from "@io/core";
 import * as assert from "uvu/assert";
 import { pattern, sameBytes, text } from "../support/data.js";
 import type { Suite, Trial } from "../support/harness.js";
@@ -10,7 +10,7 @@ import { failureCode, roundTrips, turn, until, Watched } from "../support/verbs.
 
 const PAGE_BYTES = 4096;
 const PAGES = 16;
-const SMALL = { lentLimitBytes: PAGES * PAGE_BYTES };
+const SMALL = { chunksMaxBytes: PAGES * PAGE_BYTES };
 
 export function area(suite: Suite): void {
   registerCounting(suite);
@@ -33,7 +33,7 @@ async function take(chunks: AsyncIterator<Chunk>): Promise<Chunk> {
 /** Takes chunks and keeps them until nothing more comes; gives them, and the wait for the next. */
 async function keepAll(
   io: IO,
-  chunks: Receiving,
+  chunks: ChunkStream,
 ): Promise<[Chunk[], Promise<IteratorResult<Chunk>>]> {
   const kept: Chunk[] = [];
   for (;;) {
@@ -48,7 +48,7 @@ async function keepAll(
 /** Receives everything that is sent; the bytes are compared as they come. */
 async function receiveAll(socket: Socket, sent: Uint8Array): Promise<void> {
   let done = 0;
-  for await (using chunk of socket.receiving()) {
+  for await (using chunk of socket.chunks()) {
     assert.ok(sameBytes(chunk.bytes, sent.subarray(done, done + chunk.byteLength)), `at ${done}`);
     done += chunk.byteLength;
     if (done === sent.length) return;
@@ -68,9 +68,9 @@ function registerCounting(suite: Suite): void {
     const stats = io.stats();
     assert.is(stats.zeroCopyChunkBytes, sent.length);
     assert.ok(stats.zeroCopyChunks >= sent.length / PAGE_BYTES);
-    assert.is(stats.zeroCopyChunksLent, 0);
+    assert.is(stats.zeroCopyChunksHeld, 0);
     assert.is(stats.zeroCopyRefused, 0);
-    assert.is(stats.returnsRefused, 0);
+    assert.is(stats.releasesRefused, 0);
     const { zeroCopyChunks, zeroCopyChunkBytes } = served.stats();
     assert.equal([zeroCopyChunks, zeroCopyChunkBytes], [stats.zeroCopyChunks, sent.length]);
     assert.is(client.stats().zeroCopyChunks, 0);
@@ -99,7 +99,7 @@ function registerKept(suite: Suite): void {
     const sent = pattern(100 * PAGES * PAGE_BYTES);
     await Promise.all([client.sendAll(sent), receiveAll(served, sent)]);
     await roundTrips(io, 1);
-    assert.is(io.stats().zeroCopyChunksLent, 0);
+    assert.is(io.stats().zeroCopyChunksHeld, 0);
     assert.ok(io.stats().zeroCopyFlushes > 0, "the kernel is asked to take what was returned");
   });
 
@@ -109,13 +109,13 @@ function registerKept(suite: Suite): void {
     const sent = pattern(4_000_000);
     const sending = new Watched(client.sendAll(sent));
     sending.promise.catch(() => undefined);
-    const chunks = served.receiving();
+    const chunks = served.chunks();
     let done = 0;
     const check = (chunk: Chunk): void => {
       const expected = sent.subarray(done, done + chunk.byteLength);
       assert.ok(sameBytes(chunk.bytes, expected), `at ${done}`);
       done += chunk.byteLength;
-      chunk.return();
+      chunk.release();
     };
     for (let round = 0; done < sent.length; round++) {
       const [kept, waiting] = await keepAll(io, chunks);
@@ -137,20 +137,20 @@ function registerKept(suite: Suite): void {
     const { io, client, served } = await connected(trial);
     const sent = pattern(3_000_000);
     const sending = client.sendAll(sent);
-    const chunks = served.receiving();
+    const chunks = served.chunks();
     const kept: [number, Chunk][] = [];
     for (let done = 0; done < sent.length; ) {
       const chunk = await take(chunks);
       if (kept.length < 20) kept.push([done, chunk]);
       done += chunk.byteLength;
-      if (kept.at(-1)?.[1] !== chunk) chunk.return();
+      if (kept.at(-1)?.[1] !== chunk) chunk.release();
     }
     await sending;
     await roundTrips(io, 1);
-    assert.is(io.stats().zeroCopyChunksLent, 20);
+    assert.is(io.stats().zeroCopyChunksHeld, 20);
     for (const [at, chunk] of kept) {
       assert.ok(sameBytes(chunk.bytes, sent.subarray(at, at + chunk.byteLength)), `at ${at}`);
-      chunk.return();
+      chunk.release();
     }
     await chunks.return();
   });
@@ -170,26 +170,26 @@ function registerOthers(suite: Suite): void {
     }
     await Promise.all(work);
     await roundTrips(io, 1);
-    assert.is(io.stats().zeroCopyChunksLent, 0);
+    assert.is(io.stats().zeroCopyChunksHeld, 0);
   });
 
   suite.test("one that keeps all of it holds up the next, until it is closed", async (trial) => {
     const [io, listener] = await small(trial);
     const [client, keeper] = await connectTo(io, listener);
     client.sendAll(pattern(1_000_000)).catch(() => undefined);
-    const [kept, ended] = await keepAll(io, keeper.receiving());
+    const [kept, ended] = await keepAll(io, keeper.chunks());
     ended.catch(() => undefined);
     const [far, near] = await connectTo(io, listener);
     await far.sendAll(Buffer.from("late"));
-    const next = near.receiving().next();
+    const next = near.chunks().next();
     const waiting = new Watched(next);
     await roundTrips(io, 20);
     assert.is(waiting.state, "pending", "there is no memory for it");
     await keeper.close();
-    for (const chunk of kept) chunk.return();
+    for (const chunk of kept) chunk.release();
     const { value } = await next;
     assert.is(text((value as Chunk).bytes), "late");
-    (value as Chunk).return();
+    (value as Chunk).release();
   });
 
   suite.test("a chunk that is returned while it is sent is sent as it was", async (trial) => {
@@ -202,7 +202,7 @@ function registerOthers(suite: Suite): void {
     const got = new Uint8Array(sent.length);
     const receiving = slow.receiveAll(got);
     const sends: Promise<void>[] = [];
-    for await (using chunk of served.receiving()) {
+    for await (using chunk of served.chunks()) {
       sends.push(full.sendAll(chunk.bytes));
       await sends.at(-2);
     }
@@ -216,7 +216,7 @@ function registerEndings(suite: Suite): void {
     const [io, listener] = await small(trial);
     const [client, served] = await connectTo(io, listener);
     client.sendAll(pattern(500_000)).catch(() => undefined);
-    const [kept, ended] = await keepAll(io, served.receiving());
+    const [kept, ended] = await keepAll(io, served.chunks());
     const copies = kept.map((chunk) => chunk.bytes.slice());
     await served.close();
     assert.is(await failureCode(ended), "ECANCELED");
@@ -224,10 +224,10 @@ function registerEndings(suite: Suite): void {
     await turn();
     for (const [index, chunk] of kept.entries()) {
       assert.ok(sameBytes(chunk.bytes, copies[index] as Uint8Array), "as it was");
-      chunk.return();
+      chunk.release();
     }
     await roundTrips(io, 1);
-    assert.is(io.stats().zeroCopyChunksLent, 0);
+    assert.is(io.stats().zeroCopyChunksHeld, 0);
     // All of it is there for the next one.
     const [far, near] = await connectTo(io, listener);
     const sent = pattern(500_000, 1);
@@ -239,7 +239,7 @@ function registerEndings(suite: Suite): void {
     const peer = `127.0.0.1:${served.remoteAddress.port}`;
     const sent = pattern(3 * PAGE_BYTES);
     await client.sendAll(sent);
-    const chunks = served.receiving();
+    const chunks = served.chunks();
     const kept: Chunk[] = [];
     for (let done = 0; done < sent.length; ) {
       kept.push(await take(chunks));
@@ -254,9 +254,9 @@ function registerEndings(suite: Suite): void {
     await turn();
     process.off("warning", record);
     assert.is(warnings.length, 1);
-    assert.match(warnings[0] ?? "", `chunks were never returned: ${kept.length} of the socket`);
+    assert.match(warnings[0] ?? "", `chunks were never released: ${kept.length} of the socket`);
     assert.ok(sameBytes(Buffer.concat(kept.map((chunk) => chunk.bytes)), sent));
-    for (const chunk of kept) chunk.return();
+    for (const chunk of kept) chunk.release();
   });
 
   suite.test("peers that go away in the middle leave nothing behind", async (trial) => {
@@ -264,17 +264,17 @@ function registerEndings(suite: Suite): void {
     for (let round = 0; round < 20; round++) {
       const [client, served] = await connectTo(io, listener);
       const sending = client.sendAll(pattern(200_000, round)).catch(() => undefined);
-      const chunks = served.receiving();
+      const chunks = served.chunks();
       const first = await take(chunks);
       if (round % 3 === 0) await client.close();
       if (round % 3 === 1) await served.close();
       if (round % 3 === 2) await chunks.return();
-      first.return();
+      first.release();
       await Promise.all([client.close(), served.close(), sending]);
     }
     await listener.close();
     await until(io, () => io.stats().inFlight === 0, "nothing is left in flight");
-    assert.is(io.stats().zeroCopyChunksLent, 0);
-    assert.is(io.stats().returnsRefused, 0);
+    assert.is(io.stats().zeroCopyChunksHeld, 0);
+    assert.is(io.stats().releasesRefused, 0);
   });
 }

@@ -1,7 +1,13 @@
 // Fast streams that share a group: a receive may bring many pieces at once, and ends and begins
 // anywhere within one, while others fill the same pieces.
 
-import { type BufferGroup, type Descriptor, type IO, LentCompletion, type Socket } from "@io/core";
+import {
+  type BufferGroup,
+  type Descriptor,
+  type IO,
+  MultishotCompletion,
+  type Socket,
+} from "@io/core";
 import * as assert from "uvu/assert";
 import { Random, seedOf } from "../../fuzz/support.js";
 import { pattern, sameBytes } from "../support/data.js";
@@ -19,7 +25,7 @@ class Consumer {
   readonly #descriptor: Descriptor;
   readonly #group: BufferGroup;
   readonly #random: Random;
-  readonly #completion = new LentCompletion();
+  readonly #completion = new MultishotCompletion();
   readonly #parts: Uint8Array[] = [];
   readonly #kept: number[] = [];
   ended = false;
@@ -37,8 +43,8 @@ class Consumer {
   }
 
   start(): void {
-    const limitBytes = 1 + this.#random.below(400 * this.#group.pieceBytes);
-    const called = (completion: LentCompletion, result: number): void => {
+    const maxBytes = 1 + this.#random.below(400 * this.#group.bufferBytes);
+    const called = (completion: MultishotCompletion, result: number): void => {
       if (result > 0) this.#take(completion, result);
       if (completion.active) return;
       // What it keeps may be all that there is.
@@ -48,19 +54,19 @@ class Consumer {
       else [this.ended, this.result] = [true, result];
     };
     const { ring } = this.#io;
-    ring.receiveMultishot(this.#completion, called, this.#descriptor, this.#group, limitBytes);
+    ring.receiveMultishot(this.#completion, called, this.#descriptor, this.#group, maxBytes);
   }
 
-  #take({ piece, offset }: LentCompletion, count: number): void {
-    this.#parts.push(this.#group.view(piece, offset, count).slice());
-    this.#kept.push(piece);
+  #take({ bufferId, offset }: MultishotCompletion, count: number): void {
+    this.#parts.push(this.#group.view(bufferId, offset, count).slice());
+    this.#kept.push(bufferId);
     if (this.#random.below(8) === 0) this.#giveBack(this.#random.below(4));
   }
 
   #giveBack(left: number): void {
     while (this.#kept.length > left) {
       const [piece] = this.#kept.splice(this.#random.below(this.#kept.length), 1);
-      this.#group.giveBack(piece as number);
+      this.#group.release(piece as number);
     }
   }
 
@@ -79,8 +85,8 @@ async function runCrowd(trial: Trial, mode: Mode, entries: number, seed: number)
   const random = new Random(seed);
   const io = await trial.open({ mode, entries });
   const listener = await driven(io, io.listen({ host: "127.0.0.1", port: 0 }));
-  const pieceBytes = 100 + random.below(1500);
-  const group = io.ring.bufferGroup({ pieceBytes, limitBytes: 600 * pieceBytes });
+  const bufferBytes = 100 + random.below(1500);
+  const group = io.ring.bufferGroup({ bufferBytes, maxBytes: 600 * bufferBytes });
   const streams: Stream[] = [];
   for (let index = 0; index < STREAMS; index++) {
     const [client, served] = await driven(io, connectTo(io, listener));
@@ -98,12 +104,12 @@ async function runCrowd(trial: Trial, mode: Mode, entries: number, seed: number)
   await until(io, () => streams.every(({ consumer }) => consumer.ended), "the ends");
   for (const { consumer, data } of streams) {
     assert.is(consumer.result, 0);
-    assert.ok(sameBytes(consumer.bytes, data), `pieces of ${pieceBytes} bytes`);
+    assert.ok(sameBytes(consumer.bytes, data), `pieces of ${bufferBytes} bytes`);
     consumer.close();
   }
   await roundTrips(io, 2);
-  const { lent, returnsRefused } = io.stats();
-  assert.equal([lent, returnsRefused], [0, 0]);
+  const { buffersHeld, releasesRefused } = io.stats();
+  assert.equal([buffersHeld, releasesRefused], [0, 0]);
 }
 
 export function lentCrowd(suite: Suite): void {

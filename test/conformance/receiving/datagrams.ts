@@ -2,12 +2,12 @@
 // keeps them stops itself alone.
 
 import {
+  type ChunkStream,
   type DatagramChunk,
   type DatagramSocket,
   type IO,
-  LentCompletion,
+  MultishotCompletion,
   Peer,
-  type Receiving,
 } from "@io/core";
 import * as assert from "uvu/assert";
 import { pattern, sameBytes, text } from "../support/data.js";
@@ -54,7 +54,7 @@ function registerData(suite: Suite, family: Family): void {
   suite.test(`${family.name}: a chunk is one datagram, with its sender`, async (trial) => {
     const { io, near, far } = await boundPair(trial, family);
     const third = await io.openDatagram(family.binding(trial));
-    const chunks = far.receiving();
+    const chunks = far.chunks();
     const senders = [near, third, near, near, third];
     for (const [index, sender] of senders.entries()) {
       await sender.sendTo(Buffer.from(`word ${index}`), far.localAddress);
@@ -70,17 +70,17 @@ function registerData(suite: Suite, family: Family): void {
       assert.is(await far.sendTo(chunk.bytes, peer), 6);
       const buffer = new Uint8Array(16);
       const back = await sender.receive(buffer);
-      assert.is(text(buffer, back.sizeBytes), `word ${index}`);
+      assert.is(text(buffer, back.byteLength), `word ${index}`);
       assert.equal(back.address, far.localAddress);
     }
     await chunks.return();
     await roundTrips(io, 1);
-    assert.is(io.stats().lent, 0);
+    assert.is(io.stats().buffersHeld, 0);
   });
 
   suite.test(`${family.name}: an empty datagram is a chunk, and ends nothing`, async (trial) => {
     const { near, far } = await boundPair(trial, family);
-    const chunks = far.receiving();
+    const chunks = far.chunks();
     for (const word of ["", "one", "", "", "two"]) {
       const next = chunks.next();
       await near.sendTo(Buffer.from(word), far.localAddress);
@@ -89,7 +89,7 @@ function registerData(suite: Suite, family: Family): void {
       assert.is(chunk.byteLength, word.length);
       assert.is(text(chunk.bytes), word);
       assert.equal(chunk.address, near.localAddress);
-      chunk.return();
+      chunk.release();
     }
     await chunks.return();
   });
@@ -98,7 +98,7 @@ function registerData(suite: Suite, family: Family): void {
     const { io, far } = await boundPair(trial, family);
     const open = await io.openDatagram({ family: family.family });
     await open.sendTo(Buffer.from("x"), far.localAddress);
-    using chunk = await take(far.receiving());
+    using chunk = await take(far.chunks());
     if (family.family === "unix") {
       assert.equal(chunk.address, { family: "unix", host: "", port: 0, path: "" });
     } else {
@@ -111,7 +111,7 @@ function registerCut(suite: Suite, family: Family): void {
   suite.test(`${family.name}: what is longer than a chunk is cut, and says so`, async (trial) => {
     const { near, far } = await boundPair(trial, family);
     widen(near, far);
-    const chunks = far.receiving({ chunkBytes: 2000 });
+    const chunks = far.chunks({ chunkBytes: 2000 });
     const sent = pattern(5000);
     for (const length of [5000, 2048, 2049, 1]) {
       await near.sendTo(sent.subarray(0, length), far.localAddress);
@@ -131,7 +131,7 @@ function registerCut(suite: Suite, family: Family): void {
     far.setOptions({ receiveBufferBytes: 262_144 });
     const sent = pattern(sizeBytes);
     await near.sendTo(sent, far.localAddress);
-    using chunk = await take(far.receiving());
+    using chunk = await take(far.chunks());
     assert.is(chunk.truncated, false);
     assert.ok(sameBytes(chunk.bytes, sent));
   });
@@ -140,7 +140,7 @@ function registerCut(suite: Suite, family: Family): void {
 function registerMany(suite: Suite, family: Family): void {
   suite.test(`${family.name}: thousands of datagrams, in order`, async (trial) => {
     const { io, near, far } = await boundPair(trial, family);
-    const chunks = far.receiving({ chunkBytes: 2048 });
+    const chunks = far.chunks({ chunkBytes: 2048 });
     const data = pattern(2048);
     const count = 3000;
     let received = 0;
@@ -161,8 +161,8 @@ function registerMany(suite: Suite, family: Family): void {
     await sending;
     await chunks.return();
     await roundTrips(io, 1);
-    assert.is(io.stats().lent, 0);
-    assert.is(io.stats().returnsRefused, 0);
+    assert.is(io.stats().buffersHeld, 0);
+    assert.is(io.stats().releasesRefused, 0);
   });
 }
 
@@ -171,66 +171,66 @@ function registerChunks(suite: Suite, family: Family): void {
     const io = await trial.open({ poison: true });
     const near = await io.openDatagram(family.binding(trial));
     const far = await io.openDatagram(family.binding(trial));
-    const chunks = far.receiving();
+    const chunks = far.chunks();
     await near.sendTo(Buffer.from("hello"), far.localAddress);
     await near.sendTo(Buffer.from("known"), far.localAddress);
     const chunk = await take(chunks);
     const known = await take(chunks);
     const view = chunk.bytes;
     assert.equal(known.address, near.localAddress);
-    chunk.return();
-    known.return();
+    chunk.release();
+    known.release();
     for (const use of [
       () => chunk.bytes,
       () => chunk.address,
       () => chunk.peer(),
-      () => chunk.return(),
+      () => chunk.release(),
       () => known.peer(),
     ]) {
-      assert.is(refusalCode(use), "ERR_IO_CHUNK_RETURNED");
+      assert.is(refusalCode(use), "ERR_IO_CHUNK_RELEASED");
     }
     assert.equal(known.address, near.localAddress, "what was read stays known");
     assert.equal([...view], Array(5).fill(0xdb));
-    assert.is(await failureCode(far.sendTo(view, near.localAddress)), "ERR_IO_CHUNK_RETURNED");
+    assert.is(await failureCode(far.sendTo(view, near.localAddress)), "ERR_IO_CHUNK_RELEASED");
     await chunks.return();
   });
 
   suite.test("while it receives, other receives of the socket are refused", async (trial) => {
     const { near, far } = await boundPair(trial, family);
-    const chunks = far.receiving();
+    const chunks = far.chunks();
     const pending = chunks.next();
     assert.is(await failureCode(far.receive(new Uint8Array(8))), "ERR_IO_RECEIVING");
     assert.is(
-      refusalCode(() => far.receiving()),
+      refusalCode(() => far.chunks()),
       "ERR_IO_RECEIVING",
     );
     assert.is(
-      refusalCode(() => near.receiving({ chunkBytes: 0 })),
+      refusalCode(() => near.chunks({ chunkBytes: 0 })),
       "ERR_OUT_OF_RANGE",
     );
     await chunks.return();
     assert.is((await pending).done, true);
     await near.sendTo(Buffer.from("mine"), far.localAddress);
-    assert.is((await far.receive(new Uint8Array(8))).sizeBytes, 4);
+    assert.is((await far.receive(new Uint8Array(8))).byteLength, 4);
   });
 }
 
 function registerEnds(suite: Suite, family: Family): void {
   suite.test("a close, an abort and a time limit end it", async (trial) => {
     const { io, near, far } = await boundPair(trial, family);
-    assert.is(await failureCode(far.receiving({ timeoutMs: 5 }).next()), "ETIMEDOUT");
+    assert.is(await failureCode(far.chunks({ timeoutMs: 5 }).next()), "ETIMEDOUT");
     const controller = new AbortController();
-    const aborted = failureCode(far.receiving({ signal: controller.signal }).next());
+    const aborted = failureCode(far.chunks({ signal: controller.signal }).next());
     await roundTrips(io, 2);
     controller.abort();
     assert.is(await aborted, "ABORT_ERR");
     await roundTrips(io, 2);
-    const closed = failureCode(far.receiving().next());
+    const closed = failureCode(far.chunks().next());
     await roundTrips(io, 2);
     await far.close();
     assert.is(await closed, "ECANCELED");
     assert.is(
-      refusalCode(() => far.receiving()),
+      refusalCode(() => far.chunks()),
       "ERR_IO_CLOSED",
     );
     await near.close();
@@ -240,7 +240,7 @@ function registerEnds(suite: Suite, family: Family): void {
   suite.test("nobody is there: it fails, and another one goes on", async (trial) => {
     const { io, near, far } = await connectedPair(trial, family);
     const { localAddress } = far;
-    const chunks = near.receiving();
+    const chunks = near.chunks();
     const failed = failureCode(chunks.next());
     await far.close();
     await near.send(Buffer.from("lost"));
@@ -248,7 +248,7 @@ function registerEnds(suite: Suite, family: Family): void {
     assert.equal(await chunks.next(), { done: true, value: undefined });
     const again = await io.openDatagram({ host: localAddress.host, port: localAddress.port });
     await again.sendTo(Buffer.from("found"), near.localAddress);
-    using chunk = await take(near.receiving());
+    using chunk = await take(near.chunks());
     assert.is(text(chunk.bytes), "found");
   });
 }
@@ -269,7 +269,7 @@ function sendMany(
 /** Takes datagrams and keeps them until no more come; gives them, and what waits for the next. */
 async function keepAll(
   io: IO,
-  chunks: Receiving<DatagramChunk>,
+  chunks: ChunkStream<DatagramChunk>,
 ): Promise<[DatagramChunk[], Promise<IteratorResult<DatagramChunk, undefined>>]> {
   const kept: DatagramChunk[] = [];
   for (;;) {
@@ -286,7 +286,7 @@ interface Pair {
   readonly io: IO;
   readonly near: DatagramSocket;
   readonly far: DatagramSocket;
-  readonly chunks: Receiving<DatagramChunk>;
+  readonly chunks: ChunkStream<DatagramChunk>;
 }
 
 /** Keeps what comes until the stream stops, calls `meanwhile`, and takes the rest. */
@@ -304,12 +304,12 @@ async function keepAndGoOn(pair: Pair, meanwhile: () => Promise<void>): Promise<
   const [more, next] = await keepAll(io, chunks);
   kept.push(...more);
   assert.ok(kept.length < count, `${kept.length} of ${count}`);
-  assert.ok(io.stats().lent <= 32, `${io.stats().lent} pieces of 64`);
+  assert.ok(io.stats().buffersHeld <= 32, `${io.stats().buffersHeld} pieces of 64`);
   await meanwhile();
   for (const [index, chunk] of kept.entries()) {
     assert.is(text(chunk.bytes), `${index}`);
     assert.equal(chunk.address, near.localAddress);
-    chunk.return();
+    chunk.release();
   }
   for (let index = kept.length; index < count; index++) {
     using chunk =
@@ -321,11 +321,11 @@ async function keepAndGoOn(pair: Pair, meanwhile: () => Promise<void>): Promise<
 
 function registerKept(suite: Suite, family: Family): void {
   suite.test(`${family.name}: whoever keeps datagrams stops itself alone`, async (trial) => {
-    const io = await trial.open({ lentLimitBytes: 64 * 2048 });
+    const io = await trial.open({ chunksMaxBytes: 64 * 2048 });
     const open = () => io.openDatagram(family.binding(trial));
     const [near, far, third, other] = [await open(), await open(), await open(), await open()];
-    const chunks = far.receiving({ chunkBytes: 2048 });
-    const others = other.receiving({ chunkBytes: 2048 });
+    const chunks = far.chunks({ chunkBytes: 2048 });
+    const others = other.chunks({ chunkBytes: 2048 });
     const goOn = async (): Promise<void> => {
       for (let index = 0; index < 100; index++) {
         await third.sendTo(Buffer.from(`${index}`), other.localAddress);
@@ -337,26 +337,26 @@ function registerKept(suite: Suite, family: Family): void {
     for (let round = 0; round < 2; round++) await keepAndGoOn({ io, near, far, chunks }, goOn);
     await chunks.return();
     await others.return();
-    assert.is(io.stats().lent, 0);
+    assert.is(io.stats().buffersHeld, 0);
   });
 }
 
 function registerAllKept(suite: Suite, family: Family): void {
   suite.test(`${family.name}: when all is kept, who holds nothing goes on`, async (trial) => {
-    const io = await trial.open({ lentLimitBytes: 4 * 2048 });
+    const io = await trial.open({ chunksMaxBytes: 4 * 2048 });
     const open = () => io.openDatagram(family.binding(trial));
     const sender = await open();
     widen(sender);
     const held: DatagramChunk[] = [];
     for (let count = 0; count < 8; count++) {
       const keeper = await open();
-      const chunks = keeper.receiving({ chunkBytes: 2048 });
+      const chunks = keeper.chunks({ chunkBytes: 2048 });
       await sender.sendTo(Buffer.from(`kept ${count}`), keeper.localAddress);
       held.push(await take(chunks));
     }
     const other = await open();
     widen(other);
-    const others = other.receiving({ chunkBytes: 2048 });
+    const others = other.chunks({ chunkBytes: 2048 });
     for (const bytes of [pattern(2048), pattern(0), pattern(2049), pattern(1)]) {
       await sender.sendTo(bytes, other.localAddress);
       using chunk = await take(others);
@@ -369,10 +369,10 @@ function registerAllKept(suite: Suite, family: Family): void {
     for (const [index, chunk] of held.entries()) {
       assert.is(text(chunk.bytes), `kept ${index}`);
       assert.equal(chunk.address, sender.localAddress);
-      chunk.return();
+      chunk.release();
     }
     await roundTrips(io, 1);
-    assert.is(io.stats().lent, 0);
+    assert.is(io.stats().buffersHeld, 0);
   });
 }
 
@@ -386,7 +386,7 @@ function registerNaming(suite: Suite, family: Family): void {
     process.on("warning", note);
     trial.defer(() => process.off("warning", note));
     await near.sendTo(Buffer.from("kept"), far.localAddress);
-    const chunk = await take(far.receiving());
+    const chunk = await take(far.chunks());
     const { path } = far.localAddress;
     await trial.close(io);
     await new Promise(setImmediate);
@@ -401,20 +401,20 @@ function registerNaming(suite: Suite, family: Family): void {
 function registerRing(suite: Suite, family: Family): void {
   suite.test("the verb: bytes, sender and the end of the pieces", async (trial) => {
     const { io, near, far } = await boundPair(trial, family);
-    const group = io.ring.bufferGroup({ pieceBytes: 100, limitBytes: 400, messages: true });
+    const group = io.ring.bufferGroup({ bufferBytes: 100, maxBytes: 400, messages: true });
     const lots: { piece: number; word: string; port: string; truncated: boolean }[] = [];
-    const completion = new LentCompletion();
+    const completion = new MultishotCompletion();
     const peer = new Peer();
     let last = Number.NaN;
     const start = (): void =>
       io.ring.receiveMessageMultishot(
         completion,
         (lent, result) => {
-          const { piece, offset } = lent;
+          const { bufferId, offset } = lent;
           if (result >= 0) {
-            const word = text(group.view(piece, offset, result));
-            const port = group.readPeer(piece, peer).address.path;
-            lots.push({ piece, word, port, truncated: group.truncated(piece) });
+            const word = text(group.view(bufferId, offset, result));
+            const port = group.readPeer(bufferId, peer).address.path;
+            lots.push({ piece: bufferId, word, port, truncated: group.truncated(bufferId) });
           }
           if (!lent.active) last = result;
         },
@@ -436,7 +436,7 @@ function registerRing(suite: Suite, family: Family): void {
     );
     assert.ok(lots.every(({ port }) => port === near.localAddress.path));
     assert.is(new Set(lots.map(({ piece }) => piece)).size, 4, "a piece for each");
-    for (const { piece } of lots.splice(0)) group.giveBack(piece);
+    for (const { piece } of lots.splice(0)) group.release(piece);
     start();
     await until(io, () => lots.length === 1, "the one that waited");
     assert.is(lots[0]?.word, "e");
@@ -458,12 +458,14 @@ function registerRing(suite: Suite, family: Family): void {
     const { descriptor } = far;
     assert.is(
       refusalCode(() =>
-        ring.receiveMessageMultishot(new LentCompletion(), nothing, descriptor, bytes),
+        ring.receiveMessageMultishot(new MultishotCompletion(), nothing, descriptor, bytes),
       ),
       "ERR_INVALID_ARG_TYPE",
     );
     assert.is(
-      refusalCode(() => ring.receiveMultishot(new LentCompletion(), nothing, descriptor, messages)),
+      refusalCode(() =>
+        ring.receiveMultishot(new MultishotCompletion(), nothing, descriptor, messages),
+      ),
       "ERR_INVALID_ARG_TYPE",
     );
   });

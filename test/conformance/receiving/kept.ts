@@ -1,7 +1,7 @@
 // Chunks that are kept: whoever keeps them stops its own stream and nobody else's, and returning
 // one lets it go on.
 
-import type { Chunk, IO, Listener, Receiving, Socket } from "@io/core";
+import type { Chunk, ChunkStream, IO, Listener, Socket } from "@io/core";
 import * as assert from "uvu/assert";
 import { pattern, sameBytes, text } from "../support/data.js";
 import type { Suite, Trial } from "../support/harness.js";
@@ -20,7 +20,7 @@ export function lentKept(suite: Suite): void {
 const CHUNK_BYTES = 16 * 1024;
 
 /** Takes chunks and keeps them until the stream stops; gives them. */
-async function keepAll(io: IO, chunks: Receiving): Promise<[Chunk[], Watched<unknown>]> {
+async function keepAll(io: IO, chunks: ChunkStream): Promise<[Chunk[], Watched<unknown>]> {
   const kept: Chunk[] = [];
   for (;;) {
     const next = chunks.next();
@@ -35,7 +35,7 @@ async function keepAll(io: IO, chunks: Receiving): Promise<[Chunk[], Watched<unk
 async function receiveAll(socket: Socket, total: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let done = 0;
-  for await (using chunk of socket.receiving()) {
+  for await (using chunk of socket.chunks()) {
     parts.push(chunk.bytes.slice());
     done += chunk.byteLength;
     if (done >= total) break;
@@ -54,7 +54,7 @@ function registerOne(suite: Suite): void {
       const sent = pattern(8_000_000);
       const sending = new Watched(client.sendAll(sent));
       sending.promise.catch(() => undefined);
-      const chunks = served.receiving();
+      const chunks = served.chunks();
       const parts: Uint8Array[] = [];
       let done = 0;
       let rounds = 0;
@@ -66,12 +66,12 @@ function registerOne(suite: Suite): void {
           done += chunk.byteLength;
         }
         if (rounds++ === 0) assert.is(sending.state, "pending", "the peer waits");
-        for (const chunk of kept) chunk.return();
+        for (const chunk of kept) chunk.release();
         if (done === sent.length) break;
         const { value } = (await waiting.promise) as IteratorResult<Chunk>;
         parts.push((value as Chunk).bytes.slice());
         done += (value as Chunk).byteLength;
-        (value as Chunk).return();
+        (value as Chunk).release();
       }
       assert.ok(rounds > 2, "it stopped now and then");
       assert.ok(sameBytes(Buffer.concat(parts), sent));
@@ -83,7 +83,7 @@ function registerOne(suite: Suite): void {
     const { client, served } = await connected(trial);
     const sent = pattern(3_000_000);
     const sending = client.sendAll(sent);
-    const chunks = served.receiving();
+    const chunks = served.chunks();
     const kept: Chunk[] = [];
     let done = 0;
     while (done < sent.length) {
@@ -92,14 +92,14 @@ function registerOne(suite: Suite): void {
       assert.ok(sameBytes(chunk.bytes, sent.subarray(done, done + chunk.byteLength)));
       done += chunk.byteLength;
       if (kept.length < 20) kept.push(chunk);
-      else chunk.return();
+      else chunk.release();
     }
     await sending;
     let at = 0;
     for (const chunk of kept) {
       assert.ok(sameBytes(chunk.bytes, sent.subarray(at, at + chunk.byteLength)), "as it was");
       at += chunk.byteLength;
-      chunk.return();
+      chunk.release();
     }
     await chunks.return();
   });
@@ -119,7 +119,7 @@ async function keepers(io: IO, listener: Listener, count: number): Promise<Keepe
     const keeper: Keeper = { kept: [], near };
     all.push(keeper);
     const keep = async (): Promise<void> => {
-      for await (const chunk of near.receiving()) keeper.kept.push(chunk);
+      for await (const chunk of near.chunks()) keeper.kept.push(chunk);
     };
     keep().catch(() => undefined);
     await roundTrips(io, 2);
@@ -133,7 +133,7 @@ function countOf(all: Keeper[]): number {
 }
 
 function returnAll(all: Keeper[]): void {
-  for (const { kept } of all) for (const chunk of kept.splice(0)) chunk.return();
+  for (const { kept } of all) for (const chunk of kept.splice(0)) chunk.release();
 }
 
 async function endAll(all: Keeper[]): Promise<void> {
@@ -142,7 +142,7 @@ async function endAll(all: Keeper[]): Promise<void> {
 }
 
 /** A stream with one chunk, which waits for memory for a second one that has come. */
-async function waitWith(io: IO, far: Socket, chunks: Receiving): Promise<unknown> {
+async function waitWith(io: IO, far: Socket, chunks: ChunkStream): Promise<unknown> {
   const next = chunks.next();
   await far.sendAll(Buffer.from("held"));
   const taken = await next;
@@ -152,7 +152,7 @@ async function waitWith(io: IO, far: Socket, chunks: Receiving): Promise<unknown
 }
 
 async function smallMemory(trial: Trial, pieces: number): Promise<[IO, Listener]> {
-  const io = await trial.open({ lentLimitBytes: pieces * CHUNK_BYTES });
+  const io = await trial.open({ chunksMaxBytes: pieces * CHUNK_BYTES });
   return [io, await io.listen({ port: 0 })];
 }
 
@@ -162,7 +162,7 @@ function registerOthers(suite: Suite): void {
     const crowd = await keepers(io, listener, 40);
     assert.ok(countOf(crowd) > 100, `they have ${countOf(crowd)} chunks`);
     // Their chunks share pieces, so these count what nobody else can have.
-    assert.ok(io.stats().lent < 256, `${io.stats().lent} of 256 pieces`);
+    assert.ok(io.stats().buffersHeld < 256, `${io.stats().buffersHeld} of 256 pieces`);
     const sent = pattern(2_000_000);
     for (let index = 0; index < 3; index++) {
       const [far, near] = await connectTo(io, listener);
@@ -202,7 +202,7 @@ function registerOwnPieces(suite: Suite): void {
     const [io, listener] = await smallMemory(trial, 4);
     const crowd = await keepers(io, listener, 6);
     const [far, near] = await connectTo(io, listener);
-    const chunks = near.receiving();
+    const chunks = near.chunks();
     for (const word of ["first", "second"]) {
       await far.sendAll(Buffer.from(word));
       const { value } = await chunks.next();
@@ -212,17 +212,17 @@ function registerOwnPieces(suite: Suite): void {
       // It may be sent on, and returned before that has completed.
       const sending = near.sendAll(bytes);
       await roundTrips(io, 1);
-      chunk.return();
+      chunk.release();
       await sending;
       assert.is(
         refusalCode(() => chunk.bytes),
-        "ERR_IO_CHUNK_RETURNED",
+        "ERR_IO_CHUNK_RELEASED",
       );
       assert.is(
-        refusalCode(() => chunk.return()),
-        "ERR_IO_CHUNK_RETURNED",
+        refusalCode(() => chunk.release()),
+        "ERR_IO_CHUNK_RELEASED",
       );
-      assert.is(await failureCode(near.send(bytes)), "ERR_IO_CHUNK_RETURNED");
+      assert.is(await failureCode(near.send(bytes)), "ERR_IO_CHUNK_RELEASED");
       const answer = new Uint8Array(word.length);
       await far.receiveAll(answer);
       assert.is(text(answer), word);
@@ -237,7 +237,7 @@ function registerOwnPieces(suite: Suite): void {
       const [io, listener] = await smallMemory(trial, 4);
       const crowd = await keepers(io, listener, 6);
       const [far, near] = await connectTo(io, listener);
-      const chunks = near.receiving();
+      const chunks = near.chunks();
       const { value: first } = (await waitWith(io, far, chunks)) as IteratorResult<Chunk>;
       const next = chunks.next();
       const waiting = new Watched(next);
@@ -246,7 +246,7 @@ function registerOwnPieces(suite: Suite): void {
       const { submitted } = io.stats();
       await roundTrips(io, 20);
       assert.is(io.stats().submitted - submitted, 20, "it waits, and does not ask again and again");
-      if (returnsOwn) (first as Chunk).return();
+      if (returnsOwn) (first as Chunk).release();
       // In turn: those that wait longer may take what is returned first.
       const drain = setInterval(() => {
         if (!returnsOwn) returnAll(crowd);
@@ -254,7 +254,7 @@ function registerOwnPieces(suite: Suite): void {
       trial.defer(() => clearInterval(drain));
       const { value } = await next;
       assert.is(text((value as Chunk).bytes), "late");
-      (value as Chunk).return();
+      (value as Chunk).release();
       clearInterval(drain);
       await endAll(crowd);
     }
@@ -270,19 +270,19 @@ function registerTurns(suite: Suite): void {
       const [, idle] = await connectTo(io, listener);
       const [far, near] = await connectTo(io, listener);
       await source.sendAll(pattern(4 * CHUNK_BYTES));
-      const [kept] = await keepAll(io, keeper.receiving());
-      assert.is(io.stats().lent, 4);
+      const [kept] = await keepAll(io, keeper.chunks());
+      assert.is(io.stats().buffersHeld, 4);
       await far.sendAll(Buffer.from("late"));
-      const silent = failureCode(idle.receiving().next());
+      const silent = failureCode(idle.chunks().next());
       await roundTrips(io, 3);
-      const next = near.receiving().next();
+      const next = near.chunks().next();
       await roundTrips(io, 3);
       // There is one piece, and the one that waits longer has no use for it.
-      for (const chunk of kept.splice(0, 1)) chunk.return();
+      for (const chunk of kept.splice(0, 1)) chunk.release();
       const { value } = await next;
       assert.is(text((value as Chunk).bytes), "late");
-      (value as Chunk).return();
-      for (const chunk of kept) chunk.return();
+      (value as Chunk).release();
+      for (const chunk of kept) chunk.release();
       await idle.close();
       assert.is(await silent, "ECANCELED");
     },
@@ -294,7 +294,7 @@ function registerWaitsEnding(suite: Suite): void {
     const [io, listener] = await smallMemory(trial, 4);
     const crowd = await keepers(io, listener, 6);
     const [far, near] = await connectTo(io, listener);
-    const chunks = near.receiving({ timeoutMs: 50 });
+    const chunks = near.chunks({ timeoutMs: 50 });
     await waitWith(io, far, chunks);
     const waiting = failureCode(chunks.next());
     await roundTrips(io, 5);
@@ -307,14 +307,14 @@ function registerWaitsEnding(suite: Suite): void {
     const [io, listener] = await smallMemory(trial, 4);
     const crowd = await keepers(io, listener, 6);
     const [far, near] = await connectTo(io, listener);
-    const chunks = near.receiving();
+    const chunks = near.chunks();
     await waitWith(io, far, chunks);
     const waiting = failureCode(chunks.next());
     await roundTrips(io, 5);
     await near.close();
     assert.is(await waiting, "ECANCELED");
     const [other, last] = await connectTo(io, listener);
-    const others = last.receiving();
+    const others = last.chunks();
     await waitWith(io, other, others);
     const ended = failureCode(others.next());
     await roundTrips(io, 5);
@@ -332,10 +332,10 @@ function registerWaitsEnding(suite: Suite): void {
     const [other, last] = await connectTo(io, listener);
     for (const socket of [far, other]) await socket.sendAll(Buffer.from("late"));
     // The receive and the close reach the system together.
-    const waiting = failureCode(near.receiving().next());
+    const waiting = failureCode(near.chunks().next());
     const closed = near.close();
     assert.is(await Promise.race([waiting, waited(io, closed)]), "ECANCELED");
-    const ended = failureCode(last.receiving().next());
+    const ended = failureCode(last.chunks().next());
     const closing = trial.close(io);
     const code = await Promise.race([ended, closing.then(() => "nothing")]);
     assert.is(code, "ECANCELED");
@@ -373,20 +373,20 @@ function registerClosing(suite: Suite): void {
     const { io, client, served } = await connected(trial);
     const peer = `127.0.0.1:${served.remoteAddress.port}`;
     await client.sendAll(Buffer.from("for ever"));
-    const { value } = await served.receiving().next();
+    const { value } = await served.chunks().next();
     const chunk = value as Chunk;
     const warnings = await warningsOf(peer, () => trial.close(io));
     assert.is(warnings.length, 1);
-    assert.match(warnings[0] ?? "", `chunks were never returned: 1 of the socket to ${peer}`);
+    assert.match(warnings[0] ?? "", `chunks were never released: 1 of the socket to ${peer}`);
     assert.is(text(chunk.bytes), "for ever", "the memory is still there");
-    chunk.return();
+    chunk.release();
   });
 
   suite.test("a socket that was closed before is named too", async (trial) => {
     const { io, client, served } = await connected(trial);
     const peer = `127.0.0.1:${served.remoteAddress.port}`;
     await client.sendAll(Buffer.from("x"));
-    const { value } = await served.receiving().next();
+    const { value } = await served.chunks().next();
     assert.ok(value);
     await served.close();
     assert.is((await warningsOf(peer, () => trial.close(io))).length, 1);
@@ -396,7 +396,7 @@ function registerClosing(suite: Suite): void {
     const { io, client, served } = await connected(trial);
     const peer = `127.0.0.1:${served.remoteAddress.port}`;
     const echo = async (): Promise<void> => {
-      for await (using chunk of served.receiving()) await served.sendAll(chunk.bytes);
+      for await (using chunk of served.chunks()) await served.sendAll(chunk.bytes);
     };
     const ended = failureCode(echo());
     // Nobody reads what comes back, so the echo waits in a send, with its chunk.

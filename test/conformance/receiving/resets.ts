@@ -3,7 +3,7 @@
 
 import { once } from "node:events";
 import { connect } from "node:net";
-import { type BufferGroup, Completion, type IO, LentCompletion, type Socket } from "@io/core";
+import { type BufferGroup, Completion, type IO, MultishotCompletion, type Socket } from "@io/core";
 import * as assert from "uvu/assert";
 import { pattern, sameBytes } from "../support/data.js";
 import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
@@ -29,25 +29,25 @@ async function resetBefore(trial: Trial, mode: Mode): Promise<Reset> {
   await new Promise<void>((resolve) => peer.write(sent, () => resolve()));
   peer.resetAndDestroy();
   await once(peer, "close");
-  const group = io.ring.bufferGroup({ pieceBytes: PIECE_BYTES });
+  const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES });
   return { io, socket, group, sent };
 }
 
 /** Receives until the end, and starts the receive again when it ends before. */
 class Reading {
-  readonly completion = new LentCompletion();
+  readonly completion = new MultishotCompletion();
   readonly #parts: Uint8Array[] = [];
   result = Number.NaN;
 
-  constructor({ io, socket, group }: Reset, limitBytes: number) {
+  constructor({ io, socket, group }: Reset, maxBytes: number) {
     const start = (): void => {
       const { completion } = this;
-      io.ring.receiveMultishot(completion, called, socket.descriptor, group, limitBytes);
+      io.ring.receiveMultishot(completion, called, socket.descriptor, group, maxBytes);
     };
-    const called = ({ active, piece, offset }: LentCompletion, count: number): void => {
+    const called = ({ active, bufferId, offset }: MultishotCompletion, count: number): void => {
       if (count > 0) {
-        this.#parts.push(group.view(piece, offset, count).slice());
-        group.giveBack(piece);
+        this.#parts.push(group.view(bufferId, offset, count).slice());
+        group.release(bufferId);
       }
       if (active) return;
       if (count > 0) start();
@@ -68,11 +68,11 @@ class Reading {
 
 export function lentResets(suite: Suite): void {
   for (const mode of MODES) {
-    for (const limitBytes of [0, 20_000, 1_000_000]) {
-      const limit = limitBytes === 0 ? "no limit" : `a limit of ${limitBytes}`;
+    for (const maxBytes of [0, 20_000, 1_000_000]) {
+      const limit = maxBytes === 0 ? "no limit" : `a limit of ${maxBytes}`;
       suite.test(`${mode}: a reset that came first ends a receive, ${limit}`, async (trial) => {
         const reset = await resetBefore(trial, mode);
-        const reading = new Reading(reset, limitBytes);
+        const reading = new Reading(reset, maxBytes);
         await until(reset.io, () => reading.ended, "the end");
         assert.is(reading.result, negative("ECONNRESET"));
         assert.ok(sameBytes(reading.bytes, reset.sent));
@@ -93,7 +93,7 @@ export function lentResets(suite: Suite): void {
         const ends = [negative("ECONNRESET"), negative("ECANCELED")];
         assert.ok(ends.includes(reading.result), `${reading.result}`);
         await driven(io, socket.close());
-        assert.is(io.stats().lent, 0);
+        assert.is(io.stats().buffersHeld, 0);
       });
     }
   }

@@ -1,6 +1,6 @@
 // Receiving into lent memory by the verbs of the ring, in both modes.
 
-import { type BufferGroup, type Descriptor, type IO, LentCompletion } from "@io/core";
+import { type BufferGroup, type Descriptor, type IO, MultishotCompletion } from "@io/core";
 import * as assert from "uvu/assert";
 import { pattern, sameBytes, text } from "../support/data.js";
 import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
@@ -34,7 +34,7 @@ interface Lot {
 
 /** A receive into lent memory, and what it has brought. */
 class Receiver {
-  readonly completion = new LentCompletion();
+  readonly completion = new MultishotCompletion();
   readonly lots: Lot[] = [];
   /** The result of the last call, once it was the last. */
   last = Number.NaN;
@@ -45,15 +45,15 @@ class Receiver {
     readonly group: BufferGroup,
   ) {}
 
-  start(limitBytes = 0): this {
+  start(maxBytes = 0): this {
     const { io, completion, descriptor, group } = this;
-    const called = (completion: LentCompletion, result: number): void => {
+    const called = (completion: MultishotCompletion, result: number): void => {
       assert.is(completion, this.completion);
-      const { piece, offset } = completion;
-      if (result > 0) this.lots.push({ piece, offset, count: result });
+      const { bufferId, offset } = completion;
+      if (result > 0) this.lots.push({ piece: bufferId, offset, count: result });
       if (!completion.active) this.last = result;
     };
-    io.ring.receiveMultishot(completion, called, descriptor, group, limitBytes);
+    io.ring.receiveMultishot(completion, called, descriptor, group, maxBytes);
     return this;
   }
 
@@ -64,7 +64,7 @@ class Receiver {
   /** The bytes of all lots, which are given back. */
   takeAll(): Uint8Array {
     const bytes = Buffer.concat(this.lots.map((lot) => this.view(lot)));
-    for (const { piece } of this.lots.splice(0)) this.group.giveBack(piece);
+    for (const { piece } of this.lots.splice(0)) this.group.release(piece);
     return bytes;
   }
 
@@ -113,7 +113,7 @@ const PIECE_BYTES = 256;
 function registerBytes(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: what was sent is lent in order, and no byte twice`, async (trial) => {
     const { io, near, send } = await lending(trial, mode);
-    const group = io.ring.bufferGroup({ pieceBytes: PIECE_BYTES });
+    const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES });
     const receiver = new Receiver(io, near, group).start();
     const sent = pattern(30_000);
     let done = 0;
@@ -125,13 +125,13 @@ function registerBytes(suite: Suite, mode: Mode): void {
       done += part.length;
     }
     await roundTrips(io, 1);
-    assert.is(io.stats().lent, 0);
+    assert.is(io.stats().buffersHeld, 0);
     assert.is(await receiver.cancel(), negative("ECANCELED"));
   });
 
   suite.test(`${mode}: many streams share a group and do not mix`, async (trial) => {
     const io = await trial.open({ mode });
-    const group = io.ring.bufferGroup({ pieceBytes: PIECE_BYTES });
+    const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES });
     const streams = [];
     for (let index = 0; index < 20; index++) {
       const { near, far } = await pairOfDescriptors(io, unixAddress(trial));
@@ -156,15 +156,15 @@ function registerRunningOut(suite: Suite, mode: Mode): void {
     `${mode}: a receive ends when everything is lent, and goes on after`,
     async (trial) => {
       const { io, near, send } = await lending(trial, mode);
-      const group = io.ring.bufferGroup({ pieceBytes: PIECE_BYTES, limitBytes: 4 * PIECE_BYTES });
+      const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES, maxBytes: 4 * PIECE_BYTES });
       const sent = pattern(10 * PIECE_BYTES);
       const receiver = new Receiver(io, near, group).start();
       await send(sent);
       await receiver.ended();
       assert.is(receiver.last, negative("ENOBUFS"));
-      assert.is(group.pieces, 4);
-      assert.is(group.available, 0);
-      assert.is(io.stats().lent, 4);
+      assert.is(group.bufferCount, 4);
+      assert.is(group.freeBuffers, 0);
+      assert.is(io.stats().buffersHeld, 4);
       let told = 0;
       group.whenAvailable(() => told++);
       await roundTrips(io);
@@ -176,25 +176,25 @@ function registerRunningOut(suite: Suite, mode: Mode): void {
         parts.push(receiver.takeAll());
       }
       assert.ok(sameBytes(Buffer.concat(parts), sent));
-      assert.is(io.stats().returnsRefused, 0);
+      assert.is(io.stats().releasesRefused, 0);
     },
   );
 
   suite.test(`${mode}: a group grows while all its memory is lent`, async (trial) => {
     const { io, near, send } = await lending(trial, mode);
-    const group = io.ring.bufferGroup({ pieceBytes: PIECE_BYTES, limitBytes: 64 * PIECE_BYTES });
+    const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES, maxBytes: 64 * PIECE_BYTES });
     assert.is(group.sizeBytes, 0, "nothing before the first receive");
     const receiver = new Receiver(io, near, group).start();
     const sent = pattern(64 * PIECE_BYTES);
     await send(sent);
     await receiver.received(sent.length);
-    assert.is(group.pieces, 64);
+    assert.is(group.bufferCount, 64);
     assert.ok(sameBytes(receiver.takeAll(), sent));
   });
 
   suite.test(`${mode}: a receive ends at its limit of bytes`, async (trial) => {
     const { io, near, send } = await lending(trial, mode);
-    const group = io.ring.bufferGroup({ pieceBytes: PIECE_BYTES });
+    const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES });
     const sent = pattern(8 * PIECE_BYTES);
     await send(sent);
     const receiver = new Receiver(io, near, group).start(3 * PIECE_BYTES);
@@ -266,7 +266,7 @@ function registerEnds(suite: Suite, mode: Mode): void {
 function registerReturned(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: memory that was given back is refused everywhere`, async (trial) => {
     const { io, near, far, send } = await lending(trial, mode);
-    const group = io.ring.bufferGroup({ pieceBytes: PIECE_BYTES });
+    const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES });
     const receiver = new Receiver(io, near, group).start();
     await send(pattern(PIECE_BYTES));
     await receiver.received(PIECE_BYTES);
@@ -277,31 +277,31 @@ function registerReturned(suite: Suite, mode: Mode): void {
       const view = views[index] as Uint8Array;
       assert.is(
         refusalCode(() => group.view(piece, offset, count)),
-        "ERR_IO_CHUNK_RETURNED",
+        "ERR_IO_CHUNK_RELEASED",
       );
       assert.is(
-        refusalCode(() => group.giveBack(piece)),
-        "ERR_IO_CHUNK_RETURNED",
+        refusalCode(() => group.release(piece)),
+        "ERR_IO_CHUNK_RELEASED",
       );
-      const again = new LentCompletion();
+      const again = new MultishotCompletion();
       const sending = (): void => io.ring.send(again, () => undefined, far, view);
-      assert.is(refusalCode(sending), "ERR_IO_CHUNK_RETURNED");
+      assert.is(refusalCode(sending), "ERR_IO_CHUNK_RELEASED");
     }
     for (const piece of [-1, 0.5, 1e9, Number.NaN]) {
       assert.is(
-        refusalCode(() => group.giveBack(piece)),
-        "ERR_IO_CHUNK_RETURNED",
+        refusalCode(() => group.release(piece)),
+        "ERR_IO_CHUNK_RELEASED",
       );
     }
     await roundTrips(io, 2);
-    assert.is(io.stats().returnsRefused, 0, "none of it has reached the engine");
+    assert.is(io.stats().releasesRefused, 0, "none of it has reached the engine");
   });
 }
 
 function registerHeld(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: memory in a send is filled again only when it was sent`, async (trial) => {
     const { io, near, far, send } = await lending(trial, mode);
-    const group = io.ring.bufferGroup({ pieceBytes: 4096, limitBytes: 4096 });
+    const group = io.ring.bufferGroup({ bufferBytes: 4096, maxBytes: 4096 });
     const receiver = new Receiver(io, near, group).start();
     const first = pattern(4096, 1);
     await send(first);
@@ -359,9 +359,9 @@ function registerGroups(suite: Suite, mode: Mode): void {
     group.close();
     group.close();
     assert.ok(io.stats().buffers < buffers, "its memory is let go");
-    assert.is(io.stats().lent, 0);
+    assert.is(io.stats().buffersHeld, 0);
     assert.is(text(view), "kept");
-    group.giveBack((receiver.lots[0] as Lot).piece);
+    group.release((receiver.lots[0] as Lot).piece);
     assert.is(
       refusalCode(() => new Receiver(io, near, group).start()),
       "ERR_IO_CLOSED",
@@ -371,7 +371,7 @@ function registerGroups(suite: Suite, mode: Mode): void {
     await next.received(4);
     assert.is(text(next.takeAll()), "next");
     assert.is(text(view), "kept");
-    assert.is(io.stats().returnsRefused, 0);
+    assert.is(io.stats().releasesRefused, 0);
   });
 
   suite.test(`${mode}: groups come and go, as many as there may be`, async (trial) => {
@@ -389,19 +389,19 @@ function registerGroups(suite: Suite, mode: Mode): void {
 
   suite.test(`${mode}: arguments of groups and receives are checked`, async (trial) => {
     const { io, near } = await lending(trial, mode);
-    for (const pieceBytes of [0, -1, 0.5, Number.NaN, 2 ** 25, "1" as unknown as number]) {
-      const make = (): unknown => io.ring.bufferGroup({ pieceBytes, limitBytes: 2 ** 30 });
-      assert.is(refusalCode(make), "ERR_OUT_OF_RANGE", `pieceBytes ${pieceBytes}`);
+    for (const bufferBytes of [0, -1, 0.5, Number.NaN, 2 ** 25, "1" as unknown as number]) {
+      const make = (): unknown => io.ring.bufferGroup({ bufferBytes, maxBytes: 2 ** 30 });
+      assert.is(refusalCode(make), "ERR_OUT_OF_RANGE", `bufferBytes ${bufferBytes}`);
     }
-    for (const limitBytes of [0, 4095, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
-      const make = (): unknown => io.ring.bufferGroup({ pieceBytes: 4096, limitBytes });
-      assert.is(refusalCode(make), "ERR_OUT_OF_RANGE", `limitBytes ${limitBytes}`);
+    for (const maxBytes of [0, 4095, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      const make = (): unknown => io.ring.bufferGroup({ bufferBytes: 4096, maxBytes });
+      assert.is(refusalCode(make), "ERR_OUT_OF_RANGE", `maxBytes ${maxBytes}`);
     }
     const group = io.ring.bufferGroup();
-    for (const limitBytes of [-1, 0.5, Number.NaN, 2 ** 31]) {
+    for (const maxBytes of [-1, 0.5, Number.NaN, 2 ** 31]) {
       const receiver = new Receiver(io, near, group);
       assert.is(
-        refusalCode(() => receiver.start(limitBytes)),
+        refusalCode(() => receiver.start(maxBytes)),
         "ERR_OUT_OF_RANGE",
       );
       assert.is(receiver.completion.active, false);

@@ -45,7 +45,7 @@ function registerData(suite: Suite, family: Family): void {
     const sent = pattern(1_500_000);
     const sending = pour(client, sent);
     let done = 0;
-    for await (using chunk of served.receiving()) {
+    for await (using chunk of served.chunks()) {
       assert.ok(chunk.byteLength > 0 && chunk.byteLength <= 16 * 1024);
       assert.is(chunk.bytes.byteLength, chunk.byteLength);
       const expected = sent.subarray(done, done + chunk.byteLength);
@@ -56,7 +56,7 @@ function registerData(suite: Suite, family: Family): void {
     await sending;
     assert.is(done, sent.length);
     await roundTrips(io, 1);
-    assert.is(io.stats().lent, 0);
+    assert.is(io.stats().buffersHeld, 0);
     assert.is(await served.receive(new Uint8Array(8)), 0, "the end again");
   });
 
@@ -66,7 +66,7 @@ function registerData(suite: Suite, family: Family): void {
       const { client, served } = await connected(trial, family);
       const sent = pattern(700_000);
       const echo = async (): Promise<void> => {
-        for await (using chunk of served.receiving()) await served.sendAll(chunk.bytes);
+        for await (using chunk of served.chunks()) await served.sendAll(chunk.bytes);
         await served.shutdown("send");
       };
       const got = new Uint8Array(sent.length);
@@ -79,22 +79,22 @@ function registerData(suite: Suite, family: Family): void {
 function registerChunks(suite: Suite): void {
   suite.test("a chunk that was returned throws, whatever it is asked", async (trial) => {
     const { client, served } = await connected(trial);
-    const chunks = served.receiving();
+    const chunks = served.chunks();
     await client.sendAll(Buffer.from("hello"));
     const chunk = await take(chunks);
-    assert.is(chunk.returned, false);
+    assert.is(chunk.released, false);
     assert.is(text(chunk.bytes), "hello");
-    chunk.return();
-    assert.is(chunk.returned, true);
+    chunk.release();
+    assert.is(chunk.released, true);
     assert.is(chunk.byteLength, 5);
-    for (const use of [() => chunk.bytes, () => chunk.return(), () => chunk[Symbol.dispose]()]) {
-      assert.is(refusalCode(use), "ERR_IO_CHUNK_RETURNED");
+    for (const use of [() => chunk.bytes, () => chunk.release(), () => chunk[Symbol.dispose]()]) {
+      assert.is(refusalCode(use), "ERR_IO_CHUNK_RELEASED");
     }
   });
 
   suite.test("an old view of memory that was returned is refused by operations", async (trial) => {
     const { io, client, served } = await connected(trial);
-    const chunks = served.receiving({ chunkBytes: 4096 });
+    const chunks = served.chunks({ chunkBytes: 4096 });
     await client.sendAll(pattern(3 * 4096));
     const views: Uint8Array[] = [];
     for (let done = 0; done < 3 * 4096; ) {
@@ -104,17 +104,17 @@ function registerChunks(suite: Suite): void {
     }
     await roundTrips(io);
     for (const view of views.slice(0, -1)) {
-      assert.is(await failureCode(served.send(view)), "ERR_IO_CHUNK_RETURNED");
+      assert.is(await failureCode(served.send(view)), "ERR_IO_CHUNK_RELEASED");
       assert.is(await failureCode(served.receive(view)), "ERR_IO_RECEIVING");
-      assert.is(await failureCode(client.receive(view)), "ERR_IO_CHUNK_RETURNED");
-      assert.is(await failureCode(served.sendVectored([view])), "ERR_IO_CHUNK_RETURNED");
+      assert.is(await failureCode(client.receive(view)), "ERR_IO_CHUNK_RELEASED");
+      assert.is(await failureCode(served.sendVectored([view])), "ERR_IO_CHUNK_RELEASED");
     }
   });
 
   suite.test(
     "a chunk that is returned in the middle of a send is sent as it was",
     async (trial) => {
-      const io = await trial.open({ lentLimitBytes: 64 * 1024 });
+      const io = await trial.open({ chunksMaxBytes: 64 * 1024 });
       const listener = await io.listen({ port: 0 });
       const [client, served] = await connectTo(io, listener);
       const [slow, full] = await connectTo(io, listener);
@@ -124,7 +124,7 @@ function registerChunks(suite: Suite): void {
       const sends: Promise<void>[] = [];
       const got = new Uint8Array(sent.length);
       const receiving = slow.receiveAll(got);
-      for await (using chunk of served.receiving()) {
+      for await (using chunk of served.chunks()) {
         // Not awaited: the chunk is returned while the kernel has it.
         sends.push(full.sendAll(chunk.bytes));
         await sends.at(-2);
@@ -139,9 +139,9 @@ function registerChunks(suite: Suite): void {
     const listener = await io.listen({ port: 0 });
     const [client, served] = await connectTo(io, listener);
     await client.sendAll(Buffer.from("secret"));
-    const chunk = await take(served.receiving());
+    const chunk = await take(served.chunks());
     const view = chunk.bytes;
-    chunk.return();
+    chunk.release();
     assert.equal([...view], Array(6).fill(0xdb));
     const block = io.buffers.acquire(100).fill(7);
     io.buffers.release(block);
@@ -156,12 +156,12 @@ function registerLeaving(suite: Suite): void {
       const { io, listener, client, served } = await connected(trial);
       await listener.close();
       await client.sendAll(pattern(100_000));
-      for await (const chunk of served.receiving({ chunkBytes: 4096 })) {
-        chunk.return();
+      for await (const chunk of served.chunks({ chunkBytes: 4096 })) {
+        chunk.release();
         break;
       }
       await roundTrips(io);
-      assert.is(io.stats().lent, 0);
+      assert.is(io.stats().buffersHeld, 0);
       const rest = new Uint8Array(200_000);
       const receiving = served.receive(rest);
       await client.sendAll(Buffer.from("after"));
@@ -174,26 +174,26 @@ function registerLeaving(suite: Suite): void {
     const { client, served } = await connected(trial);
     await client.sendAll(Buffer.from("kept"));
     let kept: Chunk | undefined;
-    for await (const chunk of served.receiving()) {
+    for await (const chunk of served.chunks()) {
       kept = chunk;
       break;
     }
     await served.close();
     assert.is(text((kept as Chunk).bytes), "kept");
-    kept?.return();
+    kept?.release();
   });
 
   suite.test("return() ends what waits, once and for all", async (trial) => {
     const { io, listener, served } = await connected(trial);
     await listener.close();
-    const chunks = served.receiving();
+    const chunks = served.chunks();
     const pending = [chunks.next(), chunks.next(), chunks.next()];
     await roundTrips(io, 2);
     assert.equal(await chunks.return(), { done: true, value: undefined });
     for (const one of pending) assert.equal(await one, { done: true, value: undefined });
     assert.equal(await chunks.next(), { done: true, value: undefined });
     assert.equal(await chunks.return(), { done: true, value: undefined });
-    const unused = served.receiving();
+    const unused = served.chunks();
     await unused.return();
     assert.equal(await unused.next(), { done: true, value: undefined });
     assert.is(io.stats().inFlight, 0);
@@ -201,7 +201,7 @@ function registerLeaving(suite: Suite): void {
 
   suite.test("several next() at once are served in order", async (trial) => {
     const { client, served } = await connected(trial);
-    const chunks = served.receiving({ chunkBytes: 4096 });
+    const chunks = served.chunks({ chunkBytes: 4096 });
     const pending = Array.from({ length: 6 }, () => chunks.next());
     const sent = pattern(5 * 4096);
     await pour(client, sent);
@@ -209,7 +209,7 @@ function registerLeaving(suite: Suite): void {
     for (const one of pending) {
       const { value } = await one;
       if (value !== undefined) parts.push(value.bytes.slice());
-      value?.return();
+      value?.release();
     }
     for await (using chunk of chunks) parts.push(chunk.bytes.slice());
     assert.ok(sameBytes(Buffer.concat(parts), sent));
@@ -219,12 +219,12 @@ function registerLeaving(suite: Suite): void {
 function registerErrors(suite: Suite): void {
   suite.test("an error of the connection comes after the bytes before it", async (trial) => {
     const { peer, socket } = await connectedToNode(trial);
-    const chunks = socket.receiving();
+    const chunks = socket.chunks();
     const first = chunks.next();
     peer.write("before");
     const { value } = await first;
     assert.is(text((value as Chunk).bytes), "before");
-    value?.return();
+    value?.release();
     peer.resetAndDestroy();
     const error = await chunks.next().then(
       () => undefined,
@@ -238,24 +238,24 @@ function registerErrors(suite: Suite): void {
 
   suite.test("closing the socket ends the loop with ECANCELED", async (trial) => {
     const { io, served } = await connected(trial);
-    const pending = failureCode(served.receiving().next());
+    const pending = failureCode(served.chunks().next());
     await roundTrips(io, 2);
     await served.close();
     assert.is(await pending, "ECANCELED");
     assert.is(
-      refusalCode(() => served.receiving()),
+      refusalCode(() => served.chunks()),
       "ERR_IO_CLOSED",
     );
   });
 
   suite.test("so do cancelAll() and closing the IO", async (trial) => {
     const { io, client, served } = await connected(trial);
-    const pending = failureCode(served.receiving().next());
+    const pending = failureCode(served.chunks().next());
     await roundTrips(io, 2);
     await io.cancelAll();
     assert.is(await pending, "ECANCELED");
-    const unstarted = served.receiving();
-    const [one, other] = [client, served].map((socket) => failureCode(socket.receiving().next()));
+    const unstarted = served.chunks();
+    const [one, other] = [client, served].map((socket) => failureCode(socket.chunks().next()));
     await roundTrips(io, 2);
     await trial.close(io);
     assert.is(await one, "ECANCELED");
@@ -273,35 +273,35 @@ function registerOptions(suite: Suite): void {
     const { io, listener, client, served } = await connected(trial);
     await listener.close();
     const aborted = AbortSignal.abort(new Error("no"));
-    const chunks = served.receiving({ signal: aborted });
+    const chunks = served.chunks({ signal: aborted });
     assert.is(await failureCode(chunks.next()), "ABORT_ERR");
     assert.is((await chunks.next()).done, true);
     const controller = new AbortController();
-    const others = served.receiving({ signal: controller.signal });
+    const others = served.chunks({ signal: controller.signal });
     const pending = failureCode(others.next());
     await roundTrips(io, 2);
     controller.abort(new Error("stop"));
     assert.is(await pending, "ABORT_ERR");
     const third = new AbortController();
-    const last = served.receiving({ signal: third.signal });
+    const last = served.chunks({ signal: third.signal });
     await client.sendAll(pattern(10_000));
-    (await take(last)).return();
+    (await take(last)).release();
     third.abort();
     assert.is(await failureCode(last.next()), "ABORT_ERR");
     await roundTrips(io);
-    assert.is(io.stats().lent, 0, "what nobody had taken was returned");
+    assert.is(io.stats().buffersHeld, 0, "what nobody had taken was returned");
     assert.is(io.stats().inFlight, 0);
   });
 
   suite.test("a time limit counts the wait for one chunk", async (trial) => {
     const { io, listener, client, served } = await connected(trial);
     await listener.close();
-    const chunks = served.receiving({ timeoutMs: 40 });
+    const chunks = served.chunks({ timeoutMs: 40 });
     const begin = performance.now();
     const first = chunks.next();
     await client.sendAll(Buffer.from("in time"));
     const { value } = await first;
-    value?.return();
+    value?.release();
     assert.is(await failureCode(chunks.next()), "ETIMEDOUT");
     assert.ok(performance.now() - begin >= 40, "not before its time");
     assert.is((await chunks.next()).done, true);
@@ -316,7 +316,7 @@ function registerTime(suite: Suite): void {
     const { io, client, served } = await connected(trial);
     const sent = pattern(10_000);
     const options = { timeoutMs: 5 };
-    let chunks = served.receiving(options);
+    let chunks = served.chunks(options);
     const takeInTime = (): Promise<Chunk | undefined> =>
       chunks.next().then(({ value }) => value, timedOut);
     const parts: Uint8Array[] = [];
@@ -329,28 +329,28 @@ function registerTime(suite: Suite): void {
       await client.sendAll(sent.subarray(at, at + 1000));
       while (done < at + 1000) {
         const chunk = await next;
-        if (chunk === undefined) chunks = served.receiving(options);
+        if (chunk === undefined) chunks = served.chunks(options);
         else done += chunk.byteLength;
         if (chunk !== undefined) parts.push(chunk.bytes.slice());
-        chunk?.return();
+        chunk?.release();
         if (done < at + 1000) next = takeInTime();
       }
     }
     assert.ok(sameBytes(Buffer.concat(parts), sent));
     await chunks.return();
     await roundTrips(io);
-    assert.is(io.stats().lent, 0);
+    assert.is(io.stats().buffersHeld, 0);
   });
 
   suite.test("a time limit that elapses while the IO is closed is no error", async (trial) => {
     const { io, served } = await connected(trial);
     let limitMs = guardMs(20);
-    let chunks = served.receiving({ timeoutMs: limitMs });
+    let chunks = served.chunks({ timeoutMs: limitMs });
     let first = failureCode(chunks.next());
     // On a busy machine the round trips may take longer than the limit: then a longer one is tried.
     while ((await Promise.race([first, roundTrips(io)])) !== undefined) {
       limitMs *= 4;
-      chunks = served.receiving({ timeoutMs: limitMs });
+      chunks = served.chunks({ timeoutMs: limitMs });
       first = failureCode(chunks.next());
     }
     // The timer of the first wait elapses unseen, and is told of when the close has begun.
@@ -369,7 +369,7 @@ function registerTime(suite: Suite): void {
       }
     };
     assert.is(refusalCode(fill), "ERR_IO_IN_FLIGHT_LIMIT");
-    const chunks = served.receiving({ timeoutMs: 1000 });
+    const chunks = served.chunks({ timeoutMs: 1000 });
     assert.is(await failureCode(chunks.next()), "ERR_IO_IN_FLIGHT_LIMIT");
     assert.is((await chunks.next()).done, true);
   });
@@ -388,7 +388,7 @@ function registerLimits(suite: Suite): void {
     ] as const) {
       const sending = client.sendAll(pattern(200_000));
       let done = 0;
-      for await (using chunk of served.receiving({ chunkBytes: asked })) {
+      for await (using chunk of served.chunks({ chunkBytes: asked })) {
         assert.ok(chunk.byteLength <= most, `${chunk.byteLength} bytes of ${asked}`);
         done += chunk.byteLength;
         if (done === 200_000) break;
@@ -402,20 +402,20 @@ function registerLimits(suite: Suite): void {
     const io = await trial.open();
     const listener = await io.listen({ port: 0 });
     const [client, served] = await connectTo(io, listener);
-    const first = served.receiving();
+    const first = served.chunks();
     await client.sendAll(Buffer.from("x"));
-    (await take(first)).return();
+    (await take(first)).release();
     const before = io.stats();
     const waiting: Watched<unknown>[] = [];
     const sockets: Socket[] = [];
     for (let count = 0; count < 200; count++) {
       const [far, near] = await connectTo(io, listener);
       sockets.push(far, near);
-      waiting.push(new Watched(near.receiving().next()));
+      waiting.push(new Watched(near.chunks().next()));
     }
     await roundTrips(io);
     const after = io.stats();
-    assert.is(after.lent, 0);
+    assert.is(after.buffersHeld, 0);
     assert.is(after.bufferBytes, before.bufferBytes);
     assert.is(after.buffers, before.buffers);
     for (const { promise } of waiting) promise.catch(() => undefined);
@@ -428,17 +428,17 @@ function registerRefusals(suite: Suite): void {
   suite.test("while a socket is received from, other receives are refused", async (trial) => {
     const { io, listener, client, served } = await connected(trial);
     await listener.close();
-    const unstarted = served.receiving();
-    const chunks = served.receiving();
+    const unstarted = served.chunks();
+    const chunks = served.chunks();
     const pending = chunks.next();
     assert.is(
-      refusalCode(() => served.receiving()),
+      refusalCode(() => served.chunks()),
       "ERR_IO_RECEIVING",
     );
     assert.is(await failureCode(served.receive(new Uint8Array(8))), "ERR_IO_RECEIVING");
     assert.is(await failureCode(served.receiveAll(new Uint8Array(8))), "ERR_IO_RECEIVING");
     await client.sendAll(Buffer.from("one"));
-    (await pending).value?.return();
+    (await pending).value?.release();
     await chunks.return();
     await client.sendAll(Buffer.from("two"));
     using chunk = await take(unstarted);
@@ -451,18 +451,18 @@ function registerRefusals(suite: Suite): void {
     const { served } = await connected(trial);
     for (const chunkBytes of [0, -1, 0.5, Number.NaN, 2 ** 21, "1" as unknown as number]) {
       assert.is(
-        refusalCode(() => served.receiving({ chunkBytes })),
+        refusalCode(() => served.chunks({ chunkBytes })),
         "ERR_OUT_OF_RANGE",
       );
     }
     for (const timeoutMs of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
       assert.is(
-        refusalCode(() => served.receiving({ timeoutMs })),
+        refusalCode(() => served.chunks({ timeoutMs })),
         "ERR_OUT_OF_RANGE",
       );
     }
-    for (const lentLimitBytes of [-1, 0.5, Number.NaN]) {
-      assert.is(await failureCode(trial.open({ lentLimitBytes })), "ERR_OUT_OF_RANGE");
+    for (const chunksMaxBytes of [-1, 0.5, Number.NaN]) {
+      assert.is(await failureCode(trial.open({ chunksMaxBytes })), "ERR_OUT_OF_RANGE");
     }
   });
 }

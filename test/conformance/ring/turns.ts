@@ -115,13 +115,13 @@ function registerListeners(suite: Suite): void {
 function registerReceiving(suite: Suite): void {
   suite.test("a slow loop over chunks leaves the event loop turns", async (trial) => {
     const { io, client, served } = await connected(trial);
-    const chunks = served.receiving({ chunkBytes: 4096 });
+    const chunks = served.chunks({ chunkBytes: 4096 });
     await client.sendAll(new Uint8Array(4096));
     const { value } = await chunks.next();
-    value?.return();
+    value?.release();
     await client.sendAll(new Uint8Array(4096 * 31));
-    await until(io, () => io.stats().lent >= 16, "the chunks");
-    const bodies = await bodiesBefore(returned(chunks), 16);
+    await until(io, () => io.stats().buffersHeld >= 16, "the chunks");
+    const bodies = await bodiesBefore(released(chunks), 16);
     assert.ok(bodies < 10, `${bodies} of 16 bodies before anything else`);
   });
 
@@ -133,26 +133,26 @@ function registerReceiving(suite: Suite): void {
     const send = (): void => client.send("ping", server.localAddress.port, "127.0.0.1");
     client.bind(0, "127.0.0.1");
     await once(client, "listening");
-    const chunks = server.receiving();
+    const chunks = server.chunks();
     send();
     const { value } = await chunks.next();
-    value?.return();
+    value?.release();
     for (let index = 0; index < 20; index++) send();
-    await until(io, () => io.stats().lent >= 20, "the datagrams");
-    const bodies = await bodiesBefore(returned(chunks), 20);
+    await until(io, () => io.stats().buffersHeld >= 20, "the datagrams");
+    const bodies = await bodiesBefore(released(chunks), 20);
     assert.ok(bodies < 10, `${bodies} of 20 bodies before anything else`);
   });
 }
 
-/** The chunks, each returned when its body has ended. */
-async function* returned(
-  chunks: AsyncIterable<{ return(): void }>,
-): AsyncGenerator<{ return(): void }> {
+/** The chunks, each released when its body has ended. */
+async function* released(
+  chunks: AsyncIterable<{ release(): void }>,
+): AsyncGenerator<{ release(): void }> {
   for await (const chunk of chunks) {
     try {
       yield chunk;
     } finally {
-      chunk.return();
+      chunk.release();
     }
   }
 }

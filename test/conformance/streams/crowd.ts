@@ -27,7 +27,7 @@ const ECHOES: readonly [string, Echo][] = [
   [
     "receiving",
     async (socket) => {
-      for await (using chunk of socket.receiving()) await socket.sendAll(chunk.bytes);
+      for await (using chunk of socket.chunks()) await socket.sendAll(chunk.bytes);
     },
   ],
 ];

@@ -73,7 +73,7 @@ function registerWhole(suite: Suite): void {
   });
 
   suite.test("sendFile does without io.buffers when there are none", async (trial) => {
-    const made = await scene(trial, 200_000, FAMILIES[0]!, { buffersLimitBytes: 0 });
+    const made = await scene(trial, 200_000, FAMILIES[0]!, { buffersMaxBytes: 0 });
     const [sent, received] = await sendAndReceive(made, (socket) => socket.sendFile(made.file));
     assert.is(sent, 200_000);
     assert.is(hash(received), hash(made.content));

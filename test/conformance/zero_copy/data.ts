@@ -122,11 +122,11 @@ function registerDatagrams(suite: Suite): void {
       for (const send of sends) {
         assert.is(await send(), 20_000);
         const got = await far.receive(buffer);
-        assert.equal([got.sizeBytes, got.truncated], [20_000, false]);
+        assert.equal([got.byteLength, got.truncated], [20_000, false]);
         assert.ok(sameBytes(buffer.subarray(0, 20_000), data));
       }
       assert.is(await near.send(new Uint8Array(0), options), 0);
-      assert.is((await far.receive(buffer)).sizeBytes, 0);
+      assert.is((await far.receive(buffer)).byteLength, 0);
       const { zeroCopySends, zeroCopyFallenBack } = near.stats();
       const spares = canSpare(io) && family.family !== "unix";
       const count = sends.length + 1;
@@ -144,7 +144,7 @@ function registerDatagrams(suite: Suite): void {
     );
     assert.is(await near.sendVectored(pieces, { zeroCopy: "always" }), 6400);
     const buffer = new Uint8Array(10_000);
-    assert.is((await far.receive(buffer)).sizeBytes, 6400);
+    assert.is((await far.receive(buffer)).byteLength, 6400);
     assert.ok(sameBytes(buffer.subarray(0, 6400), Buffer.concat(pieces)));
     const { zeroCopySends, zeroCopyFallenBack } = near.stats();
     assert.is(zeroCopySends + zeroCopyFallenBack, 1);
@@ -245,7 +245,7 @@ function registerAuto(suite: Suite): void {
     const buffer = new Uint8Array(8192);
     const send = async (): Promise<void> => {
       await near.send(new Uint8Array(2000), { zeroCopy: "auto" });
-      assert.is((await far.receive(buffer)).sizeBytes, 2000);
+      assert.is((await far.receive(buffer)).byteLength, 2000);
     };
     for (let count = 0; count < 32; count++) await send();
     const none = near.stats();
@@ -262,7 +262,7 @@ function registerAuto(suite: Suite): void {
     const buffer = new Uint8Array(8192);
     const send = async (sizeBytes: number): Promise<void> => {
       await near.send(new Uint8Array(sizeBytes), { zeroCopy: "auto" });
-      assert.is((await far.receive(buffer)).sizeBytes, sizeBytes);
+      assert.is((await far.receive(buffer)).byteLength, sizeBytes);
     };
     for (let count = 0; count < 10; count++) await send(1000 + count);
     const none = near.stats();

@@ -166,7 +166,7 @@ function registerFine(suite: Suite): void {
     data.fill(1);
     assert.is(await unwatched, 1000);
     await near.sendTo([data, data], far.localAddress, ALWAYS);
-    assert.is((await far.receive(new Uint8Array(3000))).sizeBytes, 2000);
+    assert.is((await far.receive(new Uint8Array(3000))).byteLength, 2000);
   });
 
   suite.test("a datagram that is written to at once is found", async (trial) => {

@@ -353,7 +353,7 @@ function bytesWithoutHugePages(): number | undefined {
 
 function registerMemory(suite: Suite): void {
   suite.test("a block that is given back is not given out before its release", async (trial) => {
-    const { io, client, served } = await narrow(trial, { buffersLimitBytes: 1024 * 1024 });
+    const { io, client, served } = await narrow(trial, { buffersMaxBytes: 1024 * 1024 });
     const block = io.buffers.acquire(1024 * 1024);
     block.set(pattern(1024 * 1024, 6));
     const expected = Buffer.from(block);
@@ -377,7 +377,7 @@ function registerMemory(suite: Suite): void {
     // Memory of earlier tests may be counted still, and be freed at any moment. So there is more
     // registered memory here than they can have left.
     const before = bytesWithoutHugePages();
-    const io = await trial.open({ buffersLimitBytes: (before ?? 0) + 64 * 1024 * 1024 });
+    const io = await trial.open({ buffersMaxBytes: (before ?? 0) + 64 * 1024 * 1024 });
     const blocks = [io.buffers.acquire(2 * MUCH_BYTES)];
     const { registeredBytes } = io.stats();
     if (registeredBytes > 0 && before !== undefined) {

@@ -197,9 +197,10 @@ export class Endings {
   async #endLending(closesGroups: boolean): Promise<void> {
     const { io, ring } = this.#world;
     this.#lent.lots.check();
-    const { lent } = io.stats();
+    const { buffersHeld } = io.stats();
     const most = this.#lent.piecesHeld + this.#streams.held;
-    if (lent > most) throw new Violation(`stats: ${lent} pieces are lent, and ${most} are held`);
+    if (buffersHeld > most)
+      throw new Violation(`stats: ${buffersHeld} buffers are held, and ${most} are held`);
     if (closesGroups) this.#lent.closeGroups();
     this.#lent.giveAllBack();
     // What was given back is taken with the next batch.
@@ -229,8 +230,8 @@ export class Endings {
     expect("inFlight", stats.inFlight, 0);
     expect("strays", stats.strays, 0);
     expect("overflows", stats.overflows, 0);
-    expect("lent", stats.lent, 0);
-    expect("returnsRefused", stats.returnsRefused, 0);
+    expect("buffersHeld", stats.buffersHeld, 0);
+    expect("releasesRefused", stats.releasesRefused, 0);
     expect("descriptors", stats.descriptors, this.#world.open);
     // Promises are made of operations that are not counted here.
     if (this.#world.usesPromises) return;

@@ -1,4 +1,4 @@
-// The warning by which io.close() tells of chunks that were never returned.
+// The warning by which io.close() tells of chunks that were never released.
 
 const CODE = "IO_CHUNKS_KEPT";
 

@@ -1,7 +1,7 @@
 // The steps of a program that receive into lent memory with the verb of the ring: groups so small
 // that everything is lent sooner or later, and bytes that are held and given back in any order.
 
-import type { BufferGroup, LentCompletion } from "@io/core";
+import type { BufferGroup, MultishotCompletion } from "@io/core";
 import { Lots } from "./lots.js";
 import { NO_BUFFERS, type Operation, REFUSED } from "./operation.js";
 import type { StreamStep } from "./steps.js";
@@ -17,10 +17,10 @@ interface Receive extends Plan {
 
 /** The last one begins with fewer pieces than it may have. */
 const GROUPS = [
-  { pieceBytes: 64, pieces: 2 },
-  { pieceBytes: 300, pieces: 3 },
-  { pieceBytes: 2048, pieces: 4 },
-  { pieceBytes: 32, pieces: 24 },
+  { bufferBytes: 64, pieces: 2 },
+  { bufferBytes: 300, pieces: 3 },
+  { bufferBytes: 2048, pieces: 4 },
+  { bufferBytes: 32, pieces: 24 },
 ] as const;
 
 export const GROUP_COUNT = GROUPS.length;
@@ -44,7 +44,7 @@ class LentGroup {
 
   started(operation: Operation): void {
     this.#held.set(operation, new Set(this.#lots.keys()));
-    this.#piecesAtStart.set(operation, this.group.pieces);
+    this.#piecesAtStart.set(operation, this.group.bufferCount);
     this.#note(operation);
   }
 
@@ -77,7 +77,7 @@ class LentGroup {
 
   giveBack(piece: number): void {
     this.use(piece, -1);
-    this.group.giveBack(piece);
+    this.group.release(piece);
     // Whoever waits began to when everything was held.
     if (this.#lots.size > 0 || this.closed) return;
     if (this.waiting === 0 || this.wokenSince > 0) return;
@@ -105,9 +105,9 @@ export class Lent {
   #group(index: number): LentGroup {
     const found = this.#groups[index];
     if (found !== undefined) return found;
-    const { pieceBytes, pieces } = GROUPS[index % GROUP_COUNT] as (typeof GROUPS)[number];
-    const limitBytes = pieceBytes * pieces;
-    const made = new LentGroup(this.#world.ring.bufferGroup({ pieceBytes, limitBytes }));
+    const { bufferBytes, pieces } = GROUPS[index % GROUP_COUNT] as (typeof GROUPS)[number];
+    const maxBytes = bufferBytes * pieces;
+    const made = new LentGroup(this.#world.ring.bufferGroup({ bufferBytes, maxBytes }));
     this.#groups[index] = made;
     return made;
   }
@@ -119,7 +119,7 @@ export class Lent {
   }
 
   #start(receive: Receive): boolean {
-    const { endpoint, from, limitBytes } = receive;
+    const { endpoint, from, maxBytes } = receive;
     if (endpoint.receivesAlone > 0 || endpoint.receivesUnknown) return false;
     const { group } = from;
     const { ring } = this.#world;
@@ -127,13 +127,13 @@ export class Lent {
       {
         verb: "receiveMultishot",
         on: endpoint,
-        sizeBytes: group.pieceBytes,
-        ...(limitBytes === 0 ? {} : { limitBytes }),
+        sizeBytes: group.bufferBytes,
+        ...(maxBytes === 0 ? {} : { maxBytes }),
         ...(endpoint.closing ? { mustFailWith: REFUSED } : {}),
       },
       (c, callback) => {
-        const completion = c as LentCompletion;
-        ring.receiveMultishot(completion, callback, endpoint.descriptor, group, limitBytes);
+        const completion = c as MultishotCompletion;
+        ring.receiveMultishot(completion, callback, endpoint.descriptor, group, maxBytes);
       },
       (result, ended) => this.#completed(receive, result, ended),
     );
@@ -158,19 +158,19 @@ export class Lent {
   }
 
   #lent(receive: Receive, count: number, operation: Operation): void {
-    const { endpoint, from, limitBytes, keepOneIn } = receive;
+    const { endpoint, from, maxBytes, keepOneIn } = receive;
     operation.received += count;
-    if (limitBytes > 0 && operation.received >= limitBytes && !operation.ended) {
+    if (maxBytes > 0 && operation.received >= maxBytes && !operation.ended) {
       throw new Violation(`${operation.name} goes on after ${operation.received} bytes`);
     }
-    const { piece, offset } = operation.completion as LentCompletion;
+    const { bufferId, offset } = operation.completion as MultishotCompletion;
     const { group } = from;
-    from.lent(piece);
+    from.lent(bufferId);
     const lot = this.lots.lend(
       `lot ${this.#count++} of ${operation.name}`,
-      () => group.view(piece, offset, count),
-      () => from.giveBack(piece),
-      (change) => from.use(piece, change),
+      () => group.view(bufferId, offset, count),
+      () => from.giveBack(bufferId),
+      (change) => from.use(bufferId, change),
     );
     const found = endpoint.inbox.receive(lot.bytes);
     if (found !== null) endpoint.pair(found);

@@ -1,7 +1,7 @@
-// The steps of a program that receive with `socket.receiving()`: chunks that are taken one by one,
+// The steps of a program that receive with `socket.chunks()`: chunks that are taken one by one,
 // held and returned, and streams that are left.
 
-import type { Chunk, Receiving } from "@io/core";
+import type { Chunk, ChunkStream } from "@io/core";
 import type { Lent } from "./lent.js";
 import { Operation } from "./operation.js";
 import type { Limit, StreamStep } from "./steps.js";
@@ -14,10 +14,10 @@ export function limitBytesFor(pieces: number): number {
   return CHUNK_BYTES * pieces;
 }
 
-/** What a socket receives by `receiving()`, and how it stands with it. */
+/** What a socket receives by `chunks()`, and how it stands with it. */
 export class LentStream {
   readonly endpoint: Endpoint;
-  readonly chunks: Receiving;
+  readonly chunks: ChunkStream;
   readonly controller: AbortController;
   /** Stands for it as a whole; it is none of those in flight. */
   readonly operation: Operation;
@@ -33,7 +33,12 @@ export class LentStream {
   /** One that waits behind others was told that it is over. */
   toldBehind = false;
 
-  constructor(endpoint: Endpoint, chunks: Receiving, controller: AbortController, limitNs: Limit) {
+  constructor(
+    endpoint: Endpoint,
+    chunks: ChunkStream,
+    controller: AbortController,
+    limitNs: Limit,
+  ) {
     this.endpoint = endpoint;
     this.chunks = chunks;
     this.controller = controller;
@@ -74,7 +79,7 @@ export class LentStreams {
     const { signal } = controller;
     // A limit of 0 is none.
     const limit = limitNs === null ? {} : { timeoutMs: limitNs / 1e6 };
-    const chunks = socket.receiving({ chunkBytes: CHUNK_BYTES, signal, ...limit });
+    const chunks = socket.chunks({ chunkBytes: CHUNK_BYTES, signal, ...limit });
     const stream = new LentStream(endpoint, chunks, controller, limitNs === 0 ? null : limitNs);
     signal.addEventListener("abort", () => {
       stream.operation.askedToEnd = true;
@@ -135,7 +140,7 @@ export class LentStreams {
       () => chunk.bytes,
       () => {
         stream.held--;
-        chunk.return();
+        chunk.release();
       },
     );
     const found = stream.endpoint.inbox.receive(lot.bytes);

@@ -57,7 +57,7 @@ export interface OperationFields {
   readonly durationNs?: number;
   readonly limitNs?: number;
   /** Bytes after which a receive ends by itself. */
-  readonly limitBytes?: number;
+  readonly maxBytes?: number;
   /** The only result that it may have, because what it names is closed. */
   readonly mustFailWith?: number;
   readonly target?: Operation;
@@ -110,13 +110,13 @@ export class Operation {
   }
 
   get name(): string {
-    const { verb, layer, on, sizeBytes, durationNs, limitNs, limitBytes, target } = this.fields;
+    const { verb, layer, on, sizeBytes, durationNs, limitNs, maxBytes, target } = this.fields;
     const words = [`#${this.id}`, verb, layer === "promise" ? "(promise)" : ""];
     if (on !== undefined) words.push(`on ${on.name}`);
     if (sizeBytes !== undefined) words.push(`${sizeBytes} B`);
     if (durationNs !== undefined) words.push(`${durationNs} ns`);
     if (limitNs !== undefined) words.push(`limit ${limitNs} ns`);
-    if (limitBytes !== undefined) words.push(`limit ${limitBytes} B`);
+    if (maxBytes !== undefined) words.push(`limit ${maxBytes} B`);
     if (target !== undefined) words.push(`of #${target.id}`);
     if (this.fields.chain !== undefined) words.push("linked");
     return words.filter(Boolean).join(" ");

@@ -199,7 +199,7 @@ export async function runStreams(
     mode: program.mode,
     entries: 128,
     inFlightLimit: 512,
-    lentLimitBytes: limitBytesFor(program.pieces),
+    chunksMaxBytes: limitBytesFor(program.pieces),
     poison: program.poison,
   });
   const run = new StreamRun(io, wrap);

@@ -36,7 +36,7 @@ export type StreamStep =
       do: "receiveLent";
       socket: number;
       group: number;
-      limitBytes: number;
+      maxBytes: number;
       /** Of so many lots one is kept; the others are given back at once. */
       keepOneIn: number;
       /** It is started again when it ended with bytes, or when there is memory again. */
@@ -80,7 +80,7 @@ export interface StreamProgram {
   mode: "attached" | "detached";
   /** Memory that was given back is overwritten. */
   poison: boolean;
-  /** Pieces of memory that the streams of `receiving()` share. */
+  /** Pieces of memory that the streams of `chunks()` share. */
   pieces: number;
   connections: ConnectionPlan[];
   steps: StreamStep[];
@@ -155,7 +155,7 @@ const rows: readonly Row[] = [
   row(10, "receiveLent", {
     socket,
     group: fc.nat(GROUP_COUNT - 1),
-    limitBytes: fc.oneof(
+    maxBytes: fc.oneof(
       { weight: 2, arbitrary: fc.constant(0) },
       { weight: 1, arbitrary: fc.integer({ min: 1, max: 5000 }) },
     ),

@@ -9,8 +9,8 @@ import {
   type Descriptor,
   type IO,
   IOError,
-  LentCompletion,
   type Listener,
+  MultishotCompletion,
   type Ring,
   type Socket,
 } from "@io/core";
@@ -50,7 +50,7 @@ export class Endpoint extends Side {
   /** One does not know how much was sent, so nothing more is. */
   sendsUnknown = false;
   receivesUnknown = false;
-  /** What it receives from by `receiving()`, or did. */
+  /** What it receives from by `chunks()`, or did. */
   stream: LentStream | null = null;
   shutdownDone = false;
   /** The system keeps little for it. */
@@ -114,7 +114,7 @@ export class World {
   readonly listeners: (OwnListener | undefined)[] = [];
   readonly peers: Peer[] = [];
   readonly inFlight = new Set<Operation>();
-  /** What goes on with `receiving()`, between operations too. */
+  /** What goes on with `chunks()`, between operations too. */
   readonly streams = new Set<Operation>();
   /** In the order in which they were started. */
   readonly operations: Operation[] = [];
@@ -164,7 +164,7 @@ export class World {
   ): Operation | null {
     const operation = new Operation({ ...fields, layer: "ring" });
     const lends = fields.verb === "receiveMultishot";
-    const completion = lends ? new LentCompletion() : new Completion();
+    const completion = lends ? new MultishotCompletion() : new Completion();
     operation.completion = completion;
     try {
       begin(completion, (same, result) => {

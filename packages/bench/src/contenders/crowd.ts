@@ -50,7 +50,7 @@ const message = Buffer.alloc(messageBytes);
 // ---- ours
 
 async function waitIdle(socket: Socket, count: () => void): Promise<void> {
-  for await (using chunk of socket.receiving()) if (chunk.byteLength > 0) count();
+  for await (using chunk of socket.chunks()) if (chunk.byteLength > 0) count();
 }
 
 async function pairOf(io: IO): Promise<[Socket, Socket]> {
@@ -167,7 +167,7 @@ async function serveNode(): Promise<Library> {
 async function runClients(port: number): Promise<void> {
   const io = await IO.open({ backend: "epoll" });
   const read = async (socket: Socket): Promise<void> => {
-    for await (using _chunk of socket.receiving());
+    for await (using _chunk of socket.chunks());
     await socket.close();
   };
   for (let made = 0; made < connections; ) {

@@ -4,7 +4,14 @@
 // Usage: echo_lent <callback|promise>
 
 import { constants } from "node:os";
-import { type BufferGroup, Completion, IO, LentCompletion, type Ring, type Socket } from "@io/core";
+import {
+  type BufferGroup,
+  Completion,
+  IO,
+  MultishotCompletion,
+  type Ring,
+  type Socket,
+} from "@io/core";
 import { printLine } from "../contender.js";
 import { settle } from "../settle.js";
 
@@ -17,7 +24,7 @@ interface Lent {
 }
 
 /** One connection: receives for ever, and sends what it was lent, one lot after the other. */
-class Connection extends LentCompletion {
+class Connection extends MultishotCompletion {
   readonly descriptor: number;
   readonly sending = new Completion<Connection>(this);
   /** What is being sent, and what has come meanwhile. */
@@ -38,7 +45,7 @@ class CallbackServer {
 
   constructor(io: IO) {
     this.#ring = io.ring;
-    this.#group = io.ring.bufferGroup({ limitBytes: 64 * 1024 * 1024 });
+    this.#group = io.ring.bufferGroup({ maxBytes: 64 * 1024 * 1024 });
   }
 
   accept(listener: number): void {
@@ -57,13 +64,13 @@ class CallbackServer {
     this.#ring.receiveMultishot(connection, this.#onReceive, descriptor, this.#group);
   }
 
-  readonly #onReceive = (completion: LentCompletion, result: number): void => {
+  readonly #onReceive = (completion: MultishotCompletion, result: number): void => {
     const connection = completion as Connection;
     if (result > 0) {
-      const { piece, offset } = connection;
-      const view = this.#group.view(piece, offset, result);
-      if (connection.sendingPiece === -1) this.#send(connection, piece, view);
-      else connection.waiting.push({ piece, view });
+      const { bufferId, offset } = connection;
+      const view = this.#group.view(bufferId, offset, result);
+      if (connection.sendingPiece === -1) this.#send(connection, bufferId, view);
+      else connection.waiting.push({ piece: bufferId, view });
       if (!connection.active) this.#receive(connection);
     } else if (result === noBuffers) {
       this.#group.whenAvailable(() => this.#receive(connection));
@@ -86,7 +93,7 @@ class CallbackServer {
       this.#send(connection, sendingPiece, unsent.subarray(result));
       return;
     }
-    this.#group.giveBack(sendingPiece);
+    this.#group.release(sendingPiece);
     connection.sendingPiece = -1;
     const next = connection.waiting.length > 0 ? connection.waiting.shift() : undefined;
     if (next !== undefined) this.#send(connection, next.piece, next.view);
@@ -107,7 +114,7 @@ async function serveCallbacks(): Promise<void> {
 }
 
 async function echo(socket: Socket): Promise<void> {
-  for await (using chunk of socket.receiving()) await socket.sendAll(chunk.bytes);
+  for await (using chunk of socket.chunks()) await socket.sendAll(chunk.bytes);
 }
 
 async function servePromises(): Promise<void> {

@@ -4,7 +4,7 @@
 //
 // Usage: heap_lent <callback|promise> <messages>
 
-import { Completion, IO, LentCompletion, type Socket } from "@io/core";
+import { Completion, IO, MultishotCompletion, type Socket } from "@io/core";
 import { numberArgument, printFigures } from "../contender.js";
 
 const how = process.argv[2];
@@ -13,20 +13,20 @@ const connections = 32;
 const messageBytes = 128;
 
 async function echo(socket: Socket): Promise<void> {
-  for await (using chunk of socket.receiving()) await socket.sendAll(chunk.bytes);
+  for await (using chunk of socket.chunks()) await socket.sendAll(chunk.bytes);
 }
 
 function echoOnRing(io: IO, { descriptor }: Socket): void {
   const { ring } = io;
   const group = ring.bufferGroup();
   const sending = new Completion();
-  const receiving = new LentCompletion();
+  const receiving = new MultishotCompletion();
   const start = (): void => ring.receiveMultishot(receiving, called, descriptor, group);
   const nothing = (): void => undefined;
-  const called = ({ piece, offset }: LentCompletion, result: number): void => {
+  const called = ({ bufferId, offset }: MultishotCompletion, result: number): void => {
     if (result <= 0) return;
-    ring.send(sending, nothing, descriptor, group.view(piece, offset, result));
-    group.giveBack(piece);
+    ring.send(sending, nothing, descriptor, group.view(bufferId, offset, result));
+    group.release(bufferId);
     if (!receiving.active) start();
   };
   start();

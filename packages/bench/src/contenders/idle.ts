@@ -34,7 +34,7 @@ function counter(): { served: Promise<void>; serve(): void } {
 }
 
 async function waitLent(socket: Socket, serve: () => void): Promise<void> {
-  for await (using chunk of socket.receiving()) {
+  for await (using chunk of socket.chunks()) {
     if (chunk.byteLength > 0) serve();
   }
 }

@@ -86,7 +86,7 @@ export class Sender {
   }
 
   static async open(to: Target, load: Load): Promise<Sender> {
-    const io = await IO.open({ mode: "detached", buffersLimitBytes: 256 * 1024 * 1024 });
+    const io = await IO.open({ mode: "detached", buffersMaxBytes: 256 * 1024 * 1024 });
     return new Sender(io, await connect(io, to), load);
   }
 

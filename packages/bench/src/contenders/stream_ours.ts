@@ -4,7 +4,7 @@
 // Usage: stream_ours <callback|promise|single> <port> <connections>
 
 import { constants } from "node:os";
-import { type BufferGroup, Completion, IO, LentCompletion, type Socket } from "@io/core";
+import { type BufferGroup, Completion, IO, MultishotCompletion, type Socket } from "@io/core";
 import { numberArgument } from "../contender.js";
 import { settle } from "../settle.js";
 import { countReceived } from "../traffic_meter.js";
@@ -14,13 +14,13 @@ const target = { host: "127.0.0.1", port: numberArgument(1) };
 const connections = numberArgument(2);
 const chunkBytes = 64 * 1024;
 /** Of one receive: with a limit the kernel may fill several pieces at once. */
-const limitBytes = 256 * 1024;
+const maxBytes = 256 * 1024;
 const noBuffers = -constants.errno.ENOBUFS;
 /** Nothing else is done with what is received. */
 const count = countReceived();
 
 async function receiveLent(socket: Socket): Promise<void> {
-  for await (using chunk of socket.receiving({ chunkBytes })) {
+  for await (using chunk of socket.chunks({ chunkBytes })) {
     count(chunk.bytes.byteLength);
   }
 }
@@ -46,14 +46,14 @@ async function receiveWithPromises(receive: (socket: Socket) => Promise<void>): 
 }
 
 function receiveOnRing(io: IO, descriptor: number, group: BufferGroup): void {
-  const completion = new LentCompletion();
+  const completion = new MultishotCompletion();
   const start = (): void => {
-    io.ring.receiveMultishot(completion, called, descriptor, group, limitBytes);
+    io.ring.receiveMultishot(completion, called, descriptor, group, maxBytes);
   };
-  const called = ({ piece, offset }: LentCompletion, result: number): void => {
+  const called = ({ bufferId, offset }: MultishotCompletion, result: number): void => {
     if (result > 0) {
-      count(group.view(piece, offset, result).byteLength);
-      group.giveBack(piece);
+      count(group.view(bufferId, offset, result).byteLength);
+      group.release(bufferId);
       if (!completion.active) start();
     } else if (result === noBuffers) {
       group.whenAvailable(start);
@@ -66,7 +66,7 @@ function receiveOnRing(io: IO, descriptor: number, group: BufferGroup): void {
 
 async function receiveWithCallbacks(): Promise<void> {
   const io = await IO.open({ mode: "detached" });
-  const group = io.ring.bufferGroup({ pieceBytes: chunkBytes, limitBytes: 64 * chunkBytes });
+  const group = io.ring.bufferGroup({ bufferBytes: chunkBytes, maxBytes: 64 * chunkBytes });
   const sockets: Socket[] = [];
   while (sockets.length < connections) sockets.push(await settle(io, io.connect(target)));
   for (const { descriptor } of sockets) receiveOnRing(io, descriptor, group);

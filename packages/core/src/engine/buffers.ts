@@ -86,16 +86,16 @@ export class Buffers {
   /** The IO, which lives as long as its memory is asked for. @internal */
   owner: object | null = null;
   readonly #memory: Memory;
-  readonly #limitBytes: number;
+  readonly #maxBytes: number;
   readonly #blocks = new WeakMap<Uint8Array, Block>();
   readonly #slabs: Slab[] = [];
   #sizeBytes = 0;
 
   /** @internal */
-  constructor(memory: Memory, limitBytes: number) {
+  constructor(memory: Memory, maxBytes: number) {
     checkMade(memory, "Buffers", "io.buffers.acquire()");
     this.#memory = memory;
-    this.#limitBytes = limitBytes;
+    this.#maxBytes = maxBytes;
   }
 
   /** Bytes in slabs, in use or free. */
@@ -143,13 +143,13 @@ export class Buffers {
   #grow(power: number, askedBytes: number): Block {
     const slabPower = Math.max(SLAB_POWER, power);
     const sizeBytes = PAGE_SIZE_BYTES * 2 ** slabPower;
-    if (this.#sizeBytes + sizeBytes > this.#limitBytes) {
+    if (this.#sizeBytes + sizeBytes > this.#maxBytes) {
       throw new IOError({
         code: "ERR_IO_BUFFERS_LIMIT",
         operation: "acquire",
         message:
-          `acquire: ${askedBytes} bytes more would exceed the limit of ${this.#limitBytes} ` +
-          "bytes: release buffers, or open the IO with a higher buffersLimitBytes",
+          `acquire: ${askedBytes} bytes more would exceed the limit of ${this.#maxBytes} ` +
+          "bytes: release buffers, or open the IO with a higher buffersMaxBytes",
       });
     }
     const slab = new Slab(this.#memory, slabPower);

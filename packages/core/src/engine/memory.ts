@@ -330,9 +330,9 @@ function releasedError(operation: string): IOError {
 
 function returnedError(operation: string): IOError {
   return new IOError({
-    code: "ERR_IO_CHUNK_RETURNED",
+    code: "ERR_IO_CHUNK_RELEASED",
     operation,
-    message: `${operation}: the buffer was lent and has been returned, or nothing is lent of it`,
+    message: `${operation}: the bytes are those of a chunk that was released`,
   });
 }
 

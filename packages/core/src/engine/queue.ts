@@ -4,8 +4,8 @@
 // and in the engine alike, so that neither takes an old entry for a new one.
 
 import { closedError, IOError, typeError } from "../errors.js";
-import type { LentCompletion } from "../receiving/lent_completion.js";
-import type { LentMemory } from "../receiving/lent_memory.js";
+import type { ChunkSource } from "../receiving/chunk_source.js";
+import type { MultishotCompletion } from "../receiving/multishot_completion.js";
 import type { Callback, Completion } from "../ring/completion.js";
 import { checkFunction, shown } from "../support/check.js";
 import {
@@ -633,7 +633,7 @@ export class Queue {
     }
     const callback = completion.callback;
     // The number of a piece stands above all flags.
-    if (flags >= COMPLETION_FLAG_LENT) take(completion as LentCompletion, flags, result);
+    if (flags >= COMPLETION_FLAG_LENT) take(completion as MultishotCompletion, flags, result);
     if ((flags & COMPLETION_FLAG_MORE) === 0) {
       this.#completions[slot] = null;
       // The engine never started a refused entry, so its generation stays.
@@ -681,10 +681,10 @@ function keepInPlace(view: Int32Array | Float64Array, shared: ArrayBuffer): void
   });
 }
 
-function take(completion: LentCompletion, flags: number, result: number): void {
+function take(completion: MultishotCompletion, flags: number, result: number): void {
   const piece = flags >>> COMPLETION_PIECE_SHIFT;
-  const group = completion.group as LentMemory;
-  completion.piece = piece;
+  const group = completion.group as ChunkSource;
+  completion.bufferId = piece;
   completion.offset = group.lend(piece, result, (flags & COMPLETION_FLAG_OPEN) !== 0);
 }
 

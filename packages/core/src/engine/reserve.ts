@@ -1,10 +1,10 @@
-// Memory for streams that hold nothing while all that is lent is in other hands: a piece for each
-// of them, so that whoever keeps chunks stops nobody else. There are as many pieces as such streams
-// at once, and what is not used any more is let go.
+// Memory for streams that hold nothing while all that is lent is in other hands: a buffer for each
+// of them, so that whoever keeps chunks stops nobody else. There are as many buffers as such
+// streams at once, and what is not used any more is let go.
 //
-// Who owns a piece: the stream, from `take` until its receive has ended; the program, when that has
-// brought something, until the chunk is returned; then the reserve again, as soon as no operation
-// uses it.
+// Who owns a buffer: the stream, from `take` until its receive has ended; the program, when that
+// has brought something, until the chunk is returned; then the reserve again, as soon as no
+// operation uses it.
 import type { ChunkMemory } from "../receiving/chunk.js";
 import type { Peer } from "../sockets/peer.js";
 import { PEER_SIZE_BYTES } from "./abi.js";
@@ -20,23 +20,23 @@ interface Slab {
 }
 
 export class Reserve implements ChunkMemory {
-  /** Bytes of one piece that can be received. */
-  readonly pieceBytes: number;
+  /** Bytes of one buffer that can be received. */
+  readonly bufferBytes: number;
   /** What stands in front of them: the record of the sender of a message. */
   readonly headBytes: number;
   readonly #memory: Memory;
   readonly #strideBytes: number;
-  // A piece is the number of its slab, and which one of it.
+  // A buffer is the number of its slab, and which one of it.
   readonly #slabs: (Slab | undefined)[] = [];
   readonly #unused: number[] = [];
-  /** Slabs that have a free piece. */
+  /** Slabs that have a free buffer. */
   readonly #open = new Set<number>();
 
-  constructor(memory: Memory, pieceBytes: number, messages: boolean) {
+  constructor(memory: Memory, bufferBytes: number, messages: boolean) {
     this.#memory = memory;
-    this.pieceBytes = pieceBytes;
+    this.bufferBytes = bufferBytes;
     this.headBytes = messages ? PEER_SIZE_BYTES : 0;
-    this.#strideBytes = Math.ceil((this.headBytes + pieceBytes) / 64) * 64;
+    this.#strideBytes = Math.ceil((this.headBytes + bufferBytes) / 64) * 64;
   }
 
   take(): number {
@@ -49,67 +49,67 @@ export class Reserve implements ChunkMemory {
   }
 
   /** Where a receive writes to. */
-  room(piece: number): Uint8Array<ArrayBuffer> {
-    return this.view(piece, this.headBytes, this.pieceBytes);
+  room(bufferId: number): Uint8Array<ArrayBuffer> {
+    return this.view(bufferId, this.headBytes, this.bufferBytes);
   }
 
-  /** The receive was started: until it has brought something nobody else may use the piece. */
-  started(piece: number): void {
-    const [, region] = this.#find(piece);
+  /** The receive was started: until it has brought something nobody else may use the buffer. */
+  started(bufferId: number): void {
+    const [, region] = this.#find(bufferId);
     region.acquired = false;
   }
 
   /** It has brought something. */
-  lend(piece: number): void {
-    const [, region] = this.#find(piece);
+  lend(bufferId: number): void {
+    const [, region] = this.#find(bufferId);
     region.acquired = true;
   }
 
-  view(piece: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
-    const [slab, region] = this.#find(piece);
+  view(bufferId: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
+    const [slab, region] = this.#find(bufferId);
     return new Uint8Array(slab.buffer, region.start + offset, length);
   }
 
-  poison(piece: number, offset: number, length: number): void {
-    const [, region] = this.#find(piece);
+  poison(bufferId: number, offset: number, length: number): void {
+    const [, region] = this.#find(bufferId);
     if (this.#memory.poisons && region.inFlight === 0)
-      this.view(piece, offset, length).fill(POISON);
+      this.view(bufferId, offset, length).fill(POISON);
   }
 
-  /** A chunk was returned, or a receive has brought nothing. */
-  giveBack(piece: number): void {
-    const [, region] = this.#find(piece);
+  /** A chunk was released, or a receive has brought nothing. */
+  release(bufferId: number): void {
+    const [, region] = this.#find(bufferId);
     region.acquired = false;
-    if (region.inFlight === 0) this.#return(piece);
+    if (region.inFlight === 0) this.#return(bufferId);
     else {
       region.onIdle = () => {
         region.onIdle = null;
-        if (this.#memory.poisons) this.view(piece, 0, region.sizeBytes).fill(POISON);
-        this.#return(piece);
+        if (this.#memory.poisons) this.view(bufferId, 0, region.sizeBytes).fill(POISON);
+        this.#return(bufferId);
       };
     }
   }
 
-  /** Notes who sent the message that was received into a piece. */
-  writePeer(piece: number, peer: Peer): void {
-    this.view(piece, 0, PEER_SIZE_BYTES).set(peer.record);
+  /** Notes who sent the message that was received into a buffer. */
+  writePeer(bufferId: number, peer: Peer): void {
+    this.view(bufferId, 0, PEER_SIZE_BYTES).set(peer.record);
   }
 
-  readPeer(piece: number, into: Peer): Peer {
-    into.record.set(this.view(piece, 0, PEER_SIZE_BYTES));
+  readPeer(bufferId: number, into: Peer): Peer {
+    into.record.set(this.view(bufferId, 0, PEER_SIZE_BYTES));
     return into;
   }
 
-  #find(piece: number): [Slab, Region] {
-    const slab = this.#slabs[Math.floor(piece / PIECES)] as Slab;
-    return [slab, slab.regions[piece % PIECES] as Region];
+  #find(bufferId: number): [Slab, Region] {
+    const slab = this.#slabs[Math.floor(bufferId / PIECES)] as Slab;
+    return [slab, slab.regions[bufferId % PIECES] as Region];
   }
 
   #grow(): number {
     const stride = this.#strideBytes;
     const buffer = new ArrayBuffer(stride * PIECES + 64);
     const start = this.#memory.alignedStart(buffer, 64);
-    const sizeBytes = this.headBytes + this.pieceBytes;
+    const sizeBytes = this.headBytes + this.bufferBytes;
     const [, regions] = this.#memory.addPieces(buffer, start, stride, sizeBytes, PIECES);
     const number = this.#unused.pop() ?? this.#slabs.length;
     const free = Array.from({ length: PIECES }, (_, index) => PIECES - 1 - index);
@@ -119,10 +119,10 @@ export class Reserve implements ChunkMemory {
   }
 
   // One empty slab is kept, for the next stream.
-  #return(piece: number): void {
-    const number = Math.floor(piece / PIECES);
+  #return(bufferId: number): void {
+    const number = Math.floor(bufferId / PIECES);
     const slab = this.#slabs[number] as Slab;
-    slab.free.push(piece % PIECES);
+    slab.free.push(bufferId % PIECES);
     this.#open.add(number);
     if (slab.free.length < PIECES || this.#open.size === 1) return;
     this.#open.delete(number);

@@ -31,7 +31,7 @@ export type ZeroCopyReceiveOptions = {
   | { withoutDevice: true }
 );
 
-/** How an IO receives in `socket.receiving()`: `io.zeroCopyReceive`. */
+/** How an IO receives in `socket.chunks()`: `io.zeroCopyReceive`. */
 export interface ZeroCopyReceive {
   /**
    * "native": into memory that a network device, or the kernel for it, writes to. "emulated": it

@@ -11,17 +11,17 @@ import { type Memory, POISON, type Region } from "../engine/memory.js";
 import type { Queue } from "../engine/queue.js";
 import { errnoName, IOError } from "../errors.js";
 import type { Peer } from "../sockets/peer.js";
-import { CHUNKS_FEW, CHUNKS_MOST } from "./group.js";
-import type { LentMemory } from "./lent_memory.js";
+import { CHUNKS_FEW, CHUNKS_MOST } from "./buffer_group.js";
+import type { ChunkSource } from "./chunk_source.js";
 
 // The kernel writes a packet's payload to a page, or the device several to one: so there are more
 // numbers of chunks than pages.
 const NUMBERS_PER_PAGE = 16;
 
-export class Area implements LentMemory {
+export class Area implements ChunkSource {
   readonly handle: number;
   /** A chunk never reaches beyond a page. */
-  readonly pieceBytes: number;
+  readonly bufferBytes: number;
   readonly #queue: Queue;
   readonly #memory: Memory;
   readonly #buffer: ArrayBuffer;
@@ -34,7 +34,7 @@ export class Area implements LentMemory {
   readonly #regions: Region[];
   readonly #lentOf: Int32Array;
   readonly #late = new Map<number, number[]>();
-  // By chunk: its bytes, below 0 when it was returned while an operation uses its page, and 0 when
+  // By chunk: its bytes, below 0 when it was released while an operation uses its page, and 0 when
   // it is not lent.
   readonly #lent: Int32Array;
   #held = 0;
@@ -54,7 +54,7 @@ export class Area implements LentMemory {
     this.#memory = memory;
     this.#buffer = buffer;
     this.#start = start;
-    this.pieceBytes = pageBytes;
+    this.bufferBytes = pageBytes;
     const pages = sizeBytes / pageBytes;
     const numbers = Math.min(pages * NUMBERS_PER_PAGE, NUMBERS_MOST);
     const words = new ArrayBuffer(4 * (2 * numbers + 1));
@@ -67,42 +67,42 @@ export class Area implements LentMemory {
     if (this.handle < 0) throw areaError(this.handle);
   }
 
-  /** Chunks that are lent, or were returned while an operation uses their page. */
+  /** Chunks that are lent, or were released while an operation uses their page. */
   get held(): number {
     return this.#held;
   }
 
   /** Pages that no chunk needs, at least; the device and the completion queue may have them. */
-  get available(): number {
+  get freePages(): number {
     return Math.max(0, this.#regions.length - this.#held);
   }
 
   /** As with a group: whoever keeps all of its chunks can take half of the memory. */
   get share(): number {
-    const { available } = this;
+    const { freePages } = this;
     const pages = this.#regions.length;
-    if (available >= pages >> 1) return CHUNKS_MOST;
-    return available >= pages >> 2 ? CHUNKS_FEW : 1;
+    if (freePages >= pages >> 1) return CHUNKS_MOST;
+    return freePages >= pages >> 2 ? CHUNKS_FEW : 1;
   }
 
-  view(piece: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
-    if (!((this.#lent[piece] as number) > 0)) throw returnedError(piece);
+  view(bufferId: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
+    if (!((this.#lent[bufferId] as number) > 0)) throw releasedError(bufferId);
     return new Uint8Array(this.#buffer, this.#start + offset, length);
   }
 
-  giveBack(piece: number): void {
-    if (!((this.#lent[piece] as number) > 0)) throw returnedError(piece);
-    const page = this.#pageOf(piece);
+  release(bufferId: number): void {
+    if (!((this.#lent[bufferId] as number) > 0)) throw releasedError(bufferId);
+    const page = this.#pageOf(bufferId);
     const region = this.#regions[page] as Region;
     const left = (this.#lentOf[page] as number) - 1;
     this.#lentOf[page] = left;
     if (left === 0) region.acquired = false;
-    if (region.inFlight === 0) this.#return(piece);
-    else this.#returnLate(piece, page, region);
+    if (region.inFlight === 0) this.#return(bufferId);
+    else this.#returnLate(bufferId, page, region);
   }
 
-  poison(piece: number, _offset: number, _length: number): void {
-    if (this.#memory.poisons) this.#poison(piece);
+  poison(bufferId: number, _offset: number, _length: number): void {
+    if (this.#memory.poisons) this.#poison(bufferId);
   }
 
   /** When something is returned: only the kernel knows what is left. */
@@ -110,7 +110,7 @@ export class Area implements LentMemory {
     this.#waiting.push(callback);
   }
 
-  /** What is left only the kernel knows, so nobody is called but for what was returned. */
+  /** What is left only the kernel knows, so nobody is called but for what was released. */
   get contended(): boolean {
     return false;
   }
@@ -135,10 +135,10 @@ export class Area implements LentMemory {
   begin(): void {}
   finish(): void {}
 
-  lend(piece: number, count: number): number {
-    const offset = this.#words[this.#placesAt + piece] as number;
-    const page = Math.floor(offset / this.pieceBytes);
-    this.#lent[piece] = count;
+  lend(bufferId: number, count: number): number {
+    const offset = this.#words[this.#placesAt + bufferId] as number;
+    const page = Math.floor(offset / this.bufferBytes);
+    this.#lent[bufferId] = count;
     this.#lentOf[page] = (this.#lentOf[page] as number) + 1;
     (this.#regions[page] as Region).acquired = true;
     this.#held++;
@@ -147,24 +147,24 @@ export class Area implements LentMemory {
 
   // ----
 
-  #pageOf(piece: number): number {
-    return Math.floor((this.#words[this.#placesAt + piece] as number) / this.pieceBytes);
+  #pageOf(bufferId: number): number {
+    return Math.floor((this.#words[this.#placesAt + bufferId] as number) / this.bufferBytes);
   }
 
   // An operation uses the page, if not these bytes of it.
-  #returnLate(piece: number, page: number, region: Region): void {
-    this.#lent[piece] = -(this.#lent[piece] as number);
+  #returnLate(bufferId: number, page: number, region: Region): void {
+    this.#lent[bufferId] = -(this.#lent[bufferId] as number);
     const late = this.#late.get(page);
     if (late !== undefined) {
-      late.push(piece);
+      late.push(bufferId);
       return;
     }
-    const pieces = [piece];
-    this.#late.set(page, pieces);
+    const buffers = [bufferId];
+    this.#late.set(page, buffers);
     region.onIdle = () => {
       region.onIdle = null;
       this.#late.delete(page);
-      for (const one of pieces) {
+      for (const one of buffers) {
         this.#lent[one] = -(this.#lent[one] as number);
         if (this.#memory.poisons) this.#poison(one);
         this.#return(one);
@@ -172,11 +172,11 @@ export class Area implements LentMemory {
     };
   }
 
-  #return(piece: number): void {
-    this.#lent[piece] = 0;
+  #return(bufferId: number): void {
+    this.#lent[bufferId] = 0;
     this.#held--;
     const count = (this.#words[0] as number) + 1;
-    this.#words[count] = piece;
+    this.#words[count] = bufferId;
     this.#words[0] = count;
     this.#queue.noteReturned();
     if (this.#waiting.length > 0) this.#wake();
@@ -198,19 +198,19 @@ export class Area implements LentMemory {
     for (const callback of eased) callback();
   }
 
-  #poison(piece: number): void {
-    const region = this.#regions[this.#pageOf(piece)] as Region;
+  #poison(bufferId: number): void {
+    const region = this.#regions[this.#pageOf(bufferId)] as Region;
     if (region.inFlight > 0) return;
-    const offset = this.#words[this.#placesAt + piece] as number;
-    this.view(piece, offset, this.#lent[piece] as number).fill(POISON);
+    const offset = this.#words[this.#placesAt + bufferId] as number;
+    this.view(bufferId, offset, this.#lent[bufferId] as number).fill(POISON);
   }
 }
 
-function returnedError(piece: number): IOError {
+function releasedError(bufferId: number): IOError {
   return new IOError({
-    code: "ERR_IO_CHUNK_RETURNED",
-    operation: "receiving",
-    message: `receiving: chunk ${piece} is not lent: it was given back before`,
+    code: "ERR_IO_CHUNK_RELEASED",
+    operation: "chunks",
+    message: `chunks: chunk ${bufferId} was released before`,
   });
 }
 

@@ -1,4 +1,4 @@
-// What a stream of lent memory hands out: a chunk, which is memory of a group until it is returned.
+// What a stream gives the program: a chunk, which is memory of a group until it is released.
 import type { Address } from "../address.js";
 import { PEER_SIZE_BYTES } from "../engine/abi.js";
 import { POISON } from "../engine/memory.js";
@@ -8,91 +8,91 @@ import { checkInstance, checkMade } from "../support/check.js";
 
 /** Whose memory a chunk is: a group's, or the chunk's own. */
 export interface ChunkMemory {
-  view(piece: number, offset: number, length: number): Uint8Array;
-  poison(piece: number, offset: number, length: number): void;
-  giveBack(piece: number): void;
+  view(bufferId: number, offset: number, length: number): Uint8Array;
+  poison(bufferId: number, offset: number, length: number): void;
+  release(bufferId: number): void;
   /** Of a message: who sent it, and whether it was cut. */
-  readPeer(piece: number, into: Peer): Peer;
+  readPeer(bufferId: number, into: Peer): Peer;
 }
 
 /** Where the bytes of a chunk are. */
 export interface ChunkPlace {
   readonly memory: ChunkMemory;
-  readonly piece: number;
+  readonly bufferId: number;
   readonly offset: number;
 }
 
 /** Whom a chunk belongs to. */
 export interface ChunkOwner {
-  onReturned(): void;
+  onReleased(): void;
 }
 
 /**
- * Bytes that were received, in memory that is lent: `using` returns it.
+ * Bytes that were received, in a buffer that is borrowed from the library: `using` releases it.
  *
- * `bytes` is a view of memory that the next bytes of any stream will be received into, so nothing
- * may look at it after the return. The chunk itself tells: its `bytes` then throw, and so do the
- * operations of this library when they are given the old view and all of its piece of memory was
- * returned. A view that is kept and read by other code cannot be told; `IO.open({ poison: true })`
- * overwrites what is returned, so that tests find it.
+ * `bytes` is a view of memory that the next bytes of any stream will be received into, so do not
+ * use it after the release. `chunk.bytes` throws then, and so do the operations of this library
+ * when they are given the old view and its whole buffer was released. Other code that reads an old
+ * view finds the bytes of another stream; `IO.open({ poison: true })` overwrites released memory,
+ * so that tests find such code.
  */
 export class Chunk implements Disposable {
   /** How many bytes there are. */
   readonly byteLength: number;
   readonly #memory: ChunkMemory;
-  readonly #piece: number;
+  readonly #bufferId: number;
   readonly #offset: number;
   #owner: ChunkOwner | null;
 
   /** @internal */
   constructor(owner: ChunkOwner, place: ChunkPlace, byteLength: number) {
-    checkMade(place, "Chunk", "socket.receiving()");
-    const { memory, piece, offset } = place;
+    checkMade(place, "Chunk", "socket.chunks()");
+    const { memory, bufferId, offset } = place;
     this.#owner = owner;
     this.#memory = memory;
-    this.#piece = piece;
+    this.#bufferId = bufferId;
     this.#offset = offset;
     this.byteLength = byteLength;
   }
 
-  /** The bytes, until the chunk is returned; then "ERR_IO_CHUNK_RETURNED". */
+  /** The bytes, until the chunk is released; then "ERR_IO_CHUNK_RELEASED". */
   get bytes(): Uint8Array {
-    if (this.#owner === null) throw returnedError("bytes", "its bytes are another's by now");
-    return this.#memory.view(this.#piece, this.#offset, this.byteLength);
+    if (this.#owner === null) throw releasedError("bytes", "its bytes are another's by now");
+    return this.#memory.view(this.#bufferId, this.#offset, this.byteLength);
   }
 
-  /** Whether it was returned. */
-  get returned(): boolean {
+  /** Whether it was released. */
+  get released(): boolean {
     return this.#owner === null;
   }
 
   /**
-   * Returns the memory. An operation that still uses it is not disturbed: the memory goes back when
-   * that has completed. Returning it twice throws "ERR_IO_CHUNK_RETURNED".
+   * Releases the memory. An operation that still uses it is not disturbed: the memory goes back
+   * when that has completed. Releasing it twice throws "ERR_IO_CHUNK_RELEASED".
    */
-  return(): void {
+  release(): void {
     const owner = this.#owner;
-    if (owner === null) throw returnedError("return", "it was returned before");
+    if (owner === null) throw releasedError("return", "it was released before");
     this.#owner = null;
-    this.#memory.poison(this.#piece, this.#offset, this.byteLength);
-    this.#memory.giveBack(this.#piece);
-    owner.onReturned();
+    this.#memory.poison(this.#bufferId, this.#offset, this.byteLength);
+    this.#memory.release(this.#bufferId);
+    owner.onReleased();
   }
 
-  /** Returns the memory: what `using` calls. */
+  /** Releases the memory: what `using` calls. */
   [Symbol.dispose](): void {
-    this.return();
+    this.release();
   }
 
   /** @internal */
   protected readPeer(into: Peer): Peer {
-    if (this.#owner === null) throw returnedError("peer", "its sender was returned with it");
-    return this.#memory.readPeer(this.#piece, into);
+    if (this.#owner === null) throw releasedError("peer", "its sender was released with it");
+    return this.#memory.readPeer(this.#bufferId, into);
   }
 }
 
 /**
- * One datagram that was received, in memory that is lent: a {@link Chunk} with its sender. It may
+ * One datagram that was received, in a borrowed buffer: a {@link Chunk} with its sender. It may
  * be empty, which ends nothing.
  */
 export class DatagramChunk extends Chunk {
@@ -108,7 +108,7 @@ export class DatagramChunk extends Chunk {
 
   /**
    * Who sent it; all fields are empty for a unix socket without an address. What was read once
-   * stays known; else it throws "ERR_IO_CHUNK_RETURNED" after the return.
+   * stays known; else it throws "ERR_IO_CHUNK_RELEASED" after the release.
    */
   get address(): Address {
     this.#address ??= this.readPeer(new Peer()).address;
@@ -124,7 +124,7 @@ export class DatagramChunk extends Chunk {
 
 /**
  * A message that came when its stream had its share of the group already: moved to memory of its
- * own, so that the piece is there for others.
+ * own, so that the buffer is there for others.
  *
  * @internal
  */
@@ -145,7 +145,7 @@ export class MovedMessage implements ChunkMemory {
     if (this.#poisons) this.#bytes.fill(POISON);
   }
 
-  giveBack(): void {}
+  release(): void {}
 
   readPeer(_piece: number, into: Peer): Peer {
     into.record.set(this.#bytes.subarray(0, PEER_SIZE_BYTES));
@@ -153,10 +153,10 @@ export class MovedMessage implements ChunkMemory {
   }
 }
 
-function returnedError(operation: string, why: string): IOError {
+function releasedError(operation: string, why: string): IOError {
   return new IOError({
-    code: "ERR_IO_CHUNK_RETURNED",
+    code: "ERR_IO_CHUNK_RELEASED",
     operation,
-    message: `${operation}: the chunk was returned: ${why}`,
+    message: `${operation}: the chunk was released: ${why}`,
   });
 }

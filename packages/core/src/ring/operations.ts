@@ -4,7 +4,7 @@
 
 import type { Queue } from "../engine/queue.js";
 import { IOError, operationError, type Subject } from "../errors.js";
-import type { Lending } from "../receiving/lending.js";
+import type { ChunkPools } from "../receiving/chunk_pools.js";
 import type { Reuses } from "../sockets/sent_check.js";
 import { follow, unfollow } from "../support/aborts.js";
 import { checkOptions, checkSignal, checkTimeout, type Known, knows } from "../support/check.js";
@@ -107,8 +107,8 @@ export class Operations {
   /** The IO, which lives as long as what it has opened, and as long as something is in flight. */
   owner: object | null = null;
 
-  /** What the streams of `socket.receiving()` are lent. */
-  lending: Lending | null = null;
+  /** What the streams of `socket.chunks()` are lent. */
+  chunkPools: ChunkPools | null = null;
 
   /** Of calls that look up a name: closing the IO ends them. */
   readonly limits = new Set<{ close(): void }>();

@@ -5,7 +5,7 @@ import * as abi from "../engine/abi.js";
 import { rangeError } from "../errors.js";
 import { checkInstance, type Path, shown } from "../support/check.js";
 import { type Callback, Completion } from "./completion.js";
-import { LentVerbs } from "./ring_lent.js";
+import { MultishotVerbs } from "./ring_multishot.js";
 import type { Descriptor } from "./types.js";
 
 /**
@@ -52,7 +52,7 @@ export const STAT_FIELDS: number = abi.STAT_FIELDS;
  *
  * Memory that is named belongs to the kernel until the final completion.
  */
-export class Ring extends LentVerbs {
+export class Ring extends MultishotVerbs {
   // ---- ring
 
   /** Does nothing and completes with 0. */

@@ -5,7 +5,7 @@ import type { NativeSession } from "../engine/native.js";
 import { typeError } from "../errors.js";
 import { socketPathFromHere } from "../files/paths.js";
 import { DatagramChunk } from "../receiving/chunk.js";
-import type { Receiving, ReceivingKind, ReceivingOptions } from "../receiving/receiving.js";
+import type { ChunkKind, ChunkOptions, ChunkStream } from "../receiving/chunk_stream.js";
 import {
   endingsFrom,
   NO_ENDINGS,
@@ -81,7 +81,7 @@ const FAMILIES = { ipv4: true, ipv6: true, unix: true } as const;
 // In the place of a port, of a target that is a path.
 const NO_PORT = -1;
 
-const DATAGRAMS: ReceivingKind<DatagramChunk> = {
+const DATAGRAMS: ChunkKind<DatagramChunk> = {
   messages: true,
   makeChunk: (owner, place, byteLength, truncated) =>
     new DatagramChunk(owner, place, byteLength, truncated),
@@ -98,7 +98,7 @@ export type DatagramPlace =
 /** A datagram that was received. */
 export interface Datagram {
   /** Bytes in the buffer; 0 for an empty datagram, which ends nothing. */
-  sizeBytes: number;
+  byteLength: number;
   /** Who sent it. All fields are empty for a unix socket that has no address. */
   address: Address;
   /** Whether it was longer than the buffer; the rest is lost. */
@@ -127,8 +127,8 @@ export interface Datagram {
  * await client.connect(server.localAddress);
  * await client.send(Buffer.from("ping"));
  * const buffer = new Uint8Array(1500);
- * const { sizeBytes, address } = await server.receive(buffer);
- * await server.sendTo(buffer.subarray(0, sizeBytes), address);
+ * const { byteLength, address } = await server.receive(buffer);
+ * await server.sendTo(buffer.subarray(0, byteLength), address);
  * ```
  */
 export class DatagramSocket extends SocketBase {
@@ -147,25 +147,25 @@ export class DatagramSocket extends SocketBase {
       this.operations.ring.receiveMessage(pending, settle, this.number, buffer, peer);
     };
     try {
-      const sizeBytes = await this.operations.run(start, options, undefined, RECEIVE);
-      return { sizeBytes, address: peer.address, truncated: peer.truncated };
+      const byteLength = await this.operations.run(start, options, undefined, RECEIVE);
+      return { byteLength, address: peer.address, truncated: peer.truncated };
     } finally {
       this.#peers.push(peer);
     }
   }
 
   /**
-   * Receives datagrams into memory that is lent: an async iterator of chunks, each of which is one
+   * Receives datagrams into borrowed buffers: an async iterator of chunks, each of which is one
    * datagram with its sender. Nothing is copied, and a socket that receives nothing holds no
-   * memory. `using` returns a chunk when its turn of the loop ends; a program that keeps 32 chunks
-   * stops its own stream until it returns some, and what comes meanwhile waits in the kernel's
+   * memory. `using` releases a chunk when its turn of the loop ends; a program that keeps 32 chunks
+   * stops its own stream until it releases some, and what comes meanwhile waits in the kernel's
    * receive buffer as long as there is room. An empty datagram is a chunk without bytes. What is
    * longer than `chunkBytes` is cut, and `chunk.truncated` says so.
    *
    * The iterator never ends by itself. It rejects with "ECANCELED" when the socket is closed,
    * "ABORT_ERR", "ETIMEDOUT" when it has waited for a chunk for `timeoutMs`, and on a connected
-   * socket with "ECONNREFUSED" when nobody is there: then call `receiving` again to go on. While
-   * it receives, `receive` and another `receiving` are refused: "ERR_IO_RECEIVING".
+   * socket with "ECONNREFUSED" when nobody is there: then call `chunks` again to go on. While
+   * it receives, `receive` and another `chunks` are refused: "ERR_IO_RECEIVING".
    *
    * @example
    * ```ts
@@ -175,14 +175,14 @@ export class DatagramSocket extends SocketBase {
    * await using server = await io.openDatagram({ host: "127.0.0.1", port: 0 });
    * await using client = await io.openDatagram({ family: "ipv4" });
    * await client.sendTo(Buffer.from("ping"), server.localAddress);
-   * for await (using chunk of server.receiving()) {
+   * for await (using chunk of server.chunks()) {
    *   await server.sendTo(chunk.bytes, chunk.address);
    *   break;
    * }
    * ```
    */
-  receiving(options?: ReceivingOptions | null): Receiving<DatagramChunk> {
-    return this.startReceiving(options, DATAGRAMS);
+  chunks(options?: ChunkOptions | null): ChunkStream<DatagramChunk> {
+    return this.startChunks(options, DATAGRAMS);
   }
 
   /**

@@ -3,7 +3,7 @@ import { formatAddress } from "../address.js";
 import { IOError } from "../errors.js";
 import { File, type Position, rest } from "../files/file.js";
 import { Chunk } from "../receiving/chunk.js";
-import type { Receiving, ReceivingKind, ReceivingOptions } from "../receiving/receiving.js";
+import type { ChunkKind, ChunkOptions, ChunkStream } from "../receiving/chunk_stream.js";
 import type { OperationOptions, Pending, SendOptions, SendSteps } from "../ring/operations.js";
 import type { ShutdownHow } from "../ring/ring_sockets.js";
 import {
@@ -43,7 +43,7 @@ const SET_OPTIONS = knowsOnly(
   ...["noDelay", "keepAlive", "receiveBufferBytes", "sendBufferBytes", "zeroCopyThresholdBytes"],
 );
 
-const STREAM: ReceivingKind<Chunk> = {
+const STREAM: ChunkKind<Chunk> = {
   messages: false,
   makeChunk: (owner, place, byteLength) => new Chunk(owner, place, byteLength),
 };
@@ -107,14 +107,14 @@ export class Socket extends SocketBase {
   }
 
   /**
-   * Receives into memory that is lent: an async iterator of chunks, until the peer has ended.
-   * Nothing is copied, and a socket that receives nothing holds no memory. `using` returns a chunk
+   * Receives into borrowed buffers: an async iterator of chunks, until the peer has ended.
+   * Nothing is copied, and a socket that receives nothing holds no memory. `using` releases a chunk
    * when its turn of the loop ends; a program that keeps 32 chunks stops its own stream, until it
-   * returns some. Leaving the loop ends the receiving.
+   * releases some. Leaving the loop ends the receiving.
    *
    * The iterator rejects with the error of the connection, with "ECANCELED" when the socket is
    * closed, "ABORT_ERR", or "ETIMEDOUT" when it has waited for a chunk for `timeoutMs`. While it
-   * receives, `receive` and another `receiving` are refused: "ERR_IO_RECEIVING".
+   * receives, `receive` and another `chunks` are refused: "ERR_IO_RECEIVING".
    *
    * @example
    * ```ts
@@ -127,13 +127,13 @@ export class Socket extends SocketBase {
    * await using socket = await connecting;
    * await socket.sendAll(Buffer.from("hello"));
    * await socket.shutdown("send");
-   * for await (using chunk of served.receiving()) {
+   * for await (using chunk of served.chunks()) {
    *   process.stdout.write(`${Buffer.from(chunk.bytes)}\n`);
    * }
    * ```
    */
-  receiving(options?: ReceivingOptions | null): Receiving {
-    return this.startReceiving(options, STREAM);
+  chunks(options?: ChunkOptions | null): ChunkStream {
+    return this.startChunks(options, STREAM);
   }
 
   /**

@@ -22,8 +22,8 @@ import type { Moment } from "../engine/mask.js";
 import type { NativeSession } from "../engine/native.js";
 import { closedError, IOError, operationError } from "../errors.js";
 import type { Chunk } from "../receiving/chunk.js";
-import type { Lending } from "../receiving/lending.js";
-import { Receiving, type ReceivingKind, type ReceivingOptions } from "../receiving/receiving.js";
+import type { ChunkPools } from "../receiving/chunk_pools.js";
+import { type ChunkKind, type ChunkOptions, ChunkStream } from "../receiving/chunk_stream.js";
 import type { Operations } from "../ring/operations.js";
 import type { Descriptor } from "../ring/types.js";
 import { checkMade, checkOptions, flag, knows, wholeNumber } from "../support/check.js";
@@ -60,7 +60,7 @@ export interface SocketStats {
   zeroCopyChunkBytes: number;
 }
 
-const RECEIVING = knows("receiving", "chunkBytes");
+const RECEIVING = knows("chunks", "chunkBytes");
 
 type OptionName = keyof typeof OPTION_NUMBERS;
 const OPTION_NAMES = Object.keys(OPTION_NUMBERS) as OptionName[];
@@ -86,7 +86,7 @@ export abstract class SocketBase implements AsyncDisposable {
   #remoteAddress: Address | null = null;
   #watched = true; // as long as Forgotten looks after it
   #closing: Promise<void> | null = null;
-  #receiving: Receiving<Chunk> | null = null;
+  #receiving: ChunkStream<Chunk> | null = null;
 
   /** @internal */
   constructor(
@@ -186,28 +186,28 @@ export abstract class SocketBase implements AsyncDisposable {
   }
 
   /** @internal */
-  protected startReceiving<C extends Chunk>(
-    options: ReceivingOptions | null | undefined,
-    kind: ReceivingKind<C>,
-  ): Receiving<C> {
+  protected startChunks<C extends Chunk>(
+    options: ChunkOptions | null | undefined,
+    kind: ChunkKind<C>,
+  ): ChunkStream<C> {
     checkOptions(options, RECEIVING);
-    this.check("receiving");
-    this.checkReceiving("receiving");
+    this.check("chunks");
+    this.checkReceiving("chunks");
     const { operations } = this;
-    const lending = operations.lending as Lending;
-    const receiving = new Receiving(operations, lending, this, kind, options ?? {});
+    const lending = operations.chunkPools as ChunkPools;
+    const receiving = new ChunkStream(operations, lending, this, kind, options ?? {});
     this.#receiving = receiving;
     return receiving;
   }
 
-  /** Throws while `receiving()` has the socket. @internal */
+  /** Throws while `chunks()` has the socket. @internal */
   protected checkReceiving(operation: string): void {
     if (this.#receiving === null || !this.#receiving.active) return;
     throw new IOError({
       code: "ERR_IO_RECEIVING",
       operation,
       message:
-        `${operation}: the socket is being received from by the iterator of receiving(): leave ` +
+        `${operation}: the socket is being received from by the iterator of chunks(): leave ` +
         "its loop first, or call its return()",
     });
   }

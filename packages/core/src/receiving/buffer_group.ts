@@ -1,9 +1,9 @@
-// Memory that receives are served from and that is lent to the program: pieces of one size, which
-// the backend fills when there is something to receive and not before.
+// A buffer group: buffers of one size, which the backend fills when there is something to receive
+// and not before.
 //
-// Who owns a piece: the backend, until a completion brings bytes in it; the program, from there
-// until it has given back everything that was lent of it and no operation uses it any more; then
-// the backend again. The memory itself is V8's, and the engine holds it as long as the group lives.
+// Who owns a buffer: the backend, until a completion brings bytes in it; the program, from there
+// until it has released all bytes of it and no operation uses it any more; then the backend again.
+// The memory itself is V8's, and the engine holds it as long as the group exists.
 import { constants } from "node:os";
 import { PEER_FLAG_TRUNCATED, PEER_FLAGS, PEER_SIZE_BYTES, PIECES_MOST } from "../engine/abi.js";
 import { type Memory, POISON, type Region } from "../engine/memory.js";
@@ -17,50 +17,51 @@ const NO_BUFFERS = -constants.errno.ENOBUFS;
 /** Chunks that a stream may have while there is memory for all, and when it becomes scarce. */
 export const CHUNKS_MOST = 32;
 export const CHUNKS_FEW = 4;
-const PIECE_BYTES_MOST = 16 * 1024 * 1024;
+const BUFFER_BYTES_MOST = 16 * 1024 * 1024;
 // What a group begins with; then it doubles whenever it has nothing left to give.
-const FIRST_PIECES = 16;
-// Pages apart, the beginnings of pieces would compete for the same few lines of the processor's
+const FIRST_BUFFERS = 16;
+// Pages apart, the beginnings of buffers would compete for the same few lines of the processor's
 // cache.
 const GAP_BYTES = 192;
 
 /** How a {@link BufferGroup} is made. */
 export interface BufferGroupOptions {
-  /** Bytes of one piece, and so of one chunk at most; 16 KiB by default. */
-  pieceBytes?: number | null | undefined;
+  /** Bytes of one buffer, and so of one chunk at most; 16 KiB by default. */
+  bufferBytes?: number | null | undefined;
   /**
-   * Bytes of all pieces at most; 4 MiB by default. The group begins with 16 pieces and doubles when
-   * it has none left.
+   * Bytes of all buffers at most; 4 MiB by default. The group begins with 16 buffers and doubles
+   * when it has none left.
    */
-  limitBytes?: number | null | undefined;
+  maxBytes?: number | null | undefined;
   /**
-   * Each piece holds one message, for `ring.receiveMessageMultishot`; false by default. A message
-   * that is longer than `pieceBytes` is cut.
+   * Each buffer holds one message, for `ring.receiveMessageMultishot`; false by default. A message
+   * that is longer than `bufferBytes` is cut.
    */
   messages?: boolean | null | undefined;
 }
 
 /** What a group is made of, once it is known. */
 export interface GroupSize {
-  readonly pieceBytes: number;
-  readonly limitBytes: number;
+  readonly bufferBytes: number;
+  readonly maxBytes: number;
   readonly messages: boolean;
 }
 
 /**
- * Memory that `ring.receiveMultishot` lends pieces of. Make it with `ring.bufferGroup()`.
+ * Buffers that the kernel takes from when bytes have come, for `ring.receiveMultishot`. Make it
+ * with `ring.bufferGroup()`.
  *
- * A connection that receives nothing holds none of it. Bytes that were lent are given back with
- * `giveBack(piece)`, once for every time that the callback named the piece; several lots of bytes
- * may lie in one piece. When all pieces are lent the receives end with -ENOBUFS: start them again
- * when something was given back, `whenGivenBack` tells.
+ * A connection that receives nothing holds no buffer. The program calls `release(bufferId)` once
+ * for every time that the callback named the buffer, because several receives may fill one buffer.
+ * When the program holds all buffers the receives end with -ENOBUFS: `await group.available()`, or
+ * `whenAvailable()` in detached mode, and start them again.
  */
 export class BufferGroup {
-  /** Bytes of one piece. */
-  readonly pieceBytes: number;
-  /** Pieces at most. */
-  readonly piecesMost: number;
-  /** Whether each piece holds one message. */
+  /** Bytes of one buffer. */
+  readonly bufferBytes: number;
+  /** Buffers at most. */
+  readonly maxBuffers: number;
+  /** Whether each buffer holds one message. */
   readonly messages: boolean;
   /** What the engine calls it. @internal */
   readonly handle: number;
@@ -68,16 +69,16 @@ export class BufferGroup {
   readonly #memory: Memory;
   // What stands in front of the bytes: the record of the sender of a message.
   readonly #headBytes: number;
-  // A count and then the numbers of pieces that go back, which the engine takes with the next batch
-  // of entries. A piece stands in it once at most, so there is always room.
+  // A count and then the numbers of buffers that go back, which the engine takes with the next
+  // batch of entries. A buffer stands in it once at most, so there is always room.
   readonly #returned: Uint32Array;
   readonly #slabs: ArrayBuffer[] = [];
-  // By piece.
+  // By buffer.
   readonly #regions: Region[] = [];
-  readonly #buffers: ArrayBuffer[] = [];
+  readonly #slabOf: ArrayBuffer[] = [];
   readonly #words: Uint32Array[] = [];
   readonly #views: (Uint8Array<ArrayBuffer> | null)[] = [];
-  /** How often it was lent and not given back. */
+  /** How often it was lent and not released. */
   readonly #lent: Int32Array;
   /** Where the bytes end that were lent. */
   readonly #ends: Int32Array;
@@ -96,102 +97,112 @@ export class BufferGroup {
   /** @internal */
   constructor(queue: Queue, memory: Memory, options: GroupSize) {
     checkMade(queue, "BufferGroup", "ring.bufferGroup()");
-    const { pieceBytes, limitBytes, messages } = options;
-    checkNumber(pieceBytes, 1, PIECE_BYTES_MOST, "pieceBytes");
-    checkNumber(limitBytes, pieceBytes, Number.MAX_SAFE_INTEGER, "limitBytes");
+    const { bufferBytes, maxBytes, messages } = options;
+    checkNumber(bufferBytes, 1, BUFFER_BYTES_MOST, "bufferBytes");
+    checkNumber(maxBytes, bufferBytes, Number.MAX_SAFE_INTEGER, "maxBytes");
     this.#queue = queue;
     this.#memory = memory;
-    this.pieceBytes = pieceBytes;
+    this.bufferBytes = bufferBytes;
     this.messages = messages;
     this.#headBytes = messages ? PEER_SIZE_BYTES : 0;
-    this.piecesMost = Math.min(Math.floor(limitBytes / pieceBytes), PIECES_MOST);
-    this.#lent = new Int32Array(this.piecesMost);
-    this.#ends = new Int32Array(this.piecesMost).fill(this.#headBytes);
-    this.#full = new Uint8Array(this.piecesMost);
-    const returned = new ArrayBuffer(4 * (this.piecesMost + 1));
+    this.maxBuffers = Math.min(Math.floor(maxBytes / bufferBytes), PIECES_MOST);
+    this.#lent = new Int32Array(this.maxBuffers);
+    this.#ends = new Int32Array(this.maxBuffers).fill(this.#headBytes);
+    this.#full = new Uint8Array(this.maxBuffers);
+    const returned = new ArrayBuffer(4 * (this.maxBuffers + 1));
     this.#returned = new Uint32Array(returned);
-    this.handle = queue.session.addGroup(returned, this.piecesMost, messages);
+    this.handle = queue.session.addGroup(returned, this.maxBuffers, messages);
     if (this.handle < 0) throw groupError(this.handle);
   }
 
-  /** Pieces that it has by now. */
-  get pieces(): number {
+  /** Buffers that it has by now. */
+  get bufferCount(): number {
     return this.#regions.length;
   }
 
   /** Bytes of memory that it has by now. */
   get sizeBytes(): number {
-    return this.pieces * this.pieceBytes;
+    return this.bufferCount * this.bufferBytes;
   }
 
-  /** Pieces that can still be filled, those that would be made for it included. */
-  get available(): number {
-    return this.#stock + this.piecesMost - this.pieces;
+  /** Buffers that can still be filled, those that would be made for it included. */
+  get freeBuffers(): number {
+    return this.#stock + this.maxBuffers - this.bufferCount;
   }
 
-  /** The bytes that were lent at a place of a piece. Valid until they are given back. */
-  view(piece: number, offset: number, length: number): Uint8Array {
-    const start = this.#regionOf(piece).start + offset;
+  /** Bytes of a buffer that a completion named. The view is valid until they are released. */
+  view(bufferId: number, offset: number, length: number): Uint8Array {
+    const start = this.#regionOf(bufferId).start + offset;
     // Messages often have the length of the last one, and a new view costs more than the rest.
-    const last = this.#views[piece];
+    const last = this.#views[bufferId];
     if (last && last.byteOffset === start && last.length === length) return last;
-    const sizeBytes = this.#headBytes + this.pieceBytes;
+    const sizeBytes = this.#headBytes + this.bufferBytes;
     checkNumber(offset, 0, sizeBytes, "the offset");
     checkNumber(length, 0, sizeBytes - offset, "the length");
-    const view = new Uint8Array(this.#buffers[piece] as ArrayBuffer, start, length);
-    this.#views[piece] = view;
+    const view = new Uint8Array(this.#slabOf[bufferId] as ArrayBuffer, start, length);
+    this.#views[bufferId] = view;
     return view;
   }
 
-  /** Who sent the message that was lent in `piece`, written into `into`; returns that. */
-  readPeer(piece: number, into: Peer): Peer {
+  /** Who sent the message that stands in buffer `bufferId`, written into `into`; returns that. */
+  readPeer(bufferId: number, into: Peer): Peer {
     checkInstance(into, Peer, "a Peer", "what it is written into", "readPeer");
-    const { start } = this.#regionOf(piece);
-    const buffer = this.#buffers[piece] as ArrayBuffer;
+    const { start } = this.#regionOf(bufferId);
+    const buffer = this.#slabOf[bufferId] as ArrayBuffer;
     into.record.set(new Uint8Array(buffer, start, PEER_SIZE_BYTES));
     return into;
   }
 
-  /** Whether the message that was lent in `piece` was longer than it; the rest is lost. */
-  truncated(piece: number): boolean {
-    const at = this.#regionOf(piece).start / 4 + PEER_FLAGS;
-    const flags = (this.#words[piece] as Uint32Array)[at] as number;
+  /** Whether the message that stands in buffer `bufferId` was longer than it; the rest is lost. */
+  truncated(bufferId: number): boolean {
+    const at = this.#regionOf(bufferId).start / 4 + PEER_FLAGS;
+    const flags = (this.#words[bufferId] as Uint32Array)[at] as number;
     return (flags & PEER_FLAG_TRUNCATED) !== 0;
   }
 
   /**
-   * Gives bytes back that lie in `piece`. Throws "ERR_IO_CHUNK_RETURNED" when nothing of it is
-   * lent. While an operation still uses them they stay as they are until it has completed.
+   * Releases bytes of buffer `bufferId`: once for each completion that named it. Throws
+   * "ERR_IO_CHUNK_RELEASED" when the program holds nothing of it. While an operation still uses the
+   * bytes they stay as they are until it has completed.
    */
-  giveBack(piece: number): void {
-    const region = this.#regionOf(piece);
-    const left = (this.#lent[piece] as number) - 1;
-    this.#lent[piece] = left;
-    if (left > 0 || this.#full[piece] === 0) return;
+  release(bufferId: number): void {
+    const region = this.#regionOf(bufferId);
+    const left = (this.#lent[bufferId] as number) - 1;
+    this.#lent[bufferId] = left;
+    if (left > 0 || this.#full[bufferId] === 0) return;
     region.acquired = false;
-    if (region.inFlight === 0) this.#return(piece);
+    if (region.inFlight === 0) this.#return(bufferId);
     else {
       region.onIdle = () => {
         region.onIdle = null;
-        this.#return(piece);
+        this.#return(bufferId);
       };
     }
   }
 
   /**
-   * Calls back once: at once when a piece is free, otherwise when one is. Of several that wait the
-   * first is called for each piece; return false to leave it to the next one. A receive that is
-   * started then and has nothing to receive uses no piece, and the next one waits all the same.
+   * Resolves when a buffer is free. Of several that wait one is resolved for each buffer that is
+   * released.
+   */
+  available(): Promise<void> {
+    return new Promise((resolve) => this.whenAvailable(resolve));
+  }
+
+  /**
+   * The same with a callback, for detached mode: called at once when a buffer is free, otherwise
+   * when one is. A callback that has no use for it returns false, and the next one is called. A
+   * receive that is started then and has nothing to receive uses no buffer, and the next callback
+   * waits until one is released.
    */
   whenAvailable(callback: () => unknown): void {
     checkFunction(callback, "the callback", "whenAvailable");
-    if (this.#stock > 0 || this.pieces < this.piecesMost) callback();
+    if (this.#stock > 0 || this.bufferCount < this.maxBuffers) callback();
     else this.#waiting.push(callback);
   }
 
   /**
-   * Lets go of the memory. Throws "ERR_IO_GROUP_BUSY" while a receive is in flight on it. What is
-   * lent stays valid as long as it is reachable, and need not be given back.
+   * Frees the memory. Throws "ERR_IO_GROUP_BUSY" while a receive is in flight on it. Views that the
+   * program holds stay valid as long as they are reachable, and need not be released.
    */
   close(): void {
     if (this.#closed) return;
@@ -207,7 +218,7 @@ export class BufferGroup {
     for (const slab of this.#slabs) this.#memory.dropSlab(slab);
   }
 
-  /** Lets go of the memory: what `using` calls. */
+  /** Frees the memory: what `using` calls. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -217,17 +228,17 @@ export class BufferGroup {
   /**
    * Chunks that one stream may have now. Whoever keeps all of them can take half of the memory;
    * then there are few for each, and at last one: so a crowd that keeps its chunks has to be half
-   * as large as there are pieces before there is nothing left for the others. @internal
+   * as large as there are buffers before there is nothing left for the others. @internal
    */
   get share(): number {
-    const left = this.available;
-    if (left >= this.piecesMost >> 1) return CHUNKS_MOST;
-    return left >= this.piecesMost >> 2 ? CHUNKS_FEW : 1;
+    const left = this.freeBuffers;
+    if (left >= this.maxBuffers >> 1) return CHUNKS_MOST;
+    return left >= this.maxBuffers >> 2 ? CHUNKS_FEW : 1;
   }
 
   /** Whether everything is lent. @internal */
   get exhausted(): boolean {
-    return this.available === 0;
+    return this.freeBuffers === 0;
   }
 
   /** Whether others wait for memory that could be given to them. @internal */
@@ -247,18 +258,18 @@ export class BufferGroup {
   }
 
   /** Bytes that were lent are not looked at any more. @internal */
-  poison(piece: number, offset: number, length: number): void {
-    if (!this.#memory.poisons || this.#regionOf(piece).inFlight > 0) return;
-    this.view(piece, offset, length).fill(POISON);
+  poison(bufferId: number, offset: number, length: number): void {
+    if (!this.#memory.poisons || this.#regionOf(bufferId).inFlight > 0) return;
+    this.view(bufferId, offset, length).fill(POISON);
   }
 
-  /** Moves a message to memory of its own, and gives its piece back. @internal */
-  moveMessage(piece: number, byteLength: number): MovedMessage {
-    const { start } = this.#regionOf(piece);
-    const buffer = this.#buffers[piece] as ArrayBuffer;
+  /** Moves a message to memory of its own, and releases its buffer. @internal */
+  moveMessage(bufferId: number, byteLength: number): MovedMessage {
+    const { start } = this.#regionOf(bufferId);
+    const buffer = this.#slabOf[bufferId] as ArrayBuffer;
     const whole = new Uint8Array(buffer, start, this.#headBytes + byteLength);
     const moved = new MovedMessage(whole, this.#memory.poisons);
-    this.giveBack(piece);
+    this.release(bufferId);
     return moved;
   }
 
@@ -274,7 +285,7 @@ export class BufferGroup {
       const wanted = messages ? "messages: give bufferGroup() the option" : "bytes, not messages";
       throw typeError(operation, `the group must be of ${wanted}`);
     }
-    if (this.#stock === 0 && this.pieces < this.piecesMost) this.#grow();
+    if (this.#stock === 0 && this.bufferCount < this.maxBuffers) this.#grow();
   }
 
   /** @internal */
@@ -287,17 +298,17 @@ export class BufferGroup {
     this.#receiving--;
     if (result !== NO_BUFFERS || this.#grownIn === this.#queue.batches) return;
     this.#grownIn = this.#queue.batches;
-    if (this.pieces < this.piecesMost) this.#grow();
+    if (this.bufferCount < this.maxBuffers) this.#grow();
   }
 
-  /** Bytes have come in a piece; returns where they begin in it. @internal */
-  lend(piece: number, count: number, open: boolean): number {
-    const offset = this.#ends[piece] as number;
-    this.#ends[piece] = offset + count;
-    this.#lent[piece] = (this.#lent[piece] as number) + 1;
-    (this.#regions[piece] as Region).acquired = true;
+  /** Bytes have come in a buffer; returns where they begin in it. @internal */
+  lend(bufferId: number, count: number, open: boolean): number {
+    const offset = this.#ends[bufferId] as number;
+    this.#ends[bufferId] = offset + count;
+    this.#lent[bufferId] = (this.#lent[bufferId] as number) + 1;
+    (this.#regions[bufferId] as Region).acquired = true;
     if (!open) {
-      this.#full[piece] = 1;
+      this.#full[bufferId] = 1;
       this.#stock--;
     }
     return offset;
@@ -305,36 +316,36 @@ export class BufferGroup {
 
   // ----
 
-  #regionOf(piece: number): Region {
-    if (typeof piece !== "number") {
-      throw rangeError("bufferGroup", `the piece is ${shown(piece)}: give completion.piece`);
+  #regionOf(bufferId: number): Region {
+    if (typeof bufferId !== "number") {
+      throw rangeError("bufferGroup", `the buffer is ${shown(bufferId)}: give completion.bufferId`);
     }
-    const region = this.#regions[piece];
-    if (region !== undefined && (this.#lent[piece] as number) > 0) return region;
+    const region = this.#regions[bufferId];
+    if (region !== undefined && (this.#lent[bufferId] as number) > 0) return region;
     throw new IOError({
-      code: "ERR_IO_CHUNK_RETURNED",
+      code: "ERR_IO_CHUNK_RELEASED",
       operation: "bufferGroup",
-      message: `bufferGroup: nothing of piece ${piece} is lent: it was given back before`,
+      message: `bufferGroup: buffer ${bufferId} was released before`,
     });
   }
 
-  #return(piece: number): void {
-    if (this.#memory.poisons) this.#poisonAll(piece);
-    this.#full[piece] = 0;
-    this.#ends[piece] = this.#headBytes;
+  #return(bufferId: number): void {
+    if (this.#memory.poisons) this.#poisonAll(bufferId);
+    this.#full[bufferId] = 0;
+    this.#ends[bufferId] = this.#headBytes;
     this.#stock++;
     if (this.#closed) return;
     const count = (this.#returned[0] as number) + 1;
-    this.#returned[count] = piece;
+    this.#returned[count] = bufferId;
     this.#returned[0] = count;
     this.#queue.noteReturned();
     if (this.#waiting.length > 0) this.#wake(1);
     if (this.#eased.length > 0) this.#ease();
   }
 
-  // In turn, and no more than there are pieces: the others would only be refused again.
-  #wake(pieces: number): void {
-    for (let left = pieces; left > 0; ) {
+  // In turn, and no more than there are buffers: the others would only be refused again.
+  #wake(buffers: number): void {
+    for (let left = buffers; left > 0; ) {
       const callback = this.#waiting.shift();
       if (callback === undefined) return;
       if (callback() !== false) left--;
@@ -349,16 +360,16 @@ export class BufferGroup {
     for (const callback of eased) callback();
   }
 
-  #poisonAll(piece: number): void {
-    const { start } = this.#regions[piece] as Region;
-    const buffer = this.#buffers[piece] as ArrayBuffer;
-    new Uint8Array(buffer, start, this.#ends[piece]).fill(POISON);
+  #poisonAll(bufferId: number): void {
+    const { start } = this.#regions[bufferId] as Region;
+    const buffer = this.#slabOf[bufferId] as ArrayBuffer;
+    new Uint8Array(buffer, start, this.#ends[bufferId]).fill(POISON);
   }
 
   #grow(): void {
-    const pieces = this.pieces;
-    const count = Math.min(Math.max(FIRST_PIECES, pieces), this.piecesMost - pieces);
-    const sizeBytes = this.#headBytes + this.pieceBytes;
+    const buffers = this.bufferCount;
+    const count = Math.min(Math.max(FIRST_BUFFERS, buffers), this.maxBuffers - buffers);
+    const sizeBytes = this.#headBytes + this.bufferBytes;
     const strideBytes = Math.ceil(sizeBytes / 64) * 64 + GAP_BYTES;
     const slab = new ArrayBuffer(strideBytes * count + 64);
     const start = this.#memory.alignedStart(slab, 64);
@@ -373,7 +384,7 @@ export class BufferGroup {
     const words = new Uint32Array(slab, 0, slab.byteLength >> 2);
     for (const region of regions) {
       this.#regions.push(region);
-      this.#buffers.push(slab);
+      this.#slabOf.push(slab);
       this.#words.push(words);
       this.#views.push(null);
     }

@@ -1,7 +1,7 @@
-// Receiving into lent memory with promises: a stream of chunks, each of which is returned.
+// Receiving into borrowed buffers with promises: a stream of chunks, each of which is released.
 //
 // Who owns a chunk: the stream from the completion that brings it, the program from the `next` that
-// takes it, until it is returned; then it is memory of the group again. A stream has a bounded
+// takes it, until it is released; then it is memory of the group again. A stream has a bounded
 // number of chunks, those that nobody has taken yet included, so a consumer that keeps its chunks
 // stops its own stream: what comes then waits in the kernel, and at last in the peer.
 import { constants } from "node:os";
@@ -16,11 +16,11 @@ import { Peer } from "../sockets/peer.js";
 import { follow, unfollow } from "../support/aborts.js";
 import { checkMade, checkSignal, checkTimeout } from "../support/check.js";
 import { Line } from "../support/line.js";
+import { type BufferGroup, CHUNKS_MOST } from "./buffer_group.js";
 import type { Chunk, ChunkOwner, ChunkPlace } from "./chunk.js";
-import { type BufferGroup, CHUNKS_MOST } from "./group.js";
-import type { Lending } from "./lending.js";
-import { LentCompletion } from "./lent_completion.js";
-import type { LentMemory } from "./lent_memory.js";
+import type { ChunkPools } from "./chunk_pools.js";
+import type { ChunkSource } from "./chunk_source.js";
+import { MultishotCompletion } from "./multishot_completion.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;
 const CANCELED = -constants.errno.ECANCELED;
@@ -35,8 +35,8 @@ const NOT_INTO_AREA: ReadonlySet<number> = new Set([
   -constants.errno.ENOMEM,
 ]);
 
-/** How `socket.receiving()` receives. */
-export interface ReceivingOptions extends OperationOptions {
+/** How `socket.chunks()` receives. */
+export interface ChunkOptions extends OperationOptions {
   /**
    * Bytes of one chunk at most, rounded up to a power of two from 4 KiB to 1 MiB; 16 KiB by
    * default. For datagrams from 2 KiB to 1 MiB; 64 KiB by default, and what is longer is cut. All
@@ -54,7 +54,7 @@ interface Waiter<C> {
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /** The socket of a stream, as far as that has to know it. */
-export interface ReceivingSocket {
+export interface ChunkSocket {
   readonly number: Descriptor;
   /** For messages: it asks the system. */
   describe(): string;
@@ -63,31 +63,31 @@ export interface ReceivingSocket {
 }
 
 /** What a kind of socket gives. */
-export interface ReceivingKind<C> {
-  /** It receives messages: each has a piece of its own, and none of them is the end. */
+export interface ChunkKind<C> {
+  /** It receives messages: each has a buffer of its own, and none of them is the end. */
   readonly messages: boolean;
   makeChunk(owner: ChunkOwner, place: ChunkPlace, byteLength: number, truncated: boolean): C;
 }
 
 /**
- * The chunks that a socket receives: an async iterator, made by `socket.receiving()`.
+ * The chunks that a socket receives: an async iterator, made by `socket.chunks()`.
  *
- * It receives ahead of the program, up to 32 chunks with those that the program has not returned,
+ * It receives ahead of the program, up to 32 chunks with those that the program has not released,
  * and fewer while the memory is scarce. Leaving the loop ends it and returns what nobody has taken;
  * chunks that the program has taken stay its own.
  */
-export class Receiving<C extends Chunk = Chunk>
+export class ChunkStream<C extends Chunk = Chunk>
   implements AsyncIterableIterator<C>, AsyncDisposable
 {
   readonly #operations: Operations;
-  readonly #lending: Lending;
-  readonly #socket: ReceivingSocket;
-  readonly #kind: ReceivingKind<C>;
+  readonly #lending: ChunkPools;
+  readonly #socket: ChunkSocket;
+  readonly #kind: ChunkKind<C>;
   readonly #chunkBytes: number | undefined;
   /** Of messages: where their memory is. */
   readonly #messages: BufferGroup | null;
-  #group: LentMemory;
-  readonly #completion = new LentCompletion<unknown>(this);
+  #group: ChunkSource;
+  readonly #completion = new MultishotCompletion<unknown>(this);
   readonly #signal: AbortSignal | undefined;
   readonly #timeoutMs: number;
   // There are as many streams as connections, so what only some of them need is made when it is.
@@ -99,7 +99,7 @@ export class Receiving<C extends Chunk = Chunk>
   // Called when the receive has ended for good.
   #leavers: (() => void)[] | null = null;
   #onAbort: (() => void) | null = null;
-  /** Chunks that are not returned, whoever has them. */
+  /** Chunks that are not released, whoever has them. */
   #held = 0;
   #started = false;
   /** Nothing comes any more. */
@@ -115,7 +115,7 @@ export class Receiving<C extends Chunk = Chunk>
   #waitsForMore = false;
   /** While it receives into memory of its own, because everything is lent: which. */
   #reserve: Reserve | null = null;
-  #reservePiece = -1;
+  #reserveId = -1;
   #peer: Peer | null = null;
   /** The last receive found no memory in the area. */
   #lacked = false;
@@ -126,12 +126,12 @@ export class Receiving<C extends Chunk = Chunk>
   /** @internal */
   constructor(
     operations: Operations,
-    lending: Lending,
-    socket: ReceivingSocket,
-    kind: ReceivingKind<C>,
-    options: ReceivingOptions,
+    lending: ChunkPools,
+    socket: ChunkSocket,
+    kind: ChunkKind<C>,
+    options: ChunkOptions,
   ) {
-    checkMade(operations, "Receiving", "socket.receiving()");
+    checkMade(operations, "ChunkStream", "socket.chunks()");
     this.#operations = operations;
     this.#lending = lending;
     this.#socket = socket;
@@ -139,8 +139,8 @@ export class Receiving<C extends Chunk = Chunk>
     const chunkBytes = options.chunkBytes ?? undefined;
     const { signal, timeoutMs } = options;
     // One that has aborted ends the stream, not this call.
-    if (signal !== undefined && signal !== null) checkSignal(signal, "receiving");
-    if (timeoutMs !== undefined && timeoutMs !== null) checkTimeout(timeoutMs, "receiving");
+    if (signal !== undefined && signal !== null) checkSignal(signal, "chunks");
+    if (timeoutMs !== undefined && timeoutMs !== null) checkTimeout(timeoutMs, "chunks");
     this.#chunkBytes = chunkBytes;
     this.#messages = kind.messages ? lending.groupFor(true, chunkBytes) : null;
     this.#group = this.#messages ?? lending.memoryFor(chunkBytes);
@@ -209,8 +209,8 @@ export class Receiving<C extends Chunk = Chunk>
     return { kept: this.#held - this.#arrived.length, address: this.#socket.describe() };
   }
 
-  /** A chunk of it was returned. @internal */
-  onReturned(): void {
+  /** A chunk of it was released. @internal */
+  onReleased(): void {
     this.#held--;
     if (!this.#ended) this.#go();
     else if (this.#held === 0) this.#lending.forget(this);
@@ -223,15 +223,15 @@ export class Receiving<C extends Chunk = Chunk>
    */
   onClosing(): void {
     this.#left = true;
-    for (const chunk of this.#arrived.takeAll()) chunk.return();
+    for (const chunk of this.#arrived.takeAll()) chunk.release();
     if (this.#started && !this.#completion.active) this.#fail(this.#errorOf(CANCELED));
   }
 
   // ---- starting, and going on
 
   #start(): void {
-    this.#socket.check("receiving");
-    if (this.#signal?.aborted) throw aborted("receiving", this.#signal);
+    this.#socket.check("chunks");
+    if (this.#signal?.aborted) throw aborted("chunks", this.#signal);
     this.#started = true;
     this.#lending.remember(this);
     if (this.#signal === undefined) return;
@@ -254,7 +254,7 @@ export class Receiving<C extends Chunk = Chunk>
     }
     this.#allowed = most;
     try {
-      this.#socket.check("receiving");
+      this.#socket.check("chunks");
       if (this.#held === 0 && this.#group.exhausted) this.#receiveInReserve();
       else this.#receive(room);
     } catch (error) {
@@ -268,23 +268,23 @@ export class Receiving<C extends Chunk = Chunk>
     const { number: descriptor } = this.#socket;
     const [completion, group, messages] = [this.#completion, this.#group, this.#messages];
     if (messages === null) {
-      const chunks = Math.min(room, Math.ceil(RECEIVE_BYTES / group.pieceBytes));
-      ring.receiveLent(completion, onCompletion, descriptor, group, chunks * group.pieceBytes);
+      const chunks = Math.min(room, Math.ceil(RECEIVE_BYTES / group.bufferBytes));
+      ring.receiveInto(completion, onCompletion, descriptor, group, chunks * group.bufferBytes);
     } else {
       ring.receiveMessageMultishot(completion, onCompletion, descriptor, messages);
     }
   }
 
   // Whoever keeps what is lent may keep it for ever: a peer that sends and does not read makes an
-  // echo wait with it. So this stream has a piece of its own, as long as it holds no other.
+  // echo wait with it. So this stream has a buffer of its own, as long as it holds no other.
   #receiveInReserve(): void {
     const { ring } = this.#operations;
     const { number: descriptor } = this.#socket;
     const reserve = this.#lending.reserveFor(this.#messages);
-    const piece = reserve.take();
+    const bufferId = reserve.take();
     this.#reserve = reserve;
-    this.#reservePiece = piece;
-    const room = reserve.room(piece);
+    this.#reserveId = bufferId;
+    const room = reserve.room(bufferId);
     try {
       if (this.#messages === null) {
         ring.receive(this.#completion, onCompletion, descriptor, room);
@@ -292,7 +292,7 @@ export class Receiving<C extends Chunk = Chunk>
         this.#peer ??= new Peer();
         ring.receiveMessage(this.#completion, onCompletion, descriptor, room, this.#peer);
       }
-      reserve.started(piece);
+      reserve.started(bufferId);
     } catch (error) {
       this.#leaveReserve();
       throw error;
@@ -300,7 +300,7 @@ export class Receiving<C extends Chunk = Chunk>
   }
 
   #leaveReserve(): void {
-    this.#reserve?.giveBack(this.#reservePiece);
+    this.#reserve?.release(this.#reserveId);
     this.#reserve = null;
   }
 
@@ -311,7 +311,7 @@ export class Receiving<C extends Chunk = Chunk>
     const { area } = this.#lending;
     if (area === null || this.#group !== area) {
       this.#lackLent();
-    } else if (area.available > 0 && !this.#lacked) {
+    } else if (area.freePages > 0 && !this.#lacked) {
       this.#lacked = true;
       this.#go();
     } else if (area.held > 0) {
@@ -425,7 +425,7 @@ export class Receiving<C extends Chunk = Chunk>
   #take(byteLength: number): void {
     // One that has failed is not asked for chunks again.
     if (this.#left || this.#ended) {
-      if (this.#reserve === null) this.#group.giveBack(this.#completion.piece);
+      if (this.#reserve === null) this.#group.release(this.#completion.bufferId);
       return;
     }
     this.#late = false;
@@ -443,28 +443,28 @@ export class Receiving<C extends Chunk = Chunk>
   // not take what belongs to other streams.
   #makeChunk(byteLength: number): C {
     if (this.#reserve !== null) return this.#makeOwnChunk(this.#reserve, byteLength);
-    const [group, kind, { piece, offset }] = [this.#messages, this.#kind, this.#completion];
+    const [group, kind, { bufferId, offset }] = [this.#messages, this.#kind, this.#completion];
     if (group === null) {
-      return kind.makeChunk(this, { memory: this.#group, piece, offset }, byteLength, false);
+      return kind.makeChunk(this, { memory: this.#group, bufferId, offset }, byteLength, false);
     }
-    const truncated = group.truncated(piece);
+    const truncated = group.truncated(bufferId);
     if (this.#held < this.#allowed) {
-      return kind.makeChunk(this, { memory: group, piece, offset }, byteLength, truncated);
+      return kind.makeChunk(this, { memory: group, bufferId, offset }, byteLength, truncated);
     }
-    const memory = group.moveMessage(piece, byteLength);
-    return kind.makeChunk(this, { memory, piece, offset }, byteLength, truncated);
+    const memory = group.moveMessage(bufferId, byteLength);
+    return kind.makeChunk(this, { memory, bufferId, offset }, byteLength, truncated);
   }
 
-  // The piece goes with the chunk, and comes back with it.
+  // The buffer goes with the chunk, and comes back with it.
   #makeOwnChunk(memory: Reserve, byteLength: number): C {
-    const piece = this.#reservePiece;
+    const bufferId = this.#reserveId;
     const offset = memory.headBytes;
     this.#reserve = null;
-    memory.lend(piece);
+    memory.lend(bufferId);
     const peer = this.#messages === null ? null : this.#peer;
-    if (peer !== null) memory.writePeer(piece, peer);
+    if (peer !== null) memory.writePeer(bufferId, peer);
     const truncated = peer?.truncated ?? false;
-    return this.#kind.makeChunk(this, { memory, piece, offset }, byteLength, truncated);
+    return this.#kind.makeChunk(this, { memory, bufferId, offset }, byteLength, truncated);
   }
 
   #pause(): void {
@@ -508,14 +508,14 @@ export class Receiving<C extends Chunk = Chunk>
     this.#started = true;
     this.#finish();
     this.#failure = undefined;
-    for (const chunk of this.#arrived.takeAll()) chunk.return();
+    for (const chunk of this.#arrived.takeAll()) chunk.release();
   }
 
   #aborted(): void {
     const signal = this.#signal as AbortSignal;
     this.#left = true;
-    for (const chunk of this.#arrived.takeAll()) chunk.return();
-    this.#fail(aborted("receiving", signal));
+    for (const chunk of this.#arrived.takeAll()) chunk.release();
+    this.#fail(aborted("chunks", signal));
   }
 
   // One timer for all waits: when it elapses too early for the one that is going on, it is set
@@ -551,11 +551,11 @@ export class Receiving<C extends Chunk = Chunk>
   }
 
   #lateError(): IOError {
-    const message = `receiving failed: ETIMEDOUT, no bytes came for ${this.#timeoutMs} ms`;
-    return new IOError({ code: "ETIMEDOUT", operation: "receiving", message });
+    const message = `chunks failed: ETIMEDOUT, no bytes came for ${this.#timeoutMs} ms`;
+    return new IOError({ code: "ETIMEDOUT", operation: "chunks", message });
   }
 }
 
 function onCompletion(completion: Completion, result: number): void {
-  (completion.context as Receiving).onCompletion(result);
+  (completion.context as ChunkStream).onCompletion(result);
 }

@@ -6,62 +6,62 @@ import { rangeError } from "../errors.js";
 import type { Ring } from "../ring/ring.js";
 import { shown } from "../support/check.js";
 import type { Area } from "./area.js";
-import type { BufferGroup } from "./group.js";
-import type { LentMemory } from "./lent_memory.js";
+import type { BufferGroup } from "./buffer_group.js";
+import type { ChunkSource } from "./chunk_source.js";
 
 const CHUNK_BYTES_LEAST = 4096;
 const CHUNK_BYTES_MOST = 1024 * 1024;
 const CHUNK_BYTES = 16 * 1024;
-// A UDP datagram is shorter. Of a piece only the pages that were written to take memory.
+// A UDP datagram is shorter. Of a buffer only the pages that were written to take memory.
 const MESSAGE_BYTES = 64 * 1024;
 const MESSAGE_BYTES_LEAST = 2048;
 // Streams that a warning names.
 const NAMED_MOST = 8;
 
 /** A stream of chunks, as far as it is looked after here. */
-export interface LentStream {
+export interface TrackedStream {
   onClosing(): void;
   /** How many chunks the program has kept, and of whom. */
   describe(): { kept: number; address: string };
 }
 
-export class Lending {
+export class ChunkPools {
   readonly #ring: Ring;
   readonly #memory: Memory;
-  readonly #limitBytes: number;
+  readonly #maxBytes: number;
   readonly #groups = new Map<number, BufferGroup>();
   readonly #messageGroups = new Map<number, BufferGroup>();
-  // By the bytes of a piece, 0 for that of all streams of bytes.
+  // By the bytes of a buffer, 0 for that of all streams of bytes.
   readonly #reserves = new Map<number, Reserve>();
   /** What a network device writes to, where the IO was opened with it. */
   readonly area: Area | null;
-  // Those that receive, and those that have chunks which were not returned.
-  readonly #streams = new Set<LentStream>();
+  // Those that receive, and those that have chunks which were not released.
+  readonly #streams = new Set<TrackedStream>();
 
-  constructor(ring: Ring, memory: Memory, limitBytes: number, area: Area | null) {
+  constructor(ring: Ring, memory: Memory, maxBytes: number, area: Area | null) {
     this.#ring = ring;
     this.#memory = memory;
     this.area = area;
-    this.#limitBytes = limitBytes;
+    this.#maxBytes = maxBytes;
   }
 
   /** The group that streams with chunks of this size share; those of datagrams have their own. */
   groupFor(messages: boolean, chunkBytes = messages ? MESSAGE_BYTES : CHUNK_BYTES): BufferGroup {
     checkChunkBytes(chunkBytes);
     const leastBytes = messages ? MESSAGE_BYTES_LEAST : CHUNK_BYTES_LEAST;
-    const pieceBytes = 2 ** Math.ceil(Math.log2(Math.max(chunkBytes, leastBytes)));
+    const bufferBytes = 2 ** Math.ceil(Math.log2(Math.max(chunkBytes, leastBytes)));
     const groups = messages ? this.#messageGroups : this.#groups;
-    let group = groups.get(pieceBytes);
+    let group = groups.get(bufferBytes);
     if (group === undefined) {
-      const limitBytes = Math.max(this.#limitBytes, pieceBytes);
-      group = this.#ring.bufferGroup({ pieceBytes, limitBytes, messages });
-      groups.set(pieceBytes, group);
+      const maxBytes = Math.max(this.#maxBytes, bufferBytes);
+      group = this.#ring.bufferGroup({ bufferBytes, maxBytes, messages });
+      groups.set(bufferBytes, group);
     }
     return group;
   }
 
   /** What a stream begins with: the area, which has chunks of its own size, where there is one. */
-  memoryFor(chunkBytes = CHUNK_BYTES): LentMemory {
+  memoryFor(chunkBytes = CHUNK_BYTES): ChunkSource {
     if (this.area === null) return this.groupFor(false, chunkBytes);
     checkChunkBytes(chunkBytes);
     return this.area;
@@ -72,7 +72,7 @@ export class Lending {
    * once than a group does, but a message has to fit.
    */
   reserveFor(messages: BufferGroup | null): Reserve {
-    const key = messages?.pieceBytes ?? 0;
+    const key = messages?.bufferBytes ?? 0;
     let reserve = this.#reserves.get(key);
     if (reserve === undefined) {
       reserve = new Reserve(this.#memory, key || CHUNK_BYTES_LEAST, messages !== null);
@@ -81,11 +81,11 @@ export class Lending {
     return reserve;
   }
 
-  remember(stream: LentStream): void {
+  remember(stream: TrackedStream): void {
     this.#streams.add(stream);
   }
 
-  forget(stream: LentStream): void {
+  forget(stream: TrackedStream): void {
     this.#streams.delete(stream);
   }
 
@@ -105,14 +105,11 @@ export class Lending {
       .map(({ kept: count, address }) => `${count} of ${address}`);
     const others = kept.length - names.length;
     if (others > 0) names.push(`others of ${others} sockets`);
-    return `chunks were never returned: ${names.join(", ")}`;
+    return `chunks were never released: ${names.join(", ")}`;
   }
 }
 
 function checkChunkBytes(chunkBytes: number): void {
   if (Number.isInteger(chunkBytes) && chunkBytes >= 1 && chunkBytes <= CHUNK_BYTES_MOST) return;
-  throw rangeError(
-    "receiving",
-    `chunkBytes is ${shown(chunkBytes)}: give 1 to ${CHUNK_BYTES_MOST}`,
-  );
+  throw rangeError("chunks", `chunkBytes is ${shown(chunkBytes)}: give 1 to ${CHUNK_BYTES_MOST}`);
 }

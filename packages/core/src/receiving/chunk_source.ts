@@ -4,11 +4,11 @@
 import type { Held } from "../engine/held.js";
 import type { ChunkMemory } from "./chunk.js";
 
-export interface LentMemory extends ChunkMemory, Held {
+export interface ChunkSource extends ChunkMemory, Held {
   /** What the engine calls it. */
   readonly handle: number;
   /** Bytes of one chunk at most. */
-  readonly pieceBytes: number;
+  readonly bufferBytes: number;
   /** Chunks that one stream may have now. */
   readonly share: number;
   /** Whether everything is lent, as far as it knows. */
@@ -24,6 +24,6 @@ export interface LentMemory extends ChunkMemory, Held {
   /** A receive is about to be started, of messages or of bytes. */
   prepare(operation: string, messages: boolean): void;
   begin(): void;
-  /** Bytes have come in a piece; gives where they begin in it. */
-  lend(piece: number, count: number, open: boolean): number;
+  /** Bytes have come in a buffer; gives where they begin in it. */
+  lend(bufferId: number, count: number, open: boolean): number;
 }
