@@ -74,22 +74,6 @@ NATIVE_TEST(closing_is_not_delayed_by_the_queue) {
   close(pair.other);
 }
 
-NATIVE_TEST(closing_files_drops_events) {
-  const Kqueue queue;
-  const int file = open("file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  write_text(file, "something");
-  REQUIRE(lseek(file, 0, SEEK_SET) == 0);
-  queue.add(ident_of(file), EVFILT_READ);
-  queue.add(ident_of(file), EVFILT_VNODE, EV_CLEAR, NOTE_WRITE);
-  close(file);
-  const int other = open("other", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  REQUIRE_EQUAL(other, file);
-  write_text(other, "something else");
-  REQUIRE(lseek(other, 0, SEEK_SET) == 0);
-  REQUIRE(queue.quiet());
-  close(other);
-}
-
 // "kqueues are destroyed upon close()": main() counts the descriptors of every test, so here it is
 // only the events that are pending, and the number.
 NATIVE_TEST(closing_a_queue_destroys_it) {

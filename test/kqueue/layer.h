@@ -4,11 +4,9 @@
 //   kqueue.cc     the calls of <sys/event.h>, and which number is which queue
 //   queue.cc      changes, the list of active knotes, waiting
 //   readiness.cc  EVFILT_READ and EVFILT_WRITE of what can be waited for   on epoll
-//   files.cc      EVFILT_READ of regular files, EVFILT_VNODE               on inotify
-//   timer.cc      EVFILT_TIMER                                             on timerfd
-//   process.cc    EVFILT_PROC                                              on pidfd
-//   signal.cc     EVFILT_SIGNAL                                            on a handler and eventfd
 //   user.cc       EVFILT_USER
+//
+// Other filters, and EVFILT_READ of regular files, are refused: the backend uses none of them.
 //
 // It works as the kernels do: something on Linux says that there may be news of a knote, which puts
 // the knote on the queue's list, and when the program asks, the filter is run again and decides. So
@@ -51,7 +49,7 @@ class Owned {
 // `writing` have the program's descriptors, apart from each other: one registration for both would
 // take news of one direction for news of the other, which EV_CLEAR would show. (One case is left:
 // when a peer ends its direction, Linux wakes both, so EVFILT_WRITE is told once more than on a
-// BSD.) `own` has both of them and what the layer itself opened.
+// BSD.) `own` has both of them and what wakes a waiting thread.
 struct Sources {
   int own;
   int reading;
@@ -97,8 +95,6 @@ class Knote {
     int64_t data = 0;
   };
 
-  // Takes a descriptor that the layer opened into `sources.own`; 0 or an errno.
-  int watch_own(int number) const;
   int descriptor() const { return static_cast<int>(ident); }
 
   const Sources sources;
@@ -114,11 +110,6 @@ bool takes_descriptor(int16_t filter);
 std::unique_ptr<Knote> make_knote(const Sources& sources, uint64_t id, const struct kevent& change);
 
 std::unique_ptr<Knote> make_readiness_knote(const Sources&, uint64_t id, const struct kevent&);
-std::unique_ptr<Knote> make_file_knote(const Sources&, uint64_t id, const struct kevent&);
-std::unique_ptr<Knote> make_vnode_knote(const Sources&, uint64_t id, const struct kevent&);
-std::unique_ptr<Knote> make_timer_knote(const Sources&, uint64_t id, const struct kevent&);
-std::unique_ptr<Knote> make_process_knote(const Sources&, uint64_t id, const struct kevent&);
-std::unique_ptr<Knote> make_signal_knote(const Sources&, uint64_t id, const struct kevent&);
 std::unique_ptr<Knote> make_user_knote(const Sources&, uint64_t id, const struct kevent&);
 
 }  // namespace kqueue_layer

@@ -91,7 +91,7 @@ class ReadinessKnote : public Knote {
     // some never tell anything. A program has to live with the refusal.
     if (filter == EVFILT_READ && access == O_WRONLY) return EINVAL;
     if (filter == EVFILT_WRITE && access == O_RDONLY) return EINVAL;
-    // "Not supported for vnodes."
+    // Kernels answer on files, too. Nothing here asks, since a file is never waited for.
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return EINVAL;
     is_quiet_ = is_pipe_ && system_here().fifo_is_its_bytes && is_fifo(number);
     if (S_ISCHR(status.st_mode) && is_refused(status.st_rdev)) return EINVAL;

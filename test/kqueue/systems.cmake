@@ -1,17 +1,21 @@
 # The engine as it is compiled for macOS and the BSDs, over the layer: build/kqueue/Release/macos/
 # io.node and so on. What asks which system it is on is compiled once for each; the rest is io's.
-set(IO_DIFFERING system/[a-z_]+ backend/choice backend/reactor/attempt backend/reactor/kqueue)
-string(REPLACE ";" "|" IO_DIFFERING "${IO_DIFFERING}")
-set(IO_DIFFERING "/native/(${IO_DIFFERING})")
-set(IO_DIFFERING_SOURCES ${IO_SOURCES})
-list(FILTER IO_DIFFERING_SOURCES INCLUDE REGEX "${IO_DIFFERING}[.]cc$")
+file(GLOB IO_DIFFERING CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/native/system/*.cc")
+foreach(name choice reactor/attempt reactor/kqueue)
+  list(APPEND IO_DIFFERING "${CMAKE_SOURCE_DIR}/native/backend/${name}.cc")
+endforeach()
+set(IO_COMMON ${IO_SOURCES})
+list(REMOVE_ITEM IO_COMMON ${IO_DIFFERING})
+
+add_library(io_common OBJECT ${IO_COMMON})
+set_up_addon(io_common)
+set_property(TARGET io PROPERTY SOURCES
+  ${IO_DIFFERING} ${CMAKE_JS_SRC} $<TARGET_OBJECTS:io_common>)
 
 add_custom_target(io_on_all_systems DEPENDS io)
 foreach(system macos freebsd netbsd openbsd)
   add_library(io_${system} SHARED
-    ${IO_DIFFERING_SOURCES} ${CMAKE_JS_SRC}
-    "$<FILTER:$<TARGET_OBJECTS:io>,EXCLUDE,${IO_DIFFERING}[.]cc[.]o$>")
-  add_dependencies(io_${system} io)
+    ${IO_DIFFERING} ${CMAKE_JS_SRC} $<TARGET_OBJECTS:io_common>)
   add_dependencies(io_on_all_systems io_${system})
   set_up_addon(io_${system})
   set_target_properties(io_${system} PROPERTIES

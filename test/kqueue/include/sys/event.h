@@ -1,9 +1,10 @@
 // kqueue(2) for Linux, for tests only: the interface that macOS and the BSDs have in this header,
 // so that a file which is written for them compiles unchanged. The names and what they mean come
-// from the manual pages; the numbers are FreeBSD's where the pages leave them open.
+// from the manual pages; the numbers are FreeBSD's where the pages leave them open. Filters that the
+// backend does not use are left out.
 //
 // KQUEUE_LAYER_OLD leaves out what OpenBSD and NetBSD lacked for a long time (user events,
-// receipts, timers finer than a millisecond), so that the other way of doing it is tested too.
+// receipts), so that the other way of doing it is tested too.
 #pragma once
 
 #include <stddef.h>
@@ -13,10 +14,6 @@
 
 #define EVFILT_READ (-1)
 #define EVFILT_WRITE (-2)
-#define EVFILT_VNODE (-4)
-#define EVFILT_PROC (-5)
-#define EVFILT_SIGNAL (-6)
-#define EVFILT_TIMER (-7)
 #ifndef KQUEUE_LAYER_OLD
 #define EVFILT_USER (-11)
 #endif
@@ -44,29 +41,6 @@
 
 // EVFILT_READ and EVFILT_WRITE.
 #define NOTE_LOWAT 0x0001
-
-// EVFILT_VNODE.
-#define NOTE_DELETE 0x0001
-#define NOTE_WRITE 0x0002
-#define NOTE_EXTEND 0x0004
-#define NOTE_ATTRIB 0x0008
-#define NOTE_LINK 0x0010
-#define NOTE_RENAME 0x0020
-#define NOTE_REVOKE 0x0040
-
-// EVFILT_PROC. Linux tells nobody of forks and execs of others: those are refused.
-#define NOTE_EXIT 0x80000000U
-#define NOTE_FORK 0x40000000U
-#define NOTE_EXEC 0x20000000U
-
-// EVFILT_TIMER.
-#ifndef KQUEUE_LAYER_OLD
-#define NOTE_SECONDS 0x0001
-#define NOTE_MSECONDS 0x0002
-#define NOTE_USECONDS 0x0004
-#define NOTE_NSECONDS 0x0008
-#define NOTE_ABSTIME 0x0010
-#endif
 
 // EVFILT_USER.
 #ifndef KQUEUE_LAYER_OLD
