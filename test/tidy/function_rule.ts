@@ -1,13 +1,12 @@
-// The rule on the length of functions. It relies on the formatters: a function ends at the first
-// brace that is indented no deeper than the line the function starts on.
+// The rule on the length of functions in C++; Biome has the one for TypeScript. It relies on
+// clang-format: a function ends at the first brace that is indented no deeper than its first line.
 
-import { type Finding, isGenerated, isNative, isScript, type Rule, type Source } from "./source.js";
+import { type Finding, isNative, type Rule, type Source } from "./source.js";
 
 const lengthLimitLines = 80;
 
 const control = /^\s*(?:\}\s*)?(?:if|else|for|while|switch|do|try|catch|with|return|case)\b/;
-const scriptHeader = /=>\s*\{$|\bfunction\b|^[^=]*\(.*\)(?::.*)?\s*\{$/s;
-const nativeHeader = /\)\s*(?:const|noexcept|override|final|mutable|->\s*[\w:<>*& ]+|\s)*\{$/s;
+const functionHeader = /\)\s*(?:const|noexcept|override|final|mutable|->\s*[\w:<>*& ]+|\s)*\{$/s;
 
 function count(text: string, letter: string): number {
   return text.split(letter).length - 1;
@@ -37,8 +36,7 @@ function endOfBlock(code: readonly string[], start: number, last: number): numbe
   return end === -1 ? code.length - 1 : end;
 }
 
-function checkFunctions({ path, code }: Source): Finding[] {
-  const isHeader = isNative(path) ? nativeHeader : scriptHeader;
+function checkFunctions({ code }: Source): Finding[] {
   const findings: Finding[] = [];
   for (const [last, text] of code.entries()) {
     if (!text.trimEnd().endsWith("{")) continue;
@@ -47,7 +45,7 @@ function checkFunctions({ path, code }: Source): Finding[] {
       .slice(start, last + 1)
       .join("\n")
       .trimEnd();
-    if (control.test(header) || !isHeader.test(header)) continue;
+    if (control.test(header) || !functionHeader.test(header)) continue;
     const lines = endOfBlock(code, start, last) - start + 1;
     if (lines > lengthLimitLines) {
       findings.push({ line: start + 1, message: `${lines} lines: give a part a name of its own` });
@@ -69,23 +67,16 @@ function sample(
 }
 
 export const functionRule: Rule = {
-  name: `functions have at most ${lengthLimitLines} lines`,
-  applies: (path) => (isScript(path) || isNative(path)) && !isGenerated(path),
+  name: `functions in C++ have at most ${lengthLimitLines} lines`,
+  applies: isNative,
   check: checkFunctions,
   caught: [
-    sample("a.ts", "export function a(b: number): void {", "}", 79),
-    sample("a.ts", "export const a = async (b: number) => {", "};", 79),
-    sample("a.ts", "  async #a<T>(b: Map<string, T>): Promise<void> {", "  }", 79),
-    sample("a.ts", "  a(\n    b: number,\n  ): void {", "  }", 79),
-    sample("a.ts", 'test("a", () => {', "});", 79),
     sample("a.cc", "int Engine::a(int b,\n              int c) const {", "}", 79),
     sample("a.cc", "Engine::Engine(int b)\n    : b_(b) {", "}", 79),
     sample("a.cc", "  auto a = [&](int b) -> int {", "  };", 79),
   ],
   passed: [
-    sample("a.ts", "function a(): void {", "}", 78),
-    sample("a.ts", "export class A extends B {", "}", 200),
-    sample("a.ts", "if (a(b)) {", "}", 79),
+    sample("a.cc", "void a(int b) {", "}", 78),
     sample("a.cc", "namespace io {", "}  // namespace io", 200),
     sample("a.cc", "while (a(b)) {", "}", 79),
   ],
