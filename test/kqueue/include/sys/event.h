@@ -1,7 +1,7 @@
 // kqueue(2) for Linux, for tests only: the interface that macOS and the BSDs have in this header,
 // so that a file which is written for them compiles unchanged. The names and what they mean come
-// from the manual pages; the numbers are FreeBSD's where the pages leave them open. Filters that the
-// backend does not use are left out.
+// from the manual pages; the numbers are FreeBSD's where the pages leave them open. Filters that
+// the backend does not use are left out.
 //
 // KQUEUE_LAYER_OLD leaves out what OpenBSD and NetBSD lacked for a long time (user events,
 // receipts), so that the other way of doing it is tested too.
