@@ -16,6 +16,8 @@ export const usage = `Usage: npm run bench -- [workload]... [options]
   start      from the start of the process to its end
   kill       the end of a Worker that is killed with 1,000 operations in flight
 
+  --save        keep the reports in packages/bench/results and write docs/benchmarks.md
+  --page        write docs/benchmarks.md from the reports that were kept, and measure nothing
   --json        print one object per workload, and nothing else
   --small       run everything briefly; the default where CI is set
   --rounds N    how often each contender runs (default 7)
@@ -26,6 +28,8 @@ export interface Request {
   workloads: string[];
   json: boolean;
   help: boolean;
+  save: boolean;
+  page: boolean;
   settings: Settings;
 }
 
@@ -48,6 +52,8 @@ export function parseRequest(
       json: { type: "boolean", default: false },
       small: { type: "boolean", default: inCI },
       help: { type: "boolean", default: false },
+      save: { type: "boolean", default: false },
+      page: { type: "boolean", default: false },
       rounds: { type: "string" },
       seconds: { type: "string" },
     },
@@ -59,6 +65,8 @@ export function parseRequest(
     workloads: positionals.length > 0 ? positionals : [...known],
     json: values.json,
     help: values.help,
+    save: values.save,
+    page: values.page,
     settings: {
       rounds: Math.max(1, Math.round(rounds)),
       durationSeconds: positive(values.seconds, "seconds", values.small ? 0.1 : 1),

@@ -9,9 +9,11 @@ import { denoPackage } from "./deno.js";
 import { parseFio } from "./fio.js";
 import { type Case, type Contender, runWorkload, type Workload } from "./harness.js";
 import { parseMachineTicks, parseOwnTicks } from "./machine.js";
+import { benchmarksPage, type SavedReport } from "./page.js";
 import { lastWords, parseCoreList, pinnedCommand, runProcess } from "./processes.js";
 import { RandomOffsets } from "./random_offsets.js";
 import { formatFigure, formatJson, formatTable } from "./report.js";
+import { readLatest, readPage } from "./results.js";
 import { median, ratioOf, summarize } from "./statistics.js";
 
 const settings = { rounds: 3, durationSeconds: 0, small: true };
@@ -220,6 +222,33 @@ test("figures have four digits that count", () => {
   assert.is(formatFigure(12.3456), "12.35");
   assert.is(formatFigure(0.00012), "0.000");
   assert.is(formatFigure(0), "0.000");
+});
+
+test("the page has a row for each headline that was measured, and names the others", () => {
+  const report: SavedReport = {
+    workload: "nop",
+    machine: "a machine",
+    quiet: false,
+    rows: [
+      { case: "callback 64", name: "ours", unit: "ops/s", median: 8e6, low: 7e6, high: 9e6 },
+      { case: "callback 64", name: "C loop", unit: "ops/s", median: 1e7, low: 9e6, high: 2e7 },
+    ],
+    ratios: { "callback 64 ours/C loop": 0.8 },
+    skipped: [],
+    notes: [],
+    date: "2026-11-29",
+    rounds: 3,
+    durationSeconds: 1,
+    small: false,
+  };
+  const page = benchmarksPage({ nop: report });
+  assert.match(page, /\| no-ops, 64 in flight \| 8,000,000 ops\/s .* \| 0\.80 \|/);
+  assert.match(page, "`nop`: 2026-11-29, a machine, 3 rounds of 1 s, **other programs used");
+  assert.match(page, "Not measured yet: TCP echo");
+});
+
+test("docs/benchmarks.md is what the saved reports give", () => {
+  assert.is(readPage(), benchmarksPage(readLatest()));
 });
 
 test.run();

@@ -3,6 +3,7 @@
 import { parseRequest, usage } from "./arguments.js";
 import { runWorkload } from "./harness.js";
 import { formatJson, formatTable } from "./report.js";
+import { save, writePage } from "./results.js";
 import { workloads } from "./workloads/index.js";
 
 /** On a terminal, one line that says what is running now. */
@@ -18,11 +19,16 @@ async function main(): Promise<void> {
     process.stdout.write(usage);
     return;
   }
+  if (request.page) {
+    writePage();
+    return;
+  }
   for (const workload of workloads) {
     if (!request.workloads.includes(workload.name)) continue;
     const report = await runWorkload(workload, request.settings, showProgress);
     showProgress("");
     process.stdout.write(request.json ? formatJson(report) : `${formatTable(report)}\n`);
+    if (request.save) save(report, request.settings);
     if (report.skipped.some(({ failed }) => failed)) process.exitCode = 1;
   }
 }
