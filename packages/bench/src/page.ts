@@ -119,6 +119,9 @@ A figure is the median over the rounds, with the lowest and the highest behind i
 median of the ratios of the rounds, ours divided by the peer's.
 `;
 
+const BUSY = `Figures of a busy machine are no comparison. The next \`npm run bench -- --save\` replaces them.
+`;
+
 function figureOf({ median, low, high, unit }: Row): string {
   return `${formatFigure(median)} ${unit} (${formatFigure(low)} to ${formatFigure(high)})`;
 }
@@ -164,6 +167,7 @@ export function benchmarksPage(results: Results): string {
   const parts = [
     INTRODUCTION,
     [...conditionsOf([...used]), ""].join("\n"),
+    ...([...used].every(({ quiet }) => quiet) ? [] : [BUSY]),
     [
       "| What | @io/core | Peer | Peer's figure | Ratio |",
       "|---|---|---|---|---|",
