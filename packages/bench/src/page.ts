@@ -111,15 +111,15 @@ const HEADLINES: readonly Headline[] = [
 
 const INTRODUCTION = `# Benchmarks
 
-This page is written by \`npm run bench -- --save\` from \`packages/bench/results/latest.json\`. Do not edit
-it. \`packages/bench/README.md\` says how each peer is set up and how the bench measures;
+\`npm run bench -- --save\` writes this page from \`packages/bench/results/latest.json\`. Do not
+edit it. \`packages/bench/README.md\` says how each peer is set up and how the bench measures;
 \`packages/bench/HISTORY.md\` has older figures.
 
 A figure is the median over the rounds, with the lowest and the highest behind it. The ratio is the
 median of the ratios of the rounds, ours divided by the peer's.
 `;
 
-const BUSY = `Figures of a busy machine are no comparison. The next \`npm run bench -- --save\` replaces them.
+const BUSY = `Figures of a busy machine are no comparison. \`--save\` replaces them.
 `;
 
 function figureOf({ median, low, high, unit }: Row): string {
