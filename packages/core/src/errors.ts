@@ -22,6 +22,8 @@ export interface IOErrorFields {
   host?: string;
   /** Of a connect to a name with several addresses: what it failed with at each. */
   errors?: readonly unknown[];
+  /** Of a call that is made of many operations: the bytes that were moved before. */
+  transferred?: number;
   cause?: unknown;
 }
 
@@ -71,6 +73,11 @@ export class IOError extends Error {
    * which they were tried. The other fields are those of the first.
    */
   declare readonly errors?: readonly unknown[];
+  /**
+   * Of `receiveAll`, `readAll`, `sendAll`, `writeAll` and `sendFile`: the bytes that were moved
+   * before the failure, the abort or the end of the time.
+   */
+  declare readonly transferred?: number;
 
   constructor(fields: IOErrorFields) {
     super(fields.message, fields.cause === undefined ? undefined : { cause: fields.cause });
@@ -85,6 +92,7 @@ export class IOError extends Error {
     if (fields.address !== undefined) this.address = fields.address;
     if (fields.host !== undefined) this.host = fields.host;
     if (fields.errors !== undefined) this.errors = fields.errors;
+    if (fields.transferred !== undefined) this.transferred = fields.transferred;
   }
 }
 

@@ -58,6 +58,7 @@ export type { Descriptor, ZeroCopy } from "./ring/types.js";
 export type { AttemptOptions } from "./sockets/connecting.js";
 export {
   type Datagram,
+  type DatagramBytes,
   type DatagramOptions,
   type DatagramPlace,
   DatagramSocket,

@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { pattern, sameBytes, text } from "../support/data.js";
 import type { Suite, Trial } from "../support/harness.js";
 import { connected, connectTo, FAMILIES, type Family } from "../support/network.js";
-import { failureCode, roundTrips, turn, until, Watched } from "../support/verbs.js";
+import { roundTrips, turn, until, Watched } from "../support/verbs.js";
 
 const PAGE_BYTES = 4096;
 const PAGES = 16;
@@ -219,7 +219,7 @@ function registerEndings(suite: Suite): void {
     const [kept, ended] = await keepAll(io, served.chunks());
     const copies = kept.map((chunk) => chunk.bytes.slice());
     await served.close();
-    assert.is(await failureCode(ended), "ECANCELED");
+    await ended;
     await client.close();
     await turn();
     for (const [index, chunk] of kept.entries()) {

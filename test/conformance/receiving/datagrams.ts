@@ -225,10 +225,10 @@ function registerEnds(suite: Suite, family: Family): void {
     controller.abort();
     assert.is(await aborted, "ABORT_ERR");
     await roundTrips(io, 2);
-    const closed = failureCode(far.chunks().next());
+    const closed = far.chunks().next();
     await roundTrips(io, 2);
     await far.close();
-    assert.is(await closed, "ECANCELED");
+    assert.is((await closed).done, true);
     assert.is(
       refusalCode(() => far.chunks()),
       "ERR_IO_CLOSED",

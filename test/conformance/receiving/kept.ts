@@ -273,7 +273,7 @@ function registerTurns(suite: Suite): void {
       const [kept] = await keepAll(io, keeper.chunks());
       assert.is(io.stats().buffersHeld, 4);
       await far.sendAll(Buffer.from("late"));
-      const silent = failureCode(idle.chunks().next());
+      const silent = idle.chunks().next();
       await roundTrips(io, 3);
       const next = near.chunks().next();
       await roundTrips(io, 3);
@@ -284,9 +284,13 @@ function registerTurns(suite: Suite): void {
       (value as Chunk).release();
       for (const chunk of kept) chunk.release();
       await idle.close();
-      assert.is(await silent, "ECANCELED");
+      assert.is((await silent).done, true);
     },
   );
+}
+
+async function isDone(chunks: ChunkStream): Promise<boolean> {
+  return (await chunks.next()).done === true;
 }
 
 function registerWaitsEnding(suite: Suite): void {
@@ -309,18 +313,17 @@ function registerWaitsEnding(suite: Suite): void {
     const [far, near] = await connectTo(io, listener);
     const chunks = near.chunks();
     await waitWith(io, far, chunks);
-    const waiting = failureCode(chunks.next());
+    const waiting = chunks.next();
     await roundTrips(io, 5);
     await near.close();
-    assert.is(await waiting, "ECANCELED");
+    assert.is((await waiting).done, true);
     const [other, last] = await connectTo(io, listener);
     const others = last.chunks();
     await waitWith(io, other, others);
-    const ended = failureCode(others.next());
+    const ended = others.next().then(({ done }) => done);
     await roundTrips(io, 5);
     const closing = trial.close(io);
-    const code = await Promise.race([ended, closing.then(() => "nothing")]);
-    assert.is(code, "ECANCELED");
+    assert.is(await Promise.race([ended, closing.then(() => "nothing")]), true);
     returnAll(crowd);
     await closing;
   });
@@ -332,13 +335,12 @@ function registerWaitsEnding(suite: Suite): void {
     const [other, last] = await connectTo(io, listener);
     for (const socket of [far, other]) await socket.sendAll(Buffer.from("late"));
     // The receive and the close reach the system together.
-    const waiting = failureCode(near.chunks().next());
+    const waiting = isDone(near.chunks());
     const closed = near.close();
-    assert.is(await Promise.race([waiting, waited(io, closed)]), "ECANCELED");
-    const ended = failureCode(last.chunks().next());
+    assert.is(await Promise.race([waiting, waited(io, closed)]), true);
+    const ended = isDone(last.chunks());
     const closing = trial.close(io);
-    const code = await Promise.race([ended, closing.then(() => "nothing")]);
-    assert.is(code, "ECANCELED");
+    assert.is(await Promise.race([ended, closing.then(() => "nothing")]), true);
     returnAll(crowd);
     await closing;
   });
@@ -403,7 +405,7 @@ function registerClosing(suite: Suite): void {
     const sending = client.sendAll(pattern(20_000_000)).catch(() => undefined);
     await roundTrips(io, 50);
     const warnings = await warningsOf(peer, () => trial.close(io));
-    assert.is(await ended, "ECANCELED");
+    assert.is(await ended, "ECANCELED", "of the send that was in flight");
     await sending;
     assert.equal(warnings, []);
   });

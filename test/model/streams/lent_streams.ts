@@ -77,10 +77,9 @@ export class LentStreams {
     if (endpoint.receives.length > 0 || endpoint.receivesAlone > 0) return null;
     const controller = new AbortController();
     const { signal } = controller;
-    // A limit of 0 is none.
     const limit = limitNs === null ? {} : { timeoutMs: limitNs / 1e6 };
     const chunks = socket.chunks({ chunkBytes: CHUNK_BYTES, signal, ...limit });
-    const stream = new LentStream(endpoint, chunks, controller, limitNs === 0 ? null : limitNs);
+    const stream = new LentStream(endpoint, chunks, controller, limitNs);
     signal.addEventListener("abort", () => {
       stream.operation.askedToEnd = true;
       stream.lossy = true;
@@ -129,7 +128,9 @@ export class LentStreams {
       stream.toldBehind = true;
       return;
     }
-    if (result === 0 && !stream.lossy) endpoint.inbox.end();
+    // The close of its own socket ends a stream as quietly as the peer's end does.
+    const closing = endpoint.closing || this.#world.over;
+    if (result === 0 && !stream.lossy && !closing) endpoint.inbox.end();
     this.#finish(stream, result);
   }
 

@@ -11,6 +11,7 @@ import { closedError, errnoName, IOError, rangeError } from "../errors.js";
 import type { OperationOptions, Operations, Pending } from "../ring/operations.js";
 import { type Ring, SYNC_LEVELS, type SyncLevel } from "../ring/ring.js";
 import type { Descriptor } from "../ring/types.js";
+import { stoppedAfter, timeLeft } from "../ring/whole_call.js";
 import {
   bytesFrom,
   checkMade,
@@ -189,7 +190,8 @@ export class File implements AsyncDisposable {
 
   /**
    * Fills `buffer` from `position`, in as many reads as it takes; resolves with the bytes read,
-   * fewer than the buffer has only at the end of the file.
+   * fewer than the buffer has only at the end of the file. `signal` and `timeoutMs` are of the
+   * whole call; its error has `transferred`, the bytes that were read.
    */
   async readAll(
     buffer: ArrayBufferView,
@@ -200,23 +202,33 @@ export class File implements AsyncDisposable {
     this.#operations.ring.checkBuffer(buffer, "readAll");
     const start = placeNumber(position, "readAll", "the position");
     const total = buffer.byteLength;
+    const time = timeLeft("readAll", options);
     let done = 0;
-    while (done < total) {
-      const piece = rest(this.#operations.ring, buffer, done, "readAll");
-      const count = await this.read(piece, start + done, options);
-      if (count === 0) return done;
-      const whole = this.direct ? count - (count % DIRECT_ALIGNMENT_BYTES) : count;
-      // A direct read that ends between blocks is the end of the file, or was cut short: only a
-      // read that begins at a block can go on, so the last piece is read again.
-      if (whole !== count && (await this.#endsBy(start + done + count, options)))
-        return done + count;
-      if (whole === 0) throw this.#noProgress("readAll", count, total - done);
-      done += whole;
+    try {
+      while (done < total) {
+        const piece = rest(this.#operations.ring, buffer, done, "readAll");
+        const ends = time === null ? options : time.next();
+        const count = await this.read(piece, start + done, ends);
+        if (count === 0) return done;
+        const whole = this.direct ? count - (count % DIRECT_ALIGNMENT_BYTES) : count;
+        // A direct read that ends between blocks is the end of the file, or was cut short: only a
+        // read that begins at a block can go on, so the last piece is read again.
+        if (whole !== count && (await this.#endsBy(start + done + count, ends)))
+          return done + count;
+        if (whole === 0) throw this.#noProgress("readAll", count, total - done);
+        done += whole;
+      }
+    } catch (error) {
+      throw stoppedAfter(error, done, "readAll");
     }
     return done;
   }
 
-  /** Writes all of `data`, or text as UTF-8, at `position`, in as many writes as it takes. */
+  /**
+   * Writes all of `data`, or text as UTF-8, at `position`, in as many writes as it takes. `signal`
+   * and `timeoutMs` are of the whole call; its error has `transferred`, the bytes that were
+   * written.
+   */
   async writeAll(
     data: ArrayBufferView | string,
     position: Position,
@@ -227,14 +239,20 @@ export class File implements AsyncDisposable {
     this.#operations.ring.checkBuffer(buffer, "writeAll");
     const start = placeNumber(position, "writeAll", "the position");
     const total = buffer.byteLength;
+    const time = timeLeft("writeAll", options);
     let done = 0;
-    while (done < total) {
-      const piece = rest(this.#operations.ring, buffer, done, "writeAll");
-      const count = await this.write(piece, start + done, options);
-      const last = done + count === total;
-      const whole = this.direct && !last ? count - (count % DIRECT_ALIGNMENT_BYTES) : count;
-      if (whole === 0) throw this.#noProgress("writeAll", count, total - done);
-      done += whole;
+    try {
+      while (done < total) {
+        const piece = rest(this.#operations.ring, buffer, done, "writeAll");
+        const ends = time === null ? options : time.next();
+        const count = await this.write(piece, start + done, ends);
+        const last = done + count === total;
+        const whole = this.direct && !last ? count - (count % DIRECT_ALIGNMENT_BYTES) : count;
+        if (whole === 0) throw this.#noProgress("writeAll", count, total - done);
+        done += whole;
+      }
+    } catch (error) {
+      throw stoppedAfter(error, done, "writeAll");
     }
   }
 

@@ -20,6 +20,7 @@ import { type BufferGroup, CHUNKS_MOST } from "./buffer_group.js";
 import type { Chunk, ChunkOwner, ChunkPlace } from "./chunk.js";
 import type { ChunkPools } from "./chunk_pools.js";
 import type { ChunkSource } from "./chunk_source.js";
+import { KeptWatch, type Opener } from "./kept_watch.js";
 import { MultishotCompletion } from "./multishot_completion.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;
@@ -73,8 +74,13 @@ export interface ChunkKind<C> {
  * The chunks that a socket receives: an async iterator, made by `socket.chunks()`.
  *
  * It receives ahead of the program, up to 32 chunks with those that the program has not released,
- * and fewer while the memory is scarce. Leaving the loop ends it and returns what nobody has taken;
- * chunks that the program has taken stay its own.
+ * and fewer while the memory is scarce. Leaving the loop ends it and releases what nobody has
+ * taken; chunks that the program has taken stay its own. `close()` of the socket or of the IO ends
+ * the loop without an error.
+ *
+ * A program that waits for a chunk and holds so many that nothing more can be received is warned
+ * after a second: an `IOWarning` with code "IO_CHUNKS_KEPT", once for a stream, which names the
+ * place where `chunks()` was called.
  */
 export class ChunkStream<C extends Chunk = Chunk>
   implements AsyncIterableIterator<C>, AsyncDisposable
@@ -89,7 +95,8 @@ export class ChunkStream<C extends Chunk = Chunk>
   #group: ChunkSource;
   readonly #completion = new MultishotCompletion<unknown>(this);
   readonly #signal: AbortSignal | undefined;
-  readonly #timeoutMs: number;
+  /** Of one wait for a chunk. */
+  readonly #timeoutMs: number | undefined;
   // There are as many streams as connections, so what only some of them need is made when it is.
   #timer: Completion | null = null;
   #waitingSinceMs = 0;
@@ -122,6 +129,8 @@ export class ChunkStream<C extends Chunk = Chunk>
   /** Chunks that it may have, since the receive was started. */
   #allowed = 0;
   #failure: unknown;
+  /** Null where the library releases the chunks. */
+  readonly #kept: KeptWatch | null;
 
   /** @internal */
   constructor(
@@ -130,6 +139,7 @@ export class ChunkStream<C extends Chunk = Chunk>
     socket: ChunkSocket,
     kind: ChunkKind<C>,
     options: ChunkOptions,
+    opener: Opener | null,
   ) {
     checkMade(operations, "ChunkStream", "socket.chunks()");
     this.#operations = operations;
@@ -145,7 +155,8 @@ export class ChunkStream<C extends Chunk = Chunk>
     this.#messages = kind.messages ? lending.groupFor(true, chunkBytes) : null;
     this.#group = this.#messages ?? lending.memoryFor(chunkBytes);
     this.#signal = signal ?? undefined;
-    this.#timeoutMs = timeoutMs ?? 0;
+    this.#kept = opener === null ? null : new KeptWatch(this, opener);
+    this.#timeoutMs = timeoutMs ?? undefined;
   }
 
   /** Whether it receives, or will. @internal */
@@ -171,11 +182,12 @@ export class ChunkStream<C extends Chunk = Chunk>
         return Promise.reject(error);
       }
     }
-    if (this.#timeoutMs > 0 && !this.#ended) this.#watchTime();
+    if (this.#timeoutMs !== undefined && !this.#ended) this.#watchTime();
     if (this.#ended) return this.#end();
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       this.#go();
+      if (this.#starves) this.#kept?.begin();
     });
   }
 
@@ -204,6 +216,11 @@ export class ChunkStream<C extends Chunk = Chunk>
     await this.return();
   }
 
+  // The program waits for a chunk, and nothing can come before it releases one.
+  get #starves(): boolean {
+    return this.#held > 0 && this.#waiters.length > 0 && !this.#completion.active && !this.#ended;
+  }
+
   /** For the warning of `io.close()`. @internal */
   describe(): { kept: number; address: string } {
     return { kept: this.#held - this.#arrived.length, address: this.#socket.describe() };
@@ -212,19 +229,22 @@ export class ChunkStream<C extends Chunk = Chunk>
   /** A chunk of it was released. @internal */
   onReleased(): void {
     this.#held--;
-    if (!this.#ended) this.#go();
-    else if (this.#held === 0) this.#lending.forget(this);
+    if (!this.#ended) {
+      this.#go();
+      if (!this.#starves) this.#kept?.end();
+    } else if (this.#held === 0) this.#lending.forget(this);
   }
 
   /**
-   * The socket or the IO is being closed. What is in flight ends by that; whoever waits for memory
-   * is told here. What nobody has taken by now is dropped: a program that closes a socket and
-   * forgets its iterator would else keep that memory for ever. @internal
+   * The socket or the IO is being closed, which ends the loop without an error. The receive in
+   * flight ends by that; a stream that waits for memory ends here. Chunks that the program has not
+   * taken by now are released: the memory would stay with an iterator that nobody asks any more.
+   * @internal
    */
   onClosing(): void {
     this.#left = true;
     for (const chunk of this.#arrived.takeAll()) chunk.release();
-    if (this.#started && !this.#completion.active) this.#fail(this.#errorOf(CANCELED));
+    if (this.#started && !this.#completion.active) this.#finish();
   }
 
   // ---- starting, and going on
@@ -392,7 +412,7 @@ export class ChunkStream<C extends Chunk = Chunk>
     this.#late = false;
     if (this.#ended) return;
     // While the socket is being closed it does not go on, whatever this receive has ended with.
-    if (this.#left) this.#fail(this.#errorOf(CANCELED));
+    if (this.#left) this.#finish();
     else if (late && (result === CANCELED || result === NO_BUFFERS)) this.#fail(this.#lateError());
     else if (brought || (result === CANCELED && paused)) this.#go();
     else if (result === NO_BUFFERS) this.#lackMemory();
@@ -406,7 +426,8 @@ export class ChunkStream<C extends Chunk = Chunk>
     }
     // The time of others that wait begins anew when something has come just in time.
     const waits = !this.#ended && this.#waiters.length > 0 && !this.#timer?.active;
-    if (waits && this.#timeoutMs > 0) this.#watchTime();
+    if (waits && this.#timeoutMs !== undefined) this.#watchTime();
+    if (this.#starves) this.#kept?.begin();
   }
 
   #callLeavers(): void {
@@ -433,6 +454,7 @@ export class ChunkStream<C extends Chunk = Chunk>
     this.#held++;
     this.#lacked = false;
     const waiter = this.#waiters.shift();
+    this.#kept?.end();
     if (waiter === undefined) this.#arrived.push(chunk);
     else waiter.resolve({ done: false, value: chunk });
     // Small messages reach the number of chunks before the limit of bytes.
@@ -491,6 +513,7 @@ export class ChunkStream<C extends Chunk = Chunk>
   #finish(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#kept?.end();
     if (this.#signal !== undefined && this.#onAbort !== null) {
       unfollow(this.#signal, this.#onAbort);
     }
@@ -522,7 +545,7 @@ export class ChunkStream<C extends Chunk = Chunk>
   // again for the rest.
   #watchTime(): void {
     this.#waitingSinceMs = performance.now();
-    if (!this.#timer?.active) this.#setTimer(this.#timeoutMs);
+    if (!this.#timer?.active) this.#setTimer(this.#timeoutMs as number);
   }
 
   // What cannot be started ends the stream, unless the close that refuses it is about to.
@@ -539,7 +562,7 @@ export class ChunkStream<C extends Chunk = Chunk>
   // Or somebody has cancelled everything, and what waits for memory was not in flight.
   #timeIsUp(): void {
     if (this.#ended || this.#waiters.length === 0) return;
-    const leftMs = this.#waitingSinceMs + this.#timeoutMs - performance.now();
+    const leftMs = this.#waitingSinceMs + (this.#timeoutMs as number) - performance.now();
     if (leftMs > 0) {
       this.#setTimer(leftMs);
     } else if (this.#completion.active) {

@@ -6,6 +6,7 @@ import { typeError } from "../errors.js";
 import { socketPathFromHere } from "../files/paths.js";
 import { DatagramChunk } from "../receiving/chunk.js";
 import type { ChunkKind, ChunkOptions, ChunkStream } from "../receiving/chunk_stream.js";
+import { OwnedStream } from "../receiving/owned_stream.js";
 import {
   endingsFrom,
   NO_ENDINGS,
@@ -105,6 +106,14 @@ export interface Datagram {
   truncated: boolean;
 }
 
+/** A datagram that a loop over its socket gives, in memory of its own. */
+export interface DatagramBytes extends Uint8Array<ArrayBuffer> {
+  /** Who sent it. */
+  readonly address: DatagramChunk["address"];
+  /** Whether it was longer than 64 KiB, which no UDP datagram is; the rest is lost. */
+  readonly truncated: boolean;
+}
+
 /**
  * A socket for datagrams, UDP or unix: each send is one message, and each receive takes one.
  *
@@ -131,7 +140,7 @@ export interface Datagram {
  * await server.sendTo(buffer.subarray(0, byteLength), address);
  * ```
  */
-export class DatagramSocket extends SocketBase {
+export class DatagramSocket extends SocketBase implements AsyncIterable<DatagramBytes> {
   readonly #peers: Peer[] = [];
   // The last address that was sent to, and what it is for the engine.
   #lastTarget: string | undefined = undefined;
@@ -162,7 +171,7 @@ export class DatagramSocket extends SocketBase {
    * receive buffer as long as there is room. An empty datagram is a chunk without bytes. What is
    * longer than `chunkBytes` is cut, and `chunk.truncated` says so.
    *
-   * The iterator never ends by itself. It rejects with "ECANCELED" when the socket is closed,
+   * The iterator ends when the socket or the IO is closed, and not before. It rejects with
    * "ABORT_ERR", "ETIMEDOUT" when it has waited for a chunk for `timeoutMs`, and on a connected
    * socket with "ECONNREFUSED" when nobody is there: then call `chunks` again to go on. While
    * it receives, `receive` and another `chunks` are refused: "ERR_IO_RECEIVING".
@@ -182,7 +191,32 @@ export class DatagramSocket extends SocketBase {
    * ```
    */
   chunks(options?: ChunkOptions | null): ChunkStream<DatagramChunk> {
-    return this.startChunks(options, DATAGRAMS);
+    return this.startChunks(options, DATAGRAMS, this.chunks);
+  }
+
+  /**
+   * The datagrams that come, until the socket is closed: each `Uint8Array` has memory of its own,
+   * which the program may keep, and tells the sender in `address`. `chunks()` spares that copy.
+   *
+   * @example
+   * ```ts
+   * import { IO } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * await using server = await io.openDatagram({ host: "127.0.0.1", port: 0 });
+   * await using client = await io.openDatagram({ family: "ipv4" });
+   * await client.sendTo("ping", server.localAddress);
+   * for await (const bytes of server) {
+   *   await server.sendTo(bytes, bytes.address);
+   *   break;
+   * }
+   * ```
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<DatagramBytes> {
+    return new OwnedStream(this.startChunks(null, DATAGRAMS), (chunk) => {
+      const { address, truncated } = chunk;
+      return Object.assign(chunk.bytes.slice(), { address, truncated });
+    });
   }
 
   /**

@@ -9,6 +9,7 @@ import { IOError } from "../errors.js";
 import type { File } from "../files/file.js";
 import type { OperationOptions, Operations } from "../ring/operations.js";
 import type { Descriptor } from "../ring/types.js";
+import { stoppedAfter, type TimeLeft, timeLeft } from "../ring/whole_call.js";
 import { wholeOrBigint } from "../support/check.js";
 
 // Each file on its way has two of them, so the more files there are, the smaller they become.
@@ -54,37 +55,41 @@ export class FileSender {
 
   /** Resolves with the bytes sent: all that was asked for, or what there was of it. */
   async send(target: FileTarget, range: FileRange, options?: OperationOptions): Promise<number> {
+    const progress = new Progress(options);
+    try {
+      return await this.#send(target, range, progress);
+    } catch (error) {
+      throw stoppedAfter(error, progress.sent, "sendFile");
+    }
+  }
+
+  async #send(target: FileTarget, range: FileRange, progress: Progress): Promise<number> {
     // sendfile reads through the page cache, so it has no business with a file opened past it.
     if (this.#byCall && !range.file.direct && range.lengthBytes > 0) {
-      const first = await this.#call(target, range, 0, options).catch(refusal);
-      if (first > 0) return this.#sendByCall(target, range, first, options);
+      const first = await this.#call(target, range, progress).catch(refusal);
+      progress.sent += first;
+      if (first > 0) return this.#sendByCall(target, range, progress);
     }
     // Nothing was sent. A file whose size is 0 and that has bytes all the same (in /proc, /sys) may
     // have no end that the call knows of, so only a read tells that there are none.
-    return this.#sendByRead(target, range, options);
+    return this.#sendByRead(target, range, progress);
   }
 
-  async #sendByCall(
-    target: FileTarget,
-    range: FileRange,
-    first: number,
-    options?: OperationOptions,
-  ): Promise<number> {
-    let done = first;
-    while (done < range.lengthBytes) {
-      const count = await this.#call(target, range, done, options);
+  async #sendByCall(target: FileTarget, range: FileRange, progress: Progress): Promise<number> {
+    while (progress.sent < range.lengthBytes) {
+      const count = await this.#call(target, range, progress);
       if (count === 0) break;
-      done += count;
+      progress.sent += count;
     }
-    return done;
+    return progress.sent;
   }
 
   #call(
     target: FileTarget,
     { file, offset, lengthBytes }: FileRange,
-    done: number,
-    options?: OperationOptions,
+    progress: Progress,
   ): Promise<number> {
+    const done = progress.sent;
     const left = Math.min(lengthBytes - done, Number.MAX_SAFE_INTEGER);
     return this.#operations.run(
       (pending, settle) => {
@@ -93,16 +98,12 @@ export class FileSender {
         const { ring } = this.#operations;
         ring.sendFile(pending, settle, target.number, file.number, offset + done, left);
       },
-      options,
+      progress.options,
       file,
     );
   }
 
-  async #sendByRead(
-    target: FileTarget,
-    range: FileRange,
-    options?: OperationOptions,
-  ): Promise<number> {
+  async #sendByRead(target: FileTarget, range: FileRange, progress: Progress): Promise<number> {
     const row = PIECES.find(([files]) => this.#sending < files) as [number, number];
     const sizeBytes = Math.min(row[1], Math.max(LEAST_BYTES, range.lengthBytes));
     // One that is sent, and one that is read into meanwhile.
@@ -115,7 +116,7 @@ export class FileSender {
         { length: count - acquired.length },
         () => new Uint8Array(Math.min(sizeBytes, PLAIN_BYTES)),
       );
-      return await sendPieces(target, range, [...acquired, ...plain], options);
+      return await sendPieces(target, range, [...acquired, ...plain], progress);
     } finally {
       this.#sending--;
       for (const block of acquired) this.#buffers.release(block);
@@ -156,32 +157,49 @@ async function sendPieces(
   target: FileTarget,
   { file, offset, lengthBytes }: FileRange,
   blocks: Uint8Array[],
-  options?: OperationOptions,
+  progress: Progress,
 ): Promise<number> {
-  let done = 0;
   let turn = 0;
   // A whole block is asked for although less is wanted: direct I/O takes only whole ones.
   const read = (from: number): Promise<number> =>
     from < lengthBytes
-      ? file.read(blocks[turn++ % blocks.length] as Uint8Array, offset + from, options)
+      ? file.read(blocks[turn++ % blocks.length] as Uint8Array, offset + from, progress.options)
       : Promise.resolve(0);
   let count = Math.min(await read(0), lengthBytes);
   while (count > 0) {
     const block = blocks[(turn - 1) % blocks.length] as Uint8Array;
-    const next = blocks.length > 1 ? read(done + count) : undefined;
+    const next = blocks.length > 1 ? read(progress.sent + count) : undefined;
     // It may fail while the piece before is still being sent; whoever awaits it below is told.
     const ended = next?.catch(() => undefined);
     try {
-      await target.sendAll(block.subarray(0, count), options);
+      await target.sendAll(block.subarray(0, count), progress.options);
     } catch (error) {
+      if (error instanceof IOError) progress.sent += error.transferred ?? 0;
       // The block belongs to the kernel until the read has ended, whatever it ends with.
       await ended;
       throw error;
     }
-    done += count;
-    count = Math.min(await (next ?? read(done)), lengthBytes - done);
+    progress.sent += count;
+    count = Math.min(await (next ?? read(progress.sent)), lengthBytes - progress.sent);
   }
-  return done;
+  return progress.sent;
+}
+
+/** How far one call has come, and the options of its next operation. */
+class Progress {
+  /** Bytes. */
+  sent = 0;
+  readonly #options: OperationOptions | undefined;
+  readonly #time: TimeLeft<OperationOptions> | null;
+
+  constructor(options: OperationOptions | undefined) {
+    this.#options = options;
+    this.#time = timeLeft("sendFile", options);
+  }
+
+  get options(): OperationOptions | undefined {
+    return this.#time === null ? this.#options : this.#time.next();
+  }
 }
 
 /** Checks what a program asked for. */

@@ -4,8 +4,10 @@ import { IOError } from "../errors.js";
 import { File, type Position, rest } from "../files/file.js";
 import { Chunk } from "../receiving/chunk.js";
 import type { ChunkKind, ChunkOptions, ChunkStream } from "../receiving/chunk_stream.js";
+import { OwnedStream } from "../receiving/owned_stream.js";
 import type { OperationOptions, Pending, SendOptions, SendSteps } from "../ring/operations.js";
 import type { ShutdownHow } from "../ring/ring_sockets.js";
+import { stoppedAfter, timeLeft } from "../ring/whole_call.js";
 import {
   bytesFrom,
   checkGiven,
@@ -72,7 +74,7 @@ const STREAM: ChunkKind<Chunk> = {
  * process.stdout.write(`${Buffer.from(buffer.subarray(0, count))}\n`);
  * ```
  */
-export class Socket extends SocketBase {
+export class Socket extends SocketBase implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   /**
    * Receives up to `buffer.byteLength` bytes; resolves with how many, 0 when the peer has ended.
    */
@@ -91,17 +93,25 @@ export class Socket extends SocketBase {
     return promise;
   }
 
-  /** Fills `buffer`; resolves with the bytes received, fewer only when the peer has ended. */
+  /**
+   * Fills `buffer`; resolves with the bytes received, fewer only when the peer has ended. `signal`
+   * and `timeoutMs` are of the whole call; its error has `transferred`, the bytes that had come.
+   */
   async receiveAll(buffer: ArrayBufferView, options?: OperationOptions | null): Promise<number> {
     checkOptions(options, RECEIVE_ALL);
     this.operations.ring.checkBuffer(buffer, "receiveAll");
     const total = buffer.byteLength;
+    const time = timeLeft("receiveAll", options);
     let done = 0;
-    while (done < total) {
-      const piece = rest(this.operations.ring, buffer, done, "receiveAll");
-      const count = await this.receive(piece, options);
-      if (count === 0) return done;
-      done += count;
+    try {
+      while (done < total) {
+        const piece = rest(this.operations.ring, buffer, done, "receiveAll");
+        const count = await this.receive(piece, time === null ? options : time.next());
+        if (count === 0) return done;
+        done += count;
+      }
+    } catch (error) {
+      throw stoppedAfter(error, done, "receiveAll");
     }
     return done;
   }
@@ -112,9 +122,10 @@ export class Socket extends SocketBase {
    * when its turn of the loop ends; a program that keeps 32 chunks stops its own stream, until it
    * releases some. Leaving the loop ends the receiving.
    *
-   * The iterator rejects with the error of the connection, with "ECANCELED" when the socket is
-   * closed, "ABORT_ERR", or "ETIMEDOUT" when it has waited for a chunk for `timeoutMs`. While it
-   * receives, `receive` and another `chunks` are refused: "ERR_IO_RECEIVING".
+   * The loop ends without an error when the peer has ended, and when the socket or the IO is
+   * closed. The iterator rejects with the error of the connection, with "ABORT_ERR", or with
+   * "ETIMEDOUT" when it has waited for a chunk for `timeoutMs`. While it receives, `receive` and
+   * another `chunks` are refused: "ERR_IO_RECEIVING".
    *
    * @example
    * ```ts
@@ -133,7 +144,16 @@ export class Socket extends SocketBase {
    * ```
    */
   chunks(options?: ChunkOptions | null): ChunkStream {
-    return this.startChunks(options, STREAM);
+    return this.startChunks(options, STREAM, this.chunks);
+  }
+
+  /**
+   * The bytes that come, until the peer has ended or the socket is closed: each `Uint8Array` has
+   * memory of its own, which the program may keep. `chunks()` spares that copy. Leaving the loop
+   * ends the receiving, and drops what has come and was not taken.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+    return new OwnedStream(this.startChunks(null, STREAM), (chunk) => chunk.bytes.slice());
   }
 
   /**
@@ -197,7 +217,10 @@ export class Socket extends SocketBase {
     );
   }
 
-  /** Sends all of `data`, or text as UTF-8, in as many sends as it takes. */
+  /**
+   * Sends all of `data`, or text as UTF-8, in as many sends as it takes. `signal` and `timeoutMs`
+   * are of the whole call; its error has `transferred`, the bytes that the kernel took.
+   */
   async sendAll(data: ArrayBufferView | string, options?: SendOptions | null): Promise<void> {
     checkOptions(options, SEND_ALL);
     const buffer = bytesFrom(data);
@@ -205,22 +228,26 @@ export class Socket extends SocketBase {
     const total = buffer.byteLength;
     const spares = (options?.zeroCopy ?? "never") !== "never";
     const releases: Promise<void>[] = [];
+    const time = timeLeft("sendAll", options);
     let done = 0;
     try {
       while (done < total) {
         const piece = rest(this.operations.ring, buffer, done, "sendAll");
+        const ends = time === null ? options : time.next();
         let sending: Promise<number>;
         if (spares) {
-          const { sent, released } = this.sendZeroCopy(piece, options);
+          const { sent, released } = this.sendZeroCopy(piece, ends);
           // It may fail before all is sent, and is looked at when all is.
           if (this.operations.reuses !== null) released.catch(() => undefined);
           releases.push(released);
           sending = sent;
-        } else sending = this.send(piece, options);
+        } else sending = this.send(piece, ends);
         const count = await sending;
         if (count === 0) throw this.#noProgress(done, total);
         done += count;
       }
+    } catch (error) {
+      throw stoppedAfter(error, done, "sendAll");
     } finally {
       // The memory is the caller's again when this promise settles, whichever way.
       if (spares) await Promise.all(releases);
@@ -243,8 +270,8 @@ export class Socket extends SocketBase {
   /**
    * Sends a file, or `lengthBytes` of it from `offset`; resolves with the bytes sent, fewer than
    * asked for only when the file ends before. As `sendAll` it goes on until all is sent, at the
-   * pace of the peer, and `options` count for each operation. The file's current position is not
-   * used.
+   * pace of the peer. `signal` and `timeoutMs` are of the whole call; its error has `transferred`,
+   * the bytes that were sent. The file's current position is not used.
    *
    * Where the system can send a file by itself (sendfile) the bytes are never in the program's
    * memory; elsewhere they pass through two blocks of `io.buffers`.

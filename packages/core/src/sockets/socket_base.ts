@@ -24,6 +24,7 @@ import { closedError, IOError, operationError } from "../errors.js";
 import type { Chunk } from "../receiving/chunk.js";
 import type { ChunkPools } from "../receiving/chunk_pools.js";
 import { type ChunkKind, type ChunkOptions, ChunkStream } from "../receiving/chunk_stream.js";
+import type { Opener } from "../receiving/kept_watch.js";
 import type { Operations } from "../ring/operations.js";
 import type { Descriptor } from "../ring/types.js";
 import { checkMade, checkOptions, flag, knows, wholeNumber } from "../support/check.js";
@@ -189,26 +190,27 @@ export abstract class SocketBase implements AsyncDisposable {
   protected startChunks<C extends Chunk>(
     options: ChunkOptions | null | undefined,
     kind: ChunkKind<C>,
+    opener: Opener | null = null,
   ): ChunkStream<C> {
     checkOptions(options, RECEIVING);
     this.check("chunks");
     this.checkReceiving("chunks");
     const { operations } = this;
     const lending = operations.chunkPools as ChunkPools;
-    const receiving = new ChunkStream(operations, lending, this, kind, options ?? {});
+    const receiving = new ChunkStream(operations, lending, this, kind, options ?? {}, opener);
     this.#receiving = receiving;
     return receiving;
   }
 
-  /** Throws while `chunks()` has the socket. @internal */
+  /** Throws while a loop has the socket. @internal */
   protected checkReceiving(operation: string): void {
     if (this.#receiving === null || !this.#receiving.active) return;
     throw new IOError({
       code: "ERR_IO_RECEIVING",
       operation,
       message:
-        `${operation}: the socket is being received from by the iterator of chunks(): leave ` +
-        "its loop first, or call its return()",
+        `${operation}: a loop over the socket or over its chunks() receives from it: leave that ` +
+        "first, or call the iterator's return()",
     });
   }
 

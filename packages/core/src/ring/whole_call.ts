@@ -1,0 +1,70 @@
+// Calls that are made of many operations: their time limit is of the whole, and their error says
+// how far they have come.
+import { constants } from "node:os";
+import { IOError } from "../errors.js";
+import type { OperationOptions } from "./operations.js";
+
+/** What is left of the time of such a call. */
+export class TimeLeft<O extends OperationOptions> {
+  readonly #operation: string;
+  readonly #options: O;
+  readonly #timeoutMs: number;
+  readonly #endMs: number;
+  #begun = false;
+
+  constructor(operation: string, options: O, timeoutMs: number) {
+    this.#operation = operation;
+    this.#options = options;
+    this.#timeoutMs = timeoutMs;
+    this.#endMs = performance.now() + timeoutMs;
+  }
+
+  /** The options of the next operation. Throws "ETIMEDOUT" when the time is up before it. */
+  next(): O {
+    const leftMs = this.#endMs - performance.now();
+    // The first one is tried in any case: a limit of 0 moves what can be moved at once.
+    if (leftMs <= 0 && this.#begun) throw this.#elapsed();
+    this.#begun = true;
+    return { ...this.#options, timeoutMs: Math.max(0, leftMs) };
+  }
+
+  #elapsed(): IOError {
+    const why = `it took longer than ${this.#timeoutMs} ms`;
+    return new IOError({
+      code: "ETIMEDOUT",
+      errno: -constants.errno.ETIMEDOUT,
+      operation: this.#operation,
+      message: `${this.#operation} failed: ETIMEDOUT, ${why}`,
+    });
+  }
+}
+
+/** The time of a call whose options were checked; null when it has no limit. */
+export function timeLeft<O extends OperationOptions>(
+  operation: string,
+  options: O | null | undefined,
+): TimeLeft<O> | null {
+  const timeoutMs = options?.timeoutMs ?? undefined;
+  if (timeoutMs === undefined) return null;
+  return new TimeLeft(operation, options as O, timeoutMs);
+}
+
+/**
+ * The error of such a call, after `transferred` bytes. A close that comes between two operations is
+ * told like one that comes during an operation, which the system ends with ECANCELED.
+ */
+export function stoppedAfter(error: unknown, transferred: number, operation: string): unknown {
+  if (!(error instanceof IOError)) return error;
+  const between = error.code === "ERR_IO_CLOSED" && transferred > 0;
+  return Object.assign(between ? closedBetween(error, operation) : error, { transferred });
+}
+
+function closedBetween(cause: IOError, operation: string): IOError {
+  return new IOError({
+    code: "ECANCELED",
+    errno: -constants.errno.ECANCELED,
+    operation,
+    message: `${operation} failed: ECANCELED, it was closed meanwhile`,
+    cause,
+  });
+}
