@@ -64,8 +64,8 @@ inline constexpr uint32_t settled = yields_descriptor | yields_other;
 
 // The engine makes the call at once, on every backend: it never waits.
 inline constexpr uint32_t made_by_engine = 1 << 14;
-// The same where Backend::supports() says that the kernel has no such operation.
-inline constexpr uint32_t made_by_engine_else = 1 << 15;
+// Where the kernel's io_uring has no such operation, a thread makes the call.
+inline constexpr uint32_t made_by_thread_else = 1 << 15;
 // A thread may make the call: perform(). So may one make those that transfer, of a file.
 inline constexpr uint32_t on_thread = 1 << 16;
 // May take milliseconds, so the pool does not let these keep others from being made.
@@ -84,8 +84,7 @@ inline constexpr uint32_t special_result = 1 << 22;
 // May stand in a chain, and have a deadline.
 inline constexpr uint32_t linkable = linked_by_kernel | linked_by_backend;
 // The engine does not hand them to the backend as they are: Engine::route().
-inline constexpr uint32_t routed =
-    in_order | cancels | closes | writes | connects | made_by_engine | made_by_engine_else;
+inline constexpr uint32_t routed = in_order | cancels | closes | writes | connects | made_by_engine;
 
 }  // namespace trait
 

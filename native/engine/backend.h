@@ -124,6 +124,8 @@ class Backend : public PieceTaker {
   // Returns their index there, or not_registered.
   virtual int32_t register_memory(uint8_t* data, size_t size_bytes) = 0;
   virtual void unregister_memory(int32_t index) = 0;
+  // Whether the kernel has the operation. The engine refuses a send_file that it has not; of the
+  // others a thread makes the call.
   virtual bool supports(abi::Opcode opcode) const = 0;
   virtual uint32_t features() const { return 0; }  // abi::feature_*
   virtual uint64_t system_calls() const = 0;
@@ -138,7 +140,7 @@ struct Candidate {
   bool ends_search;    // its error is one that "auto" reports instead of falling back
   std::string reason;  // one sentence: what was tried, and why not when it is not available
   std::string advice;  // what to change; empty when there is nothing to change
-  // Operations that its kernel lacks, so that the engine makes the call itself.
+  // Operations that its kernel lacks: threads make the calls, or they are refused.
   std::vector<abi::Opcode> lacking;
   uint32_t features = 0;
 };

@@ -52,10 +52,7 @@ int Engine::begin(const abi::Entry& entry) {
 
 int Engine::begin_linked(const abi::Entry& entry) {
   const auto opcode = static_cast<Opcode>(entry.operation & 0xff);
-  if (!is(opcode, trait::linkable)) return -EINVAL;
-  // Linux before 6.9 has no asynchronous form of truncate; see carry_out().
-  if (opcode == Opcode::truncate && !backend_->supports(opcode)) return -EINVAL;
-  return begin(entry);
+  return is(opcode, trait::linkable) ? begin(entry) : -EINVAL;
 }
 
 void Engine::submit() {
@@ -206,10 +203,6 @@ bool Engine::carry_out(Operation& operation) {
                     extra.address_size_bytes);
   } else if (operation.opcode == Opcode::listen) {
     result = ::listen(operation.number, static_cast<int>(operation.argument));
-  } else if (operation.opcode == Opcode::truncate && !backend_->supports(Opcode::truncate)) {
-    // Linux before 6.9 has no asynchronous form. What was queued before goes first.
-    flush_batch();
-    result = ::ftruncate(operation.number, operation.offset);
   } else {
     return false;
   }

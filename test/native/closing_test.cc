@@ -2,6 +2,7 @@
 // kernel that lacks an operation.
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -80,10 +81,10 @@ void close_in_every_order(Kind kind) {
   rig.check_idle();
 }
 
-// Stands between the engine and the kernel as a kernel without ftruncate (before 6.9).
-class WithoutTruncate : public io::Backend {
+// Stands between the engine and the backend.
+class Forwarding : public io::Backend {
  public:
-  explicit WithoutTruncate(std::unique_ptr<io::Backend> inner) : inner_(std::move(inner)) {}
+  explicit Forwarding(std::unique_ptr<io::Backend> inner) : inner_(std::move(inner)) {}
   void serve(io::OperationTable& operations) override { inner_->serve(operations); }
   void submit(std::span<io::Operation* const> batch) override {
     REQUIRE(!batch.empty());
@@ -109,9 +110,7 @@ class WithoutTruncate : public io::Backend {
     return inner_->register_memory(data, size_bytes);
   }
   void unregister_memory(int32_t index) override { inner_->unregister_memory(index); }
-  bool supports(Opcode opcode) const override {
-    return opcode != Opcode::truncate && inner_->supports(opcode);
-  }
+  bool supports(Opcode opcode) const override { return inner_->supports(opcode); }
   int add_group(uint32_t group, uint32_t capacity, io::Lot lot) override {
     return inner_->add_group(group, capacity, lot);
   }
@@ -127,13 +126,13 @@ class WithoutTruncate : public io::Backend {
 };
 
 // Notes what it is asked to end.
-class NotesCancels final : public WithoutTruncate {
+class NotesCancels final : public Forwarding {
  public:
   NotesCancels(std::unique_ptr<io::Backend> inner, std::vector<uint32_t>& slots)
-      : WithoutTruncate(std::move(inner)), slots_(slots) {}
+      : Forwarding(std::move(inner)), slots_(slots) {}
   bool cancel(const io::Operation& target) override {
     slots_.push_back(target.slot);
-    return WithoutTruncate::cancel(target);
+    return Forwarding::cancel(target);
   }
 
  private:
@@ -307,24 +306,80 @@ NATIVE_TEST(buffers_released_under_operations) {
   rig.check_idle();
 }
 
+int64_t size_of(const char* name) {
+  struct stat status;
+  REQUIRE(::stat(name, &status) == 0);
+  return status.st_size;
+}
+
+// A thread makes the call where the kernel's io_uring has no such operation (before Linux 6.9).
 NATIVE_TEST(truncate_without_the_kernel) {
   RigOptions options;
-  options.wrap = [](std::unique_ptr<io::Backend> inner) -> std::unique_ptr<io::Backend> {
-    return std::make_unique<WithoutTruncate>(std::move(inner));
-  };
+  options.oldest_kernel = true;
   Rig rig(options);
   const std::vector<int32_t> files = ends_of(rig, Kind::file);
   Entry truncate = on_descriptor(Opcode::truncate, files[0]);
   truncate.offset = 100;
   REQUIRE_EQUAL(rig.call(truncate), 0);
-  // At every place of a chain: refused or carried out in its turn, and nothing left hanging.
+  REQUIRE_EQUAL(size_of("c"), 100);
+  // At every place of a chain, with what is before and behind it.
   for (uint32_t place = 0; place < 3; place++) {
+    uint32_t succeeded = 0;
+    truncate.offset = 10 * place;
     for (uint32_t index = 0; index < 3; index++) {
       Entry entry = index == place ? truncate : entry_of(Opcode::nop);
       if (index < 2) entry.operation |= linked;
-      rig.queue(entry);
+      rig.queue(entry, [&](int32_t result, uint32_t) { succeeded += result == 0 ? 1 : 0; });
     }
     rig.run();
+    REQUIRE_EQUAL(succeeded, 3);
+    REQUIRE_EQUAL(size_of("c"), 10 * place);
+  }
+  // What fails ends its chain.
+  const std::vector<int32_t> sockets = ends_of(rig, Kind::socket);
+  Entry wrong = on_descriptor(Opcode::truncate, sockets[0]);
+  wrong.operation |= linked;
+  int32_t behind = 0;
+  rig.queue(wrong);
+  rig.queue(entry_of(Opcode::nop), [&](int32_t result, uint32_t) { behind = result; });
+  rig.run();
+  REQUIRE_EQUAL(behind, -ECANCELED);
+  rig.check_idle();
+}
+
+// Each way of ending them, while more wait than there are threads.
+NATIVE_TEST(truncates_by_threads_are_cancelled) {
+  RigOptions options;
+  options.oldest_kernel = true;
+  Rig rig(options);
+  for (uint32_t round = 0; round < 60; round++) {
+    const std::vector<int32_t> files = ends_of(rig, Kind::file);
+    std::vector<uint32_t> slots;
+    uint32_t ended = 0;
+    for (uint32_t index = 0; index < 64; index++) {
+      Entry truncate = on_descriptor(Opcode::truncate, files[0]);
+      truncate.offset = index;
+      if (index % 8 == 7) {
+        truncate.operation |= io::abi::entry_flag_deadline;
+        truncate.deadline_ns = index;
+      }
+      slots.push_back(rig.queue(truncate, [&](int32_t result, uint32_t) {
+        REQUIRE(result == 0 || result == -ECANCELED || result == -ETIMEDOUT);
+        ended++;
+      }));
+    }
+    if (round % 2 == 0) rig.submit();
+    for (uint32_t index = 0; round % 4 == 0 && index < 64; index++) {
+      Entry cancel = entry_of(Opcode::cancel);
+      cancel.argument = slots[index];
+      cancel.argument_extra = rig.generation_of(slots[index]);
+      rig.queue(cancel);
+    }
+    if (round % 4 == 1) rig.queue(on_descriptor(Opcode::cancel_descriptor, files[0]));
+    if (round % 4 == 2) rig.queue(entry_of(Opcode::cancel_all));
+    for (const int32_t file : files) rig.queue(on_descriptor(Opcode::close, file));
+    rig.run();
+    REQUIRE_EQUAL(ended, 64);
   }
   rig.check_idle();
 }

@@ -34,6 +34,7 @@
 #include "backend/io_uring/setup.h"
 #include "backend/io_uring/shut.h"
 #include "backend/io_uring/steps.h"
+#include "backend/io_uring/threads.h"
 #include "backend/io_uring/worker.h"
 #include "backend/reactor/pieces.h"
 #include "backend/io_uring/uapi.h"
@@ -51,7 +52,8 @@ constexpr uint64_t internal_nudge = UINT64_MAX - 1;
 constexpr uint64_t internal_nobody = UINT64_MAX - 2;  // never given to the kernel
 constexpr uint64_t internal_room = UINT64_MAX - 3;
 constexpr uint64_t internal_alarm = UINT64_MAX - 4;
-constexpr uint64_t internal_least = internal_alarm;
+constexpr uint64_t internal_threads = UINT64_MAX - 5;
+constexpr uint64_t internal_least = internal_threads;
 constexpr int64_t nudge_ns = 20'000'000;
 // What failure_of() says of an operation that has not ended.
 constexpr int32_t made_again = INT32_MIN;
@@ -76,6 +78,7 @@ class IoUring final : public Backend {
     for (int opcode = 0; opcode < 256; opcode++) {
       known_[opcode] = opcode <= known->last_op && io_uring_opcode_supported(known, opcode) != 0;
     }
+    if (oldest_kernel) known_[uapi::op_ftruncate] = false;
     uring::number_entries(ring_);
     // The probe does not tell of flags; this operation came with the same kernel.
     multishot_receive_ = !oldest_kernel && known_[IORING_OP_SEND_ZC];
@@ -93,7 +96,7 @@ class IoUring final : public Backend {
     unsigned room = io_uring_sq_space_left(&ring_);
     while (taken < batch.size() && waiting_.empty()) {
       Operation& operation = *batch[taken];
-      const size_t group = operation.linked ? uring::group_length(batch.subspan(taken)) : 1;
+      const size_t group = operation.linked ? group_length(batch.subspan(taken)) : 1;
       const size_t whole = group + uring::hold_back(batch.subspan(taken), group);
       // Linked entries must reach the kernel in one call, so room for all of them is made first.
       const auto needed = static_cast<unsigned>(group);
@@ -114,17 +117,20 @@ class IoUring final : public Backend {
   void flush() override {
     if (area_ != nullptr) area_->refill();
     set_alarm();
+    if (threads_.wants_entry()) arm_threads();
     if (io_uring_sq_ready(&ring_) > 0) enter_without_waiting();
   }
 
   size_t ready() const override {
-    return ended_.size() + (bundle_.empty() ? 0 : 1) + io_uring_cq_ready(&ring_);
+    return ended_.size() + (bundle_.empty() ? 0 : 1) + (threads_.has_finished() ? 1 : 0) +
+           io_uring_cq_ready(&ring_);
   }
 
   void poll(int64_t deadline_ns, Completions& completed) override {
     if (area_ != nullptr) area_->refill();
     hand_over_left();
     if (ready() > 0 || !waiting_.empty() || !again_.empty()) deadline_ns = 0;
+    if (threads_.wants_entry()) deadline_ns = 0;
     if (deadline_ns == 0) {
       if (io_uring_sq_ready(&ring_) > 0 || has_task_work()) enter_without_waiting();
     } else {
@@ -132,6 +138,7 @@ class IoUring final : public Backend {
     }
     if (steps_.any()) fetch_releases();
     reap(completed);
+    if (threads_.any()) collect_from_threads(completed);
     if (room_told_) collect_room();
     if (std::exchange(alarm_rang_, false)) {
       deadlines_.expire(now_ns(), [this](const Operation& operation) { cancel(operation); });
@@ -142,6 +149,10 @@ class IoUring final : public Backend {
   }
 
   bool cancel(const Operation& target) override {
+    if (threads_.has(target)) {
+      end_on_thread((*operations_)[target.slot]);
+      return true;
+    }
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
     asked_.for_one((*operations_)[target.slot]);
@@ -151,6 +162,7 @@ class IoUring final : public Backend {
 
   bool cancel_all() override {
     rooms_.end();
+    end_on_threads(no_descriptor);
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
     asked_.for_everything();
@@ -197,6 +209,7 @@ class IoUring final : public Backend {
   // more at what came while it was silent.
   bool arm() override {
     if (!waiting_.empty() || !again_.empty() || !ended_.empty() || !bundle_.empty()) return false;
+    if (threads_.has_finished() || threads_.wants_entry()) return false;
     if (deadlines_.wants_alarm()) return false;
     if (io_uring_sq_ready(&ring_) > 0) return false;
     io_uring_cq_eventfd_toggle(&ring_, true);
@@ -255,9 +268,8 @@ class IoUring final : public Backend {
   }
 
   bool supports(Opcode opcode) const override {
-    if (opcode == Opcode::truncate) return known_[uapi::op_ftruncate];
     // Splicing costs what reading and sending do: packages/core/src/sockets/file_sender.ts.
-    return opcode != Opcode::send_file;
+    return opcode != Opcode::send_file && kernel_has(opcode);
   }
 
   uint32_t features() const override { return features_; }
@@ -319,6 +331,7 @@ class IoUring final : public Backend {
       again_.pop_back();
     }
     set_alarm();
+    if (threads_.wants_entry()) arm_threads();
   }
 
   // Nobody has asked for the end of these, so it is not noted as a wish.
@@ -360,11 +373,12 @@ class IoUring final : public Backend {
   }
 
   void start(Operation& operation) {
+    // One test for most operations: what is about few of them stands elsewhere.
+    const bool is_special = is(operation.opcode, trait::special_entry);
+    if (is_special && starts_without_entry(operation)) return;
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     CHECK(entry != nullptr);
     operation.tries++;
-    // One test for most operations: what is about few of them stands elsewhere.
-    const bool is_special = is(operation.opcode, trait::special_entry);
     if (!is_special && !shut_.any() && !files_.any()) {
       uring::prepare(operation, features_, time_of(entry), entry);
     } else {
@@ -388,6 +402,79 @@ class IoUring final : public Backend {
     }
     if (is_over) entry->msg_flags |= MSG_DONTWAIT;
     if (goes_elsewhere(operation)) entry->flags |= IOSQE_ASYNC;
+  }
+
+  // ---- what the kernel does not have
+
+  bool kernel_has(Opcode opcode) const {
+    if (!is(opcode, trait::made_by_thread_else)) return true;
+    return opcode == Opcode::truncate && known_[uapi::op_ftruncate];
+  }
+
+  size_t group_length(std::span<Operation* const> chain) const {
+    return uring::group_length(
+        chain, [this](const Operation& operation) { return kernel_has(operation.opcode); });
+  }
+
+  // A thread makes its call, or it is the cancel of one for which a thread does.
+  bool starts_without_entry(Operation& operation) {
+    if (!kernel_has(operation.opcode)) {
+      if (!threads_.start(operation)) end_here(operation, operation.result);
+      return true;
+    }
+    if (!threads_.any()) return false;
+    if (operation.opcode == Opcode::cancel_descriptor) {
+      operation.extent += end_on_threads(operation.number);
+    } else if (operation.opcode == Opcode::cancel_all) {
+      operation.extent += end_on_threads(no_descriptor);
+    } else if (Operation* target = target_of(operation); target != nullptr) {
+      if (!threads_.has(*target)) return false;
+      end_here(operation, end_on_thread(*target) ? 0 : -EALREADY);
+      return true;
+    }
+    return false;
+  }
+
+  bool end_on_thread(Operation& target) {
+    if (!threads_.withdraw(target)) return false;
+    end_here(target, -ECANCELED);
+    return true;
+  }
+
+  uint32_t end_on_threads(int number) {
+    std::vector<Operation*> withdrawn;
+    threads_.withdraw_all(number, withdrawn);
+    for (Operation* operation : withdrawn) end_here(*operation, -ECANCELED);
+    return static_cast<uint32_t>(withdrawn.size());
+  }
+
+  void collect_from_threads(Completions& completed) {
+    std::vector<Operation*> finished;
+    threads_.take(finished);
+    for (Operation* operation : finished) end_here(*operation, operation->result);
+    give_ended(completed);
+  }
+
+  // When there is no room for the entry now, the next poll finds that it is wanted.
+  void arm_threads() {
+    io_uring_sqe* entry = internal_entry();
+    if (entry == nullptr) return;
+    threads_.arm(entry);
+    io_uring_sqe_set_data64(entry, internal_threads);
+  }
+
+  // It has ended without a completion of the kernel.
+  void end_here(Operation& operation, int32_t result) {
+    if (operation.has_deadline) result = deadlines_.end(operation, result);
+    ended_.push_back({&operation, result});
+    if (operation.successor != nullptr) go_on(operation, result);
+  }
+
+  // The operation that a cancel names, or null when it is not there any more.
+  Operation* target_of(const Operation& cancel) const {
+    if (cancel.opcode != Opcode::cancel || cancel.argument >= operations_->size()) return nullptr;
+    Operation& found = (*operations_)[cancel.argument];
+    return found.generation == cancel.argument_extra ? &found : nullptr;
   }
 
   void note(Operation& operation) {
@@ -421,15 +508,10 @@ class IoUring final : public Backend {
 
   // One that is not there any more is not found, as it should be.
   void prepare_cancel(const Operation& operation, io_uring_sqe* entry) {
-    uint64_t target = internal_nobody;
-    if (operation.argument < operations_->size()) {
-      Operation& found = (*operations_)[operation.argument];
-      if (found.generation == operation.argument_extra) {
-        asked_.for_one(found);
-        target = uring::user_data_of(found);
-      }
-    }
-    io_uring_prep_cancel64(entry, target, 0);
+    Operation* target = target_of(operation);
+    if (target != nullptr) asked_.for_one(*target);
+    const uint64_t name = target != nullptr ? uring::user_data_of(*target) : internal_nobody;
+    io_uring_prep_cancel64(entry, name, 0);
   }
 
   // Linux 5.19 has no multishot receive, and until 6.17 there is none with a limit: then a receive
@@ -506,7 +588,8 @@ class IoUring final : public Backend {
 
   // Of our own entries that wait, how many a cancel of everything finds that is queued now.
   uint32_t own_entries() const {
-    return (nudge_armed_ ? 1 : 0) + (rooms_.armed() ? 2 : 0) + (deadlines_.armed() ? 4 : 0);
+    return (nudge_armed_ ? 1 : 0) + (rooms_.armed() ? 2 : 0) + (deadlines_.armed() ? 4 : 0) +
+           (threads_.armed() ? 8 : 0);
   }
 
   void take_internal(uint64_t mark) {
@@ -520,6 +603,8 @@ class IoUring final : public Backend {
     } else if (mark == internal_alarm) {
       deadlines_.disarm();
       alarm_rang_ = true;
+    } else if (mark == internal_threads) {
+      threads_.disarm();
     }
   }
 
@@ -549,7 +634,9 @@ class IoUring final : public Backend {
     if (operation.has_deadline) result = deadlines_.end(operation, result);
     if (operation.linked_next != nullptr) note_link(operation, result);
     completed.push({&operation, result, more, empty});
-    if (operation.successor != nullptr) go_on(operation, result, completed);
+    if (operation.successor == nullptr) return;
+    go_on(operation, result);
+    give_ended(completed);
   }
 
   // The kernel ends what follows in its chain when one has failed, and then only.
@@ -558,22 +645,21 @@ class IoUring final : public Backend {
   }
 
   // What was held back behind an operation starts after it, or ends with it.
-  void go_on(Operation& operation, int32_t result, Completions& completed) {
+  void go_on(Operation& operation, int32_t result) {
     const bool starts = succeeded_in_full(operation, result);
     Operation* next = std::exchange(operation.successor, nullptr);
     while (next != nullptr) {
       if (starts)
         released_.push_back(next);
       else
-        ended_.push_back(next);
+        ended_.push_back({next, -ECANCELED});
       next = std::exchange(next->successor, nullptr);
     }
-    give_ended(completed);
   }
 
   void give_ended(Completions& completed) {
     while (!ended_.empty() && !completed.full()) {
-      completed.push({ended_.front(), -ECANCELED, false, false});
+      completed.push({ended_.front().operation, ended_.front().result, false, false});
       ended_.pop_front();
     }
   }
@@ -811,7 +897,9 @@ class IoUring final : public Backend {
     steps_.tell(operation, completed);
     if (!operation.result_known) return;
     if (operation.linked_next != nullptr) note_link(operation, operation.result);
-    if (operation.successor != nullptr) go_on(operation, operation.result, completed);
+    if (operation.successor == nullptr) return;
+    go_on(operation, operation.result);
+    give_ended(completed);
   }
 
   io_uring ring_;
@@ -830,8 +918,12 @@ class IoUring final : public Backend {
   const bool receive_limits_;  // 6.17
   bool known_[256] = {};
   std::vector<__kernel_timespec> timespecs_;
-  std::deque<Operation*> waiting_;    // checked, but the kernel had no room
-  std::deque<Operation*> ended_;      // held back behind what failed, and not told of yet
+  std::deque<Operation*> waiting_;  // checked, but the kernel had no room
+  struct Ended {
+    Operation* operation;
+    int32_t result;
+  };
+  std::deque<Ended> ended_;           // without a completion of the kernel, and not told of yet
   std::vector<Operation*> released_;  // held back behind what has succeeded
   OperationTable* operations_ = nullptr;
   int event_descriptor_ = -1;
@@ -846,6 +938,7 @@ class IoUring final : public Backend {
   bool nudge_armed_ = false;
   bool nudged_ = false;
   uring::Rooms rooms_;
+  uring::Threads threads_;
   bool room_told_ = false;
   bool multishot_receive_;  // 6.0
 };

@@ -277,12 +277,6 @@ bool is_linked_by_kernel(const Operation& operation) {
          !reads_nothing(operation);
 }
 
-size_t group_length(std::span<Operation* const> batch) {
-  size_t length = 1;
-  while (is_linked_by_kernel(*batch[length - 1]) && !batch[length]->has_deadline) length++;
-  return length;
-}
-
 size_t hold_back(std::span<Operation* const> batch, size_t group) {
   size_t index = group - 1;
   for (; batch[index]->linked; index++) batch[index]->successor = batch[index + 1];

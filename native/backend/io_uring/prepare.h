@@ -56,7 +56,16 @@ void settle_message_head(uint8_t* piece);
 bool is_linked_by_kernel(const Operation& operation);
 // How much of the chain at the front the kernel is given at once. A deadline begins when its
 // operation does, so what has one is started by us.
-size_t group_length(std::span<Operation* const> batch);
+// `has` says of an operation whether the kernel has it.
+template <class Has>
+size_t group_length(std::span<Operation* const> batch, Has has) {
+  size_t length = 1;
+  while (is_linked_by_kernel(*batch[length - 1]) && !batch[length]->has_deadline &&
+         has(*batch[length])) {
+    length++;
+  }
+  return length;
+}
 // The rest of that chain waits for the last operation of the group: it is started, or ended, when
 // that has completed. Returns how many wait.
 size_t hold_back(std::span<Operation* const> batch, size_t group);

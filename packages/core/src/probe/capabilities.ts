@@ -32,11 +32,12 @@ const MADE_AT_ONCE: Capability = {
   support: "emulated",
   reason: "it never waits, so the engine makes the call at once",
 };
-const LACKING: Capability = {
-  support: "emulated",
-  reason:
-    "the kernel's io_uring has no such operation: the engine makes the call, and waits for it",
-};
+/** An operation that the kernel's io_uring lacks. */
+function byThread({ since }: OperationRow): Capability {
+  const lack =
+    since === "" ? "io_uring has no such operation" : `io_uring has it since Linux ${since}`;
+  return { support: "emulated", reason: `${lack}: a thread of the engine makes the call` };
+}
 const BY_IO_URING: Capability = {
   support: "native",
   reason: "the kernel carries it out and tells when it has happened",
@@ -120,7 +121,7 @@ export function machineRow(native: Native): Capability {
 }
 
 function onIoUring(row: OperationRow, lacks: boolean): Capability {
-  if (lacks) return LACKING;
+  if (lacks) return byThread(row);
   return row.madeByEngine ? MADE_AT_ONCE : BY_IO_URING;
 }
 
