@@ -47,6 +47,7 @@ import {
   checkGiven,
   checkOptions,
   flag,
+  type Known,
   knows,
   knowsOnly,
   modeFrom,
@@ -391,13 +392,23 @@ export class IO implements AsyncDisposable {
 
   /** Renames a file, replacing what is there. Durable once the folder was synced. */
   async rename(from: Path, to: Path, options?: OperationOptions | null): Promise<void> {
-    const source = pathFrom(from, "rename");
-    const target = pathFrom(to, "rename");
-    await this.#operations.run(
-      (pending, settle) => this.ring.rename(pending, settle, source, target),
+    await this.#onTwoPaths("rename", from, to, options, RENAME);
+  }
+
+  #onTwoPaths(
+    verb: "rename",
+    first: Path,
+    second: Path,
+    options: OperationOptions | null | undefined,
+    known: Known,
+  ): Promise<number> {
+    const path = pathFrom(first, verb);
+    const dest = pathFrom(second, verb);
+    return this.#operations.run(
+      (pending, settle) => this.ring[verb](pending, settle, path, dest),
       options,
-      { path: pathText(source), dest: pathText(target) },
-      RENAME,
+      { path: pathText(path), dest: pathText(dest) },
+      known,
     );
   }
 

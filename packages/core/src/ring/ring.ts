@@ -123,10 +123,7 @@ export class Ring extends MultishotVerbs {
     const bytes = this.pathFrom(path, "open");
     this.checkWhole(flags, 0x7fffffff, "open", "flags"); // unknown ones are EINVAL
     const bits = this.modeFrom(mode, "open");
-    const [start, length] = this.queue.putText(bytes, "open");
-    const at = this.queue.begin(completion, callback, abi.OPCODE_OPEN);
-    this.putText(at, start, length);
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = flags;
+    const at = this.onPath(completion, callback, abi.OPCODE_OPEN, bytes, flags);
     this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = bits;
   }
 
@@ -295,13 +292,7 @@ export class Ring extends MultishotVerbs {
     this.queue.check("rename");
     const source = this.pathFrom(from, "rename");
     const target = this.pathFrom(to, "rename");
-    this.queue.reserveText(Buffer.byteLength(source) + Buffer.byteLength(target));
-    const [fromStart, fromLength] = this.queue.putText(source, "rename");
-    const [toStart, toLength] = this.queue.putText(target, "rename");
-    const at = this.queue.begin(completion, callback, abi.OPCODE_RENAME);
-    this.putText(at, fromStart, fromLength);
-    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = toStart;
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = toLength;
+    this.onTwoPaths(completion, callback, abi.OPCODE_RENAME, source, target);
   }
 
   /** Removes a file, or an empty directory when `directory` is set; completes with 0. */
@@ -314,10 +305,7 @@ export class Ring extends MultishotVerbs {
     this.queue.check("unlink");
     const bytes = this.pathFrom(path, "unlink");
     const isDirectory = this.flag(directory, false, "directory", "unlink");
-    const [start, length] = this.queue.putText(bytes, "unlink");
-    const at = this.queue.begin(completion, callback, abi.OPCODE_UNLINK);
-    this.putText(at, start, length);
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = isDirectory ? 1 : 0;
+    this.onPath(completion, callback, abi.OPCODE_UNLINK, bytes, isDirectory ? 1 : 0);
   }
 
   /** Makes a directory; completes with 0. */
@@ -325,10 +313,7 @@ export class Ring extends MultishotVerbs {
     this.queue.check("mkdir");
     const bytes = this.pathFrom(path, "mkdir");
     const bits = this.modeFrom(mode, "mkdir");
-    const [start, length] = this.queue.putText(bytes, "mkdir");
-    const at = this.queue.begin(completion, callback, abi.OPCODE_MKDIR);
-    this.putText(at, start, length);
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = bits;
+    this.onPath(completion, callback, abi.OPCODE_MKDIR, bytes, bits);
   }
 
   // ---- composition

@@ -152,6 +152,35 @@ export abstract class Verbs {
     this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = port;
   }
 
+  /** One path, and a number beside it. */
+  protected onPath<C>(
+    completion: Completion<C>,
+    callback: Callback<C>,
+    opcode: number,
+    path: string | Uint8Array,
+    argument: number,
+  ): number {
+    const [start, length] = this.queue.putText(path, this.nameOf(opcode));
+    const at = this.queue.begin(completion, callback, opcode);
+    this.putText(at, start, length);
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = argument;
+    return at;
+  }
+
+  /** Two paths, which must reach the engine in one batch. */
+  protected onTwoPaths<C>(
+    completion: Completion<C>,
+    callback: Callback<C>,
+    opcode: number,
+    first: string | Uint8Array,
+    second: string | Uint8Array,
+  ): void {
+    this.queue.reserveText(Buffer.byteLength(first) + Buffer.byteLength(second));
+    const [start, length] = this.queue.putText(second, this.nameOf(opcode));
+    const at = this.onPath(completion, callback, opcode, first, length);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = start;
+  }
+
   protected message<C>(
     completion: Completion<C>,
     callback: Callback<C>,
@@ -236,9 +265,13 @@ export abstract class Verbs {
   }
 
   protected noDescriptor(descriptor: unknown, opcode: number): unknown {
-    const operation = abi.OPERATIONS.get(opcode)?.name ?? "submit";
+    const operation = this.nameOf(opcode);
     const message = `the descriptor is ${shown(descriptor)}: give that of a file or socket`;
     return this.refused(rangeError(operation, message));
+  }
+
+  protected nameOf(opcode: number): string {
+    return abi.OPERATIONS.get(opcode)?.name ?? "submit";
   }
 
   protected checkWhole(value: number, most: number, operation: string, name: string): number {
