@@ -143,6 +143,10 @@ int rename_path(const char* from, const char* to) {
   return result_of([&] { return ::rename(from, to); });
 }
 
+int link_path(const char* existing, const char* path) {
+  return result_of([&] { return ::linkat(AT_FDCWD, existing, AT_FDCWD, path, 0); });
+}
+
 // POSIX says EPERM of a folder, Linux EISDIR; a program should need to know only one.
 int unlink_path(const char* path, bool folder) {
   if (folder) return result_of([&] { return ::rmdir(path); });

@@ -30,6 +30,7 @@ const EXPECTED = {
   chain: "ok",
   close: 0,
   rename: 0,
+  link: 0,
   unlink: 0,
   shutdown: 0,
   end: 0,

@@ -156,6 +156,9 @@ void prepare_file(const Operation& operation, io_uring_sqe* entry) {
     case Opcode::rename:
       return io_uring_prep_renameat(entry, AT_FDCWD, extra->path.c_str(), AT_FDCWD,
                                     extra->path_to.c_str(), 0);
+    case Opcode::link:
+      return io_uring_prep_linkat(entry, AT_FDCWD, extra->path.c_str(), AT_FDCWD,
+                                  extra->path_to.c_str(), 0);
     case Opcode::unlink:
       return io_uring_prep_unlinkat(entry, AT_FDCWD, extra->path.c_str(),
                                     operation.argument != 0 ? AT_REMOVEDIR : 0);

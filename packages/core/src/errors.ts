@@ -15,7 +15,7 @@ export interface IOErrorFields {
   syscall?: string;
   backend?: string;
   path?: string;
-  /** The second path, of a rename. */
+  /** The second path: of a rename, a link. */
   dest?: string;
   address?: string;
   /** The name that was looked up. */
@@ -62,7 +62,7 @@ export class IOError extends Error {
   declare readonly backend?: string;
   /** The path that the operation was given. */
   declare readonly path?: string;
-  /** The path that a file was to be renamed to. */
+  /** The path that a file was to be renamed to, or linked as. */
   declare readonly dest?: string;
   /** The address that the operation was given. */
   declare readonly address?: string;

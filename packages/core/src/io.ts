@@ -192,6 +192,7 @@ const OPEN_FILE = knows(
 );
 const STAT = knows("stat", "followLinks");
 const RENAME = knows("rename");
+const LINK = knows("link");
 const UNLINK = knows("unlink", "directory");
 const MKDIR = knows("mkdir", "mode");
 // An Address that the library gave may be listened on and connected to.
@@ -395,8 +396,13 @@ export class IO implements AsyncDisposable {
     await this.#onTwoPaths("rename", from, to, options, RENAME);
   }
 
+  /** Gives a file another name, which must be free (a hard link), on the same file system. */
+  async link(existing: Path, path: Path, options?: OperationOptions | null): Promise<void> {
+    await this.#onTwoPaths("link", existing, path, options, LINK);
+  }
+
   #onTwoPaths(
-    verb: "rename",
+    verb: "rename" | "link",
     first: Path,
     second: Path,
     options: OperationOptions | null | undefined,

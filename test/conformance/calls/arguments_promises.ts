@@ -51,6 +51,12 @@ function pathsOf({ io, path: named }: Scene): Call[] {
       options: ENDINGS,
     },
     {
+      name: "link",
+      make: (given) => io.link(...(given as Parameters<IO["link"]>)),
+      takes: [none, none, options],
+      options: ENDINGS,
+    },
+    {
       name: "unlink",
       make: (given) => io.unlink(...(given as Parameters<IO["unlink"]>)),
       takes: [none, options],

@@ -64,6 +64,7 @@ const verbs = (scene: Scene): Record<string, Argument[]> => ({
   allocate: [completion, callback, descriptor, size, size, flag],
   truncate: [completion, callback, descriptor, size],
   rename: [completion, callback, path, path],
+  link: [completion, callback, path, path],
   unlink: [completion, callback, path, flag],
   mkdir: [completion, callback, path, argument(() => 0, "mode")],
   socket: [

@@ -54,6 +54,8 @@ function registerFolder(suite: Suite): void {
     writeFileSync(trial.path("a/x"), "longer");
     assert.is((await inFolder(trial, () => io.stat("x"))).sizeBytes, 6);
     await inFolder(trial, () => io.mkdir("made"));
+    await inFolder(trial, () => io.link("x", "name"));
+    await inFolder(trial, () => io.unlink("name"));
     await inFolder(trial, () => io.rename("x", "./made/y"));
     assert.is(readFileSync(trial.path("a/made/y"), "latin1"), "longer");
     await inFolder(trial, () => io.unlink("made/y"));

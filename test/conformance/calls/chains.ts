@@ -332,6 +332,7 @@ async function failing(
     ["allocate", "EINVAL", (c, done) => ring.allocate(c, done, readOnly, 0, 0, false)],
     ["truncate", "EINVAL", (c, done) => ring.truncate(c, done, readOnly, 0)],
     ["rename", "ENOENT", (c, done) => ring.rename(c, done, missing, trial.path("new"))],
+    ["link", "ENOENT", (c, done) => ring.link(c, done, missing, trial.path("new"))],
     ["unlink", "ENOENT", (c, done) => ring.unlink(c, done, missing, false)],
     ["mkdir", "ENOENT", (c, done) => ring.mkdir(c, done, missing, 0o700)],
     ["accept", "EINVAL", (c, done) => ring.accept(c, done, socket)],

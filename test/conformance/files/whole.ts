@@ -40,6 +40,7 @@ export function filesWhole(suite: Suite): void {
   registerSize(suite);
   registerAllocate(suite);
   registerRename(suite);
+  registerLink(suite);
   registerUnlink(suite);
   registerMkdir(suite);
   for (const mode of MODES) {
@@ -274,6 +275,39 @@ function registerRename(suite: Suite): void {
   });
 }
 
+function registerLink(suite: Suite): void {
+  suite.test("link gives a file a second name", async (trial) => {
+    const io = await trial.open();
+    writeFileSync(trial.path("a"), "one");
+    assert.is(await io.link(trial.path("a"), trial.path("b")), undefined);
+    writeFileSync(trial.path("b"), "both");
+    assert.is(readFileSync(trial.path("a"), "latin1"), "both");
+    assert.is((await io.stat(trial.path("a"))).links, 2);
+    await io.unlink(trial.path("a"));
+    assert.is(readFileSync(trial.path("b"), "latin1"), "both");
+    assert.is((await io.stat(trial.path("b"))).links, 1);
+  });
+
+  suite.test("link that cannot be says why, and changes nothing", async (trial) => {
+    const io = await trial.open();
+    const [a, b] = [trial.path("a"), trial.path("b")];
+    const link = { syscall: "link", operation: "link" } as const;
+    const missing = await failure(io.link(a, b));
+    assertSystemError(missing, { code: "ENOENT", path: a, ...link });
+    assert.is(missing.dest, b);
+    assert.match(missing.message, b);
+    writeFileSync(a, "a");
+    writeFileSync(b, "b");
+    assert.is((await failure(io.link(a, b))).code, "EEXIST");
+    assert.is((await failure(io.link(a, trial.path("no/where")))).code, "ENOENT");
+    mkdirSync(trial.path("folder"));
+    assert.is((await failure(io.link(trial.path("folder"), trial.path("c")))).code, "EPERM");
+    assert.is((await failure(io.link(a, ""))).code, "ENOENT");
+    assert.is(await failureCode(io.link("a\0b", b)), "ERR_INVALID_ARG_VALUE");
+    assert.is(readFileSync(b, "latin1"), "b");
+  });
+}
+
 function registerUnlink(suite: Suite): void {
   suite.test("unlink removes a name; who has the file open keeps it", async (trial) => {
     const io = await trial.open();
@@ -419,6 +453,13 @@ function registerRingPaths(suite: Suite, mode: Mode): void {
         outcome(io, (c, callback) => ring.rename(c, callback, trial.path(from), trial.path(to)));
       assert.is(await rename("a", "b"), 0);
       assert.is(await rename("a", "b"), negative("ENOENT"));
+      const link = (existing: string, name: string): Promise<number> =>
+        outcome(io, (c, callback) =>
+          ring.link(c, callback, trial.path(existing), trial.path(name)),
+        );
+      assert.is(await link("b", "c"), 0);
+      assert.is(await link("b", "c"), negative("EEXIST"));
+      assert.is(readFileSync(trial.path("c"), "latin1"), "12345");
       const mkdir = (name: string): Promise<number> =>
         outcome(io, (c, callback) => ring.mkdir(c, callback, trial.path(name), 0o700));
       assert.is(await mkdir("folder"), 0);

@@ -58,6 +58,8 @@ export function apply(
       return statOf(tree, operation.path);
     case "rename":
       return { result: tree.rename(operation.from, operation.to) };
+    case "link":
+      return { result: tree.link(operation.from, operation.to) };
     case "unlink":
       return { result: tree.unlink(operation.path, operation.directory) };
     case "mkdir":

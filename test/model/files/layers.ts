@@ -147,6 +147,9 @@ export class FileLayers {
       case "rename":
         ring.rename(c, callback, this.at(operation.from), this.at(operation.to));
         break;
+      case "link":
+        ring.link(c, callback, this.at(operation.from), this.at(operation.to));
+        break;
       case "unlink":
         ring.unlink(c, callback, this.at(operation.path), operation.directory);
         break;
@@ -171,6 +174,8 @@ export class FileLayers {
         return this.#io.stat(this.at(operation.path)).then(promisedStat, failed);
       case "rename":
         return settled(this.#io.rename(this.at(operation.from), this.at(operation.to)));
+      case "link":
+        return settled(this.#io.link(this.at(operation.from), this.at(operation.to)));
       case "unlink":
         return settled(
           this.#io.unlink(this.at(operation.path), { directory: operation.directory }),

@@ -95,6 +95,18 @@ export class FileTree {
     return 0;
   }
 
+  link(existing: Path, path: Path): number {
+    const node = this.lookUp(existing);
+    if (typeof node === "number") return node;
+    const place = this.#find(path);
+    if (typeof place === "number") return place;
+    if (place.node !== undefined) return -errno.EEXIST;
+    if (node.kind === "folder") return -errno.EPERM;
+    place.parent.entries.set(place.name, node);
+    node.links++;
+    return 0;
+  }
+
   unlink(path: Path, directory: boolean): number {
     const place = this.#find(path);
     if (typeof place === "number") return place;

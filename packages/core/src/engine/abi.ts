@@ -33,6 +33,7 @@ export const OPCODE_RECEIVE_MESSAGE_MULTISHOT = 30;
 export const OPCODE_SEND_MESSAGE = 31;
 export const OPCODE_RECEIVE_MESSAGE = 32;
 export const OPCODE_SEND_FILE = 41;
+export const OPCODE_LINK = 42;
 
 export const ENTRY_FLAG_LINKED = 256;
 export const ENTRY_FLAG_DEADLINE = 512;
@@ -529,6 +530,17 @@ export const OPERATIONS: ReadonlyMap<number, OperationRow> = new Map([
       name: "sendFile",
       syscall: "sendfile",
       since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    42,
+    {
+      name: "link",
+      syscall: "link",
+      since: "5.15",
       kind: "file",
       madeByEngine: false,
       endsOthers: false,

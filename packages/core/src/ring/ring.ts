@@ -295,6 +295,14 @@ export class Ring extends MultishotVerbs {
     this.onTwoPaths(completion, callback, abi.OPCODE_RENAME, source, target);
   }
 
+  /** Gives a file another name (a hard link), also a symbolic link; completes with 0. */
+  link<C>(completion: Completion<C>, callback: Callback<C>, existing: Path, path: Path): void {
+    this.queue.check("link");
+    const source = this.pathFrom(existing, "link");
+    const target = this.pathFrom(path, "link");
+    this.onTwoPaths(completion, callback, abi.OPCODE_LINK, source, target);
+  }
+
   /** Removes a file, or an empty directory when `directory` is set; completes with 0. */
   unlink<C>(
     completion: Completion<C>,
