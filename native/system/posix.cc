@@ -147,6 +147,10 @@ int link_path(const char* existing, const char* path) {
   return result_of([&] { return ::linkat(AT_FDCWD, existing, AT_FDCWD, path, 0); });
 }
 
+int symlink_path(const char* target, const char* path) {
+  return result_of([&] { return ::symlink(target, path); });
+}
+
 // POSIX says EPERM of a folder, Linux EISDIR; a program should need to know only one.
 int unlink_path(const char* path, bool folder) {
   if (folder) return result_of([&] { return ::rmdir(path); });

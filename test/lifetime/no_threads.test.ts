@@ -31,6 +31,7 @@ const EXPECTED = {
   close: 0,
   rename: 0,
   link: 0,
+  symlink: 0,
   unlink: 0,
   shutdown: 0,
   end: 0,

@@ -159,6 +159,8 @@ void prepare_file(const Operation& operation, io_uring_sqe* entry) {
     case Opcode::link:
       return io_uring_prep_linkat(entry, AT_FDCWD, extra->path.c_str(), AT_FDCWD,
                                   extra->path_to.c_str(), 0);
+    case Opcode::symlink:
+      return io_uring_prep_symlinkat(entry, extra->path.c_str(), AT_FDCWD, extra->path_to.c_str());
     case Opcode::unlink:
       return io_uring_prep_unlinkat(entry, AT_FDCWD, extra->path.c_str(),
                                     operation.argument != 0 ? AT_REMOVEDIR : 0);

@@ -212,6 +212,8 @@ int32_t perform(Operation& operation) {
       return system::rename_path(extra->path.c_str(), extra->path_to.c_str());
     case Opcode::link:
       return system::link_path(extra->path.c_str(), extra->path_to.c_str());
+    case Opcode::symlink:
+      return system::symlink_path(extra->path.c_str(), extra->path_to.c_str());
     case Opcode::unlink:
       return system::unlink_path(extra->path.c_str(), operation.argument != 0);
     case Opcode::mkdir:

@@ -193,6 +193,7 @@ const OPEN_FILE = knows(
 const STAT = knows("stat", "followLinks");
 const RENAME = knows("rename");
 const LINK = knows("link");
+const SYMLINK = knows("symlink");
 const UNLINK = knows("unlink", "directory");
 const MKDIR = knows("mkdir", "mode");
 // An Address that the library gave may be listened on and connected to.
@@ -401,8 +402,16 @@ export class IO implements AsyncDisposable {
     await this.#onTwoPaths("link", existing, path, options, LINK);
   }
 
+  /**
+   * Makes a symbolic link to `target`, which need not be there. It is kept as it is given: a
+   * relative one begins at the folder of the link.
+   */
+  async symlink(target: Path, path: Path, options?: OperationOptions | null): Promise<void> {
+    await this.#onTwoPaths("symlink", target, path, options, SYMLINK);
+  }
+
   #onTwoPaths(
-    verb: "rename" | "link",
+    verb: "rename" | "link" | "symlink",
     first: Path,
     second: Path,
     options: OperationOptions | null | undefined,

@@ -57,6 +57,12 @@ function pathsOf({ io, path: named }: Scene): Call[] {
       options: ENDINGS,
     },
     {
+      name: "symlink",
+      make: (given) => io.symlink(...(given as Parameters<IO["symlink"]>)),
+      takes: [none, path(() => named("none/below")), options],
+      options: ENDINGS,
+    },
+    {
       name: "unlink",
       make: (given) => io.unlink(...(given as Parameters<IO["unlink"]>)),
       takes: [none, options],

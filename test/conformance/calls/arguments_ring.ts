@@ -65,6 +65,7 @@ const verbs = (scene: Scene): Record<string, Argument[]> => ({
   truncate: [completion, callback, descriptor, size],
   rename: [completion, callback, path, path],
   link: [completion, callback, path, path],
+  symlink: [completion, callback, path, path],
   unlink: [completion, callback, path, flag],
   mkdir: [completion, callback, path, argument(() => 0, "mode")],
   socket: [

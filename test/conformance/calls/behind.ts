@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -55,6 +56,8 @@ function registerFolder(suite: Suite): void {
     assert.is((await inFolder(trial, () => io.stat("x"))).sizeBytes, 6);
     await inFolder(trial, () => io.mkdir("made"));
     await inFolder(trial, () => io.link("x", "name"));
+    await inFolder(trial, () => io.symlink("made", "symbolic"));
+    assert.is(readlinkSync(trial.path("a/symbolic")), "made", "the target is no path of here");
     await inFolder(trial, () => io.unlink("name"));
     await inFolder(trial, () => io.rename("x", "./made/y"));
     assert.is(readFileSync(trial.path("a/made/y"), "latin1"), "longer");

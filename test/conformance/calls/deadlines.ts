@@ -135,6 +135,7 @@ function registerLimits(suite: Suite): void {
     if (keepsSizeHere()) await file.allocate(0, 10, { keepSize: true, ...options });
     assert.is((await io.stat(trial.path(), options)).sizeBytes, 3);
     await io.link(trial.path(), trial.path("name"), options);
+    await io.symlink("name", trial.path("symbolic"), options);
     await io.mkdir(trial.path("a"), options);
     await io.rename(trial.path("a"), trial.path("b"), options);
     await io.unlink(trial.path("b"), { directory: true, ...options });

@@ -5,6 +5,7 @@ import {
   lstatSync,
   mkdirSync,
   readFileSync,
+  readlinkSync,
   type Stats,
   statSync,
   symlinkSync,
@@ -41,6 +42,7 @@ export function filesWhole(suite: Suite): void {
   registerAllocate(suite);
   registerRename(suite);
   registerLink(suite);
+  registerSymlink(suite);
   registerUnlink(suite);
   registerMkdir(suite);
   for (const mode of MODES) {
@@ -308,6 +310,39 @@ function registerLink(suite: Suite): void {
   });
 }
 
+function registerSymlink(suite: Suite): void {
+  suite.test("symlink leads to its target, which it keeps as it is given", async (trial) => {
+    const io = await trial.open();
+    mkdirSync(trial.path("folder"));
+    const link = trial.path("folder/link");
+    assert.is(await io.symlink("../file", link), undefined);
+    assert.is(readlinkSync(link), "../file");
+    assert.is(await failureCode(io.stat(link)), "ENOENT", "the target need not be there");
+    writeFileSync(trial.path("file"), "12345");
+    assert.is((await io.stat(link)).sizeBytes, 5);
+    assert.is((await io.stat(link, { followLinks: false })).kind, "link");
+    const name = Buffer.from([0x66, 0xff, 0xfe]);
+    await io.symlink(name, trial.path("bytes"));
+    assert.equal(readlinkSync(trial.path("bytes"), "buffer"), name);
+  });
+
+  suite.test("symlink that cannot be says why, and changes nothing", async (trial) => {
+    const io = await trial.open();
+    const symlink = { syscall: "symlink", operation: "symlink" } as const;
+    const path = trial.path();
+    writeFileSync(path, "kept");
+    const error = await failure(io.symlink("target", path));
+    assertSystemError(error, { code: "EEXIST", path: "target", ...symlink });
+    assert.is(error.dest, path);
+    assert.is(await failureCode(io.symlink("", trial.path("a"))), "ENOENT");
+    assert.is(await failureCode(io.symlink("target", trial.path("no/where"))), "ENOENT");
+    assert.is(await failureCode(io.symlink("x".repeat(5000), trial.path("a"))), "ENAMETOOLONG");
+    assert.is(await failureCode(io.symlink("a\0b", trial.path("a"))), "ERR_INVALID_ARG_VALUE");
+    assert.is(readFileSync(path, "latin1"), "kept");
+    assert.is(isThere(trial.path("a")), false);
+  });
+}
+
 function registerUnlink(suite: Suite): void {
   suite.test("unlink removes a name; who has the file open keeps it", async (trial) => {
     const io = await trial.open();
@@ -460,6 +495,11 @@ function registerRingPaths(suite: Suite, mode: Mode): void {
       assert.is(await link("b", "c"), 0);
       assert.is(await link("b", "c"), negative("EEXIST"));
       assert.is(readFileSync(trial.path("c"), "latin1"), "12345");
+      const symlink = (target: string, name: string): Promise<number> =>
+        outcome(io, (c, callback) => ring.symlink(c, callback, target, trial.path(name)));
+      assert.is(await symlink("c", "d"), 0);
+      assert.is(await symlink("c", "d"), negative("EEXIST"));
+      assert.is(readlinkSync(trial.path("d")), "c");
       const mkdir = (name: string): Promise<number> =>
         outcome(io, (c, callback) => ring.mkdir(c, callback, trial.path(name), 0o700));
       assert.is(await mkdir("folder"), 0);

@@ -60,6 +60,8 @@ export function apply(
       return { result: tree.rename(operation.from, operation.to) };
     case "link":
       return { result: tree.link(operation.from, operation.to) };
+    case "symlink":
+      return { result: tree.symlink(operation.target, operation.path) };
     case "unlink":
       return { result: tree.unlink(operation.path, operation.directory) };
     case "mkdir":

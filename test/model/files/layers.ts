@@ -150,6 +150,9 @@ export class FileLayers {
       case "link":
         ring.link(c, callback, this.at(operation.from), this.at(operation.to));
         break;
+      case "symlink":
+        ring.symlink(c, callback, operation.target.join("/"), this.at(operation.path));
+        break;
       case "unlink":
         ring.unlink(c, callback, this.at(operation.path), operation.directory);
         break;
@@ -176,6 +179,8 @@ export class FileLayers {
         return settled(this.#io.rename(this.at(operation.from), this.at(operation.to)));
       case "link":
         return settled(this.#io.link(this.at(operation.from), this.at(operation.to)));
+      case "symlink":
+        return settled(this.#io.symlink(operation.target.join("/"), this.at(operation.path)));
       case "unlink":
         return settled(
           this.#io.unlink(this.at(operation.path), { directory: operation.directory }),

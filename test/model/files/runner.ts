@@ -1,7 +1,7 @@
 // Runs a program of files on a backend, one step after the other, and compares every result, all
 // data and the folder that is left with the model, exactly.
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -284,6 +284,7 @@ function compareFolder(folder: FolderNode, path: string): void {
   for (const [name, node] of folder.entries) {
     const inside = join(path, name);
     if (node.kind === "folder") compareFolder(node, inside);
+    else if (node.kind === "link") assert.is(readlinkSync(inside), node.target.join("/"));
     else assert.ok(readFileSync(inside).equals(node.bytes), `the content of ${inside}`);
   }
 }

@@ -9,6 +9,8 @@ const { errno } = constants;
 
 /** The longest name of a file (NAME_MAX). */
 const NAME_BYTES_MOST = 255;
+/** Symbolic links that one path leads over at most (MAXSYMLINKS). */
+const LINKS_MOST = 40;
 
 export interface FileNode {
   readonly kind: "file";
@@ -23,20 +25,29 @@ export interface FolderNode {
   readonly mode: number;
 }
 
-export type Node = FileNode | FolderNode;
+export interface LinkNode {
+  readonly kind: "link";
+  /** From the folder that the link is in. */
+  readonly target: Path;
+  links: number;
+}
+
+/** What can be open. */
+export type OpenNode = FileNode | FolderNode;
+export type Node = OpenNode | LinkNode;
 
 /** The names from the program's own folder down. */
 export type Path = readonly string[];
 
 /** What a descriptor stands for. */
 export class OpenFile {
-  readonly node: Node;
+  readonly node: OpenNode;
   readonly readable: boolean;
   readonly writable: boolean;
   readonly append: boolean;
   position = 0;
 
-  constructor(node: Node, flags: number) {
+  constructor(node: OpenNode, flags: number) {
     this.node = node;
     this.writable = (flags & (OpenFlags.write | OpenFlags.append)) !== 0;
     this.readable = !this.writable || (flags & OpenFlags.read) !== 0;
@@ -57,9 +68,10 @@ export class FileTree {
   // ---- by path
 
   open(path: Path, flags: number, mode: number): OpenFile | number {
-    const place = this.#find(path);
-    if (typeof place === "number") return place;
     const create = (flags & OpenFlags.create) !== 0;
+    const exclusive = create && (flags & OpenFlags.exclusive) !== 0;
+    const place = this.#find(path, !exclusive && (flags & OpenFlags.noFollow) === 0);
+    if (typeof place === "number") return place;
     const { node } = place;
     if (node === undefined) {
       if (!create) return -errno.ENOENT;
@@ -68,7 +80,10 @@ export class FileTree {
       place.parent.entries.set(place.name, file);
       return new OpenFile(file, flags);
     }
-    if (create && (flags & OpenFlags.exclusive) !== 0) return -errno.EEXIST;
+    if (exclusive) return -errno.EEXIST;
+    if (node.kind === "link") {
+      return (flags & OpenFlags.directory) !== 0 ? -errno.ENOTDIR : -errno.ELOOP;
+    }
     const truncate = (flags & OpenFlags.truncate) !== 0;
     if (node.kind === "folder") {
       const changes = (flags & (OpenFlags.write | OpenFlags.append)) !== 0;
@@ -80,8 +95,15 @@ export class FileTree {
     return new OpenFile(node, flags);
   }
 
-  lookUp(path: Path): Node | number {
-    const place = this.#find(path);
+  /** What a path leads to. */
+  lookUp(path: Path): OpenNode | number {
+    const node = this.#lookUp(path, true);
+    if (typeof node === "object" && node.kind === "link") throw new Error("a link is followed");
+    return node;
+  }
+
+  #lookUp(path: Path, follow: boolean): Node | number {
+    const place = this.#find(path, follow);
     if (typeof place === "number") return place;
     return place.node ?? -errno.ENOENT;
   }
@@ -96,7 +118,7 @@ export class FileTree {
   }
 
   link(existing: Path, path: Path): number {
-    const node = this.lookUp(existing);
+    const node = this.#lookUp(existing, false);
     if (typeof node === "number") return node;
     const place = this.#find(path);
     if (typeof place === "number") return place;
@@ -107,12 +129,20 @@ export class FileTree {
     return 0;
   }
 
+  symlink(target: Path, path: Path): number {
+    const place = this.#find(path);
+    if (typeof place === "number") return place;
+    if (place.node !== undefined) return -errno.EEXIST;
+    place.parent.entries.set(place.name, { kind: "link", target, links: 1 });
+    return 0;
+  }
+
   unlink(path: Path, directory: boolean): number {
     const place = this.#find(path);
     if (typeof place === "number") return place;
     const { node } = place;
     if (node === undefined) return -errno.ENOENT;
-    if (directory && node.kind === "file") return -errno.ENOTDIR;
+    if (directory && node.kind !== "folder") return -errno.ENOTDIR;
     if (!directory && node.kind === "folder") return -errno.EISDIR;
     if (node.kind === "folder" && node.entries.size > 0) return -errno.ENOTEMPTY;
     this.#remove(place);
@@ -130,12 +160,12 @@ export class FileTree {
     if (source.node === undefined) return -errno.ENOENT;
     const target = this.#find(to);
     if (typeof target === "number") return target;
-    if (startsWith(to, from) && to.length > from.length) return -errno.EINVAL;
-    if (startsWith(from, to) && from.length > to.length) return -errno.ENOTEMPTY;
+    if (isIn(target.parent, source.node)) return -errno.EINVAL;
+    if (isIn(source.parent, target.node)) return -errno.ENOTEMPTY;
     if (source.node === target.node) return 0;
     if (target.node !== undefined) {
-      if (source.node.kind === "folder" && target.node.kind === "file") return -errno.ENOTDIR;
-      if (source.node.kind === "file" && target.node.kind === "folder") return -errno.EISDIR;
+      if (source.node.kind === "folder" && target.node.kind !== "folder") return -errno.ENOTDIR;
+      if (source.node.kind !== "folder" && target.node.kind === "folder") return -errno.EISDIR;
       if (target.node.kind === "folder" && target.node.entries.size > 0) return -errno.ENOTEMPTY;
       this.#remove(target);
     }
@@ -186,34 +216,45 @@ export class FileTree {
 
   // ---- looking up
 
+  // The folder that the last name of a path is in, links on the way included.
   #folder(path: Path): FolderNode | number {
-    let at: Node = this.root;
-    for (const name of path.slice(0, -1)) {
-      if (at.kind === "file") return -errno.ENOTDIR;
-      if (name.length > NAME_BYTES_MOST) return -errno.ENAMETOOLONG;
-      const next: Node | undefined = at.entries.get(name);
-      if (next === undefined) return -errno.ENOENT;
-      at = next;
-    }
-    return at.kind === "folder" ? at : -errno.ENOTDIR;
+    const place = this.#find(path);
+    if (typeof place !== "number") return place.parent;
+    const isTooLong = place === -errno.ENAMETOOLONG && (path.at(-1) ?? "").length > NAME_BYTES_MOST;
+    return isTooLong ? this.#folder([...path.slice(0, -1), "short"]) : place;
   }
 
-  #find(path: Path): Place | number {
-    const parent = this.#folder(path);
-    if (typeof parent === "number") return parent;
-    const name = path.at(-1) ?? "";
-    if (name.length > NAME_BYTES_MOST) return -errno.ENAMETOOLONG;
-    return { parent, name, node: parent.entries.get(name) };
+  /** Follows the links on the way, and with `follow` that which has the last name. */
+  #find(path: Path, follow = false): Place | number {
+    let parent: Node = this.root;
+    let names = [...path];
+    for (let links = 0; ; ) {
+      const name = names.shift() ?? "";
+      if (parent.kind !== "folder") return -errno.ENOTDIR;
+      if (name.length > NAME_BYTES_MOST) return -errno.ENAMETOOLONG;
+      const node: Node | undefined = parent.entries.get(name);
+      const isLast = names.length === 0;
+      if (node?.kind === "link" && (follow || !isLast)) {
+        if (links++ >= LINKS_MOST) return -errno.ELOOP;
+        names = [...node.target, ...names];
+        continue;
+      }
+      if (isLast) return { parent, name, node };
+      if (node === undefined) return -errno.ENOENT;
+      parent = node;
+    }
   }
 
   #remove({ parent, name, node }: Place): void {
     parent.entries.delete(name);
-    if (node?.kind === "file") node.links--;
+    if (node !== undefined && node.kind !== "folder") node.links--;
   }
 }
 
-function startsWith(path: Path, start: Path): boolean {
-  return start.every((name, index) => path[index] === name);
+/** Whether a folder is another one, or lies in it. */
+function isIn(folder: FolderNode, other: Node | undefined): boolean {
+  if (other?.kind !== "folder") return false;
+  return folder === other || [...other.entries.values()].some((entry) => isIn(folder, entry));
 }
 
 function grow(node: FileNode, sizeBytes: number): void {

@@ -34,6 +34,7 @@ export const OPCODE_SEND_MESSAGE = 31;
 export const OPCODE_RECEIVE_MESSAGE = 32;
 export const OPCODE_SEND_FILE = 41;
 export const OPCODE_LINK = 42;
+export const OPCODE_SYMLINK = 43;
 
 export const ENTRY_FLAG_LINKED = 256;
 export const ENTRY_FLAG_DEADLINE = 512;
@@ -540,6 +541,17 @@ export const OPERATIONS: ReadonlyMap<number, OperationRow> = new Map([
     {
       name: "link",
       syscall: "link",
+      since: "5.15",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    43,
+    {
+      name: "symlink",
+      syscall: "symlink",
       since: "5.15",
       kind: "file",
       madeByEngine: false,

@@ -303,6 +303,17 @@ export class Ring extends MultishotVerbs {
     this.onTwoPaths(completion, callback, abi.OPCODE_LINK, source, target);
   }
 
+  /**
+   * Makes a symbolic link to `target`, which is kept as it is given: a relative one begins at the
+   * link. Completes with 0.
+   */
+  symlink<C>(completion: Completion<C>, callback: Callback<C>, target: Path, path: Path): void {
+    this.queue.check("symlink");
+    const text = this.pathAsGiven(target, "symlink");
+    const bytes = this.pathFrom(path, "symlink");
+    this.onTwoPaths(completion, callback, abi.OPCODE_SYMLINK, text, bytes);
+  }
+
   /** Removes a file, or an empty directory when `directory` is set; completes with 0. */
   unlink<C>(
     completion: Completion<C>,

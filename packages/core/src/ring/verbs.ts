@@ -285,7 +285,11 @@ export abstract class Verbs {
 
   /** A path as it is when the verb is called, whatever process.chdir() does before it starts. */
   protected pathFrom(path: Path, operation: string): string | Uint8Array {
-    return pathFromHere(this.checked(() => pathFrom(path, operation)));
+    return pathFromHere(this.pathAsGiven(path, operation));
+  }
+
+  protected pathAsGiven(path: Path, operation: string): string | Uint8Array {
+    return this.checked(() => pathFrom(path, operation));
   }
 
   protected modeFrom(mode: number, operation: string): number {
