@@ -8,6 +8,7 @@ import {
   FAMILY_IPV4,
   FAMILY_IPV6,
   FAMILY_UNIX,
+  OPCODE_LINK,
   OPCODE_OPEN,
   OPCODE_READ,
   OPCODE_RECEIVE,
@@ -59,6 +60,7 @@ test("common errors say what to do", () => {
   assert.match(operationError(OPCODE_OPEN, -EMFILE, "io_uring").message, /ulimit -n/);
   assert.match(operationError(OPCODE_WRITE, -ENOSPC, "epoll").message, /disk is full/);
   assert.match(operationError(OPCODE_RECEIVE, -ENOSPC, "epoll").message, /max_user_watches/);
+  assert.match(operationError(OPCODE_LINK, -ENOSPC, "epoll").message, /disk is full/);
   assert.match(operationError(OPCODE_READ, -EINVAL, "io_uring").message, /direct I\/O/);
   assert.not.match(operationError(OPCODE_OPEN, -EINVAL, "io_uring").message, /direct I\/O/);
 });

@@ -1,6 +1,6 @@
 // The one error class, and the sentences that tell a person what to do about an errno.
 import { getSystemErrorMap } from "node:util";
-import { OPCODE_ACCEPT, OPERATIONS } from "./engine/abi.js";
+import { OPERATIONS } from "./engine/abi.js";
 
 /** What an {@link IOError} is made of. */
 export interface IOErrorFields {
@@ -148,6 +148,9 @@ const WATCHES_ADVICE =
   "the descriptors that this user waits for have reached the sysctl fs.epoll.max_user_watches: " +
   "raise it, or close some";
 
+const TRANSFERS: ReadonlySet<string> = new Set([
+  ...["read", "readVectored", "write", "writeVectored"],
+]);
 const READING: ReadonlySet<string> = new Set(["read", "readVectored", "sendFile"]);
 const WRITING: ReadonlySet<string> = new Set(["write", "writeVectored", "allocate", "truncate"]);
 /** Of a file that was opened for something else: what it was opened for, and how to open it. */
@@ -165,12 +168,11 @@ function accessAdvice(code: string, operation: string, only: Subject["only"]): s
 }
 
 function adviceFor(code: string, opcode: number, only: Subject["only"]): string | undefined {
-  const operation = OPERATIONS.get(opcode)?.name ?? "";
+  const { name: operation = "", kind } = OPERATIONS.get(opcode) ?? {};
   const access = accessAdvice(code, operation, only);
   if (access !== undefined) return access;
-  const readsOrWrites = operation.startsWith("read") || operation.startsWith("write");
-  if (code === "EINVAL" && readsOrWrites) return DIRECT_ADVICE;
-  if (code === "ENOSPC" && opcode >= OPCODE_ACCEPT) return WATCHES_ADVICE;
+  if (code === "EINVAL" && TRANSFERS.has(operation)) return DIRECT_ADVICE;
+  if (code === "ENOSPC" && (kind === "stream" || kind === "multishot")) return WATCHES_ADVICE;
   return ADVICE.get(code);
 }
 
