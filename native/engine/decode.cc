@@ -364,6 +364,13 @@ int decode_sync(const abi::Entry& entry, const DecodeContext& context, Operation
   return decode_descriptor(entry, context, operation);
 }
 
+// The path stands at `offset`, its length in `argument`.
+int decode_path_into_memory(const abi::Entry& entry, const DecodeContext& context,
+                            Operation& operation) {
+  const int error = decode_path(context, entry.offset, entry.argument, operation.need_extra().path);
+  return error != 0 ? error : decode_memory(entry, context, operation);
+}
+
 // The argument is a mode, or 1 or 0.
 int decode_path_and_argument(const abi::Entry& entry, const DecodeContext& context,
                              Operation& operation) {

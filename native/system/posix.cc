@@ -151,6 +151,11 @@ int symlink_path(const char* target, const char* path) {
   return result_of([&] { return ::symlink(target, path); });
 }
 
+int read_link(const char* path, uint8_t* into, size_t size_bytes) {
+  return static_cast<int>(
+      result_of([&] { return ::readlink(path, reinterpret_cast<char*>(into), size_bytes); }));
+}
+
 // POSIX says EPERM of a folder, Linux EISDIR; a program should need to know only one.
 int unlink_path(const char* path, bool folder) {
   if (folder) return result_of([&] { return ::rmdir(path); });

@@ -86,6 +86,7 @@ int rename_path(const char* from, const char* to);
 // Of a symbolic link it is the link that gets another name.
 int link_path(const char* existing, const char* path);
 int symlink_path(const char* target, const char* path);
+int read_link(const char* path, uint8_t* into, size_t size_bytes);
 // A folder is removed only when `folder` is true, and nothing else is then.
 int unlink_path(const char* path, bool folder);
 int make_folder(const char* path, uint32_t mode);

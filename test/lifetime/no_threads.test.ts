@@ -32,6 +32,7 @@ const EXPECTED = {
   rename: 0,
   link: 0,
   symlink: 0,
+  readlink: "ok",
   unlink: 0,
   shutdown: 0,
   end: 0,

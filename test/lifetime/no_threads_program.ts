@@ -37,6 +37,7 @@ if (file !== undefined) {
 }
 await note("link", io.link(`${folder}/made/file`, `${folder}/link`));
 await note("symlink", io.symlink("made/file", `${folder}/symbolic`));
+await note("readlink", io.readlink(`${folder}/symbolic`));
 await note("rename", io.rename(`${folder}/made/file`, `${folder}/made/other`));
 await note("unlink", io.unlink(`${folder}/made/other`));
 const listener = await io.listen({ host: "127.0.0.1", port: 0 });

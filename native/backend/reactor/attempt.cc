@@ -214,6 +214,8 @@ int32_t perform(Operation& operation) {
       return system::link_path(extra->path.c_str(), extra->path_to.c_str());
     case Opcode::symlink:
       return system::symlink_path(extra->path.c_str(), extra->path_to.c_str());
+    case Opcode::readlink:
+      return system::read_link(extra->path.c_str(), operation.address, operation.length);
     case Opcode::unlink:
       return system::unlink_path(extra->path.c_str(), operation.argument != 0);
     case Opcode::mkdir:

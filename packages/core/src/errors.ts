@@ -171,6 +171,7 @@ function adviceFor(code: string, opcode: number, only: Subject["only"]): string 
   const { name: operation = "", kind } = OPERATIONS.get(opcode) ?? {};
   const access = accessAdvice(code, operation, only);
   if (access !== undefined) return access;
+  if (code === "EINVAL" && operation === "readlink") return "the path names no symbolic link";
   if (code === "EINVAL" && TRANSFERS.has(operation)) return DIRECT_ADVICE;
   if (code === "ENOSPC" && (kind === "stream" || kind === "multishot")) return WATCHES_ADVICE;
   return ADVICE.get(code);

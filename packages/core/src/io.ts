@@ -7,9 +7,11 @@ import { keepMaskOf, type Moment, momentOfMask } from "./engine/mask.js";
 import { Memory } from "./engine/memory.js";
 import type { Native, NativeArea, NativeSession } from "./engine/native.js";
 import { Queue, slotsFor } from "./engine/queue.js";
+import { textFromBytes } from "./engine/text.js";
 import { IOError, rangeError, typeError } from "./errors.js";
 import { type Prepared, runChain } from "./files/chain.js";
 import { File } from "./files/file.js";
+import { PATH_BYTES_MOST } from "./files/paths.js";
 import { type Stat, statFrom } from "./files/stat.js";
 import {
   type BackendName,
@@ -194,6 +196,8 @@ const STAT = knows("stat", "followLinks");
 const RENAME = knows("rename");
 const LINK = knows("link");
 const SYMLINK = knows("symlink");
+const READLINK = knows("readlink", "encoding");
+const ENCODINGS = { utf8: true, buffer: true } as const;
 const UNLINK = knows("unlink", "directory");
 const MKDIR = knows("mkdir", "mode");
 // An Address that the library gave may be listened on and connected to.
@@ -408,6 +412,33 @@ export class IO implements AsyncDisposable {
    */
   async symlink(target: Path, path: Path, options?: OperationOptions | null): Promise<void> {
     await this.#onTwoPaths("symlink", target, path, options, SYMLINK);
+  }
+
+  /**
+   * What a symbolic link leads to, as it was given when the link was made. A byte that is not UTF-8
+   * stands in the text as in every path of this library; `encoding: "buffer"` gives the bytes.
+   */
+  async readlink(
+    path: Path,
+    options?: (OperationOptions & { encoding?: "utf8" | null | undefined }) | null,
+  ): Promise<string>;
+  async readlink(path: Path, options: OperationOptions & { encoding: "buffer" }): Promise<Buffer>;
+  async readlink(
+    path: Path,
+    options?: (OperationOptions & { encoding?: "utf8" | "buffer" | null | undefined }) | null,
+  ): Promise<string | Buffer> {
+    checkOptions(options, READLINK);
+    const encoding = oneOf(options?.encoding ?? "utf8", ENCODINGS, "encoding", "readlink");
+    const bytes = pathFrom(path, "readlink");
+    const into = new Uint8Array(PATH_BYTES_MOST);
+    const length = await this.#operations.run(
+      (pending, settle) => this.ring.readlink(pending, settle, bytes, into),
+      options,
+      { path: pathText(bytes) },
+      READLINK,
+    );
+    const target = into.subarray(0, length);
+    return encoding === "buffer" ? Buffer.from(target) : textFromBytes(target);
   }
 
   #onTwoPaths(

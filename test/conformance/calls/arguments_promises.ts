@@ -63,6 +63,12 @@ function pathsOf({ io, path: named }: Scene): Call[] {
       options: ENDINGS,
     },
     {
+      name: "readlink",
+      make: (given) => io.readlink(...(given as Parameters<IO["readlink"]>)),
+      takes: [none, options],
+      options: { ...ENDINGS, encoding: KINDS.absent },
+    },
+    {
       name: "unlink",
       make: (given) => io.unlink(...(given as Parameters<IO["unlink"]>)),
       takes: [none, options],

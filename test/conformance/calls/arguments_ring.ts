@@ -66,6 +66,7 @@ const verbs = (scene: Scene): Record<string, Argument[]> => ({
   rename: [completion, callback, path, path],
   link: [completion, callback, path, path],
   symlink: [completion, callback, path, path],
+  readlink: [completion, callback, path, view],
   unlink: [completion, callback, path, flag],
   mkdir: [completion, callback, path, argument(() => 0, "mode")],
   socket: [

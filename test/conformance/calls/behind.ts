@@ -58,6 +58,7 @@ function registerFolder(suite: Suite): void {
     await inFolder(trial, () => io.link("x", "name"));
     await inFolder(trial, () => io.symlink("made", "symbolic"));
     assert.is(readlinkSync(trial.path("a/symbolic")), "made", "the target is no path of here");
+    assert.is(await inFolder(trial, () => io.readlink("symbolic")), "made");
     await inFolder(trial, () => io.unlink("name"));
     await inFolder(trial, () => io.rename("x", "./made/y"));
     assert.is(readFileSync(trial.path("a/made/y"), "latin1"), "longer");

@@ -334,6 +334,7 @@ async function failing(
     ["rename", "ENOENT", (c, done) => ring.rename(c, done, missing, trial.path("new"))],
     ["link", "ENOENT", (c, done) => ring.link(c, done, missing, trial.path("new"))],
     ["symlink", "ENOENT", (c, done) => ring.symlink(c, done, "x", missing)],
+    ["readlink", "ENOENT", (c, done) => ring.readlink(c, done, missing, memory)],
     ["unlink", "ENOENT", (c, done) => ring.unlink(c, done, missing, false)],
     ["mkdir", "ENOENT", (c, done) => ring.mkdir(c, done, missing, 0o700)],
     ["accept", "EINVAL", (c, done) => ring.accept(c, done, socket)],

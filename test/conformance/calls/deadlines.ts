@@ -136,6 +136,7 @@ function registerLimits(suite: Suite): void {
     assert.is((await io.stat(trial.path(), options)).sizeBytes, 3);
     await io.link(trial.path(), trial.path("name"), options);
     await io.symlink("name", trial.path("symbolic"), options);
+    assert.is(await io.readlink(trial.path("symbolic"), options), "name");
     await io.mkdir(trial.path("a"), options);
     await io.rename(trial.path("a"), trial.path("b"), options);
     await io.unlink(trial.path("b"), { directory: true, ...options });

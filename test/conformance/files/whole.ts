@@ -43,6 +43,7 @@ export function filesWhole(suite: Suite): void {
   registerRename(suite);
   registerLink(suite);
   registerSymlink(suite);
+  registerReadlink(suite);
   registerUnlink(suite);
   registerMkdir(suite);
   for (const mode of MODES) {
@@ -343,6 +344,56 @@ function registerSymlink(suite: Suite): void {
   });
 }
 
+function registerReadlink(suite: Suite): void {
+  suite.test("readlink gives what a link leads to, as text or as bytes", async (trial) => {
+    const io = await trial.open();
+    const [link, bytes] = [trial.path("link"), Buffer.from([0x66, 0xff, 0xfe])];
+    symlinkSync("../somewhere/else", link);
+    assert.is(await io.readlink(link), "../somewhere/else");
+    assert.equal(await io.readlink(link, { encoding: "buffer" }), Buffer.from("../somewhere/else"));
+    symlinkSync(bytes, trial.path("bytes"));
+    assert.equal(await io.readlink(trial.path("bytes"), { encoding: "buffer" }), bytes);
+    const text = await io.readlink(trial.path("bytes"), { encoding: "utf8" });
+    await io.symlink(text, trial.path("again"));
+    assert.equal(readlinkSync(trial.path("again"), "buffer"), bytes, "the text names the bytes");
+    const long = `${"x".repeat(199)}/`.repeat(4);
+    symlinkSync(long, trial.path("long"));
+    assert.is(await io.readlink(trial.path("long")), long);
+  });
+
+  suite.test("readlink of what is no link, or is not there, says so", async (trial) => {
+    const io = await trial.open();
+    const readlink = { syscall: "readlink", operation: "readlink" } as const;
+    const path = trial.path();
+    assertSystemError(await failure(io.readlink(path)), { code: "ENOENT", path, ...readlink });
+    writeFileSync(path, "");
+    const error = await failure(io.readlink(path));
+    assertSystemError(error, { code: "EINVAL", path, ...readlink });
+    assert.match(error.message, "names no symbolic link");
+    assert.is(await failureCode(io.readlink("a\0b")), "ERR_INVALID_ARG_VALUE");
+    const wrong = { encoding: "latin1" } as unknown as { encoding: "buffer" };
+    assert.is(await failureCode(io.readlink(path, wrong)), "ERR_INVALID_ARG_TYPE");
+  });
+
+  suite.test("a thousand readlinks at once, a third of them cancelled", async (trial) => {
+    const io = await trial.open({ inFlightLimit: 2000 });
+    symlinkSync("target", trial.path("link"));
+    const ending = new AbortController();
+    const signals = [undefined, ending.signal, undefined];
+    const all = Array.from({ length: 1000 }, (_, index) =>
+      io.readlink(trial.path("link"), { signal: signals[index % 3] }).then(
+        (target) => target,
+        (error: IOError) => error.code,
+      ),
+    );
+    ending.abort();
+    for (const [index, result] of (await Promise.all(all)).entries()) {
+      const right = result === "target" || (index % 3 === 1 && result === "ABORT_ERR");
+      assert.ok(right, `${index}: ${result}`);
+    }
+  });
+}
+
 function registerUnlink(suite: Suite): void {
   suite.test("unlink removes a name; who has the file open keeps it", async (trial) => {
     const io = await trial.open();
@@ -500,6 +551,14 @@ function registerRingPaths(suite: Suite, mode: Mode): void {
       assert.is(await symlink("c", "d"), 0);
       assert.is(await symlink("c", "d"), negative("EEXIST"));
       assert.is(readlinkSync(trial.path("d")), "c");
+      const into = new Uint8Array(4);
+      const readlink = (name: string, memory: Uint8Array): Promise<number> =>
+        outcome(io, (c, callback) => ring.readlink(c, callback, trial.path(name), memory));
+      assert.is(await readlink("d", into), 1);
+      assert.is(into[0], "c".charCodeAt(0));
+      assert.is(await readlink("b", into), negative("EINVAL"));
+      assert.is(await readlink("d", new Uint8Array()), negative("EINVAL"));
+      assert.is(await readlink("link", into), 4, "as much as there is space for");
       const mkdir = (name: string): Promise<number> =>
         outcome(io, (c, callback) => ring.mkdir(c, callback, trial.path(name), 0o700));
       assert.is(await mkdir("folder"), 0);

@@ -62,6 +62,11 @@ export function apply(
       return { result: tree.link(operation.from, operation.to) };
     case "symlink":
       return { result: tree.symlink(operation.target, operation.path) };
+    case "readlink": {
+      const target = tree.readlink(operation.path);
+      if (typeof target === "number") return { result: target };
+      return { result: target.length, bytes: Buffer.from(target) };
+    }
     case "unlink":
       return { result: tree.unlink(operation.path, operation.directory) };
     case "mkdir":

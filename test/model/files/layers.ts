@@ -91,6 +91,8 @@ export class FileLayers {
         return this.#preparedStat(descriptor);
       case "statPath":
         return this.#preparedStat(this.at(operation.path));
+      case "readlink":
+        return this.#preparedReadlink(this.at(operation.path));
       case "asSocket":
         return simple((ring, c, callback) =>
           startAsSocket(ring, operation.verb, descriptor, c, callback),
@@ -110,6 +112,14 @@ export class FileLayers {
         if (buffers.length === 1) ring.read(c, callback, descriptor, memory, offset);
         else ring.readVectored(c, callback, descriptor, buffers, offset);
       },
+      outcome: (result) => bytesOf(memory, result),
+    };
+  }
+
+  #preparedReadlink(path: string): Prepared {
+    const memory = new Uint8Array(4096);
+    return {
+      start: (ring, c, callback) => ring.readlink(c, callback, path, memory),
       outcome: (result) => bytesOf(memory, result),
     };
   }
@@ -181,6 +191,10 @@ export class FileLayers {
         return settled(this.#io.link(this.at(operation.from), this.at(operation.to)));
       case "symlink":
         return settled(this.#io.symlink(operation.target.join("/"), this.at(operation.path)));
+      case "readlink":
+        return this.#io
+          .readlink(this.at(operation.path), { encoding: "buffer" })
+          .then((target) => bytesOf(target, target.length), failed);
       case "unlink":
         return settled(
           this.#io.unlink(this.at(operation.path), { directory: operation.directory }),

@@ -23,6 +23,7 @@ export type FileOperation =
   | { do: "rename"; from: Path; to: Path }
   | { do: "link"; from: Path; to: Path }
   | { do: "symlink"; target: Path; path: Path }
+  | { do: "readlink"; path: Path }
   | { do: "unlink"; path: Path; directory: boolean }
   | { do: "mkdir"; path: Path; mode: number }
   | { do: "asSocket"; file: FileIndex; verb: SocketVerb };
@@ -118,6 +119,7 @@ const rows: readonly [weight: number, arbitrary: fc.Arbitrary<FileOperation>][] 
   [6, fc.record({ do: fc.constant("rename"), from: path, to: path })],
   [4, fc.record({ do: fc.constant("link"), from: path, to: path })],
   [4, fc.record({ do: fc.constant("symlink"), target: path, path })],
+  [3, fc.record({ do: fc.constant("readlink"), path })],
   [4, fc.record({ do: fc.constant("unlink"), path, directory: fc.boolean() })],
   [5, fc.record({ do: fc.constant("mkdir"), path, mode: folderMode })],
   [

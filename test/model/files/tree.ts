@@ -137,6 +137,12 @@ export class FileTree {
     return 0;
   }
 
+  readlink(path: Path): string | number {
+    const node = this.#lookUp(path, false);
+    if (typeof node === "number") return node;
+    return node.kind === "link" ? node.target.join("/") : -errno.EINVAL;
+  }
+
   unlink(path: Path, directory: boolean): number {
     const place = this.#find(path);
     if (typeof place === "number") return place;

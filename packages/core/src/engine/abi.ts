@@ -35,6 +35,7 @@ export const OPCODE_RECEIVE_MESSAGE = 32;
 export const OPCODE_SEND_FILE = 41;
 export const OPCODE_LINK = 42;
 export const OPCODE_SYMLINK = 43;
+export const OPCODE_READLINK = 44;
 
 export const ENTRY_FLAG_LINKED = 256;
 export const ENTRY_FLAG_DEADLINE = 512;
@@ -553,6 +554,17 @@ export const OPERATIONS: ReadonlyMap<number, OperationRow> = new Map([
       name: "symlink",
       syscall: "symlink",
       since: "5.15",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    44,
+    {
+      name: "readlink",
+      syscall: "readlink",
+      since: "",
       kind: "file",
       madeByEngine: false,
       endsOthers: false,

@@ -3,7 +3,7 @@
 // the working folder when the call is made. The reasons are in docs/decisions/calls-and-turns.md.
 
 // PATH_MAX of every system that we know, with the zero byte at the end.
-const PATH_BYTES_MOST = 4096;
+export const PATH_BYTES_MOST = 4096;
 // The room for the path of a unix socket, less its end mark.
 const SOCKET_PATH_BYTES_MOST = process.platform === "linux" ? 107 : 103;
 

@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import {
   FEATURE_REPORTS_COPIES,
   FEATURE_SEND_ZERO_COPY,
+  OPCODE_READLINK,
   OPCODE_TRUNCATE,
   OPERATIONS,
 } from "../engine/abi.js";
@@ -43,6 +44,8 @@ test("what the kernel's io_uring lacks is emulated, and says so", () => {
   assert.is(truncate?.support, "emulated");
   assert.match(truncate?.reason ?? "", "since Linux 6.9: a thread");
   assert.is(read?.support, "native");
+  const { readlink } = capabilitiesOf("io_uring", [OPCODE_READLINK], 0);
+  assert.match(readlink?.reason ?? "", "no such operation: a thread");
 });
 
 test("sends without a copy are as good as the kernel", () => {

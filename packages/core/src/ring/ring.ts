@@ -314,6 +314,25 @@ export class Ring extends MultishotVerbs {
     this.onTwoPaths(completion, callback, abi.OPCODE_SYMLINK, text, bytes);
   }
 
+  /**
+   * Writes what a symbolic link leads to into `into`, as bytes; completes with how many that are,
+   * or for how many there was space. 4,096 bytes are enough for any link.
+   */
+  readlink<C>(
+    completion: Completion<C>,
+    callback: Callback<C>,
+    path: Path,
+    into: ArrayBufferView,
+  ): void {
+    this.queue.check("readlink");
+    const bytes = this.pathFrom(path, "readlink");
+    this.queue.reserveText(Buffer.byteLength(bytes));
+    const [start, length] = this.queue.putText(bytes, "readlink");
+    const at = this.transfer(completion, callback, abi.OPCODE_READLINK, "readlink", -1, into);
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = start;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = length;
+  }
+
   /** Removes a file, or an empty directory when `directory` is set; completes with 0. */
   unlink<C>(
     completion: Completion<C>,
