@@ -2,7 +2,7 @@
 // it must catch, so that a rule which can no longer fail is noticed.
 
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { codeRules } from "./tidy/code_rules.js";
@@ -50,6 +50,21 @@ test("abi.ts is what abi_ts prints", () => {
   const printed = execFileSync(`${root}build/Release/abi_ts`, { encoding: "utf8" });
   assert.match(committed.split("\n")[0]!, /^\/\/ Generated from native\/abi\/abi\.def/);
   assert.ok(committed === printed, `${abiPath}:1: differs; run npm run build and commit it`);
+});
+
+test("the table of kernels is what abi_ts prints, and names files that are there", () => {
+  const printed = execFileSync(`${root}build/Release/abi_ts`, ["kernels"], { encoding: "utf8" });
+  const committed = readFileSync(`${root}docs/internals/kernels.md`, "utf8");
+  assert.ok(committed.includes(`<!-- kernel traits -->\n${printed}<!--`), "run npm run build");
+  const rows = printed.trim().split("\n").slice(2);
+  assert.ok(rows.length > 10);
+  for (const row of rows) {
+    const quoted = [...row.matchAll(/`([^`]*)`/g)].map((found) => found[1]);
+    const [, file = "", path = ""] = quoted;
+    for (const named of [`native/${file}`, `test/${path}`]) {
+      assert.ok(existsSync(root + named), `${row}: there is no ${named}`);
+    }
+  }
 });
 
 test.run();

@@ -2,6 +2,7 @@
 // CI fails when the committed file differs.
 #include <cctype>
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include "abi/abi.h"
@@ -66,9 +67,23 @@ void operation(Opcode opcode, const char* name, const char* syscall, const char*
   std::printf("      endsOthers: %s,\n    },\n  ],\n", yes(is(opcode, trait::ends_others)));
 }
 
+// For docs/internals/kernels.md.
+void print_kernel_traits() {
+  std::printf("| Name | Known by | Kernels | What is done | The kernel's side | File | Test |\n");
+  std::printf("|---|---|---|---|---|---|---|\n");
+#define IO_KERNEL_TRAIT(name, how, kernels, done, side, file, test)                             \
+  std::printf("| `%s` | %s | %s | %s | %s | `%s` | `%s` |\n", #name, #how, kernels, done, side, \
+              file, test);
+#include "backend/io_uring/kernel_traits.def"
+}
+
 }  // namespace
 
-int main() {
+int main(int count, char** words) {
+  if (count > 1 && std::strcmp(words[1], "kernels") == 0) {
+    print_kernel_traits();
+    return 0;
+  }
   std::printf(
       "// Generated from native/abi/abi.def by native/abi/abi_ts.cc. Do not edit: change the "
       "list.\n\n");

@@ -129,6 +129,33 @@ const nativeOverKqueue = {
   },
 };
 
+const kernelTableFile = "docs/internals/kernels.md";
+
+/** The table between two marks of a document; what comes out is the text with a new one. */
+function withTable(text, table) {
+  const [before, rest] = text.split("<!-- kernel traits -->\n");
+  const [, after] = rest.split("<!-- end of kernel traits -->");
+  return `${before}<!-- kernel traits -->\n${table}<!-- end of kernel traits -->${after}`;
+}
+
+/** What kernels lack or get wrong, for the reader; in CI the committed table must be equal. */
+const kernelTable = {
+  name: "kernel-table",
+  title: "print the table of kernels",
+  inputs: () => fingerprint([kernelTableFile, "build/Release/abi_ts"]),
+  outputs: () => [kernelTableFile],
+  work: async () => {
+    const present = readFileSync(kernelTableFile, "utf8");
+    const printed = withTable(present, await runOrFail(abiProgram, ["kernels"]));
+    if (printed === present) return "unchanged";
+    if (process.env.CI) {
+      throw new StepError(`${kernelTableFile} differs from kernel_traits.def. Run: npm run build`);
+    }
+    writeFileSync(kernelTableFile, printed);
+    return "written";
+  },
+};
+
 /** TypeScript's copy of the numbers in abi.def; in CI the committed one must be equal. */
 const abi = {
   name: "abi",
@@ -266,6 +293,7 @@ export const setupSteps = [
   native,
   nativeOverKqueue,
   abi,
+  kernelTable,
   version,
   typescriptOfCore,
   bundle,

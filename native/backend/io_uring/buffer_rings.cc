@@ -6,40 +6,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <optional>
 #include <utility>
 
 #include "support/check.h"
-#include "backend/kernel.h"
 #include "backend/io_uring/uapi.h"
 
 namespace io {
 
-namespace {
-
-bool is_at_least(KernelVersion wanted) {
-  const std::optional<KernelVersion> version = version_of(running_kernel());
-  return version.has_value() && *version >= wanted;
-}
-
-// Incremental rings came with 6.12. Until 6.16 a completion of another receive could overtake the
-// one before it in the completion queue, and only the order tells where the bytes of each begin.
-bool knows_incremental_rings() {
-  return is_at_least(kernel_version(6, 16, 0));
-}
-
-// They came with 6.10, a limit of bytes for them with 6.17; several of their faults with what is
-// left of a piece were mended until 6.18.
-bool knows_bundles() {
-  return is_at_least(kernel_version(6, 18, 0));
-}
-
-}  // namespace
-
-BufferRings::BufferRings(io_uring& ring, bool receive_limits)
-    : ring_(ring),
-      incremental_(receive_limits && knows_incremental_rings()),
-      bundles_(incremental_ && knows_bundles()) {}
+BufferRings::BufferRings(io_uring& ring, const uring::KernelTraits& traits)
+    : ring_(ring), incremental_(!traits.buffers_filled_once), bundles_(!traits.no_bundles) {}
 
 BufferRings::~BufferRings() {
   for (uint32_t group = 0; group < rings_.size(); group++) {

@@ -11,15 +11,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "backend/io_uring/kernel_traits.h"
+
 namespace io {
 
 class BufferRings {
  public:
   // `ring` is that of the backend, and outlives this.
-  // Without `receive_limits` the kernel makes receives with a limit one by one. One that it hands
-  // to a worker takes its piece at once and whole (io_should_commit(), Linux 6.18), and an
-  // incremental ring must not lose one.
-  BufferRings(io_uring& ring, bool receive_limits);
+  BufferRings(io_uring& ring, const uring::KernelTraits& traits);
   ~BufferRings();
   BufferRings(const BufferRings&) = delete;
   BufferRings& operator=(const BufferRings&) = delete;

@@ -25,8 +25,8 @@
 #include "backend/io_uring/bundle.h"
 #include "backend/io_uring/deadlines.h"
 #include "backend/io_uring/enter.h"
-#include "backend/io_uring/features.h"
 #include "backend/io_uring/files.h"
+#include "backend/io_uring/kernel_traits.h"
 #include "backend/io_uring/memory.h"
 #include "backend/io_uring/prepare.h"
 #include "backend/io_uring/resets.h"
@@ -35,6 +35,7 @@
 #include "backend/io_uring/shut.h"
 #include "backend/io_uring/steps.h"
 #include "backend/io_uring/threads.h"
+#include "backend/io_uring/wakes.h"
 #include "backend/io_uring/worker.h"
 #include "backend/reactor/pieces.h"
 #include "backend/io_uring/uapi.h"
@@ -63,25 +64,17 @@ constexpr auto head_bytes = static_cast<int32_t>(abi::peer_size_bytes);
 
 class IoUring final : public Backend {
  public:
-  // `receive_limits`: the kernel ends a multishot receive after so many bytes (6.17).
-  IoUring(RingSetUp& made, io_uring_probe* known, uint32_t features, bool receive_limits,
-          bool oldest_kernel)
+  IoUring(RingSetUp& made, const uring::KernelTraits& traits)
       : ring_(made.ring),
         registered_(made.registered),
-        buffer_rings_(ring_, receive_limits),
+        buffer_rings_(ring_, traits),
         memory_(ring_),
         area_(std::move(made.area)),
         setup_flags_(made.flags),
-        features_(features),
-        receive_limits_(receive_limits),
+        traits_(traits),
+        features_(uring::features_of(traits)),
         timespecs_(ring_.sq.ring_entries) {
-    for (int opcode = 0; opcode < 256; opcode++) {
-      known_[opcode] = opcode <= known->last_op && io_uring_opcode_supported(known, opcode) != 0;
-    }
-    if (oldest_kernel) known_[uapi::op_ftruncate] = false;
     uring::number_entries(ring_);
-    // The probe does not tell of flags; this operation came with the same kernel.
-    multishot_receive_ = !oldest_kernel && known_[IORING_OP_SEND_ZC];
   }
 
   ~IoUring() override {
@@ -238,7 +231,7 @@ class IoUring final : public Backend {
 
   int add_group(uint32_t group, uint32_t capacity, Lot lot) override {
     if (group >= by_hand_.size()) by_hand_.resize(group + 1);
-    by_hand_[group] = lot == Lot::message && !multishot_receive_;
+    by_hand_[group] = lot == Lot::message && traits_.multishot_receives_once;
     if (!by_hand(group)) return buffer_rings_.add(group, capacity, lot == Lot::bytes);
     pieces_.add(group);
     return 0;
@@ -408,7 +401,7 @@ class IoUring final : public Backend {
 
   bool kernel_has(Opcode opcode) const {
     if (!is(opcode, trait::made_by_thread_else)) return true;
-    return opcode == Opcode::truncate && known_[uapi::op_ftruncate];
+    return opcode == Opcode::truncate && !traits_.truncate_by_thread;
   }
 
   size_t group_length(std::span<Operation* const> chain) const {
@@ -518,7 +511,8 @@ class IoUring final : public Backend {
   // gives one completion and is made again, which `argument_extra` says of it. Of messages it would
   // not give empty ones a piece, so there the kernel waits and the call is ours.
   void suit_kernel(Operation& operation, io_uring_sqe* entry) const {
-    const bool once = !multishot_receive_ || (operation.extent != 0 && !receive_limits_);
+    const bool once =
+        traits_.multishot_receives_once || (operation.extent != 0 && traits_.limited_receives_once);
     operation.argument_extra = once ? 1 : 0;
     const bool bundles = bulk_.begin(operation) && buffer_rings_.bundles() && !once;
     if (bundles) uring::receive_in_bundles(entry, buffer_rings_.piece_bytes(entry->buf_group));
@@ -914,9 +908,8 @@ class IoUring final : public Backend {
   std::vector<bool> by_hand_;           // which ones these are
   std::unique_ptr<ZcrxReceives> area_;  // null: there is none
   uint32_t setup_flags_;
+  const uring::KernelTraits traits_;
   uint32_t features_;
-  const bool receive_limits_;  // 6.17
-  bool known_[256] = {};
   std::vector<__kernel_timespec> timespecs_;
   std::deque<Operation*> waiting_;  // checked, but the kernel had no room
   struct Ended {
@@ -940,7 +933,6 @@ class IoUring final : public Backend {
   uring::Rooms rooms_;
   uring::Threads threads_;
   bool room_told_ = false;
-  bool multishot_receive_;  // 6.0
 };
 
 // Lets go of a ring that turned out to be of no use.
@@ -948,6 +940,21 @@ Opened give_up(RingSetUp& made, const char* call, int error) {
   io_uring_queue_exit(&made.ring);
   if (made.area != nullptr) made.area->ring_closed();
   return refuse_io_uring(call, error);
+}
+
+// For tests: nothing of what came after Linux 5.19, but for sends without a copy.
+void take_for_oldest(uring::KernelTraits& traits) {
+  traits.truncate_by_thread = true;
+  traits.multishot_receives_once = true;
+  traits.limited_receives_once = true;
+  traits.buffers_filled_once = true;
+  traits.no_bundles = true;
+}
+
+// Attached mode does without DEFER_TASKRUN then, unless IO_TASKRUN says otherwise.
+bool is_late(const RingSetUp& made) {
+  return (made.flags & IORING_SETUP_DEFER_TASKRUN) == 0 &&
+         uring::deferred_signals() == uring::Signals::late;
 }
 
 }  // namespace
@@ -981,10 +988,13 @@ Opened open_io_uring(const BackendOptions& options) {
   unsigned workers[2] = {32, 64};
   io_uring_register_iowq_max_workers(&ring, workers);
 
-  const uint32_t features = uring::features_of(ring, known);
-  const bool limits = !options.oldest_kernel && uring::takes_receive_limits(ring);
-  opened.backend = std::make_unique<IoUring>(made, known, features, limits, options.oldest_kernel);
+  uring::KernelTraits traits = uring::kernel_traits(ring, *known);
   io_uring_free_probe(known);
+  if (options.oldest_kernel) take_for_oldest(traits);
+  traits.late_signals = options.attached && is_late(made);
+  const std::string active = uring::active_traits(traits);
+  if (!active.empty()) opened.reason += "; what this kernel needs: " + active;
+  opened.backend = std::make_unique<IoUring>(made, traits);
   return opened;
 }
 

@@ -140,8 +140,7 @@ function registerLimits(suite: Suite): void {
     await io.mkdir(trial.path("a"), options);
     await io.rename(trial.path("a"), trial.path("b"), options);
     await io.unlink(trial.path("b"), { directory: true, ...options });
-    await io.nop(options);
-    await io.sleep(1000, options);
+    await Promise.all([io.nop(options), io.sleep(1000, options)]);
     assert.is(await client.send(buffer, options), 7);
     assert.is(await client.sendVectored([buffer], options), 7);
     assert.is(await served.receiveAll(new Uint8Array(14), options), 14);
