@@ -417,12 +417,6 @@ class Program {
     const length = 2 + this.random.below(6);
     const results = new Array<number>(length).fill(Number.NaN);
     const { ring } = this.io;
-    try {
-      ring.chain(length);
-    } catch (error) {
-      assert.is((error as IOError).code, "ERR_IO_IN_FLIGHT_LIMIT");
-      return;
-    }
     const failing = this.random.oneIn(2) ? this.random.below(length) : -1;
     const buffer = new Uint8Array(16);
     let left = length;
@@ -435,6 +429,7 @@ class Program {
         for (const value of results.slice(first)) assert.ok(value < 0, results.join(" "));
       };
       const started = this.start((c, callback) => {
+        c.link = index < length - 1;
         if (index === failing) ring.read(c, callback, this.writeFile, buffer, FILE_BYTES * 8);
         else {
           const start = this.random.pick([
@@ -445,7 +440,7 @@ class Program {
           start();
         }
       }, done);
-      assert.ok(started, "a chain that was begun has room for all of it");
+      if (!started) return; // the limit in flight: what was queued of it is cancelled
     }
   }
 

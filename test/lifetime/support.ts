@@ -85,9 +85,8 @@ export async function startMany(io: IO, count: number, folder: string): Promise<
     () => ring.write(new Completion(), nothing, file.descriptor, new Uint8Array(8192), 8192),
     () => void io.sleep(3600e9, { timeoutMs: 3_000_000 }).catch(nothing),
     () => {
-      ring.chain(3);
-      ring.timeout(new Completion(), nothing, ENDLESS_NS);
-      ring.write(new Completion(), nothing, file.descriptor, new Uint8Array(512), 0);
+      ring.timeout(linked(), nothing, ENDLESS_NS);
+      ring.write(linked(), nothing, file.descriptor, new Uint8Array(512), 0);
       ring.sync(new Completion(), nothing, file.descriptor, "data");
     },
     () => {
@@ -96,6 +95,12 @@ export async function startMany(io: IO, count: number, folder: string): Promise<
     },
   ];
   for (let index = 0; index < count; index++) starts[index % starts.length]!();
+}
+
+function linked(): Completion {
+  const completion = new Completion();
+  completion.link = true;
+  return completion;
 }
 
 /** The same for a program that turns the ring itself, without promises. */

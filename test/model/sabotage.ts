@@ -2,7 +2,7 @@
 // is how one knows that they would find the same in the engine.
 
 import { constants } from "node:os";
-import type { Callback, Descriptor, Ring } from "@io/core";
+import { type Callback, Completion, type Descriptor, type Ring } from "@io/core";
 
 const { EBADF, ECANCELED, EEXIST, ENOENT } = constants.errno;
 
@@ -236,7 +236,18 @@ const unlinked = (shownBy: "streams" | "files"): Sabotage => ({
   name: `a chain goes on after a failure (${shownBy})`,
   foundAs: shownBy === "files" ? /^\{/ : /broke their chain|stands before it/,
   shownBy,
-  wrap: (ring) => withOverrides(ring, { chain: () => undefined }),
+  wrap: (ring) =>
+    new Proxy(ring, {
+      get(target, key) {
+        const own = Reflect.get(target, key);
+        if (typeof own !== "function") return own;
+        return (...given: unknown[]) => {
+          const [completion] = given;
+          if (completion instanceof Completion) completion.link = false;
+          return Reflect.apply(own, target, given);
+        };
+      },
+    }),
 });
 
 const closedAnswers: Sabotage = {

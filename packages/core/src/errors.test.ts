@@ -26,6 +26,7 @@ import {
 } from "./errors.js";
 import { Prepared, runChain } from "./files/chain.js";
 import type { Callback, Completion } from "./ring/completion.js";
+import type { Operations } from "./ring/operations.js";
 import { NO_ENDINGS } from "./ring/operations.js";
 import type { Ring } from "./ring/ring.js";
 import { alternated, withAddress } from "./sockets/lookup.js";
@@ -132,10 +133,15 @@ test("addresses of both families are tried in turn, the first family first", () 
   assert.equal(alternated([d]), [d]);
 });
 
+function operationsOf(ring: Ring): Operations {
+  const backend = "io_uring";
+  return { ring, backend, checkRoom: () => undefined } as unknown as Operations;
+}
+
 /** A ring that answers a chain with the results that it is given. */
 function chainWith(results: number[], wholes: number[]): Promise<number[]> {
   const answers: (() => void)[] = [];
-  const ring = { chain: () => undefined, checkBuffer: () => undefined } as unknown as Ring;
+  const ring = { checkBuffer: () => undefined } as unknown as Ring;
   const prepared = results.map((result, index) => {
     const start = (completion: Completion<number>, callback: Callback<number>): void => {
       completion.opcode = OPCODE_READ;
@@ -144,7 +150,7 @@ function chainWith(results: number[], wholes: number[]): Promise<number[]> {
     const whole = wholes[index]!;
     return new Prepared(ring, {}, whole === -1 ? null : new Uint8Array(whole), start);
   });
-  const promise = runChain(ring, "io_uring", prepared);
+  const promise = runChain(operationsOf(ring), prepared);
   for (const answer of answers) answer();
   return promise;
 }
@@ -179,10 +185,10 @@ test("a chain is checked before anything of it starts", async () => {
     throw new Error("started");
   });
   const codes = [
-    (await errorOf(runChain(ring, "io_uring", []))).code,
-    (await errorOf(runChain(ring, "io_uring", new Array<Prepared>(65).fill(one)))).code,
-    (await errorOf(runChain(ring, "io_uring", [one]))).code,
-    (await errorOf(runChain(ring, "io_uring", [{} as Prepared]))).code,
+    (await errorOf(runChain(operationsOf(ring), []))).code,
+    (await errorOf(runChain(operationsOf(ring), new Array<Prepared>(65).fill(one)))).code,
+    (await errorOf(runChain(operationsOf(ring), [one]))).code,
+    (await errorOf(runChain(operationsOf(ring), [{} as Prepared]))).code,
   ];
   assert.equal(codes, [
     "ERR_OUT_OF_RANGE",

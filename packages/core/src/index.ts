@@ -8,7 +8,7 @@
  * await using io = await IO.open(); // io.backend is "io_uring" or "epoll"; io.why tells why
  * await using log = await io.openFile("wal.log", { write: true, create: true });
  * using page = io.buffers.acquire(4096);
- * await io.chain(log.writing(page, 0), log.syncing("data"));
+ * await io.chain([log.writing(page, 0), log.syncing("data")]);
  * ```
  *
  * @packageDocumentation

@@ -233,7 +233,7 @@ const OPENING = Symbol("opening");
  * await using io = await IO.open();
  * await using log = await io.openFile("wal.log", { write: true, create: true });
  * using page = io.buffers.acquire(4096);
- * await io.chain(log.writing(page, 0), log.syncing("data"));
+ * await io.chain([log.writing(page, 0), log.syncing("data")]);
  * ```
  */
 export class IO implements AsyncDisposable {
@@ -652,10 +652,13 @@ export class IO implements AsyncDisposable {
    * Runs operations, 32 at most, one after the other as one submission: each starts when the one
    * before it has succeeded in full. Resolves with all results; rejects with the error of the first
    * that failed, or with "ERR_IO_CHAIN_SHORT" when one moved fewer bytes than it was given.
+   *
+   * `signal` and `timeoutMs` are for all of it: they cancel what has not completed by then. The
+   * `cause` of the "ETIMEDOUT" is the list of all results.
    */
-  chain(...prepared: Prepared[]): Promise<number[]> {
+  chain(prepared: readonly Prepared[], options?: OperationOptions | null): Promise<number[]> {
     this.#operations.apart();
-    return runChain(this.ring, this.backend, prepared);
+    return runChain(this.#operations, prepared, options);
   }
 
   /**

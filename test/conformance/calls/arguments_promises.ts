@@ -352,7 +352,7 @@ const isAbsentOrEmpty: Takes = (value) => {
   return isAbsent(value) || (typeof value === "string" && !value.includes("\0"));
 };
 
-function othersOf({ io }: Scene): Call[] {
+function othersOf({ io, file }: Scene): Call[] {
   const address = { family: "ipv4", host: "127.0.0.1", port: 9, path: "" } as const;
   return [
     {
@@ -386,7 +386,8 @@ function othersOf({ io }: Scene): Call[] {
     {
       name: "chain",
       make: (given) => call(io, "chain", given),
-      takes: [argument(() => undefined, "nothing")],
+      takes: [argument(() => [file.syncing("data")], "nothing"), options],
+      options: ENDINGS,
     },
     {
       name: "acquire",

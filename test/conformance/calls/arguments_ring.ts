@@ -107,7 +107,6 @@ const verbs = (scene: Scene): Record<string, Argument[]> => ({
     descriptor,
     argument(() => scene.messages, "nothing"),
   ],
-  chain: [argument(() => 1, "nothing")],
 });
 
 const isLimitGiven: Takes = (value) => value !== undefined && isLimit(value);
@@ -160,6 +159,26 @@ function apply(target: object, name: string, given: unknown[]): unknown {
   return Reflect.apply(method, target, given);
 }
 
+/** What stands on a completion, as the flags of an entry. */
+function flagsOfCompletion(): Call[] {
+  return [
+    {
+      name: "completion.link",
+      make: ([link]) => {
+        new Completion().link = link as boolean;
+      },
+      takes: [{ good: () => true, takes: KINDS.boolean }],
+    },
+    {
+      name: "completion.timeoutNs",
+      make: ([timeoutNs]) => {
+        new Completion().timeoutNs = timeoutNs as number;
+      },
+      takes: [{ good: () => 1, takes: (value) => isUndefinedOrNull(value) || KINDS.size(value) }],
+    },
+  ];
+}
+
 /** Every verb of the ring, and its groups. */
 export function callsOfRing(scene: Scene): Call[] {
   const { ring } = scene.io;
@@ -168,7 +187,7 @@ export function callsOfRing(scene: Scene): Call[] {
     make: (given: unknown[]) => apply(ring, name, given),
     takes,
   }));
-  return [...calls, ...groupsOf(scene)];
+  return [...calls, ...groupsOf(scene), ...flagsOfCompletion()];
 }
 
 /** The verbs that the table has, for a look at whether it has all. */

@@ -17,7 +17,7 @@ import { Completion, type IO, OpenFlags } from "@io/core";
 import * as assert from "uvu/assert";
 import type { Suite, Trial } from "../support/harness.js";
 import { FAMILIES, type Family } from "../support/network.js";
-import { failureCode, Started, success, until } from "../support/verbs.js";
+import { failureCode, linked, Started, success, until } from "../support/verbs.js";
 
 export function behindCalls(suite: Suite): void {
   registerFolder(suite);
@@ -170,8 +170,7 @@ const MAKERS: readonly Maker[] = [
     "a chain of the ring",
     async (io, path) => {
       const flags = OpenFlags.write | OpenFlags.create;
-      io.ring.chain(2);
-      io.ring.timeout(new Completion(), () => undefined, 1000);
+      io.ring.timeout(linked(new Completion()), () => undefined, 1000);
       await success(io, (c, callback) => io.ring.open(c, callback, path, flags, 0o666));
     },
     0o666,

@@ -2,6 +2,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import {
+  type Callback,
   Completion,
   type File,
   type IO,
@@ -11,17 +12,21 @@ import {
   STAT_FIELDS,
 } from "@io/core";
 import * as assert from "uvu/assert";
+import { runChildTool } from "../support/children.js";
 import { detach, pattern, sameBytes } from "../support/data.js";
 import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
 import { pairOfDescriptors } from "../support/network.js";
 import {
+  type Flags,
   failure,
   failureCode,
   idle,
   negative,
   refusalCode,
+  roundTrips,
   type Start,
   Started,
+  startChain,
   success,
   until,
 } from "../support/verbs.js";
@@ -30,6 +35,7 @@ export function chains(suite: Suite): void {
   registerWhole(suite);
   registerBroken(suite);
   registerRefused(suite);
+  registerEndings(suite);
   registerInvalid(suite);
   for (const mode of MODES) {
     registerRing(suite, mode);
@@ -55,7 +61,7 @@ function registerWhole(suite: Suite): void {
   suite.test("a write and its sync are one chain", async (trial) => {
     const { io, file } = await emptyFile(trial);
     const before = io.stats().systemCalls;
-    const results = await io.chain(file.writing(Buffer.from("kept"), 0), file.syncing("data"));
+    const results = await io.chain([file.writing(Buffer.from("kept"), 0), file.syncing("data")]);
     assert.equal(results, [4, 0]);
     assert.is(content(trial), "kept");
     assert.ok(io.stats().systemCalls > before);
@@ -63,8 +69,8 @@ function registerWhole(suite: Suite): void {
 
   suite.test("a chain of one is an operation", async (trial) => {
     const { io, file } = await emptyFile(trial);
-    assert.equal(await io.chain(file.writing(Buffer.from("one"), 0)), [3]);
-    assert.equal(await io.chain(file.syncing()), [0]);
+    assert.equal(await io.chain([file.writing(Buffer.from("one"), 0)]), [3]);
+    assert.equal(await io.chain([file.syncing()]), [0]);
   });
 
   suite.test("a chain of 32 runs in order", async (trial) => {
@@ -73,7 +79,7 @@ function registerWhole(suite: Suite): void {
     const writes = Array.from({ length: 32 }, (_, index) =>
       file.writing(Buffer.from(`${String.fromCharCode(48 + index)}~`), index),
     );
-    assert.equal(await io.chain(...writes), Array(32).fill(2));
+    assert.equal(await io.chain(writes), Array(32).fill(2));
     const expected = Array.from({ length: 32 }, (_, index) => String.fromCharCode(48 + index));
     assert.is(content(trial), `${expected.join("")}~`);
   });
@@ -82,7 +88,7 @@ function registerWhole(suite: Suite): void {
     const { io, file } = await emptyFile(trial);
     const data = pattern(100_000);
     const back = new Uint8Array(data.byteLength);
-    const results = await io.chain(file.writing(data, 0), file.syncing(), file.reading(back, 0));
+    const results = await io.chain([file.writing(data, 0), file.syncing(), file.reading(back, 0)]);
     assert.equal(results, [100_000, 0, 100_000]);
     assert.ok(sameBytes(back, data));
   });
@@ -91,7 +97,7 @@ function registerWhole(suite: Suite): void {
     const { io, file } = await emptyFile(trial);
     const buffers = Array.from({ length: 200 }, (_, index) => pattern(32, index));
     const chained = buffers.map((buffer, index) =>
-      io.chain(file.writing(buffer, 32 * index), file.syncing("data")),
+      io.chain([file.writing(buffer, 32 * index), file.syncing("data")]),
     );
     for (const results of await Promise.all(chained)) assert.equal(results, [32, 0]);
     assert.ok(sameBytes(readFileSync(trial.path()), Buffer.concat(buffers)));
@@ -103,11 +109,11 @@ function registerBroken(suite: Suite): void {
     const { io, file } = await emptyFile(trial);
     const reader = await io.openFile(trial.path());
     const error = await failure(
-      io.chain(
+      io.chain([
         reader.writing(Buffer.from("no"), 0),
         file.writing(Buffer.from("nor this"), 0),
         file.syncing(),
-      ),
+      ]),
     );
     assert.equal([error.code, error.operation, error.syscall], ["EBADF", "write", "write"]);
     assert.is(content(trial), "");
@@ -116,11 +122,11 @@ function registerBroken(suite: Suite): void {
   suite.test("a chain that fails in the middle keeps what came before", async (trial) => {
     const { io, file } = await emptyFile(trial);
     const reader = await io.openFile(trial.path());
-    const chained = io.chain(
+    const chained = io.chain([
       file.writing(Buffer.from("first"), 0),
       reader.writing(Buffer.from("second"), 0),
       file.writing(Buffer.from("third"), 0),
-    );
+    ]);
     assert.is(await failureCode(chained), "EBADF");
     assert.is(content(trial), "first");
   });
@@ -130,7 +136,7 @@ function registerBroken(suite: Suite): void {
     writeFileSync(trial.path(), "abc");
     const buffer = new Uint8Array(8);
     const error = await failure(
-      io.chain(file.reading(buffer, 0), file.writing(Buffer.from("XYZ"), 0)),
+      io.chain([file.reading(buffer, 0), file.writing(Buffer.from("XYZ"), 0)]),
     );
     assert.is(error.code, "ERR_IO_CHAIN_SHORT");
     assert.match(error.message, "3 of 8");
@@ -142,7 +148,7 @@ function registerBroken(suite: Suite): void {
   suite.test("a short read at the end of a chain is short too", async (trial) => {
     const { io, file } = await emptyFile(trial);
     writeFileSync(trial.path(), "abc");
-    const chained = io.chain(file.syncing("data"), file.reading(new Uint8Array(8), 0));
+    const chained = io.chain([file.syncing("data"), file.reading(new Uint8Array(8), 0)]);
     assert.is(await failureCode(chained), "ERR_IO_CHAIN_SHORT");
   });
 }
@@ -150,9 +156,9 @@ function registerBroken(suite: Suite): void {
 function registerRefused(suite: Suite): void {
   suite.test("a chain of none and one of 65 are refused", async (trial) => {
     const { io, file } = await emptyFile(trial);
-    assert.is(await failureCode(io.chain()), "ERR_OUT_OF_RANGE");
+    assert.is(await failureCode(io.chain([])), "ERR_OUT_OF_RANGE");
     const many = Array.from({ length: 65 }, () => file.writing(Buffer.from("x"), 0));
-    assert.is(await failureCode(io.chain(...many)), "ERR_OUT_OF_RANGE");
+    assert.is(await failureCode(io.chain(many)), "ERR_OUT_OF_RANGE");
     await idle(io);
     assert.is(content(trial), "");
   });
@@ -160,10 +166,10 @@ function registerRefused(suite: Suite): void {
   suite.test("a chain of what is not prepared, or of another IO, is refused", async (trial) => {
     const { io, file } = await emptyFile(trial);
     const other = await trial.open();
-    const chained = other.chain(file.writing(Buffer.from("x"), 0));
+    const chained = other.chain([file.writing(Buffer.from("x"), 0)]);
     assert.is(await failureCode(chained), "ERR_INVALID_ARG_TYPE");
     for (const wrong of [undefined, {}, Promise.resolve(), 7] as unknown as Prepared[]) {
-      const mixed = io.chain(file.writing(Buffer.from("x"), 0), wrong);
+      const mixed = io.chain([file.writing(Buffer.from("x"), 0), wrong]);
       assert.is(await failureCode(mixed), "ERR_INVALID_ARG_TYPE");
     }
     await idle(io);
@@ -174,10 +180,68 @@ function registerRefused(suite: Suite): void {
     const io = await trial.open({ inFlightLimit: 4 });
     const file = await io.openFile(trial.path(), { write: true, create: true });
     const writes = Array.from({ length: 5 }, () => file.writing(Buffer.from("x"), 0));
-    assert.is(await failureCode(io.chain(...writes)), "ERR_IO_IN_FLIGHT_LIMIT");
+    assert.is(await failureCode(io.chain(writes)), "ERR_IO_IN_FLIGHT_LIMIT");
     await idle(io);
     assert.is(content(trial), "");
-    assert.equal(await io.chain(...writes.slice(1)), [1, 1, 1, 1]);
+    assert.equal(await io.chain(writes.slice(1)), [1, 1, 1, 1]);
+  });
+}
+
+async function openFifo(trial: Trial, io: IO): Promise<File> {
+  runChildTool("mkfifo", trial.path("fifo"));
+  return io.openFile(trial.path("fifo"), { read: true, write: true });
+}
+
+function registerEndings(suite: Suite): void {
+  suite.test("a chain that takes longer than its time limit is ended", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const fifo = await openFifo(trial, io);
+    const members = [
+      file.writing(Buffer.from("first"), 0),
+      fifo.reading(new Uint8Array(4)),
+      file.writing(Buffer.from("third"), 0),
+    ];
+    const error = await failure(io.chain(members, { timeoutMs: 20 }));
+    assert.equal([error.code, error.operation], ["ETIMEDOUT", "chain"]);
+    assert.match(error.message, "20 ms");
+    assert.equal(error.cause, [5, CANCELED, CANCELED]);
+    await idle(io);
+    assert.is(content(trial), "first");
+    // What is done in time leaves no limit behind.
+    const done = io.chain([file.writing(Buffer.from("again"), 0)], { timeoutMs: 60_000 });
+    assert.equal(await done, [5]);
+    await idle(io);
+    for (const timeoutMs of [-1, Number.NaN, "5", {}, Number.POSITIVE_INFINITY]) {
+      const refused = io.chain(members, { timeoutMs: timeoutMs as number });
+      assert.is(await failureCode(refused), "ERR_OUT_OF_RANGE", String(timeoutMs));
+    }
+  });
+
+  suite.test("an abort ends a chain with all that has not started", async (trial) => {
+    const { io, file } = await emptyFile(trial);
+    const fifo = await openFifo(trial, io);
+    const members = [
+      fifo.reading(new Uint8Array(4)),
+      file.writing(Buffer.from("second"), 0),
+      file.syncing(),
+    ];
+    const controller = new AbortController();
+    const { signal } = controller;
+    const chained = failure(io.chain(members, { signal }));
+    await roundTrips(io);
+    controller.abort(new Error("the reason"));
+    const error = await chained;
+    assert.equal([error.code, error.operation], ["ABORT_ERR", "chain"]);
+    assert.is((error.cause as Error).message, "the reason");
+    await idle(io);
+    assert.is(content(trial), "");
+    assert.is(await failureCode(io.chain(members, { signal })), "ABORT_ERR");
+    const wrong = { signal: controller as unknown as AbortSignal };
+    assert.is(await failureCode(io.chain(members, wrong)), "ERR_INVALID_ARG_TYPE");
+    const unknown = io.chain(members, { signals: signal } as object);
+    assert.is(await failureCode(unknown), "ERR_INVALID_ARG_VALUE");
+    const single = io.chain(file.syncing() as unknown as Prepared[]);
+    assert.is(await failureCode(single), "ERR_INVALID_ARG_TYPE");
   });
 }
 
@@ -187,7 +251,7 @@ function registerInvalid(suite: Suite): void {
     const other = await io.openFile(trial.path(), { write: true });
     const late = other.writing(Buffer.from("late"), 0);
     await other.close();
-    const error = await failure(io.chain(file.writing(Buffer.from("early"), 0), late));
+    const error = await failure(io.chain([file.writing(Buffer.from("early"), 0), late]));
     assert.ok(["EBADF", "ERR_IO_CLOSED"].includes(error.code), error.code);
     await idle(io);
     assert.is(content(trial), "");
@@ -202,10 +266,10 @@ function registerInvalid(suite: Suite): void {
     const lost = new Uint8Array(4);
     const members = [file.writing(Buffer.from("early"), 0), file.writing(lost, 0), file.syncing()];
     detach(lost);
-    assert.is(await failureCode(io.chain(...members)), "ERR_IO_BUFFER_DETACHED");
+    assert.is(await failureCode(io.chain(members)), "ERR_IO_BUFFER_DETACHED");
     await idle(io);
     assert.is(content(trial), "");
-    assert.equal(await io.chain(file.writing(Buffer.from("after"), 0), file.syncing()), [5, 0]);
+    assert.equal(await io.chain([file.writing(Buffer.from("after"), 0), file.syncing()]), [5, 0]);
   });
 }
 
@@ -226,9 +290,10 @@ function registerRing(suite: Suite, mode: Mode): void {
     const io = await trial.open({ mode });
     const file = await openBoth(io, trial.path());
     const order: number[] = [];
-    io.ring.chain(3);
     for (const [index, data] of ["abc", "bcd", "cde"].entries()) {
-      io.ring.write(new Completion(), () => order.push(index), file, Buffer.from(data), index);
+      const completion = new Completion();
+      completion.link = index < 2;
+      io.ring.write(completion, () => order.push(index), file, Buffer.from(data), index);
     }
     await until(io, () => order.length === 3, "the chain");
     assert.equal(order, [0, 1, 2]);
@@ -241,12 +306,11 @@ function registerRing(suite: Suite, mode: Mode): void {
       const io = await trial.open({ mode });
       const file = await openBoth(io, trial.path());
       const buffer = new Uint8Array(8);
-      io.ring.chain(3);
-      const members = [
-        new Started((c, callback) => io.ring.read(c, callback, file, buffer, 0)),
-        new Started((c, callback) => io.ring.write(c, callback, file, buffer, 0)),
-        new Started((c, callback) => io.ring.nop(c, callback)),
-      ];
+      const members = startChain(
+        (c, callback) => io.ring.read(c, callback, file, buffer, 0),
+        (c, callback) => io.ring.write(c, callback, file, buffer, 0),
+        (c, callback) => io.ring.nop(c, callback),
+      );
       const after = new Started((c, callback) => io.ring.nop(c, callback));
       const cancelled = negative("ECANCELED");
       assert.equal(await allDone(io, members), [0, cancelled, cancelled]);
@@ -264,11 +328,11 @@ function registerRing(suite: Suite, mode: Mode): void {
       for (let index = 0; index < 3; index++) {
         all.push(new Started((c, callback) => io.ring.nop(c, callback)));
       }
-      io.ring.chain(7);
-      for (let index = 0; index < 7; index++) {
-        const data = Buffer.from(`${index}`);
-        all.push(new Started((c, callback) => io.ring.write(c, callback, file, data, round)));
-      }
+      const texts = [0, 1, 2, 3, 4, 5, 6].map((index) => Buffer.from(`${index}`));
+      const starts = texts.map((data): Start => {
+        return (c, callback) => io.ring.write(c, callback, file, data, round);
+      });
+      all.push(...startChain(...starts));
     }
     await allDone(io, all);
     assert.is(content(trial), "6".repeat(40));
@@ -279,34 +343,62 @@ function registerRingMixed(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: opening, naming and waiting can be linked`, async (trial) => {
     const io = await trial.open({ mode });
     const start = process.hrtime.bigint();
-    io.ring.chain(4);
-    const members = [
-      new Started((c, callback) => io.ring.mkdir(c, callback, trial.path("a"), 0o700)),
-      new Started((c, callback) => io.ring.timeout(c, callback, 2_000_000)),
-      new Started((c, callback) => io.ring.rename(c, callback, trial.path("a"), trial.path("b"))),
-      new Started((c, callback) => io.ring.unlink(c, callback, trial.path("b"), true)),
-    ];
+    const members = startChain(
+      (c, callback) => io.ring.mkdir(c, callback, trial.path("a"), 0o700),
+      (c, callback) => io.ring.timeout(c, callback, 2_000_000),
+      (c, callback) => io.ring.rename(c, callback, trial.path("a"), trial.path("b")),
+      (c, callback) => io.ring.unlink(c, callback, trial.path("b"), true),
+    );
     assert.equal(await allDone(io, members), [0, 0, 0, 0]);
     assert.ok(process.hrtime.bigint() - start >= 2_000_000n);
   });
 
-  suite.test(`${mode}: a chain is begun once, and has 1 to 32 members`, async (trial) => {
+  suite.test(`${mode}: a chain has 32 members at most`, async (trial) => {
     const io = await trial.open({ mode });
-    for (const length of [0, 65, -1, 1.5, Number.NaN]) {
-      assert.is(
-        refusalCode(() => io.ring.chain(length)),
-        "ERR_OUT_OF_RANGE",
-        `${length}`,
-      );
-    }
-    io.ring.chain(2);
-    const first = new Started((c, callback) => io.ring.nop(c, callback));
+    const nop: Start = (c, callback) => io.ring.nop(c, callback);
+    const members = Array.from({ length: 31 }, () => new Started(nop, { link: true }));
     assert.is(
-      refusalCode(() => io.ring.chain(2)),
-      "ERR_IO_CHAIN_OPEN",
+      refusalCode(() => new Started(nop, { link: true })),
+      "ERR_OUT_OF_RANGE",
     );
-    const second = new Started((c, callback) => io.ring.nop(c, callback));
-    assert.equal(await allDone(io, [first, second]), [0, 0]);
+    members.push(new Started(nop));
+    assert.equal(await allDone(io, members), Array(32).fill(0));
+  });
+
+  suite.test(`${mode}: a chain that meets the limit in flight is ended`, async (trial) => {
+    const io = await trial.open({ mode, inFlightLimit: 4 });
+    const nop: Start = (c, callback) => io.ring.nop(c, callback);
+    const members = Array.from({ length: 4 }, () => new Started(nop, { link: true }));
+    assert.is(
+      refusalCode(() => new Started(nop)),
+      "ERR_IO_IN_FLIGHT_LIMIT",
+    );
+    assert.equal(await allDone(io, members), Array(4).fill(CANCELED));
+    assert.equal(await allDone(io, [new Started(nop)]), [0]);
+    assert.equal(uncaughtCodes(trial), []);
+  });
+
+  suite.test(`${mode}: what is no link is an error before anything is queued`, async (trial) => {
+    const io = await trial.open({ mode });
+    const completion = new Completion();
+    for (const link of [1, 0, "true", {}, Number.NaN, Symbol("link")] as unknown as boolean[]) {
+      const code = refusalCode(() => {
+        completion.link = link;
+      });
+      assert.is(code, "ERR_INVALID_ARG_TYPE", String(link));
+      assert.is(completion.link, false);
+    }
+    completion.link = true;
+    completion.link = null;
+    assert.is(completion.link, false);
+    completion.link = true;
+    completion.link = undefined;
+    assert.is(completion.link, false);
+    // One at a time: a limit of a linked operation would be that of the kernel's wait for it.
+    const both = { link: true, timeoutNs: 1_000_000 };
+    const start = (): unknown => new Started((c, callback) => io.ring.nop(c, callback), both);
+    assert.is(refusalCode(start), "ERR_INVALID_ARG_VALUE");
+    assert.is(io.stats().inFlight, 0);
   });
 }
 
@@ -351,14 +443,13 @@ function registerRingFailures(suite: Suite, mode: Mode): void {
     const data = Buffer.from("never");
     const cancelled = negative("ECANCELED");
     for (const [name, errno, start] of await failing(trial, io)) {
-      io.ring.chain(5);
-      const members = [
-        new Started((c, callback) => io.ring.sync(c, callback, file, "data")),
-        new Started(start),
-        new Started((c, callback) => io.ring.write(c, callback, file, data, 0)),
-        new Started((c, callback) => io.ring.sync(c, callback, file, "data")),
-        new Started((c, callback) => io.ring.mkdir(c, callback, trial.path(name), 0o700)),
-      ];
+      const members = startChain(
+        (c, callback) => io.ring.sync(c, callback, file, "data"),
+        start,
+        (c, callback) => io.ring.write(c, callback, file, data, 0),
+        (c, callback) => io.ring.sync(c, callback, file, "data"),
+        (c, callback) => io.ring.mkdir(c, callback, trial.path(name), 0o700),
+      );
       const expected = [0, negative(errno), cancelled, cancelled, cancelled];
       assert.equal(await allDone(io, members), expected, name);
       assert.not(existsSync(trial.path(name)), name);
@@ -373,9 +464,9 @@ function registerRingFailures(suite: Suite, mode: Mode): void {
     const file = await openBoth(io, trial.path("draft"));
     const order: number[] = [];
     const count = 32;
-    ring.chain(count);
     for (let index = 0; index < count; index++) {
       const c = new Completion();
+      c.link = index < count - 1;
       const done = (_c: Completion, result: number): void => {
         assert.ok(result >= 0, `${index}: ${result}`);
         order.push(index);
@@ -395,12 +486,11 @@ function registerRingFailures(suite: Suite, mode: Mode): void {
     const io = await trial.open({ mode });
     const { near } = await pairOfDescriptors(io);
     const file = await openBoth(io, trial.path());
-    io.ring.chain(3);
-    const members = [
-      new Started((c, callback) => io.ring.sync(c, callback, file, "data")),
-      new Started((c, callback) => io.ring.receive(c, callback, near, new Uint8Array(4))),
-      new Started((c, callback) => io.ring.nop(c, callback)),
-    ];
+    const members = startChain(
+      (c, callback) => io.ring.sync(c, callback, file, "data"),
+      (c, callback) => io.ring.receive(c, callback, near, new Uint8Array(4)),
+      (c, callback) => io.ring.nop(c, callback),
+    );
     await success(io, (c, callback) => io.ring.close(c, callback, near));
     const [, receive, last] = await allDone(io, members);
     assert.equal([receive, last], [negative("ECANCELED"), negative("ECANCELED")]);
@@ -417,12 +507,12 @@ function registerRingInvalid(suite: Suite, mode: Mode): void {
       [1, -1],
       [2, file + (1 << 20)],
     ] as const) {
-      io.ring.chain(3);
-      const members = [0, 1, 2].map(
-        (index) =>
-          new Started((c, callback) =>
-            io.ring.write(c, callback, index === position ? stranger : file, data, 0),
-          ),
+      const members = startChain(
+        ...[0, 1, 2].map(
+          (index): Start =>
+            (c, callback) =>
+              io.ring.write(c, callback, index === position ? stranger : file, data, 0),
+        ),
       );
       const after = new Started((c, callback) => io.ring.nop(c, callback));
       const expected = [0, 1, 2].map((index) =>
@@ -436,23 +526,25 @@ function registerRingInvalid(suite: Suite, mode: Mode): void {
     assert.is(io.stats().inFlight, 0);
   });
 
-  suite.test(`${mode}: a verb that throws ends the chain before it`, async (trial) => {
+  suite.test(`${mode}: a verb that throws leaves a chain as it was`, async (trial) => {
     const io = await trial.open({ mode });
     const file = await openBoth(io, trial.path());
-    io.ring.chain(3);
-    const first = new Started((c, callback) =>
-      io.ring.write(c, callback, file, Buffer.from("first"), 0),
+    const first = new Started(
+      (c, callback) => io.ring.write(c, callback, file, Buffer.from("first"), 0),
+      { link: true },
     );
     assert.throws(
       () => io.ring.write(new Completion(), () => undefined, file, Buffer.from("x"), -7),
       (error: unknown) => error instanceof IOError,
     );
-    // Not linked to what was: it runs although nothing of the chain is left.
-    const free = new Started((c, callback) => io.ring.nop(c, callback));
-    assert.equal(await allDone(io, [first, free]), [5, 0]);
-    io.ring.chain(1);
-    const alone = new Started((c, callback) => io.ring.nop(c, callback));
-    assert.equal(await allDone(io, [alone]), [0]);
+    // It is the next of the chain: it would not start if the write failed.
+    const second = new Started((c, callback) => io.ring.nop(c, callback));
+    assert.equal(await allDone(io, [first, second]), [5, 0]);
+    const failing = new Started((c, callback) => io.ring.write(c, callback, -1, SOME, 0), LINKED);
+    assert.throws(() => io.ring.nop(new Completion(), null as unknown as Callback));
+    const behind = new Started((c, callback) => io.ring.nop(c, callback));
+    assert.equal(await allDone(io, [failing, behind]), [negative("EBADF"), CANCELED]);
+    assert.equal(uncaughtCodes(trial), []);
   });
 }
 
@@ -463,26 +555,24 @@ function uncaughtCodes(trial: Trial): unknown[] {
 
 const CANCELED = negative("ECANCELED");
 
-function write(io: IO, file: number, text: string): Started {
-  return new Started((c, callback) => io.ring.write(c, callback, file, Buffer.from(text), 0));
+const SOME = new Uint8Array(1);
+const LINKED: Flags = { link: true };
+
+function write(io: IO, file: number, text: string, flags: Flags = {}): Started {
+  const data = Buffer.from(text);
+  return new Started((c, callback) => io.ring.write(c, callback, file, data, 0), flags);
 }
 
 function registerRingOpen(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: nothing runs of a chain that was left open`, async (trial) => {
     const io = await trial.open({ mode });
     const file = await openBoth(io, trial.path());
-    io.ring.chain(3);
-    const members = [write(io, file, "a"), write(io, file, "b")];
+    const members = [write(io, file, "a", LINKED), write(io, file, "b", LINKED)];
     await Promise.resolve().then(() => Promise.resolve());
     // It is no part of the chain, although it is queued in the same turn.
     const other = write(io, file, "c");
     assert.equal(await allDone(io, [...members, other]), [CANCELED, CANCELED, 1]);
     assert.is(content(trial), "c");
-    assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"]);
-    // None was queued.
-    io.ring.chain(2);
-    await Promise.resolve().then(() => Promise.resolve());
-    assert.equal(await allDone(io, [write(io, file, "d")]), [1]);
     assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"]);
   });
 
@@ -494,8 +584,7 @@ function registerRingOpen(suite: Suite, mode: Mode): void {
     const first = new Started((c, callback) =>
       io.ring.nop(c, (completion, result) => {
         callback(completion, result);
-        io.ring.chain(3);
-        members.push(write(io, file, "a"));
+        members.push(write(io, file, "a", LINKED));
       }),
     );
     const second = new Started((c, callback) =>
@@ -507,8 +596,7 @@ function registerRingOpen(suite: Suite, mode: Mode): void {
     const third = new Started((c, callback) =>
       io.ring.nop(c, (completion, result) => {
         callback(completion, result);
-        io.ring.chain(2);
-        members.push(write(io, file, "c"));
+        members.push(write(io, file, "c", LINKED));
         throw new RangeError("of the program's own");
       }),
     );
@@ -534,17 +622,14 @@ function registerRingOpenCalls(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: flush() and run() refuse an open chain, which stays`, async (trial) => {
     const io = await trial.open({ mode });
     const file = await openBoth(io, trial.path());
-    io.ring.chain(2);
-    const calls = [() => io.ring.flush(), () => io.ring.chain(2)];
+    const first = write(io, file, "a", LINKED);
+    const calls = [() => io.ring.flush()];
     if (mode === "detached")
       calls.push(
         () => io.run(),
         () => void io.runFor(0),
       );
-    const none = calls.map(refusalCode);
-    const first = write(io, file, "a");
-    const one = calls.map(refusalCode);
-    for (const code of [...none, ...one]) assert.is(code, "ERR_IO_CHAIN_OPEN");
+    for (const code of calls.map(refusalCode)) assert.is(code, "ERR_IO_CHAIN_OPEN");
     const second = write(io, file, "b");
     assert.equal(await allDone(io, [first, second]), [1, 1]);
     assert.is(content(trial), "b");
@@ -553,8 +638,7 @@ function registerRingOpenCalls(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: io.close() ends a chain that was left open`, async (trial) => {
     const io = await trial.open({ mode });
     const file = await openBoth(io, trial.path());
-    io.ring.chain(2);
-    const member = write(io, file, "a");
+    const member = write(io, file, "a", LINKED);
     await trial.close(io);
     assert.is(member.result, CANCELED);
     assert.is(content(trial), "");
@@ -569,22 +653,21 @@ function registerOthersMeanwhile(suite: Suite): void {
     const starts: readonly (() => Promise<unknown>)[] = [
       () => io.nop(),
       () => file.write(Buffer.from("w"), 0),
-      () => io.chain(file.writing(Buffer.from("c"), 0), file.syncing("data")),
+      () => io.chain([file.writing(Buffer.from("c"), 0), file.syncing("data")]),
       () => io.cancelAll(),
       () => io.stat(trial.path()),
     ];
     for (const start of starts) {
-      io.ring.chain(3);
-      const member = new Started((c, callback) =>
-        io.ring.receive(c, callback, near, new Uint8Array(4)),
+      const member = new Started(
+        (c, callback) => io.ring.receive(c, callback, near, new Uint8Array(4)),
+        LINKED,
       );
       await start();
       assert.equal(await allDone(io, [member]), [CANCELED], `${start}`);
       assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"], `${start}`);
     }
     const other = await io.openFile(trial.path(), { read: true });
-    io.ring.chain(2);
-    const member = new Started((c, callback) => io.ring.nop(c, callback));
+    const member = new Started((c, callback) => io.ring.nop(c, callback), LINKED);
     await other.close();
     assert.equal(await allDone(io, [member]), [CANCELED]);
     assert.equal(uncaughtCodes(trial), ["ERR_IO_CHAIN_OPEN"]);

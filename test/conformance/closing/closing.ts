@@ -5,7 +5,15 @@ import * as assert from "uvu/assert";
 import { runChild, runChildTool } from "../support/children.js";
 import { guarded, MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
 import { connected, pairOfDescriptors, targetOf, unixAddress } from "../support/network.js";
-import { failureCode, refusalCode, roundTrips, Started, turn, Watched } from "../support/verbs.js";
+import {
+  failureCode,
+  refusalCode,
+  roundTrips,
+  Started,
+  startChain,
+  turn,
+  Watched,
+} from "../support/verbs.js";
 
 const HOUR_NS = 3_600_000_000_000;
 
@@ -43,7 +51,7 @@ async function startEverything(trial: Trial, io: IO): Promise<[string, Promise<u
     ["sleep", io.sleep(HOUR_NS)],
     ["read", fifo.read(buffer())],
     ["readVectored", fifo.readVectored([buffer()])],
-    ["chain", io.chain(fifo.reading(buffer()), fifo.reading(buffer()))],
+    ["chain", io.chain([fifo.reading(buffer()), fifo.reading(buffer())])],
     ...connects.map((connect): [string, Promise<unknown>] => ["connect", connect]),
   ];
 }
@@ -74,7 +82,7 @@ function registerInFlight(suite: Suite): void {
       file.write(new Uint8Array(10), 0),
       file.sync(),
       io.stat(trial.path()),
-      io.chain(file.writing(new Uint8Array(10), 0), file.syncing()),
+      io.chain([file.writing(new Uint8Array(10), 0), file.syncing()]),
       io.openFile(trial.path("new"), { write: true, create: true }),
     ];
     const closed = trial.close(io);
@@ -127,10 +135,11 @@ function registerRing(suite: Suite, mode: Mode): void {
       new Started((c, callback) => ring.acceptMultishot(c, callback, listening)),
       new Started((c, callback) => ring.nop(c, callback)),
     );
-    ring.chain(2);
     all.push(
-      new Started((c, callback) => ring.receive(c, callback, near, buffer)),
-      new Started((c, callback) => ring.nop(c, callback)),
+      ...startChain(
+        (c, callback) => ring.receive(c, callback, near, buffer),
+        (c, callback) => ring.nop(c, callback),
+      ),
     );
     // These are still queued when the closing begins.
     await trial.close(io);
@@ -224,7 +233,6 @@ function registerLater(suite: Suite, mode: Mode): void {
       () => ring.sendVectored(c, none, near, [view]),
       () => ring.receive(c, none, near, view),
       () => ring.shutdown(c, none, near, "both"),
-      () => ring.chain(2),
       () => ring.flush(),
       () => io.run(),
       () => io.runFor(0),
@@ -318,7 +326,7 @@ function registerAfter(suite: Suite): void {
       () => io.connect({ port: 1 }),
       () => io.nop(),
       () => io.sleep(0),
-      () => io.chain(writing),
+      () => io.chain([writing]),
       () => io.cancelAll(),
       () => file.read(view, 0),
       () => file.readAll(view, 0),

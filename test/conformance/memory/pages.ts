@@ -162,7 +162,7 @@ function registerReleased(suite: Suite): void {
       client.sendAll(block),
       client.sendVectored([block]),
       client.receive(block),
-      io.chain(prepared),
+      io.chain([prepared]),
     ];
     for (const promise of promises) {
       assert.is(await failureCode(promise), "ERR_IO_BUFFER_RELEASED");
@@ -305,7 +305,7 @@ function registerDirect(suite: Suite): void {
       2 * PAGE,
     );
     assert.ok(sameBytes(back.subarray(0, 2 * PAGE), page.subarray(0, 2 * PAGE)));
-    const results = await io.chain(file.writing(page, 0), file.syncing("data"));
+    const results = await io.chain([file.writing(page, 0), file.syncing("data")]);
     assert.equal(results, [4 * PAGE, 0]);
   });
 

@@ -86,7 +86,7 @@ function registerDetached(suite: Suite): void {
     const view = new Uint8Array(16);
     const prepared = file.writing(view, 0);
     detach(view);
-    assert.is(await failureCode(io.chain(prepared)), "ERR_IO_BUFFER_DETACHED");
+    assert.is(await failureCode(io.chain([prepared])), "ERR_IO_BUFFER_DETACHED");
   });
 }
 

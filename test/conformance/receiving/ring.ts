@@ -407,8 +407,9 @@ function registerGroups(suite: Suite, mode: Mode): void {
       assert.is(receiver.completion.active, false);
     }
     const before = io.stats().refused;
-    io.ring.chain(2);
-    const receiver = new Receiver(io, near, group).start();
+    const receiver = new Receiver(io, near, group);
+    receiver.completion.link = true;
+    receiver.start();
     new Started((c, callback) => io.ring.nop(c, callback));
     await receiver.ended();
     assert.is(receiver.last, negative("EINVAL"), "it cannot be linked");

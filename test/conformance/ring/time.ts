@@ -4,7 +4,15 @@ import { Completion } from "@io/core";
 import * as assert from "uvu/assert";
 import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
 import { pairOfDescriptors } from "../support/network.js";
-import { failureCode, negative, outcome, refusalCode, Started, until } from "../support/verbs.js";
+import {
+  failureCode,
+  negative,
+  outcome,
+  refusalCode,
+  type Start,
+  Started,
+  until,
+} from "../support/verbs.js";
 
 const HOUR_NS = 3_600_000_000_000;
 
@@ -12,6 +20,7 @@ export function ringTime(suite: Suite): void {
   for (const mode of MODES) {
     registerTimeouts(suite, mode);
     registerRefusals(suite, mode);
+    registerLimits(suite, mode);
     registerCancelOne(suite, mode);
     registerCancelMany(suite, mode);
   }
@@ -70,6 +79,70 @@ function registerRefusals(suite: Suite, mode: Mode): void {
     }
     assert.is(io.stats().inFlight, 0);
   });
+}
+
+function registerLimits(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: timeoutNs ends what takes longer, and nothing else`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { near, far } = await pairOfDescriptors(io);
+    const buffer = new Uint8Array(4);
+    const receive: Start = (c, callback) => io.ring.receive(c, callback, near, buffer);
+    for (const timeoutNs of [0, 1, 1_000_000, 3_000_000]) {
+      const start = process.hrtime.bigint();
+      const late = new Started(receive, { timeoutNs });
+      await until(io, () => late.done, "the end of a receive");
+      assert.is(late.result, negative("ETIMEDOUT"), `${timeoutNs} ns`);
+      assert.ok(Number(process.hrtime.bigint() - start) >= timeoutNs);
+    }
+    // It stands on the completion, as it was set, and counts for no other operation.
+    const timely = new Started(receive, { timeoutNs: HOUR_NS });
+    const unlimited = new Started(receive);
+    assert.is(timely.completion.timeoutNs, HOUR_NS);
+    assert.is(unlimited.completion.timeoutNs, undefined);
+    await outcome(io, (c, callback) => io.ring.send(c, callback, far, new Uint8Array(8)));
+    await until(io, () => timely.done && unlimited.done, "two receives");
+    assert.equal([timely.result, unlimited.result], [4, 4]);
+    assert.is(timely.completion.timeoutNs, HOUR_NS);
+  });
+
+  suite.test(`${mode}: the time limit of the last of a chain is its own`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { near } = await pairOfDescriptors(io);
+    const first = new Started((c, callback) => io.ring.timeout(c, callback, 5_000_000), {
+      link: true,
+    });
+    const buffer = new Uint8Array(4);
+    const last = new Started((c, callback) => io.ring.receive(c, callback, near, buffer), {
+      timeoutNs: 2_000_000,
+    });
+    await until(io, () => last.done, "the chain");
+    assert.equal([first.result, last.result], [0, negative("ETIMEDOUT")]);
+  });
+
+  suite.test(`${mode}: a time limit that is none is refused before anything is queued`, (trial) =>
+    refusesLimits(trial, mode),
+  );
+}
+
+async function refusesLimits(trial: Trial, mode: Mode): Promise<void> {
+  const io = await trial.open({ mode });
+  const completion = new Completion();
+  const junk = [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, "5", true, {}, 5n];
+  for (const timeoutNs of junk as number[]) {
+    const code = refusalCode(() => {
+      completion.timeoutNs = timeoutNs;
+    });
+    assert.is(code, "ERR_OUT_OF_RANGE", String(timeoutNs));
+    assert.is(completion.timeoutNs, undefined);
+  }
+  completion.timeoutNs = 1;
+  completion.timeoutNs = null;
+  assert.is(completion.timeoutNs, undefined);
+  // What the engine does itself cannot take long.
+  const limited = new Started((c, callback) => io.ring.cancelAll(c, callback), { timeoutNs: 1 });
+  await until(io, () => limited.done, "the refusal");
+  assert.is(limited.result, negative("EINVAL"));
+  assert.is(io.stats().inFlight, 0);
 }
 
 function registerCancelOne(suite: Suite, mode: Mode): void {

@@ -7,6 +7,7 @@ import type { Suite, Trial } from "../support/harness.js";
 import { connectTo, FAMILIES, type Family } from "../support/network.js";
 import {
   failureCode,
+  linked,
   negative,
   outcome,
   roundTrips,
@@ -151,8 +152,7 @@ function registerEnds(suite: Suite): void {
     const note = (_: unknown, result: number): void => {
       results.push(result);
     };
-    ring.chain(2);
-    ring.send(new Completion(), note, descriptor, new Uint8Array(1));
+    ring.send(linked(new Completion()), note, descriptor, new Uint8Array(1));
     ring.nop(new Completion(), note);
     await roundTrips(io, 10);
     assert.equal(results, [], "there is no room for it");

@@ -43,12 +43,20 @@ export async function idle(io: IO): Promise<void> {
 
 export type Start = (completion: Completion, callback: Callback) => void;
 
+/** What stands on the completion of an operation. */
+export interface Flags {
+  readonly link?: boolean;
+  readonly timeoutNs?: number;
+}
+
 /** An operation that was started: what its callback was given, each time. */
 export class Started {
   readonly completion = new Completion();
   readonly results: number[] = [];
 
-  constructor(start: Start) {
+  constructor(start: Start, { link = false, timeoutNs }: Flags = {}) {
+    this.completion.link = link;
+    this.completion.timeoutNs = timeoutNs;
     start(this.completion, (completion, result) => {
       assert.is(completion, this.completion, "the callback is given its own completion");
       this.results.push(result);
@@ -65,6 +73,17 @@ export class Started {
     assert.is(this.completion.active, false);
     return this.results[0] as number;
   }
+}
+
+/** Starts operations that are linked to each other. */
+export function startChain(...starts: Start[]): Started[] {
+  return starts.map((start, index) => new Started(start, { link: index < starts.length - 1 }));
+}
+
+/** A completion with a link, for a verb that the test starts itself. */
+export function linked<C = unknown>(completion: Completion<C>): Completion<C> {
+  completion.link = true;
+  return completion;
 }
 
 /** Starts one verb and waits for its only completion. */

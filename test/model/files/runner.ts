@@ -176,9 +176,10 @@ class FileRun {
     );
     const outcomes: Outcome[] = [];
     const order: number[] = [];
-    if (operations.length > 1) this.#ring.chain(operations.length);
     for (const [index, one] of prepared.entries()) {
-      one.start(this.#ring, new Completion(), (completion, result) => {
+      const member = new Completion();
+      member.link = index < prepared.length - 1;
+      one.start(this.#ring, member, (completion, result) => {
         this.callbacks++;
         assert.is(completion.active, false, "a single operation has one completion");
         assert.is(outcomes[index], undefined, "an operation completed twice");
@@ -212,7 +213,7 @@ class FileRun {
       this.#layers.link(member, (files[index] as RunningFile).handle as File, seed + index),
     );
     const chain = this.#io
-      .chain(...links.map(({ prepared }) => prepared))
+      .chain(links.map(({ prepared }) => prepared))
       .then((results) => ({ results }), failed);
     const actual = await settledWith(this.#io, chain, "chain");
     assert.equal(actual, promisedChain(taken, expected), "chain");

@@ -31,9 +31,12 @@ export class Chains {
       return;
     }
     const chain: Chain = { members: [] };
-    this.#world.ring.chain(startables.length);
-    for (const { fields, begin, done } of startables) {
-      const operation = this.#world.start({ ...fields, chain }, begin, done);
+    for (const [index, { fields, begin, done }] of startables.entries()) {
+      const beginLinked: typeof begin = (c, callback) => {
+        c.link = index < startables.length - 1;
+        begin(c, callback);
+      };
+      const operation = this.#world.start({ ...fields, chain }, beginLinked, done);
       if (operation === null) throw new Error("a chain that was begun has room for all of it");
       if (["read", "readPastEnd", "write", "sync"].includes(fields.verb)) {
         this.#disk.started(operation);

@@ -59,6 +59,8 @@ const COMPLETION_BYTES = COMPLETION_WORDS * 4;
 const SURE_IN_ROW = 8;
 const UNFED_MOST_LOG2 = 6;
 
+const ENTRY_FLAGS_BOTH = ENTRY_FLAG_LINKED | ENTRY_FLAG_DEADLINE;
+
 // The operation's number stands below the flags of an entry.
 const OPCODE_BITS = 0xff;
 
@@ -121,12 +123,9 @@ export class Queue {
   #slotsBySequence = new Int32Array(1);
   #sequenceMask = 0;
   #sequence = 0;
-  // What the next entries carry besides their operation; `#modified` is their one common test.
-  #modified = false;
-  #chainLeft = 0;
-  #chainLength = 0;
+  // Entries queued of the chain to which the next entry belongs; 0 when the last one links nothing.
+  #chainQueued = 0;
   #chainWatched = false;
-  #deadlineNs = 0;
   #thrown: unknown[] = [];
   // Feeding devices: how many entries are handed over next, how many were of this batch, whether as
   // many were done at once, and how many batches go unfed for it.
@@ -206,6 +205,8 @@ export class Queue {
     if (completion?.slot !== -1) throw this.#unfit(completion);
     // Mostly the same as before, and not writing it is cheaper than writing it.
     if (completion.callback !== callback) this.#setCallback(completion, callback);
+    const flags = completion.flags;
+    if (flags === ENTRY_FLAGS_BOTH || this.#chainQueued >= CHAIN_LIMIT - 1) this.#checkLink(flags);
     if (this.#freeCount <= RESERVED_SLOTS && !this.#grow()) this.#checkReserve(opcode);
     const header = this.#header;
     if (this.#freeCount === this.#slots && header[HEADER_ACTIVE] === 0) {
@@ -220,31 +221,25 @@ export class Queue {
     if (position === 0) this.#beginBatch();
     const slot = this.#free[--this.#freeCount] as number;
     const at = position * ENTRY_WORDS;
-    this.words[at + ENTRY_OPERATION] = opcode;
+    this.words[at + ENTRY_OPERATION] = opcode | flags;
     this.words[at + ENTRY_SLOT] = slot;
     this.words[at + ENTRY_GENERATION] = this.#generations[slot] as number;
     this.#slotsBySequence[this.#sequence++ & this.#sequenceMask] = slot;
     this.#completions[slot] = completion as Completion<unknown>;
     completion.slot = slot;
     completion.opcode = opcode;
-    if (this.#modified) this.#modify(at);
+    if ((flags | this.#chainQueued) !== 0) this.#noteFlags(at, completion);
     return at;
   }
 
   #setCallback<C>(completion: Completion<C>, callback: Callback<C>): void {
-    try {
-      checkFunction(callback, "the callback", "submit");
-    } catch (error) {
-      this.breakChain();
-      throw error;
-    }
+    checkFunction(callback, "the callback", "submit");
     completion.callback = callback;
   }
 
   #unfit(completion: unknown): IOError {
     const { slot } = (completion ?? {}) as { slot?: unknown };
-    if (typeof slot === "number") return this.#refuse("ERR_IO_COMPLETION_ACTIVE", BUSY);
-    this.breakChain();
+    if (typeof slot === "number") return refusal("ERR_IO_COMPLETION_ACTIVE", BUSY);
     return typeError("submit", `the completion is ${shown(completion)}: give a Completion`);
   }
 
@@ -258,7 +253,8 @@ export class Queue {
   // Ending operations must be possible when the limit is reached, so the last slots are for that.
   #checkReserve(opcode: number): void {
     if (this.#freeCount > 0 && OPERATIONS.get(opcode)?.endsOthers === true) return;
-    throw this.#refuse("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
+    this.#cancelChain(); // the error that is thrown tells of it
+    throw refusal("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
   }
 
   /**
@@ -342,37 +338,41 @@ export class Queue {
     return ((this.#header[HEADER_QUEUED] as number) - 1) * ENTRY_WORDS;
   }
 
-  /** Throws when the IO is closed. */
-  check(operation: string): void {
+  /**
+   * Throws when the IO is closed. Every verb begins with this: a chain that its operation begins
+   * finds room in the batch, because linked entries must reach the engine together.
+   */
+  check(operation: string, completion?: { readonly flags: number }): void {
     if (this.closed) throw closedError(operation, "the IO");
+    if (completion && completion.flags & ENTRY_FLAG_LINKED) this.#makeRoomForChain();
   }
 
-  #modify(at: number): void {
-    if (this.#chainLeft > 1)
-      this.words[at + ENTRY_OPERATION] = this.#flagged(at, ENTRY_FLAG_LINKED);
-    if (this.#chainLeft > 0) this.#chainLeft--;
-    if (this.#deadlineNs > 0) {
-      this.words[at + ENTRY_OPERATION] = this.#flagged(at, ENTRY_FLAG_DEADLINE);
-      this.doubles[at / 2 + ENTRY_DEADLINE_NS] = this.#deadlineNs;
-      this.#deadlineNs = 0;
+  #makeRoomForChain(): void {
+    if (this.#chainQueued > 0) return;
+    const queued = this.#header[HEADER_QUEUED] as number;
+    const textUsed = this.#header[HEADER_TEXT_USED] as number;
+    if (queued + CHAIN_LIMIT > this.capacity || textUsed > 0) this.session.submit();
+  }
+
+  #checkLink(flags: number): void {
+    if ((flags & ENTRY_FLAG_LINKED) === 0) return; // the last of the longest chain
+    if (flags & ENTRY_FLAG_DEADLINE) throw refusal("ERR_INVALID_ARG_VALUE", LINK_AND_DEADLINE);
+    const message = `${CHAIN_LIMIT} operations are linked at most: the last of them has no link`;
+    throw refusal("ERR_OUT_OF_RANGE", message);
+  }
+
+  #noteFlags(at: number, completion: { flags: number; deadlineNs: number }): void {
+    const { flags } = completion;
+    if (flags & ENTRY_FLAG_DEADLINE)
+      this.doubles[at / 2 + ENTRY_DEADLINE_NS] = completion.deadlineNs;
+    if ((flags & ENTRY_FLAG_LINKED) === 0) {
+      this.#chainQueued = 0;
+      return;
     }
-    this.#modified = this.#chainLeft > 0;
-  }
-
-  #flagged(at: number, flag: number): number {
-    return (this.words[at + ENTRY_OPERATION] as number) | flag;
-  }
-
-  /** The next operation is cancelled when it takes longer. */
-  setDeadline(deadlineNs: number): void {
-    this.#deadlineNs = deadlineNs;
-    this.#modified = true;
-  }
-
-  /** What was set for an operation that will not be started after all. */
-  clearDeadline(): void {
-    this.#deadlineNs = 0;
-    this.#modified = this.#chainLeft > 0;
+    this.#chainQueued++;
+    if (this.#chainWatched) return;
+    this.#chainWatched = true;
+    queueMicrotask(this.#watchChain);
   }
 
   /**
@@ -383,7 +383,7 @@ export class Queue {
    */
   feedDevice(): void {
     if (!this.dispatching && this.#header[HEADER_PUMPING] === 0) return;
-    if (this.#modified || this.#unfed > 0) return;
+    if (this.#chainQueued > 0 || this.#unfed > 0) return;
     const queued = this.#header[HEADER_QUEUED] as number;
     if (queued < this.#feedLength) return;
     this.#feedLength *= 2;
@@ -424,83 +424,57 @@ export class Queue {
     this.session.submit();
   }
 
-  /** Whether a chain was begun and is not full. */
+  /** Whether the last entry is linked to one that is not queued yet. */
   get chainOpen(): boolean {
-    return this.#chainLeft > 0;
+    return this.#chainQueued > 0;
   }
 
   /**
-   * Throws when a chain is not full: linked entries must reach the kernel together. It stays as it
-   * is, so what is missing can be queued still.
+   * Throws when the last entry is linked to one that is not queued yet: they must reach the kernel
+   * together. The chain stays as it is, so what is missing can be queued still.
    */
   checkChain(operation: string): void {
-    if (this.#chainLeft > 0) throw this.#chainError(operation);
+    if (this.#chainQueued > 0) throw this.#chainError(operation);
   }
 
-  /** The next `length` operations form a chain. */
-  beginChain(length: number): void {
-    if (!(Number.isInteger(length) && length >= 1 && length <= CHAIN_LIMIT)) {
-      const message = `the length of the chain is ${shown(length)}: give 1 to ${CHAIN_LIMIT}`;
-      throw this.#refuse("ERR_OUT_OF_RANGE", message);
-    }
-    this.checkChain("chain");
+  /** Throws unless so many operations can be queued at once. */
+  checkRoom(length: number): void {
     while (this.#freeCount < length + RESERVED_SLOTS && this.#grow());
-    if (this.#freeCount < length + RESERVED_SLOTS) {
-      throw this.#refuse("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
-    }
-    // Linked entries must reach the engine in one batch.
-    const queued = this.#header[HEADER_QUEUED] as number;
-    const textUsed = this.#header[HEADER_TEXT_USED] as number;
-    if (queued + length > this.capacity || textUsed > 0) this.session.submit();
-    this.#chainLeft = length;
-    this.#chainLength = length;
-    this.#modified = true;
-    if (this.#chainWatched) return;
-    this.#chainWatched = true;
-    queueMicrotask(this.#watchChain);
+    if (this.#freeCount >= length + RESERVED_SLOTS) return;
+    throw refusal("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
   }
 
-  // Whoever begins a chain fills it before it returns or awaits: what is queued after that belongs
-  // to other parts of the program, and would become a member.
+  // A chain is complete before the code that queues it returns or awaits: what is queued after that
+  // belongs to other parts of the program, and would become a member.
   readonly #watchChain = (): void => {
     this.#chainWatched = false;
     this.dropChain();
   };
 
   /**
-   * Ends a chain that is not full. What was queued of it completes with -ECANCELED, and nothing of
-   * it runs; the error is an uncaught one.
+   * Ends a chain of which the last operation is missing. What was queued of it completes with
+   * -ECANCELED, and nothing of it runs; the error is an uncaught one.
    */
   dropChain(): void {
-    if (this.#chainLeft === 0) return;
-    const error = this.#chainError("chain");
-    const queued = this.#chainLength - this.#chainLeft;
-    this.#chainLeft = 0;
-    this.#modified = this.#deadlineNs > 0;
-    // The engine refuses entries that are linked to nothing.
-    if (queued > 0) this.session.submit();
-    this.#thrown.push(error);
+    if (this.#chainQueued === 0) return;
+    this.#thrown.push(this.#chainError("link"));
+    this.#cancelChain();
     if (!this.dispatching) this.#reportLater(0);
   }
 
-  #chainError(operation: string): IOError {
-    const queued = this.#chainLength - this.#chainLeft;
-    const message =
-      `${operation}: a chain of ${this.#chainLength} operations was begun and ${queued} of them ` +
-      "are queued: queue all of them before anything else, and before the code returns or awaits";
-    return new IOError({ code: "ERR_IO_CHAIN_OPEN", operation, message });
+  #cancelChain(): void {
+    if (this.#chainQueued === 0) return;
+    this.#chainQueued = 0;
+    this.session.submit(); // the engine refuses entries that are linked to nothing
   }
 
-  /** An argument was refused: what was queued of a chain so far ends it. */
-  breakChain(): void {
-    this.#deadlineNs = 0;
-    this.#modified = false;
-    if (this.#chainLeft === 0) return;
-    this.#chainLeft = 0;
-    const queued = this.#header[HEADER_QUEUED] as number;
-    if (queued === 0) return;
-    const at = (queued - 1) * ENTRY_WORDS + ENTRY_OPERATION;
-    this.words[at] = (this.words[at] as number) & ~ENTRY_FLAG_LINKED;
+  #chainError(operation: string): IOError {
+    const count = this.#chainQueued;
+    const message =
+      `${operation}: ${count === 1 ? "the last operation queued is" : `the last ${count} are`} ` +
+      "linked to one that is missing: queue it, with a completion that has no link, before " +
+      "anything else, and before the code returns or awaits";
+    return new IOError({ code: "ERR_IO_CHAIN_OPEN", operation, message });
   }
 
   // ---- the text area: paths, addresses and vectors on their way to the engine
@@ -513,7 +487,7 @@ export class Queue {
     const used = this.#header[HEADER_TEXT_USED] as number;
     if (used + needed > TEXT_SIZE_BYTES) {
       const message = `${operation}: paths and vectors of one batch are limited to 64 KiB`;
-      throw this.#refuse("ERR_OUT_OF_RANGE", message);
+      throw refusal("ERR_OUT_OF_RANGE", message);
     }
     this.#header[HEADER_TEXT_USED] = used + needed;
     return used;
@@ -521,7 +495,7 @@ export class Queue {
 
   /** Makes room for an entry and so much text, so that nothing is flushed between the two. */
   reserveText(sizeBytes: number): void {
-    if (this.#chainLeft > 0) return; // beginChain() has made what room there can be
+    if (this.#chainQueued > 0) return; // check() has made what room there can be
     const full = this.#header[HEADER_QUEUED] === this.capacity;
     const used = this.#header[HEADER_TEXT_USED] as number;
     // Every piece is rounded up to 8 bytes; an entry has two pieces at most.
@@ -596,7 +570,7 @@ export class Queue {
       try {
         while (this.#next < this.#published) {
           this.#complete(this.#next++ * COMPLETION_WORDS);
-          if (this.#modified) this.dropChain();
+          if (this.#chainQueued > 0) this.dropChain();
         }
       } catch (error) {
         // The rest of the batch must not be lost because one callback threw.
@@ -662,11 +636,10 @@ export class Queue {
       "some to complete, or open it with a higher inFlightLimit"
     );
   }
+}
 
-  #refuse(code: string, message: string): IOError {
-    this.breakChain();
-    return new IOError({ code, operation: "submit", message });
-  }
+function refusal(code: string, message: string): IOError {
+  return new IOError({ code, operation: "submit", message });
 }
 
 // The engine works in the rings' memory, so it must not go to another thread. What marks it so is a
@@ -695,6 +668,9 @@ function letGo(completion: Completion, result: number): void {
   if (Array.isArray(held)) for (const one of held) one.finish(result);
   else held?.finish(result);
 }
+
+const LINK_AND_DEADLINE =
+  "a completion has a link and a timeoutNs: only the last operation of a chain can have a time limit";
 
 const BUSY =
   "the completion already carries an operation: wait for its callback, or use another completion";

@@ -3,8 +3,16 @@ import { constants } from "node:os";
 import { CHAIN_LIMIT } from "../engine/abi.js";
 import { IOError, operationError, rangeError, type Subject, typeError } from "../errors.js";
 import { Completion } from "../ring/completion.js";
+import {
+  aborted,
+  type Endings,
+  endingsFrom,
+  type OperationOptions,
+  type Operations,
+} from "../ring/operations.js";
 import type { Ring } from "../ring/ring.js";
-import { checkMade } from "../support/check.js";
+import { follow, unfollow } from "../support/aborts.js";
+import { checkMade, knows, shown } from "../support/check.js";
 
 /** An operation that is described but not started, for `io.chain`. Its arguments were checked. */
 export class Prepared {
@@ -38,39 +46,133 @@ export class Prepared {
   }
 }
 
+const CHAIN = knows("chain");
+
 /** Runs a chain; see `IO.chain`. */
 export function runChain(
-  ring: Ring,
-  backend: string,
+  operations: Operations,
   prepared: readonly Prepared[],
+  options?: OperationOptions | null,
 ): Promise<number[]> {
   return new Promise((resolve, reject) => {
-    if (prepared.length < 1 || prepared.length > CHAIN_LIMIT) {
-      const message = `give 1 to ${CHAIN_LIMIT} operations, not ${prepared.length}`;
-      throw rangeError("chain", message);
-    }
-    for (const one of prepared) {
-      if (!(one instanceof Prepared))
-        throw typeError("chain", "give what file.writing() and its like return");
-      if (one.ring !== ring) throw typeError("chain", "all operations must be of this IO");
-      // It may have been released or detached since; then none of them starts.
-      if (one.buffer !== null) ring.checkBuffer(one.buffer, "chain");
-    }
-    const results = new Array<number>(prepared.length).fill(0);
-    const opcodes = new Array<number>(prepared.length).fill(0);
-    let left = prepared.length;
-    const completed = (completion: Completion<number>, result: number): void => {
-      results[completion.context] = result;
-      opcodes[completion.context] = completion.opcode;
-      left--;
-      if (left > 0) return;
-      const error = chainError(prepared, results, opcodes, backend);
-      if (error === undefined) resolve(results);
-      else reject(error);
-    };
-    ring.chain(prepared.length);
-    for (const [index, one] of prepared.entries()) one.start(new Completion(index), completed);
+    const endings = endingsFrom(options, CHAIN);
+    checkPrepared(operations.ring, prepared);
+    operations.checkRoom(prepared.length + (endings.timeoutMs === undefined ? 0 : 1));
+    new Running(operations, [...prepared], endings, resolve, reject).start();
   });
+}
+
+function checkPrepared(ring: Ring, prepared: readonly Prepared[]): void {
+  if (!Array.isArray(prepared)) {
+    throw typeError("chain", `the operations are ${shown(prepared)}: give an array of them`);
+  }
+  if (prepared.length < 1 || prepared.length > CHAIN_LIMIT) {
+    throw rangeError("chain", `give 1 to ${CHAIN_LIMIT} operations, not ${prepared.length}`);
+  }
+  for (const one of prepared) {
+    if (!(one instanceof Prepared))
+      throw typeError("chain", "give what file.writing() and its like return");
+    if (one.ring !== ring) throw typeError("chain", "all operations must be of this IO");
+    // It may have been released or detached since; then none of them starts.
+    if (one.buffer !== null) ring.checkBuffer(one.buffer, "chain");
+  }
+}
+
+/** A chain in flight: its operations, its time limit, and the signal that it follows. */
+class Running {
+  readonly #operations: Operations;
+  readonly #prepared: readonly Prepared[];
+  readonly #members: Completion<number>[];
+  readonly #results: number[];
+  readonly #opcodes: number[];
+  readonly #endings: Endings;
+  readonly #resolve: (results: number[]) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #limit = new Completion();
+  #left: number;
+  #ended: "aborted" | "late" | null = null;
+
+  constructor(
+    operations: Operations,
+    prepared: readonly Prepared[],
+    endings: Endings,
+    resolve: (results: number[]) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#operations = operations;
+    this.#prepared = prepared;
+    this.#members = prepared.map((_, index) => new Completion(index));
+    this.#results = new Array<number>(prepared.length).fill(0);
+    this.#opcodes = new Array<number>(prepared.length).fill(0);
+    this.#endings = endings;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#left = prepared.length;
+  }
+
+  /** Queues all of it; there is room for that, and its arguments were checked. */
+  start(): void {
+    const { signal, timeoutMs } = this.#endings;
+    for (const [index, member] of this.#members.entries()) {
+      member.link = index < this.#members.length - 1;
+      this.#prepared[index]?.start(member, this.#completed);
+    }
+    if (signal !== undefined) follow(signal, this.#abort);
+    if (timeoutMs === undefined) return;
+    this.#operations.ring.timeout(this.#limit, this.#elapsed, Math.round(timeoutMs * 1e6));
+  }
+
+  readonly #abort = (): void => {
+    this.#ended ??= "aborted";
+    this.#cancel();
+  };
+
+  readonly #elapsed = (_limit: Completion, result: number): void => {
+    if (result < 0 || this.#left === 0) return; // it was cancelled
+    this.#ended ??= "late";
+    this.#cancel();
+  };
+
+  // The first that is in flight; its end is that of those behind it. One that was faster than the
+  // cancel is followed by the next, which is cancelled then.
+  #cancel(): void {
+    const first = this.#members.find((member) => member.active);
+    if (first !== undefined) this.#operations.cancel(first);
+  }
+
+  readonly #completed = (completion: Completion<number>, result: number): void => {
+    this.#results[completion.context] = result;
+    this.#opcodes[completion.context] = completion.opcode;
+    this.#left--;
+    if (this.#left > 0) {
+      if (this.#ended !== null) this.#cancel();
+      return;
+    }
+    const { signal } = this.#endings;
+    if (signal !== undefined) unfollow(signal, this.#abort);
+    if (this.#limit.active) this.#operations.cancel(this.#limit);
+    const error = this.#error();
+    if (error === undefined) this.#resolve(this.#results);
+    else this.#reject(error);
+  };
+
+  #error(): IOError | undefined {
+    const { backend } = this.#operations;
+    const error = chainError(this.#prepared, this.#results, this.#opcodes, backend);
+    if (error?.code !== "ECANCELED" || this.#ended === null) return error;
+    const { signal, timeoutMs } = this.#endings;
+    if (this.#ended === "aborted") return aborted("chain", signal as AbortSignal);
+    const done = this.#results.filter((result) => result >= 0).length;
+    return new IOError({
+      code: "ETIMEDOUT",
+      operation: "chain",
+      backend,
+      message:
+        `chain took longer than ${timeoutMs} ms, its time limit: ${done} of ` +
+        `${this.#results.length} operations were done`,
+      cause: this.#results,
+    });
+  }
 }
 
 // The operation that broke the chain is the first that failed for a reason of its own, or that was

@@ -1,5 +1,7 @@
 // The caller-owned completion: what an operation of the ring is started with and comes back as.
+import { ENTRY_FLAG_DEADLINE, ENTRY_FLAG_LINKED } from "../engine/abi.js";
 import type { Held } from "../engine/held.js";
+import { flag, wholeNumber } from "../support/check.js";
 
 /**
  * Called when an operation has completed. `result` is a count, a descriptor or 0, or a negative
@@ -40,6 +42,10 @@ export class Completion<C = unknown> {
 
   /** The slot of the operation in flight, or -1. @internal */
   slot = -1;
+  /** ENTRY_FLAG_* of the operations that are started with it. @internal */
+  flags = 0;
+  /** The time limit that ENTRY_FLAG_DEADLINE stands for. @internal */
+  deadlineNs = 0;
   /** @internal */
   opcode = 0;
   /** @internal */
@@ -56,5 +62,74 @@ export class Completion<C = unknown> {
   /** Whether an operation is queued or in flight with it. */
   get active(): boolean {
     return this.slot !== -1;
+  }
+
+  /**
+   * Whether the operation that is started with it next is linked to the one that is queued behind
+   * that: it starts when this one has succeeded in full. After a failure, or a read or write of a
+   * file that was short, the rest of the chain completes with -ECANCELED. false unless set, and it
+   * stays as it was set.
+   *
+   * A chain is 32 operations at most. It ends with the first operation whose completion has no
+   * link, and all of it is queued before the code returns or awaits, and before anything else is
+   * queued. A linked operation that nothing follows by then is dropped with all before it in its
+   * chain: they complete with -ECANCELED, none of them runs, and "ERR_IO_CHAIN_OPEN" is an uncaught
+   * error. `flush`, `run` and `runFor` throw "ERR_IO_CHAIN_OPEN" until it is queued. A verb that
+   * throws has queued nothing, so the chain still waits for its next operation; but at the limit of
+   * operations in flight the chain ends: what was queued of it completes with -ECANCELED.
+   *
+   * What cannot be in a chain, such as a close, completes with -EINVAL, and the others of its chain
+   * with -ECANCELED.
+   *
+   * @example
+   * ```ts
+   * import { Completion, IO, OpenFlags } from "@io/core";
+   *
+   * const io = await IO.open({ mode: "detached" });
+   * const { ring } = io;
+   * const flags = OpenFlags.write | OpenFlags.create;
+   * ring.open(new Completion(), opened, "log", flags, 0o600);
+   * function opened(_completion: Completion, file: number) {
+   *   const written = new Completion();
+   *   written.link = true; // the sync starts when the write has succeeded
+   *   ring.write(written, () => undefined, file, Buffer.from("entry"), 0);
+   *   const synced = new Completion();
+   *   synced.timeoutNs = 500e6;
+   *   ring.sync(synced, (_synced, result) => process.stdout.write(`${result}\n`), file, "data");
+   * }
+   * io.run();
+   * await io.close();
+   * ```
+   */
+  get link(): boolean {
+    return (this.flags & ENTRY_FLAG_LINKED) !== 0;
+  }
+
+  set link(link: boolean | null | undefined) {
+    const linked = flag(link, false, "link", "Completion");
+    this.flags = linked ? this.flags | ENTRY_FLAG_LINKED : this.flags & ~ENTRY_FLAG_LINKED;
+  }
+
+  /**
+   * The time limit of the operations that are started with it, in nanoseconds, from when they start
+   * on; undefined, as it is unless set, for none. An operation that takes longer is cancelled and
+   * completes with -ETIMEDOUT, or with its result when it was faster than the cancel. 0 is a limit
+   * that is over at once. It stays as it was set.
+   *
+   * Of a chain only the last operation can have one ("ERR_INVALID_ARG_VALUE"). What the engine does
+   * itself has none (nop, cancels, close, bind, listen), nor have multishot operations: with a limit
+   * they complete with -EINVAL.
+   */
+  get timeoutNs(): number | undefined {
+    return this.flags & ENTRY_FLAG_DEADLINE ? this.deadlineNs : undefined;
+  }
+
+  set timeoutNs(timeoutNs: number | null | undefined) {
+    if (timeoutNs === undefined || timeoutNs === null) {
+      this.flags &= ~ENTRY_FLAG_DEADLINE;
+      return;
+    }
+    this.deadlineNs = wholeNumber(timeoutNs, 0, Number.MAX_SAFE_INTEGER, "timeoutNs", "Completion");
+    this.flags |= ENTRY_FLAG_DEADLINE;
   }
 }

@@ -148,6 +148,11 @@ export class Operations {
     this.#queue.whenRoom(start);
   }
 
+  /** Throws unless so many operations can be queued at once. */
+  checkRoom(length: number): void {
+    this.#queue.checkRoom(length);
+  }
+
   /** Throws when the IO is closed. */
   check(operation: string): void {
     this.#queue.check(operation);
@@ -254,14 +259,13 @@ export class Operations {
 
   /** For a verb that threw after `begin`. */
   fail(pending: Pending, error: unknown): void {
-    this.#queue.clearDeadline(); // it was meant for the operation that is not started
     const reject = pending.reject;
     this.#giveBack(pending);
     reject?.(error);
   }
 
   /** Asks for the end of one operation; nothing happens when it is not in flight any more. */
-  cancel(target: Completion): void {
+  cancel<C>(target: Completion<C>): void {
     const [slot, generation] = this.#queue.tokenOf(target);
     this.#queue.whenFree(() => {
       const [slotNow, generationNow] = this.#queue.tokenOf(target);
@@ -295,8 +299,7 @@ export class Operations {
       };
       follow(signal, pending.onAbort);
     }
-    // A limit of 0 would mean none to the queue.
-    if (timeoutMs !== undefined) this.#queue.setDeadline(Math.max(1, Math.round(timeoutMs * 1e6)));
+    if (timeoutMs !== undefined) pending.timeoutNs = Math.round(timeoutMs * 1e6);
   }
 
   #settle(pending: Pending, result: number): void {
@@ -321,6 +324,7 @@ export class Operations {
     pending.signal = undefined;
     pending.onAbort = undefined;
     pending.subject = undefined;
+    pending.flags = 0;
     pending.resolve = null;
     pending.reject = null;
     // One that is in flight is the ring's: its completion gives it back. In the pool it would be

@@ -51,19 +51,22 @@ export const STAT_FIELDS: number = abi.STAT_FIELDS;
  * and after `io.close()` ("ERR_IO_CLOSED"); then nothing was queued.
  *
  * Memory that is named belongs to the kernel until the final completion.
+ *
+ * Chains and time limits are flags of an entry, set on its completion before the verb is called:
+ * {@link Completion.link} and {@link Completion.timeoutNs}.
  */
 export class Ring extends MultishotVerbs {
   // ---- ring
 
   /** Does nothing and completes with 0. */
   nop<C>(completion: Completion<C>, callback: Callback<C>): void {
-    this.queue.check("nop");
+    this.queue.check("nop", completion);
     this.queue.begin(completion, callback, abi.OPCODE_NOP);
   }
 
   /** Completes with 0 after `durationNs` nanoseconds of the monotonic clock. */
   timeout<C>(completion: Completion<C>, callback: Callback<C>, durationNs: number): void {
-    this.queue.check("timeout");
+    this.queue.check("timeout", completion);
     this.checkSize(durationNs, "timeout", "durationNs");
     const at = this.queue.begin(completion, callback, abi.OPCODE_TIMEOUT);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = durationNs;
@@ -76,10 +79,8 @@ export class Ring extends MultishotVerbs {
    * -ECANCELED, or with its result when it was faster.
    */
   cancel<C, T>(completion: Completion<C>, callback: Callback<C>, target: Completion<T>): void {
-    this.queue.check("cancel");
-    this.checked(() => {
-      checkInstance(target, Completion, "a Completion", "the target", "cancel");
-    });
+    this.queue.check("cancel", completion);
+    checkInstance(target, Completion, "a Completion", "the target", "cancel");
     const [slot, generation] = this.queue.tokenOf(target);
     const at = this.queue.begin(completion, callback, abi.OPCODE_CANCEL);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = slot;
@@ -94,7 +95,7 @@ export class Ring extends MultishotVerbs {
     callback: Callback<C>,
     descriptor: Descriptor,
   ): void {
-    this.queue.check("cancelDescriptor");
+    this.queue.check("cancelDescriptor", completion);
     this.descriptor(completion, callback, abi.OPCODE_CANCEL_DESCRIPTOR, descriptor);
   }
 
@@ -105,7 +106,7 @@ export class Ring extends MultishotVerbs {
    * an operation was ended is told by its own completion, `-ECANCELED`.
    */
   cancelAll<C>(completion: Completion<C>, callback: Callback<C>): void {
-    this.queue.check("cancelAll");
+    this.queue.check("cancelAll", completion);
     this.queue.begin(completion, callback, abi.OPCODE_CANCEL_ALL);
   }
 
@@ -119,7 +120,7 @@ export class Ring extends MultishotVerbs {
     flags: number,
     mode: number,
   ): void {
-    this.queue.check("open");
+    this.queue.check("open", completion);
     const bytes = this.pathFrom(path, "open");
     this.checkWhole(flags, 0x7fffffff, "open", "flags"); // unknown ones are EINVAL
     const bits = this.modeFrom(mode, "open");
@@ -132,7 +133,7 @@ export class Ring extends MultishotVerbs {
    * completes, and then it is closed.
    */
   close<C>(completion: Completion<C>, callback: Callback<C>, descriptor: Descriptor): void {
-    this.queue.check("close");
+    this.queue.check("close", completion);
     this.descriptor(completion, callback, abi.OPCODE_CLOSE, descriptor);
   }
 
@@ -147,7 +148,7 @@ export class Ring extends MultishotVerbs {
     buffer: ArrayBufferView,
     offset: number,
   ): void {
-    this.queue.check("read");
+    this.queue.check("read", completion);
     this.checkOffset(offset, "read");
     const at = this.transfer(completion, callback, abi.OPCODE_READ, "read", descriptor, buffer);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
@@ -162,7 +163,7 @@ export class Ring extends MultishotVerbs {
     buffer: ArrayBufferView,
     offset: number,
   ): void {
-    this.queue.check("write");
+    this.queue.check("write", completion);
     this.checkOffset(offset, "write");
     const at = this.transfer(completion, callback, abi.OPCODE_WRITE, "write", descriptor, buffer);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
@@ -177,7 +178,7 @@ export class Ring extends MultishotVerbs {
     buffers: readonly ArrayBufferView[],
     offset: number,
   ): void {
-    this.queue.check("readVectored");
+    this.queue.check("readVectored", completion);
     this.checkOffset(offset, "readVectored");
     const opcode = abi.OPCODE_READ_VECTORED;
     const at = this.vectored(completion, callback, opcode, "readVectored", descriptor, buffers);
@@ -193,7 +194,7 @@ export class Ring extends MultishotVerbs {
     buffers: readonly ArrayBufferView[],
     offset: number,
   ): void {
-    this.queue.check("writeVectored");
+    this.queue.check("writeVectored", completion);
     this.checkOffset(offset, "writeVectored");
     const opcode = abi.OPCODE_WRITE_VECTORED;
     const at = this.vectored(completion, callback, opcode, "writeVectored", descriptor, buffers);
@@ -212,10 +213,10 @@ export class Ring extends MultishotVerbs {
     into: Float64Array,
     followLinks = true,
   ): void {
-    this.queue.check("stat");
+    this.queue.check("stat", completion);
     if (!(into instanceof Float64Array) || into.length < abi.STAT_FIELDS) {
       const right = `give a Float64Array of ${abi.STAT_FIELDS} numbers or more`;
-      throw this.refused(rangeError("stat", `the result is ${shown(into)}: ${right}`));
+      throw rangeError("stat", `the result is ${shown(into)}: ${right}`);
     }
     const follow = this.flag(followLinks, true, "followLinks", "stat");
     const region = this.region(into, "stat");
@@ -247,7 +248,7 @@ export class Ring extends MultishotVerbs {
     descriptor: Descriptor,
     level: SyncLevel,
   ): void {
-    this.queue.check("sync");
+    this.queue.check("sync", completion);
     const number = this.oneOf(level, SYNC_LEVELS, "the level", "sync");
     const at = this.descriptor(completion, callback, abi.OPCODE_SYNC, descriptor);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
@@ -262,7 +263,7 @@ export class Ring extends MultishotVerbs {
     lengthBytes: number,
     keepSize: boolean,
   ): void {
-    this.queue.check("allocate");
+    this.queue.check("allocate", completion);
     this.checkSize(offset, "allocate", "offset");
     this.checkSize(lengthBytes, "allocate", "lengthBytes");
     const keeps = this.flag(keepSize, false, "keepSize", "allocate");
@@ -279,7 +280,7 @@ export class Ring extends MultishotVerbs {
     descriptor: Descriptor,
     lengthBytes: number,
   ): void {
-    this.queue.check("truncate");
+    this.queue.check("truncate", completion);
     this.checkSize(lengthBytes, "truncate", "lengthBytes");
     const at = this.descriptor(completion, callback, abi.OPCODE_TRUNCATE, descriptor);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = lengthBytes;
@@ -289,7 +290,7 @@ export class Ring extends MultishotVerbs {
 
   /** Renames a file, replacing what is there; completes with 0. */
   rename<C>(completion: Completion<C>, callback: Callback<C>, from: Path, to: Path): void {
-    this.queue.check("rename");
+    this.queue.check("rename", completion);
     const source = this.pathFrom(from, "rename");
     const target = this.pathFrom(to, "rename");
     this.onTwoPaths(completion, callback, abi.OPCODE_RENAME, source, target);
@@ -297,7 +298,7 @@ export class Ring extends MultishotVerbs {
 
   /** Gives a file another name (a hard link), also a symbolic link; completes with 0. */
   link<C>(completion: Completion<C>, callback: Callback<C>, existing: Path, path: Path): void {
-    this.queue.check("link");
+    this.queue.check("link", completion);
     const source = this.pathFrom(existing, "link");
     const target = this.pathFrom(path, "link");
     this.onTwoPaths(completion, callback, abi.OPCODE_LINK, source, target);
@@ -308,7 +309,7 @@ export class Ring extends MultishotVerbs {
    * link. Completes with 0.
    */
   symlink<C>(completion: Completion<C>, callback: Callback<C>, target: Path, path: Path): void {
-    this.queue.check("symlink");
+    this.queue.check("symlink", completion);
     const text = this.pathAsGiven(target, "symlink");
     const bytes = this.pathFrom(path, "symlink");
     this.onTwoPaths(completion, callback, abi.OPCODE_SYMLINK, text, bytes);
@@ -324,7 +325,7 @@ export class Ring extends MultishotVerbs {
     path: Path,
     into: ArrayBufferView,
   ): void {
-    this.queue.check("readlink");
+    this.queue.check("readlink", completion);
     const bytes = this.pathFrom(path, "readlink");
     this.queue.reserveText(Buffer.byteLength(bytes));
     const [start, length] = this.queue.putText(bytes, "readlink");
@@ -340,7 +341,7 @@ export class Ring extends MultishotVerbs {
     path: Path,
     directory: boolean,
   ): void {
-    this.queue.check("unlink");
+    this.queue.check("unlink", completion);
     const bytes = this.pathFrom(path, "unlink");
     const isDirectory = this.flag(directory, false, "directory", "unlink");
     this.onPath(completion, callback, abi.OPCODE_UNLINK, bytes, isDirectory ? 1 : 0);
@@ -348,27 +349,10 @@ export class Ring extends MultishotVerbs {
 
   /** Makes a directory; completes with 0. */
   mkdir<C>(completion: Completion<C>, callback: Callback<C>, path: Path, mode: number): void {
-    this.queue.check("mkdir");
+    this.queue.check("mkdir", completion);
     const bytes = this.pathFrom(path, "mkdir");
     const bits = this.modeFrom(mode, "mkdir");
     this.onPath(completion, callback, abi.OPCODE_MKDIR, bytes, bits);
-  }
-
-  // ---- composition
-
-  /**
-   * The next `length` operations queued, 32 at most, form a chain: each starts when the one before
-   * has succeeded in full; after a failure, or a read or write that was short, the rest complete
-   * with -ECANCELED. A verb that throws ends the chain: what was queued of it stays queued.
-   *
-   * Queue all of them at once. While one is missing `flush`, `run` and `runFor` throw
-   * "ERR_IO_CHAIN_OPEN". A chain that is not full when the code returns or awaits, or when another
-   * part of the library queues something, is dropped: what was queued of it completes with
-   * -ECANCELED, none of it runs, and "ERR_IO_CHAIN_OPEN" is an uncaught error.
-   */
-  chain(length: number): void {
-    this.queue.check("chain");
-    this.queue.beginChain(length);
   }
 
   /** Hands what is queued to the kernel now. */

@@ -86,9 +86,9 @@ export abstract class MultishotVerbs extends SocketVerbs {
     group: ChunkSource,
     maxBytes: number,
   ): void {
-    this.queue.check("receiveMultishot");
+    this.queue.check("receiveMultishot", completion);
     this.checkWhole(maxBytes, MAX_BYTES_MOST, "receiveMultishot", "maxBytes");
-    this.checked(() => group.prepare("receiveMultishot", false));
+    group.prepare("receiveMultishot", false);
     const opcode = abi.OPCODE_RECEIVE_MULTISHOT;
     const at = this.descriptor(completion, callback as Callback<C>, opcode, descriptor);
     this.#take(completion, group, at);
@@ -134,17 +134,16 @@ export abstract class MultishotVerbs extends SocketVerbs {
     descriptor: Descriptor,
     group: BufferGroup,
   ): void {
-    this.queue.check("receiveMessageMultishot");
+    this.queue.check("receiveMessageMultishot", completion);
     this.#check(completion, group, "receiveMessageMultishot");
-    this.checked(() => group.prepare("receiveMessageMultishot", true));
+    group.prepare("receiveMessageMultishot", true);
     const opcode = abi.OPCODE_RECEIVE_MESSAGE_MULTISHOT;
     const at = this.descriptor(completion, callback as Callback<C>, opcode, descriptor);
     this.#take(completion, group, at);
   }
 
   #check(completion: unknown, group: unknown, operation: string): void {
-    this.checked(() => {
-      checkInstance(
+    checkInstance(
         completion,
         MultishotCompletion,
         "a MultishotCompletion",
@@ -152,7 +151,6 @@ export abstract class MultishotVerbs extends SocketVerbs {
         operation,
       );
       checkInstance(group, BufferGroup, "what bufferGroup() returns", "the group", operation);
-    });
   }
 
   #take<C>(completion: MultishotCompletion<C>, group: ChunkSource, at: number): void {

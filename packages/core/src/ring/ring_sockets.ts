@@ -38,8 +38,8 @@ export abstract class SocketVerbs extends Verbs {
     family: Address["family"],
     kind: SocketKind = "stream",
   ): void {
-    this.queue.check("socket");
-    const number = this.checked(() => familyNumber(family, "socket"));
+    this.queue.check("socket", completion);
+    const number = familyNumber(family, "socket");
     const kindNumber = this.oneOf(kind, KIND_NUMBERS, "the kind", "socket");
     const at = this.queue.begin(completion, callback, abi.OPCODE_SOCKET);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
@@ -53,7 +53,7 @@ export abstract class SocketVerbs extends Verbs {
     descriptor: Descriptor,
     address: Address,
   ): void {
-    this.queue.check("bind");
+    this.queue.check("bind", completion);
     this.addressed(completion, callback, abi.OPCODE_BIND, "bind", descriptor, address);
   }
 
@@ -64,7 +64,7 @@ export abstract class SocketVerbs extends Verbs {
     descriptor: Descriptor,
     backlog: number,
   ): void {
-    this.queue.check("listen");
+    this.queue.check("listen", completion);
     this.checkWhole(backlog, BACKLOG_MOST, "listen", "the backlog");
     const at = this.descriptor(completion, callback, abi.OPCODE_LISTEN, descriptor);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = backlog;
@@ -72,7 +72,7 @@ export abstract class SocketVerbs extends Verbs {
 
   /** Takes one connection; completes with its descriptor. */
   accept<C>(completion: Completion<C>, callback: Callback<C>, descriptor: Descriptor): void {
-    this.queue.check("accept");
+    this.queue.check("accept", completion);
     this.descriptor(completion, callback, abi.OPCODE_ACCEPT, descriptor);
   }
 
@@ -86,7 +86,7 @@ export abstract class SocketVerbs extends Verbs {
     callback: Callback<C>,
     descriptor: Descriptor,
   ): void {
-    this.queue.check("acceptMultishot");
+    this.queue.check("acceptMultishot", completion);
     this.descriptor(completion, callback, abi.OPCODE_ACCEPT_MULTISHOT, descriptor);
   }
 
@@ -97,7 +97,7 @@ export abstract class SocketVerbs extends Verbs {
     descriptor: Descriptor,
     address: Address,
   ): void {
-    this.queue.check("connect");
+    this.queue.check("connect", completion);
     this.addressed(completion, callback, abi.OPCODE_CONNECT, "connect", descriptor, address);
   }
 
@@ -116,7 +116,7 @@ export abstract class SocketVerbs extends Verbs {
     buffer: ArrayBufferView,
     zeroCopy: ZeroCopy | null = "never",
   ): void {
-    this.queue.check("send");
+    this.queue.check("send", completion);
     const mode = this.zeroCopyMode(zeroCopy, "send");
     const at = this.transfer(completion, callback, abi.OPCODE_SEND, "send", descriptor, buffer);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;
@@ -134,7 +134,7 @@ export abstract class SocketVerbs extends Verbs {
     buffers: readonly ArrayBufferView[],
     zeroCopy: ZeroCopy | null = "never",
   ): void {
-    this.queue.check("sendVectored");
+    this.queue.check("sendVectored", completion);
     const mode = this.zeroCopyMode(zeroCopy, "sendVectored");
     const opcode = abi.OPCODE_SEND_VECTORED;
     const at = this.vectored(completion, callback, opcode, "sendVectored", descriptor, buffers);
@@ -157,7 +157,7 @@ export abstract class SocketVerbs extends Verbs {
     offset: number,
     lengthBytes: number,
   ): void {
-    this.queue.check("sendFile");
+    this.queue.check("sendFile", completion);
     this.checkSize(offset, "sendFile", "offset");
     this.checkSize(lengthBytes, "sendFile", "lengthBytes");
     this.checkDescriptor(file, abi.OPCODE_SEND_FILE);
@@ -175,7 +175,7 @@ export abstract class SocketVerbs extends Verbs {
     descriptor: Descriptor,
     buffer: ArrayBufferView,
   ): void {
-    this.queue.check("receive");
+    this.queue.check("receive", completion);
     this.transfer(completion, callback, abi.OPCODE_RECEIVE, "receive", descriptor, buffer);
   }
 
@@ -192,7 +192,7 @@ export abstract class SocketVerbs extends Verbs {
     peer: Peer | null,
     zeroCopy: ZeroCopy | null = "never",
   ): void {
-    this.queue.check("sendMessage");
+    this.queue.check("sendMessage", completion);
     const mode = this.zeroCopyMode(zeroCopy, "sendMessage");
     if (peer !== null) this.#checkPeer(peer, "a Peer or null", "sendMessage");
     this.message(completion, callback, descriptor, message, peer, mode);
@@ -210,10 +210,10 @@ export abstract class SocketVerbs extends Verbs {
     buffer: ArrayBufferView,
     peer: Peer,
   ): void {
-    this.queue.check("receiveMessage");
+    this.queue.check("receiveMessage", completion);
     this.#checkPeer(peer, "a Peer", "receiveMessage");
     const sender = this.region(peer.record, "receiveMessage");
-    if (sender.inFlight > 0) throw this.refused(peerActive());
+    if (sender.inFlight > 0) throw peerActive();
     sender.inFlight++; // before making room for the buffer could let go of it
     let at: number;
     try {
@@ -237,7 +237,7 @@ export abstract class SocketVerbs extends Verbs {
     descriptor: Descriptor,
     how: ShutdownHow,
   ): void {
-    this.queue.check("shutdown");
+    this.queue.check("shutdown", completion);
     const number = this.oneOf(how, SHUTDOWN_NUMBERS, "the direction", "shutdown");
     const at = this.descriptor(completion, callback, abi.OPCODE_SHUTDOWN, descriptor);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
@@ -245,7 +245,7 @@ export abstract class SocketVerbs extends Verbs {
 
   #checkPeer(peer: Peer, right: string, operation: string): void {
     if (peer instanceof Peer) return;
-    this.checked(() => checkInstance(peer, Peer, right, "the peer", operation));
+    checkInstance(peer, Peer, right, "the peer", operation);
   }
 }
 

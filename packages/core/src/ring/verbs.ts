@@ -92,11 +92,11 @@ export abstract class Verbs {
     this.checkDescriptor(descriptor, opcode);
     if (!Array.isArray(buffers)) {
       const message = `the buffers are ${shown(buffers)}: give an array of them`;
-      throw this.refused(typeError(operation, message));
+      throw typeError(operation, message);
     }
     if (buffers.length === 0 || buffers.length > abi.VECTOR_LIMIT) {
       const message = `give 1 to ${abi.VECTOR_LIMIT} buffers, not ${buffers.length}`;
-      throw this.refused(rangeError(operation, message));
+      throw rangeError(operation, message);
     }
     const regions = this.regions(buffers, operation);
     let at: number;
@@ -143,7 +143,7 @@ export abstract class Verbs {
     descriptor: number,
     address: Address,
   ): void {
-    const [number, port, text] = this.checked(() => addressParts(address, operation));
+    const [number, port, text] = addressParts(address, operation);
     this.checkDescriptor(descriptor, opcode);
     const [start, length] = this.queue.putText(text, operation);
     const at = this.descriptor(completion, callback, opcode, descriptor);
@@ -209,18 +209,13 @@ export abstract class Verbs {
     if (zeroCopy === "never" || zeroCopy === null) return abi.ZERO_COPY_NEVER;
     if (zeroCopy === "auto") return abi.ZERO_COPY_AUTO;
     if (zeroCopy === "always") return abi.ZERO_COPY_ALWAYS;
-    throw this.refused(
-      typeError(operation, `zeroCopy is ${shown(zeroCopy)}: give "auto", "always" or "never"`),
-    );
+    const right = 'give "auto", "always" or "never"';
+    throw typeError(operation, `zeroCopy is ${shown(zeroCopy)}: ${right}`);
   }
 
   protected region(buffer: ArrayBufferView, operation: string): Region {
-    try {
-      checkView(buffer, operation);
-      return this.memory.regionOf(buffer, operation);
-    } catch (error) {
-      throw this.refused(error);
-    }
+    checkView(buffer, operation);
+    return this.memory.regionOf(buffer, operation);
   }
 
   // From here until the final completion the memory belongs to the kernel.
@@ -261,13 +256,13 @@ export abstract class Verbs {
 
   protected noOffset(offset: unknown, operation: string): unknown {
     const right = "give 0 to 2^53 - 1, or -1 for the current position";
-    return this.refused(rangeError(operation, `the offset is ${shown(offset)}: ${right}`));
+    return rangeError(operation, `the offset is ${shown(offset)}: ${right}`);
   }
 
   protected noDescriptor(descriptor: unknown, opcode: number): unknown {
     const operation = this.nameOf(opcode);
     const message = `the descriptor is ${shown(descriptor)}: give that of a file or socket`;
-    return this.refused(rangeError(operation, message));
+    return rangeError(operation, message);
   }
 
   protected nameOf(opcode: number): string {
@@ -276,7 +271,7 @@ export abstract class Verbs {
 
   protected checkWhole(value: number, most: number, operation: string, name: string): number {
     if (Number.isSafeInteger(value) && value >= 0 && value <= most) return value;
-    return this.checked(() => wholeNumber(value, 0, most, name, operation));
+    return wholeNumber(value, 0, most, name, operation);
   }
 
   protected checkSize(value: number, operation: string, name: string): number {
@@ -289,15 +284,15 @@ export abstract class Verbs {
   }
 
   protected pathAsGiven(path: Path, operation: string): string | Uint8Array {
-    return this.checked(() => pathFrom(path, operation));
+    return pathFrom(path, operation);
   }
 
   protected modeFrom(mode: number, operation: string): number {
-    return this.checked(() => modeFrom(mode, operation));
+    return modeFrom(mode, operation);
   }
 
   protected flag(value: boolean, absent: boolean, name: string, operation: string): boolean {
-    return this.checked(() => flag(value, absent, name, operation));
+    return flag(value, absent, name, operation);
   }
 
   protected oneOf<Word extends string>(
@@ -306,25 +301,11 @@ export abstract class Verbs {
     name: string,
     operation: string,
   ): number {
-    return words[this.checked(() => oneOf(value, words, name, operation))];
-  }
-
-  // What a check throws ends a chain, as all that a verb throws.
-  protected checked<T>(check: () => T): T {
-    try {
-      return check();
-    } catch (error) {
-      throw this.refused(error);
-    }
+    return words[oneOf(value, words, name, operation)];
   }
 
   protected emptyReceive(): unknown {
     const message = "the buffer has no bytes, so a result of 0 would look like the stream's end";
-    return this.refused(rangeError("receive", message));
-  }
-
-  protected refused(error: unknown): unknown {
-    this.queue.breakChain();
-    return error;
+    return rangeError("receive", message);
   }
 }

@@ -64,7 +64,7 @@ export class FileStorage implements LogStorage {
     }
     steps.push(this.file.syncing("data"));
     try {
-      await this.io.chain(...steps);
+      await this.io.chain(steps);
       this.fileBytes = aheadEnd;
       return;
     } catch (error) {
