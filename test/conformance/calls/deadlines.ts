@@ -20,6 +20,7 @@ export function deadlines(suite: Suite): void {
   registerConnect(suite);
   registerSignals(suite);
   registerListeners(suite);
+  registerCrowd(suite);
   registerMemory(suite);
   registerNothingLost(suite);
 }
@@ -294,6 +295,30 @@ function registerSignals(suite: Suite): void {
       await io.sleep(5_000_000); // the limit of what did not start falls on nothing else
     });
   }
+}
+
+function registerCrowd(suite: Suite): void {
+  suite.test("ten thousand operations of one signal are one listener", async (trial) => {
+    const io = await trial.open({ inFlightLimit: 12_000 });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const warnings: Error[] = [];
+    const note = (warning: Error): number => warnings.push(warning);
+    process.on("warning", note);
+    try {
+      const many = Array.from({ length: 10_000 }, () =>
+        failureCode(io.sleep(HOUR_MS * 1e6, { signal })),
+      );
+      assert.is(getEventListeners(signal, "abort").length, 1);
+      await roundTrips(io);
+      controller.abort();
+      assert.is(getEventListeners(signal, "abort").length, 0);
+      assert.equal([...new Set(await Promise.all(many))], ["ABORT_ERR"]);
+    } finally {
+      process.off("warning", note);
+    }
+    assert.equal(warnings, []);
+  });
 }
 
 function registerListeners(suite: Suite): void {

@@ -1,14 +1,17 @@
 // What every operation of the ring has in common: one final completion, outside of every submit.
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { type Callback, Completion, type IO } from "@io/core";
 import * as assert from "uvu/assert";
 import { MODES, type Mode, type Suite } from "../support/harness.js";
-import { outcome, refusalCode, Started, turn, until } from "../support/verbs.js";
+import { listeningDescriptor, unixAddress } from "../support/network.js";
+import { outcome, refusalCode, Started, success, turn, until } from "../support/verbs.js";
 
 export function ringCompletions(suite: Suite): void {
   for (const mode of MODES) {
     registerOnce(suite, mode);
     registerCallbacks(suite, mode);
+    registerContext(suite, mode);
     registerReuse(suite, mode);
     registerThrowing(suite, mode);
     registerQueue(suite, mode);
@@ -51,6 +54,60 @@ function registerOnce(suite: Suite, mode: Mode): void {
     });
     await until(io, () => seen > 0, "the nop");
     assert.is(seen, 2);
+  });
+}
+
+function registerContext(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: a callback runs in the storage of its verb's caller`, async (trial) => {
+    const io = await trial.open({ mode });
+    const storage = new AsyncLocalStorage<number>();
+    const other = new AsyncLocalStorage<string>();
+    const seen: unknown[][] = [];
+    const note = (completion: Completion<number>, result: number): void => {
+      seen.push([completion.context, result, storage.getStore(), other.getStore()]);
+      if (completion.context < 10) return;
+      // What a callback starts is in its own.
+      completion.context -= 10;
+      io.ring.nop(completion, note);
+    };
+    const first = new Completion(1);
+    const third = new Completion(13);
+    storage.run(1, () => io.ring.nop(first, note));
+    io.ring.nop(new Completion(2), note);
+    storage.run(3, () => other.run("b", () => io.ring.nop(third, note)));
+    await until(io, () => seen.length === 4, "the callbacks");
+    // A completion does not remember where it was used before.
+    io.ring.nop(first, note);
+    await until(io, () => seen.length === 5, "the callbacks");
+    assert.equal(seen, [
+      [1, 0, 1, undefined],
+      [2, 0, undefined, undefined],
+      [13, 0, 3, "b"],
+      [3, 0, 3, "b"],
+      [1, 0, undefined, undefined],
+    ]);
+    assert.is(storage.getStore(), undefined);
+  });
+
+  suite.test(`${mode}: every callback of a multishot operation runs in it`, async (trial) => {
+    const io = await trial.open({ mode });
+    const storage = new AsyncLocalStorage<string>();
+    const { ring } = io;
+    const address = unixAddress();
+    const listening = await listeningDescriptor(io, address);
+    const seen: unknown[] = [];
+    const accepting = new Completion();
+    storage.run("server", () => {
+      ring.acceptMultishot(accepting, () => seen.push(storage.getStore()), listening);
+    });
+    const client = await success(io, (c, callback) => ring.socket(c, callback, "unix"));
+    storage.run("client", () => {
+      ring.connect(new Completion(), () => seen.push(storage.getStore()), client, address);
+    });
+    await until(io, () => seen.length === 2, "a connection");
+    ring.cancel(new Completion(), () => undefined, accepting);
+    await until(io, () => seen.length === 3, "the end of the accept");
+    assert.equal(seen.sort(), ["client", "server", "server"]);
   });
 }
 

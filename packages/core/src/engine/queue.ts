@@ -45,6 +45,7 @@ import {
   TEXT_SIZE_BYTES,
   VECTOR_DOUBLES,
 } from "./abi.js";
+import { storages } from "./async_context.js";
 import { markAsUntransferable } from "./memory.js";
 import type { NativeSession } from "./native.js";
 import { bytesFromText } from "./text.js";
@@ -203,6 +204,7 @@ export class Queue {
    */
   begin<C>(completion: Completion<C>, callback: Callback<C>, opcode: number): number {
     if (completion?.slot !== -1) throw this.#unfit(completion);
+    if (storages.inUse && typeof callback === "function") callback = completion.inContext(callback);
     // Mostly the same as before, and not writing it is cheaper than writing it.
     if (completion.callback !== callback) this.#setCallback(completion, callback);
     const flags = completion.flags;
@@ -670,7 +672,7 @@ function letGo(completion: Completion, result: number): void {
 }
 
 const LINK_AND_DEADLINE =
-  "a completion has a link and a timeoutNs: only the last operation of a chain can have a time limit";
+  "a completion has a link and a timeoutNs: only the last operation of a chain has a limit";
 
 const BUSY =
   "the completion already carries an operation: wait for its callback, or use another completion";

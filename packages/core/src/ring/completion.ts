@@ -1,5 +1,6 @@
 // The caller-owned completion: what an operation of the ring is started with and comes back as.
 import { ENTRY_FLAG_DEADLINE, ENTRY_FLAG_LINKED } from "../engine/abi.js";
+import { inContext } from "../engine/async_context.js";
 import type { Held } from "../engine/held.js";
 import { flag, wholeNumber } from "../support/check.js";
 
@@ -8,8 +9,8 @@ import { flag, wholeNumber } from "../support/check.js";
  * error number (`-os.constants.errno.ENOENT`). A multishot operation calls it many times; on the
  * last call `completion.active` is false.
  *
- * It runs outside of any `AsyncLocalStorage`: `getStore()` gives undefined, and never the store of
- * another call. Promises and iterators keep the store of their caller.
+ * It runs in the `AsyncLocalStorage` of the code that called the verb, as what awaits a promise
+ * does.
  */
 export type Callback<C = unknown> = (completion: Completion<C>, result: number) => void;
 
@@ -62,6 +63,11 @@ export class Completion<C = unknown> {
   /** Whether an operation is queued or in flight with it. */
   get active(): boolean {
     return this.slot !== -1;
+  }
+
+  /** The callback as it is called for an operation that is started now. @internal */
+  inContext(callback: Callback<C>): Callback<C> {
+    return inContext(callback);
   }
 
   /**
@@ -117,7 +123,7 @@ export class Completion<C = unknown> {
    * that is over at once. It stays as it was set.
    *
    * Of a chain only the last operation can have one ("ERR_INVALID_ARG_VALUE"). What the engine does
-   * itself has none (nop, cancels, close, bind, listen), nor have multishot operations: with a limit
+   * itself has none (cancels, close, bind, listen), nor have multishot operations: with a limit
    * they complete with -EINVAL.
    */
   get timeoutNs(): number | undefined {

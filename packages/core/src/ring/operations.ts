@@ -78,6 +78,11 @@ export class Pending extends Completion {
   subject: Subject | undefined = undefined;
   signal: AbortSignal | undefined = undefined;
   onAbort: (() => void) | undefined = undefined;
+
+  /** What awaits the promise runs in the context of its own caller. */
+  override inContext(callback: Callback): Callback {
+    return callback;
+  }
 }
 
 // The promise constructor hands its functions to a closure; one that is made once costs nothing per

@@ -144,13 +144,13 @@ export abstract class MultishotVerbs extends SocketVerbs {
 
   #check(completion: unknown, group: unknown, operation: string): void {
     checkInstance(
-        completion,
-        MultishotCompletion,
-        "a MultishotCompletion",
-        "the completion",
-        operation,
-      );
-      checkInstance(group, BufferGroup, "what bufferGroup() returns", "the group", operation);
+      completion,
+      MultishotCompletion,
+      "a MultishotCompletion",
+      "the completion",
+      operation,
+    );
+    checkInstance(group, BufferGroup, "what bufferGroup() returns", "the group", operation);
   }
 
   #take<C>(completion: MultishotCompletion<C>, group: ChunkSource, at: number): void {
