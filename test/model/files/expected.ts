@@ -65,7 +65,7 @@ export function apply(
     case "readlink": {
       const target = tree.readlink(operation.path);
       if (typeof target === "number") return { result: target };
-      return { result: target.length, bytes: Buffer.from(target) };
+      return { result: target.length, bytes: new TextEncoder().encode(target) };
     }
     case "unlink":
       return { result: tree.unlink(operation.path, operation.directory) };

@@ -194,7 +194,7 @@ export class FileLayers {
       case "readlink":
         return this.#io
           .readlink(this.at(operation.path), { encoding: "buffer" })
-          .then((target) => bytesOf(target, target.length), failed);
+          .then((target) => bytesOf(new Uint8Array(target), target.length), failed);
       case "unlink":
         return settled(
           this.#io.unlink(this.at(operation.path), { directory: operation.directory }),
