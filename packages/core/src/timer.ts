@@ -9,7 +9,9 @@ import { checkMade } from "./support/check.js";
  * A repeating timer: an async iterable that yields how many intervals have passed since it started.
  * It keeps to its schedule: a consumer that is late is told the count once, not called in a burst.
  * A body that takes longer than the interval leaves the event loop a turn each time, so the rest of
- * the program goes on. Several loops over one timer each get every count.
+ * the program goes on. The loop ends when the timer or the IO is closed, and by nothing else: where
+ * the limit of operations in flight is reached it goes on as soon as one has ended. Several loops
+ * over one timer each get every count.
  *
  * @example
  * ```ts
@@ -26,8 +28,8 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
   readonly intervalNs: number;
   readonly #operations: Operations;
   readonly #startNs: bigint;
-  // What the loops wait for, one each.
-  readonly #waiting = new Set<Completion>();
+  // What the loops wait for, one each, and what wakes them.
+  readonly #waiting = new Map<Completion, () => void>();
   // The highest count that was yielded: a loop after another one goes on from there.
   #yielded = 0;
   #closed = false;
@@ -50,8 +52,8 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
       if (passed <= count) {
         waited = true;
         const leftNs = (count + 1) * this.intervalNs - this.#elapsedNs();
-        const result = await this.#sleep(completion, leftNs);
-        if (result < 0) return; // cancelled: the timer or its IO was closed
+        // A cancel of everything wakes it early, and it goes on. A close ends the loop.
+        await this.#sleep(completion, leftNs);
       } else if (!waited) {
         // The body was late. Without this a body that always is would leave the event loop no turn.
         waited = true;
@@ -68,7 +70,10 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
   /** Ends the loops. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const completion of this.#waiting) this.#operations.cancel(completion);
+    for (const [completion, wake] of this.#waiting) {
+      if (completion.active) this.#operations.cancel(completion);
+      else wake();
+    }
   }
 
   /** Closes the timer: what `await using` calls. */
@@ -80,18 +85,21 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
     return Number(process.hrtime.bigint() - this.#startNs);
   }
 
-  #sleep(completion: Completion, durationNs: number): Promise<number> {
+  #sleep(completion: Completion, durationNs: number): Promise<void> {
     return new Promise((resolve) => {
       const waitNs = Math.max(0, Math.ceil(durationNs));
-      this.#operations.ring.timeout(
-        completion,
-        (_completion, result) => {
-          this.#waiting.delete(completion);
-          resolve(result);
-        },
-        waitNs,
-      );
-      this.#waiting.add(completion);
+      const wake = (): void => {
+        this.#waiting.delete(completion);
+        resolve();
+      };
+      const start = (): void => {
+        if (this.#closed || this.#operations.closed) wake();
+        else if (this.#operations.hasSlot) this.#operations.ring.timeout(completion, wake, waitNs);
+        else this.#operations.whenSlot(start);
+      };
+      this.#waiting.set(completion, wake);
+      this.#operations.apart();
+      start();
     });
   }
 }

@@ -347,6 +347,29 @@ function registerTimer(suite: Suite): void {
     assert.ok(second >= first + 10, `${first}, then ${second}`);
   });
 
+  suite.test("a timer outlives the limit of operations, and a cancel of all", async (trial) => {
+    const io = await trial.open({ inFlightLimit: 4 });
+    const timer = io.timer({ intervalNs: 1_000_000 });
+    const sleeping = Array.from({ length: 4 }, () => failureCode(io.sleep(HOUR_NS)));
+    let count = 0;
+    const loop = (async () => {
+      for await (const passed of timer) {
+        count = passed;
+        // Full again, each time: the next round has to wait for a place.
+        while (io.stats().inFlight < 4) sleeping.push(failureCode(io.sleep(HOUR_NS)));
+      }
+    })();
+    for (let round = 0; round < 3; round++) {
+      await io.cancelAll();
+      const before = count;
+      while (count === before) await new Promise(setImmediate);
+    }
+    await timer.close();
+    await loop;
+    await io.cancelAll();
+    assert.ok((await Promise.all(sleeping)).every((code) => code === "ECANCELED"));
+  });
+
   suite.test("closing a timer ends its iteration", async (trial) => {
     const io = await trial.open();
     const timer = io.timer({ intervalNs: HOUR_NS });

@@ -187,7 +187,7 @@ function registerClosing(suite: Suite, family: Family): void {
       const other = await io.listen(family.listening(trial));
       const waiting = [other.accept(), other.accept({ timeoutMs: 100_000 })].map(failureCode);
       await other.close();
-      assert.equal(await Promise.all(waiting), ["ERR_IO_CLOSED", "ERR_IO_CLOSED"]);
+      assert.equal(await Promise.all(waiting), ["ECANCELED", "ECANCELED"]);
     },
   );
 }

@@ -137,6 +137,7 @@ export class Queue {
   #fromMemoryInRow = 0;
   readonly #waiting: (() => void)[] = [];
   readonly #waitingForRoom: (() => void)[] = [];
+  readonly #waitingForSlot: (() => void)[] = [];
   // The batch of completions that is being dispatched, and which of them is next.
   #published = 0;
   #next = 0;
@@ -280,6 +281,16 @@ export class Queue {
   /** Calls `start` once, when there is room; it looks again whether there still is. */
   whenRoom(start: () => void): void {
     this.#waitingForRoom.push(start);
+  }
+
+  /** Whether an operation that is no cancel or close may be begun. */
+  hasSlot(): boolean {
+    return this.#freeCount > RESERVED_SLOTS || this.#grow();
+  }
+
+  /** Calls `start` once, when an operation that is no cancel or close may be begun. */
+  whenSlot(start: () => void): void {
+    this.#waitingForSlot.push(start);
   }
 
   /** Cancels everything, also after `closed` was set. */
@@ -583,11 +594,16 @@ export class Queue {
     this.dispatching = outer;
     while (this.#waiting.length > 0 && this.#freeCount > 0) this.#waiting.shift()?.();
     if (this.#waitingForRoom.length > 0 && this.hasRoomBeside(0)) this.#tellOfRoom();
+    if (this.#waitingForSlot.length > 0 && this.#freeCount > RESERVED_SLOTS) this.#tellOfSlot();
     if (this.onDispatched !== null) this.onDispatched();
   }
 
   #tellOfRoom(): void {
     for (const start of this.#waitingForRoom.splice(0)) start();
+  }
+
+  #tellOfSlot(): void {
+    for (const start of this.#waitingForSlot.splice(0)) start();
   }
 
   #complete(at: number): void {

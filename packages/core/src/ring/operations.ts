@@ -148,6 +148,16 @@ export class Operations {
     return this.#queue.hasRoomBeside(coming);
   }
 
+  /** Whether an operation may be begun: the limit in flight is not reached. */
+  get hasSlot(): boolean {
+    return this.#queue.hasSlot();
+  }
+
+  /** Calls back once, when there is a free place below the limit of operations. */
+  whenSlot(start: () => void): void {
+    this.#queue.whenSlot(start);
+  }
+
   /** Calls back once, when there is room. */
   whenRoom(start: () => void): void {
     this.#queue.whenRoom(start);

@@ -2,6 +2,7 @@
 // how far they have come.
 import { constants } from "node:os";
 import { IOError } from "../errors.js";
+import { checkTimeout } from "../support/check.js";
 import type { OperationOptions } from "./operations.js";
 
 /** What is left of the time of such a call. */
@@ -39,13 +40,14 @@ export class TimeLeft<O extends OperationOptions> {
   }
 }
 
-/** The time of a call whose options were checked; null when it has no limit. */
+/** The time of a call, checked; null when it has no limit. */
 export function timeLeft<O extends OperationOptions>(
   operation: string,
   options: O | null | undefined,
 ): TimeLeft<O> | null {
   const timeoutMs = options?.timeoutMs ?? undefined;
   if (timeoutMs === undefined) return null;
+  checkTimeout(timeoutMs, operation);
   return new TimeLeft(operation, options as O, timeoutMs);
 }
 

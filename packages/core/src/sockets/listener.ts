@@ -1,5 +1,6 @@
 // Listening sockets with promises: a few accepts in flight, and a bounded queue of who has
 // connected.
+import { constants } from "node:os";
 import type { Address } from "../address.js";
 import { OPCODE_ACCEPT } from "../engine/abi.js";
 import { Turns } from "../engine/turns.js";
@@ -144,7 +145,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
       try {
         socket = await this.accept();
       } catch (error) {
-        if (error instanceof IOError && error.code === "ERR_IO_CLOSED") return;
+        if (this.#closing !== null || this.#operations.closed) return;
         throw error;
       }
       yield socket;
@@ -182,10 +183,10 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
         room--;
       }
     } catch (error) {
-      // The IO was closed: whoever waits is told, unless another accept is in flight that will
-      // serve them.
+      // The IO was closed: that ends the calls that wait, unless another accept is in flight.
       if (this.#accepts.some((completion) => completion.active)) return;
-      for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+      const told = this.#operations.closed ? this.#canceled() : error;
+      for (const waiter of this.#waiters.splice(0)) waiter.reject(told);
     }
   }
 
@@ -289,10 +290,16 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
       .then(() => leave(elapsed), leave);
   }
 
+  // What a close ends while it waits has the code of what it ends in the system.
+  #canceled(): IOError {
+    const { backend } = this.#operations;
+    return operationError(OPCODE_ACCEPT, -constants.errno.ECANCELED, backend);
+  }
+
   async #close(): Promise<void> {
     this.#operations.forgotten.release(this);
     this.#operations.cancel(this.#timer);
-    const error = closedError("accept", "the listener");
+    const error = this.#canceled();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     const closing = this.#accepted.splice(0).map((taken) => this.#operations.close(taken));
     closing.push(this.#operations.close(this.#descriptor));

@@ -5,7 +5,7 @@ import { constants } from "node:os";
 import { type Address, formatAddress, type Place, placeOf } from "../address.js";
 import { OPCODE_CONNECT } from "../engine/abi.js";
 import { builtin } from "../engine/builtin.js";
-import { closedError, IOError, operationError } from "../errors.js";
+import { IOError, operationError } from "../errors.js";
 import {
   aborted,
   type Endings,
@@ -59,7 +59,10 @@ export class Limit {
 
   /** The IO is being closed. */
   close(): void {
-    this.#end(closedError(this.#operation, "the IO"));
+    const operation = this.#operation;
+    const message = `${operation} failed: ECANCELED, the IO was closed`;
+    const errno = -constants.errno.ECANCELED;
+    this.#end(new IOError({ code: "ECANCELED", errno, operation, message }));
   }
 
   /** What the promise says, or the end of the call if that comes first. */
