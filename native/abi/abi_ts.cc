@@ -104,11 +104,17 @@ int main(int count, char** words) {
   constant("COMPLETION_WORDS", sizeof(io::abi::CompletionEntry) / 4);
   constant("VECTOR_DOUBLES", sizeof(io::abi::VectorEntry) / 8);
 
+  std::printf("\n/** The names of the operations. */\nexport type OperationName =");
+#define IO_OPERATION(name, number, syscall, since, kind, form, traits) \
+  std::printf("\n  | \"%s\"", camel(#name).c_str());
+#include "abi/abi.def"
+  std::printf(";\n");
+
   std::printf(
       "\n/** A row of abi.def: its name here, the system call that errors name, the Linux whose "
       "io_uring has\n * it (\"\" where none has), and what abi.def says of it. */\n"
       "export interface OperationRow {\n"
-      "  readonly name: string;\n"
+      "  readonly name: OperationName;\n"
       "  readonly syscall: string;\n"
       "  readonly since: string;\n"
       "  readonly kind: \"bookkeeping\" | \"time\" | \"call\" | \"stream\" | \"multishot\" | "

@@ -59,8 +59,8 @@ function registerReplaced(deny: string, error: string, words: RegExp): void {
     assert.match(reason, `io_uring_setup failed with ${error} (`);
     assert.match(reason, words);
     assert.ok((advice ?? "").length > 10, advice);
-    assert.is(found.capabilities["read"]?.support, "emulated");
-    assert.is(found.capabilities["send"]?.support, "native");
+    assert.is(found.capabilities.read.support, "emulated");
+    assert.is(found.capabilities.send.support, "native");
   });
 
   test(`${error}: io_uring by its name is an error with call, errno, causes and advice`, () => {

@@ -14,6 +14,7 @@
  * @packageDocumentation
  */
 export type { Address } from "./address.js";
+export type { OperationName } from "./engine/abi.js";
 export { type AcquiredBuffer, Buffers } from "./engine/buffers.js";
 export { IOError, type IOErrorFields } from "./errors.js";
 export { Prepared } from "./files/chain.js";
@@ -34,7 +35,12 @@ export {
   type Probe,
   probe,
 } from "./probe/backend.js";
-export type { Capabilities, Capability, Support } from "./probe/capabilities.js";
+export type {
+  Capabilities,
+  Capability,
+  CapabilityName,
+  Support,
+} from "./probe/capabilities.js";
 export {
   probeZeroCopyReceive,
   type ZeroCopyReceive,

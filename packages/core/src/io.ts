@@ -33,7 +33,7 @@ import {
 } from "./probe/zero_copy_receive.js";
 import { Area } from "./receiving/area.js";
 import { ChunkPools } from "./receiving/chunk_pools.js";
-import { endingsFrom, NO_ENDINGS, type OperationOptions, Operations } from "./ring/operations.js";
+import { endingsFrom, type OperationOptions, Operations } from "./ring/operations.js";
 import { OpenFlags, Ring } from "./ring/ring.js";
 import { BACKLOG_MOST } from "./ring/ring_sockets.js";
 import type { Descriptor } from "./ring/types.js";
@@ -201,16 +201,7 @@ const ENCODINGS = { utf8: true, buffer: true } as const;
 const UNLINK = knows("unlink", "directory");
 const MKDIR = knows("mkdir", "mode");
 // An Address that the library gave may be listened on and connected to.
-const LISTEN = knowsOnly(
-  "listen",
-  "host",
-  "port",
-  "path",
-  "family",
-  "backlog",
-  "reusePort",
-  "lookup",
-);
+const LISTEN = knows("listen", "host", "port", "path", "family", "backlog", "reusePort", "lookup");
 const CONNECT = knows(
   "connect",
   ...["host", "port", "path", "family", "noDelay"],
@@ -495,16 +486,18 @@ export class IO implements AsyncDisposable {
   /**
    * Listens for connections. The address is free for the next listener as soon as this one is
    * closed: of a port by SO_REUSEADDR, and the file of a unix socket is removed, unless somebody
-   * has put another one in its place.
+   * has put another one in its place. `timeoutMs` and `signal` are for the look-up of a name; the
+   * rest never waits.
    */
-  async listen(options: ListenOptions): Promise<Listener> {
+  async listen(options: ListenOptions & OperationOptions): Promise<Listener> {
     checkGiven(options, LISTEN);
+    const endings = endingsFrom(options, LISTEN);
     const { reusePort } = options as { reusePort?: boolean };
     const shares = flag(reusePort, false, "reusePort", "listen");
     const asked = options.backlog ?? DEFAULT_BACKLOG;
     const backlog = wholeNumber(asked, 0, BACKLOG_MOST, "the backlog", "listen");
     const moment = momentOfMask();
-    return withAddress(this.#operations, "listen", options, NO_ENDINGS, (address) =>
+    return withAddress(this.#operations, "listen", options, endings, (address) =>
       this.#listen(address, backlog, shares, moment),
     );
   }
@@ -664,6 +657,9 @@ export class IO implements AsyncDisposable {
   /**
    * Asks for the end of everything in flight; resolves with how many operations were found. On
    * io_uring that is the kernel's count, which can be less than how many end (`ring.cancelAll`).
+   *
+   * It takes neither `signal` nor `timeoutMs`: it waits for nothing, and a cancel that is cancelled
+   * could not say what has ended.
    */
   cancelAll(): Promise<number> {
     return this.#operations.run((pending, settle) => this.ring.cancelAll(pending, settle));
@@ -734,6 +730,9 @@ export class IO implements AsyncDisposable {
    *
    * Chunks that were never released stay readable; a warning with code "IO_CHUNKS_KEPT" says how
    * many there are, and of which sockets.
+   *
+   * It takes neither `signal` nor `timeoutMs`: memory stays the kernel's until each operation has
+   * ended, so a close cannot be given up halfway.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -163,7 +163,7 @@ function placesOf({ io, listener, datagrams, path: named }: Scene): Call[] {
       name: "listen",
       make: (given) => call(io, "listen", given),
       takes: [required],
-      options: { ...where, backlog: isBacklog, reusePort: KINDS.boolean },
+      options: { ...where, ...ENDINGS, backlog: isBacklog, reusePort: KINDS.boolean },
       base: { port: 0 },
     },
     {
@@ -312,7 +312,8 @@ function socketsOf({ client, datagrams, file, listener }: Scene): Call[] {
     {
       name: "shutdown",
       make: (given) => call(client, "shutdown", given),
-      takes: [argument(() => "send", "undefined")],
+      takes: [{ good: () => "send", takes: isAbsent }, options],
+      options: ENDINGS,
     },
     {
       name: "setOptions of a stream",

@@ -194,7 +194,7 @@ function registerProbe(suite: Suite): void {
         "sync",
         "chain",
         "deadline",
-      ]) {
+      ] as const) {
         assert.is.not(table[name], undefined, name);
       }
     }

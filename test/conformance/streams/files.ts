@@ -248,7 +248,7 @@ function registerRefusals(suite: Suite): void {
 
   suite.test("the verb of the ring says when there is no such call", async (trial) => {
     const { io, file, served, client } = await scene(trial, 1000);
-    const supported = io.capabilities["sendFile"]?.support !== "unsupported";
+    const supported = io.capabilities.sendFile.support !== "unsupported";
     const send = (descriptor: number, from: number): Promise<number> =>
       outcome(io, (completion: Completion, callback) =>
         io.ring.sendFile(completion, callback, descriptor, from, 100, 500),

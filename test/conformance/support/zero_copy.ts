@@ -8,7 +8,7 @@ export const MODES = ["always", "auto", "never"] as const;
 
 /** Whether the backend can, so that a test knows what the counters must say. */
 export function canSpare(io: IO): boolean {
-  return io.capabilities["sendZeroCopy"]?.support === "native";
+  return io.capabilities.zeroCopySend.support === "native";
 }
 
 export interface Narrow {

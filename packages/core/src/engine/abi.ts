@@ -161,10 +161,49 @@ export const ENTRY_WORDS = 16;
 export const COMPLETION_WORDS = 4;
 export const VECTOR_DOUBLES = 3;
 
+/** The names of the operations. */
+export type OperationName =
+  | "nop"
+  | "timeout"
+  | "cancel"
+  | "cancelDescriptor"
+  | "cancelAll"
+  | "open"
+  | "close"
+  | "read"
+  | "write"
+  | "readVectored"
+  | "writeVectored"
+  | "stat"
+  | "sync"
+  | "allocate"
+  | "truncate"
+  | "rename"
+  | "unlink"
+  | "mkdir"
+  | "socket"
+  | "bind"
+  | "listen"
+  | "accept"
+  | "acceptMultishot"
+  | "connect"
+  | "send"
+  | "sendVectored"
+  | "receive"
+  | "shutdown"
+  | "receiveMultishot"
+  | "receiveMessageMultishot"
+  | "sendMessage"
+  | "receiveMessage"
+  | "sendFile"
+  | "link"
+  | "symlink"
+  | "readlink";
+
 /** A row of abi.def: its name here, the system call that errors name, the Linux whose io_uring has
  * it ("" where none has), and what abi.def says of it. */
 export interface OperationRow {
-  readonly name: string;
+  readonly name: OperationName;
   readonly syscall: string;
   readonly since: string;
   readonly kind: "bookkeeping" | "time" | "call" | "stream" | "multishot" | "file" | "close";

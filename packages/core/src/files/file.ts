@@ -359,6 +359,8 @@ export class File implements AsyncDisposable {
 
   /**
    * Ends what is in flight on the file, then closes it. May be called again, with the same promise.
+   * It takes neither `signal` nor `timeoutMs`: a close that is given up would leave the descriptor
+   * to nothing that closes it.
    */
   close(): Promise<void> {
     if (this.#closing === null) {

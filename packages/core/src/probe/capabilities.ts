@@ -3,6 +3,7 @@ import {
   FEATURE_REPORTS_COPIES,
   FEATURE_SEND_ZERO_COPY,
   OPERATIONS,
+  type OperationName,
   type OperationRow,
 } from "../engine/abi.js";
 import type { Native } from "../engine/native.js";
@@ -20,13 +21,22 @@ export interface Capability {
 }
 
 /**
- * A {@link Capability} by operation ("read", "acceptMultishot"), and for what is added to
+ * What a {@link Capability} is of: an operation ("read", "acceptMultishot"), or what is added to
  * operations: "chain" (linked operations), "deadline" (`timeoutMs`), "registeredMemory"
- * (`io.buffers` that the kernel keeps mapped), "sendZeroCopy" (`zeroCopy` of sends) and
- * "receiveZeroCopy" (the network device writes into the program's memory, see
+ * (`io.buffers` that the kernel keeps mapped), "zeroCopySend" (`zeroCopy` of sends) and
+ * "zeroCopyReceive" (the network device writes into the program's memory, see
  * {@link probeZeroCopyReceive}).
  */
-export type Capabilities = Readonly<Record<string, Capability>>;
+export type CapabilityName =
+  | OperationName
+  | "chain"
+  | "deadline"
+  | "registeredMemory"
+  | "zeroCopySend"
+  | "zeroCopyReceive";
+
+/** A {@link Capability} by name. */
+export type Capabilities = Readonly<Record<CapabilityName, Capability>>;
 
 const MADE_AT_ONCE: Capability = {
   support: "emulated",
@@ -64,7 +74,7 @@ const BY_REACTOR: Readonly<Record<OperationRow["kind"], Capability>> = {
   },
 };
 
-const ADDED_BY_IO_URING: Capabilities = {
+const ADDED_BY_IO_URING = {
   chain: { support: "native", reason: "the kernel starts each when the one before has succeeded" },
   deadline: {
     support: "native",
@@ -73,7 +83,7 @@ const ADDED_BY_IO_URING: Capabilities = {
   registeredMemory: { support: "native", reason: "single reads and writes of files use it" },
 };
 
-const ADDED_BY_REACTOR: Capabilities = {
+const ADDED_BY_REACTOR = {
   chain: {
     support: "emulated",
     reason: "the engine starts each when the one before has succeeded",
@@ -83,7 +93,7 @@ const ADDED_BY_REACTOR: Capabilities = {
     support: "unsupported",
     reason: "only io_uring can keep memory mapped; it is used as any other memory",
   },
-  receiveZeroCopy: {
+  zeroCopyReceive: {
     support: "unsupported",
     reason: "only io_uring lets a network device write into the memory of the program",
   },
@@ -95,7 +105,7 @@ const NO_SEND_FILE: Capability = {
 };
 
 // "auto" needs the kernel's word on what became of a send, so without it every send is plain.
-function sendZeroCopy(features: number): Capability {
+function zeroCopySend(features: number): Capability {
   if ((features & FEATURE_SEND_ZERO_COPY) === 0) {
     const reason = "the bytes are copied as in any other send, which is counted as fallen back";
     return { support: "emulated", reason };
@@ -137,7 +147,7 @@ export function capabilitiesOf(
   features: number,
   zeroCopyReceive: Capability = UNTRIED,
 ): Capabilities {
-  const table: Record<string, Capability> = {};
+  const table: Partial<Record<CapabilityName, Capability>> = {};
   for (const [opcode, row] of OPERATIONS) {
     const { name } = row;
     if (name === "sendFile" && lacking.includes(opcode)) table[name] = NO_SEND_FILE;
@@ -145,11 +155,13 @@ export function capabilitiesOf(
     else table[name] = BY_REACTOR[row.kind];
   }
   Object.assign(table, backend === "io_uring" ? ADDED_BY_IO_URING : ADDED_BY_REACTOR);
-  table["sendZeroCopy"] = sendZeroCopy(features);
+  table.zeroCopySend = zeroCopySend(features);
   if (backend === "io_uring" || zeroCopyReceive !== UNTRIED) {
-    table["receiveZeroCopy"] = zeroCopyReceive;
+    table.zeroCopyReceive = zeroCopyReceive;
   }
-  if (backend !== null) return table;
+  const whole = table as Record<CapabilityName, Capability>;
+  if (backend !== null) return whole;
   const nothing: Capability = { support: "unsupported", reason: "no backend works here" };
-  return Object.fromEntries(Object.keys(table).map((name) => [name, nothing]));
+  for (const name of Object.keys(whole) as CapabilityName[]) whole[name] = nothing;
+  return whole;
 }

@@ -41,7 +41,7 @@ test("what is no name and no queue", () => {
 
 test("the doctor's table says it with the reason of this machine", () => {
   const { chosen, capabilities } = probe();
-  const row = capabilities["receiveZeroCopy"];
+  const row = capabilities.zeroCopyReceive;
   if (chosen === "io_uring") {
     assert.is(row?.support, general.available ? "native" : "emulated");
     assert.ok(row?.reason.includes(general.reason), row?.reason);

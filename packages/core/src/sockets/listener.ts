@@ -152,7 +152,11 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     }
   }
 
-  /** Stops listening. Connections that were accepted and that nobody took are closed. */
+  /**
+   * Stops listening. Connections that were accepted and not taken are closed. It takes neither
+   * `signal` nor `timeoutMs`: a close that is given up would leave the descriptor to nothing that
+   * closes it.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

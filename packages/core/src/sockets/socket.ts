@@ -37,6 +37,7 @@ const RECEIVE = knows("receive");
 const RECEIVE_ALL = knows("receiveAll");
 const SEND = knows("send", "zeroCopy");
 const SEND_ALL = knows("sendAll", "zeroCopy");
+const SHUTDOWN = knows("shutdown");
 const SEND_ZERO_COPY = knows("sendZeroCopy", "zeroCopy");
 const SEND_VECTORED = knows("sendVectored", "zeroCopy");
 const SEND_FILE = knows("sendFile");
@@ -298,11 +299,16 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array<Array
   }
 
   /** Ends a direction: after "send" the peer sees the end of the stream. */
-  async shutdown(how: ShutdownHow = "both"): Promise<void> {
-    await this.operations.run((pending, settle) => {
-      this.check("shutdown");
-      this.operations.ring.shutdown(pending, settle, this.number, how);
-    });
+  async shutdown(how?: ShutdownHow | null, options?: OperationOptions | null): Promise<void> {
+    await this.operations.run(
+      (pending, settle) => {
+        this.check("shutdown");
+        this.operations.ring.shutdown(pending, settle, this.number, how ?? "both");
+      },
+      options,
+      undefined,
+      SHUTDOWN,
+    );
   }
 
   /** Sets options. Throws an `IOError` when the system refuses one. */

@@ -132,7 +132,11 @@ export abstract class SocketBase implements AsyncDisposable {
     return this.#remoteAddress ?? NO_ADDRESS;
   }
 
-  /** Ends what is in flight, then closes the socket. May be called again, with the same promise. */
+  /**
+   * Ends what is in flight, then closes the socket. May be called again, with the same promise. It
+   * takes neither `signal` nor `timeoutMs`: a close that is given up would leave the descriptor to
+   * nothing that closes it.
+   */
   close(): Promise<void> {
     if (this.#closing === null) {
       this.operations.forgotten.release(this);
