@@ -65,7 +65,7 @@ function sum(results) {
   return { passed: total("passed"), failed: total("failed"), skipped: total("skipped") };
 }
 
-/** A runtime that cannot be had here is skipped, with the reason. */
+/** A runtime that is not available here is skipped, with the reason. */
 async function runRuntime(runtime) {
   process.stdout.write(`\n${runtime.name}: ${runtime.package} ${runtime.version}\n`);
   let words;

@@ -146,7 +146,7 @@ Opened open_backend(const std::string& name, const BackendOptions& options, cons
     reasons += std::string(candidate.name) + ": " + last.reason;
     if (!may_fall_back(last.error)) break;
   }
-  // With a name the caller says itself whom this is about.
+  // With a name the caller itself says which backend this is about.
   if (automatic) last.reason = reasons;
   return last;
 }

@@ -27,7 +27,7 @@ Kernel running_kernel();
 
 // "6.18.44-fc-v595" is 6.18.44 and "7.3" is 7.3.0; nothing when it does not begin with a version.
 std::optional<KernelVersion> parse_release(std::string_view release);
-// The version that the kernel was made from. Debian's release has the patch level 0 for ever, and
+// The version that the kernel was made from. Debian's release has the patch level 0 forever, and
 // the build tells the real one.
 std::optional<KernelVersion> version_of(const Kernel& kernel);
 

@@ -1,5 +1,5 @@
-// The sentences that say why a backend cannot be had: the call, its error, every likely cause with
-// what this machine says of it, and what to change.
+// The sentences that say why a backend is not available: the call, its error, every likely cause
+// with what this machine says of it, and what to change.
 #pragma once
 
 #include <string>

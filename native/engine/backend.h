@@ -25,9 +25,9 @@ struct Completed {
   Operation* operation;
   int32_t result;
   bool more : 1;
-  bool receive_empty : 1;       // receive: nothing was left in the socket
-  bool piece_open : 1 = false;  // the backend goes on filling the piece
-  bool copied : 1 = false;  // zero-copy send, at its end: the kernel copied the bytes all the same
+  bool receive_empty : 1;          // receive: nothing was left in the socket
+  bool piece_open : 1 = false;     // the backend goes on filling the piece
+  bool copied : 1 = false;         // zero-copy send, at its end: the kernel copied the bytes anyway
   uint32_t piece : 24 = no_piece;  // where the bytes are that a receive_multishot has received
 };
 static_assert(sizeof(Completed) == 16);
@@ -103,7 +103,7 @@ class Backend : public PieceTaker {
   virtual void nudge_later() = 0;
   virtual bool nudged() = 0;
   // Sends on a stream socket, where the kernel would block a thread for one that has no room:
-  // whether it may for ever, or shall end the send with EAGAIN.
+  // whether it may forever, or shall end the send with EAGAIN.
   virtual void limit_send_wait(int /* number */, bool /* limited */) {}
   // After such an EAGAIN: tells, once, by take_found_room() after a poll(), when there is room.
   // False when it cannot.
@@ -132,10 +132,10 @@ class Backend : public PieceTaker {
   virtual uint64_t overflows() const = 0;
 };
 
-// What can be had, and why not: docs/guides/backends.md.
+// Which backends are available, and why not: docs/guides/backends.md.
 struct Candidate {
   const char* name;
-  bool available;      // it can be had by its name
+  bool available;      // it opens by its name
   bool automatic;      // and "auto" takes it, unless there is a better one
   bool ends_search;    // its error is one that "auto" reports instead of falling back
   std::string reason;  // one sentence: what was tried, and why not when it is not available

@@ -1,8 +1,8 @@
 // Sends of one stream that wait for their turn go together, in one call. See engine.h.
 //
-// A program that sends many small messages at once would else pay a call for each, since only the
-// oldest send of a socket is with the backend. When it goes there, the ones behind it join it: it
-// *leads*, as a vectored send, and they are its *company*: all that wait, as many as the system
+// A program that sends many small messages at once would otherwise pay a call for each, since only
+// the oldest send of a socket is with the backend. When it goes there, the ones behind it join it:
+// it *leads*, as a vectored send, and they are its *company*: all that wait, as many as the system
 // takes in one call. What the kernel took is dealt out in order: each that went in full completes,
 // and the first that has not leads the rest in the next call, which takes nothing apart and looks
 // at none of them again. One that was torn goes on with what is left of it, so that a small message

@@ -145,8 +145,8 @@ void Engine::stall(Operation& operation) {
   }
   operation.stalled = true;
   park(operation, true);
-  // Room that is none (TCP is out of memory) would be told of at once, again and again: one that
-  // was told of room and found none is tried after a while.
+  // TCP that is out of memory reports room and has none, again and again: a send that was told of
+  // room and found none is tried after a while.
   operation.told_of_room = !was_told && wait_for_room(operation);
   if (operation.told_of_room) return;
   stalled_.push_back({operation.slot, operation.generation});

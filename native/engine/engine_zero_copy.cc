@@ -3,7 +3,7 @@
 //
 // Such a send ends in two steps. With the first one it is *sent*: its count is known, the next send
 // of its socket has its turn, and it does not keep its descriptor from being closed. Its slot and
-// its memory stay in use until the second one, the kernel's word that it has let go of the memory,
+// its memory stay in use until the second one, the kernel's word that it has released the memory,
 // which for TCP comes when the peer has acknowledged the bytes.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -23,7 +23,7 @@ using abi::Counter;
 namespace {
 
 // A connection that was closed keeps the memory of what it still has to send. Linux gives a peer
-// that answers and does not read for ever; this is how long it may take to read on.
+// that answers and does not read forever; this is how long it may take to read on.
 [[maybe_unused]] constexpr int release_limit_ms = 30'000;
 
 // What is not about the bytes, so that a plain send may well succeed. EOPNOTSUPP: the socket cannot
@@ -150,7 +150,7 @@ void Engine::mark_sent(Operation& operation) {
   if (ZeroCopy* state = zero_copy_of_sender(operation)) state->unreleased++;
 }
 
-// The kernel has let go of the memory, or has sent nothing.
+// The kernel has released the memory, or has sent nothing.
 void Engine::mark_released(Operation& operation, const Completed& completed) {
   leave_trial(operation);
   ZeroCopy* state = zero_copy_of_sender(operation);

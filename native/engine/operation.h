@@ -113,7 +113,7 @@ struct alignas(64) Operation {
   // Kept by the backend: of one with a deadline, and of a zero-copy send until its memory is free.
   bool deadline_fired = false;
   bool result_known = false;
-  bool patient = false;       // the kernel may block with it for ever: Engine::be_patient()
+  bool patient = false;       // the kernel may block with it forever: Engine::be_patient()
   bool told_of_room = false;  // of one that is stalled: it is tried again when there is room
   // 1 more than the slot of the next one of its chain that is in flight, and of the first one
   // behind the last; 0 for one that is in no chain.

@@ -20,7 +20,7 @@ namespace io {
 struct ZeroCopyCounts {
   uint64_t sends = 0;  // that went without a copy of ours
   uint64_t bytes = 0;
-  uint64_t copied = 0;       // of them, those that the kernel copied all the same
+  uint64_t copied = 0;       // of them, those that the kernel copied anyway
   uint64_t fallen_back = 0;  // sends that should have and went plainly
   // Received in chunks of the area that the network device writes to.
   uint64_t chunks = 0;
@@ -47,7 +47,7 @@ class ZeroCopy {
   void went_plainly(size_t length);
   bool is_trusted() const { return trusted_; }
 
-  // The kernel has let go of the memory of one that went.
+  // The kernel has released the memory of one that went.
   void report(bool copied);
   // One that went was ended before it moved anything, so nothing is known.
   void trial_ended() { on_trial_ = false; }

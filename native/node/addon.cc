@@ -3,8 +3,8 @@
 //
 // Lifetime. A Session owns an engine, its part of the event loop, and a strong reference to itself
 // and to the shared memory, until close() or until the environment (the process or a Worker) ends.
-// Then it shuts the engine down first, which waits for the kernel to let go of every buffer, and
-// frees itself when libuv has let go of its handles: Node waits for an asynchronous clean-up hook.
+// Then it shuts the engine down first, which waits for the kernel to release every buffer, and
+// frees itself when libuv has released its handles: Node waits for an asynchronous clean-up hook.
 #include <napi.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -638,7 +638,7 @@ class Session : public Napi::ObjectWrap<Session> {
     if (engine_->shut_down()) {
       engine_.reset();
     } else {
-      // The kernel may still write into buffers: the engine, and what it holds, stays for ever.
+      // The kernel may still write into buffers: the engine, and what it holds, stays forever.
       static_cast<void>(engine_.release());
     }
   }

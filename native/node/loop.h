@@ -40,7 +40,7 @@ class Loop {
   void wake();
   // Before the engine ends: no thread uses it after this.
   void stop_waiting();
-  // Asynchronous: `closed` is called when libuv has let go of the handles; until then this object
+  // Asynchronous: `closed` is called when libuv has released the handles; until then this object
   // must stay where it is.
   void close();
   // For an owner that ends before `closed` was called: the loop frees itself then, and calls

@@ -210,7 +210,7 @@ int32_t send_file(int socket, int file, int64_t offset, size_t length) {
 
 // A socket whose two directions are over takes no options (EINVAL of XNU's sosetoptlock): a unix
 // connection whose client has sent and closed before it was accepted, or one that was reset. Its
-// bytes are there to be received all the same. An accepted one has the option from its listener.
+// bytes are there to be received anyway. An accepted one has the option from its listener.
 int prepare_socket(int number) {
   const int on = 1;
   const int result = ::setsockopt(number, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on));

@@ -39,7 +39,7 @@ int common_open_flags(uint32_t flags) {
   return system_flags;
 }
 
-// By a reference that nobody gives back. Where it cannot be had (a program that contains the
+// By a reference that nobody gives back. Where it is not available (a program that contains the
 // library), there is nothing to be unloaded.
 void stay_loaded() {
   Dl_info info;
@@ -89,7 +89,7 @@ int move_number(int number) {
   return moved < 0 ? -error : moved;
 }
 
-// Interrupted, the number is free all the same on Linux, macOS and FreeBSD: to call again could
+// Interrupted, the number is free anyway on Linux, macOS and FreeBSD: to call again could
 // close what another thread has just opened.
 int close_number(int number) {
   if (::close(number) == 0 || errno == EINTR) return 0;

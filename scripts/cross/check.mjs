@@ -38,8 +38,9 @@ function checkDarwin(target, bytes) {
   }
   const ofNodeCount = found.imports.filter((wanted) => wanted.from === "flat namespace").length;
   // zig 0.11 exports the helpers of its compiler from every library, and has no list of exports for
-  // Mach-O. They are C names that other libraries do not bind to, since they name whom they ask. A
-  // C++ name would be another matter: dyld makes one of those that several libraries have.
+  // Mach-O. They are C names that other libraries do not bind to, since they name the library that
+  // they ask. A C++ name would be another matter: dyld makes one of those that several libraries
+  // have.
   const exports = found.exports
     .map((name) => name.slice(1))
     .filter((name) => entryPoints.has(name) || name.startsWith("_Z"));

@@ -36,7 +36,7 @@ async function fetchSource() {
   const downloaded = await apt("apt-get", "source", "--download-only", "liburing");
   const archive = readdirSync(fetched).find((name) => /\.orig\.tar\.\w+$/.test(name));
   if (!downloaded.ok || archive === undefined) {
-    return `its source package cannot be had: ${downloaded.output.trim().split("\n").at(-1)}`;
+    return `its source package is not available: ${downloaded.output.trim().split("\n").at(-1)}`;
   }
   mkdirSync(`${fetched}/liburing`, { recursive: true });
   await runOrFail("tar", ["xf", archive, "-C", "liburing", "--strip-components=1"], {

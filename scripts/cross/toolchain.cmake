@@ -8,7 +8,7 @@ set(CMAKE_CXX_COMPILER "${IO_TARGET_TOOLS}/c++")
 set(CMAKE_AR "${IO_TARGET_TOOLS}/ar")
 set(CMAKE_RANLIB "${IO_TARGET_TOOLS}/ranlib")
 
-# try_compile() starts CMake anew and hands it only what is named here.
+# try_compile() starts CMake again and hands it only what is named here.
 set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES
     IO_TARGET_SYSTEM IO_TARGET_PROCESSOR IO_TARGET_TOOLS IO_TARGET_PREFIX)
 

@@ -71,7 +71,7 @@ async function unpacked(name, use) {
     const result = await apt("apt-get", "download", name);
     const archive = readdirSync(folder).find((file) => file.endsWith(".deb"));
     if (!result.ok || archive === undefined) {
-      throw new StepError(`${name} cannot be had:\n${result.output.trimEnd()}`);
+      throw new StepError(`${name} is not available:\n${result.output.trimEnd()}`);
     }
     const into = `${folder}/unpacked`;
     try {

@@ -59,7 +59,7 @@ module.exports = (createRequire, url) => {
 `;
 
 const libraryHead = `// @io/core: a function of what finds Node's modules, and of its place.
-// In parentheses, since V8 would else read it twice.
+// In parentheses, since V8 would otherwise read it twice.
 module.exports = (function make(nodeModule, here) {
 `;
 const libraryFoot = "return made;\n});\n";

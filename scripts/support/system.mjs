@@ -24,7 +24,7 @@ function hasHeader(name) {
   return ["/usr/include", "/usr/local/include"].some((folder) => existsSync(join(folder, name)));
 }
 
-/** On a Mac without them there are /usr/bin/c++ and make all the same: they offer to install. */
+/** On a Mac without them there are /usr/bin/c++ and make anyway: they offer to install. */
 function hasXcodeTools() {
   return process.platform !== "darwin" || spawnSync("xcode-select", ["-p"]).status === 0;
 }

@@ -52,7 +52,7 @@ function runProcess({ path, label, variables }, [program, ...words]) {
         output += chunk;
       });
     }
-    // "exit", then a kill of the group: a process left behind would hold the pipes open for ever.
+    // "exit", then a kill of the group: a process left behind would hold the pipes open forever.
     child.on("exit", () => killGroup(child.pid));
     child.on("close", (status, signal) => {
       clearTimeout(timer);

@@ -1,5 +1,5 @@
 // The choice of the backend where everything is there: kernels that are passed over, names that
-// cannot be had, and little locked memory.
+// is not available, and little locked memory.
 
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { release, tmpdir } from "node:os";
@@ -57,7 +57,7 @@ function registerKernels({ kernelName }: Tools): void {
       assert.match(output, `not io_uring: ${words}`);
     });
 
-    test(`${kernel.release}: io_uring by its name opens all the same, and says so`, () => {
+    test(`${kernel.release}: io_uring by its name opens anyway, and says so`, () => {
       const { output, said } = runProgram("why", on(kernel, { IO_BACKEND: "io_uring" }));
       assert.match(output, "io_uring, named by IO_BACKEND: io_uring works here", said);
       assert.match(output, `not chosen by itself on Linux ${kernel.release}, where`);
@@ -123,9 +123,9 @@ function registerWakeUps({ lateSignals }: Tools): void {
 // ---- Names
 
 for (const { name, reason } of probe().candidates.filter((one) => !one.available)) {
-  test(`${name} by its name is an error that says why it cannot be had`, () => {
+  test(`${name} by its name is an error that says why it is not available`, () => {
     const { output } = runProgram("automatic", { environment: { IO_BACKEND: name } });
-    const words = `open: the backend "${name}", named by IO_BACKEND, cannot be had: ${reason}`;
+    const words = `open: the backend "${name}", named by IO_BACKEND, is not available: ${reason}`;
     assert.match(output, words);
     assert.match(output, /^(ERR_IO_BACKEND_UNAVAILABLE|ENOMEM|EMFILE) -\d+: /);
   });
@@ -191,7 +191,7 @@ function registerLittleMemory(): void {
     const { status, output, said } = runProgram("automatic", withLimit(0));
     assert.is(status, 0, said);
     const words =
-      /^ENOMEM -12: open: no backend can be had: io_uring: io_uring_setup failed with EN/;
+      /^ENOMEM -12: open: no backend is available: io_uring: io_uring_setup failed with EN/;
     assert.match(output, words);
     assert.match(output, "RLIMIT_MEMLOCK (0 bytes here");
     assert.match(output, /To change that: raise RLIMIT_MEMLOCK \(ulimit -l.*IO_BACKEND=epoll/);
@@ -205,10 +205,10 @@ function registerLittleMemory(): void {
 }
 
 if (hasIoUring) registerLittleMemory();
-else skip(test, "little locked memory", "io_uring cannot be had here");
+else skip(test, "little locked memory", "io_uring is not available here");
 const tools = buildTools();
 if (typeof tools === "string") skip(test, "kernels that are passed over", tools);
-else if (!hasIoUring) skip(test, "kernels that are passed over", "io_uring cannot be had here");
+else if (!hasIoUring) skip(test, "kernels that are passed over", "io_uring is not available here");
 else {
   registerKernels(tools);
   registerWakeUps(tools);

@@ -88,7 +88,7 @@ for (const { name, available, reason } of here.candidates) {
       const { status, errors, found, said } = examine({ environment: { IO_BACKEND: name } });
       assert.is(status, 1, said);
       assert.is(found.chosen, null);
-      assert.match(errors, `${name}, named by IO_BACKEND, cannot be had: ${reason}`);
+      assert.match(errors, `${name}, named by IO_BACKEND, is not available: ${reason}`);
     });
     continue;
   }

@@ -67,7 +67,7 @@ function registerReplaced(deny: string, error: string, words: RegExp): void {
     const { output, said } = runProgram("named", { prefix });
     const line = output.split("\n")[0]!;
     assert.match(line, /^ERR_IO_BACKEND_UNAVAILABLE -\d+: open: the backend "io_uring", named by/);
-    assert.match(line, `cannot be had: io_uring_setup failed with ${error} (`);
+    assert.match(line, `is not available: io_uring_setup failed with ${error} (`);
     assert.match(line, words);
     assert.match(line, /\. To change that: .{10}/, said);
     assert.match(output, /\nepoll opened: epoll, named by the program/);
@@ -84,7 +84,7 @@ function registerReported(deny: string, error: string, code: string, words: RegE
     assert.match(errors, `IO.open() fails here: io_uring: io_uring_setup failed with ${error} (`);
     assert.ok(candidateOf(found, "epoll").available);
     const opening = runProgram("automatic", { prefix });
-    assert.match(opening.output, new RegExp(`^${code} -\\d+: open: no backend can be had: `));
+    assert.match(opening.output, new RegExp(`^${code} -\\d+: open: no backend is available: `));
     assert.match(opening.output, words, opening.said);
   });
 
@@ -95,7 +95,7 @@ function registerReported(deny: string, error: string, code: string, words: RegE
   });
 }
 
-/** Why io_uring cannot be had here in any case. */
+/** Why io_uring is not available here in any case. */
 const here = probe().candidates.find(({ name }) => name === "io_uring");
 const alreadyMissing = here?.available === true ? undefined : (here?.reason ?? "no candidate");
 
@@ -125,7 +125,7 @@ function register({ deny }: Tools): void {
     assert.is(found.chosen, null);
     assert.match(
       errors,
-      "io_uring, named by IO_BACKEND, cannot be had: io_uring_setup failed with",
+      "io_uring, named by IO_BACKEND, is not available: io_uring_setup failed with",
     );
     const opening = runProgram("automatic", options);
     assert.match(

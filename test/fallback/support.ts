@@ -25,7 +25,7 @@ export interface Tools {
   readonly lateSignals: string;
 }
 
-/** Builds the tools of this folder, or says why they cannot be had. */
+/** Builds the tools of this folder, or says why they are not available. */
 export function buildTools(): Tools | string {
   if (process.platform !== "linux") return "seccomp filters are a matter of Linux";
   try {

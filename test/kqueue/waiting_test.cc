@@ -1,4 +1,4 @@
-// Waiting: time limits, signals, two threads, and what wakes whom.
+// Waiting: time limits, signals, two threads, and which thread an event wakes.
 #include <pthread.h>
 
 #include <csignal>

@@ -20,7 +20,7 @@ export interface WorkerTask {
   readonly folder: string;
 }
 
-/** Bytes that go back and forth for ever, so that completions come at any moment. */
+/** Bytes that go back and forth forever, so that completions come at any moment. */
 async function traffic(io: IO): Promise<void> {
   const [client, server] = await connectedPair(io);
   for (const [from, to] of [

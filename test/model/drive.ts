@@ -21,7 +21,7 @@ export class Hang extends Error {
   }
 }
 
-/** What hung holds the process, whose summary has to come out all the same. */
+/** What hung holds the process, whose summary has to come out anyway. */
 export function endDespiteHang(): void {
   if (hung) setTimeout(() => process.exit(), 500);
 }

@@ -448,7 +448,7 @@ NATIVE_TEST(lent_groups_that_are_wrong) {
   rig.check_idle();
 }
 
-// A receive behind one that goes on for ever has its turn when that has ended.
+// A receive behind one that goes on forever has its turn when that has ended.
 NATIVE_TEST(lent_receives_keep_their_order) {
   each_kernel([](RigOptions options) {
     Rig rig(options);

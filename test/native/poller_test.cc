@@ -309,7 +309,7 @@ POLLER_TEST(watches_both_ends_of_a_pipe) {
 }
 
 // A reader that goes while the writer begins to be watched, or just before, must be told of: the
-// write that waits would wait for ever.
+// write that waits would wait forever.
 POLLER_TEST(tells_the_end_of_a_reader) {
   for (const bool before : {false, true}) {
     Watching<P> watching;
@@ -473,7 +473,7 @@ POLLER_TEST(waits_elsewhere) {
     std::thread elsewhere([&] { watching.poller.wait_elsewhere(); });
     put(pair.other, "x");
     elsewhere.join();
-    // May be woken for nothing new, but not for ever.
+    // May be woken for nothing new, but not forever.
     bool readable = watching.look(8).readable;
     while (!readable) readable = watching.look(8, guard_ns).readable;
     drain(pair.one);
@@ -578,7 +578,7 @@ POLLER_TEST(rings_at_the_alarm) {
   watching.poller.set_alarm(INT64_MAX);
 }
 
-// One that is set while the thread waits already, for something later or for ever.
+// One that is set while the thread waits already, for something later or forever.
 POLLER_TEST(rings_on_a_thread_that_waits_already) {
   Watching<P> watching;
   begin_attached(watching.poller);

@@ -150,7 +150,7 @@ NATIVE_TEST(reactor_pool_keeps_half_for_quick_calls) {
   Pool pool(pass_gate, [] { gate->tell(); });
   pool.submit(pointers(syncs));
   own.wait_for_inside(Pool::slow_limit);
-  // All threads that slow calls may have are taken, and reads are begun all the same.
+  // All threads that slow calls may have are taken, and reads are begun anyway.
   pool.submit(pointers(reads));
   own.wait_for_inside(Pool::thread_limit);
   own.unlock();
@@ -159,7 +159,7 @@ NATIVE_TEST(reactor_pool_keeps_half_for_quick_calls) {
   REQUIRE_EQUAL(own.inside_most, static_cast<int>(Pool::thread_limit));
 }
 
-// A crowd of reads that never ends would else keep it from ever being made.
+// A crowd of reads that never ends would otherwise keep it from ever being made.
 NATIVE_TEST(reactor_pool_makes_a_sync_among_many_reads) {
   Gate own;
   gate = &own;
@@ -208,7 +208,7 @@ NATIVE_TEST(reactor_pool_gives_back_what_no_thread_has_begun) {
 NATIVE_TEST(reactor_pool_works_without_threads) {
   Gate own;
   gate = &own;
-  // A stack that the address space has no room for: no thread can be had.
+  // A stack that the address space has no room for: no thread is available.
   pthread_attr_t attributes;
   REQUIRE(pthread_getattr_default_np(&attributes) == 0);
   REQUIRE(pthread_attr_setstacksize(&attributes, size_t{1} << 46) == 0);
@@ -338,7 +338,7 @@ NATIVE_TEST(reactor_makes_refused_calls_plainly) {
   REQUIRE_EQUAL(io::made_plainly(operation, -EOPNOTSUPP), 4);
   REQUIRE_EQUAL(bytes[0], 'b');
   REQUIRE_EQUAL(io::made_plainly(operation, -EIO), -EIO);
-  operation.number = pipe_ends[0];  // would wait for ever
+  operation.number = pipe_ends[0];  // would wait forever
   REQUIRE_EQUAL(io::made_plainly(operation, -EOPNOTSUPP), -EOPNOTSUPP);
   operation.number = file;
   operation.opcode = Opcode::allocate;  // the file system's own answer

@@ -31,7 +31,7 @@ struct Program {
   uint32_t together = 64;
   uint32_t late = 1;
   double noise = 0;
-  bool copies = false;  // its socket copies all the same
+  bool copies = false;  // its socket copies anyway
   std::vector<std::vector<uint8_t>> unreleased;
   double used_ns = 0;
   double best_ns = 0;
@@ -240,7 +240,7 @@ NATIVE_TEST(send_costs_gives_up_what_stops) {
   REQUIRE(!program.costs.spares(program.number));
 }
 
-// Where the kernel copies all the same there is no trial; the socket's own rules hold there.
+// Where the kernel copies anyway there is no trial; the socket's own rules hold there.
 NATIVE_TEST(send_costs_learns_nothing_from_copies) {
   Program program(seed(), 20'000, {1000, 900});
   program.copies = true;

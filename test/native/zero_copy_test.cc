@@ -190,7 +190,7 @@ NATIVE_TEST(zero_copy_looks_again_later_each_time) {
     REQUIRE_EQUAL(plain_bytes(state), expected - long_bytes);
     expected = std::min(2 * expected, ZeroCopy::longest_span_bytes);
   }
-  // Good news begin it anew.
+  // Good news begin it again.
   state.report(false);
   REQUIRE(state.chooses(automatic, long_bytes));
   state.report(true);
@@ -250,7 +250,7 @@ NATIVE_TEST(engine_zero_copy_ends_in_two_steps) {
   rig.check_idle();
 }
 
-// The memory of a handle stays in use until the second step, whoever lets go of it before.
+// The memory of a handle stays in use until the second step, whoever releases it before.
 NATIVE_TEST(engine_zero_copy_holds_its_buffer) {
   Rig rig;
   Memory memory(1 << 20);

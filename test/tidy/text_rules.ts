@@ -103,4 +103,51 @@ const opening: Rule = {
   ],
 };
 
-export const textRules: readonly Rule[] = [width, length, ends, unfinished, registry, opening];
+// Each in halves, as above. What to write instead: forever, again, anyway, otherwise, releases, is
+// not available, an invalid number, the name of the thing that acts.
+const everywhere = [
+  "for ev" + "er",
+  "an" + "ew",
+  "all the s" + "ame",
+  "would el" + "se",
+  "lets g" + "o of",
+  "let g" + "o of",
+  "cannot be h" + "ad",
+  "that is n" + "one",
+  "wh" + "om",
+];
+const inDocuments = ["who" + "ever", "no" + "body", "some" + "body"];
+
+/** The words as one pattern. Between two there may be the break of a line in a comment. */
+function phrase(words: readonly string[]): RegExp {
+  const gap = "(?: |\\s*\\n\\s*(?:(?://|\\*|#) )?)";
+  return new RegExp(`\\b(?:${words.map((word) => word.replaceAll(" ", gap)).join("|")})\\b`, "gi");
+}
+
+const plainWords: Rule = {
+  name: "plain words",
+  applies: (path) => !isGenerated(path) && !/HISTORY[.]md$|^LICENSE$/.test(path),
+  check: ({ path, text }) => {
+    const words = path.endsWith(".md") ? [...everywhere, ...inDocuments] : everywhere;
+    return [...text.matchAll(phrase(words))].map((match) => ({
+      line: text.slice(0, match.index).split("\n").length,
+      message: `"${match[0].replace(/\s+(?:(?:\/\/|\*|#) )?/g, " ")}": say it in plain words`,
+    }));
+  },
+  caught: [
+    ...everywhere.map((word) => ({ path: "a.cc", text: `// It ${word} it.\n` })),
+    ...inDocuments.map((word) => ({ path: "a.md", text: `It ${word} it.\n` })),
+    { path: "a.cc", text: `// It waits ${everywhere[0]!.replace(" ", "\n// ")}.\n` },
+  ],
+  passed: [{ path: "a.cc", text: "// Once for every operation.\n" }],
+};
+
+export const textRules: readonly Rule[] = [
+  width,
+  length,
+  ends,
+  unfinished,
+  registry,
+  opening,
+  plainWords,
+];

@@ -64,7 +64,7 @@ int BufferRings::add(uint32_t group, uint32_t capacity, bool shared) {
 void BufferRings::remove(uint32_t group) {
   BufferRing& ring = rings_[group];
   CHECK(ring.entries != nullptr);
-  // Memory that the kernel does not let go of stays mapped. Nor may a munmap succeed: it can split
+  // Memory that the kernel does not release stays mapped. Nor may a munmap succeed: it can split
   // a mapping where the process has as many as it may.
   if (io_uring_unregister_buf_ring(&ring_, static_cast<int>(group)) == 0) {
     munmap(ring.entries, ring.entry_count * sizeof(io_uring_buf));

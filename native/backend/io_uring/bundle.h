@@ -5,7 +5,7 @@
 // kernel, fewer completions and fewer acknowledgements that way. For any other it does not pay: the
 // kernel ends a receive that might have used the last piece of the ring, however little has come.
 // So a receive with a limit of bytes is made so when the one before it on its descriptor has
-// brought much. It is made again by the program all the same.
+// brought much. It is made again by the program anyway.
 #pragma once
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 // machine or a process (FUSE).
 //
 // The kernel tries most operations on the thread that hands them over, and asks the file system not
-// to wait. FUSE waits all the same (fuse_get_req() of Linux 6.18, when as many requests as it
+// to wait. FUSE waits anyway (fuse_get_req() of Linux 6.18, when as many requests as it
 // allows are on their way), and NFS and FUSE both ask their server when a file is opened whose name
 // is known. So the thread would stand still, not to be ended by any signal, for as long as the
 // server is silent. What is on such a file system goes to the kernel's workers at once instead.

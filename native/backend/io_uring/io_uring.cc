@@ -853,8 +853,8 @@ class IoUring final : public Backend {
     return ++operation.repeats < system::interruptions_most;
   }
 
-  // As epoll makes it where there are no threads: here, or not at all when that could take for
-  // ever.
+  // As epoll makes it where there are no threads: here, or not at all when that could take
+  // forever.
   int32_t made_without_worker(Operation& operation) {
     const bool waits = files_.is_served(operation.number);
     if (waits || !can_be_performed(operation)) return -EAGAIN;
@@ -935,7 +935,7 @@ class IoUring final : public Backend {
   bool room_told_ = false;
 };
 
-// Lets go of a ring that turned out to be of no use.
+// Releases a ring that turned out to be of no use.
 Opened give_up(RingSetUp& made, const char* call, int error) {
   io_uring_queue_exit(&made.ring);
   if (made.area != nullptr) made.area->ring_closed();

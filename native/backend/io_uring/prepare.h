@@ -19,8 +19,8 @@ namespace io::uring {
 
 // user_data is the slot, then which try of the operation it is, and the slot's generation. A
 // zero-copy send that is cancelled before it has begun, because
-// it was linked to one that failed, ends without a word of a notification, and one comes all the
-// same: so completions of an earlier try must be known from those of the present one.
+// it was linked to one that failed, ends without a word of a notification, and one comes
+// anyway: so completions of an earlier try must be known from those of the present one.
 inline constexpr uint32_t try_shift = 20;
 inline constexpr uint32_t generation_shift = 36;  // of the generation its lowest 28 bits
 static_assert(abi::in_flight_limit_most + 1000 < 1u << try_shift);

@@ -5,7 +5,7 @@
 // waits on. The reset has told already (io_recv_finish() and io_poll_check_events() of the kernel's
 // io_uring; seen on Linux 6.18), so the receive would never end. One that has brought as much and
 // goes on is looked at here: where the socket has ended, and nothing has come for a while, the
-// kernel is asked to end the receive and given it anew, and then finds the end at once.
+// kernel is asked to end the receive and given it again, and then finds the end at once.
 #pragma once
 
 #include <poll.h>
@@ -51,7 +51,7 @@ class Resets {
     });
   }
 
-  // Of one that the kernel has ended: whether it shall have it anew.
+  // Of one that the kernel has ended: whether it shall have it again.
   bool takes_up(const Operation& operation) {
     const auto found = ending_.find(operation.slot);
     if (found == ending_.end()) return false;

@@ -10,7 +10,7 @@
 // anything but one call a socket.
 //
 // Nothing here owns a descriptor but the epoll's own: a socket leaves it when it is closed. If its
-// number is used anew meanwhile, the worst is that a send is tried once too often.
+// number is used again meanwhile, the worst is that a send is tried once too often.
 #pragma once
 
 #include <liburing.h>
@@ -37,7 +37,7 @@ class Rooms {
     if (epoll_ >= 0) ::close(epoll_);
   }
 
-  // Whether a send on the socket may block for a tick only, or for ever. Where it fails, on what is
+  // Whether a send on the socket may block for a tick only, or forever. Where it fails, on what is
   // no socket, nothing is lost but the limit.
   void limit_wait(int number, bool limited) {
     system_calls_++;

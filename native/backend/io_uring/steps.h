@@ -1,7 +1,7 @@
 // The steps of zero-copy sends on io_uring: from the kernel's completions to what the engine is
 // told.
 //
-// Such a send has two completions: its own, and the kernel's word that it has let go of the memory.
+// Such a send has two completions: its own, and the kernel's word that it has released the memory.
 // The engine is told in two steps, or in
 // one when both are known, as they are when a device is done with the bytes at once. An error that
 // the word still follows waits for it: whoever is told of an error owns the memory.
@@ -53,7 +53,7 @@ class Steps {
     if (operation.told && operation.phase == Phase::active) {
       // The first step stands in this very list, unseen: now it is the only one. It may have been
       // that before: of one that is cancelled in its chain the kernel says no word to come, and
-      // gives it all the same (Linux 6.18).
+      // gives it anyway (Linux 6.18).
       Completed& first = completed.at(operation.told_at);
       if (first.more) end();
       first.more = false;

@@ -61,7 +61,7 @@ int32_t attempt_connect(Operation& operation) {
   const auto* address = reinterpret_cast<const sockaddr*>(&extra.address);
   int result = system::connect_socket(operation.number, address, extra.address_size_bytes);
   // Linux's word for the end of an earlier connect, whose reason has been told. It is taken back
-  // with that, and the next call begins anew; io_uring does the same.
+  // with that, and the next call begins again; io_uring does the same.
   if (result == -ECONNABORTED)
     result = system::connect_socket(operation.number, address, extra.address_size_bytes);
   if (result != -EINPROGRESS) return result;
@@ -260,7 +260,7 @@ bool fits_receiver(const Operation& operation) {
 }
 
 bool ends_datagrams(const Operation& shutdown, int32_t result) {
-  // ENOTCONN: UDP says so, and has made it all the same.
+  // ENOTCONN: UDP says so, and has made it anyway.
   if ((result != 0 && result != -ENOTCONN) || shutdown.argument == SHUT_WR) return false;
   int type = 0;
   socklen_t size = sizeof(type);

@@ -38,7 +38,7 @@ bool writes_to_end(int number);
 int32_t attempt(Operation& operation);
 
 // Whether the result says that the receiver of a unix datagram has no room. Its sender is writable
-// all the same when it names the receiver in each datagram, so that nothing tells when there is
+// anyway when it names the receiver in each datagram, so that nothing tells when there is
 // room. Linux says EAGAIN, the BSDs and macOS say ENOBUFS.
 bool receiver_is_full(const Operation& operation, int32_t result);
 

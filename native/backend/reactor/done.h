@@ -17,7 +17,7 @@ class Done {
   size_t capacity() const { return items_.capacity(); }
 
   // What was taken makes room first: when there is always more than poll() takes, the list never
-  // becomes empty, and would grow for ever.
+  // becomes empty, and would grow forever.
   void push_back(const Completed& completed) {
     if (items_.size() == items_.capacity() && taken_ > items_.size() / 2) {
       items_.erase(items_.begin(), items_.begin() + static_cast<ptrdiff_t>(taken_));

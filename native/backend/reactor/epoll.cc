@@ -131,7 +131,7 @@ void EpollPoller::wait_elsewhere() {
 }
 
 void EpollPoller::set_alarm(int64_t due_ns) {
-  // One that comes too early is harmless, and cheaper than setting it anew each time.
+  // One that comes too early is harmless, and cheaper than setting it again each time.
   if (due_ns < 0 || (alarm_due_ns_ >= 0 && alarm_due_ns_ <= due_ns)) return;
   CHECK(alarm_ >= 0);
   itimerspec when = {};

@@ -321,7 +321,7 @@ void KqueuePoller::set_alarm(int64_t due_ns) {
     if (!waiting_ || due_ns < 0) return;
     if (waiting_until_ns_ >= 0 && waiting_until_ns_ <= due_ns) return;
   }
-  // The thread has begun to wait for longer than that. It comes back, and waits anew.
+  // The thread has begun to wait for longer than that. It comes back, and waits again.
   wake_up();
 }
 

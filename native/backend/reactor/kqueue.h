@@ -70,7 +70,7 @@ class KqueuePoller {
   // Guarded by `mutex_`: what the waiting thread took out of the kernel for wait().
   std::vector<Ready> kept_;
   bool interrupted_ = false;
-  // Guarded by `mutex_` too. The thread is waiting, and until when; -1 is for ever.
+  // Guarded by `mutex_` too. The thread is waiting, and until when; -1 is forever.
   int64_t alarm_due_ns_ = -1;
   bool waiting_ = false;
   int64_t waiting_until_ns_ = -1;

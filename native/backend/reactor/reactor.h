@@ -77,7 +77,7 @@ class Reactor final : public Backend {
   void poll(int64_t deadline_ns, Completions& completed) override {
     const int64_t end_ns = deadline_ns > 0 ? now_ns() + deadline_ns : deadline_ns;
     collect();
-    // Completions that are there are given at once; the kernel is asked all the same now and then,
+    // Completions that are there are given at once; the kernel is asked anyway now and then,
     // so that operations that never wait cannot shut the others out.
     if (done_.empty() || ++polls_without_look_ >= look_every) {
       do {

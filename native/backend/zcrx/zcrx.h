@@ -10,7 +10,7 @@
 // chunk is ours from the completion that names it until give_back(). The refill ring's memory is
 // ours, mapped by open(). Tear-down, in this order: end the receives and take their final
 // completions; close the ring; ring_closed(); destroy this; then the area may be freed. Closing a
-// ring returns before the kernel has let go of the device's queue, so that packets may still be
+// ring returns before the kernel has released the device's queue, so that packets may still be
 // written then. ring_closed() therefore takes the pages out of the area (they stay the kernel's
 // alone, until it is done) and puts a copy of what is still lent into the new ones: the addresses
 // stay valid, chunks keep their bytes, the rest reads as zeros, and nothing that is put there later

@@ -2,11 +2,11 @@
 // it, as UDP datagrams to an address where nobody answers, plainly or without a copy.
 //
 // It is the same program as the JavaScript one: `in flight` sends, each with memory of its own,
-// which are made again when the kernel has let go of that memory. Registered memory is what the
+// which are made again when the kernel has released that memory. Registered memory is what the
 // kernel keeps mapped. One system call submits what is to be sent and takes what has ended.
 //
 // Usage: zero_copy <address> <port> <bytes> <plain|registered|unregistered> <in flight> <seconds>.
-// Prints one JSON line: sends, megabytes, processor time, and what the kernel copied all the same.
+// Prints one JSON line: sends, megabytes, processor time, and what the kernel copied anyway.
 #define _GNU_SOURCE
 #include <stdbool.h>
 #include <sys/mman.h>

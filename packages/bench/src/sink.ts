@@ -9,7 +9,10 @@
 import { execFileSync } from "node:child_process";
 import { findProgram } from "./processes.js";
 
-/** Whom to send to. Nobody is there, and a neighbour that is set spares the question who it is. */
+/**
+ * The address to send to. No host has it, and a neighbour that is set spares the question who it
+ * is.
+ */
 export const sinkAddress = "10.77.0.2";
 
 // The largest datagram goes as one packet. Without a queue before the device, which would be the

@@ -69,8 +69,8 @@ import { Timer } from "./timer.js";
 /** How an {@link IO} is opened. */
 export interface IOOptions {
   /**
-   * "auto" (the default) takes the best that works here; a named backend that cannot be had is an
-   * error. The environment variable IO_BACKEND overrides it.
+   * "auto" (the default) takes the best that works here; a named backend that is not available is
+   * an error. The environment variable IO_BACKEND overrides it.
    */
   backend?: "auto" | BackendName | undefined;
   /**
@@ -98,7 +98,7 @@ export interface IOOptions {
   chunksMaxBytes?: number | undefined;
   /**
    * Receives of `socket.chunks()` into memory that a network device writes to, so that nothing
-   * is copied: docs/guides/zcrx.md. Where it cannot be had `io.zeroCopyReceive` says why, and
+   * is copied: docs/guides/zcrx.md. Where it is not available `io.zeroCopyReceive` says why, and
    * receiving goes on in ordinary buffers. It needs CAP_NET_ADMIN and a queue of the device
    * that other traffic is kept away from.
    */
@@ -106,7 +106,7 @@ export interface IOOptions {
   /**
    * For tests: memory that is returned, be it a chunk or a block of `io.buffers`, is overwritten
    * with 0xdb, so that whoever still looks at it finds that and not what was there. And a send
-   * whose memory was written to before it let go of it fails with "ERR_IO_MEMORY_REUSED": its
+   * whose memory was written to before it released it fails with "ERR_IO_MEMORY_REUSED": its
    * promise, or `released` of `sendZeroCopy()`; with a callback of the ring it is an uncaught
    * error.
    */

@@ -139,7 +139,7 @@ test("after a failed sync writes are refused, and the sync is not tried again", 
     assert.match(commit.refusal!, /^MISCONF syncing the log failed: .*restart/);
     assert.is(storage.cuts, 1);
     assert.is(storage.syncs, 0);
-    set("b", "gets past the check"); // A batch that gathers all the same is not written either.
+    set("b", "gets past the check"); // A batch that gathers anyway is not written either.
     await commit.idle();
     assert.is(data.keyspace.size, 0);
     assert.is(storage.appends.length, 1);

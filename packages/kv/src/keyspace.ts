@@ -205,7 +205,7 @@ export class Keyspace {
   rollbackTo(mark: Mark, hasOthers: boolean): void {
     this.rollback(this.undo.splice(mark.notes));
     this.lastChange = mark.lastChange;
-    // An expiry in between may have noted an older batch, which counts all the same.
+    // An expiry in between may have noted an older batch, which counts anyway.
     if (!hasOthers && this.lastRemoval === this.sequence) {
       this.lastRemoval = Math.max(mark.lastRemoval, this.sequence - 1);
     }

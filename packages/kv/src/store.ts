@@ -177,7 +177,7 @@ export class Store implements CommitListener, AsyncDisposable {
     this.listeners.add(listener);
   }
 
-  /** Commits what is under way, syncs, and lets go of the folder. */
+  /** Commits what is under way, syncs, and releases the folder. */
   close(): Promise<void> {
     this.closing ??= this.closeOnce();
     return this.closing;

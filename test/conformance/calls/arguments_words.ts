@@ -413,7 +413,7 @@ function registerText(suite: Suite): void {
     assert.is((await near.receive(buffer)).byteLength, 2);
   });
 
-  suite.test("a descriptor that is none is EBADF, whoever asks", async (trial) => {
+  suite.test("a number that is no descriptor is EBADF in every verb", async (trial) => {
     const io = await trial.open();
     const result = await outcome(io, (completion, callback) =>
       io.ring.read(completion, callback, -1, new Uint8Array(1), 0),

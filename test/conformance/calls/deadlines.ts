@@ -42,7 +42,7 @@ async function things(trial: Trial): Promise<Pending> {
 
 type Options = { signal?: AbortSignal; timeoutMs?: number };
 
-/** Operations that would go on for ever. */
+/** Operations that would go on forever. */
 const ENDLESS: readonly [
   name: string,
   operation: string,
@@ -151,7 +151,7 @@ function registerLimits(suite: Suite): void {
 }
 
 function registerLimitMisuse(suite: Suite): void {
-  suite.test("a time limit that is none is refused, and falls on nothing else", async (trial) => {
+  suite.test("an invalid time limit is refused, and falls on nothing else", async (trial) => {
     const { io, client, served } = await connected(trial);
     for (const timeoutMs of [-1, Number.NaN, Number.POSITIVE_INFINITY, 1e300]) {
       const code = await failureCode(client.receive(new Uint8Array(1), { timeoutMs }));

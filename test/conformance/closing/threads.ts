@@ -139,7 +139,7 @@ function registerBackend(suite: Suite): void {
     assert.is(output, "ERR_IO_BACKEND_UNKNOWN\n");
   });
 
-  suite.test("a named backend that cannot be had is refused, with the reason", async () => {
+  suite.test("a named backend that is not available is refused, with the reason", async () => {
     const found = new Map(probe().candidates.map((one) => [one.name, one] as const));
     const missing = (["io_uring", "epoll", "kqueue"] as const).filter(
       (name) => found.get(name)?.available !== true,

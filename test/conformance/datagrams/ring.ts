@@ -95,7 +95,7 @@ function registerVerbs(suite: Suite, mode: Mode): void {
     assert.equal([text(buffer, 3), peer.address], ["def", farAddress]);
     assert.is(await send(Buffer.from("x"), null), negative("ENOTCONN"));
     assert.is(await outcome(io, (c, cb) => ring.connect(c, cb, near, farAddress)), 0);
-    assert.is(await send(Buffer.from("to whom?"), null), 8);
+    assert.is(await send(Buffer.from("to what?"), null), 8);
     assert.is(await outcome(io, (c, cb) => ring.send(c, cb, near, Buffer.from("plain"))), 5);
     assert.is(await receive(far), 8);
     assert.is(await outcome(io, (c, cb) => ring.receive(c, cb, far, buffer)), 5);

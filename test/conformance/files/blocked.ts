@@ -80,8 +80,8 @@ function registerFifos(suite: Suite): void {
 }
 
 // The holder is told of who wants the file by a signal, and gives the lease up when it is told to.
-// The signal is written to a pipe: one that comes just before the read of the standard input would
-// else be handled after it.
+// The signal is written to a pipe: one that comes just before the read of the standard input
+// would otherwise be handled after it.
 const HOLDER = `
 import fcntl, os, select, signal, sys
 file = os.open(sys.argv[1], os.O_RDWR)

@@ -105,7 +105,7 @@ const BAD_POSITIONS: readonly Position[] = [
 ];
 
 function registerPositions(suite: Suite): void {
-  suite.test("a position that is none is refused, in every operation", async (trial) => {
+  suite.test("an invalid position is refused, in every operation", async (trial) => {
     const file = await fileWith(trial, "abc");
     const buffer = new Uint8Array(3);
     for (const position of BAD_POSITIONS) {

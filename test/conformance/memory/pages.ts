@@ -74,7 +74,7 @@ function registerAcquire(suite: Suite): void {
     assert.ok(buffers.sizeBytes >= sizes.reduce((sum, size) => sum + size, 0));
   });
 
-  suite.test("a size that is none is refused", async (trial) => {
+  suite.test("an invalid size is refused", async (trial) => {
     const { buffers } = await trial.open();
     for (const size of [0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
       assert.is(
@@ -208,7 +208,7 @@ function registerInFlight(suite: Suite): void {
 }
 
 function registerLimit(suite: Suite): void {
-  suite.test("the limit of memory refuses, and what is released can be had", async (trial) => {
+  suite.test("the limit of memory refuses, and what is released can be acquired", async (trial) => {
     const io = await trial.open({ buffersMaxBytes: MIB });
     const pages = Array.from({ length: 256 }, () => io.buffers.acquire(PAGE));
     assert.is(io.buffers.sizeBytes, MIB);
@@ -226,7 +226,7 @@ function registerLimit(suite: Suite): void {
     );
   });
 
-  suite.test("memory released in one size can be had in another", async (trial) => {
+  suite.test("memory released in one size can be acquired in another", async (trial) => {
     const io = await trial.open({ buffersMaxBytes: MIB });
     io.buffers.release(io.buffers.acquire(MIB));
     const small = io.buffers.acquire(PAGE);

@@ -66,7 +66,7 @@ function registerData(suite: Suite, family: Family): void {
       assert.equal(chunk.address, sender.localAddress);
       assert.equal(chunk.peer(peer).address, sender.localAddress);
       assert.is(chunk.truncated, false);
-      // From where it stands, to whom it came from.
+      // From where it stands, to its sender.
       assert.is(await far.sendTo(chunk.bytes, peer), 6);
       const buffer = new Uint8Array(16);
       const back = await sender.receive(buffer);

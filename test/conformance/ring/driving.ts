@@ -105,7 +105,7 @@ function registerRunFor(suite: Suite): void {
     },
   );
 
-  suite.test("runFor() refuses a duration that is none", async (trial) => {
+  suite.test("runFor() refuses an invalid duration", async (trial) => {
     const io = await trial.open({ mode: "detached" });
     for (const durationNs of [-1, 0.5, Number.NaN, 2 ** 53, -1n]) {
       const call = (): number => io.runFor(durationNs);

@@ -68,7 +68,7 @@ function registerTimeouts(suite: Suite, mode: Mode): void {
 }
 
 function registerRefusals(suite: Suite, mode: Mode): void {
-  suite.test(`${mode}: a duration that is none is refused`, async (trial) => {
+  suite.test(`${mode}: an invalid duration is refused`, async (trial) => {
     const io = await trial.open({ mode });
     for (const durationNs of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
       const completion = new Completion();
@@ -119,7 +119,7 @@ function registerLimits(suite: Suite, mode: Mode): void {
     assert.equal([first.result, last.result], [0, negative("ETIMEDOUT")]);
   });
 
-  suite.test(`${mode}: a time limit that is none is refused before anything is queued`, (trial) =>
+  suite.test(`${mode}: an invalid time limit is refused before anything is queued`, (trial) =>
     refusesLimits(trial, mode),
   );
 }

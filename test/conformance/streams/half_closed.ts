@@ -1,5 +1,5 @@
 // Peers that have shut down their sending and do not read. The kernel finds their sockets ready
-// for ever, in a way; still, what is sent to them waits, and keeps nobody else from sending.
+// forever, in a way; still, what is sent to them waits, and keeps nobody else from sending.
 
 import { Completion, type IO, type Socket } from "@io/core";
 import * as assert from "uvu/assert";

@@ -344,21 +344,18 @@ function registerUnixAddresses(suite: Suite): void {
 }
 
 function registerPorts(suite: Suite): void {
-  suite.test(
-    "a port or a backlog that is none is refused, and nothing stays open",
-    async (trial) => {
-      const io = await trial.open();
-      for (const port of [-1, 65_536, 1.5, Number.NaN]) {
-        assert.is(await failureCode(io.connect({ port })), "ERR_OUT_OF_RANGE", `${port}`);
-        assert.is(await failureCode(io.listen({ port })), "ERR_OUT_OF_RANGE", `${port}`);
-      }
-      for (const backlog of [-1, 0.5, Number.NaN, 2 ** 31]) {
-        const listening = io.listen({ port: 0, backlog });
-        assert.is(await failureCode(listening), "ERR_OUT_OF_RANGE", `${backlog}`);
-      }
-      assert.is(io.stats().descriptors, 0);
-    },
-  );
+  suite.test("an invalid port or backlog is refused, and nothing stays open", async (trial) => {
+    const io = await trial.open();
+    for (const port of [-1, 65_536, 1.5, Number.NaN]) {
+      assert.is(await failureCode(io.connect({ port })), "ERR_OUT_OF_RANGE", `${port}`);
+      assert.is(await failureCode(io.listen({ port })), "ERR_OUT_OF_RANGE", `${port}`);
+    }
+    for (const backlog of [-1, 0.5, Number.NaN, 2 ** 31]) {
+      const listening = io.listen({ port: 0, backlog });
+      assert.is(await failureCode(listening), "ERR_OUT_OF_RANGE", `${backlog}`);
+    }
+    assert.is(io.stats().descriptors, 0);
+  });
 
   suite.test("a port is free for the next listener at once", async (trial) => {
     const { io, listener, client, served } = await connected(trial);

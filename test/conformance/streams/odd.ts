@@ -55,7 +55,7 @@ function registerConnecting(suite: Suite): void {
     const { io, socket, connect } = await connecting(trial);
     const buffer = new Uint8Array(4);
     const started = [connect];
-    // The kernel tells the reason once. Behind io_uring it starts the connect anew when another
+    // The kernel tells the reason once. Behind io_uring it starts the connect again when another
     // operation was told, and that may wait again.
     if (suite.backend !== "io_uring") {
       started.push(new Started((c, callback) => io.ring.receive(c, callback, socket, buffer)));

@@ -8,7 +8,7 @@ import { FAMILIES as STREAMS, type Family as StreamFamily, unixAddress } from ".
 export interface Family {
   readonly name: string;
   readonly family: Address["family"];
-  /** Why it cannot be had here, or null. */
+  /** Why it is not available here, or null. */
   readonly missing: string | null;
   /** The longest datagram, or null where the size of the send buffer decides. */
   readonly longestBytes: number | null;

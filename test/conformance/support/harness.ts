@@ -178,7 +178,7 @@ export function conform(topic: string, ...parts: ((suite: Suite) => void)[]): vo
     }
   }
   suites.at(-1)?.[1].after(() => {
-    // A test that hung holds the process: its summary has to come out all the same.
+    // A test that hung holds the process: its summary has to come out anyway.
     if (hung) setTimeout(() => process.exit(1), 500);
   });
   for (const [, uvu] of suites) uvu.run();

@@ -24,7 +24,7 @@ import { Started, success, until } from "./verbs.js";
 export interface Family {
   readonly name: string;
   readonly family: Address["family"];
-  /** Why it cannot be had here, or null. */
+  /** Why it is not available here, or null. */
   readonly missing: string | null;
   listening(trial: Trial): ListenOptions;
   /** What a connect is told when the listener was closed: the file of a path goes with it. */

@@ -1,5 +1,5 @@
 // What the sockets of other systems do in a way of their own: the program must lose nothing by it,
-// and no operation may go on for ever.
+// and no operation may go on forever.
 
 import type { DatagramSocket, IO, Socket } from "@io/core";
 import * as assert from "uvu/assert";

@@ -1,4 +1,4 @@
-// Memory that is written to before a send has let go of it: found where the IO looks for it, by
+// Memory that is written to before a send has released it: found where the IO looks for it, by
 // every form of a send.
 
 import { Completion, type IOError, type Socket } from "@io/core";

@@ -221,7 +221,7 @@ export class Lent {
     return this.#groups.reduce((sum, group) => sum + (group?.piecesHeld ?? 0), 0);
   }
 
-  /** Lets go of the memory; what is held of it stays as it is. */
+  /** Releases the memory; what is held of it stays as it is. */
   closeGroups(): void {
     for (const group of this.#groups) {
       if (group === undefined) continue;

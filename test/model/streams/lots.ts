@@ -8,7 +8,7 @@ export interface Lot {
   readonly name: string;
   /** What was in them when they were lent. */
   readonly bytes: Uint8Array;
-  /** A view of them, made anew each time. */
+  /** A view of them, made again each time. */
   view(): Uint8Array;
   giveBack(): void;
   /** Called when an operation begins to use it, with 1, and when it has let go, with -1. */

@@ -23,7 +23,7 @@ interface Lent {
   readonly view: Uint8Array;
 }
 
-/** One connection: receives for ever, and sends what it was lent, one lot after the other. */
+/** One connection: receives forever, and sends what it was lent, one lot after the other. */
 class Connection extends MultishotCompletion {
   readonly descriptor: number;
   readonly sending = new Completion<Connection>(this);

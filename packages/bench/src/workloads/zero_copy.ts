@@ -1,5 +1,5 @@
 // Sends of many sizes, plainly, without a copy, and as "auto" decides: to a sink that copies
-// nothing, where sparing the copy pays, and over loopback, where the kernel copies all the same, so
+// nothing, where sparing the copy pays, and over loopback, where the kernel copies anyway, so
 // that "auto" can only cost nothing.
 //
 // Each send in flight has memory of its own, and is made again when that memory is free.

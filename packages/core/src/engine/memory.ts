@@ -90,7 +90,7 @@ export class Memory {
 
   /** Whether memory that is returned is overwritten, for tests. */
   readonly poisons: boolean;
-  /** Set with `poisons`: sends are looked at when they let go of their memory. */
+  /** Set with `poisons`: sends are looked at when they release their memory. */
   readonly reuses: Reuses | null;
 
   constructor(native: Native, session: NativeSession, poisons = false) {

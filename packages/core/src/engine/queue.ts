@@ -391,8 +391,8 @@ export class Queue {
   /**
    * Called after a read or write of a file was queued. While a batch of completions is being
    * dispatched, and the promises that it settled go on, their successors are handed over early: a
-   * disk that has just finished everything would else stand idle until the last of them is queued.
-   * The first one goes at once, then each time twice as many as before.
+   * disk that has just finished everything would otherwise stand idle until the last of them is
+   * queued. The first one goes at once, then each time twice as many as before.
    */
   feedDevice(): void {
     if (!this.dispatching && this.#header[HEADER_PUMPING] === 0) return;
@@ -679,7 +679,7 @@ function take(completion: MultishotCompletion, flags: number, result: number): v
   completion.offset = group.lend(piece, result, (flags & COMPLETION_FLAG_OPEN) !== 0);
 }
 
-// The kernel has let go of the memory, and so do we.
+// The kernel has released the memory, and so do we.
 function letGo(completion: Completion, result: number): void {
   const { held } = completion;
   completion.held = null;

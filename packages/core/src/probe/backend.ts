@@ -13,7 +13,7 @@ export type BackendName = "io_uring" | "epoll" | "kqueue";
 /** A backend that could be chosen, and the sentence that says why or why not. */
 export interface Candidate {
   name: string;
-  /** Whether it can be had by its name. "auto" passes it over all the same on some kernels. */
+  /** Whether it opens by its name. "auto" passes it over anyway on some kernels. */
   available: boolean;
   reason: string;
   /** What to change to have it, where something can be changed. */
@@ -124,7 +124,7 @@ function choose(found: readonly NativeCandidate[]): Choice {
     const row = found.find((candidate) => candidate.name === name);
     if (row?.available === true) return { row, why: `${name}, ${how}` };
     const reason = row?.reason ?? "there is no backend of this name";
-    return { row: null, why: `${name}, ${how}, cannot be had: ${reason}` };
+    return { row: null, why: `${name}, ${how}, is not available: ${reason}` };
   }
   for (const row of found) {
     if (row.automatic) return { row, why: `${row.name}, ${how}` };
@@ -193,7 +193,7 @@ export function backendError({ name, how }: Request, session: NativeSession): IO
   const [code] = errnoName(-session.failure);
   const exhausted = code === "ENOMEM" || code === "EMFILE" || code === "ENFILE";
   const asked =
-    name === "auto" ? "no backend can be had" : `the backend "${name}", ${how}, cannot be had`;
+    name === "auto" ? "no backend is available" : `the backend "${name}", ${how}, is not available`;
   const advice = session.advice === "" ? "" : `. To change that: ${session.advice}`;
   return new IOError({
     code: exhausted ? code : "ERR_IO_BACKEND_UNAVAILABLE",

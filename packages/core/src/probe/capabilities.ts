@@ -112,7 +112,7 @@ function zeroCopySend(features: number): Capability {
   }
   const told = (features & FEATURE_REPORTS_COPIES) !== 0;
   const reason = told
-    ? "the kernel sends from the memory itself, and tells if it copied all the same"
+    ? "the kernel sends from the memory itself, and tells if it copied anyway"
     : 'the kernel sends from the memory itself; Linux 6.2 tells if it copied, so "auto" copies';
   return { support: "native", reason };
 }

@@ -1,5 +1,5 @@
-// Receiving into memory of the program that a network device writes to: whether it can be had, and
-// how an IO is opened with it.
+// Receiving into memory of the program that a network device writes to: whether it is available,
+// and how an IO is opened with it.
 
 import { AREA_BYTES_LEAST, AREA_BYTES_MOST } from "../engine/abi.js";
 import { loadNative } from "../engine/load.js";
@@ -16,8 +16,9 @@ export type ZeroCopyReceiveOptions = {
    */
   sizeBytes?: number | null | undefined;
   /**
-   * `true`: `IO.open()` fails with "ERR_IO_ZERO_COPY_RECEIVE" where it cannot be had. Otherwise the
-   * IO receives into memory that is lent in the ordinary way, and `io.zeroCopyReceive` says why.
+   * `true`: `IO.open()` fails with "ERR_IO_ZERO_COPY_RECEIVE" where it is not available. Otherwise
+   * the IO receives into memory that is lent in the ordinary way, and `io.zeroCopyReceive` says
+   * why.
    */
   required?: boolean | null | undefined;
 } & (
@@ -35,8 +36,8 @@ export type ZeroCopyReceiveOptions = {
 export interface ZeroCopyReceive {
   /**
    * "native": into memory that a network device, or the kernel for it, writes to. "emulated": it
-   * was asked for and cannot be had, so memory is lent in the ordinary way. "unsupported": nobody
-   * has asked.
+   * was asked for and is not available, so memory is lent in the ordinary way. "unsupported":
+   * nobody has asked.
    */
   readonly support: Support;
   /** One sentence that says why. */
@@ -178,6 +179,6 @@ export function zeroCopyReceiveOf(
     code: "ERR_IO_ZERO_COPY_RECEIVE",
     operation: "open",
     backend: session.backend,
-    message: `open: zeroCopyReceive cannot be had: ${reason}${change}`,
+    message: `open: zeroCopyReceive is not available: ${reason}${change}`,
   });
 }

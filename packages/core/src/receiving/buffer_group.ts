@@ -82,7 +82,7 @@ export class BufferGroup {
   readonly #lent: Int32Array;
   /** Where the bytes end that were lent. */
   readonly #ends: Int32Array;
-  /** 1 when the backend has let go of it. */
+  /** 1 when the backend has released it. */
   readonly #full: Uint8Array;
   #stock = 0;
   #receiving = 0;

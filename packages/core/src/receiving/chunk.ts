@@ -22,7 +22,7 @@ export interface ChunkPlace {
   readonly offset: number;
 }
 
-/** Whom a chunk belongs to. */
+/** The owner of a chunk. */
 export interface ChunkOwner {
   onReleased(): void;
 }
@@ -115,7 +115,10 @@ export class DatagramChunk extends Chunk {
     return this.#address;
   }
 
-  /** The sender as whom to send to, written into `into`, which need not be a new one each time. */
+  /**
+   * The sender as an address to send to, written into `into`, which need not be a new one each
+   * time.
+   */
   peer(into: Peer = new Peer()): Peer {
     checkInstance(into, Peer, "a Peer", "what it is written into", "peer");
     return this.readPeer(into);

@@ -21,7 +21,7 @@ const NAMED_MOST = 8;
 /** A stream of chunks, as far as it is looked after here. */
 export interface TrackedStream {
   onClosing(): void;
-  /** How many chunks the program has kept, and of whom. */
+  /** How many chunks the program has kept, and of which sockets. */
   describe(): { kept: number; address: string };
 }
 

@@ -295,7 +295,7 @@ export class ChunkStream<C extends Chunk = Chunk>
     }
   }
 
-  // Whoever keeps what is lent may keep it for ever: a peer that sends and does not read makes an
+  // Whoever keeps what is lent may keep it forever: a peer that sends and does not read makes an
   // echo wait with it. So this stream has a buffer of its own, as long as it holds no other.
   #receiveInReserve(): void {
     const { ring } = this.#operations;
@@ -424,7 +424,7 @@ export class ChunkStream<C extends Chunk = Chunk>
     else {
       this.#fail(this.#errorOf(result));
     }
-    // The time of others that wait begins anew when something has come just in time.
+    // The time of others that wait begins again when something has come just in time.
     const waits = !this.#ended && this.#waiters.length > 0 && !this.#timer?.active;
     if (waits && this.#timeoutMs !== undefined) this.#watchTime();
     if (this.#starves) this.#kept?.begin();

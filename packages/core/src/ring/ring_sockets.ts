@@ -180,7 +180,7 @@ export abstract class SocketVerbs extends Verbs {
   }
 
   /**
-   * Sends one datagram, to `peer` or, when that is null, to whom the socket is connected; completes
+   * Sends one datagram, to `peer` or, when that is null, to the connected peer; completes
    * with its bytes. Several buffers, up to 1,024, are sent as one datagram (gather). Zero copy is
    * as with {@link send}.
    */
@@ -214,7 +214,7 @@ export abstract class SocketVerbs extends Verbs {
     this.#checkPeer(peer, "a Peer", "receiveMessage");
     const sender = this.region(peer.record, "receiveMessage");
     if (sender.inFlight > 0) throw peerActive();
-    sender.inFlight++; // before making room for the buffer could let go of it
+    sender.inFlight++; // before making room for the buffer could release it
     let at: number;
     try {
       const opcode = abi.OPCODE_RECEIVE_MESSAGE;

@@ -118,8 +118,8 @@ export abstract class Verbs {
     return at;
   }
 
-  // Each region is in use from the moment it is found: making room for the next one could else let
-  // go of it again.
+  // Each region is in use from the moment it is found: making room for the next one could else
+  // release it again.
   protected regions(buffers: readonly ArrayBufferView[], operation: string): Region[] {
     const regions: Region[] = [];
     try {

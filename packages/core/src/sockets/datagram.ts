@@ -88,7 +88,7 @@ const DATAGRAMS: ChunkKind<DatagramChunk> = {
     new DatagramChunk(owner, place, byteLength, truncated),
 };
 
-/** Whom a datagram is for: an address in digits, or a {@link Peer}. */
+/** The receiver of a datagram: an address in digits, or a {@link Peer}. */
 export type DatagramTarget = Peer | { host: string; port: number } | { path: string };
 
 /** Where a datagram socket is bound or connected to: a name is looked up. */
@@ -220,8 +220,8 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
   }
 
   /**
-   * Sends `data`, or text as UTF-8, as one datagram to whom the socket is connected; resolves with
-   * its bytes.
+   * Sends `data`, or text as UTF-8, as one datagram to the peer that the socket is connected to;
+   * resolves with its bytes.
    */
   send(data: ArrayBufferView | string, options?: SendOptions | null): Promise<number> {
     const start = (pending: Pending): void => {

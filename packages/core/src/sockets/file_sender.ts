@@ -70,7 +70,7 @@ export class FileSender {
       progress.sent += first;
       if (first > 0) return this.#sendByCall(target, range, progress);
     }
-    // Nothing was sent. A file whose size is 0 and that has bytes all the same (in /proc, /sys) may
+    // Nothing was sent. A file whose size is 0 and that has bytes anyway (in /proc, /sys) may
     // have no end that the call knows of, so only a read tells that there are none.
     return this.#sendByRead(target, range, progress);
   }

@@ -7,7 +7,7 @@ import { bytesFromText } from "../engine/text.js";
 import { valueError } from "../support/check.js";
 
 /**
- * Who sent a datagram, or whom one is for: a record that the caller owns and uses again and again.
+ * The sender or the receiver of a datagram: a record that the caller owns and uses again and again.
  * `ring.receiveMessage` writes the sender into it, and `ring.sendMessage` takes it as it is, so an
  * answer costs neither an allocation nor a look at the address.
  *
@@ -44,7 +44,7 @@ export class Peer {
     return peer;
   }
 
-  /** Changes whom it names. */
+  /** Changes the address that it names. */
   set(address: Address): void {
     this.name(address, "Peer.set");
   }

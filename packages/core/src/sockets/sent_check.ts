@@ -1,5 +1,5 @@
 // For tests (`IO.open({ poison: true })`): finds memory that was written to while a send still had
-// it. Until a send lets go of its memory the kernel may read from it at any time, so whoever
+// it. Until a send releases its memory the kernel may read from it at any time, so whoever
 // changes it sends something else, now and then, and nobody is told. Here a copy of what was to be
 // sent is kept and compared at the end.
 
@@ -7,7 +7,7 @@ import type { Held } from "../engine/held.js";
 import { IOError } from "../errors.js";
 import type { Completion } from "../ring/completion.js";
 
-/** What was found, for whom it may concern. */
+/** What was found. */
 export class Reuses {
   #found: { completion: unknown; error: IOError } | null = null;
 
@@ -73,7 +73,7 @@ export class SentCheck<C> implements Held {
       code: "ERR_IO_MEMORY_REUSED",
       operation: this.#operation,
       message:
-        `${this.#operation}: byte ${at}${several} was written to before the send let go of its ` +
+        `${this.#operation}: byte ${at}${several} was written to before the send released its ` +
         "memory, so that nobody knows what was sent: wait for its promise, or for `released` of " +
         "sendZeroCopy(), or for the last callback",
     });

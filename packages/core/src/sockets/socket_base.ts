@@ -49,7 +49,7 @@ export interface SocketStats {
   zeroCopySends: number;
   /** The bytes that they moved. */
   zeroCopyBytes: number;
-  /** Of them, the sends of which the kernel said that it copied all the same (Linux 6.2). */
+  /** Of them, the sends of which the kernel said that it copied anyway (Linux 6.2). */
   zeroCopyCopied: number;
   /** Sends that should have gone without a copy and went plainly. */
   zeroCopyFallenBack: number;

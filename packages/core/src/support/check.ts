@@ -1,8 +1,8 @@
 // What callers give, checked: one function for each kind of argument, used by every public call.
 //
-// The rules. `undefined` and `null` both mean "not given": options, what is in them, a position. A
-// number that is none, or not one of the allowed ones, is ERR_OUT_OF_RANGE, whatever its type, as
-// Node has it for ports. Any other argument of the wrong kind is ERR_INVALID_ARG_TYPE, and one of
+// The rules. `undefined` and `null` both mean "not given": options, their members, a position. An
+// invalid number, or one that is not allowed, is ERR_OUT_OF_RANGE, whatever its type, as Node has
+// it for ports. Any other argument of the wrong kind is ERR_INVALID_ARG_TYPE, and one of
 // the right kind that cannot be meant is ERR_INVALID_ARG_VALUE. The message has the call, the
 // argument's name, what was given, and what is right. Nothing is converted by its own methods.
 import { fileURLToPath } from "node:url";

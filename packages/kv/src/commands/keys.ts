@@ -191,7 +191,7 @@ function expire(call: Call, form: TimeForm, name: string): void {
   reply.integer(1);
 }
 
-/** Whether the conditions hold. A key without a time counts as one that lasts for ever. */
+/** Whether the conditions hold. A key without a time counts as one that lasts forever. */
 function timeWanted(words: ReadonlySet<string>, formerMs: number, atMs: number): boolean {
   if (words.has("nx") && formerMs !== 0) return false;
   if (words.has("xx") && formerMs === 0) return false;
