@@ -29,11 +29,11 @@ function registerAddresses(suite: Suite, family: Family): void {
     assert.is(await near.sendTo(Buffer.from("there"), far.localAddress), 5);
     const buffer = new Uint8Array(32);
     const there = await far.receive(buffer);
-    assert.equal(there, { sizeBytes: 5, address: near.localAddress, truncated: false });
+    assert.equal(there, { byteLength: 5, address: near.localAddress, truncated: false });
     assert.is(text(buffer, 5), "there");
     assert.is(await far.sendTo(Buffer.from("back"), there.address), 4);
     const back = await near.receive(buffer);
-    assert.equal(back, { sizeBytes: 4, address: far.localAddress, truncated: false });
+    assert.equal(back, { byteLength: 4, address: far.localAddress, truncated: false });
     assert.is(text(buffer, 4), "back");
   });
 
@@ -73,7 +73,7 @@ function registerMessages(suite: Suite, family: Family): void {
     const pending = far.receive(buffer);
     assert.is(await near.sendTo(new Uint8Array(0), far.localAddress), 0);
     const empty = await pending;
-    assert.equal(empty, { sizeBytes: 0, address: near.localAddress, truncated: false });
+    assert.equal(empty, { byteLength: 0, address: near.localAddress, truncated: false });
     assert.ok(buffer.every((byte) => byte === 7));
     await near.sendTo(Buffer.from("next"), far.localAddress);
     assert.is((await far.receive(buffer)).byteLength, 4);
@@ -86,7 +86,7 @@ function registerMessages(suite: Suite, family: Family): void {
     await near.sendTo(Buffer.from("whole"), far.localAddress);
     const buffer = new Uint8Array(100);
     const cut = await far.receive(buffer);
-    assert.equal(cut, { sizeBytes: 100, address: near.localAddress, truncated: true });
+    assert.equal(cut, { byteLength: 100, address: near.localAddress, truncated: true });
     assert.ok(sameBytes(buffer, sent.subarray(0, 100)));
     // The rest of it is lost, and the next one is not.
     const next = await far.receive(buffer);
@@ -166,7 +166,7 @@ function registerConnected(suite: Suite, family: Family): void {
     assert.is(await near.send(Buffer.from("hello")), 5);
     const buffer = new Uint8Array(16);
     const got = await far.receive(buffer);
-    assert.equal(got, { sizeBytes: 5, address: near.localAddress, truncated: false });
+    assert.equal(got, { byteLength: 5, address: near.localAddress, truncated: false });
     const stranger = await io.openDatagram(family.binding(trial));
     const waiting = new Watched(far.receive(buffer));
     const told = await stranger.sendTo(Buffer.from("psst"), far.localAddress).then(
