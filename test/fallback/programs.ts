@@ -58,7 +58,7 @@ async function useFiles(io: IO, folder: string): Promise<string> {
   await io.rename(from, to);
   const { sizeBytes } = await io.stat(to);
   const back = new Uint8Array(sizeBytes);
-  await file.readAll(back, 0);
+  await file.readFull(back, 0);
   await io.unlink(to);
   return `${sizeBytes} bytes, ${back[4095]}, ${Buffer.from(back.subarray(4096))}`;
 }
@@ -72,7 +72,7 @@ async function useSockets(io: IO, rounds: number): Promise<string> {
     const buffer = new Uint8Array(5000).fill(1);
     for (let round = 0; round < rounds; round++) {
       const back = new Uint8Array(buffer.length);
-      await Promise.all([client.sendAll(buffer), client.receiveAll(back)]);
+      await Promise.all([client.sendAll(buffer), client.receiveFull(back)]);
       received += back.reduce((sum, byte) => sum + byte, 0);
     }
     const silence = client.receive(new Uint8Array(1), { timeoutMs: 5 });
@@ -218,7 +218,7 @@ const programs: Record<string, () => Promise<void>> = {
     const path = join(temporaryFolder(), "file");
     writeFileSync(path, Buffer.alloc(65536, 9));
     await using file = await io.openFile(path);
-    await file.readAll(block, 0);
+    await file.readFull(block, 0);
     say(`${io.backend}: ${block[65535]}, registered ${io.stats().registeredBytes}`);
     say(`why: ${io.why}`);
     say(`limit: ${probe().limits.lockedMemoryBytes}`);

@@ -198,7 +198,7 @@ class Program {
   async drain(): Promise<void> {
     for (const stream of this.streams) {
       const left = new Uint8Array(stream.sent - stream.received);
-      assert.is(await stream.to.receiveAll(left), left.length);
+      assert.is(await stream.to.receiveFull(left), left.length);
       assert.is(firstWrong(left, left.length, stream.received), -1, "the rest of a stream");
     }
   }

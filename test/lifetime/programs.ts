@@ -176,8 +176,8 @@ const programs: Record<string, () => Promise<void>> = {
     const block = io.buffers.acquire(65536);
     const file = await io.openFile(process.execPath);
     const plain = new Uint8Array(65536);
-    await file.readAll(block, 0);
-    await file.readAll(plain, 0);
+    await file.readFull(block, 0);
+    await file.readFull(plain, 0);
     say(`same: ${Buffer.compare(block, plain) === 0}`);
     say(`registered: ${io.stats().registeredBytes}`);
     await io.close();

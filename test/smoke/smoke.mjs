@@ -28,7 +28,7 @@ async function files(io, folder) {
   await file.writeAll(Buffer.from("first line\nsecond"), 0);
   await file.sync();
   const bytes = new Uint8Array(100);
-  const count = await file.readAll(bytes, 6);
+  const count = await file.readFull(bytes, 6);
   assert.equal(Buffer.from(bytes.subarray(0, count)).toString(), "line\nsecond");
   assert.equal((await file.stat()).sizeBytes, 17);
   await file.close();
@@ -66,7 +66,7 @@ async function echo(io, listener, connecting) {
     await socket.shutdown("send");
   };
   const received = new Uint8Array(sent.length);
-  const [count] = await Promise.all([socket.receiveAll(received), serve(), send()]);
+  const [count] = await Promise.all([socket.receiveFull(received), serve(), send()]);
   assert.equal(count, sent.length);
   assert.ok(Buffer.from(received.buffer).equals(Buffer.from(sent.buffer)), "what came back");
   assert.equal(await socket.receive(new Uint8Array(1)), 0);

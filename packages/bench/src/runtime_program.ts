@@ -15,7 +15,7 @@ const [client, served] = await Promise.all([
 const buffer = new Uint8Array(5);
 for (let round = 0; round < 100; round++) {
   await client.sendAll(Buffer.from("hello"));
-  await served.receiveAll(buffer);
+  await served.receiveFull(buffer);
 }
 await io.sleep(1_000_000);
 const file = await io.openFile(path, { read: true, write: true, create: true });

@@ -61,7 +61,7 @@ async function noteOwner(file: File): Promise<void> {
 
 async function inUse(file: File, folder: string): Promise<KvError> {
   const bytes = new Uint8Array(OWNER_BYTES);
-  const count = await file.readAll(bytes, 0);
+  const count = await file.readFull(bytes, 0);
   const owner = /^[0-9]+/.exec(Buffer.from(bytes.subarray(0, count)).toString("latin1"));
   const who = owner === null ? "another process" : `process ${owner[0]}`;
   return new KvError(

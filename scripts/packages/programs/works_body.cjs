@@ -10,7 +10,7 @@ exports.works = async (IO, IOError) => {
   const file = await io.openFile(join(folder, "a"), { read: true, write: true, create: true });
   await file.writeAll(Buffer.from("to a file"), 0);
   const bytes = Buffer.alloc(9);
-  await file.readAll(bytes, 0);
+  await file.readFull(bytes, 0);
   await file.close();
   rmSync(folder, { recursive: true });
   const listener = await io.listen({ host: "127.0.0.1", port: 0 });
@@ -20,7 +20,7 @@ exports.works = async (IO, IOError) => {
   ]);
   await client.sendAll(bytes);
   const received = Buffer.alloc(9);
-  await server.receiveAll(received);
+  await server.receiveFull(received);
   await Promise.all([client.close(), server.close(), listener.close()]);
   const failure = await io.openFile("/nowhere/at all").catch((error) => error);
   await io.close();

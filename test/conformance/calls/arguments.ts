@@ -103,7 +103,7 @@ async function harmed({ io, file }: Scene, before: Counts, name: string): Promis
   const back = new Uint8Array(7);
   const sleeps = [1, 2, 3].map((round) => io.sleep(round * 100_000));
   try {
-    await guarded("what comes next", Promise.all([...sleeps, file.readAll(back, 0)]));
+    await guarded("what comes next", Promise.all([...sleeps, file.readFull(back, 0)]));
     assert.is(Buffer.from(back).toString(), "content");
   } catch (error) {
     wrong.push(`after ${name}: ${describe(error)}`);

@@ -85,9 +85,9 @@ function pathsOf({ io, path: named }: Scene): Call[] {
 
 function filesOf({ file }: Scene): Call[] {
   return [
-    ...["read", "readAll", "write", "writeAll"].map((name) => {
+    ...["read", "readFull", "write", "writeAll"].map((name) => {
       const writes = name.startsWith("write");
-      const all = name.endsWith("All");
+      const all = name === "readFull" || name === "writeAll";
       return {
         name: `file.${name}`,
         make: (given: unknown[]) => call(file, name, given),
@@ -287,8 +287,8 @@ function socketsOf({ client, datagrams, file, listener }: Scene): Call[] {
   const target = argument(() => ({ host: "127.0.0.1", port: 9 }), "nothing");
   return [
     {
-      name: "receiveAll",
-      make: (given) => call(client, "receiveAll", given),
+      name: "receiveFull",
+      make: (given) => call(client, "receiveFull", given),
       takes: [view, options],
       options: ENDINGS,
     },

@@ -58,7 +58,7 @@ function registerAccess(suite: Suite): void {
     const { served } = await connected(trial);
     const refusedReads = [
       writing.read(bytes, 0),
-      writing.readAll(bytes, 0),
+      writing.readFull(bytes, 0),
       writing.readVectored([bytes], 0),
       io.chain([writing.reading(bytes, 0)]),
     ].map(failure);
@@ -134,7 +134,7 @@ function registerMessages(suite: Suite): void {
       ],
       [() => wrongly(socket, "receive", 7), /^receive: the buffer is 7: give a TypedArray/],
       [() => wrongly(file, "writeAll", bytes), /^writeAll: the position is missing/],
-      [() => wrongly(file, "readAll", bytes), /^readAll: the position is missing/],
+      [() => wrongly(file, "readFull", bytes), /^readFull: the position is missing/],
       [() => wrongly(socket, "sendFile", "f.txt"), /the file is "f.txt", a string: .*openFile/],
       [() => wrongly(socket, "shutdown", "write"), /"write", .*"receive" or "send" or "both"/],
       [() => wrongly(datagrams, "sendTo", bytes, 9), /^sendTo: the target is 9: give a Peer/],
@@ -401,7 +401,7 @@ function registerText(suite: Suite): void {
     const { sent, released } = client.sendZeroCopy("3");
     assert.is(await sent, 1);
     await released;
-    const count = await served.receiveAll(buffer.subarray(0, 8));
+    const count = await served.receiveFull(buffer.subarray(0, 8));
     assert.is(Buffer.from(buffer.subarray(0, count)).toString(), "hällo23");
     const file = await io.openFile(trial.path(), { read: true, write: true, create: true });
     await file.writeAll("ä", 0);

@@ -49,7 +49,11 @@ const ENDLESS: readonly [
   start: (pending: Pending, options: Options) => Promise<unknown>,
 ][] = [
   ["receive", "receive", ({ client }, options) => client.receive(new Uint8Array(8), options)],
-  ["receiveAll", "receive", ({ client }, options) => client.receiveAll(new Uint8Array(8), options)],
+  [
+    "receiveFull",
+    "receive",
+    ({ client }, options) => client.receiveFull(new Uint8Array(8), options),
+  ],
   ["accept", "accept", ({ listener }, options) => listener.accept(options)],
   ["sleep", "timeout", ({ io }, options) => io.sleep(3_600_000_000_000, options)],
   [
@@ -126,7 +130,7 @@ function registerLimits(suite: Suite): void {
     const buffer = new Uint8Array(7);
     assert.is(await file.read(buffer, 0, options), 7);
     assert.is(await file.write(buffer, 7, options), 7);
-    assert.is(await file.readAll(buffer, 0, options), 7);
+    assert.is(await file.readFull(buffer, 0, options), 7);
     await file.writeAll(buffer, 0, options);
     assert.is(await file.readVectored([buffer], 0, options), 7);
     assert.is(await file.writeVectored([buffer], 0, options), 7);
@@ -144,7 +148,7 @@ function registerLimits(suite: Suite): void {
     await Promise.all([io.nop(options), io.sleep(1000, options)]);
     assert.is(await client.send(buffer, options), 7);
     assert.is(await client.sendVectored([buffer], options), 7);
-    assert.is(await served.receiveAll(new Uint8Array(14), options), 14);
+    assert.is(await served.receiveFull(new Uint8Array(14), options), 14);
     await client.sendAll(buffer, options);
     assert.is(await served.receive(buffer, options), 7);
   });
@@ -329,7 +333,7 @@ function registerListeners(suite: Suite): void {
     const buffer = new Uint8Array(4);
     await io.nop(options);
     await client.sendAll(buffer, options);
-    await served.receiveAll(buffer, options);
+    await served.receiveFull(buffer, options);
     await failure(io.stat(trial.path("missing"), options));
     await failure(io.openFile("a\0b", options));
     await failure(client.receive(new Uint8Array(0), options));
@@ -398,7 +402,7 @@ function registerMemory(suite: Suite): void {
       await served.sendAll(Buffer.alloc(64, 1));
       await roundTrips(io);
       assert.ok(buffer.every((byte) => byte === 7));
-      assert.is(await client.receiveAll(new Uint8Array(64)), 64);
+      assert.is(await client.receiveFull(new Uint8Array(64)), 64);
     }
   });
 

@@ -21,10 +21,10 @@ const CALLS: readonly Call[] = [
   ["openFile", ({ io }) => io.openFile("/nowhere/at/all")],
   ["stat", ({ io }) => io.stat("/nowhere/at/all")],
   ["read", ({ folder }) => folder.read(new Uint8Array(8), 0)],
-  ["readAll", ({ folder }) => folder.readAll(new Uint8Array(8), 0)],
+  ["readFull", ({ folder }) => folder.readFull(new Uint8Array(8), 0)],
   ["sleep", ({ io }) => io.sleep(1_000_000_000, LIMIT)],
   ["receive", ({ client }) => client.receive(new Uint8Array(8), LIMIT)],
-  ["receiveAll", ({ client }) => client.receiveAll(new Uint8Array(8), LIMIT)],
+  ["receiveFull", ({ client }) => client.receiveFull(new Uint8Array(8), LIMIT)],
   ["an abort", ({ io }) => io.sleep(1_000_000_000, { signal: AbortSignal.timeout(5) })],
 ];
 

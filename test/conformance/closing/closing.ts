@@ -41,7 +41,7 @@ async function startEverything(trial: Trial, io: IO): Promise<[string, Promise<u
   const buffer = (): Uint8Array => new Uint8Array(64);
   return [
     ["receive", client.receive(buffer())],
-    ["receiveAll", client.receiveAll(buffer())],
+    ["receiveFull", client.receiveFull(buffer())],
     ["receive with a limit", client.receive(buffer(), { timeoutMs: 3_600_000 })],
     ["receive with a signal", client.receive(buffer(), { signal: new AbortController().signal })],
     ["sendAll", client.sendAll(new Uint8Array(64 * 1024 * 1024))],
@@ -329,7 +329,7 @@ function registerAfter(suite: Suite): void {
       () => io.chain([writing]),
       () => io.cancelAll(),
       () => file.read(view, 0),
-      () => file.readAll(view, 0),
+      () => file.readFull(view, 0),
       () => file.writeAll(view, 0),
       () => file.writeVectored([view], 0),
       () => file.stat(),

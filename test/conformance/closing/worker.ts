@@ -23,8 +23,8 @@ const [client, served] = await Promise.all([
   listener.accept(),
 ]);
 const buffer = new Uint8Array(Buffer.byteLength(path));
-await file.readAll(buffer, 0);
+await file.readFull(buffer, 0);
 await client.sendAll(buffer);
-await served.receiveAll(buffer.fill(0));
+await served.receiveFull(buffer.fill(0));
 await io.close();
 parentPort?.postMessage({ backend: io.backend, rounds, content: Buffer.from(buffer).toString() });

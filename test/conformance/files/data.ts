@@ -55,7 +55,7 @@ function registerEnds(suite: Suite): void {
     for (const empty of empties) {
       assert.is(await file.read(empty, 0), 0);
       assert.is(await file.write(empty, 0), 0);
-      assert.is(await file.readAll(empty, 0), 0);
+      assert.is(await file.readFull(empty, 0), 0);
       await file.writeAll(empty, 0);
       assert.is(await file.readVectored([empty], 0), 0);
       assert.is(await file.writeVectored([empty, empty], 0), 0);
@@ -112,7 +112,7 @@ function registerPositions(suite: Suite): void {
       const promises = [
         file.read(buffer, position),
         file.write(buffer, position),
-        file.readAll(buffer, position),
+        file.readFull(buffer, position),
         file.writeAll(buffer, position),
         file.readVectored([buffer], position),
         file.writeVectored([buffer], position),
@@ -141,7 +141,7 @@ function registerPositions(suite: Suite): void {
     assert.is(await file.read(buffer, 4n), 2);
     assert.is(text(buffer), "45");
     assert.is(await file.write(buffer, 8n), 2);
-    assert.is(await file.readAll(buffer, 0n), 2);
+    assert.is(await file.readFull(buffer, 0n), 2);
     await file.truncate(9n);
     if (systemHere() !== "openbsd") await file.allocate(0n, 4n);
     assert.is(readFileSync(trial.path(), "latin1"), "012345674");
@@ -201,28 +201,28 @@ function registerVectors(suite: Suite): void {
 }
 
 function registerAll(suite: Suite): void {
-  suite.test("writeAll and readAll move all of it", async (trial) => {
+  suite.test("writeAll and readFull move all of it", async (trial) => {
     const file = await fileWith(trial, "");
     const content = pattern(3_000_001);
     assert.is(await file.writeAll(content, 5), undefined);
     const buffer = new Uint8Array(content.byteLength);
-    assert.is(await file.readAll(buffer, 5), content.byteLength);
+    assert.is(await file.readFull(buffer, 5), content.byteLength);
     assert.ok(sameBytes(buffer, content));
   });
 
-  suite.test("readAll resolves with fewer only at the end of the file", async (trial) => {
+  suite.test("readFull resolves with fewer only at the end of the file", async (trial) => {
     const file = await fileWith(trial, "0123456789");
     const buffer = new Uint8Array(16).fill(1);
-    assert.is(await file.readAll(buffer, 4), 6);
+    assert.is(await file.readFull(buffer, 4), 6);
     assert.is(text(buffer, 6), "456789");
     assert.is(buffer[6], 1);
-    assert.is(await file.readAll(buffer, 10), 0);
+    assert.is(await file.readFull(buffer, 10), 0);
   });
 
-  suite.test("readAll of a file that shrinks meanwhile ends at its end", async (trial) => {
+  suite.test("readFull of a file that shrinks meanwhile ends at its end", async (trial) => {
     const file = await fileWith(trial, pattern(8192));
     truncateSync(trial.path(), 5000);
-    assert.is(await file.readAll(new Uint8Array(8192), 0), 5000);
+    assert.is(await file.readFull(new Uint8Array(8192), 0), 5000);
   });
 }
 
@@ -239,7 +239,7 @@ function registerViews(suite: Suite): void {
       if (name !== "a Buffer of Node's pool") assert.ok(sameBytes(whole, expected));
       assert.ok(sameBytes(view, content));
       assert.is(await file.write(view, 64), 64);
-      assert.is(await file.readAll(view, 64), 64);
+      assert.is(await file.readFull(view, 64), 64);
       await file.writeAll(view, 128);
       assert.is(await file.readVectored([view], 128), 64);
       assert.is(await file.writeVectored([view], 192), 64);
@@ -253,7 +253,7 @@ function registerViews(suite: Suite): void {
     for (const buffer of wrong as unknown as Uint8Array[]) {
       const promises = [
         file.read(buffer, 0),
-        file.readAll(buffer, 0),
+        file.readFull(buffer, 0),
         file.readVectored([buffer], 0),
         file.writeVectored([buffer], 0),
       ];

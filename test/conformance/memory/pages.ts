@@ -154,7 +154,7 @@ function registerReleased(suite: Suite): void {
     const promises = [
       file.read(block, 0),
       file.write(block, 0),
-      file.readAll(block.subarray(1), 0),
+      file.readFull(block.subarray(1), 0),
       file.writeAll(block, 0),
       file.readVectored([Buffer.alloc(1), block], 0),
       file.writeVectored([block], 0),
@@ -269,9 +269,9 @@ function registerUse(suite: Suite): void {
     one.set(pattern(PAGE, 1));
     two.set(pattern(PAGE, 2));
     assert.is(await client.sendVectored([one, two]), 2 * PAGE);
-    assert.is(await served.receiveAll(three), PAGE);
+    assert.is(await served.receiveFull(three), PAGE);
     assert.ok(sameBytes(three, one));
-    assert.is(await served.receiveAll(three), PAGE);
+    assert.is(await served.receiveFull(three), PAGE);
     assert.ok(sameBytes(three, two));
   });
 }
@@ -298,7 +298,7 @@ function registerDirect(suite: Suite): void {
     const back = io.buffers.acquire(8 * PAGE);
     assert.is(await file.read(back.subarray(0, PAGE), PAGE), PAGE);
     assert.ok(sameBytes(back.subarray(0, PAGE), page.subarray(PAGE, 2 * PAGE)));
-    assert.is(await file.readAll(back, 0), 8 * PAGE);
+    assert.is(await file.readFull(back, 0), 8 * PAGE);
     assert.ok(sameBytes(back.subarray(4 * PAGE), page));
     assert.is(
       await file.readVectored([back.subarray(0, PAGE), back.subarray(PAGE, 2 * PAGE)], 0),
@@ -365,7 +365,7 @@ async function checkTail(io: IO, file: File, content: Uint8Array, tail: number):
   const block = io.buffers.acquire(4 * PAGE).fill(0xaa);
   assert.is(await file.read(block.subarray(0, PAGE), 2 * PAGE), tail);
   assert.ok(sameBytes(block.subarray(0, tail), content.subarray(2 * PAGE)));
-  assert.is(await file.readAll(block, 0), content.byteLength);
+  assert.is(await file.readFull(block, 0), content.byteLength);
   assert.ok(sameBytes(block.subarray(0, content.byteLength), content));
-  assert.is(await file.readAll(block.subarray(0, PAGE), 3 * PAGE), 0);
+  assert.is(await file.readFull(block.subarray(0, PAGE), 3 * PAGE), 0);
 }

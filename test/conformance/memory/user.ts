@@ -53,7 +53,7 @@ const USES: readonly [
 ][] = [
   ["read", ({ file }, view) => file.read(view, 0)],
   ["write", ({ file }, view) => file.write(view, 0)],
-  ["readAll", ({ file }, view) => file.readAll(view, 0)],
+  ["readFull", ({ file }, view) => file.readFull(view, 0)],
   ["writeAll", ({ file }, view) => file.writeAll(view, 0)],
   ["readVectored", ({ file }, view) => file.readVectored([Buffer.alloc(1), view], 0)],
   ["writeVectored", ({ file }, view) => file.writeVectored([Buffer.alloc(1), view], 0)],
@@ -61,7 +61,7 @@ const USES: readonly [
   ["sendAll", ({ client }, view) => client.sendAll(view)],
   ["sendVectored", ({ client }, view) => client.sendVectored([Buffer.alloc(1), view])],
   ["receive", ({ client }, view) => client.receive(view)],
-  ["receiveAll", ({ client }, view) => client.receiveAll(view)],
+  ["receiveFull", ({ client }, view) => client.receiveFull(view)],
 ];
 
 function registerDetached(suite: Suite): void {
@@ -149,7 +149,7 @@ function registerMany(suite: Suite): void {
     assert.ok(sameBytes(last!, content));
     await client.sendAll(last!);
     last!.fill(0);
-    await served.receiveAll(last!);
+    await served.receiveFull(last!);
     assert.ok(sameBytes(last!, content));
   });
 

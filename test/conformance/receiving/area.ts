@@ -46,7 +46,7 @@ async function keepAll(
 }
 
 /** Receives everything that is sent; the bytes are compared as they come. */
-async function receiveAll(socket: Socket, sent: Uint8Array): Promise<void> {
+async function receiveFull(socket: Socket, sent: Uint8Array): Promise<void> {
   let done = 0;
   for await (using chunk of socket.chunks()) {
     assert.ok(sameBytes(chunk.bytes, sent.subarray(done, done + chunk.byteLength)), `at ${done}`);
@@ -63,7 +63,7 @@ function registerCounting(suite: Suite): void {
     assert.match(io.zeroCopyReceive.reason, "without a device");
     assert.is(io.capabilities.zeroCopyReceive.support, "native");
     const sent = pattern(300_000);
-    await Promise.all([client.sendAll(sent), receiveAll(served, sent)]);
+    await Promise.all([client.sendAll(sent), receiveFull(served, sent)]);
     await roundTrips(io, 1);
     const stats = io.stats();
     assert.is(stats.zeroCopyChunkBytes, sent.length);
@@ -85,7 +85,7 @@ function registerRefused(suite: Suite, family: Family): void {
   suite.test(`${family.name} is no TCP: it receives in memory that is lent`, async (trial) => {
     const { io, client, served } = await connected(trial, family);
     const sent = pattern(300_000);
-    await Promise.all([client.sendAll(sent), receiveAll(served, sent)]);
+    await Promise.all([client.sendAll(sent), receiveFull(served, sent)]);
     const { zeroCopyChunks, zeroCopyRefused } = io.stats();
     assert.equal([zeroCopyChunks, zeroCopyRefused], [0, 1]);
     assert.is(served.stats().zeroCopyChunkBytes, 0);
@@ -97,7 +97,7 @@ function registerKept(suite: Suite): void {
     const [io, listener] = await small(trial);
     const [client, served] = await connectTo(io, listener);
     const sent = pattern(100 * PAGES * PAGE_BYTES);
-    await Promise.all([client.sendAll(sent), receiveAll(served, sent)]);
+    await Promise.all([client.sendAll(sent), receiveFull(served, sent)]);
     await roundTrips(io, 1);
     assert.is(io.stats().zeroCopyChunksHeld, 0);
     assert.ok(io.stats().zeroCopyFlushes > 0, "the kernel is asked to take what was returned");
@@ -165,7 +165,7 @@ function registerOthers(suite: Suite): void {
       const sent = pattern(400_000, index);
       work.push(
         client.sendAll(sent).then(() => client.shutdown("send")),
-        receiveAll(served, sent),
+        receiveFull(served, sent),
       );
     }
     await Promise.all(work);
@@ -200,7 +200,7 @@ function registerOthers(suite: Suite): void {
     const sent = pattern(600_000);
     const sending = client.sendAll(sent).then(() => client.shutdown("send"));
     const got = new Uint8Array(sent.length);
-    const receiving = slow.receiveAll(got);
+    const receiving = slow.receiveFull(got);
     const sends: Promise<void>[] = [];
     for await (using chunk of served.chunks()) {
       sends.push(full.sendAll(chunk.bytes));
@@ -231,7 +231,7 @@ function registerEndings(suite: Suite): void {
     // All of it is there for the next one.
     const [far, near] = await connectTo(io, listener);
     const sent = pattern(500_000, 1);
-    await Promise.all([far.sendAll(sent), receiveAll(near, sent)]);
+    await Promise.all([far.sendAll(sent), receiveFull(near, sent)]);
   });
 
   suite.test("io.close() names who has kept chunks, which keep their bytes", async (trial) => {

@@ -32,7 +32,7 @@ async function keepAll(io: IO, chunks: ChunkStream): Promise<[Chunk[], Watched<u
   }
 }
 
-async function receiveAll(socket: Socket, total: number): Promise<Uint8Array> {
+async function receiveFull(socket: Socket, total: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let done = 0;
   for await (using chunk of socket.chunks()) {
@@ -166,7 +166,7 @@ function registerOthers(suite: Suite): void {
     const sent = pattern(2_000_000);
     for (let index = 0; index < 3; index++) {
       const [far, near] = await connectTo(io, listener);
-      const [, got] = await Promise.all([far.sendAll(sent), receiveAll(near, sent.length)]);
+      const [, got] = await Promise.all([far.sendAll(sent), receiveFull(near, sent.length)]);
       assert.ok(sameBytes(got, sent), `stream ${index}`);
     }
     returnAll(crowd);
@@ -181,7 +181,7 @@ function registerOthers(suite: Suite): void {
     const sent = pattern(300_000);
     const pass = async (): Promise<void> => {
       const [far, near] = await connectTo(io, listener);
-      const [, got] = await Promise.all([far.sendAll(sent), receiveAll(near, sent.length)]);
+      const [, got] = await Promise.all([far.sendAll(sent), receiveFull(near, sent.length)]);
       assert.ok(sameBytes(got, sent));
       await Promise.all([far.close(), near.close()]);
     };
@@ -191,7 +191,7 @@ function registerOthers(suite: Suite): void {
     const sending = far.sendAll(sent);
     const back = setTimeout(() => returnAll(crowd));
     trial.defer(() => clearTimeout(back));
-    assert.ok(sameBytes(await receiveAll(near, sent.length), sent));
+    assert.ok(sameBytes(await receiveFull(near, sent.length), sent));
     await sending;
     await endAll(crowd);
   });
@@ -224,7 +224,7 @@ function registerOwnPieces(suite: Suite): void {
       );
       assert.is(await failureCode(near.send(bytes)), "ERR_IO_CHUNK_RELEASED");
       const answer = new Uint8Array(word.length);
-      await far.receiveAll(answer);
+      await far.receiveFull(answer);
       assert.is(text(answer), word);
     }
     await far.shutdown("send");

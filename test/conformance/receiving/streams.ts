@@ -80,7 +80,7 @@ function registerData(suite: Suite, family: Family): void {
         await served.shutdown("send");
       };
       const got = new Uint8Array(sent.length);
-      await Promise.all([pour(client, sent), echo(), client.receiveAll(got)]);
+      await Promise.all([pour(client, sent), echo(), client.receiveFull(got)]);
       assert.ok(sameBytes(got, sent));
     },
   );
@@ -133,7 +133,7 @@ function registerChunks(suite: Suite): void {
       const sending = pour(client, sent);
       const sends: Promise<void>[] = [];
       const got = new Uint8Array(sent.length);
-      const receiving = slow.receiveAll(got);
+      const receiving = slow.receiveFull(got);
       for await (using chunk of served.chunks()) {
         // Not awaited: the chunk is returned while the kernel has it.
         sends.push(full.sendAll(chunk.bytes));
@@ -445,7 +445,7 @@ function registerRefusals(suite: Suite): void {
       "ERR_IO_RECEIVING",
     );
     assert.is(await failureCode(served.receive(new Uint8Array(8))), "ERR_IO_RECEIVING");
-    assert.is(await failureCode(served.receiveAll(new Uint8Array(8))), "ERR_IO_RECEIVING");
+    assert.is(await failureCode(served.receiveFull(new Uint8Array(8))), "ERR_IO_RECEIVING");
     await client.sendAll(Buffer.from("one"));
     (await pending).value?.release();
     await chunks.return();

@@ -117,7 +117,7 @@ export function ringQuiet(suite: Suite): void {
     const { systemCalls, wakeUps } = await whileQuiet(io);
     assert.ok(systemCalls <= 10, `${systemCalls} system calls`);
     assert.ok(wakeUps <= 10, `${wakeUps} wake-ups`);
-    assert.is(await client.receiveAll(new Uint8Array(100_000)), 99_999);
+    assert.is(await client.receiveFull(new Uint8Array(100_000)), 99_999);
   });
 
   suite.test("connections that nobody accepts wake nobody again and again", async (trial) => {

@@ -84,7 +84,7 @@ async function checkRefused(socket: Socket): Promise<void> {
   const buffer = new Uint8Array(4);
   const promises = [
     socket.receive(buffer),
-    socket.receiveAll(buffer),
+    socket.receiveFull(buffer),
     socket.send(buffer),
     socket.sendAll(buffer),
     socket.sendVectored([buffer]),
@@ -112,7 +112,7 @@ function registerFile(suite: Suite): void {
       const promises = [
         file.read(buffer, 0),
         file.write(buffer, 0),
-        file.readAll(buffer, 0),
+        file.readFull(buffer, 0),
         file.writeAll(buffer, 0),
         file.readVectored([buffer], 0),
         file.writeVectored([buffer], 0),

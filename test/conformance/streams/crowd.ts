@@ -60,7 +60,7 @@ class EchoServer {
 
 async function answers(socket: Socket): Promise<void> {
   await socket.sendAll(new Uint8Array(5));
-  assert.is(await socket.receiveAll(new Uint8Array(5), { timeoutMs: GUARD_MS }), 5);
+  assert.is(await socket.receiveFull(new Uint8Array(5), { timeoutMs: GUARD_MS }), 5);
 }
 
 async function otherWork(io: IO, path: string): Promise<void> {

@@ -46,7 +46,7 @@ function registerMoves(suite: Suite, family: Family): void {
   suite.test(`${family.name}: an empty buffer moves 0 bytes`, async (trial) => {
     const { client, served } = await connected(trial, family);
     await client.sendAll(new Uint8Array(0));
-    assert.is(await client.receiveAll(new Uint8Array(0)), 0);
+    assert.is(await client.receiveFull(new Uint8Array(0)), 0);
     assert.is(await client.send(new DataView(new ArrayBuffer(4), 4)), 0);
     assert.is(await client.send(new Uint8Array(0)), 0);
     const parts = [new Uint8Array(0), Buffer.from("x"), new Uint8Array(0)];
@@ -59,12 +59,12 @@ function registerMoves(suite: Suite, family: Family): void {
     const parts = ["one ", "two ", "three"].map((part) => Buffer.from(part));
     assert.is(await client.sendVectored(parts), 13);
     const buffer = new Uint8Array(13);
-    assert.is(await served.receiveAll(buffer), 13);
+    assert.is(await served.receiveFull(buffer), 13);
     assert.is(text(buffer), "one two three");
     const many = Array.from({ length: 1024 }, (_, index) => Buffer.from([index & 0xff]));
     assert.is(await client.sendVectored(many), 1024);
     const all = new Uint8Array(1024);
-    assert.is(await served.receiveAll(all), 1024);
+    assert.is(await served.receiveFull(all), 1024);
     assert.ok(sameBytes(all, Buffer.concat(many)));
     for (const wrong of [[], [...many, Buffer.from("x")]]) {
       assert.is(await failureCode(client.sendVectored(wrong)), "ERR_OUT_OF_RANGE");
@@ -79,8 +79,8 @@ function registerMoves(suite: Suite, family: Family): void {
     const [, , first, second] = await Promise.all([
       client.sendAll(there),
       served.sendAll(back),
-      served.receiveAll(gotThere),
-      client.receiveAll(gotBack),
+      served.receiveFull(gotThere),
+      client.receiveFull(gotBack),
     ]);
     assert.equal([first, second], [sizeBytes, sizeBytes]);
     assert.equal([hash(gotThere), hash(gotBack)], [hash(there), hash(back)]);
@@ -113,12 +113,12 @@ function registerEnds(suite: Suite, family: Family): void {
     assert.is(await served.receive(buffer), 4);
     assert.is(await served.receive(buffer), 0);
     assert.is(await served.receive(buffer), 0);
-    assert.is(await served.receiveAll(buffer), 0);
+    assert.is(await served.receiveFull(buffer), 0);
   });
 
-  suite.test(`${family.name}: receiveAll gives what came before the end`, async (trial) => {
+  suite.test(`${family.name}: receiveFull gives what came before the end`, async (trial) => {
     const { client, served } = await connected(trial, family);
-    const receiving = served.receiveAll(new Uint8Array(100));
+    const receiving = served.receiveFull(new Uint8Array(100));
     await client.sendAll(Buffer.alloc(30));
     await client.sendAll(Buffer.alloc(31));
     await client.shutdown("send");
@@ -132,7 +132,7 @@ function registerEnds(suite: Suite, family: Family): void {
     assert.is(await pending, 0);
     const big = pattern(500_000);
     const got = new Uint8Array(big.byteLength);
-    await Promise.all([served.sendAll(big), client.receiveAll(got)]);
+    await Promise.all([served.sendAll(big), client.receiveFull(got)]);
     assert.ok(sameBytes(got, big));
     const error = await failure(client.send(Buffer.from("x")));
     assertSystemError(error, { code: "EPIPE", syscall: "send", operation: "send" });
@@ -368,7 +368,7 @@ function registerOrder(suite: Suite, family: Family): void {
     );
     assert.equal(await Promise.all(sends), Array(100).fill(4));
     const buffer = new Uint8Array(400);
-    assert.is(await served.receiveAll(buffer), 400);
+    assert.is(await served.receiveFull(buffer), 400);
     const expected = Array.from({ length: 100 }, (_, index) => String(index).padStart(4));
     assert.is(text(buffer), expected.join(""));
   });
@@ -381,7 +381,7 @@ function registerOrder(suite: Suite, family: Family): void {
       pairs.map(async ([client, served], index) => {
         const data = pattern(20_000, index);
         const got = new Uint8Array(data.byteLength);
-        await Promise.all([client.sendAll(data), served.receiveAll(got)]);
+        await Promise.all([client.sendAll(data), served.receiveFull(got)]);
         assert.ok(sameBytes(got, data), `connection ${index}`);
       }),
     );

@@ -179,7 +179,7 @@ async function blocked(trial: Trial): Promise<Scene & { sending: Promise<number>
   const sending = made.served.sendFile(made.file);
   sending.catch(() => undefined);
   const first = new Uint8Array(1000);
-  await made.client.receiveAll(first);
+  await made.client.receiveFull(first);
   assert.equal(first, made.content.subarray(0, 1000));
   return { ...made, sending };
 }
@@ -213,7 +213,7 @@ function registerEnds(suite: Suite): void {
     const made = await scene(trial, LARGE_BYTES);
     const abort = new AbortController();
     const sending = made.served.sendFile(made.file, 0, undefined, { signal: abort.signal });
-    await made.client.receiveAll(new Uint8Array(1000));
+    await made.client.receiveFull(new Uint8Array(1000));
     abort.abort();
     assert.is(await failureCode(guarded("sendFile", sending)), "ABORT_ERR");
     const late = made.served.sendFile(made.file, 0, undefined, { timeoutMs: 5 });
@@ -256,7 +256,7 @@ function registerRefusals(suite: Suite): void {
     const result = await send(served.descriptor, file.descriptor);
     assert.is(result, supported ? 500 : negative("EOPNOTSUPP"));
     if (!supported) return;
-    assert.is(await client.receiveAll(new Uint8Array(500)), 500);
+    assert.is(await client.receiveFull(new Uint8Array(500)), 500);
     assert.is(await send(file.descriptor, served.descriptor), negative("ENOTSOCK"));
     assert.is(await send(served.descriptor, served.descriptor), negative("EBADF"));
     assert.is(await send(served.descriptor, 12345), negative("EBADF"));

@@ -48,9 +48,9 @@ async function halfClosed(io: IO, trial: Trial, family: Family): Promise<[Socket
   return [client, served];
 }
 
-async function receiveAll(client: Socket, connection: number): Promise<void> {
+async function receiveFull(client: Socket, connection: number): Promise<void> {
   const received = Buffer.alloc(SIZE_BYTES);
-  await client.receiveAll(received);
+  await client.receiveFull(received);
   assert.ok(received.equals(contents(connection)), `the bytes of connection ${connection}`);
 }
 
@@ -72,7 +72,7 @@ function registerCrowd(suite: Suite, family: Family): void {
       );
       // The last one first: every other one is in its way, if one can be.
       for (let index = CROWD - 1; index >= CROWD / 2; index--) {
-        await receiveAll((pairs[index] as [Socket, Socket])[0], index);
+        await receiveFull((pairs[index] as [Socket, Socket])[0], index);
         await (sends[index] as Watched<unknown>).promise;
       }
       const [client, served] = pairs[0] as [Socket, Socket];
@@ -157,7 +157,7 @@ function registerEnds(suite: Suite): void {
     await roundTrips(io, 10);
     assert.equal(results, [], "there is no room for it");
     const drained = new Uint8Array(SIZE_BYTES + 1);
-    await Promise.all([client.receiveAll(drained), promise]);
+    await Promise.all([client.receiveFull(drained), promise]);
     await until(io, () => results.length === 2, "the chain");
     assert.equal(results, [1, 0]);
   });

@@ -81,7 +81,7 @@ async function checkNumbers(clients: readonly Socket[], served: readonly Socket[
   const numbers = await Promise.all(
     served.map(async (socket) => {
       const buffer = new Uint8Array(4);
-      assert.is(await socket.receiveAll(buffer), 4);
+      assert.is(await socket.receiveFull(buffer), 4);
       await socket.sendAll(buffer);
       return Buffer.from(buffer).readUInt32LE();
     }),
@@ -93,7 +93,7 @@ async function checkNumbers(clients: readonly Socket[], served: readonly Socket[
   await Promise.all(
     clients.map(async (client, index) => {
       const buffer = Buffer.alloc(4);
-      assert.is(await client.receiveAll(buffer), 4);
+      assert.is(await client.receiveFull(buffer), 4);
       assert.is(buffer.readUInt32LE(), index);
     }),
   );
@@ -403,14 +403,14 @@ function registerOptions(suite: Suite): void {
     const client = await io.connect({ port });
     await client.sendAll(Buffer.from("echo"));
     const buffer = new Uint8Array(4);
-    assert.is(await client.receiveAll(buffer), 4);
+    assert.is(await client.receiveFull(buffer), 4);
     assert.is(Buffer.from(buffer).toString(), "echo");
     await client.close();
     const listener = await io.listen({ port: 0 });
     const node: NodeSocket = connectNode(listener.address.port, "127.0.0.1");
     const served = await listener.accept();
     node.end("bye");
-    assert.is(await served.receiveAll(new Uint8Array(8)), 3);
+    assert.is(await served.receiveFull(new Uint8Array(8)), 3);
     const other: NodeSocket = connectNode(listener.address.port, "127.0.0.1");
     const receiving = failureCode((await listener.accept()).receive(new Uint8Array(1)));
     other.resetAndDestroy();

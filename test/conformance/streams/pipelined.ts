@@ -54,7 +54,7 @@ function registerOrder(suite: Suite, family: Family): void {
     const expected = Buffer.concat(messages);
     const sends = messages.map((bytes) => from.send(bytes));
     const received = Buffer.alloc(expected.length);
-    await to.receiveAll(received);
+    await to.receiveFull(received);
     assert.ok(received.equals(expected), "the messages, one after the other");
     assert.equal(
       await Promise.all(sends),
@@ -74,7 +74,7 @@ function registerSizes(suite: Suite, family: Family): void {
     const expected = Buffer.concat(messages);
     const sends = messages.map((bytes) => from.send(bytes));
     const received = Buffer.alloc(expected.length);
-    await to.receiveAll(received);
+    await to.receiveFull(received);
     assert.ok(received.equals(expected), "the messages, one after the other");
     assert.equal(
       await Promise.all(sends),
@@ -90,7 +90,7 @@ function registerSizes(suite: Suite, family: Family): void {
     const before = io.stats().gatheredSends;
     const sends = messages.map((bytes) => client.send(bytes));
     const received = Buffer.alloc(expected.length);
-    await served.receiveAll(received);
+    await served.receiveFull(received);
     assert.ok(received.equals(expected), "the messages, one after the other");
     await Promise.all(sends);
     assert.is(io.stats().gatheredSends - before, 899);
@@ -179,7 +179,7 @@ function registerEnds(suite: Suite, family: Family): void {
       return one.status === "fulfilled" ? [message(number, 2000).subarray(0, one.value)] : [];
     });
     const received = Buffer.alloc(Buffer.concat(expected).length);
-    await to.receiveAll(received);
+    await to.receiveFull(received);
     assert.ok(received.equals(Buffer.concat(expected)), "what was said to be sent");
     assert.is(await to.receive(new Uint8Array(1)), 0, "and nothing else");
   });

@@ -96,7 +96,7 @@ class StreamRun {
     else if (step.do === "echo") this.#echo(endpoint, step);
     else if (step.do === "takeChunks") this.#lentStreams.take(endpoint, step);
     else if (step.do === "leave") this.#lentStreams.leave(endpoint);
-    else if (step.do === "receiveAll") this.#sockets.receiveAll(endpoint, step);
+    else if (step.do === "receiveFull") this.#sockets.receiveFull(endpoint, step);
     else if (step.do === "sendAll") this.#sockets.sendAll(endpoint, step);
     else if (step.do === "shutdown") this.#sockets.shutdown(endpoint, step);
     else if (step.do === "close") this.#sockets.close(endpoint, step.layer);

@@ -105,7 +105,7 @@ export class Sockets {
     };
   }
 
-  receiveAll(endpoint: Endpoint, { size }: Step<"receiveAll">): void {
+  receiveFull(endpoint: Endpoint, { size }: Step<"receiveFull">): void {
     const { socket } = endpoint;
     if (socket === null || endpoint.receives.length > 0 || endpoint.receivesUnknown) return;
     if (endpoint.closing || endpoint.receivesAlone > 0) return;
@@ -113,7 +113,7 @@ export class Sockets {
     const memory = new Uint8Array(size);
     const operation = this.#world.startPromise(
       { verb: "receive", on: endpoint, sizeBytes: size },
-      () => socket.receiveAll(memory),
+      () => socket.receiveFull(memory),
       (result, ended) => {
         forget(endpoint.receives, ended);
         endpoint.receivesAlone--;

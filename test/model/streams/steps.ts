@@ -47,7 +47,7 @@ export type StreamStep =
   | { do: "giveAllBack" }
   | { do: "takeChunks"; socket: number; count: number; limitNs: Limit }
   | { do: "leave"; socket: number }
-  | { do: "receiveAll"; socket: number; size: number }
+  | { do: "receiveFull"; socket: number; size: number }
   | { do: "sendAll"; socket: number; size: number }
   | { do: "shutdown"; socket: number; how: "send" | "receive" | "both"; layer: Layer }
   | { do: "close"; socket: number; layer: Layer }
@@ -167,7 +167,7 @@ const rows: readonly Row[] = [
   row(2, "giveAllBack", {}),
   row(10, "takeChunks", { socket, count: fc.integer({ min: 1, max: 4 }), limitNs: limit }),
   row(1, "leave", { socket }),
-  row(2, "receiveAll", { socket, size }),
+  row(2, "receiveFull", { socket, size }),
   row(2, "sendAll", { socket, size }),
   row(2, "shutdown", { socket, how: fc.constantFrom("send", "receive", "both"), layer }),
   row(3, "close", { socket, layer }),

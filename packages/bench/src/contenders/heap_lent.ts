@@ -38,7 +38,7 @@ async function askOften(socket: Socket, count: number): Promise<void> {
   const answer = new Uint8Array(messageBytes);
   for (let left = count; left > 0; left--) {
     await socket.sendAll(message);
-    await socket.receiveAll(answer);
+    await socket.receiveFull(answer);
   }
 }
 

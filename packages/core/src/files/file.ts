@@ -42,7 +42,7 @@ const LOCK_LEVELS: Readonly<Record<LockKind, number>> = {
 
 const READ = knows("read");
 const WRITE = knows("write");
-const READ_ALL = knows("readAll");
+const READ_FULL = knows("readFull");
 const WRITE_ALL = knows("writeAll");
 const READ_VECTORED = knows("readVectored");
 const WRITE_VECTORED = knows("writeVectored");
@@ -77,7 +77,7 @@ function placeError(place: unknown, operation: string, name: string): IOError {
  * An open file. Every operation returns a promise that settles when the operation has completed;
  * the buffer is the kernel's until then, also after an abort.
  *
- * `read` and `write` are single operations and may be short; `readAll` and `writeAll` go on until
+ * `read` and `write` are single operations and may be short; `readFull` and `writeAll` go on until
  * all is done. After `close()` every call fails with code "ERR_IO_CLOSED".
  *
  * @example
@@ -89,7 +89,7 @@ function placeError(place: unknown, operation: string, name: string): IOError {
  * await file.writeAll(Buffer.from("hello"), 0);
  * await file.sync("data");
  * const back = new Uint8Array(5);
- * const count = await file.readAll(back, 0);
+ * const count = await file.readFull(back, 0);
  * process.stdout.write(`${count} bytes: ${Buffer.from(back)}\n`);
  * ```
  */
@@ -193,20 +193,20 @@ export class File implements AsyncDisposable {
    * fewer than the buffer has only at the end of the file. `signal` and `timeoutMs` are of the
    * whole call; its error has `transferred`, the bytes that were read.
    */
-  async readAll(
+  async readFull(
     buffer: ArrayBufferView,
     position: Position,
     options?: OperationOptions | null,
   ): Promise<number> {
-    checkOptions(options, READ_ALL);
-    this.#operations.ring.checkBuffer(buffer, "readAll");
-    const start = placeNumber(position, "readAll", "the position");
+    checkOptions(options, READ_FULL);
+    this.#operations.ring.checkBuffer(buffer, "readFull");
+    const start = placeNumber(position, "readFull", "the position");
     const total = buffer.byteLength;
-    const time = timeLeft("readAll", options);
+    const time = timeLeft("readFull", options);
     let done = 0;
     try {
       while (done < total) {
-        const piece = rest(this.#operations.ring, buffer, done, "readAll");
+        const piece = rest(this.#operations.ring, buffer, done, "readFull");
         const ends = time === null ? options : time.next();
         const count = await this.read(piece, start + done, ends);
         if (count === 0) return done;
@@ -215,11 +215,11 @@ export class File implements AsyncDisposable {
         // read that begins at a block can go on, so the last piece is read again.
         if (whole !== count && (await this.#endsBy(start + done + count, ends)))
           return done + count;
-        if (whole === 0) throw this.#noProgress("readAll", count, total - done);
+        if (whole === 0) throw this.#noProgress("readFull", count, total - done);
         done += whole;
       }
     } catch (error) {
-      throw stoppedAfter(error, done, "readAll");
+      throw stoppedAfter(error, done, "readFull");
     }
     return done;
   }

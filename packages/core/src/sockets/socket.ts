@@ -34,7 +34,7 @@ export interface SocketOptions {
 }
 
 const RECEIVE = knows("receive");
-const RECEIVE_ALL = knows("receiveAll");
+const RECEIVE_FULL = knows("receiveFull");
 const SEND = knows("send", "zeroCopy");
 const SEND_ALL = knows("sendAll", "zeroCopy");
 const SHUTDOWN = knows("shutdown");
@@ -54,7 +54,7 @@ const STREAM: ChunkKind<Chunk> = {
 /**
  * A connected stream socket, TCP or unix.
  *
- * `receive` and `send` are single operations and may be short; `receiveAll` and `sendAll` go on
+ * `receive` and `send` are single operations and may be short; `receiveFull` and `sendAll` go on
  * until all is done. Receives and sends are served in the order of the calls. Many small sends at
  * once share system calls. A send may be short, so two `sendAll` at once may mix their bytes: wait
  * for one before the next. The buffer is the kernel's until the promise settles. After `close()`
@@ -98,21 +98,21 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array<Array
    * Fills `buffer`; resolves with the bytes received, fewer only when the peer has ended. `signal`
    * and `timeoutMs` are of the whole call; its error has `transferred`, the bytes that had come.
    */
-  async receiveAll(buffer: ArrayBufferView, options?: OperationOptions | null): Promise<number> {
-    checkOptions(options, RECEIVE_ALL);
-    this.operations.ring.checkBuffer(buffer, "receiveAll");
+  async receiveFull(buffer: ArrayBufferView, options?: OperationOptions | null): Promise<number> {
+    checkOptions(options, RECEIVE_FULL);
+    this.operations.ring.checkBuffer(buffer, "receiveFull");
     const total = buffer.byteLength;
-    const time = timeLeft("receiveAll", options);
+    const time = timeLeft("receiveFull", options);
     let done = 0;
     try {
       while (done < total) {
-        const piece = rest(this.operations.ring, buffer, done, "receiveAll");
+        const piece = rest(this.operations.ring, buffer, done, "receiveFull");
         const count = await this.receive(piece, time === null ? options : time.next());
         if (count === 0) return done;
         done += count;
       }
     } catch (error) {
-      throw stoppedAfter(error, done, "receiveAll");
+      throw stoppedAfter(error, done, "receiveFull");
     }
     return done;
   }

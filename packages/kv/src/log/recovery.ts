@@ -148,7 +148,7 @@ async function scanLog(
 ): Promise<Scan> {
   if (sizeBytes < HEADER_BYTES) return { records: 0, end: 0, fault: "header" };
   const header = Buffer.alloc(HEADER_BYTES);
-  await file.readAll(header, 0);
+  await file.readFull(header, 0);
   const wrong = headerFault(header);
   if (wrong !== undefined) {
     throw new KvError(
@@ -208,7 +208,7 @@ export async function readPieces(
   let next = from - (from % PIECE_BYTES);
   const startRead = () => {
     const memory = io.buffers.acquire(PIECE_BYTES);
-    const done = file.readAll(memory, next);
+    const done = file.readFull(memory, next);
     done.catch(() => undefined); // Looked at below, unless an earlier piece ends the reading.
     reads.push({ memory, position: next, done });
     next += PIECE_BYTES;
