@@ -342,7 +342,7 @@ export class IO implements AsyncDisposable {
   // When nobody has asked, what the machine says of it.
   #zeroCopyReceiveRow(): Capability | undefined {
     const { support, reason } = this.zeroCopyReceive;
-    if (support !== "unsupported") return { support, reason };
+    if (support !== "off") return { support, reason };
     return this.backend === "io_uring" ? machineRow(loadNative()) : undefined;
   }
 

@@ -6,7 +6,6 @@ import { loadNative } from "../engine/load.js";
 import type { Native, NativeArea, NativeSession } from "../engine/native.js";
 import { IOError, rangeError, typeError } from "../errors.js";
 import { checkOptions, flag, knowsOnly, shown } from "../support/check.js";
-import type { Support } from "./capabilities.js";
 
 /** What `IO.open({ zeroCopyReceive })` is given. */
 export type ZeroCopyReceiveOptions = {
@@ -36,10 +35,10 @@ export type ZeroCopyReceiveOptions = {
 export interface ZeroCopyReceive {
   /**
    * "native": into memory that a network device, or the kernel for it, writes to. "emulated": it
-   * was asked for and is not available, so memory is lent in the ordinary way. "unsupported":
-   * nobody has asked.
+   * was asked for and is not available, so memory is lent in the ordinary way. "off": the
+   * options of `IO.open()` do not ask for it.
    */
-  readonly support: Support;
+  readonly support: "native" | "emulated" | "off";
   /** One sentence that says why. */
   readonly reason: string;
   /** What to change, where something can be changed. */
@@ -167,7 +166,7 @@ export function zeroCopyReceiveOf(
 ): ZeroCopyReceive {
   if (options === undefined) {
     const reason = "IO.open({ zeroCopyReceive }) did not ask for it: memory is lent";
-    return { support: "unsupported", reason };
+    return { support: "off", reason };
   }
   const { available, reason, advice } = session.area;
   if (available) return { support: "native", reason };
