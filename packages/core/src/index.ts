@@ -22,6 +22,7 @@ export { File, type LockKind, type Position } from "./files/file.js";
 export type { FileKind, Stat } from "./files/stat.js";
 export {
   type ConnectOptions,
+  type DebugOptions,
   IO,
   type IOOptions,
   type ListenOptions,

@@ -72,49 +72,54 @@ export interface IOOptions {
    * "auto" (the default) takes the best that works here; a named backend that is not available is
    * an error. The environment variable IO_BACKEND overrides it.
    */
-  backend?: "auto" | BackendName | undefined;
+  backend?: "auto" | BackendName | null | undefined;
   /**
    * "attached" (the default): completions come with Node's event loop. "detached": the program
    * calls `io.run()` or `io.runFor()`, and nothing else makes progress; promises settle when that
    * returns to the event loop, so such programs use callbacks.
    */
-  mode?: "attached" | "detached" | undefined;
+  mode?: "attached" | "detached" | null | undefined;
   /**
    * Length of the submission ring, a power of two from 128 to 32,768; 1,024 by default. A full ring
    * is flushed and taken again, so it limits nothing but the size of a batch.
    */
-  entries?: number | undefined;
+  entries?: number | null | undefined;
   /**
    * Operations in flight at most, up to 1,000,000, which is the default. Room for them is made as
    * it is needed, so a lower one saves nothing: it is a bound of your own.
    */
-  inFlightLimit?: number | undefined;
+  inFlightLimit?: number | null | undefined;
   /** Bytes of memory in `io.buffers` at most; 64 MiB by default. */
-  buffersMaxBytes?: number | undefined;
+  buffersMaxBytes?: number | null | undefined;
   /**
    * Bytes of memory that `socket.chunks()` lends at most, for the chunks of one size; 64 MiB by
    * default. It is made as it is needed.
    */
-  chunksMaxBytes?: number | undefined;
+  chunksMaxBytes?: number | null | undefined;
   /**
    * Receives of `socket.chunks()` into memory that a network device writes to, so that nothing
    * is copied: docs/guides/zcrx.md. Where it is not available `io.zeroCopyReceive` says why, and
    * receiving goes on in ordinary buffers. It needs CAP_NET_ADMIN and a queue of the device
    * that other traffic is kept away from.
    */
-  zeroCopyReceive?: ZeroCopyReceiveOptions | undefined;
+  zeroCopyReceive?: ZeroCopyReceiveOptions | null | undefined;
+  /** Helps to find mistakes of the program, at a cost; all off by default. */
+  debug?: DebugOptions | null | undefined;
+}
+
+/** What {@link IOOptions} has under `debug`. */
+export interface DebugOptions {
   /**
    * For tests: memory that is returned, be it a chunk or a block of `io.buffers`, is overwritten
-   * with 0xdb, so that whoever still looks at it finds that and not what was there. And a send
-   * whose memory was written to before it released it fails with "ERR_IO_MEMORY_REUSED": its
-   * promise, or `released` of `sendZeroCopy()`; with a callback of the ring it is an uncaught
+   * with 0xdb, so that code which still looks at it finds that and not what was there. And a send
+   * whose memory was written to while the kernel still had it fails with "ERR_IO_MEMORY_REUSED":
+   * its promise, or `released` of `sendZeroCopy()`; with a callback of the ring it is an uncaught
    * error.
    */
-  poison?: boolean | undefined;
+  detectReuse?: boolean | null | undefined;
   /**
-   * Remember where each file and the IO itself is opened, so that the warning of
-   * what was never closed and is garbage ("IO_FORGOTTEN") can say it. It costs some microseconds
-   * each time.
+   * Remember where each file and the IO itself is opened, so that the warning about one that became
+   * garbage without a close ("IO_FORGOTTEN") names the place. It costs some microseconds each time.
    */
   traceOpens?: boolean | null | undefined;
 }
@@ -184,8 +189,9 @@ const WAIT_SLICE_NS = 50_000_000;
 const OPEN = knowsOnly(
   "open",
   ...["backend", "mode", "entries", "inFlightLimit", "buffersMaxBytes", "chunksMaxBytes"],
-  ...["zeroCopyReceive", "poison", "traceOpens"],
+  ...["zeroCopyReceive", "debug"],
 );
+const DEBUG = knowsOnly("open", "detectReuse", "traceOpens");
 const MODES = { attached: true, detached: true } as const;
 const OPEN_FILE = knows(
   "openFile",
@@ -268,9 +274,11 @@ export class IO implements AsyncDisposable {
     checkBytes(chunksMaxBytes, "chunksMaxBytes");
     const request = requestedBackend(options.backend ?? "auto");
     this.mode = oneOf(options.mode ?? "attached", MODES, "the mode", "open");
-    const poison = flag(options.poison, false, "poison", "open");
-    const traces = flag(options.traceOpens, false, "traceOpens", "open");
-    const { zeroCopyReceive } = options;
+    const debug = options.debug ?? {};
+    checkOptions(debug, DEBUG, "debug");
+    const detectsReuse = flag(debug.detectReuse, false, "debug.detectReuse", "open");
+    const traces = flag(debug.traceOpens, false, "debug.traceOpens", "open");
+    const zeroCopyReceive = options.zeroCopyReceive ?? undefined;
     const attached = this.mode === "attached";
     const taskrun = requestedTaskrun();
     const native = loadNative();
@@ -297,7 +305,7 @@ export class IO implements AsyncDisposable {
     this.backend = this.#session.backend as BackendName;
     this.zeroCopyReceive = this.#orClose(() => zeroCopyReceiveOf(this.#session, zeroCopyReceive));
     this.why = `${this.backend}, ${request.how}: ${this.#session.reason}`;
-    const memory = new Memory(native, this.#session, poison);
+    const memory = new Memory(native, this.#session, detectsReuse);
     this.ring = new Ring(this.#queue, memory);
     this.buffers = new Buffers(memory, buffersMaxBytes);
     this.#operations = new Operations(this.ring, this.#queue, this.backend, traces);

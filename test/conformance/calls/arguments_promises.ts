@@ -367,9 +367,15 @@ function othersOf({ io, file }: Scene): Call[] {
         inFlightLimit: isAbsent,
         buffersMaxBytes: (value) => isAbsent(value) || isWhole(value),
         chunksMaxBytes: (value) => isAbsent(value) || isWhole(value),
-        zeroCopyReceive: KINDS.undefined,
-        poison: KINDS.boolean,
+        zeroCopyReceive: KINDS.absent,
+        debug: KINDS.options,
       },
+    },
+    {
+      name: "IO.open, debug",
+      make: ([debug]) => IO.open({ debug: debug as object }),
+      takes: [options],
+      options: { detectReuse: KINDS.boolean, traceOpens: KINDS.boolean },
     },
     { name: "nop", make: (given) => call(io, "nop", given), takes: [options], options: ENDINGS },
     {

@@ -54,7 +54,7 @@ function registerClosed(suite: Suite): void {
   });
 
   suite.test("where it was opened is told on request", async (trial) => {
-    const io = await trial.open({ traceOpens: true });
+    const io = await trial.open({ debug: { traceOpens: true } });
     const seen = warnings(trial) as (Error & { detail?: string })[];
     writeFileSync(trial.path(), "content");
     await (async function forgetful() {

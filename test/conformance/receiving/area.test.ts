@@ -13,10 +13,10 @@ const USUAL_BYTES = 4 * 1024 * 1024;
 const reason = await whyNoArea();
 if (reason === null) {
   runOn(["io_uring"]);
-  openWith(({ chunksMaxBytes = USUAL_BYTES }) => ({
+  openWith(({ chunksMaxBytes }) => ({
     zeroCopyReceive: {
       withoutDevice: true,
-      sizeBytes: Math.max(chunksMaxBytes, AREA_BYTES_LEAST),
+      sizeBytes: Math.max(chunksMaxBytes ?? USUAL_BYTES, AREA_BYTES_LEAST),
       required: true,
     },
   }));

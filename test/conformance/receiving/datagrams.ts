@@ -168,7 +168,7 @@ function registerMany(suite: Suite, family: Family): void {
 
 function registerChunks(suite: Suite, family: Family): void {
   suite.test("a datagram that was returned throws, whatever it is asked", async (trial) => {
-    const io = await trial.open({ poison: true });
+    const io = await trial.open({ debug: { detectReuse: true } });
     const near = await io.openDatagram(family.binding(trial));
     const far = await io.openDatagram(family.binding(trial));
     const chunks = far.chunks();

@@ -145,7 +145,7 @@ function registerChunks(suite: Suite): void {
   );
 
   suite.test("with poison, memory that was returned is overwritten", async (trial) => {
-    const io = await trial.open({ poison: true });
+    const io = await trial.open({ debug: { detectReuse: true } });
     const listener = await io.listen({ port: 0 });
     const [client, served] = await connectTo(io, listener);
     await client.sendAll(Buffer.from("secret"));

@@ -22,7 +22,7 @@ export function zeroCopyReuse(suite: Suite): void {
 
 /** A connection on which a send waits for room, so that the next ones wait behind it. */
 async function full(trial: Trial): Promise<Narrow> {
-  const connection = await narrow(trial, { poison: true });
+  const connection = await narrow(trial, { debug: { detectReuse: true } });
   for (;;) {
     const sending = new Watched(connection.client.send(pattern(MUCH_BYTES)));
     await roundTrips(connection.io, 5);
@@ -94,7 +94,7 @@ function registerWaiting(suite: Suite): void {
 
 function registerBetween(suite: Suite): void {
   suite.test("written to between the steps: released says so", async (trial) => {
-    const { io, client, served } = await narrow(trial, { poison: true });
+    const { io, client, served } = await narrow(trial, { debug: { detectReuse: true } });
     const data = pattern(MUCH_BYTES, 2);
     const { sent, released } = client.sendZeroCopy(data, ALWAYS);
     const code = released.then(
@@ -113,7 +113,7 @@ function registerBetween(suite: Suite): void {
   suite.test(
     "written to between the steps: the promise of the plain call says so",
     async (trial) => {
-      const { io, client, served } = await narrow(trial, { poison: true });
+      const { io, client, served } = await narrow(trial, { debug: { detectReuse: true } });
       const data = pattern(MUCH_BYTES, 2);
       const sending = new Watched(client.send(data, ALWAYS));
       await until(io, () => io.stats().zeroCopyUnreleased === 1 || !canSpare(io), "the first step");
@@ -128,7 +128,7 @@ function registerBetween(suite: Suite): void {
 
 function registerFine(suite: Suite): void {
   suite.test("what may be done with memory is no misuse", async (trial) => {
-    const { io, client, served } = await narrow(trial, { poison: true });
+    const { io, client, served } = await narrow(trial, { debug: { detectReuse: true } });
     // Written to behind what was sent.
     const data = pattern(MUCH_BYTES, 6);
     const { sent, released } = client.sendZeroCopy(data, ALWAYS);
@@ -156,7 +156,7 @@ function registerFine(suite: Suite): void {
   });
 
   suite.test("a failed send, and one that nobody looks at, are no misuse", async (trial) => {
-    const { near, far } = await boundPair(trial, undefined, { poison: true });
+    const { near, far } = await boundPair(trial, undefined, { debug: { detectReuse: true } });
     const data = pattern(1000);
     const failing = failureCode(near.send(data, ALWAYS));
     data.fill(0);
@@ -170,7 +170,7 @@ function registerFine(suite: Suite): void {
   });
 
   suite.test("a datagram that is written to at once is found", async (trial) => {
-    const { near, far } = await boundPair(trial, undefined, { poison: true });
+    const { near, far } = await boundPair(trial, undefined, { debug: { detectReuse: true } });
     const data = pattern(1000);
     for (const message of [data, [data.subarray(0, 500), data.subarray(500)]]) {
       const sending = failureCode(near.sendTo(message, far.localAddress, ALWAYS));

@@ -200,7 +200,7 @@ export async function runStreams(
     entries: 128,
     inFlightLimit: 512,
     chunksMaxBytes: limitBytesFor(program.pieces),
-    poison: program.poison,
+    debug: { detectReuse: program.poison },
   });
   const run = new StreamRun(io, wrap);
   const { world } = run;

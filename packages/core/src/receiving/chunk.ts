@@ -33,8 +33,8 @@ export interface ChunkOwner {
  * `bytes` is a view of memory that the next bytes of any stream will be received into, so do not
  * use it after the release. `chunk.bytes` throws then, and so do the operations of this library
  * when they are given the old view and its whole buffer was released. Other code that reads an old
- * view finds the bytes of another stream; `IO.open({ poison: true })` overwrites released memory,
- * so that tests find such code.
+ * view finds the bytes of another stream; `detectReuse` of `IO.open({ debug })` overwrites released
+ * memory, so that tests find such code.
  */
 export class Chunk implements Disposable {
   /** How many bytes there are. */

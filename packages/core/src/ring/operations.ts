@@ -35,8 +35,9 @@ export interface SendSteps {
   sent: Promise<number>;
   /**
    * Resolves when the memory may be used again, also after a failure, which only `sent` tells. A
-   * send that went plainly releases its memory as soon as it is sent. With `IO.open({ poison: true
-   * })` it rejects with "ERR_IO_MEMORY_REUSED" when somebody has written to that memory before.
+   * send that went plainly releases its memory as soon as it is sent. With the `detectReuse` of
+   * `IO.open({ debug })` it rejects with "ERR_IO_MEMORY_REUSED" when the memory was written to
+   * before that.
    */
   released: Promise<void>;
 }

@@ -1,7 +1,7 @@
-// For tests (`IO.open({ poison: true })`): finds memory that was written to while a send still had
-// it. Until a send releases its memory the kernel may read from it at any time, so whoever
-// changes it sends something else, now and then, and nobody is told. Here a copy of what was to be
-// sent is kept and compared at the end.
+// For tests (`detectReuse` of `IO.open({ debug })`): finds memory that was written to while a send
+// still had it. Until a send releases its memory the kernel may read from it at any time, so code
+// that changes it sends something else, now and then, without an error. Here a copy of what was to
+// be sent is kept and compared at the end.
 
 import type { Held } from "../engine/held.js";
 import { IOError } from "../errors.js";

@@ -56,16 +56,21 @@ export function valueError(operation: string, message: string): IOError {
   return new IOError({ code, operation, message: `${operation}: ${message}` });
 }
 
-/** Throws unless the options, when there are any, are an object of options that the call knows. */
-export function checkOptions(options: unknown, known: Known): void {
+/**
+ * Throws unless the options, when there are any, are an object of options that the call knows.
+ * `within` is the option that is an object of options itself.
+ */
+export function checkOptions(options: unknown, known: Known, within?: string): void {
   if (options === undefined || options === null) return;
   if (typeof options !== "object" || Array.isArray(options)) {
-    const message = `the options are ${shown(options)}: give an object with ${listed(known)}`;
+    const what = within === undefined ? "the options are" : `${within} is`;
+    const message = `${what} ${shown(options)}: give an object with ${listed(known)}`;
     throw typeError(known.operation, message);
   }
   for (const name of Object.keys(options)) {
     if (known.names.has(name)) continue;
-    const message = `there is no option ${JSON.stringify(name)}: it takes ${listed(known)}`;
+    const path = within === undefined ? name : `${within}.${name}`;
+    const message = `there is no option ${JSON.stringify(path)}: it takes ${listed(known)}`;
     throw valueError(known.operation, message);
   }
 }

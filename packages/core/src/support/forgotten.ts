@@ -135,7 +135,8 @@ function warn(found: readonly Opened[], outcome: string): void {
 
 function stacksOf(found: readonly Opened[]): string {
   const stacks = new Set(found.flatMap(({ stack }) => (stack === undefined ? [] : [stack])));
-  if (stacks.size === 0) return "IO.open({ traceOpens: true }) tells where it was opened.";
+  if (stacks.size === 0)
+    return "IO.open({ debug: { traceOpens: true } }) tells where it was opened.";
   return [...stacks].map((stack) => `opened\n${stack}`).join("\n");
 }
 
@@ -155,7 +156,7 @@ const ios = new FinalizationRegistry<{ rest: Rest; stack: string | undefined }>(
     process.emitWarning(`an IO is garbage and was never closed. It is closed now; ${ADVICE}`, {
       type: "IOWarning",
       code: CODE,
-      detail: stack ?? "IO.open({ traceOpens: true }) tells where it was opened.",
+      detail: stack ?? "IO.open({ debug: { traceOpens: true } }) tells where it was opened.",
     });
     const end = (): void => {
       if (rest.inFlight > 0 || rest.closed) return;
