@@ -53,7 +53,7 @@ async function useFiles(io: IO, folder: string): Promise<string> {
   await using file = await io.openFile(from, { read: true, write: true, create: true });
   using page = io.buffers.acquire(4096);
   page.fill(7);
-  await io.chain([file.writing(page, 0), file.syncing("data")]);
+  await io.chain([file.prepareWrite(page, 0), file.prepareSync("data")]);
   await file.writeAll(Buffer.from("the end"), 4096);
   await io.rename(from, to);
   const { sizeBytes } = await io.stat(to);

@@ -32,7 +32,10 @@ if (file !== undefined) {
   await note("truncate", file.truncate(1000));
   await note("read", file.read(new Uint8Array(4096), 0));
   await note("stat", file.stat());
-  await note("chain", io.chain([file.writing(new Uint8Array(10), 0), file.syncing("data")]));
+  await note(
+    "chain",
+    io.chain([file.prepareWrite(new Uint8Array(10), 0), file.prepareSync("data")]),
+  );
   await note("close", file.close());
 }
 await note("link", io.link(`${folder}/made/file`, `${folder}/link`));

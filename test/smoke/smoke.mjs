@@ -42,7 +42,10 @@ async function files(io, folder) {
 async function aChain(io, folder) {
   const path = join(folder, `${io.backend}-log`);
   const file = await io.openFile(path, { write: true, create: true });
-  const results = await io.chain([file.writing(Buffer.from("record"), 0), file.syncing("data")]);
+  const results = await io.chain([
+    file.prepareWrite(Buffer.from("record"), 0),
+    file.prepareSync("data"),
+  ]);
   assert.deepEqual(results, [6, 0]);
   await file.close();
 }

@@ -24,7 +24,7 @@ import {
   rangeError,
   typeError,
 } from "./errors.js";
-import { Prepared, runChain } from "./files/chain.js";
+import { PreparedOperation, runChain } from "./files/chain.js";
 import type { Callback, Completion } from "./ring/completion.js";
 import type { Operations } from "./ring/operations.js";
 import { NO_ENDINGS } from "./ring/operations.js";
@@ -148,7 +148,7 @@ function chainWith(results: number[], wholes: number[]): Promise<number[]> {
       answers.push(() => callback(completion, result));
     };
     const whole = wholes[index]!;
-    return new Prepared(ring, {}, whole === -1 ? null : new Uint8Array(whole), start);
+    return new PreparedOperation(ring, {}, whole === -1 ? null : new Uint8Array(whole), start);
   });
   const promise = runChain(operationsOf(ring), prepared);
   for (const answer of answers) answer();
@@ -181,14 +181,14 @@ test("a chain reports the operation that broke it", async () => {
 
 test("a chain is checked before anything of it starts", async () => {
   const ring = {} as Ring;
-  const one = new Prepared({} as Ring, {}, null, () => {
+  const one = new PreparedOperation({} as Ring, {}, null, () => {
     throw new Error("started");
   });
   const codes = [
     (await errorOf(runChain(operationsOf(ring), []))).code,
-    (await errorOf(runChain(operationsOf(ring), new Array<Prepared>(65).fill(one)))).code,
+    (await errorOf(runChain(operationsOf(ring), new Array<PreparedOperation>(65).fill(one)))).code,
     (await errorOf(runChain(operationsOf(ring), [one]))).code,
-    (await errorOf(runChain(operationsOf(ring), [{} as Prepared]))).code,
+    (await errorOf(runChain(operationsOf(ring), [{} as PreparedOperation]))).code,
   ];
   assert.equal(codes, [
     "ERR_OUT_OF_RANGE",

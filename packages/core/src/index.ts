@@ -8,7 +8,7 @@
  * await using io = await IO.open(); // io.backend is "io_uring" or "epoll"; io.why tells why
  * await using log = await io.openFile("wal.log", { write: true, create: true });
  * using page = io.buffers.acquire(4096);
- * await io.chain([log.writing(page, 0), log.syncing("data")]);
+ * await io.chain([log.prepareWrite(page, 0), log.prepareSync("data")]);
  * ```
  *
  * @packageDocumentation
@@ -17,7 +17,7 @@ export type { Address } from "./address.js";
 export type { OperationName } from "./engine/abi.js";
 export { type AcquiredBuffer, Buffers } from "./engine/buffers.js";
 export { IOError, type IOErrorFields } from "./errors.js";
-export { Prepared } from "./files/chain.js";
+export type { PreparedOperation } from "./files/chain.js";
 export { File, type LockKind, type Position } from "./files/file.js";
 export type { FileKind, Stat } from "./files/stat.js";
 export {

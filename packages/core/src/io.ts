@@ -9,7 +9,7 @@ import type { Native, NativeArea, NativeSession } from "./engine/native.js";
 import { Queue, slotsFor } from "./engine/queue.js";
 import { textFromBytes } from "./engine/text.js";
 import { IOError, rangeError, typeError } from "./errors.js";
-import { type Prepared, runChain } from "./files/chain.js";
+import { type PreparedOperation, runChain } from "./files/chain.js";
 import { File } from "./files/file.js";
 import { PATH_BYTES_MOST } from "./files/paths.js";
 import { type Stat, statFrom } from "./files/stat.js";
@@ -230,7 +230,7 @@ const OPENING = Symbol("opening");
  * await using io = await IO.open();
  * await using log = await io.openFile("wal.log", { write: true, create: true });
  * using page = io.buffers.acquire(4096);
- * await io.chain([log.writing(page, 0), log.syncing("data")]);
+ * await io.chain([log.prepareWrite(page, 0), log.prepareSync("data")]);
  * ```
  */
 export class IO implements AsyncDisposable {
@@ -657,7 +657,10 @@ export class IO implements AsyncDisposable {
    * `signal` and `timeoutMs` are for all of it: they cancel what has not completed by then. The
    * `cause` of the "ETIMEDOUT" is the list of all results.
    */
-  chain(prepared: readonly Prepared[], options?: OperationOptions | null): Promise<number[]> {
+  chain(
+    prepared: readonly PreparedOperation[],
+    options?: OperationOptions | null,
+  ): Promise<number[]> {
     this.#operations.apart();
     return runChain(this.#operations, prepared, options);
   }

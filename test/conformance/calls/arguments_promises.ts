@@ -101,10 +101,10 @@ function filesOf({ file }: Scene): Call[] {
       takes: [views, position, options],
       options: ENDINGS,
     })),
-    ...["reading", "writing"].map((name) => ({
+    ...["prepareRead", "prepareWrite"].map((name) => ({
       name: `file.${name}`,
       make: (given: unknown[]) => call(file, name, given),
-      takes: [name === "writing" ? data : view, position],
+      takes: [name === "prepareWrite" ? data : view, position],
     })),
     {
       name: "file.stat",
@@ -119,8 +119,8 @@ function filesOf({ file }: Scene): Call[] {
       options: ENDINGS,
     },
     {
-      name: "file.syncing",
-      make: (given) => call(file, "syncing", given),
+      name: "file.prepareSync",
+      make: (given) => call(file, "prepareSync", given),
       takes: [argument(() => "data", "undefined")],
     },
     {

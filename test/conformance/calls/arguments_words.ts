@@ -46,7 +46,7 @@ function registerAccess(suite: Suite): void {
       reading.writeAll(bytes, 0),
       reading.writeVectored([bytes], 0),
       reading.truncate(1),
-      io.chain([reading.writing(bytes, 0)]),
+      io.chain([reading.prepareWrite(bytes, 0)]),
       // OpenBSD has no such call. Under macOS it is made of others, which give other errors.
       ...(["openbsd", "macos"].includes(systemHere()) ? [] : [reading.allocate(0, 1)]),
     ].map(failure);
@@ -60,7 +60,7 @@ function registerAccess(suite: Suite): void {
       writing.read(bytes, 0),
       writing.readFull(bytes, 0),
       writing.readVectored([bytes], 0),
-      io.chain([writing.reading(bytes, 0)]),
+      io.chain([writing.prepareRead(bytes, 0)]),
     ].map(failure);
     for (const { code, message } of await Promise.all(refusedReads)) {
       assert.is(code, "EBADF");
@@ -161,8 +161,8 @@ function registerMessages(suite: Suite): void {
 function registerMade(suite: Suite): void {
   suite.test("what is not made with new says how it is made", () => {
     const { BufferGroup, Buffers, Chunk, DatagramSocket, File, Listener } = core;
-    const { Prepared, ChunkStream, Socket, Timer } = core;
-    const classes = { BufferGroup, Buffers, Chunk, DatagramSocket, File, IO, Listener, Prepared };
+    const { ChunkStream, Socket, Timer } = core;
+    const classes = { BufferGroup, Buffers, Chunk, DatagramSocket, File, IO, Listener };
     for (const [name, made] of Object.entries({ ...classes, ChunkStream, Socket, Timer })) {
       const make = made as unknown as new () => unknown;
       const { code, message } = refusal(() => new make());
@@ -406,7 +406,7 @@ function registerText(suite: Suite): void {
     const file = await io.openFile(trial.path(), { read: true, write: true, create: true });
     await file.writeAll("ä", 0);
     assert.is(await file.write("b", 2), 1);
-    await io.chain([file.writing("c", 3), file.syncing("data")]);
+    await io.chain([file.prepareWrite("c", 3), file.prepareSync("data")]);
     assert.is(readFileSync(trial.path(), "utf8"), "äbc");
     const near = await io.openDatagram({ host: "127.0.0.1", port: 0 });
     assert.is(await near.sendTo("ä", near.localAddress), 2);

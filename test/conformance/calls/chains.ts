@@ -8,7 +8,7 @@ import {
   type IO,
   IOError,
   OpenFlags,
-  type Prepared,
+  type PreparedOperation,
   STAT_FIELDS,
 } from "@io/core";
 import * as assert from "uvu/assert";
@@ -61,7 +61,10 @@ function registerWhole(suite: Suite): void {
   suite.test("a write and its sync are one chain", async (trial) => {
     const { io, file } = await emptyFile(trial);
     const before = io.stats().systemCalls;
-    const results = await io.chain([file.writing(Buffer.from("kept"), 0), file.syncing("data")]);
+    const results = await io.chain([
+      file.prepareWrite(Buffer.from("kept"), 0),
+      file.prepareSync("data"),
+    ]);
     assert.equal(results, [4, 0]);
     assert.is(content(trial), "kept");
     assert.ok(io.stats().systemCalls > before);
@@ -69,15 +72,15 @@ function registerWhole(suite: Suite): void {
 
   suite.test("a chain of one is an operation", async (trial) => {
     const { io, file } = await emptyFile(trial);
-    assert.equal(await io.chain([file.writing(Buffer.from("one"), 0)]), [3]);
-    assert.equal(await io.chain([file.syncing()]), [0]);
+    assert.equal(await io.chain([file.prepareWrite(Buffer.from("one"), 0)]), [3]);
+    assert.equal(await io.chain([file.prepareSync()]), [0]);
   });
 
   suite.test("a chain of 32 runs in order", async (trial) => {
     const { io, file } = await emptyFile(trial);
     // Each write overlaps the one before it, so that any other order shows.
     const writes = Array.from({ length: 32 }, (_, index) =>
-      file.writing(Buffer.from(`${String.fromCharCode(48 + index)}~`), index),
+      file.prepareWrite(Buffer.from(`${String.fromCharCode(48 + index)}~`), index),
     );
     assert.equal(await io.chain(writes), Array(32).fill(2));
     const expected = Array.from({ length: 32 }, (_, index) => String.fromCharCode(48 + index));
@@ -88,7 +91,11 @@ function registerWhole(suite: Suite): void {
     const { io, file } = await emptyFile(trial);
     const data = pattern(100_000);
     const back = new Uint8Array(data.byteLength);
-    const results = await io.chain([file.writing(data, 0), file.syncing(), file.reading(back, 0)]);
+    const results = await io.chain([
+      file.prepareWrite(data, 0),
+      file.prepareSync(),
+      file.prepareRead(back, 0),
+    ]);
     assert.equal(results, [100_000, 0, 100_000]);
     assert.ok(sameBytes(back, data));
   });
@@ -97,7 +104,7 @@ function registerWhole(suite: Suite): void {
     const { io, file } = await emptyFile(trial);
     const buffers = Array.from({ length: 200 }, (_, index) => pattern(32, index));
     const chained = buffers.map((buffer, index) =>
-      io.chain([file.writing(buffer, 32 * index), file.syncing("data")]),
+      io.chain([file.prepareWrite(buffer, 32 * index), file.prepareSync("data")]),
     );
     for (const results of await Promise.all(chained)) assert.equal(results, [32, 0]);
     assert.ok(sameBytes(readFileSync(trial.path()), Buffer.concat(buffers)));
@@ -110,9 +117,9 @@ function registerBroken(suite: Suite): void {
     const reader = await io.openFile(trial.path());
     const error = await failure(
       io.chain([
-        reader.writing(Buffer.from("no"), 0),
-        file.writing(Buffer.from("nor this"), 0),
-        file.syncing(),
+        reader.prepareWrite(Buffer.from("no"), 0),
+        file.prepareWrite(Buffer.from("nor this"), 0),
+        file.prepareSync(),
       ]),
     );
     assert.equal([error.code, error.operation, error.syscall], ["EBADF", "write", "write"]);
@@ -123,9 +130,9 @@ function registerBroken(suite: Suite): void {
     const { io, file } = await emptyFile(trial);
     const reader = await io.openFile(trial.path());
     const chained = io.chain([
-      file.writing(Buffer.from("first"), 0),
-      reader.writing(Buffer.from("second"), 0),
-      file.writing(Buffer.from("third"), 0),
+      file.prepareWrite(Buffer.from("first"), 0),
+      reader.prepareWrite(Buffer.from("second"), 0),
+      file.prepareWrite(Buffer.from("third"), 0),
     ]);
     assert.is(await failureCode(chained), "EBADF");
     assert.is(content(trial), "first");
@@ -136,7 +143,7 @@ function registerBroken(suite: Suite): void {
     writeFileSync(trial.path(), "abc");
     const buffer = new Uint8Array(8);
     const error = await failure(
-      io.chain([file.reading(buffer, 0), file.writing(Buffer.from("XYZ"), 0)]),
+      io.chain([file.prepareRead(buffer, 0), file.prepareWrite(Buffer.from("XYZ"), 0)]),
     );
     assert.is(error.code, "ERR_IO_CHAIN_SHORT");
     assert.match(error.message, "3 of 8");
@@ -148,7 +155,7 @@ function registerBroken(suite: Suite): void {
   suite.test("a short read at the end of a chain is short too", async (trial) => {
     const { io, file } = await emptyFile(trial);
     writeFileSync(trial.path(), "abc");
-    const chained = io.chain([file.syncing("data"), file.reading(new Uint8Array(8), 0)]);
+    const chained = io.chain([file.prepareSync("data"), file.prepareRead(new Uint8Array(8), 0)]);
     assert.is(await failureCode(chained), "ERR_IO_CHAIN_SHORT");
   });
 }
@@ -157,7 +164,7 @@ function registerRefused(suite: Suite): void {
   suite.test("a chain of none and one of 65 are refused", async (trial) => {
     const { io, file } = await emptyFile(trial);
     assert.is(await failureCode(io.chain([])), "ERR_OUT_OF_RANGE");
-    const many = Array.from({ length: 65 }, () => file.writing(Buffer.from("x"), 0));
+    const many = Array.from({ length: 65 }, () => file.prepareWrite(Buffer.from("x"), 0));
     assert.is(await failureCode(io.chain(many)), "ERR_OUT_OF_RANGE");
     await idle(io);
     assert.is(content(trial), "");
@@ -166,10 +173,10 @@ function registerRefused(suite: Suite): void {
   suite.test("a chain of what is not prepared, or of another IO, is refused", async (trial) => {
     const { io, file } = await emptyFile(trial);
     const other = await trial.open();
-    const chained = other.chain([file.writing(Buffer.from("x"), 0)]);
+    const chained = other.chain([file.prepareWrite(Buffer.from("x"), 0)]);
     assert.is(await failureCode(chained), "ERR_INVALID_ARG_TYPE");
-    for (const wrong of [undefined, {}, Promise.resolve(), 7] as unknown as Prepared[]) {
-      const mixed = io.chain([file.writing(Buffer.from("x"), 0), wrong]);
+    for (const wrong of [undefined, {}, Promise.resolve(), 7] as unknown as PreparedOperation[]) {
+      const mixed = io.chain([file.prepareWrite(Buffer.from("x"), 0), wrong]);
       assert.is(await failureCode(mixed), "ERR_INVALID_ARG_TYPE");
     }
     await idle(io);
@@ -179,7 +186,7 @@ function registerRefused(suite: Suite): void {
   suite.test("a chain that does not fit the limit in flight starts nothing", async (trial) => {
     const io = await trial.open({ inFlightLimit: 4 });
     const file = await io.openFile(trial.path(), { write: true, create: true });
-    const writes = Array.from({ length: 5 }, () => file.writing(Buffer.from("x"), 0));
+    const writes = Array.from({ length: 5 }, () => file.prepareWrite(Buffer.from("x"), 0));
     assert.is(await failureCode(io.chain(writes)), "ERR_IO_IN_FLIGHT_LIMIT");
     await idle(io);
     assert.is(content(trial), "");
@@ -197,9 +204,9 @@ function registerEndings(suite: Suite): void {
     const { io, file } = await emptyFile(trial);
     const fifo = await openFifo(trial, io);
     const members = [
-      file.writing(Buffer.from("first"), 0),
-      fifo.reading(new Uint8Array(4)),
-      file.writing(Buffer.from("third"), 0),
+      file.prepareWrite(Buffer.from("first"), 0),
+      fifo.prepareRead(new Uint8Array(4)),
+      file.prepareWrite(Buffer.from("third"), 0),
     ];
     const error = await failure(io.chain(members, { timeoutMs: 20 }));
     assert.equal([error.code, error.operation], ["ETIMEDOUT", "chain"]);
@@ -208,7 +215,7 @@ function registerEndings(suite: Suite): void {
     await idle(io);
     assert.is(content(trial), "first");
     // What is done in time leaves no limit behind.
-    const done = io.chain([file.writing(Buffer.from("again"), 0)], { timeoutMs: 60_000 });
+    const done = io.chain([file.prepareWrite(Buffer.from("again"), 0)], { timeoutMs: 60_000 });
     assert.equal(await done, [5]);
     await idle(io);
     for (const timeoutMs of [-1, Number.NaN, "5", {}, Number.POSITIVE_INFINITY]) {
@@ -221,9 +228,9 @@ function registerEndings(suite: Suite): void {
     const { io, file } = await emptyFile(trial);
     const fifo = await openFifo(trial, io);
     const members = [
-      fifo.reading(new Uint8Array(4)),
-      file.writing(Buffer.from("second"), 0),
-      file.syncing(),
+      fifo.prepareRead(new Uint8Array(4)),
+      file.prepareWrite(Buffer.from("second"), 0),
+      file.prepareSync(),
     ];
     const controller = new AbortController();
     const { signal } = controller;
@@ -240,7 +247,7 @@ function registerEndings(suite: Suite): void {
     assert.is(await failureCode(io.chain(members, wrong)), "ERR_INVALID_ARG_TYPE");
     const unknown = io.chain(members, { signals: signal } as object);
     assert.is(await failureCode(unknown), "ERR_INVALID_ARG_VALUE");
-    const single = io.chain(file.syncing() as unknown as Prepared[]);
+    const single = io.chain(file.prepareSync() as unknown as PreparedOperation[]);
     assert.is(await failureCode(single), "ERR_INVALID_ARG_TYPE");
   });
 }
@@ -249,14 +256,14 @@ function registerInvalid(suite: Suite): void {
   suite.test("a chain with a closed file starts nothing", async (trial) => {
     const { io, file } = await emptyFile(trial);
     const other = await io.openFile(trial.path(), { write: true });
-    const late = other.writing(Buffer.from("late"), 0);
+    const late = other.prepareWrite(Buffer.from("late"), 0);
     await other.close();
-    const error = await failure(io.chain([file.writing(Buffer.from("early"), 0), late]));
+    const error = await failure(io.chain([file.prepareWrite(Buffer.from("early"), 0), late]));
     assert.ok(["EBADF", "ERR_IO_CLOSED"].includes(error.code), error.code);
     await idle(io);
     assert.is(content(trial), "");
     assert.is(
-      refusalCode(() => other.writing(Buffer.from("x"), 0)),
+      refusalCode(() => other.prepareWrite(Buffer.from("x"), 0)),
       "ERR_IO_CLOSED",
     );
   });
@@ -264,12 +271,19 @@ function registerInvalid(suite: Suite): void {
   suite.test("a chain with a buffer that was detached meanwhile starts nothing", async (trial) => {
     const { io, file } = await emptyFile(trial);
     const lost = new Uint8Array(4);
-    const members = [file.writing(Buffer.from("early"), 0), file.writing(lost, 0), file.syncing()];
+    const members = [
+      file.prepareWrite(Buffer.from("early"), 0),
+      file.prepareWrite(lost, 0),
+      file.prepareSync(),
+    ];
     detach(lost);
     assert.is(await failureCode(io.chain(members)), "ERR_IO_BUFFER_DETACHED");
     await idle(io);
     assert.is(content(trial), "");
-    assert.equal(await io.chain([file.writing(Buffer.from("after"), 0), file.syncing()]), [5, 0]);
+    assert.equal(
+      await io.chain([file.prepareWrite(Buffer.from("after"), 0), file.prepareSync()]),
+      [5, 0],
+    );
   });
 }
 
@@ -653,7 +667,7 @@ function registerOthersMeanwhile(suite: Suite): void {
     const starts: readonly (() => Promise<unknown>)[] = [
       () => io.nop(),
       () => file.write(Buffer.from("w"), 0),
-      () => io.chain([file.writing(Buffer.from("c"), 0), file.syncing("data")]),
+      () => io.chain([file.prepareWrite(Buffer.from("c"), 0), file.prepareSync("data")]),
       () => io.cancelAll(),
       () => io.stat(trial.path()),
     ];

@@ -51,7 +51,7 @@ async function startEverything(trial: Trial, io: IO): Promise<[string, Promise<u
     ["sleep", io.sleep(HOUR_NS)],
     ["read", fifo.read(buffer())],
     ["readVectored", fifo.readVectored([buffer()])],
-    ["chain", io.chain([fifo.reading(buffer()), fifo.reading(buffer())])],
+    ["chain", io.chain([fifo.prepareRead(buffer()), fifo.prepareRead(buffer())])],
     ...connects.map((connect): [string, Promise<unknown>] => ["connect", connect]),
   ];
 }
@@ -82,7 +82,7 @@ function registerInFlight(suite: Suite): void {
       file.write(new Uint8Array(10), 0),
       file.sync(),
       io.stat(trial.path()),
-      io.chain([file.writing(new Uint8Array(10), 0), file.syncing()]),
+      io.chain([file.prepareWrite(new Uint8Array(10), 0), file.prepareSync()]),
       io.openFile(trial.path("new"), { write: true, create: true }),
     ];
     const closed = trial.close(io);
@@ -311,7 +311,7 @@ function registerAfter(suite: Suite): void {
     const { io, listener, client } = await connected(trial);
     const path = trial.path();
     const file = await io.openFile(path, { read: true, write: true, create: true });
-    const [writing, view] = [file.writing(new Uint8Array(1), 0), new Uint8Array(4)];
+    const [writing, view] = [file.prepareWrite(new Uint8Array(1), 0), new Uint8Array(4)];
     await trial.close(io);
     const calls: (() => Promise<unknown>)[] = [
       () => io.openFile(path),

@@ -124,11 +124,11 @@ function registerPositions(suite: Suite): void {
         assert.is(await failureCode(promise), "ERR_OUT_OF_RANGE", `${position}`);
       }
       assert.is(
-        refusalCode(() => file.reading(buffer, position)),
+        refusalCode(() => file.prepareRead(buffer, position)),
         "ERR_OUT_OF_RANGE",
       );
       assert.is(
-        refusalCode(() => file.writing(buffer, position)),
+        refusalCode(() => file.prepareWrite(buffer, position)),
         "ERR_OUT_OF_RANGE",
       );
     }

@@ -149,7 +149,7 @@ function registerReleased(suite: Suite): void {
     const file = await io.openFile(trial.path(), { read: true, write: true, create: true });
     const block = io.buffers.acquire(PAGE);
     await file.writeAll(block, 0);
-    const prepared = file.writing(block, 0);
+    const prepared = file.prepareWrite(block, 0);
     io.buffers.release(block);
     const promises = [
       file.read(block, 0),
@@ -305,7 +305,7 @@ function registerDirect(suite: Suite): void {
       2 * PAGE,
     );
     assert.ok(sameBytes(back.subarray(0, 2 * PAGE), page.subarray(0, 2 * PAGE)));
-    const results = await io.chain([file.writing(page, 0), file.syncing("data")]);
+    const results = await io.chain([file.prepareWrite(page, 0), file.prepareSync("data")]);
     assert.equal(results, [4 * PAGE, 0]);
   });
 

@@ -84,7 +84,7 @@ function registerDetached(suite: Suite): void {
     const { io } = await connected(trial);
     const file = await io.openFile(trial.path(), { write: true, create: true });
     const view = new Uint8Array(16);
-    const prepared = file.writing(view, 0);
+    const prepared = file.prepareWrite(view, 0);
     detach(view);
     assert.is(await failureCode(io.chain([prepared])), "ERR_IO_BUFFER_DETACHED");
   });

@@ -123,9 +123,9 @@ function registerFile(suite: Suite): void {
       ];
       for (const promise of promises) assert.is(await failureCode(promise), "ERR_IO_CLOSED");
       for (const call of [
-        () => file.reading(buffer),
-        () => file.writing(buffer),
-        () => file.syncing(),
+        () => file.prepareRead(buffer),
+        () => file.prepareWrite(buffer),
+        () => file.prepareSync(),
       ]) {
         assert.throws(call, (error: { code: string }) => error.code === "ERR_IO_CLOSED");
       }

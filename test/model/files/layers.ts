@@ -8,7 +8,7 @@ import {
   type File,
   type IO,
   IOError,
-  type Prepared as Link,
+  type PreparedOperation as Link,
   OpenFlags,
   type Ring,
   STAT_FIELDS,
@@ -216,17 +216,17 @@ export class FileLayers {
     writeSeed: number,
   ): { prepared: Link; memory: Uint8Array } {
     if (operation.do === "sync") {
-      return { prepared: handle.syncing(operation.level), memory: new Uint8Array() };
+      return { prepared: handle.prepareSync(operation.level), memory: new Uint8Array() };
     }
     if (operation.do !== "read" && operation.do !== "write") throw new Error(operation.do);
     const size = operation.sizes[0] ?? 0;
     const position = operation.offset === -1 ? undefined : operation.offset;
     if (operation.do === "write") {
       const written = writtenBytes(writeSeed, size);
-      return { prepared: handle.writing(written, position), memory: new Uint8Array() };
+      return { prepared: handle.prepareWrite(written, position), memory: new Uint8Array() };
     }
     const memory = new Uint8Array(size);
-    return { prepared: handle.reading(memory, position), memory };
+    return { prepared: handle.prepareRead(memory, position), memory };
   }
 
   open(path: Path, flags: number, mode: number): Promise<File> {

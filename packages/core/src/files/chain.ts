@@ -14,10 +14,13 @@ import type { Ring } from "../ring/ring.js";
 import { follow, unfollow } from "../support/aborts.js";
 import { checkMade, knows, shown } from "../support/check.js";
 
-/** An operation that is described but not started, for `io.chain`. Its arguments were checked. */
-export class Prepared {
-  /** The ring that it will run on. @internal */
-  readonly ring: Ring;
+/**
+ * An operation that is described and not started: what `file.prepareRead()` and its like return, and
+ * `io.chain()` takes. Its arguments were checked. It has no members of its own.
+ */
+export class PreparedOperation {
+  // Private, so that the type in the declarations is not an empty one, which anything would fit.
+  readonly #ring: Ring;
   /** Queues it. @internal */
   readonly start: (
     completion: Completion<number>,
@@ -35,14 +38,19 @@ export class Prepared {
     ring: Ring,
     subject: Subject,
     buffer: ArrayBufferView | null,
-    start: Prepared["start"],
+    start: PreparedOperation["start"],
   ) {
-    checkMade(ring, "Prepared", "file.writing() or one of its like");
-    this.ring = ring;
+    checkMade(ring, "PreparedOperation", "file.prepareRead(), prepareWrite() or prepareSync()");
+    this.#ring = ring;
     this.subject = subject;
     this.buffer = buffer;
     this.whole = buffer === null ? -1 : buffer.byteLength;
     this.start = start;
+  }
+
+  /** Whether it is an operation of this ring. @internal */
+  isOf(ring: Ring): boolean {
+    return this.#ring === ring;
   }
 }
 
@@ -51,7 +59,7 @@ const CHAIN = knows("chain");
 /** Runs a chain; see `IO.chain`. */
 export function runChain(
   operations: Operations,
-  prepared: readonly Prepared[],
+  prepared: readonly PreparedOperation[],
   options?: OperationOptions | null,
 ): Promise<number[]> {
   return new Promise((resolve, reject) => {
@@ -62,7 +70,7 @@ export function runChain(
   });
 }
 
-function checkPrepared(ring: Ring, prepared: readonly Prepared[]): void {
+function checkPrepared(ring: Ring, prepared: readonly PreparedOperation[]): void {
   if (!Array.isArray(prepared)) {
     throw typeError("chain", `the operations are ${shown(prepared)}: give an array of them`);
   }
@@ -70,9 +78,12 @@ function checkPrepared(ring: Ring, prepared: readonly Prepared[]): void {
     throw rangeError("chain", `give 1 to ${CHAIN_LIMIT} operations, not ${prepared.length}`);
   }
   for (const one of prepared) {
-    if (!(one instanceof Prepared))
-      throw typeError("chain", "give what file.writing() and its like return");
-    if (one.ring !== ring) throw typeError("chain", "all operations must be of this IO");
+    if (!(one instanceof PreparedOperation))
+      throw typeError(
+        "chain",
+        "give what file.prepareRead(), prepareWrite() or prepareSync() returns",
+      );
+    if (!one.isOf(ring)) throw typeError("chain", "all operations must be of this IO");
     // It may have been released or detached since; then none of them starts.
     if (one.buffer !== null) ring.checkBuffer(one.buffer, "chain");
   }
@@ -81,7 +92,7 @@ function checkPrepared(ring: Ring, prepared: readonly Prepared[]): void {
 /** A chain in flight: its operations, its time limit, and the signal that it follows. */
 class Running {
   readonly #operations: Operations;
-  readonly #prepared: readonly Prepared[];
+  readonly #prepared: readonly PreparedOperation[];
   readonly #members: Completion<number>[];
   readonly #results: number[];
   readonly #opcodes: number[];
@@ -94,7 +105,7 @@ class Running {
 
   constructor(
     operations: Operations,
-    prepared: readonly Prepared[],
+    prepared: readonly PreparedOperation[],
     endings: Endings,
     resolve: (results: number[]) => void,
     reject: (error: unknown) => void,
@@ -178,7 +189,7 @@ class Running {
 // The operation that broke the chain is the first that failed for a reason of its own, or that was
 // short; those behind it were cancelled for its sake.
 function chainError(
-  prepared: readonly Prepared[],
+  prepared: readonly PreparedOperation[],
   results: number[],
   opcodes: number[],
   backend: string,

@@ -23,7 +23,7 @@ import {
   shown,
 } from "../support/check.js";
 import { OpenedFile } from "../support/forgotten.js";
-import { Prepared } from "./chain.js";
+import { PreparedOperation } from "./chain.js";
 import { type Stat, statFrom } from "./stat.js";
 
 /** A place in a file or a length, in bytes: 0 to 2^53 - 1. */
@@ -326,33 +326,33 @@ export class File implements AsyncDisposable {
   }
 
   /** A read for `io.chain`. */
-  reading(buffer: ArrayBufferView, position?: Position | null): Prepared {
-    this.#check("reading");
-    this.#operations.ring.checkBuffer(buffer, "reading");
-    checkWhole(buffer, "reading");
-    const offset = positionNumber(position, "reading");
-    return new Prepared(this.#operations.ring, this, buffer, (completion, callback) => {
+  prepareRead(buffer: ArrayBufferView, position?: Position | null): PreparedOperation {
+    this.#check("prepareRead");
+    this.#operations.ring.checkBuffer(buffer, "prepareRead");
+    checkWhole(buffer, "prepareRead");
+    const offset = positionNumber(position, "prepareRead");
+    return new PreparedOperation(this.#operations.ring, this, buffer, (completion, callback) => {
       this.#operations.ring.read(completion, callback, this.#descriptor, buffer, offset);
     });
   }
 
   /** A write for `io.chain`. */
-  writing(data: ArrayBufferView | string, position?: Position | null): Prepared {
-    this.#check("writing");
+  prepareWrite(data: ArrayBufferView | string, position?: Position | null): PreparedOperation {
+    this.#check("prepareWrite");
     const buffer = bytesFrom(data);
-    this.#operations.ring.checkBuffer(buffer, "writing");
-    checkWhole(buffer, "writing");
-    const offset = positionNumber(position, "writing");
-    return new Prepared(this.#operations.ring, this, buffer, (completion, callback) => {
+    this.#operations.ring.checkBuffer(buffer, "prepareWrite");
+    checkWhole(buffer, "prepareWrite");
+    const offset = positionNumber(position, "prepareWrite");
+    return new PreparedOperation(this.#operations.ring, this, buffer, (completion, callback) => {
       this.#operations.ring.write(completion, callback, this.#descriptor, buffer, offset);
     });
   }
 
   /** A sync for `io.chain`. */
-  syncing(level: SyncLevel = "full"): Prepared {
-    this.#check("syncing");
-    const word = oneOf(level, SYNC_LEVELS, "the level", "syncing");
-    return new Prepared(this.#operations.ring, this, null, (completion, callback) => {
+  prepareSync(level: SyncLevel = "full"): PreparedOperation {
+    this.#check("prepareSync");
+    const word = oneOf(level, SYNC_LEVELS, "the level", "prepareSync");
+    return new PreparedOperation(this.#operations.ring, this, null, (completion, callback) => {
       this.#operations.ring.sync(completion, callback, this.#descriptor, word);
     });
   }

@@ -7,7 +7,7 @@
  * nothing, since turning a reserved block into a written one is recorded as well.)
  */
 
-import type { File, IO, Prepared } from "@io/core";
+import type { File, IO, PreparedOperation } from "@io/core";
 import { codeOf } from "../errors.js";
 
 /** What the group commit needs of a log. Tests put a failing one here. */
@@ -56,13 +56,14 @@ export class FileStorage implements LogStorage {
 
   private async appendSynced(bytes: Buffer): Promise<void> {
     const end = this.end + bytes.length;
-    const steps: Prepared[] = [this.file.writing(bytes, this.end)];
+    const steps: PreparedOperation[] = [this.file.prepareWrite(bytes, this.end)];
     let aheadEnd = this.fileBytes;
     if (end > this.fileBytes) {
       aheadEnd = Math.ceil(end / AHEAD_BYTES) * AHEAD_BYTES;
-      if (aheadEnd > end) steps.push(this.file.writing(zeros.subarray(0, aheadEnd - end), end));
+      if (aheadEnd > end)
+        steps.push(this.file.prepareWrite(zeros.subarray(0, aheadEnd - end), end));
     }
-    steps.push(this.file.syncing("data"));
+    steps.push(this.file.prepareSync("data"));
     try {
       await this.io.chain(steps);
       this.fileBytes = aheadEnd;
