@@ -11,7 +11,7 @@ import {
   IO,
   IOError,
   OpenFlags,
-  Peer,
+  SocketAddress,
 } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -339,7 +339,7 @@ class Program {
     const buffer = this.take(1 + this.random.below(3000));
     const base = this.random.below(1e6);
     fillFrom(buffer, base);
-    const to = Peer.of({ family: "unix", host: "", port: 0, path: mail.path });
+    const to = SocketAddress.of({ family: "unix", host: "", port: 0, path: mail.path });
     const cut = this.random.below(buffer.length);
     const message = this.random.oneIn(2) ? buffer : [buffer.subarray(0, cut), buffer.subarray(cut)];
     mail.sending = this.start(
@@ -362,7 +362,7 @@ class Program {
   receiveMail(mail: Mail): void {
     if (mail.receiving) return;
     const buffer = this.take(1 + this.random.below(4000));
-    const peer = new Peer();
+    const peer = new SocketAddress();
     mail.receiving = this.start(
       (c, done) => this.io.ring.receiveMessage(c, done, mail.to, buffer, peer),
       (result) => {

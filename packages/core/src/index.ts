@@ -74,8 +74,8 @@ export {
 } from "./sockets/datagram.js";
 export { Listener } from "./sockets/listener.js";
 export type { LookupOptions } from "./sockets/lookup.js";
-export { Peer } from "./sockets/peer.js";
 export { Socket, type SocketOptions } from "./sockets/socket.js";
+export { SocketAddress } from "./sockets/socket_address.js";
 export type { SocketStats } from "./sockets/socket_base.js";
 export type { Path } from "./support/check.js";
 export { Timer } from "./timer.js";

@@ -1,6 +1,6 @@
 // The public calls that give promises, and those that throw, with what each argument takes.
 
-import { IO, Peer } from "@io/core";
+import { IO, SocketAddress } from "@io/core";
 import {
   type Argument,
   argument,
@@ -406,10 +406,14 @@ function othersOf({ io, file }: Scene): Call[] {
       make: (given) => call(io.buffers, "release", given),
       takes: [required],
     },
-    { name: "Peer.of", make: ([place]) => Peer.of(place as never), takes: [required] },
     {
-      name: "Peer.set",
-      make: ([place]) => new Peer().set(place as never),
+      name: "SocketAddress.of",
+      make: ([place]) => SocketAddress.of(place as never),
+      takes: [required],
+    },
+    {
+      name: "SocketAddress.set",
+      make: ([place]) => new SocketAddress().set(place as never),
       takes: [required],
       options: { family: KINDS.nothing, host: KINDS.nothing, port: isBetween(0, 65_535) },
       base: address,

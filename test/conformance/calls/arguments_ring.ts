@@ -1,6 +1,6 @@
 // The verbs of the ring and of what belongs to it, with what each argument takes.
 
-import { Completion, MultishotCompletion, Peer, STAT_FIELDS } from "@io/core";
+import { Completion, MultishotCompletion, SocketAddress, STAT_FIELDS } from "@io/core";
 import {
   type Argument,
   argument,
@@ -21,7 +21,7 @@ const views = argument(() => [new Uint8Array(8)], "nothing");
 const offset = argument(() => 0, "offset");
 const size = argument(() => 0, "size");
 const flag = argument(() => false, "boolean");
-const peer = argument(() => new Peer(), "nothing");
+const peer = argument(() => new SocketAddress(), "nothing");
 const path = argument(() => "/nowhere/at/all", "path");
 const zeroCopy: Argument = { good: () => "never", takes: isUndefinedOrNull };
 const address = argument(
@@ -89,7 +89,7 @@ const verbs = (scene: Scene): Record<string, Argument[]> => ({
     callback,
     descriptor,
     view,
-    { good: () => new Peer(), takes: (value) => value === null },
+    { good: () => new SocketAddress(), takes: (value) => value === null },
     zeroCopy,
   ],
   receiveMessage: [completion, callback, descriptor, view, peer],
@@ -136,8 +136,8 @@ function groupsOf({ io, group }: Scene): Call[] {
       takes: [argument(() => 0, "nothing")],
     },
     {
-      name: "group.readPeer",
-      make: (given) => apply(group, "readPeer", given),
+      name: "group.sender",
+      make: (given) => apply(group, "sender", given),
       takes: [argument(() => 0, "nothing"), peer],
     },
     {

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as core from "@io/core";
-import { Completion, IO, IOError, Peer } from "@io/core";
+import { Completion, IO, IOError, SocketAddress } from "@io/core";
 import * as assert from "uvu/assert";
 import { isBsdHere, systemHere } from "../../support/system.js";
 import { isThere, type Suite } from "../support/harness.js";
@@ -137,7 +137,10 @@ function registerMessages(suite: Suite): void {
       [() => wrongly(file, "readFull", bytes), /^readFull: the position is missing/],
       [() => wrongly(socket, "sendFile", "f.txt"), /the file is "f.txt", a string: .*openFile/],
       [() => wrongly(socket, "shutdown", "write"), /"write", .*"receive" or "send" or "both"/],
-      [() => wrongly(datagrams, "sendTo", bytes, 9), /^sendTo: the target is 9: give a Peer/],
+      [
+        () => wrongly(datagrams, "sendTo", bytes, 9),
+        /^sendTo: the target is 9: give a SocketAddress/,
+      ],
       [
         () => wrongly(datagrams, "sendTo", bytes, { host: "localhost", port: 9 }),
         /^sendTo: "localhost" is no ipv4 address in digits: look a name up/,
@@ -217,7 +220,7 @@ function registerNames(suite: Suite): void {
     const ipv4 = { family: "ipv4", host, port: 9, path: "" } as const;
     for (const address of [unix, ipv4]) {
       const calls = [
-        () => Peer.of(address),
+        () => SocketAddress.of(address),
         () => io.ring.connect(new Completion(), () => undefined, 0, address),
         () => io.ring.bind(new Completion(), () => undefined, 0, address),
       ];
@@ -266,7 +269,7 @@ function registerUnusualNames(suite: Suite): void {
     assert.equal(address, client.localAddress);
     await server.sendTo("answer", address);
     assert.is((await client.receive(buffer)).byteLength, 6);
-    await server.sendTo("answer", Peer.of(address));
+    await server.sendTo("answer", SocketAddress.of(address));
     assert.is((await client.receive(buffer)).byteLength, 6);
     const listener = await io.listen({ path: `${trial.path("stream")}\udcff` });
     const connecting = io.connect(listener.address);

@@ -1,6 +1,6 @@
 // Datagrams by the verbs of the ring, in both modes.
 
-import { type Address, Completion, type Descriptor, type IO, Peer } from "@io/core";
+import { type Address, Completion, type Descriptor, type IO, SocketAddress } from "@io/core";
 import * as assert from "uvu/assert";
 import { isBsdHere } from "../../support/system.js";
 import { text } from "../support/data.js";
@@ -75,12 +75,12 @@ function registerVerbs(suite: Suite, mode: Mode): void {
       [Descriptor, Address],
     ];
     const buffer = new Uint8Array(16);
-    const peer = new Peer();
+    const peer = new SocketAddress();
     const receive = (descriptor: Descriptor): Promise<number> =>
       outcome(io, (c, callback) => ring.receiveMessage(c, callback, descriptor, buffer, peer));
-    const send = (data: Uint8Array | Uint8Array[], to: Peer | null): Promise<number> =>
+    const send = (data: Uint8Array | Uint8Array[], to: SocketAddress | null): Promise<number> =>
       outcome(io, (c, callback) => ring.sendMessage(c, callback, near, data, to));
-    assert.is(await send(Buffer.from("abc"), Peer.of(farAddress)), 3);
+    assert.is(await send(Buffer.from("abc"), SocketAddress.of(farAddress)), 3);
     assert.is(await receive(far), 3);
     assert.is(text(buffer, 3), "abc");
     assert.equal([peer.address, peer.truncated], [nearAddress, false]);
@@ -100,7 +100,7 @@ function registerVerbs(suite: Suite, mode: Mode): void {
     assert.is(await receive(far), 8);
     assert.is(await outcome(io, (c, cb) => ring.receive(c, cb, far, buffer)), 5);
     assert.is(await outcome(io, (c, cb) => ring.close(c, cb, near)), 0);
-    assert.is(await send(Buffer.from("x"), Peer.of(farAddress)), negative("EBADF"));
+    assert.is(await send(Buffer.from("x"), SocketAddress.of(farAddress)), negative("EBADF"));
     assert.is(await receive(near), negative("EBADF"));
   });
 }
@@ -112,30 +112,30 @@ function registerPeers(suite: Suite, mode: Mode): void {
       [Descriptor, Address],
       [Descriptor, Address],
     ];
-    const peer = new Peer();
+    const peer = new SocketAddress();
     const buffer = new Uint8Array(16);
     const start = (c: Completion, callback: (c: Completion, result: number) => void): void =>
       io.ring.receiveMessage(c, callback, far, buffer, peer);
     const first = new Started(start);
     assert.is(
       refusalCode(() => start(new Completion(), () => undefined)),
-      "ERR_IO_PEER_ACTIVE",
+      "ERR_IO_ADDRESS_ACTIVE",
     );
     const wrong = "x" as unknown as Uint8Array;
     assert.is(
       refusalCode(() =>
-        io.ring.receiveMessage(new Completion(), () => undefined, far, wrong, new Peer()),
+        io.ring.receiveMessage(new Completion(), () => undefined, far, wrong, new SocketAddress()),
       ),
       "ERR_INVALID_ARG_TYPE",
     );
     await success(io, (c, callback) =>
-      io.ring.sendMessage(c, callback, near, Buffer.from("one"), Peer.of(farAddress)),
+      io.ring.sendMessage(c, callback, near, Buffer.from("one"), SocketAddress.of(farAddress)),
     );
     await until(io, () => first.done, "the receive");
     assert.is(first.result, 3);
     const second = new Started(start);
     await success(io, (c, callback) =>
-      io.ring.sendMessage(c, callback, near, Buffer.from("four"), Peer.of(farAddress)),
+      io.ring.sendMessage(c, callback, near, Buffer.from("four"), SocketAddress.of(farAddress)),
     );
     await until(io, () => second.done, "the second receive");
     assert.is(second.result, 4);
@@ -150,7 +150,7 @@ function registerCancel(suite: Suite, mode: Mode): void {
       { length: 3 },
       () =>
         new Started((c, callback) =>
-          io.ring.receiveMessage(c, callback, near, new Uint8Array(4), new Peer()),
+          io.ring.receiveMessage(c, callback, near, new Uint8Array(4), new SocketAddress()),
         ),
     );
     await roundTrips(io, 3);
@@ -177,10 +177,10 @@ function registerPeerText(suite: Suite): void {
     if (!isBsdHere()) {
       addresses.push({ family: "unix", host: "", port: 0, path: "\0an abstract name" });
     }
-    for (const address of addresses) assert.equal(Peer.of(address).address, address);
+    for (const address of addresses) assert.equal(SocketAddress.of(address).address, address);
     const none = { family: "unix", host: "", port: 0, path: "" } as const;
-    assert.equal(new Peer().address, none);
-    const peer = Peer.of(addresses[0] as Address);
+    assert.equal(new SocketAddress().address, none);
+    const peer = SocketAddress.of(addresses[0] as Address);
     for (const wrong of ["127.0.0", "localhost", "::1", ""]) {
       const call = (): void => peer.set({ family: "ipv4", host: wrong, port: 1, path: "" });
       assert.is(refusalCode(call), "ERR_INVALID_ARG_VALUE", wrong);

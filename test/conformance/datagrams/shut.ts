@@ -6,7 +6,7 @@ import {
   Completion,
   type DatagramSocket,
   MultishotCompletion,
-  Peer,
+  SocketAddress,
 } from "@io/core";
 import * as assert from "uvu/assert";
 import { connectedPair, FAMILIES, type Pair } from "../support/datagrams.js";
@@ -30,12 +30,12 @@ function plain({ io, near }: Pair): Promise<number[]> {
 
 function message({ io, near }: Pair): Promise<number[]> {
   return new Promise((resolve, reject) => {
-    const peer = new Peer();
+    const peer = new SocketAddress();
     const memory = new Uint8Array(16);
     io.ring.receiveMessage(
       new Completion(),
       (_, result) => {
-        const none = JSON.stringify(new Peer().address);
+        const none = JSON.stringify(new SocketAddress().address);
         if (result === 0 && JSON.stringify(peer.address) !== none) reject(new Error("a sender"));
         else resolve([result]);
       },

@@ -7,7 +7,7 @@ import {
   type DatagramSocket,
   type IO,
   MultishotCompletion,
-  Peer,
+  SocketAddress,
 } from "@io/core";
 import * as assert from "uvu/assert";
 import { pattern, sameBytes, text } from "../support/data.js";
@@ -59,12 +59,12 @@ function registerData(suite: Suite, family: Family): void {
     for (const [index, sender] of senders.entries()) {
       await sender.sendTo(Buffer.from(`word ${index}`), far.localAddress);
     }
-    const peer = new Peer();
+    const peer = new SocketAddress();
     for (const [index, sender] of senders.entries()) {
       using chunk = await take(chunks);
       assert.is(text(chunk.bytes), `word ${index}`);
       assert.equal(chunk.address, sender.localAddress);
-      assert.equal(chunk.peer(peer).address, sender.localAddress);
+      assert.equal(chunk.sender(peer).address, sender.localAddress);
       assert.is(chunk.truncated, false);
       // From where it stands, to its sender.
       assert.is(await far.sendTo(chunk.bytes, peer), 6);
@@ -183,9 +183,9 @@ function registerChunks(suite: Suite, family: Family): void {
     for (const use of [
       () => chunk.bytes,
       () => chunk.address,
-      () => chunk.peer(),
+      () => chunk.sender(),
       () => chunk.release(),
-      () => known.peer(),
+      () => known.sender(),
     ]) {
       assert.is(refusalCode(use), "ERR_IO_CHUNK_RELEASED");
     }
@@ -260,7 +260,7 @@ function sendMany(
   from: number,
   until: number,
 ): Promise<number>[] {
-  const to = Peer.of(far.localAddress);
+  const to = SocketAddress.of(far.localAddress);
   return Array.from({ length: until - from }, (_, index) =>
     near.sendTo(Buffer.from(`${from + index}`), to),
   );
@@ -364,7 +364,7 @@ function registerAllKept(suite: Suite, family: Family): void {
       assert.ok(sameBytes(chunk.bytes, bytes.subarray(0, kept)));
       assert.is(chunk.truncated, bytes.length > kept);
       assert.equal(chunk.address, sender.localAddress);
-      assert.equal(chunk.peer().address, sender.localAddress);
+      assert.equal(chunk.sender().address, sender.localAddress);
     }
     for (const [index, chunk] of held.entries()) {
       assert.is(text(chunk.bytes), `kept ${index}`);
@@ -404,7 +404,7 @@ function registerRing(suite: Suite, family: Family): void {
     const group = io.ring.bufferGroup({ bufferBytes: 100, maxBytes: 400, messages: true });
     const lots: { piece: number; word: string; port: string; truncated: boolean }[] = [];
     const completion = new MultishotCompletion();
-    const peer = new Peer();
+    const peer = new SocketAddress();
     let last = Number.NaN;
     const start = (): void =>
       io.ring.receiveMessageMultishot(
@@ -413,7 +413,7 @@ function registerRing(suite: Suite, family: Family): void {
           const { bufferId, offset } = lent;
           if (result >= 0) {
             const word = text(group.view(bufferId, offset, result));
-            const port = group.readPeer(bufferId, peer).address.path;
+            const port = group.sender(bufferId, peer).address.path;
             lots.push({ piece: bufferId, word, port, truncated: group.truncated(bufferId) });
           }
           if (!lent.active) last = result;

@@ -6,7 +6,7 @@
 // has brought something, until the chunk is returned; then the reserve again, as soon as no
 // operation uses it.
 import type { ChunkMemory } from "../receiving/chunk.js";
-import type { Peer } from "../sockets/peer.js";
+import type { SocketAddress } from "../sockets/socket_address.js";
 import { PEER_SIZE_BYTES } from "./abi.js";
 import { type Memory, POISON, type Region } from "./memory.js";
 
@@ -91,11 +91,11 @@ export class Reserve implements ChunkMemory {
   }
 
   /** Notes who sent the message that was received into a buffer. */
-  writePeer(bufferId: number, peer: Peer): void {
-    this.view(bufferId, 0, PEER_SIZE_BYTES).set(peer.record);
+  writeSender(bufferId: number, sender: SocketAddress): void {
+    this.view(bufferId, 0, PEER_SIZE_BYTES).set(sender.record);
   }
 
-  readPeer(bufferId: number, into: Peer): Peer {
+  sender(bufferId: number, into: SocketAddress): SocketAddress {
     into.record.set(this.view(bufferId, 0, PEER_SIZE_BYTES));
     return into;
   }

@@ -10,7 +10,7 @@ import { CHUNKS_MOST as NUMBERS_MOST } from "../engine/abi.js";
 import { type Memory, POISON, type Region } from "../engine/memory.js";
 import type { Queue } from "../engine/queue.js";
 import { errnoName, IOError } from "../errors.js";
-import type { Peer } from "../sockets/peer.js";
+import type { SocketAddress } from "../sockets/socket_address.js";
 import { CHUNKS_FEW, CHUNKS_MOST } from "./buffer_group.js";
 import type { ChunkSource } from "./chunk_source.js";
 
@@ -127,7 +127,7 @@ export class Area implements ChunkSource {
   }
 
   /** Bytes of a stream have no sender of their own. */
-  readPeer(_piece: number, into: Peer): Peer {
+  sender(_piece: number, into: SocketAddress): SocketAddress {
     return into;
   }
 

@@ -9,7 +9,7 @@ import { PEER_FLAG_TRUNCATED, PEER_FLAGS, PEER_SIZE_BYTES, PIECES_MOST } from ".
 import { type Memory, POISON, type Region } from "../engine/memory.js";
 import type { Queue } from "../engine/queue.js";
 import { errnoName, IOError, rangeError, typeError } from "../errors.js";
-import { Peer } from "../sockets/peer.js";
+import { SocketAddress } from "../sockets/socket_address.js";
 import { checkFunction, checkInstance, checkMade, shown } from "../support/check.js";
 import { MovedMessage } from "./chunk.js";
 
@@ -145,8 +145,8 @@ export class BufferGroup {
   }
 
   /** Who sent the message that stands in buffer `bufferId`, written into `into`; returns that. */
-  readPeer(bufferId: number, into: Peer): Peer {
-    checkInstance(into, Peer, "a Peer", "what it is written into", "readPeer");
+  sender(bufferId: number, into: SocketAddress): SocketAddress {
+    checkInstance(into, SocketAddress, "a SocketAddress", "what it is written into", "sender");
     const { start } = this.#regionOf(bufferId);
     const buffer = this.#slabOf[bufferId] as ArrayBuffer;
     into.record.set(new Uint8Array(buffer, start, PEER_SIZE_BYTES));

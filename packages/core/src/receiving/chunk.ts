@@ -3,7 +3,7 @@ import type { Address } from "../address.js";
 import { PEER_SIZE_BYTES } from "../engine/abi.js";
 import { POISON } from "../engine/memory.js";
 import { IOError } from "../errors.js";
-import { Peer } from "../sockets/peer.js";
+import { SocketAddress } from "../sockets/socket_address.js";
 import { checkInstance, checkMade } from "../support/check.js";
 
 /** Whose memory a chunk is: a group's, or the chunk's own. */
@@ -12,7 +12,7 @@ export interface ChunkMemory {
   poison(bufferId: number, offset: number, length: number): void;
   release(bufferId: number): void;
   /** Of a message: who sent it, and whether it was cut. */
-  readPeer(bufferId: number, into: Peer): Peer;
+  sender(bufferId: number, into: SocketAddress): SocketAddress;
 }
 
 /** Where the bytes of a chunk are. */
@@ -85,9 +85,9 @@ export class Chunk implements Disposable {
   }
 
   /** @internal */
-  protected readPeer(into: Peer): Peer {
-    if (this.#owner === null) throw releasedError("peer", "its sender was released with it");
-    return this.#memory.readPeer(this.#bufferId, into);
+  protected readSender(into: SocketAddress): SocketAddress {
+    if (this.#owner === null) throw releasedError("sender", "its sender was released with it");
+    return this.#memory.sender(this.#bufferId, into);
   }
 }
 
@@ -111,17 +111,14 @@ export class DatagramChunk extends Chunk {
    * stays known; else it throws "ERR_IO_CHUNK_RELEASED" after the release.
    */
   get address(): Address {
-    this.#address ??= this.readPeer(new Peer()).address;
+    this.#address ??= this.readSender(new SocketAddress()).address;
     return this.#address;
   }
 
-  /**
-   * The sender as an address to send to, written into `into`, which need not be a new one each
-   * time.
-   */
-  peer(into: Peer = new Peer()): Peer {
-    checkInstance(into, Peer, "a Peer", "what it is written into", "peer");
-    return this.readPeer(into);
+  /** The sender as an address to send to, written into `into`, which need not be a new one each time. */
+  sender(into: SocketAddress = new SocketAddress()): SocketAddress {
+    checkInstance(into, SocketAddress, "a SocketAddress", "what it is written into", "sender");
+    return this.readSender(into);
   }
 }
 
@@ -150,7 +147,7 @@ export class MovedMessage implements ChunkMemory {
 
   release(): void {}
 
-  readPeer(_piece: number, into: Peer): Peer {
+  sender(_piece: number, into: SocketAddress): SocketAddress {
     into.record.set(this.#bytes.subarray(0, PEER_SIZE_BYTES));
     return into;
   }

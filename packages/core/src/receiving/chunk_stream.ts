@@ -12,7 +12,7 @@ import { IOError, operationError } from "../errors.js";
 import { Completion } from "../ring/completion.js";
 import { aborted, type OperationOptions, type Operations } from "../ring/operations.js";
 import type { Descriptor } from "../ring/types.js";
-import { Peer } from "../sockets/peer.js";
+import { SocketAddress } from "../sockets/socket_address.js";
 import { follow, unfollow } from "../support/aborts.js";
 import { checkMade, checkSignal, checkTimeout } from "../support/check.js";
 import { Line } from "../support/line.js";
@@ -123,7 +123,7 @@ export class ChunkStream<C extends Chunk = Chunk>
   /** While it receives into memory of its own, because everything is lent: which. */
   #reserve: Reserve | null = null;
   #reserveId = -1;
-  #peer: Peer | null = null;
+  #sender: SocketAddress | null = null;
   /** The last receive found no memory in the area. */
   #lacked = false;
   /** Chunks that it may have, since the receive was started. */
@@ -309,8 +309,8 @@ export class ChunkStream<C extends Chunk = Chunk>
       if (this.#messages === null) {
         ring.receive(this.#completion, onCompletion, descriptor, room);
       } else {
-        this.#peer ??= new Peer();
-        ring.receiveMessage(this.#completion, onCompletion, descriptor, room, this.#peer);
+        this.#sender ??= new SocketAddress();
+        ring.receiveMessage(this.#completion, onCompletion, descriptor, room, this.#sender);
       }
       reserve.started(bufferId);
     } catch (error) {
@@ -483,9 +483,9 @@ export class ChunkStream<C extends Chunk = Chunk>
     const offset = memory.headBytes;
     this.#reserve = null;
     memory.lend(bufferId);
-    const peer = this.#messages === null ? null : this.#peer;
-    if (peer !== null) memory.writePeer(bufferId, peer);
-    const truncated = peer?.truncated ?? false;
+    const sender = this.#messages === null ? null : this.#sender;
+    if (sender !== null) memory.writeSender(bufferId, sender);
+    const truncated = sender?.truncated ?? false;
     return this.#kind.makeChunk(this, { memory, bufferId, offset }, byteLength, truncated);
   }
 

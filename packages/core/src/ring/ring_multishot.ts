@@ -99,26 +99,26 @@ export abstract class MultishotVerbs extends SocketVerbs {
    * Receives datagram after datagram into buffers of `group`, which was made with `messages`: each
    * has a buffer of its own. The callback is given the bytes of one, 0 for an empty one. They begin
    * at `completion.offset` of buffer `completion.bufferId` and are the program's until it releases
-   * that buffer. `group.readPeer()` reads who sent the datagram, and `group.truncated()` says
+   * that buffer. `group.sender()` reads who sent the datagram, and `group.truncated()` says
    * whether it was cut. `completion.active` is false on the last call. That comes after an error, a
    * negative result (-ENOTCONN when receiving was shut down and nothing is left), and now and then
    * without one: then the program starts it again. It cannot be linked.
    *
    * @example
    * ```ts
-   * import { IO, MultishotCompletion, Peer } from "@io/core";
+   * import { IO, MultishotCompletion, SocketAddress } from "@io/core";
    *
    * await using io = await IO.open();
    * await using socket = await io.openDatagram({ host: "127.0.0.1", port: 0 });
    * const { ring } = io;
    * const group = ring.bufferGroup({ bufferBytes: 2048, messages: true });
-   * const sender = new Peer();
+   * const sender = new SocketAddress();
    * const received = new Promise<void>((resolve) => {
    *   const receiving = new MultishotCompletion();
    *   ring.receiveMessageMultishot(receiving, ({ bufferId, offset }, result) => {
    *     if (result < 0) return;
    *     const bytes = group.view(bufferId, offset, result);
-   *     const { port } = group.readPeer(bufferId, sender).address;
+   *     const { port } = group.sender(bufferId, sender).address;
    *     process.stdout.write(`${Buffer.from(bytes)} from port ${port}\n`);
    *     group.release(bufferId);
    *     resolve();

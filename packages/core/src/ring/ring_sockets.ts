@@ -3,7 +3,7 @@ import { type Address, familyNumber } from "../address.js";
 import * as abi from "../engine/abi.js";
 import type { Region } from "../engine/memory.js";
 import { IOError } from "../errors.js";
-import { Peer } from "../sockets/peer.js";
+import { SocketAddress } from "../sockets/socket_address.js";
 import { checkInstance } from "../support/check.js";
 import type { Callback, Completion } from "./completion.js";
 import type { Descriptor, ZeroCopy } from "./types.js";
@@ -180,8 +180,8 @@ export abstract class SocketVerbs extends Verbs {
   }
 
   /**
-   * Sends one datagram, to `peer` or, when that is null, to the connected peer; completes
-   * with its bytes. Several buffers, up to 1,024, are sent as one datagram (gather). Zero copy is
+   * Sends one datagram, to `target` or, when that is null, to the connected peer; completes with its
+   * bytes. Several buffers, up to 1,024, are sent as one datagram (gather). Zero copy is
    * as with {@link send}.
    */
   sendMessage<C>(
@@ -189,45 +189,47 @@ export abstract class SocketVerbs extends Verbs {
     callback: Callback<C>,
     descriptor: Descriptor,
     message: ArrayBufferView | readonly ArrayBufferView[],
-    peer: Peer | null,
+    target: SocketAddress | null,
     zeroCopy: ZeroCopy | null = "never",
   ): void {
     this.queue.check("sendMessage", completion);
     const mode = this.zeroCopyMode(zeroCopy, "sendMessage");
-    if (peer !== null) this.#checkPeer(peer, "a Peer or null", "sendMessage");
-    this.message(completion, callback, descriptor, message, peer, mode);
+    if (target !== null) {
+      this.#checkAddress(target, "a SocketAddress or null", "the target", "sendMessage");
+    }
+    this.message(completion, callback, descriptor, message, target, mode);
   }
 
   /**
-   * Receives one datagram into `buffer`, and who sent it into `peer`; completes with the bytes, 0
-   * for an empty one. What did not fit is lost, and `peer.truncated` says so. One receive at a time
-   * may use a peer ("ERR_IO_PEER_ACTIVE").
+   * Receives one datagram into `buffer`, and who sent it into `sender`; completes with the bytes, 0
+   * for an empty one. What did not fit is lost, and `sender.truncated` says so. One receive at a time
+   * may use a SocketAddress ("ERR_IO_ADDRESS_ACTIVE").
    */
   receiveMessage<C>(
     completion: Completion<C>,
     callback: Callback<C>,
     descriptor: Descriptor,
     buffer: ArrayBufferView,
-    peer: Peer,
+    sender: SocketAddress,
   ): void {
     this.queue.check("receiveMessage", completion);
-    this.#checkPeer(peer, "a Peer", "receiveMessage");
-    const sender = this.region(peer.record, "receiveMessage");
-    if (sender.inFlight > 0) throw peerActive();
-    sender.inFlight++; // before making room for the buffer could release it
+    this.#checkAddress(sender, "a SocketAddress", "the sender", "receiveMessage");
+    const region = this.region(sender.record, "receiveMessage");
+    if (region.inFlight > 0) throw addressActive();
+    region.inFlight++; // before making room for the buffer could release it
     let at: number;
     try {
       const opcode = abi.OPCODE_RECEIVE_MESSAGE;
       at = this.transfer(completion, callback, opcode, "receiveMessage", descriptor, buffer);
     } catch (error) {
-      sender.finish();
+      region.finish();
       throw error;
     }
-    peer.held[0] = completion.held as Region;
-    peer.held[1] = sender;
-    completion.held = peer.held;
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = sender.handle;
-    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = peer.record.byteOffset - sender.handleStart;
+    sender.held[0] = completion.held as Region;
+    sender.held[1] = region;
+    completion.held = sender.held;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = region.handle;
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = sender.record.byteOffset - region.handleStart;
   }
 
   /** Ends one or both directions of a socket; completes with 0. */
@@ -243,16 +245,17 @@ export abstract class SocketVerbs extends Verbs {
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
   }
 
-  #checkPeer(peer: Peer, right: string, operation: string): void {
-    if (peer instanceof Peer) return;
-    checkInstance(peer, Peer, right, "the peer", operation);
+  #checkAddress(given: SocketAddress, right: string, name: string, operation: string): void {
+    if (given instanceof SocketAddress) return;
+    checkInstance(given, SocketAddress, right, name, operation);
   }
 }
 
-function peerActive(): IOError {
+function addressActive(): IOError {
   return new IOError({
-    code: "ERR_IO_PEER_ACTIVE",
+    code: "ERR_IO_ADDRESS_ACTIVE",
     operation: "receiveMessage",
-    message: "receiveMessage: another receive writes into this peer; wait for it, or use another",
+    message:
+      "receiveMessage: another receive writes into this SocketAddress; wait for it, or use another",
   });
 }

@@ -6,8 +6,8 @@ import { checkView, type Memory, type Region, transferLength } from "../engine/m
 import type { Queue } from "../engine/queue.js";
 import { rangeError, typeError } from "../errors.js";
 import { pathFromHere } from "../files/paths.js";
-import type { Peer } from "../sockets/peer.js";
 import { type Reuses, SentCheck } from "../sockets/sent_check.js";
+import type { SocketAddress } from "../sockets/socket_address.js";
 import {
   flag,
   modeFrom,
@@ -186,7 +186,7 @@ export abstract class Verbs {
     callback: Callback<C>,
     descriptor: number,
     message: ArrayBufferView | readonly ArrayBufferView[],
-    peer: Peer | null,
+    target: SocketAddress | null,
     zeroCopyMode: number,
   ): void {
     const opcode = abi.OPCODE_SEND_MESSAGE;
@@ -194,7 +194,7 @@ export abstract class Verbs {
     // The record and what names it must reach the engine in one batch.
     const vectors = Array.isArray(message) ? message.length * abi.VECTOR_DOUBLES * 8 : 0;
     this.queue.reserveText(vectors + abi.PEER_SIZE_BYTES);
-    const record = peer === null ? -1 : this.queue.putRecord(peer.record, name);
+    const record = target === null ? -1 : this.queue.putRecord(target.record, name);
     const at = Array.isArray(message)
       ? this.vectored(completion, callback, opcode, name, descriptor, message)
       : this.transfer(completion, callback, opcode, name, descriptor, message as ArrayBufferView);

@@ -27,7 +27,7 @@ import {
   shown,
 } from "../support/check.js";
 import { type LookupOptions, withAddress } from "./lookup.js";
-import { Peer } from "./peer.js";
+import { SocketAddress } from "./socket_address.js";
 import { SocketBase } from "./socket_base.js";
 
 /** What can be tuned on a datagram socket. */
@@ -88,8 +88,8 @@ const DATAGRAMS: ChunkKind<DatagramChunk> = {
     new DatagramChunk(owner, place, byteLength, truncated),
 };
 
-/** The receiver of a datagram: an address in digits, or a {@link Peer}. */
-export type DatagramTarget = Peer | { host: string; port: number } | { path: string };
+/** The receiver of a datagram: an address in digits, or a {@link SocketAddress}. */
+export type DatagramTarget = SocketAddress | { host: string; port: number } | { path: string };
 
 /** Where a datagram socket is bound or connected to: a name is looked up. */
 export type DatagramPlace =
@@ -141,25 +141,25 @@ export interface DatagramBytes extends Uint8Array<ArrayBuffer> {
  * ```
  */
 export class DatagramSocket extends SocketBase implements AsyncIterable<DatagramBytes> {
-  readonly #peers: Peer[] = [];
+  readonly #senders: SocketAddress[] = [];
   // The last address that was sent to, and what it is for the engine.
   #lastTarget: string | undefined = undefined;
   #lastPort: number | undefined = undefined;
-  readonly #lastPeer = new Peer();
+  readonly #lastAddress = new SocketAddress();
 
   /** Receives one datagram into `buffer`. */
   async receive(buffer: ArrayBufferView, options?: OperationOptions | null): Promise<Datagram> {
-    const peer = this.#peers.pop() ?? new Peer();
+    const sender = this.#senders.pop() ?? new SocketAddress();
     const start = (pending: Pending, settle: Operations["settle"]): void => {
       this.check("receive");
       this.checkReceiving("receive");
-      this.operations.ring.receiveMessage(pending, settle, this.number, buffer, peer);
+      this.operations.ring.receiveMessage(pending, settle, this.number, buffer, sender);
     };
     try {
       const byteLength = await this.operations.run(start, options, undefined, RECEIVE);
-      return { byteLength, address: peer.address, truncated: peer.truncated };
+      return { byteLength, address: sender.address, truncated: sender.truncated };
     } finally {
-      this.#peers.push(peer);
+      this.#senders.push(sender);
     }
   }
 
@@ -269,11 +269,11 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
   ): Promise<number> {
     const start = (pending: Pending): void => {
       this.check("sendTo");
-      const peer = target instanceof Peer ? target : this.#peerOf(target);
+      const address = target instanceof SocketAddress ? target : this.#addressOf(target);
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
       const { ring } = this.operations;
-      ring.sendMessage(pending, settle, this.number, bytesFrom(message), peer, mode);
+      ring.sendMessage(pending, settle, this.number, bytesFrom(message), address, mode);
     };
     return this.operations.run(start, options, undefined, SEND_TO);
   }
@@ -340,25 +340,25 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
     });
   }
 
-  #peerOf(target: Exclude<DatagramTarget, Peer>): Peer {
+  #addressOf(target: Exclude<DatagramTarget, SocketAddress>): SocketAddress {
     const { host, port, path } = (target ?? {}) as Partial<Address>;
     const isPath = isGiven(path) && path !== "";
     const text = isPath ? path : host;
     const number = isPath ? NO_PORT : port;
     const known = text !== undefined && text === this.#lastTarget;
-    if (known && number === this.#lastPort) return this.#lastPeer;
+    if (known && number === this.#lastPort) return this.#lastAddress;
     this.#lastTarget = undefined;
-    this.#lastPeer.name(addressOf(target), "sendTo");
+    this.#lastAddress.name(addressOf(target), "sendTo");
     this.#lastTarget = text;
     this.#lastPort = number;
-    return this.#lastPeer;
+    return this.#lastAddress;
   }
 }
 
 // An Address that the library gave has all the fields; the ones that do not count are empty.
-function addressOf(target: Exclude<DatagramTarget, Peer>): Address {
+function addressOf(target: Exclude<DatagramTarget, SocketAddress>): Address {
   if (typeof target !== "object" || target === null) {
-    const right = "give a Peer, { host, port } or { path }";
+    const right = "give a SocketAddress, { host, port } or { path }";
     throw typeError("sendTo", `the target is ${shown(target)}: ${right}`);
   }
   checkGiven(target, SEND_TO_TARGET);

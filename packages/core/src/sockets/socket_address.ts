@@ -13,24 +13,24 @@ import { valueError } from "../support/check.js";
  *
  * @example
  * ```ts
- * import { Completion, IO, Peer } from "@io/core";
+ * import { Completion, IO, SocketAddress } from "@io/core";
  *
  * await using io = await IO.open();
  * await using socket = await io.openDatagram({ host: "127.0.0.1", port: 0 });
  * const { descriptor, localAddress } = socket;
- * const peer = new Peer();
+ * const sender = new SocketAddress();
  * const received = new Uint8Array(1500);
  * await new Promise<void>((resolve) => {
  *   io.ring.receiveMessage(new Completion(), (_completion, count) => {
- *     process.stdout.write(`${count} bytes from port ${peer.address.port}\n`);
+ *     process.stdout.write(`${count} bytes from port ${sender.address.port}\n`);
  *     resolve();
- *   }, descriptor, received, peer);
- *   const to = Peer.of(localAddress);
+ *   }, descriptor, received, sender);
+ *   const to = SocketAddress.of(localAddress);
  *   io.ring.sendMessage(new Completion(), () => undefined, descriptor, Buffer.from("hello"), to);
  * });
  * ```
  */
-export class Peer {
+export class SocketAddress {
   /** @internal */
   readonly record = new Uint8Array(abi.PEER_SIZE_BYTES);
   /** What a receive into it holds; one array for all of them. @internal */
@@ -38,15 +38,15 @@ export class Peer {
   readonly #words = new Uint32Array(this.record.buffer);
 
   /** The one with this address. Throws "ERR_INVALID_ARG_VALUE" when the host is not in digits. */
-  static of(address: Address): Peer {
-    const peer = new Peer();
-    peer.set(address);
-    return peer;
+  static of(address: Address): SocketAddress {
+    const made = new SocketAddress();
+    made.set(address);
+    return made;
   }
 
   /** Changes the address that it names. */
   set(address: Address): void {
-    this.name(address, "Peer.set");
+    this.name(address, "SocketAddress.set");
   }
 
   /** The same for another call, which its errors name. @internal */
