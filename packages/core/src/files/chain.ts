@@ -15,8 +15,8 @@ import { follow, unfollow } from "../support/aborts.js";
 import { checkMade, knows, shown } from "../support/check.js";
 
 /**
- * An operation that is described and not started: what `file.prepareRead()` and its like return, and
- * `io.chain()` takes. Its arguments were checked. It has no members of its own.
+ * An operation that is described and not started: what `file.prepareRead()` and its like return,
+ * and `io.chain()` takes. Its arguments were checked. It has no members of its own.
  */
 export class PreparedOperation {
   // Private, so that the type in the declarations is not an empty one, which anything would fit.

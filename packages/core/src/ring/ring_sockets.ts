@@ -202,8 +202,8 @@ export abstract class SocketVerbs extends Verbs {
 
   /**
    * Receives one datagram into `buffer`, and who sent it into `sender`; completes with the bytes, 0
-   * for an empty one. What did not fit is lost, and `sender.truncated` says so. One receive at a time
-   * may use a SocketAddress ("ERR_IO_ADDRESS_ACTIVE").
+   * for an empty one. What did not fit is lost, and `sender.truncated` says so. One receive at a
+   * time may use a SocketAddress ("ERR_IO_ADDRESS_ACTIVE").
    */
   receiveMessage<C>(
     completion: Completion<C>,
