@@ -180,9 +180,9 @@ export abstract class SocketVerbs extends Verbs {
   }
 
   /**
-   * Sends one datagram, to `target` or, when that is null, to the connected peer; completes with its
-   * bytes. Several buffers, up to 1,024, are sent as one datagram (gather). Zero copy is
-   * as with {@link send}.
+   * Sends one datagram, to `target` or, when that is null, to the peer of a connected socket;
+   * completes with its bytes. Several buffers, up to 1,024, are sent as one datagram (gather). Zero
+   * copy is as with {@link send}.
    */
   sendMessage<C>(
     completion: Completion<C>,
