@@ -85,10 +85,10 @@ async function useSockets(io: IO, rounds: number): Promise<string> {
 
 async function useTime(io: IO): Promise<string> {
   const start = performance.now();
-  await io.sleep(3_000_000);
+  await io.sleep(3);
   const how = performance.now() - start >= 3 ? "slept" : "woke early";
   const ending = new AbortController();
-  const sleeping = io.sleep(3600e9, { signal: ending.signal });
+  const sleeping = io.sleep(3_600_000, { signal: ending.signal });
   const code = sleeping.catch((error: IOError) => error.code);
   ending.abort();
   return `${how}, ${await code}`;

@@ -120,9 +120,9 @@ class Program {
         },
       );
     } else if (kind < 8) {
-      const durationNs = this.random.oneIn(4) ? 3600e9 : this.random.below(MOST_MS * 1e6);
+      const durationMs = this.random.oneIn(4) ? 3600e3 : this.random.below(MOST_MS * 1e6) / 1e6;
       this.watch(
-        (options) => this.io.sleep(durationNs, options),
+        (options) => this.io.sleep(durationMs, options),
         () => undefined,
       );
     } else if (kind < 9) {

@@ -189,10 +189,10 @@ const programs: Record<string, () => Promise<void>> = {
     spawnSync("prlimit", ["--pid", `${process.pid}`, "--nproc=1:1"]);
     say(`another process: ${(spawnSync("true").error as NodeJS.ErrnoException | undefined)?.code}`);
     const io = await IO.open();
-    await io.sleep(20_000_000);
+    await io.sleep(20);
     const [one, other] = await connectedPair(io);
     const receiving = one.receive(new Uint8Array(8));
-    await io.sleep(5_000_000);
+    await io.sleep(5);
     await other.sendAll(new Uint8Array(3));
     say(`received: ${await receiving}`);
     const ended = one.receive(new Uint8Array(8)).catch((error: IOError) => error.code);
@@ -250,7 +250,7 @@ const programs: Record<string, () => Promise<void>> = {
       }
     }
     // The listener is refused, waits and tries again; this long it must not spin.
-    await io.sleep(1_000_000_000);
+    await io.sleep(1000);
     say(`submitted while exhausted: ${io.stats().submitted - before}`);
     give();
     let served = 0;

@@ -83,7 +83,7 @@ export async function startMany(io: IO, count: number, folder: string): Promise<
     () => ring.receive(new Completion(), nothing, server.descriptor, io.buffers.acquire(4096)),
     () => ring.read(new Completion(), nothing, file.descriptor, io.buffers.acquire(4096), 0),
     () => ring.write(new Completion(), nothing, file.descriptor, new Uint8Array(8192), 8192),
-    () => void io.sleep(3600e9, { timeoutMs: 3_000_000 }).catch(nothing),
+    () => void io.sleep(3_600_000, { timeoutMs: 3_000_000 }).catch(nothing),
     () => {
       ring.timeout(linked(), nothing, ENDLESS_NS);
       ring.write(linked(), nothing, file.descriptor, new Uint8Array(512), 0);

@@ -102,8 +102,8 @@ async function datagrams(io) {
 }
 
 async function time(io) {
-  await io.sleep(1_000_000);
-  const timer = io.timer({ intervalNs: 1_000_000 });
+  await io.sleep(1);
+  const timer = io.timer({ intervalMs: 1 });
   let seen = 0;
   for await (const intervals of timer) {
     seen += Number(intervals);
@@ -144,7 +144,7 @@ async function worker(io) {
 
 async function inWorker() {
   const io = await IO.open({ backend: workerData.backend });
-  await io.sleep(1_000_000);
+  await io.sleep(1);
   await tcp(io);
   await io.close();
   parentPort.postMessage(io.backend);

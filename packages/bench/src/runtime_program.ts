@@ -17,7 +17,7 @@ for (let round = 0; round < 100; round++) {
   await client.sendAll(Buffer.from("hello"));
   await served.receiveFull(buffer);
 }
-await io.sleep(1_000_000);
+await io.sleep(1);
 const file = await io.openFile(path, { read: true, write: true, create: true });
 await file.writeAll(buffer, 0);
 await file.sync("full");

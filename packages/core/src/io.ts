@@ -52,7 +52,9 @@ import {
   type Known,
   knows,
   knowsOnly,
+  milliseconds,
   modeFrom,
+  nanosecondsOf,
   oneOf,
   type Path,
   pathFrom,
@@ -215,7 +217,7 @@ const CONNECT = knows(
 );
 const NOP = knows("nop");
 const SLEEP = knows("sleep");
-const TIMER = knowsOnly("timer", "intervalNs");
+const TIMER = knowsOnly("timer", "intervalMs");
 
 // Only the library calls the constructor.
 const OPENING = Symbol("opening");
@@ -631,22 +633,23 @@ export class IO implements AsyncDisposable {
     return promise;
   }
 
-  /** Resolves after `durationNs` nanoseconds. */
-  async sleep(durationNs: number | bigint, options?: OperationOptions | null): Promise<void> {
-    const duration = nanoseconds(durationNs, 0, "durationNs", "sleep");
+  /** Resolves after so many milliseconds, and never earlier. Fractions count: 0.1 is 100 µs. */
+  async sleep(durationMs: number, options?: OperationOptions | null): Promise<void> {
+    const durationNs = nanosecondsOf(milliseconds(durationMs, "durationMs", "sleep"));
     await this.#operations.run(
-      (pending, settle) => this.ring.timeout(pending, settle, duration),
+      (pending, settle) => this.ring.timeout(pending, settle, durationNs),
       options,
       undefined,
       SLEEP,
     );
   }
 
-  /** A repeating timer. */
-  timer(options: { intervalNs: number | bigint }): Timer {
+  /** A repeating timer. `intervalMs` is above 0, and may have fractions: 0.1 is 100 µs. */
+  timer(options: { intervalMs: number }): Timer {
     checkGiven(options, TIMER);
-    const intervalNs = nanoseconds(options.intervalNs, 1, "intervalNs", "timer");
-    return new Timer(this.#operations, intervalNs);
+    const intervalMs = milliseconds(options.intervalMs, "intervalMs", "timer");
+    if (intervalMs === 0) throw rangeError("timer", "intervalMs is 0: give milliseconds above 0");
+    return new Timer(this.#operations, intervalMs);
   }
 
   /**
@@ -693,7 +696,7 @@ export class IO implements AsyncDisposable {
   runFor(durationNs: number | bigint): number {
     this.#checkDetached("runFor");
     this.#queue.checkChain("runFor");
-    const duration = nanoseconds(durationNs, 0, "durationNs", "runFor");
+    const duration = wholeOrBigint(durationNs, 0, "durationNs", "runFor");
     if (duration <= WAIT_SLICE_NS) return this.#queue.poll(duration);
     const endNs = process.hrtime.bigint() + BigInt(duration);
     for (;;) {
@@ -778,10 +781,6 @@ export class IO implements AsyncDisposable {
     this.#session.close();
     this.#leaveMask();
   }
-}
-
-function nanoseconds(value: unknown, least: number, name: string, operation: string): number {
-  return wholeOrBigint(value, least, name, operation);
 }
 
 function checkBytes(value: number, name: string): void {

@@ -3,7 +3,7 @@
 import { nextTurn } from "./engine/turns.js";
 import { Completion } from "./ring/completion.js";
 import type { Operations } from "./ring/operations.js";
-import { checkMade } from "./support/check.js";
+import { checkMade, nanosecondsOf } from "./support/check.js";
 
 /**
  * A repeating timer: an async iterable that yields how many intervals have passed since it started.
@@ -18,14 +18,16 @@ import { checkMade } from "./support/check.js";
  * import { IO } from "@io/core";
  *
  * await using io = await IO.open();
- * await using timer = io.timer({ intervalNs: 1_000_000 });
+ * await using timer = io.timer({ intervalMs: 1 });
  * for await (const count of timer) {
  *   if (count >= 3) break;
  * }
  * ```
  */
 export class Timer implements AsyncIterable<number>, AsyncDisposable {
-  readonly intervalNs: number;
+  /** How long an interval is, in milliseconds. */
+  readonly intervalMs: number;
+  readonly #intervalNs: number;
   readonly #operations: Operations;
   readonly #startNs: bigint;
   // What the loops wait for, one each, and what wakes them.
@@ -35,10 +37,11 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
   #closed = false;
 
   /** @internal */
-  constructor(operations: Operations, intervalNs: number) {
+  constructor(operations: Operations, intervalMs: number) {
     checkMade(operations, "Timer", "io.timer()");
     this.#operations = operations;
-    this.intervalNs = intervalNs;
+    this.intervalMs = intervalMs;
+    this.#intervalNs = nanosecondsOf(intervalMs);
     this.#startNs = process.hrtime.bigint();
   }
 
@@ -48,10 +51,10 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
     let count = this.#yielded;
     let waited = false;
     while (!this.#closed && !this.#operations.closed) {
-      const passed = Math.floor(this.#elapsedNs() / this.intervalNs);
+      const passed = Math.floor(this.#elapsedNs() / this.#intervalNs);
       if (passed <= count) {
         waited = true;
-        const leftNs = (count + 1) * this.intervalNs - this.#elapsedNs();
+        const leftNs = (count + 1) * this.#intervalNs - this.#elapsedNs();
         // A cancel of everything wakes it early, and it goes on. A close ends the loop.
         await this.#sleep(completion, leftNs);
       } else if (!waited) {

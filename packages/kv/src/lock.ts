@@ -15,7 +15,7 @@ import { codeOf, KvError } from "./errors.js";
  * former server had under way, and only then closes its files.
  */
 const PATIENCE_MS = 1000;
-const RETRY_NS = 20_000_000;
+const RETRY_MS = 20;
 const OWNER_BYTES = 32;
 
 export class FolderLock {
@@ -28,7 +28,7 @@ export class FolderLock {
       const untilMs = Date.now() + PATIENCE_MS;
       while (!file.tryLock()) {
         if (Date.now() > untilMs) throw await inUse(file, folder);
-        await io.sleep(RETRY_NS);
+        await io.sleep(RETRY_MS);
       }
       await noteOwner(file);
       return new FolderLock(file);

@@ -39,7 +39,7 @@ const CLIENTS_LIMIT = 4000;
 
 /** How long clients that do not read are waited for when the server ends. */
 const DRAIN_MS = 3000;
-const ACCEPT_RETRY_NS = 100_000_000;
+const ACCEPT_RETRY_MS = 100;
 /** How often expired keys are removed; sooner when the last time did not get through them. */
 const EXPIRY_INTERVAL_MS = 100;
 const EXPIRY_BEHIND_INTERVAL_MS = 15;
@@ -205,7 +205,7 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
         if (this.ending || codeOf(error) === "ERR_IO_CLOSED") return;
         // Out of descriptors or memory: those who wait can be served when somebody has left.
         this.report(`a client could not be accepted: ${describeFailure(error)}`);
-        await this.io.sleep(ACCEPT_RETRY_NS).catch(() => undefined);
+        await this.io.sleep(ACCEPT_RETRY_MS).catch(() => undefined);
         continue;
       }
       this.track(this.welcome(socket));

@@ -98,6 +98,8 @@ const orAbsent = (takes: Takes): Takes => {
 
 const isBoolean: Takes = (value) => typeof value === "boolean";
 const isView: Takes = (value) => ArrayBuffer.isView(value) && value.byteLength > 0;
+const isMilliseconds: Takes = (value) =>
+  typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER / 1e6;
 const isCallback: Takes = (value) => typeof value === "function";
 
 /** The kinds of arguments that there are. */
@@ -111,7 +113,8 @@ export const KINDS = {
   placeOrAbsent: orAbsent(bigOrWhole(0)),
   lengthOrAbsent: orAbsent((value) => value === Number.POSITIVE_INFINITY || bigOrWhole(0)(value)),
   nanoseconds: bigOrWhole(0),
-  interval: bigOrWhole(1),
+  milliseconds: isMilliseconds,
+  intervalMs: (value: unknown): boolean => isMilliseconds(value) && value !== 0,
   size: whole(0),
   offset: whole(-1),
   backlog: orAbsent(bigOrWhole(0)),
@@ -125,9 +128,7 @@ export const KINDS = {
   },
   host: orAbsent((value) => typeof value === "string" && value !== "" && !value.includes("\0")),
   signal: isAbsent,
-  timeoutMs: orAbsent((value) => {
-    return typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER / 1e6;
-  }),
+  timeoutMs: orAbsent(isMilliseconds),
   bytes: orAbsent(bigOrWhole(0)),
   options: (value: unknown): boolean => {
     if (isAbsent(value)) return true;

@@ -381,14 +381,14 @@ function othersOf({ io, file }: Scene): Call[] {
     {
       name: "sleep",
       make: (given) => call(io, "sleep", given),
-      takes: [argument(() => 1, "nanoseconds"), options],
+      takes: [argument(() => 0.001, "milliseconds"), options],
       options: ENDINGS,
     },
     {
       name: "timer",
       make: (given) => call(io, "timer", given),
       takes: [required],
-      options: { intervalNs: KINDS.interval },
+      options: { intervalMs: KINDS.intervalMs },
     },
     {
       name: "chain",

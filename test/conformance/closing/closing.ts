@@ -15,7 +15,8 @@ import {
   Watched,
 } from "../support/verbs.js";
 
-const HOUR_NS = 3_600_000_000_000;
+const HOUR_MS = 3_600_000;
+const HOUR_NS = HOUR_MS * 1e6;
 
 export function closing(suite: Suite): void {
   registerInFlight(suite);
@@ -48,7 +49,7 @@ async function startEverything(trial: Trial, io: IO): Promise<[string, Promise<u
     ["accept", listener.accept()],
     ["accept with a limit", listener.accept({ timeoutMs: 3_600_000 })],
     ["accept with a signal", listener.accept({ signal: new AbortController().signal })],
-    ["sleep", io.sleep(HOUR_NS)],
+    ["sleep", io.sleep(HOUR_MS)],
     ["read", fifo.read(buffer())],
     ["readVectored", fifo.readVectored([buffer()])],
     ["chain", io.chain([fifo.prepareRead(buffer()), fifo.prepareRead(buffer())])],
@@ -78,7 +79,7 @@ function registerInFlight(suite: Suite): void {
     const file = await io.openFile(trial.path(), { read: true, write: true, create: true });
     const promises = [
       io.nop(),
-      io.sleep(HOUR_NS),
+      io.sleep(HOUR_MS),
       file.write(new Uint8Array(10), 0),
       file.sync(),
       io.stat(trial.path()),
@@ -246,7 +247,7 @@ function registerLater(suite: Suite, mode: Mode): void {
 function registerLimit(suite: Suite): void {
   suite.test("closing with as much in flight as the limit allows", async (trial) => {
     const io = await trial.open({ inFlightLimit: 2 });
-    const sleeping = [io.sleep(HOUR_NS), io.sleep(HOUR_NS)].map(failureCode);
+    const sleeping = [io.sleep(HOUR_MS), io.sleep(HOUR_MS)].map(failureCode);
     await turn();
     await trial.close(io);
     assert.equal(await Promise.all(sleeping), ["ECANCELED", "ECANCELED"]);
@@ -291,7 +292,7 @@ function registerListener(suite: Suite): void {
   suite.test("closing ends a timer", async (trial) => {
     const io = await trial.open();
     const iterating = (async () => {
-      for await (const count of io.timer({ intervalNs: HOUR_NS })) assert.unreachable(`${count}`);
+      for await (const count of io.timer({ intervalMs: HOUR_MS })) assert.unreachable(`${count}`);
     })();
     await roundTrips(io, 3);
     await trial.close(io);
@@ -375,7 +376,7 @@ function registerStats(suite: Suite): void {
     assert.is(io.stats().descriptors, 3);
     await client.sendAll(new Uint8Array(4));
     assert.is(await served.receive(new Uint8Array(8)), 4);
-    const sleeping = Array.from({ length: 10 }, () => io.sleep(1_000_000));
+    const sleeping = Array.from({ length: 10 }, () => io.sleep(1));
     await io.nop();
     assert.ok(io.stats().inFlightMost >= 11);
     await Promise.all(sleeping);
@@ -419,7 +420,7 @@ function registerScope(suite: Suite): void {
   suite.test("IOs come and go", async () => {
     for (let round = 0; round < 30; round++) {
       const io = await IO.open({ backend: suite.backend });
-      const sleeping = failureCode(io.sleep(HOUR_NS));
+      const sleeping = failureCode(io.sleep(HOUR_MS));
       await io.nop();
       await io.close();
       assert.is(await sleeping, "ECANCELED");

@@ -69,7 +69,7 @@ async function lockOfProcess(suite: Suite, trial: Trial): Promise<void> {
   program.kill("SIGKILL");
   await once(program, "close");
   // The kernel closes the descriptors of a ring a moment after its process has ended.
-  while (!file.tryLock()) await io.sleep(1_000_000);
+  while (!file.tryLock()) await io.sleep(1);
   await file.close();
 }
 

@@ -91,7 +91,7 @@ export function ringQuiet(suite: Suite): void {
     const { io, client } = await connected(trial);
     const waiting = [
       failureCode(client.receive(new Uint8Array(8))),
-      failureCode(io.sleep(3_600_000_000_000)),
+      failureCode(io.sleep(3_600_000)),
     ];
     await roundTrips(io);
     const { systemCalls, wakeUps } = await whileQuiet(io);

@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
 import { pairOfDescriptors } from "../support/network.js";
 import {
+  failure,
   failureCode,
   negative,
   outcome,
@@ -14,7 +15,8 @@ import {
   until,
 } from "../support/verbs.js";
 
-const HOUR_NS = 3_600_000_000_000;
+const HOUR_MS = 3_600_000;
+const HOUR_NS = HOUR_MS * 1e6;
 
 export function ringTime(suite: Suite): void {
   for (const mode of MODES) {
@@ -75,7 +77,16 @@ function registerRefusals(suite: Suite, mode: Mode): void {
       const call = (): void => io.ring.timeout(completion, () => undefined, durationNs);
       assert.is(refusalCode(call), "ERR_OUT_OF_RANGE", `${durationNs}`);
       assert.is(completion.active, false);
-      assert.is(await failureCode(io.sleep(durationNs)), "ERR_OUT_OF_RANGE", `${durationNs}`);
+    }
+    // Of milliseconds there are fractions.
+    for (const durationMs of [-1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
+      assert.is(await failureCode(io.sleep(durationMs)), "ERR_OUT_OF_RANGE", `${durationMs}`);
+    }
+    const junk = [5n, "5", "", true, {}, [], null, undefined, new Date()] as unknown as number[];
+    for (const durationMs of junk) {
+      const { code, message } = await failure(io.sleep(durationMs));
+      assert.is(code, "ERR_OUT_OF_RANGE", message);
+      assert.match(message, /^sleep: durationMs is .*: give milliseconds, 0 to 9007199254$/);
     }
     assert.is(io.stats().inFlight, 0);
   });
@@ -267,7 +278,7 @@ function registerCancelMany(suite: Suite, mode: Mode): void {
 
   suite.test(`${mode}: cancel of all counts an operation with a time limit once`, async (trial) => {
     const io = await trial.open({ mode });
-    const sleeping = [1, 2, 3].map(() => failureCode(io.sleep(HOUR_NS, { timeoutMs: 3_600_000 })));
+    const sleeping = [1, 2, 3].map(() => failureCode(io.sleep(HOUR_MS, { timeoutMs: 3_600_000 })));
     const count = io.cancelAll();
     if (mode === "detached") io.run();
     assert.is(await count, 3);
@@ -300,18 +311,22 @@ async function cancelAll(trial: Trial, mode: Mode): Promise<void> {
 }
 
 function registerSleep(suite: Suite): void {
-  suite.test("sleep is never early, and takes a bigint", async (trial) => {
-    const io = await trial.open();
-    for (const durationNs of [0, 2_000_000, 3_000_000n]) {
-      const start = process.hrtime.bigint();
-      assert.is(await io.sleep(durationNs), undefined);
-      assert.ok(process.hrtime.bigint() - start >= BigInt(durationNs));
-    }
-  });
+  suite.test(
+    "sleep takes milliseconds and fractions of them, and is never early",
+    async (trial) => {
+      const io = await trial.open();
+      for (const durationMs of [0, 1e-9, 0.25, 2, 3.5, 30]) {
+        const start = process.hrtime.bigint();
+        assert.is(await io.sleep(durationMs), undefined);
+        const passedNs = Number(process.hrtime.bigint() - start);
+        assert.ok(passedNs >= Math.round(durationMs * 1e6), `${durationMs} ms ended too early`);
+      }
+    },
+  );
 
   suite.test("cancelAll rejects what is pending with ECANCELED and counts it", async (trial) => {
     const io = await trial.open();
-    const codes = [io.sleep(HOUR_NS), io.sleep(HOUR_NS)].map(failureCode);
+    const codes = [io.sleep(HOUR_MS), io.sleep(HOUR_MS)].map(failureCode);
     assert.is(await io.cancelAll(), 2);
     assert.equal(await Promise.all(codes), ["ECANCELED", "ECANCELED"]);
     assert.is(await io.cancelAll(), 0);
@@ -321,13 +336,14 @@ function registerSleep(suite: Suite): void {
 function registerTimer(suite: Suite): void {
   suite.test("a timer yields the intervals that passed, rising and never early", async (trial) => {
     const io = await trial.open();
-    const intervalNs = 2_000_000;
+    const intervalMs = 2;
     const start = process.hrtime.bigint();
-    await using timer = io.timer({ intervalNs });
+    await using timer = io.timer({ intervalMs });
+    assert.is(timer.intervalMs, intervalMs);
     let last = 0;
     for await (const count of timer) {
       assert.ok(count > last, `${count} after ${last}`);
-      assert.ok(Number(process.hrtime.bigint() - start) >= count * intervalNs, "early");
+      assert.ok(Number(process.hrtime.bigint() - start) >= count * intervalMs * 1e6, "early");
       last = count;
       if (count >= 5) break;
     }
@@ -336,11 +352,11 @@ function registerTimer(suite: Suite): void {
 
   suite.test("a late consumer of a timer is told the count once", async (trial) => {
     const io = await trial.open();
-    await using timer = io.timer({ intervalNs: 1_000_000n });
+    await using timer = io.timer({ intervalMs: 1 });
     const counts: number[] = [];
     for await (const count of timer) {
       counts.push(count);
-      if (counts.length === 1) await io.sleep(10_000_000);
+      if (counts.length === 1) await io.sleep(10);
       if (counts.length === 2) break;
     }
     const [first = 0, second = 0] = counts;
@@ -372,7 +388,7 @@ function registerTimer(suite: Suite): void {
 
   suite.test("closing a timer ends its iteration", async (trial) => {
     const io = await trial.open();
-    const timer = io.timer({ intervalNs: HOUR_NS });
+    const timer = io.timer({ intervalMs: HOUR_MS });
     const counts: number[] = [];
     const iteration = (async () => {
       for await (const count of timer) counts.push(count);
@@ -382,9 +398,9 @@ function registerTimer(suite: Suite): void {
     await timer.close();
     await iteration;
     assert.equal(counts, []);
-    for (const intervalNs of [0, -1, 0.5, Number.NaN]) {
+    for (const intervalMs of [0, -1, Number.NaN, "2", 2n] as unknown as number[]) {
       assert.is(
-        refusalCode(() => io.timer({ intervalNs })),
+        refusalCode(() => io.timer({ intervalMs })),
         "ERR_OUT_OF_RANGE",
       );
     }

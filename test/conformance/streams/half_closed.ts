@@ -188,10 +188,10 @@ function registerLimit(suite: Suite): void {
       order.push(code);
     });
     // Were the limit counted from the end of the peer, the send would last twice as long.
-    const later = io.sleep(740e6).then(() => {
+    const later = io.sleep(740).then(() => {
       order.push("later");
     });
-    await io.sleep(380e6);
+    await io.sleep(380);
     await client.shutdown("send");
     await Promise.all([limited, later]);
     assert.equal(order, ["ETIMEDOUT", "later"]);
@@ -207,7 +207,7 @@ function registerOthers(suite: Suite): void {
     const write = new Started((c, callback) =>
       io.ring.write(c, callback, served.descriptor, new Uint8Array(65_536), -1),
     );
-    await io.sleep(30e6);
+    await io.sleep(30);
     assert.is(write.done && write.result < 0, false, "it has not failed");
     let drained = 0;
     while (!write.done) {

@@ -139,7 +139,7 @@ function registerThreshold(suite: Suite, family: Family): void {
       from.setOptions({ zeroCopyThresholdBytes: 65_000 });
       const messages = Array.from({ length: 100 }, (_, number) => message(number, sizeBytes));
       const sends = messages.map((bytes) => from.send(bytes, { zeroCopy: "auto" }));
-      await io.sleep(10e6);
+      await io.sleep(10);
       from.setOptions({ zeroCopyThresholdBytes: 1 });
       const counting = Promise.all(sends).then(async (counts) => {
         await from.shutdown("send");

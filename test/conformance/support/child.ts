@@ -9,7 +9,8 @@ import { type BackendName, Completion, IO, type IOError } from "@io/core";
 
 type Program = (backend: BackendName) => Promise<void>;
 
-const HOUR_NS = 3_600_000_000_000;
+const HOUR_MS = 3_600_000;
+const HOUR_NS = HOUR_MS * 1e6;
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -65,7 +66,7 @@ const programs: Record<string, Program> = {
     const io = await IO.open({ backend });
     const file = await io.openFile(process.argv[4] ?? "", { read: true });
     say(`locked ${file.tryLock()}`);
-    await io.sleep(HOUR_NS);
+    await io.sleep(HOUR_MS);
   },
   idle: async (backend) => {
     await IO.open({ backend });
@@ -74,13 +75,13 @@ const programs: Record<string, Program> = {
 
   "idle-again": async (backend) => {
     const io = await IO.open({ backend });
-    await Promise.all([io.nop(), io.sleep(1_000_000), io.stat(".")]);
+    await Promise.all([io.nop(), io.sleep(1), io.stat(".")]);
     say("done");
   },
 
   sleeping: async (backend) => {
     const io = await IO.open({ backend });
-    void io.sleep(20_000_000).then(() => say("slept"));
+    void io.sleep(20).then(() => say("slept"));
   },
 
   receiving: async (backend) => {
@@ -177,7 +178,7 @@ const programs: Record<string, Program> = {
     const accepting = listener.accept();
     const before = io.stats().systemCalls;
     // Nothing happens meanwhile, which takes a while to be seen.
-    await io.sleep(500_000_000);
+    await io.sleep(500);
     say(`system calls ${io.stats().systemCalls - before}`);
     for (const number of taken) closeSync(number);
     await (await accepting).close();

@@ -7,7 +7,7 @@ const terminal = await io.openFile("/dev/tty");
 for (let count = 0; count < 2; count++) {
   const reading = terminal.read(new Uint8Array(64));
   // It has found nothing by then.
-  await io.sleep(100_000_000);
+  await io.sleep(100);
   if (count === 0) process.stdout.write("waiting\n");
   process.stdout.write(`got ${await reading}\n`);
 }

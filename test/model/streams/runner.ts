@@ -160,7 +160,7 @@ class StreamRun {
     if (layer === "promise") {
       const limited = limitNs === null ? fields : { ...fields, limitNs };
       this.world.startPromise(limited, (options) =>
-        this.#io.sleep(durationNs, options).then(() => 0),
+        this.#io.sleep(durationNs / 1e6, options).then(() => 0),
       );
     } else {
       this.world.start(fields, (c, callback) => this.world.ring.timeout(c, callback, durationNs));

@@ -7,7 +7,14 @@ import { IOError, operationError, type Subject } from "../errors.js";
 import type { ChunkPools } from "../receiving/chunk_pools.js";
 import type { Reuses } from "../sockets/sent_check.js";
 import { follow, unfollow } from "../support/aborts.js";
-import { checkOptions, checkSignal, checkTimeout, type Known, knows } from "../support/check.js";
+import {
+  checkOptions,
+  checkSignal,
+  checkTimeout,
+  type Known,
+  knows,
+  nanosecondsOf,
+} from "../support/check.js";
 import { Forgotten } from "../support/forgotten.js";
 import { type Callback, Completion } from "./completion.js";
 import type { Ring } from "./ring.js";
@@ -315,7 +322,7 @@ export class Operations {
       };
       follow(signal, pending.onAbort);
     }
-    if (timeoutMs !== undefined) pending.timeoutNs = Math.round(timeoutMs * 1e6);
+    if (timeoutMs !== undefined) pending.timeoutNs = nanosecondsOf(timeoutMs);
   }
 
   #settle(pending: Pending, result: number): void {

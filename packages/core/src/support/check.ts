@@ -184,14 +184,24 @@ function isLikeSignal(signal: unknown): boolean {
   );
 }
 
-/** The longest time limit: 104 days. */
-export const MOST_TIMEOUT_MS = Number.MAX_SAFE_INTEGER / 1e6;
+/** The longest time in milliseconds: 104 days. */
+const MOST_MS = Number.MAX_SAFE_INTEGER / 1e6;
+
+/** A time in milliseconds, of which there may be fractions. */
+export function milliseconds(value: unknown, name: string, operation: string): number {
+  if (typeof value === "number" && value >= 0 && value <= MOST_MS) return value;
+  const right = `give milliseconds, 0 to ${Math.floor(MOST_MS)}`;
+  throw rangeError(operation, `${name} is ${shown(value)}: ${right}`);
+}
+
+/** Milliseconds as the ring takes them; what is above 0 stays above 0. */
+export function nanosecondsOf(ms: number): number {
+  return ms === 0 ? 0 : Math.max(1, Math.round(ms * 1e6));
+}
 
 /** Throws unless it is a time limit. */
 export function checkTimeout(timeoutMs: unknown, operation: string): void {
-  if (typeof timeoutMs === "number" && timeoutMs >= 0 && timeoutMs <= MOST_TIMEOUT_MS) return;
-  const right = `give milliseconds, 0 to ${Math.floor(MOST_TIMEOUT_MS)}`;
-  throw rangeError(operation, `timeoutMs is ${shown(timeoutMs)}: ${right}`);
+  milliseconds(timeoutMs, "timeoutMs", operation);
 }
 
 export function checkPort(port: unknown, operation: string): void {
