@@ -40,7 +40,7 @@ async function hung(): Promise<unknown> {
   const options = { signal: abort.signal };
   setMaxListeners(0, abort.signal);
   const reads = Array.from({ length: count }, (_, index) =>
-    outcome(file.read(new Uint8Array(16), index * 16, options)),
+    outcome(file.read(new Uint8Array(16), { ...options, position: index * 16 })),
   );
   const alive = await lives();
   abort.abort();

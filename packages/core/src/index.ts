@@ -18,7 +18,7 @@ export type { OperationName } from "./engine/abi.js";
 export { type AcquiredBuffer, Buffers } from "./engine/buffers.js";
 export { IOError, type IOErrorFields } from "./errors.js";
 export type { PreparedOperation } from "./files/chain.js";
-export { File, type LockKind, type Position } from "./files/file.js";
+export { File, type LockKind, type Position, type TransferOptions } from "./files/file.js";
 export type { FileKind, Stat } from "./files/stat.js";
 export {
   type ConnectOptions,

@@ -100,6 +100,12 @@ const isBoolean: Takes = (value) => typeof value === "boolean";
 const isView: Takes = (value) => ArrayBuffer.isView(value) && value.byteLength > 0;
 const isMilliseconds: Takes = (value) =>
   typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER / 1e6;
+// Options that nothing is wrong with: an object without keys, and none of a class with a name.
+const isOptions: Takes = (value) => {
+  if (isAbsent(value)) return true;
+  const isPlain = Object.prototype.toString.call(value) === "[object Object]";
+  return isPlain && Object.keys(value as object).length === 0;
+};
 const isCallback: Takes = (value) => typeof value === "function";
 
 /** The kinds of arguments that there are. */
@@ -109,6 +115,7 @@ export const KINDS = {
   view: isView,
   data: (value: unknown): boolean => typeof value === "string" || isView(value),
   position: orAbsent(bigOrWhole(0)),
+  positionOrOptions: (value: unknown): boolean => isOptions(value) || bigOrWhole(0)(value),
   place: bigOrWhole(0),
   placeOrAbsent: orAbsent(bigOrWhole(0)),
   lengthOrAbsent: orAbsent((value) => value === Number.POSITIVE_INFINITY || bigOrWhole(0)(value)),
@@ -130,11 +137,7 @@ export const KINDS = {
   signal: isAbsent,
   timeoutMs: orAbsent(isMilliseconds),
   bytes: orAbsent(bigOrWhole(0)),
-  options: (value: unknown): boolean => {
-    if (isAbsent(value)) return true;
-    const isObject = typeof value === "object" && !Array.isArray(value);
-    return isObject && Object.keys(value as object).length === 0;
-  },
+  options: isOptions,
   callback: isCallback,
   absent: isAbsent,
   // A default takes the place of undefined alone.

@@ -14,7 +14,9 @@ const view = argument(() => new Uint8Array(8), "view");
 const data = argument(() => new Uint8Array(8), "data");
 const views = argument(() => [new Uint8Array(8)], "nothing");
 const position = argument(() => 0, "position");
+const positionOrOptions = argument(() => 0, "positionOrOptions");
 const place = argument(() => 0, "place");
+const placeOnly = { ...place, good: () => ({ position: 0 }) };
 const options = argument(() => undefined, "options");
 const required = argument(() => ({}), "nothing");
 
@@ -91,15 +93,16 @@ function filesOf({ file }: Scene): Call[] {
       return {
         name: `file.${name}`,
         make: (given: unknown[]) => call(file, name, given),
-        takes: [writes ? data : view, all ? place : position, options],
-        options: ENDINGS,
+        takes: [writes ? data : view, all ? placeOnly : positionOrOptions],
+        options: { ...ENDINGS, position: all ? KINDS.place : KINDS.position },
+        base: { position: 0 },
       };
     }),
     ...["readVectored", "writeVectored"].map((name) => ({
       name: `file.${name}`,
       make: (given: unknown[]) => call(file, name, given),
-      takes: [views, position, options],
-      options: ENDINGS,
+      takes: [views, positionOrOptions],
+      options: { ...ENDINGS, position: KINDS.position },
     })),
     ...["prepareRead", "prepareWrite"].map((name) => ({
       name: `file.${name}`,

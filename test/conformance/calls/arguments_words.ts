@@ -125,8 +125,16 @@ function registerMessages(suite: Suite): void {
       ],
       [() => wrongly(socket, "receive", bytes, { timeout: 5 }), /no option "timeout": .*timeoutMs/],
       [
-        () => wrongly(file, "read", bytes, { signal: null }),
-        /position is an object: .*options come/,
+        () => wrongly(file, "read", bytes, { offset: 4 }),
+        /^read: there is no option "offset": it takes position, signal and timeoutMs/,
+      ],
+      [
+        () => wrongly(file, "read", bytes, AbortSignal.timeout(1)),
+        /^read: the options are an instance of AbortSignal: give an object with position/,
+      ],
+      [
+        () => wrongly(file, "stat", Promise.resolve()),
+        /^stat: the options are an instance of Promise: give an object with signal/,
       ],
       [
         () => wrongly(file, "read", new ArrayBuffer(8)),

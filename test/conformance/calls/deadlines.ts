@@ -56,15 +56,11 @@ const ENDLESS: readonly [
   ],
   ["accept", "accept", ({ listener }, options) => listener.accept(options)],
   ["sleep", "timeout", ({ io }, options) => io.sleep(3_600_000, options)],
-  [
-    "read of a pipe",
-    "read",
-    ({ fifo }, options) => fifo.read(new Uint8Array(8), undefined, options),
-  ],
+  ["read of a pipe", "read", ({ fifo }, options) => fifo.read(new Uint8Array(8), options)],
   [
     "readVectored of a pipe",
     "readVectored",
-    ({ fifo }, options) => fifo.readVectored([new Uint8Array(8)], undefined, options),
+    ({ fifo }, options) => fifo.readVectored([new Uint8Array(8)], options),
   ],
   [
     "sendAll to who does not read",
@@ -128,12 +124,12 @@ function registerLimits(suite: Suite): void {
     const options = { timeoutMs: HOUR_MS };
     const file = await io.openFile(trial.path(), { read: true, write: true, ...options });
     const buffer = new Uint8Array(7);
-    assert.is(await file.read(buffer, 0, options), 7);
-    assert.is(await file.write(buffer, 7, options), 7);
-    assert.is(await file.readFull(buffer, 0, options), 7);
-    await file.writeAll(buffer, 0, options);
-    assert.is(await file.readVectored([buffer], 0, options), 7);
-    assert.is(await file.writeVectored([buffer], 0, options), 7);
+    assert.is(await file.read(buffer, { ...options, position: 0 }), 7);
+    assert.is(await file.write(buffer, { ...options, position: 7 }), 7);
+    assert.is(await file.readFull(buffer, { ...options, position: 0 }), 7);
+    await file.writeAll(buffer, { ...options, position: 0 });
+    assert.is(await file.readVectored([buffer], { ...options, position: 0 }), 7);
+    assert.is(await file.writeVectored([buffer], { ...options, position: 0 }), 7);
     assert.is((await file.stat(options)).sizeBytes, 14);
     await file.sync("data", options);
     await file.truncate(3, options);
@@ -176,12 +172,12 @@ function registerLimitMisuse(suite: Suite): void {
     const limit = { timeoutMs: 1 };
     const buffer = new Uint8Array(1);
     const refused: (() => Promise<unknown>)[] = [
-      () => closed.read(buffer, 0, limit),
+      () => closed.read(buffer, limit),
       () => closed.stat(limit),
-      () => file.read(buffer, -1, limit),
-      () => file.write(buffer, 0.5, limit),
-      () => file.read("x" as unknown as Uint8Array, 0, limit),
-      () => file.readVectored([], 0, limit),
+      () => file.read(buffer, { ...limit, position: -1 }),
+      () => file.write(buffer, { ...limit, position: 0.5 }),
+      () => file.read("x" as unknown as Uint8Array, limit),
+      () => file.readVectored([], limit),
       () => io.sleep(-1, limit),
       () => io.openFile("a\0b", limit),
       () => client.receive(new Uint8Array(0), limit),

@@ -108,7 +108,7 @@ function registerEndsOfFifo(suite: Suite): void {
     await until(fifo.io, () => read.done, "the cancelled read");
     assert.is(read.result, negative("ECANCELED"));
     const file = await fifo.io.openFile(fifo.path);
-    const code = await file.read(new Uint8Array(4), undefined, { timeoutMs: 50 }).then(
+    const code = await file.read(new Uint8Array(4), { timeoutMs: 50 }).then(
       () => "",
       (error) => error.code,
     );

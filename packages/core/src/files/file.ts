@@ -32,6 +32,12 @@ export type Position = number | bigint;
 // Multiples of this satisfy the alignment rule of direct I/O on every common device.
 const DIRECT_ALIGNMENT_BYTES = 4096;
 
+/** Where a read or write takes place, and how it may be ended early. */
+export interface TransferOptions extends OperationOptions {
+  /** The place in the file; without one its current position counts, and moves. */
+  position?: Position | null | undefined;
+}
+
 /** How a file is locked: by one, or by many at a time. */
 export type LockKind = "exclusive" | "shared";
 
@@ -40,12 +46,12 @@ const LOCK_LEVELS: Readonly<Record<LockKind, number>> = {
   shared: LOCK_LEVEL_SHARED,
 };
 
-const READ = knows("read");
-const WRITE = knows("write");
-const READ_FULL = knows("readFull");
-const WRITE_ALL = knows("writeAll");
-const READ_VECTORED = knows("readVectored");
-const WRITE_VECTORED = knows("writeVectored");
+const READ = knows("read", "position");
+const WRITE = knows("write", "position");
+const READ_FULL = knows("readFull", "position");
+const WRITE_ALL = knows("writeAll", "position");
+const READ_VECTORED = knows("readVectored", "position");
+const WRITE_VECTORED = knows("writeVectored", "position");
 const STAT = knows("stat");
 const SYNC = knows("sync");
 const ALLOCATE = knows("allocate", "keepSize");
@@ -68,9 +74,28 @@ function placeError(place: unknown, operation: string, name: string): IOError {
   if (place === undefined || place === null) {
     return rangeError(operation, `${name} is missing: give 0 to 2^53 - 1, 0 for the beginning`);
   }
-  const options = typeof place === "object" && name === "the position";
-  const hint = options ? "; the options come after it" : "";
-  return rangeError(operation, `${name} is ${shown(place)}: give 0 to 2^53 - 1${hint}`);
+  return rangeError(operation, `${name} is ${shown(place)}: give 0 to 2^53 - 1`);
+}
+
+// The second argument of a read or write is a position, or an object that may have one.
+function optionsIn(place: unknown): TransferOptions | null {
+  return typeof place === "object" ? (place as TransferOptions | null) : null;
+}
+
+function positionIn(
+  place: Position | TransferOptions | null | undefined,
+): Position | null | undefined {
+  return typeof place === "object" && place !== null ? place.position : place;
+}
+
+function endingsIn(options?: TransferOptions | null): OperationOptions | null {
+  if (!options) return null;
+  const { signal, timeoutMs } = options;
+  return { signal, timeoutMs };
+}
+
+function placedAt(position: number, options?: TransferOptions | null): Position | TransferOptions {
+  return options ? { ...endingsIn(options), position } : position;
 }
 
 /**
@@ -147,19 +172,19 @@ export class File implements AsyncDisposable {
     throw new IOError({ code: "ERR_INVALID_ARG_VALUE", operation, message });
   }
 
-  /** Reads up to `buffer.byteLength` bytes; resolves with how many, 0 at the end of the file. */
-  read(
-    buffer: ArrayBufferView,
-    position?: Position | null,
-    options?: OperationOptions | null,
-  ): Promise<number> {
+  /**
+   * Reads up to `buffer.byteLength` bytes; resolves with how many, 0 at the end of the file. `place`
+   * is the position, or `{ position, signal, timeoutMs }`.
+   */
+  read(buffer: ArrayBufferView, place?: Position | TransferOptions | null): Promise<number> {
     const operations = this.#operations;
+    const options = optionsIn(place);
     const promise = operations.begin(options, this, READ);
     const pending = operations.begun;
     if (pending === null) return promise;
     try {
       this.#check("read");
-      const offset = positionNumber(position, "read");
+      const offset = positionNumber(positionIn(place), "read");
       operations.ring.read(pending, operations.settle, this.#descriptor, buffer, offset);
     } catch (error) {
       operations.fail(pending, error);
@@ -170,16 +195,16 @@ export class File implements AsyncDisposable {
   /** Writes up to `data.byteLength` bytes, or text as UTF-8; resolves with how many bytes. */
   write(
     data: ArrayBufferView | string,
-    position?: Position | null,
-    options?: OperationOptions | null,
+    place?: Position | TransferOptions | null,
   ): Promise<number> {
     const operations = this.#operations;
+    const options = optionsIn(place);
     const promise = operations.begin(options, this, WRITE);
     const pending = operations.begun;
     if (pending === null) return promise;
     try {
       this.#check("write");
-      const offset = positionNumber(position, "write");
+      const offset = positionNumber(positionIn(place), "write");
       const buffer = bytesFrom(data);
       operations.ring.write(pending, operations.settle, this.#descriptor, buffer, offset);
     } catch (error) {
@@ -195,12 +220,12 @@ export class File implements AsyncDisposable {
    */
   async readFull(
     buffer: ArrayBufferView,
-    position: Position,
-    options?: OperationOptions | null,
+    place: Position | (TransferOptions & { position: Position }),
   ): Promise<number> {
+    const options = optionsIn(place);
     checkOptions(options, READ_FULL);
     this.#operations.ring.checkBuffer(buffer, "readFull");
-    const start = placeNumber(position, "readFull", "the position");
+    const start = placeNumber(positionIn(place) as Position, "readFull", "the position");
     const total = buffer.byteLength;
     const time = timeLeft("readFull", options);
     let done = 0;
@@ -208,7 +233,7 @@ export class File implements AsyncDisposable {
       while (done < total) {
         const piece = rest(this.#operations.ring, buffer, done, "readFull");
         const ends = time === null ? options : time.next();
-        const count = await this.read(piece, start + done, ends);
+        const count = await this.read(piece, placedAt(start + done, ends));
         if (count === 0) return done;
         const whole = this.direct ? count - (count % DIRECT_ALIGNMENT_BYTES) : count;
         // A direct read that ends between blocks is the end of the file, or was cut short: only a
@@ -231,13 +256,13 @@ export class File implements AsyncDisposable {
    */
   async writeAll(
     data: ArrayBufferView | string,
-    position: Position,
-    options?: OperationOptions | null,
+    place: Position | (TransferOptions & { position: Position }),
   ): Promise<void> {
+    const options = optionsIn(place);
     checkOptions(options, WRITE_ALL);
     const buffer = bytesFrom(data);
     this.#operations.ring.checkBuffer(buffer, "writeAll");
-    const start = placeNumber(position, "writeAll", "the position");
+    const start = placeNumber(positionIn(place) as Position, "writeAll", "the position");
     const total = buffer.byteLength;
     const time = timeLeft("writeAll", options);
     let done = 0;
@@ -245,7 +270,7 @@ export class File implements AsyncDisposable {
       while (done < total) {
         const piece = rest(this.#operations.ring, buffer, done, "writeAll");
         const ends = time === null ? options : time.next();
-        const count = await this.write(piece, start + done, ends);
+        const count = await this.write(piece, placedAt(start + done, ends));
         const last = done + count === total;
         const whole = this.direct && !last ? count - (count % DIRECT_ALIGNMENT_BYTES) : count;
         if (whole === 0) throw this.#noProgress("writeAll", count, total - done);
@@ -259,10 +284,11 @@ export class File implements AsyncDisposable {
   /** Reads into several buffers in turn (scatter); may be short. */
   async readVectored(
     buffers: readonly ArrayBufferView[],
-    position?: Position | null,
-    options?: OperationOptions | null,
+    place?: Position | TransferOptions | null,
   ): Promise<number> {
-    const offset = positionNumber(position, "readVectored");
+    const options = optionsIn(place);
+    checkOptions(options, READ_VECTORED);
+    const offset = positionNumber(positionIn(place), "readVectored");
     return this.#run(READ_VECTORED, options, (pending, ring, settle) =>
       ring.readVectored(pending, settle, this.#descriptor, buffers, offset),
     );
@@ -271,10 +297,11 @@ export class File implements AsyncDisposable {
   /** Writes several buffers in turn (gather); may be short. */
   async writeVectored(
     buffers: readonly ArrayBufferView[],
-    position?: Position | null,
-    options?: OperationOptions | null,
+    place?: Position | TransferOptions | null,
   ): Promise<number> {
-    const offset = positionNumber(position, "writeVectored");
+    const options = optionsIn(place);
+    checkOptions(options, WRITE_VECTORED);
+    const offset = positionNumber(positionIn(place), "writeVectored");
     return this.#run(WRITE_VECTORED, options, (pending, ring, settle) =>
       ring.writeVectored(pending, settle, this.#descriptor, buffers, offset),
     );
@@ -433,8 +460,8 @@ export class File implements AsyncDisposable {
     return new IOError({ code, errno, syscall: "flock", operation, path, message });
   }
 
-  async #endsBy(position: number, options?: OperationOptions | null): Promise<boolean> {
-    const { sizeBytes } = await this.stat(options);
+  async #endsBy(position: number, options?: TransferOptions | null): Promise<boolean> {
+    const { sizeBytes } = await this.stat(endingsIn(options));
     return position >= sizeBytes;
   }
 

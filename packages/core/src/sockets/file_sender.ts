@@ -163,7 +163,10 @@ async function sendPieces(
   // A whole block is asked for although less is wanted: direct I/O takes only whole ones.
   const read = (from: number): Promise<number> =>
     from < lengthBytes
-      ? file.read(blocks[turn++ % blocks.length] as Uint8Array, offset + from, progress.options)
+      ? file.read(blocks[turn++ % blocks.length] as Uint8Array, {
+          ...progress.options,
+          position: offset + from,
+        })
       : Promise.resolve(0);
   let count = Math.min(await read(0), lengthBytes);
   while (count > 0) {

@@ -44,10 +44,26 @@ export function shown(value: unknown): string {
     case "function":
       return "a function";
     case "object":
-      return value === null ? "null" : "an object";
+      return shownObject(value);
     default:
       return String(value);
   }
+}
+
+function shownObject(value: object | null): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "an array";
+  const kind = kindOf(value);
+  return kind === "Object" ? "an object" : `an instance of ${kind}`;
+}
+
+// "Object" for an object of options, also of a class of the program's; "Map", "Promise" and so on.
+function kindOf(value: object): string {
+  return Object.prototype.toString.call(value).slice("[object ".length, -1);
+}
+
+function isPlain(value: object): boolean {
+  return Object.getPrototypeOf(value) === Object.prototype || kindOf(value) === "Object";
 }
 
 /** The error of an argument that is of the right kind and cannot be meant. */
@@ -62,7 +78,8 @@ export function valueError(operation: string, message: string): IOError {
  */
 export function checkOptions(options: unknown, known: Known, within?: string): void {
   if (options === undefined || options === null) return;
-  if (typeof options !== "object" || Array.isArray(options)) {
+  // A signal, a promise or a date has no keys, and would pass for options that say nothing.
+  if (typeof options !== "object" || !isPlain(options)) {
     const what = within === undefined ? "the options are" : `${within} is`;
     const message = `${what} ${shown(options)}: give an object with ${listed(known)}`;
     throw typeError(known.operation, message);
