@@ -77,5 +77,5 @@ export type { LookupOptions } from "./sockets/lookup.js";
 export { Socket, type SocketOptions } from "./sockets/socket.js";
 export { SocketAddress } from "./sockets/socket_address.js";
 export type { SocketStats } from "./sockets/socket_base.js";
-export type { Path } from "./support/check.js";
+export type { Bytes, FileMode, Path } from "./support/check.js";
 export { Timer } from "./timer.js";

@@ -48,6 +48,7 @@ import { ownFile } from "./sockets/socket_file.js";
 import {
   checkGiven,
   checkOptions,
+  type FileMode,
   flag,
   type Known,
   knows,
@@ -136,7 +137,7 @@ export interface OpenOptions extends OperationOptions {
   create?: boolean | null | undefined;
   /** With `create`: fail when it is there. */
   exclusive?: boolean | null | undefined;
-  /** Empty the file. Needs `write`, `append` or `read`, so that no file is emptied by mistake. */
+  /** Empty the file. Needs `write` or `append`, so that no file is emptied by mistake. */
   truncate?: boolean | null | undefined;
   /** Past the page cache (O_DIRECT): memory, positions and lengths must be multiples of a block. */
   direct?: boolean | null | undefined;
@@ -145,9 +146,10 @@ export interface OpenOptions extends OperationOptions {
   /** `false`: fail when the last part of the path is a symbolic link. */
   followLinks?: boolean | null | undefined;
   /**
-   * Permissions of a file that is made, less the process's mask at the call; 0o666 by default.
+   * Permissions of a file that is made, less the process's mask at the call; 0o666 by default. A string is
+   * octal and begins with a 0: "0644".
    */
-  mode?: number | null | undefined;
+  mode?: FileMode | null | undefined;
 }
 
 /** Where to listen: an address with a port (0: any free one), or a unix socket's path. */
@@ -478,7 +480,7 @@ export class IO implements AsyncDisposable {
   /** Makes a directory; its parent must be there. */
   async mkdir(
     path: Path,
-    options?: (OperationOptions & { mode?: number | null | undefined }) | null,
+    options?: (OperationOptions & { mode?: FileMode | null | undefined }) | null,
   ): Promise<void> {
     checkOptions(options, MKDIR);
     const mode = modeFrom(options?.mode ?? 0o777, "mkdir");
@@ -807,9 +809,8 @@ function openFlags(options: OpenOptions): number {
   if (append) flags |= OpenFlags.append;
   for (const name of OPEN_FLAG_NAMES) if (is(name)) flags |= OpenFlags[name];
   if (!is("followLinks", true)) flags |= OpenFlags.noFollow;
-  const readsUnasked = !write && !append && (options.read ?? null) === null;
-  if (readsUnasked && is("truncate")) {
-    const message = "truncate alone would open the file for reading and empty it: give write: true";
+  if (is("truncate") && !write && !append) {
+    const message = "truncate would empty a file that is opened for reading: give write: true";
     throw valueError("openFile", message);
   }
   return flags;

@@ -1,5 +1,6 @@
 // Values that a caller may pass by mistake, what each kind of argument takes, and what a call is.
 
+import { types } from "node:util";
 import type {
   AcquiredBuffer,
   BufferGroup,
@@ -97,6 +98,8 @@ const orAbsent = (takes: Takes): Takes => {
 };
 
 const isBoolean: Takes = (value) => typeof value === "boolean";
+const isBytes: Takes = (value) => isView(value) || types.isAnyArrayBuffer(value);
+const isMode: Takes = (value) => whole(0, 0o7777)(value) || value === "0644";
 const isView: Takes = (value) => ArrayBuffer.isView(value) && value.byteLength > 0;
 const isMilliseconds: Takes = (value) =>
   typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER / 1e6;
@@ -113,7 +116,8 @@ export const KINDS = {
   nothing,
   boolean: orAbsent(isBoolean),
   view: isView,
-  data: (value: unknown): boolean => typeof value === "string" || isView(value),
+  bytes: isBytes,
+  data: (value: unknown): boolean => typeof value === "string" || isBytes(value),
   position: orAbsent(bigOrWhole(0)),
   positionOrOptions: (value: unknown): boolean => isOptions(value) || bigOrWhole(0)(value),
   place: bigOrWhole(0),
@@ -125,8 +129,8 @@ export const KINDS = {
   size: whole(0),
   offset: whole(-1),
   backlog: orAbsent(bigOrWhole(0)),
-  mode: whole(0, 0o7777),
-  modeOrAbsent: orAbsent(whole(0, 0o7777)),
+  mode: isMode,
+  modeOrAbsent: orAbsent(isMode),
   // Whatever else is in it; the engine refuses bits that it does not know.
   flags: whole(0, 0x7fffffff),
   path: (value: unknown): boolean => {
@@ -136,7 +140,7 @@ export const KINDS = {
   host: orAbsent((value) => typeof value === "string" && value !== "" && !value.includes("\0")),
   signal: isAbsent,
   timeoutMs: orAbsent(isMilliseconds),
-  bytes: orAbsent(bigOrWhole(0)),
+  sizeOrAbsent: orAbsent(bigOrWhole(0)),
   options: isOptions,
   callback: isCallback,
   absent: isAbsent,

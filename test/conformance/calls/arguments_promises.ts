@@ -10,7 +10,7 @@ import {
   type Takes,
 } from "./arguments_kinds.js";
 
-const view = argument(() => new Uint8Array(8), "view");
+const view = argument(() => new Uint8Array(8), "bytes");
 const data = argument(() => new Uint8Array(8), "data");
 const views = argument(() => [new Uint8Array(8)], "nothing");
 const position = argument(() => 0, "position");

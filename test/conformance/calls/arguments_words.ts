@@ -73,12 +73,68 @@ function registerAccess(suite: Suite): void {
   suite.test("a file is not emptied by mistake", async (trial) => {
     const io = await trial.open();
     writeFileSync(trial.path(), "content");
-    const error = await failure(io.openFile(trial.path(), { truncate: true }));
-    assert.is(error.code, "ERR_INVALID_ARG_VALUE");
-    assert.match(error.message, "write: true");
+    for (const options of [{ truncate: true }, { read: true, truncate: true }]) {
+      const error = await failure(io.openFile(trial.path(), options));
+      assert.is(error.code, "ERR_INVALID_ARG_VALUE");
+      assert.match(error.message, "give write: true");
+    }
     assert.is(readFileSync(trial.path(), "utf8"), "content");
     const file = await io.openFile(trial.path(), { write: true, truncate: true });
     assert.is((await file.stat()).sizeBytes, 0);
+  });
+}
+
+function registerTaken(suite: Suite): void {
+  for (const Memory of [ArrayBuffer, SharedArrayBuffer]) {
+    suite.test(`a whole ${Memory.name} stands for a view of all of it`, async (trial) => {
+      const { io, client, served } = await connected(trial);
+      const memory = new Memory(6);
+      const view = new Uint8Array(memory);
+      const sent = Buffer.from("abcdef");
+      view.set(sent);
+      const file = await io.openFile(trial.path(), { read: true, write: true, create: true });
+      assert.is(await file.write(memory, 0), 6);
+      await file.writeAll(memory, 6);
+      await io.chain(file.prepareWrite(memory, 12));
+      await Promise.all([client.sendAll(memory), served.receiveFull(view)]);
+      assert.is(readFileSync(trial.path(), "utf8"), "abcdefabcdefabcdef");
+      for (const read of [
+        () => file.read(memory, 0),
+        () => file.readFull(memory, { position: 6 }),
+        () => io.chain(file.prepareRead(memory, 12)).then(([count]) => count),
+        () => client.sendAll(sent).then(() => served.receiveFull(memory)),
+      ]) {
+        view.fill(0);
+        assert.is(await read(), 6);
+        assert.ok(sent.equals(view), `${read}`);
+      }
+      const near = await io.openDatagram({ host: "127.0.0.1", port: 0 });
+      await near.sendTo(memory, near.localAddress);
+      assert.is((await near.receive(memory)).sizeBytes, 6);
+      assert.ok(sent.equals(view));
+    });
+  }
+
+  suite.test("an ArrayBuffer that was transferred is refused", async (trial) => {
+    const io = await trial.open();
+    const file = await io.openFile(trial.path(), { write: true, create: true });
+    const memory = new ArrayBuffer(6);
+    structuredClone(memory, { transfer: [memory] });
+    assert.is(await failureCode(file.write(memory)), "ERR_IO_BUFFER_DETACHED");
+  });
+
+  suite.test("a mode may be octal digits that begin with a 0", async (trial) => {
+    const io = await trial.open();
+    for (const [index, mode] of ["0600", "0o600", 0o600].entries()) {
+      const path = trial.path(`file${index}`);
+      await (await io.openFile(path, { write: true, create: true, mode })).close();
+      assert.is((await io.stat(path)).mode & 0o777, 0o600, `${mode}`);
+    }
+    for (const mode of ["600", "0o", "0800", "", "06 00", "rw-------", "0x180"]) {
+      const error = await failure(io.mkdir(trial.path("folder"), { mode }));
+      assert.is(error.code, "ERR_OUT_OF_RANGE", mode);
+      assert.match(error.message, 'or octal digits such as "0644"');
+    }
   });
 }
 
@@ -118,7 +174,8 @@ function registerMessages(suite: Suite): void {
         () => wrongly(io, "openFile", "a", { flags: "w" }),
         /no option "flags": it takes read, write/,
       ],
-      [() => wrongly(io, "openFile", "a", { mode: "0644" }), /mode is "0644", a string: .* 0o644/],
+      [() => wrongly(io, "openFile", "a", { mode: "644" }), /mode is "644", a string: .* "0644"/],
+      [() => wrongly(io, "openFile", "a", { mode: 0o10000 }), /mode is 4096: .* 0o644/],
       [
         () => wrongly(io, "mkdir", "a", { recursive: true }),
         /no option "recursive": it takes mode, /,
@@ -137,8 +194,8 @@ function registerMessages(suite: Suite): void {
         /^stat: the options are an instance of Promise: give an object with signal/,
       ],
       [
-        () => wrongly(file, "read", new ArrayBuffer(8)),
-        /^read: the buffer is an ArrayBuffer: .*new Uint8Array\(buffer\)/,
+        () => wrongly(file, "readVectored", [new ArrayBuffer(8)]),
+        /^readVectored: the buffer is an ArrayBuffer: .*new Uint8Array\(buffer\)/,
       ],
       [() => wrongly(socket, "receive", 7), /^receive: the buffer is 7: give a TypedArray/],
       [() => wrongly(file, "writeAll", bytes), /^writeAll: the position is missing/],
@@ -435,6 +492,7 @@ function registerText(suite: Suite): void {
 
 export function registerWords(suite: Suite): void {
   registerAccess(suite);
+  registerTaken(suite);
   registerMessages(suite);
   registerMade(suite);
   registerNames(suite);

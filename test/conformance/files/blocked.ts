@@ -15,11 +15,7 @@ export function filesBlocked(suite: Suite): void {
   registerLeases(suite);
 }
 
-const READING: readonly OpenOptions[] = [
-  { read: true },
-  { read: true, create: true },
-  { read: true, truncate: true },
-];
+const READING: readonly OpenOptions[] = [{ read: true }, { read: true, create: true }];
 const WRITING: readonly OpenOptions[] = [
   { write: true },
   { write: true, create: true },
@@ -157,7 +153,7 @@ function registerLeaseWaits(suite: Suite): void {
 }
 
 function registerLeaseEnds(suite: Suite): void {
-  for (const options of [{}, { write: true, create: true }, { read: true, truncate: true }]) {
+  for (const options of [{}, { write: true, create: true }, { write: true, truncate: true }]) {
     const which = `with a lease: ${named(options) || "read"}`;
 
     suite.test(`a time limit ends the open of a file ${which}`, async (trial) => {

@@ -13,6 +13,7 @@ import { type Ring, SYNC_LEVELS, type SyncLevel } from "../ring/ring.js";
 import type { Descriptor } from "../ring/types.js";
 import { stoppedAfter, timeLeft } from "../ring/whole_call.js";
 import {
+  type Bytes,
   bytesFrom,
   checkMade,
   checkOptions,
@@ -21,6 +22,7 @@ import {
   knows,
   oneOf,
   shown,
+  viewFrom,
 } from "../support/check.js";
 import { OpenedFile } from "../support/forgotten.js";
 import { PreparedOperation } from "./chain.js";
@@ -173,10 +175,10 @@ export class File implements AsyncDisposable {
   }
 
   /**
-   * Reads up to `buffer.byteLength` bytes; resolves with how many, 0 at the end of the file. `place`
+   * Reads up to `bytes.byteLength` bytes; resolves with how many, 0 at the end of the file. `place`
    * is the position, or `{ position, signal, timeoutMs }`.
    */
-  read(buffer: ArrayBufferView, place?: Position | TransferOptions | null): Promise<number> {
+  read(bytes: Bytes, place?: Position | TransferOptions | null): Promise<number> {
     const operations = this.#operations;
     const options = optionsIn(place);
     const promise = operations.begin(options, this, READ);
@@ -185,6 +187,7 @@ export class File implements AsyncDisposable {
     try {
       this.#check("read");
       const offset = positionNumber(positionIn(place), "read");
+      const buffer = viewFrom(bytes, "read");
       operations.ring.read(pending, operations.settle, this.#descriptor, buffer, offset);
     } catch (error) {
       operations.fail(pending, error);
@@ -193,10 +196,7 @@ export class File implements AsyncDisposable {
   }
 
   /** Writes up to `data.byteLength` bytes, or text as UTF-8; resolves with how many bytes. */
-  write(
-    data: ArrayBufferView | string,
-    place?: Position | TransferOptions | null,
-  ): Promise<number> {
+  write(data: Bytes | string, place?: Position | TransferOptions | null): Promise<number> {
     const operations = this.#operations;
     const options = optionsIn(place);
     const promise = operations.begin(options, this, WRITE);
@@ -205,7 +205,7 @@ export class File implements AsyncDisposable {
     try {
       this.#check("write");
       const offset = positionNumber(positionIn(place), "write");
-      const buffer = bytesFrom(data);
+      const buffer = bytesFrom(data, "write");
       operations.ring.write(pending, operations.settle, this.#descriptor, buffer, offset);
     } catch (error) {
       operations.fail(pending, error);
@@ -214,16 +214,17 @@ export class File implements AsyncDisposable {
   }
 
   /**
-   * Fills `buffer` from `position`, in as many reads as it takes; resolves with the bytes read,
+   * Fills `bytes` from `position`, in as many reads as it takes; resolves with the bytes read,
    * fewer than the buffer has only at the end of the file. `signal` and `timeoutMs` are of the
    * whole call; its error has `transferred`, the bytes that were read.
    */
   async readFull(
-    buffer: ArrayBufferView,
+    bytes: Bytes,
     place: Position | (TransferOptions & { position: Position }),
   ): Promise<number> {
     const options = optionsIn(place);
     checkOptions(options, READ_FULL);
+    const buffer = viewFrom(bytes, "readFull");
     this.#operations.ring.checkBuffer(buffer, "readFull");
     const start = placeNumber(positionIn(place) as Position, "readFull", "the position");
     const total = buffer.byteLength;
@@ -255,12 +256,12 @@ export class File implements AsyncDisposable {
    * written.
    */
   async writeAll(
-    data: ArrayBufferView | string,
+    data: Bytes | string,
     place: Position | (TransferOptions & { position: Position }),
   ): Promise<void> {
     const options = optionsIn(place);
     checkOptions(options, WRITE_ALL);
-    const buffer = bytesFrom(data);
+    const buffer = bytesFrom(data, "writeAll");
     this.#operations.ring.checkBuffer(buffer, "writeAll");
     const start = placeNumber(positionIn(place) as Position, "writeAll", "the position");
     const total = buffer.byteLength;
@@ -353,8 +354,9 @@ export class File implements AsyncDisposable {
   }
 
   /** A read for `io.chain`. */
-  prepareRead(buffer: ArrayBufferView, position?: Position | null): PreparedOperation {
+  prepareRead(bytes: Bytes, position?: Position | null): PreparedOperation {
     this.#check("prepareRead");
+    const buffer = viewFrom(bytes, "prepareRead");
     this.#operations.ring.checkBuffer(buffer, "prepareRead");
     checkWhole(buffer, "prepareRead");
     const offset = positionNumber(position, "prepareRead");
@@ -364,9 +366,9 @@ export class File implements AsyncDisposable {
   }
 
   /** A write for `io.chain`. */
-  prepareWrite(data: ArrayBufferView | string, position?: Position | null): PreparedOperation {
+  prepareWrite(data: Bytes | string, position?: Position | null): PreparedOperation {
     this.#check("prepareWrite");
-    const buffer = bytesFrom(data);
+    const buffer = bytesFrom(data, "prepareWrite");
     this.#operations.ring.checkBuffer(buffer, "prepareWrite");
     checkWhole(buffer, "prepareWrite");
     const offset = positionNumber(position, "prepareWrite");

@@ -18,6 +18,7 @@ import {
 } from "../ring/operations.js";
 import type { Descriptor } from "../ring/types.js";
 import {
+  type Bytes,
   bytesFrom,
   checkGiven,
   checkSocketPath,
@@ -25,6 +26,7 @@ import {
   knowsOnly,
   oneOf,
   shown,
+  viewFrom,
 } from "../support/check.js";
 import { type LookupOptions, withAddress } from "./lookup.js";
 import { SocketAddress } from "./socket_address.js";
@@ -147,12 +149,13 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
   #lastPort: number | undefined = undefined;
   readonly #lastAddress = new SocketAddress();
 
-  /** Receives one datagram into `buffer`. */
-  async receive(buffer: ArrayBufferView, options?: OperationOptions | null): Promise<Datagram> {
+  /** Receives one datagram into `bytes`. */
+  async receive(bytes: Bytes, options?: OperationOptions | null): Promise<Datagram> {
     const sender = this.#senders.pop() ?? new SocketAddress();
     const start = (pending: Pending, settle: Operations["settle"]): void => {
       this.check("receive");
       this.checkReceiving("receive");
+      const buffer = viewFrom(bytes, "receive");
       this.operations.ring.receiveMessage(pending, settle, this.number, buffer, sender);
     };
     try {
@@ -223,12 +226,12 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
    * Sends `data`, or text as UTF-8, as one datagram to the peer that the socket is connected to;
    * resolves with its bytes.
    */
-  send(data: ArrayBufferView | string, options?: SendOptions | null): Promise<number> {
+  send(data: Bytes | string, options?: SendOptions | null): Promise<number> {
     const start = (pending: Pending): void => {
       this.check("send");
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
-      this.operations.ring.send(pending, settle, this.number, bytesFrom(data), mode);
+      this.operations.ring.send(pending, settle, this.number, bytesFrom(data, "send"), mode);
     };
     return this.operations.run(start, options, undefined, SEND);
   }
@@ -237,11 +240,17 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
    * The two steps of a send that spares the copy, each with a promise, so that the next one need
    * not wait for the memory of the last. `zeroCopy` is "auto" unless `options` say otherwise.
    */
-  sendZeroCopy(data: ArrayBufferView | string, options?: SendOptions | null): SendSteps {
+  sendZeroCopy(data: Bytes | string, options?: SendOptions | null): SendSteps {
     const start = (pending: Pending, settle: Operations["settle"]): void => {
       this.check("sendZeroCopy");
       const mode = options?.zeroCopy ?? "auto";
-      this.operations.ring.send(pending, settle, this.number, bytesFrom(data), mode);
+      this.operations.ring.send(
+        pending,
+        settle,
+        this.number,
+        bytesFrom(data, "sendZeroCopy"),
+        mode,
+      );
     };
     return this.operations.runSteps(start, options, SEND_ZERO_COPY);
   }
@@ -263,7 +272,7 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
    * name takes its time: do it once, before.
    */
   sendTo(
-    message: ArrayBufferView | string | readonly ArrayBufferView[],
+    message: Bytes | string | readonly ArrayBufferView[],
     target: DatagramTarget,
     options?: SendOptions | null,
   ): Promise<number> {
@@ -273,7 +282,8 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
       const mode = options?.zeroCopy ?? "never";
       const settle = this.operations.settleReleased;
       const { ring } = this.operations;
-      ring.sendMessage(pending, settle, this.number, bytesFrom(message), address, mode);
+      const bytes = isList(message) ? message : bytesFrom(message, "sendTo");
+      ring.sendMessage(pending, settle, this.number, bytes, address, mode);
     };
     return this.operations.run(start, options, undefined, SEND_TO);
   }
@@ -426,4 +436,8 @@ async function openAt(
 
 function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
+}
+
+function isList<One>(message: unknown): message is readonly One[] {
+  return Array.isArray(message);
 }

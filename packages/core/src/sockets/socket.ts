@@ -9,12 +9,14 @@ import type { OperationOptions, Pending, SendOptions, SendSteps } from "../ring/
 import type { ShutdownHow } from "../ring/ring_sockets.js";
 import { stoppedAfter, timeLeft } from "../ring/whole_call.js";
 import {
+  type Bytes,
   bytesFrom,
   checkGiven,
   checkInstance,
   checkOptions,
   knows,
   knowsOnly,
+  viewFrom,
 } from "../support/check.js";
 import { type FileSender, type FileTarget, fileRange } from "./file_sender.js";
 import { SocketBase } from "./socket_base.js";
@@ -77,9 +79,9 @@ const STREAM: ChunkKind<Chunk> = {
  */
 export class Socket extends SocketBase implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   /**
-   * Receives up to `buffer.byteLength` bytes; resolves with how many, 0 when the peer has ended.
+   * Receives up to `bytes.byteLength` bytes; resolves with how many, 0 when the peer has ended.
    */
-  receive(buffer: ArrayBufferView, options?: OperationOptions | null): Promise<number> {
+  receive(bytes: Bytes, options?: OperationOptions | null): Promise<number> {
     const operations = this.operations;
     const promise = operations.begin(options, undefined, RECEIVE);
     const pending = operations.begun;
@@ -87,6 +89,7 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array<Array
     try {
       this.check("receive");
       this.checkReceiving("receive");
+      const buffer = viewFrom(bytes, "receive");
       operations.ring.receive(pending, operations.settle, this.number, buffer);
     } catch (error) {
       operations.fail(pending, error);
@@ -95,11 +98,12 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array<Array
   }
 
   /**
-   * Fills `buffer`; resolves with the bytes received, fewer only when the peer has ended. `signal`
+   * Fills `bytes`; resolves with the bytes received, fewer only when the peer has ended. `signal`
    * and `timeoutMs` are of the whole call; its error has `transferred`, the bytes that had come.
    */
-  async receiveFull(buffer: ArrayBufferView, options?: OperationOptions | null): Promise<number> {
+  async receiveFull(bytes: Bytes, options?: OperationOptions | null): Promise<number> {
     checkOptions(options, RECEIVE_FULL);
+    const buffer = viewFrom(bytes, "receiveFull");
     this.operations.ring.checkBuffer(buffer, "receiveFull");
     const total = buffer.byteLength;
     const time = timeLeft("receiveFull", options);
@@ -162,7 +166,7 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array<Array
    * took. With `zeroCopy` it may resolve later, when the peer has acknowledged them and the memory
    * is free.
    */
-  send(data: ArrayBufferView | string, options?: SendOptions | null): Promise<number> {
+  send(data: Bytes | string, options?: SendOptions | null): Promise<number> {
     const operations = this.operations;
     const promise = operations.begin(options, undefined, SEND);
     const pending = operations.begun;
@@ -171,7 +175,7 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array<Array
     const settle = mode === "never" ? operations.settle : operations.settleReleased;
     try {
       this.check("send");
-      operations.ring.send(pending, settle, this.number, bytesFrom(data), mode);
+      operations.ring.send(pending, settle, this.number, bytesFrom(data, "send"), mode);
     } catch (error) {
       operations.fail(pending, error);
     }
@@ -206,12 +210,18 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array<Array
    * }
    * ```
    */
-  sendZeroCopy(data: ArrayBufferView | string, options?: SendOptions | null): SendSteps {
+  sendZeroCopy(data: Bytes | string, options?: SendOptions | null): SendSteps {
     return this.operations.runSteps(
       (pending, settle) => {
         this.check("sendZeroCopy");
         const mode = options?.zeroCopy ?? "auto";
-        this.operations.ring.send(pending, settle, this.number, bytesFrom(data), mode);
+        this.operations.ring.send(
+          pending,
+          settle,
+          this.number,
+          bytesFrom(data, "sendZeroCopy"),
+          mode,
+        );
       },
       options,
       SEND_ZERO_COPY,
@@ -222,9 +232,9 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array<Array
    * Sends all of `data`, or text as UTF-8, in as many sends as it takes. `signal` and `timeoutMs`
    * are of the whole call; its error has `transferred`, the bytes that the kernel took.
    */
-  async sendAll(data: ArrayBufferView | string, options?: SendOptions | null): Promise<void> {
+  async sendAll(data: Bytes | string, options?: SendOptions | null): Promise<void> {
     checkOptions(options, SEND_ALL);
-    const buffer = bytesFrom(data);
+    const buffer = bytesFrom(data, "sendAll");
     this.operations.ring.checkBuffer(buffer, "sendAll");
     const total = buffer.byteLength;
     const spares = (options?.zeroCopy ?? "never") !== "never";

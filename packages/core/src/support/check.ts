@@ -6,6 +6,7 @@
 // the right kind that cannot be meant is ERR_INVALID_ARG_VALUE. The message has the call, the
 // argument's name, what was given, and what is right. Nothing is converted by its own methods.
 import { fileURLToPath } from "node:url";
+import { types } from "node:util";
 import { textFromBytes } from "../engine/text.js";
 import { IOError, rangeError, typeError } from "../errors.js";
 
@@ -118,7 +119,8 @@ export function wholeNumber(
   if (Number.isSafeInteger(value)) {
     if ((value as number) >= least && (value as number) <= most) return value as number;
   }
-  throw rangeError(operation, `${name} is ${shown(value)}: give ${bounds(least, most)}`);
+  const message = `${name} is ${shown(value)}: give ${bounds(least, most)}`;
+  throw rangeError(operation, message);
 }
 
 /** The same for what may be a bigint: positions, lengths and times. */
@@ -294,16 +296,40 @@ function filePath(url: URL, operation: string): string {
 
 const MODE_MOST = 0o7777;
 
-/** Permissions. Digits in a string are refused: they are octal for some and decimal for others. */
+/**
+ * Permissions: a number, or octal digits that begin with a 0. Without that "644" would be octal for
+ * some and decimal for others.
+ */
+export type FileMode = number | string;
+
+const OCTAL = /^0o?[0-7]{1,5}$/;
+
 export function modeFrom(mode: unknown, operation: string): number {
-  if (Number.isInteger(mode) && (mode as number) >= 0 && (mode as number) <= MODE_MOST) {
-    return mode as number;
+  const isOctal = typeof mode === "string" && OCTAL.test(mode);
+  const bits = isOctal ? Number.parseInt(mode.replace("o", ""), 8) : mode;
+  if (Number.isInteger(bits) && (bits as number) >= 0 && (bits as number) <= MODE_MOST) {
+    return bits as number;
   }
-  const right = "give a number from 0 to 0o7777, such as 0o644";
+  const right = 'give a number from 0 to 0o7777, such as 0o644, or octal digits such as "0644"';
   throw rangeError(operation, `mode is ${shown(mode)}: ${right}`);
 }
 
+/** Memory of a call: a view, or all of an ArrayBuffer or SharedArrayBuffer. */
+export type Bytes = ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+
+/** The view that a call is given to the ring with. What is no memory stays, and is refused there. */
+export function viewFrom(bytes: Bytes, operation: string): ArrayBufferView {
+  if (ArrayBuffer.isView(bytes) || !types.isAnyArrayBuffer(bytes)) return bytes as ArrayBufferView;
+  try {
+    return new Uint8Array(bytes);
+  } catch (cause) {
+    const code = "ERR_IO_BUFFER_DETACHED";
+    const message = `${operation}: the buffer was transferred, so its memory is another thread's`;
+    throw new IOError({ code, operation, message, cause });
+  }
+}
+
 /** The bytes of a message; text is sent as UTF-8. */
-export function bytesFrom<Data>(data: Data | string): Data | Buffer {
-  return typeof data === "string" ? Buffer.from(data) : data;
+export function bytesFrom(data: Bytes | string, operation: string): ArrayBufferView {
+  return typeof data === "string" ? Buffer.from(data) : viewFrom(data, operation);
 }
