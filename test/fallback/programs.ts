@@ -56,11 +56,11 @@ async function useFiles(io: IO, folder: string): Promise<string> {
   await io.chain([file.prepareWrite(page, 0), file.prepareSync("data")]);
   await file.writeAll(Buffer.from("the end"), 4096);
   await io.rename(from, to);
-  const { sizeBytes } = await io.stat(to);
-  const back = new Uint8Array(sizeBytes);
+  const { size } = await io.stat(to);
+  const back = new Uint8Array(size);
   await file.readFull(back, 0);
   await io.unlink(to);
-  return `${sizeBytes} bytes, ${back[4095]}, ${Buffer.from(back.subarray(4096))}`;
+  return `${size} bytes, ${back[4095]}, ${Buffer.from(back.subarray(4096))}`;
 }
 
 async function useSockets(io: IO, rounds: number): Promise<string> {

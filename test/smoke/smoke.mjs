@@ -30,7 +30,7 @@ async function files(io, folder) {
   const bytes = new Uint8Array(100);
   const count = await file.readFull(bytes, 6);
   assert.equal(Buffer.from(bytes.subarray(0, count)).toString(), "line\nsecond");
-  assert.equal((await file.stat()).sizeBytes, 17);
+  assert.equal((await file.stat()).size, 17);
   await file.close();
   await io.rename(path, moved);
   await assert.rejects(io.openFile(path), (error) => {

@@ -19,7 +19,7 @@ export { type AcquiredBuffer, Buffers } from "./engine/buffers.js";
 export { IOError, type IOErrorFields } from "./errors.js";
 export type { PreparedOperation } from "./files/chain.js";
 export { File, type LockKind, type Position, type TransferOptions } from "./files/file.js";
-export type { FileKind, Stat } from "./files/stat.js";
+export { type Stat, StatRecord } from "./files/stat.js";
 export {
   type ConnectOptions,
   type DebugOptions,
@@ -57,7 +57,6 @@ export type { OperationOptions, SendOptions, SendSteps } from "./ring/operations
 export {
   OpenFlags,
   Ring,
-  STAT_FIELDS,
   type SyncLevel,
 } from "./ring/ring.js";
 export type { ShutdownHow, SocketKind } from "./ring/ring_sockets.js";

@@ -12,7 +12,7 @@ import { IOError, rangeError, typeError } from "./errors.js";
 import { type PreparedOperation, runChain } from "./files/chain.js";
 import { File } from "./files/file.js";
 import { PATH_BYTES_MOST } from "./files/paths.js";
-import { type Stat, statFrom } from "./files/stat.js";
+import { type Stat, StatRecord } from "./files/stat.js";
 import {
   type BackendName,
   backendError,
@@ -146,8 +146,8 @@ export interface OpenOptions extends OperationOptions {
   /** `false`: fail when the last part of the path is a symbolic link. */
   followLinks?: boolean | null | undefined;
   /**
-   * Permissions of a file that is made, less the process's mask at the call; 0o666 by default. A string is
-   * octal and begins with a 0: "0644".
+   * Permissions of a file that is made, less the process's mask at the call; 0o666 by default. A
+   * string is octal and begins with a 0: "0644".
    */
   mode?: FileMode | null | undefined;
 }
@@ -388,15 +388,15 @@ export class IO implements AsyncDisposable {
   ): Promise<Stat> {
     checkOptions(options, STAT);
     const bytes = pathFrom(path, "stat");
-    const fields = new Float64Array(abi.STAT_FIELDS);
+    const record = new StatRecord();
     const follow = flag(options?.followLinks, true, "followLinks", "stat");
     await this.#operations.run(
-      (pending, settle) => this.ring.stat(pending, settle, bytes, fields, follow),
+      (pending, settle) => this.ring.stat(pending, settle, bytes, record, follow),
       options,
       { path: pathText(bytes) },
       STAT,
     );
-    return statFrom(fields);
+    return record.stat;
   }
 
   /** Renames a file, replacing what is there. Durable once the folder was synced. */

@@ -11,8 +11,7 @@ export async function makeFolder(io: IO, path: string): Promise<void> {
     await io.mkdir(absolute);
   } catch (error) {
     if (codeOf(error) === "EEXIST") {
-      const { kind } = await io.stat(absolute);
-      if (kind === "directory") return;
+      if ((await io.stat(absolute)).isDirectory()) return;
       throw error;
     }
     if (codeOf(error) !== "ENOENT" || dirname(absolute) === absolute) throw error;

@@ -242,7 +242,7 @@ export class Store implements CommitListener, AsyncDisposable {
       if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined;
       throw error;
     });
-    const there = found?.inode === own.inode && found.device === own.device;
+    const there = found?.ino === own.ino && found.dev === own.dev;
     if (!there && this.missing) {
       const error = new KvError("ERR_KV_WRITE", `${path} was removed or replaced`);
       await this.commit.betweenCommits(() => this.commit.refuseWrites(error));

@@ -1,6 +1,6 @@
 // The verbs of the ring and of what belongs to it, with what each argument takes.
 
-import { Completion, MultishotCompletion, SocketAddress, STAT_FIELDS } from "@io/core";
+import { Completion, MultishotCompletion, SocketAddress, StatRecord } from "@io/core";
 import {
   type Argument,
   argument,
@@ -57,7 +57,7 @@ const verbs = (scene: Scene): Record<string, Argument[]> => ({
     completion,
     callback,
     { good: () => -1, takes: (value) => isWord(value) || KINDS.path(value) },
-    argument(() => new Float64Array(STAT_FIELDS), "nothing"),
+    argument(() => new StatRecord(), "nothing"),
     flag,
   ],
   sync: [completion, callback, descriptor, argument(() => "data", "nothing")],

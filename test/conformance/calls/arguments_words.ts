@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as core from "@io/core";
-import { Completion, IO, IOError, SocketAddress } from "@io/core";
+import { Completion, type File, IO, IOError, SocketAddress } from "@io/core";
 import * as assert from "uvu/assert";
 import { isBsdHere, systemHere } from "../../support/system.js";
 import { isThere, type Suite } from "../support/harness.js";
@@ -80,7 +80,7 @@ function registerAccess(suite: Suite): void {
     }
     assert.is(readFileSync(trial.path(), "utf8"), "content");
     const file = await io.openFile(trial.path(), { write: true, truncate: true });
-    assert.is((await file.stat()).sizeBytes, 0);
+    assert.is((await file.stat()).size, 0);
   });
 }
 
@@ -138,13 +138,46 @@ function registerTaken(suite: Suite): void {
   });
 }
 
+type Row = [call: () => Promise<unknown>, said: RegExp];
+
+function rowsOfFiles(io: IO, file: File, bytes: Uint8Array): Row[] {
+  return [
+    [() => wrongly(io, "openFile", "a", "w"), /^openFile: the options are "w", a string: .* write/],
+    [() => wrongly(io, "openFile", "a", { flags: "w" }), /no option "flags": it takes read, write/],
+    [() => wrongly(io, "openFile", "a", { mode: "644" }), /mode is "644", a string: .* "0644"/],
+    [() => wrongly(io, "openFile", "a", { mode: 0o10000 }), /mode is 4096: .* 0o644/],
+    [
+      () => wrongly(io, "mkdir", "a", { recursive: true }),
+      /no option "recursive": it takes mode, /,
+    ],
+    [
+      () => wrongly(file, "read", bytes, { offset: 4 }),
+      /^read: there is no option "offset": it takes position, signal and timeoutMs/,
+    ],
+    [
+      () => wrongly(file, "read", bytes, AbortSignal.timeout(1)),
+      /^read: the options are an instance of AbortSignal: give an object with position/,
+    ],
+    [
+      () => wrongly(file, "stat", Promise.resolve()),
+      /^stat: the options are an instance of Promise: give an object with signal/,
+    ],
+    [
+      () => wrongly(file, "readVectored", [new ArrayBuffer(8)]),
+      /^readVectored: the buffer is an ArrayBuffer: .*new Uint8Array\(buffer\)/,
+    ],
+    [() => wrongly(file, "writeAll", bytes), /^writeAll: the position is missing/],
+    [() => wrongly(file, "readFull", bytes), /^readFull: the position is missing/],
+  ];
+}
+
 function registerMessages(suite: Suite): void {
   suite.test("a message has the argument, what was given and what is right", async (trial) => {
     const { io, served: socket } = await connected(trial);
     const file = await io.openFile(trial.path(), { read: true, write: true, create: true });
     const bytes = new Uint8Array(4);
     const datagrams = await io.openDatagram({ host: "127.0.0.1", port: 0 });
-    const rows: [() => Promise<unknown>, RegExp][] = [
+    const rows: Row[] = [
       [
         () => wrongly(io, "listen", { port: "4017" }),
         /the port is "4017", a string: give .* 65535/,
@@ -166,40 +199,9 @@ function registerMessages(suite: Suite): void {
         () => wrongly(io, "listen", { port: 0, family: 6 }),
         /^listen: the family is 6: give "ipv4"/,
       ],
-      [
-        () => wrongly(io, "openFile", "a", "w"),
-        /^openFile: the options are "w", a string: .* write/,
-      ],
-      [
-        () => wrongly(io, "openFile", "a", { flags: "w" }),
-        /no option "flags": it takes read, write/,
-      ],
-      [() => wrongly(io, "openFile", "a", { mode: "644" }), /mode is "644", a string: .* "0644"/],
-      [() => wrongly(io, "openFile", "a", { mode: 0o10000 }), /mode is 4096: .* 0o644/],
-      [
-        () => wrongly(io, "mkdir", "a", { recursive: true }),
-        /no option "recursive": it takes mode, /,
-      ],
       [() => wrongly(socket, "receive", bytes, { timeout: 5 }), /no option "timeout": .*timeoutMs/],
-      [
-        () => wrongly(file, "read", bytes, { offset: 4 }),
-        /^read: there is no option "offset": it takes position, signal and timeoutMs/,
-      ],
-      [
-        () => wrongly(file, "read", bytes, AbortSignal.timeout(1)),
-        /^read: the options are an instance of AbortSignal: give an object with position/,
-      ],
-      [
-        () => wrongly(file, "stat", Promise.resolve()),
-        /^stat: the options are an instance of Promise: give an object with signal/,
-      ],
-      [
-        () => wrongly(file, "readVectored", [new ArrayBuffer(8)]),
-        /^readVectored: the buffer is an ArrayBuffer: .*new Uint8Array\(buffer\)/,
-      ],
       [() => wrongly(socket, "receive", 7), /^receive: the buffer is 7: give a TypedArray/],
-      [() => wrongly(file, "writeAll", bytes), /^writeAll: the position is missing/],
-      [() => wrongly(file, "readFull", bytes), /^readFull: the position is missing/],
+      ...rowsOfFiles(io, file, bytes),
       [() => wrongly(socket, "sendFile", "f.txt"), /the file is "f.txt", a string: .*openFile/],
       [() => wrongly(socket, "shutdown", "write"), /"write", .*"receive" or "send" or "both"/],
       [
@@ -303,7 +305,7 @@ function registerPaths(suite: Suite): void {
     const url = pathToFileURL(trial.path("a file"));
     const made = await io.openFile(url, { write: true, create: true });
     assert.is(made.path, trial.path("a file"));
-    assert.is((await io.stat(url)).kind, "file");
+    assert.is((await io.stat(url)).isFile(), true);
     const bytes = Buffer.concat([Buffer.from(`${folder}/`), Buffer.of(0x66, 0xff, 0xe4)]);
     await io.rename(url, bytes);
     const names = readdirSync(folder, { encoding: "buffer" });
@@ -313,7 +315,7 @@ function registerPaths(suite: Suite): void {
     );
     const file = await io.openFile(bytes);
     // The text names the same bytes again.
-    assert.is((await io.stat(file.path)).kind, "file");
+    assert.is((await io.stat(file.path)).isFile(), true);
     await io.unlink(file.path);
     assert.equal(readdirSync(folder), []);
     await io.mkdir(pathToFileURL(trial.path("folder")));

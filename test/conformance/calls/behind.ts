@@ -53,7 +53,7 @@ function registerFolder(suite: Suite): void {
     await file.read(buffer, 0);
     assert.equal([Buffer.from(buffer).toString(), file.path], ["a", "x"]);
     writeFileSync(trial.path("a/x"), "longer");
-    assert.is((await inFolder(trial, () => io.stat("x"))).sizeBytes, 6);
+    assert.is((await inFolder(trial, () => io.stat("x"))).size, 6);
     await inFolder(trial, () => io.mkdir("made"));
     await inFolder(trial, () => io.link("x", "name"));
     await inFolder(trial, () => io.symlink("made", "symbolic"));
@@ -112,8 +112,8 @@ function registerFolderOddities(suite: Suite): void {
     symlinkSync(trial.path("a/deep/er"), trial.path("a/link"));
     writeFileSync(trial.path("a/deep/x"), "of the link's target");
     // The parent of what the link names, and not of the link.
-    assert.is((await inFolder(trial, () => io.stat("link/../x"))).sizeBytes, 20);
-    assert.is((await inFolder(trial, () => io.stat("."))).inode, statSync(trial.path("a")).ino);
+    assert.is((await inFolder(trial, () => io.stat("link/../x"))).size, 20);
+    assert.is((await inFolder(trial, () => io.stat("."))).ino, statSync(trial.path("a")).ino);
     assert.is(await inFolder(trial, () => failureCode(io.stat(""))), "ENOENT");
   });
 

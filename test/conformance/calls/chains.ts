@@ -9,7 +9,7 @@ import {
   IOError,
   OpenFlags,
   type PreparedOperation,
-  STAT_FIELDS,
+  StatRecord,
 } from "@io/core";
 import * as assert from "uvu/assert";
 import { runChildTool } from "../support/children.js";
@@ -428,12 +428,12 @@ async function failing(
   const readOnly = await open(trial.path(), OpenFlags.read | OpenFlags.create);
   const socket = await success(io, (c, callback) => ring.socket(c, callback, "ipv4"));
   const memory = new Uint8Array(8);
-  const fields = new Float64Array(STAT_FIELDS);
+  const record = new StatRecord();
   return [
     ["open", "ENOENT", (c, done) => ring.open(c, done, missing, OpenFlags.read, 0)],
     ["write", "EBADF", (c, done) => ring.write(c, done, readOnly, memory, 0)],
     ["writeVectored", "EBADF", (c, done) => ring.writeVectored(c, done, readOnly, [memory], 0)],
-    ["stat", "ENOENT", (c, done) => ring.stat(c, done, missing, fields)],
+    ["stat", "ENOENT", (c, done) => ring.stat(c, done, missing, record)],
     ["sync", "EINVAL", (c, done) => ring.sync(c, done, socket, "full")],
     ["allocate", "EINVAL", (c, done) => ring.allocate(c, done, readOnly, 0, 0, false)],
     ["truncate", "EINVAL", (c, done) => ring.truncate(c, done, readOnly, 0)],

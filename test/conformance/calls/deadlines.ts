@@ -130,11 +130,11 @@ function registerLimits(suite: Suite): void {
     await file.writeAll(buffer, { ...options, position: 0 });
     assert.is(await file.readVectored([buffer], { ...options, position: 0 }), 7);
     assert.is(await file.writeVectored([buffer], { ...options, position: 0 }), 7);
-    assert.is((await file.stat(options)).sizeBytes, 14);
+    assert.is((await file.stat(options)).size, 14);
     await file.sync("data", options);
     await file.truncate(3, options);
     if (keepsSizeHere()) await file.allocate(0, 10, { keepSize: true, ...options });
-    assert.is((await io.stat(trial.path(), options)).sizeBytes, 3);
+    assert.is((await io.stat(trial.path(), options)).size, 3);
     await io.link(trial.path(), trial.path("name"), options);
     await io.symlink("name", trial.path("symbolic"), options);
     assert.is(await io.readlink(trial.path("symbolic"), options), "name");

@@ -1,6 +1,6 @@
 // Closing an IO: everything in flight ends, once; what comes later is refused; nothing is left.
 
-import { Completion, IO, type IOError, OpenFlags } from "@io/core";
+import { Completion, IO, type IOError, OpenFlags, StatRecord } from "@io/core";
 import * as assert from "uvu/assert";
 import { runChild, runChildTool } from "../support/children.js";
 import { guarded, MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
@@ -214,7 +214,7 @@ function registerLater(suite: Suite, mode: Mode): void {
       () => ring.write(c, none, near, view, 0),
       () => ring.readVectored(c, none, near, [view], 0),
       () => ring.writeVectored(c, none, near, [view], 0),
-      () => ring.stat(c, none, "x", new Float64Array(16)),
+      () => ring.stat(c, none, "x", new StatRecord()),
       () => ring.sync(c, none, near, "full"),
       () => ring.allocate(c, none, near, 0, 1, false),
       () => ring.truncate(c, none, near, 0),

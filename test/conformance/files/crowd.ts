@@ -84,7 +84,7 @@ export function filesCrowd(suite: Suite): void {
         });
         await file.write(new Uint8Array(10), 0);
         await file.sync("full");
-        assert.is((await io.stat(trial.path())).sizeBytes, 10);
+        assert.is((await io.stat(trial.path())).size, 10);
         assert.is(await file.read(new Uint8Array(16), 0), 10);
       };
       await guarded("the file", served());

@@ -152,7 +152,7 @@ function registerPositions(suite: Suite): void {
     const file = await fileWith(trial, "");
     const position = 5 * 2 ** 32 + 3;
     assert.is(await file.write(Buffer.from("far"), position), 3);
-    assert.is((await file.stat()).sizeBytes, position + 3);
+    assert.is((await file.stat()).size, position + 3);
     const buffer = new Uint8Array(5);
     assert.is(await file.read(buffer, position - 2), 5);
     assert.is(text(buffer), "\0\0far");

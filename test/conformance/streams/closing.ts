@@ -1,6 +1,6 @@
 // Closing one file or socket: what is in flight on it ends first, and its number is not mistaken.
 
-import { type Completion, type Descriptor, File, type IO, type Socket } from "@io/core";
+import { type Completion, type Descriptor, File, type IO, type Socket, StatRecord } from "@io/core";
 import * as assert from "uvu/assert";
 import { runChildTool } from "../support/children.js";
 import type { Suite, Trial } from "../support/harness.js";
@@ -194,7 +194,7 @@ function registerReuse(suite: Suite): void {
           (c, callback) => ring.receive(c, callback, stale, buffer),
           (c, callback) => ring.shutdown(c, callback, stale, "both"),
           (c, callback) => ring.sync(c, callback, stale, "data"),
-          (c, callback) => ring.stat(c, callback, stale, new Float64Array(16)),
+          (c, callback) => ring.stat(c, callback, stale, new StatRecord()),
           (c, callback) => ring.truncate(c, callback, stale, 0),
           (c, callback) => ring.allocate(c, callback, stale, 0, 1, false),
           (c, callback) => ring.accept(c, callback, stale),

@@ -11,17 +11,13 @@ import {
   type PreparedOperation as Link,
   OpenFlags,
   type Ring,
-  STAT_FIELDS,
+  type Stat,
+  StatRecord,
 } from "@io/core";
 import { type Outcome, writtenBytes } from "./expected.js";
 import type { FileOperation, SocketVerb } from "./steps.js";
 import type { Path } from "./tree.js";
 
-/** Where the doubles of a stat stand that are compared (see `Ring.stat`). */
-const STAT_SIZE = 0;
-const STAT_MODE = 1;
-const STAT_LINKS = 4;
-const FOLDER_BIT = 0o040000;
 const STALE: Descriptor = 0x7ff00001;
 
 /** A file that a step names, as far as it was opened. */
@@ -36,10 +32,8 @@ export interface Prepared {
   outcome(result: number): Outcome;
 }
 
-function statOutcome(fields: ArrayLike<number>): readonly number[] {
-  const mode = fields[STAT_MODE] as number;
-  if ((mode & FOLDER_BIT) !== 0) return [mode];
-  return [mode, fields[STAT_SIZE] as number, fields[STAT_LINKS] as number];
+function statOutcome(stat: Stat): readonly number[] {
+  return stat.isDirectory() ? [stat.mode] : [stat.mode, stat.size, stat.nlink];
 }
 
 /** Pieces of one write, or of one read, that lie behind each other in `whole`. */
@@ -125,10 +119,10 @@ export class FileLayers {
   }
 
   #preparedStat(target: Descriptor | string): Prepared {
-    const fields = new Float64Array(STAT_FIELDS);
+    const record = new StatRecord();
     return {
-      start: (ring, c, callback) => ring.stat(c, callback, target, fields),
-      outcome: (result) => (result < 0 ? { result } : { result, stat: statOutcome(fields) }),
+      start: (ring, c, callback) => ring.stat(c, callback, target, record),
+      outcome: (result) => (result < 0 ? { result } : { result, stat: statOutcome(record.stat) }),
     };
   }
 
@@ -184,7 +178,7 @@ export class FileLayers {
   ): Promise<Outcome> | null {
     switch (operation.do) {
       case "statPath":
-        return this.#io.stat(this.at(operation.path)).then(promisedStat, failed);
+        return this.#io.stat(this.at(operation.path)).then(statOf, failed);
       case "rename":
         return settled(this.#io.rename(this.at(operation.from), this.at(operation.to)));
       case "link":
@@ -279,16 +273,8 @@ export function settled(promise: Promise<unknown>): Promise<Outcome> {
   return promise.then((value) => ({ result: typeof value === "number" ? value : 0 }), failed);
 }
 
-function promisedStat({
-  mode,
-  sizeBytes,
-  links,
-}: {
-  mode: number;
-  sizeBytes: number;
-  links: number;
-}): Outcome {
-  return { result: 0, stat: (mode & FOLDER_BIT) !== 0 ? [mode] : [mode, sizeBytes, links] };
+function statOf(stat: Stat): Outcome {
+  return { result: 0, stat: statOutcome(stat) };
 }
 
 function onFile(
@@ -329,7 +315,7 @@ function onFile(
     case "truncate":
       return settled(handle.truncate(operation.sizeBytes));
     case "stat":
-      return handle.stat().then(promisedStat, failed);
+      return handle.stat().then(statOf, failed);
     default:
       return null;
   }

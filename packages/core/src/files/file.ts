@@ -1,7 +1,6 @@
 // Files with promises, over the ring.
 import { constants } from "node:os";
 import {
-  STAT_FIELDS as FIELDS,
   LOCK_LEVEL_EXCLUSIVE,
   LOCK_LEVEL_NONE,
   LOCK_LEVEL_SHARED,
@@ -26,7 +25,7 @@ import {
 } from "../support/check.js";
 import { OpenedFile } from "../support/forgotten.js";
 import { PreparedOperation } from "./chain.js";
-import { type Stat, statFrom } from "./stat.js";
+import { type Stat, StatRecord } from "./stat.js";
 
 /** A place in a file or a length, in bytes: 0 to 2^53 - 1. */
 export type Position = number | bigint;
@@ -310,11 +309,11 @@ export class File implements AsyncDisposable {
 
   /** What is known of the file. */
   async stat(options?: OperationOptions | null): Promise<Stat> {
-    const fields = new Float64Array(FIELDS);
+    const record = new StatRecord();
     await this.#run(STAT, options, (pending, ring, settle) =>
-      ring.stat(pending, settle, this.#descriptor, fields),
+      ring.stat(pending, settle, this.#descriptor, record),
     );
-    return statFrom(fields);
+    return record.stat;
   }
 
   /**
@@ -463,8 +462,8 @@ export class File implements AsyncDisposable {
   }
 
   async #endsBy(position: number, options?: TransferOptions | null): Promise<boolean> {
-    const { sizeBytes } = await this.stat(endingsIn(options));
-    return position >= sizeBytes;
+    const { size } = await this.stat(endingsIn(options));
+    return position >= size;
   }
 
   #noProgress(operation: string, count: number, wanted: number): IOError {

@@ -2,8 +2,8 @@
 // per operation. Everything else in this package is made of these verbs.
 
 import * as abi from "../engine/abi.js";
-import { rangeError } from "../errors.js";
-import { checkInstance, type Path, shown } from "../support/check.js";
+import { StatRecord } from "../files/stat.js";
+import { checkInstance, type Path } from "../support/check.js";
 import { type Callback, Completion } from "./completion.js";
 import { MultishotVerbs } from "./ring_multishot.js";
 import type { Descriptor } from "./types.js";
@@ -34,9 +34,6 @@ export const OpenFlags = {
   directory: abi.OPEN_FLAG_DIRECTORY,
   noFollow: abi.OPEN_FLAG_NO_FOLLOW,
 } as const;
-
-/** The number of fields that {@link Ring.stat} writes, in doubles. */
-export const STAT_FIELDS: number = abi.STAT_FIELDS;
 
 /**
  * The lower layer, in the shape of TigerBeetle's: each verb queues one operation with a {@link
@@ -203,24 +200,21 @@ export class Ring extends MultishotVerbs {
   }
 
   /**
-   * Writes what is known of a file into `into`, {@link STAT_FIELDS} numbers; completes with 0.
-   * `followLinks` counts for a path only.
+   * Writes what is known of a file into `into`; completes with 0. `followLinks` counts for a path
+   * only.
    */
   stat<C>(
     completion: Completion<C>,
     callback: Callback<C>,
     target: Descriptor | Path,
-    into: Float64Array,
+    into: StatRecord,
     followLinks = true,
   ): void {
     this.queue.check("stat", completion);
-    if (!(into instanceof Float64Array) || into.length < abi.STAT_FIELDS) {
-      const right = `give a Float64Array of ${abi.STAT_FIELDS} numbers or more`;
-      throw rangeError("stat", `the result is ${shown(into)}: ${right}`);
-    }
+    checkInstance(into, StatRecord, "a StatRecord", "the record", "stat");
     const follow = this.flag(followLinks, true, "followLinks", "stat");
-    const region = this.region(into, "stat");
-    const offset = into.byteOffset - region.handleStart;
+    const region = this.region(into.fields, "stat");
+    const offset = into.fields.byteOffset - region.handleStart;
     let start = 0;
     let length = 0;
     const byDescriptor = typeof target === "number";

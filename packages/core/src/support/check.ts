@@ -317,7 +317,7 @@ export function modeFrom(mode: unknown, operation: string): number {
 /** Memory of a call: a view, or all of an ArrayBuffer or SharedArrayBuffer. */
 export type Bytes = ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
 
-/** The view that a call is given to the ring with. What is no memory stays, and is refused there. */
+/** The view that the ring is given. What is no memory stays as it is, and the ring refuses it. */
 export function viewFrom(bytes: Bytes, operation: string): ArrayBufferView {
   if (ArrayBuffer.isView(bytes) || !types.isAnyArrayBuffer(bytes)) return bytes as ArrayBufferView;
   try {

@@ -78,7 +78,7 @@ export async function recover(
   if (!(await exists(io, path))) await createLog(io, folder);
   let file = await io.openFile(path, { read: true, write: true });
   try {
-    let { sizeBytes } = await file.stat();
+    let { size: sizeBytes } = await file.stat();
     const scan = await scanLog(io, file, path, sizeBytes, keyspace, options);
     let savedAs: string | undefined;
     let { fault } = scan;
