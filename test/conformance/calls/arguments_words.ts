@@ -110,7 +110,7 @@ function registerTaken(suite: Suite): void {
       }
       const near = await io.openDatagram({ host: "127.0.0.1", port: 0 });
       await near.sendTo(memory, near.localAddress);
-      assert.is((await near.receive(memory)).sizeBytes, 6);
+      assert.is((await near.receive(memory)).byteLength, 6);
       assert.ok(sent.equals(view));
     });
   }
