@@ -74,7 +74,7 @@ export class IOError extends Error {
    */
   declare readonly errors?: readonly unknown[];
   /**
-   * Of `receiveAll`, `readAll`, `sendAll`, `writeAll` and `sendFile`: the bytes that were moved
+   * Of `receiveFull`, `readFull`, `sendAll`, `writeAll` and `sendFile`: the bytes that were moved
    * before the failure, the abort or the end of the time.
    */
   declare readonly transferred?: number;

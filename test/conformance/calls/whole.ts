@@ -37,8 +37,8 @@ const drain = (peer: Socket): Promise<number> => peer.receive(room);
 
 const CALLS: readonly Call[] = [
   {
-    name: "receiveAll",
-    start: (_, socket, options) => socket.receiveAll(new Uint8Array(TOTAL_BYTES), options),
+    name: "receiveFull",
+    start: (_, socket, options) => socket.receiveFull(new Uint8Array(TOTAL_BYTES), options),
     step: feed,
   },
   {
@@ -101,7 +101,7 @@ function checkTransferred(call: Call, { transferred }: IOError, moved: number): 
   assert.ok(count > 0 && count < TOTAL_BYTES, `${count} bytes`);
   // What was received is what was fed, and what was sent is at least what the peer has drained.
   // The last byte may have arrived while its own send was not settled yet.
-  if (call.name === "receiveAll") assert.ok(count <= moved + 1, `${count} of ${moved} bytes`);
+  if (call.name === "receiveFull") assert.ok(count <= moved + 1, `${count} of ${moved} bytes`);
   else assert.ok(count >= moved, `${count} of ${moved} bytes`);
 }
 
@@ -142,7 +142,7 @@ function registerAtOnce(suite: Suite): void {
     const now = { timeoutMs: 0 };
     const waits: [name: string, wait: () => Promise<unknown>][] = [
       ["receive", () => served.receive(new Uint8Array(8), now)],
-      ["receiveAll", () => served.receiveAll(new Uint8Array(8), now)],
+      ["receiveFull", () => served.receiveFull(new Uint8Array(8), now)],
       ["chunks", () => served.chunks(now).next()],
       ["accept", () => listener.accept(now)],
       ["receive of datagrams", () => datagrams.receive(new Uint8Array(8), now)],

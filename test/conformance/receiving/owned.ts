@@ -20,7 +20,7 @@ export function ownedBytes(suite: Suite): void {
 
 function registerBytes(suite: Suite, family: Family): void {
   suite.test(`${family.name}: bytes of a loop may all be kept`, async (trial) => {
-    const { io, client, served } = await connected(trial, family, { poison: true });
+    const { io, client, served } = await connected(trial, family, { debug: { detectReuse: true } });
     const sent = pattern(3_000_000);
     const sending = client.sendAll(sent).then(() => client.shutdown("send"));
     const parts: Uint8Array[] = [];
@@ -38,7 +38,7 @@ function registerBytes(suite: Suite, family: Family): void {
 
 function registerDatagrams(suite: Suite): void {
   suite.test("datagrams of a loop may all be kept, with their senders", async (trial) => {
-    const io = await trial.open({ poison: true });
+    const io = await trial.open({ debug: { detectReuse: true } });
     const server = await io.openDatagram({ host: "127.0.0.1", port: 0 });
     const client = await io.openDatagram({ host: "127.0.0.1", port: 0 });
     const kept: DatagramBytes[] = [];
