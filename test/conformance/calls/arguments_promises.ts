@@ -396,7 +396,7 @@ function othersOf({ io, file }: Scene): Call[] {
     {
       name: "chain",
       make: (given) => call(io, "chain", given),
-      takes: [argument(() => [file.syncing("data")], "nothing"), options],
+      takes: [argument(() => [file.prepareSync("data")], "nothing"), options],
       options: ENDINGS,
     },
     {

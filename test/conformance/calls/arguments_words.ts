@@ -95,13 +95,13 @@ function registerTaken(suite: Suite): void {
       const file = await io.openFile(trial.path(), { read: true, write: true, create: true });
       assert.is(await file.write(memory, 0), 6);
       await file.writeAll(memory, 6);
-      await io.chain(file.prepareWrite(memory, 12));
+      await io.chain([file.prepareWrite(memory, 12)]);
       await Promise.all([client.sendAll(memory), served.receiveFull(view)]);
       assert.is(readFileSync(trial.path(), "utf8"), "abcdefabcdefabcdef");
       for (const read of [
         () => file.read(memory, 0),
         () => file.readFull(memory, { position: 6 }),
-        () => io.chain(file.prepareRead(memory, 12)).then(([count]) => count),
+        () => io.chain([file.prepareRead(memory, 12)]).then(([count]) => count),
         () => client.sendAll(sent).then(() => served.receiveFull(memory)),
       ]) {
         view.fill(0);
