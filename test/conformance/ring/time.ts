@@ -365,7 +365,7 @@ function registerTimer(suite: Suite): void {
 
   suite.test("a timer outlives the limit of operations, and a cancel of all", async (trial) => {
     const io = await trial.open({ inFlightLimit: 4 });
-    const timer = io.timer({ intervalNs: 1_000_000 });
+    const timer = io.timer({ intervalMs: 1 });
     const sleeping = Array.from({ length: 4 }, () => failureCode(io.sleep(HOUR_NS)));
     let count = 0;
     const loop = (async () => {
