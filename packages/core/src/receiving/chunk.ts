@@ -115,7 +115,7 @@ export class DatagramChunk extends Chunk {
     return this.#address;
   }
 
-  /** The sender as an address to send to, written into `into`, which need not be a new one each time. */
+  /** The sender as an address to send to, written into `into`, which may be used again. */
   sender(into: SocketAddress = new SocketAddress()): SocketAddress {
     checkInstance(into, SocketAddress, "a SocketAddress", "what it is written into", "sender");
     return this.readSender(into);
