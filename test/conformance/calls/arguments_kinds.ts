@@ -106,6 +106,7 @@ const isMilliseconds: Takes = (value) =>
 // Options that nothing is wrong with: an object without keys, and none of a class with a name.
 const isOptions: Takes = (value) => {
   if (isAbsent(value)) return true;
+  if (value instanceof AbortController) return true; // it has a signal
   const isPlain = Object.prototype.toString.call(value) === "[object Object]";
   return isPlain && Object.keys(value as object).length === 0;
 };

@@ -63,6 +63,12 @@ function kindOf(value: object): string {
   return Object.prototype.toString.call(value).slice("[object ".length, -1);
 }
 
+// An AbortController has a signal, so it may stand for { signal }.
+function hasKnown(options: object, { names }: Known): boolean {
+  for (const name of names) if (name in options) return true;
+  return false;
+}
+
 function isPlain(value: object): boolean {
   return Object.getPrototypeOf(value) === Object.prototype || kindOf(value) === "Object";
 }
@@ -80,7 +86,7 @@ export function valueError(operation: string, message: string): IOError {
 export function checkOptions(options: unknown, known: Known, within?: string): void {
   if (options === undefined || options === null) return;
   // A signal, a promise or a date has no keys, and would pass for options that say nothing.
-  if (typeof options !== "object" || !isPlain(options)) {
+  if (typeof options !== "object" || !(isPlain(options) || hasKnown(options, known))) {
     const what = within === undefined ? "the options are" : `${within} is`;
     const message = `${what} ${shown(options)}: give an object with ${listed(known)}`;
     throw typeError(known.operation, message);
