@@ -12,6 +12,7 @@ export type AcquiredBuffer = Uint8Array & Disposable;
 /** One piece of memory, cut into blocks of 2^n pages: the buddy scheme. */
 class Slab {
   readonly buffer: ArrayBuffer;
+  readonly #memory: Memory;
   readonly #start: number;
   readonly #handle: number;
   readonly #poisons: boolean;
@@ -21,6 +22,7 @@ class Slab {
 
   constructor(memory: Memory, power: number) {
     const sizeBytes = PAGE_SIZE_BYTES * 2 ** power;
+    this.#memory = memory;
     this.#poisons = memory.poisons;
     // V8 aligns memory to 16 bytes or so: one page more always holds an aligned start.
     this.buffer = new ArrayBuffer(sizeBytes + PAGE_SIZE_BYTES);
@@ -39,7 +41,8 @@ class Slab {
     // Halved until it fits; the upper halves stay free.
     for (let size = from - 1; size >= power; size--) this.#free[size]?.add(page + 2 ** size);
     const start = this.#start + page * PAGE_SIZE_BYTES;
-    const region = new Region(this.#handle, this.#start, start, PAGE_SIZE_BYTES * 2 ** power);
+    const sizeBytes = PAGE_SIZE_BYTES * 2 ** power;
+    const region = new Region(this.#memory, this.#handle, this.#start, start, sizeBytes);
     this.#pages.fill(region, page, page + 2 ** power);
     return region;
   }

@@ -144,6 +144,77 @@ test("making room does not look at all that is in flight", () => {
   assert.ok(looks <= 2 * 8000, `${looks} looks at 8,000 regions`);
 });
 
+test("using the same memory again looks at no other memory", () => {
+  const [, memory] = setUp();
+  const views = Array.from({ length: 3000 }, () => new Uint8Array(8));
+  const regions = views.map((view) => {
+    const region = memory.regionOf(view, "read");
+    region.inFlight++;
+    return region;
+  });
+  // Each leaves the list of idle ones once, and knows of its idleness from then on.
+  for (let round = 0; round < 3; round++) {
+    for (let index = 0; index < 1024; index++) memory.regionOf(new Uint8Array(8), "read");
+  }
+  let looks = 0;
+  for (const region of regions) {
+    let inFlight = region.inFlight;
+    Object.defineProperty(region, "inFlight", {
+      get: () => {
+        looks++;
+        return inFlight;
+      },
+      set: (count: number) => {
+        inFlight = count;
+      },
+    });
+  }
+  for (let round = 0; round < 3; round++) {
+    for (const [index, region] of regions.entries()) {
+      region.finish();
+      assert.ok(memory.findsAgain(region, views[index]!));
+      region.inFlight++;
+    }
+  }
+  // Two of each of finish(), one of each ++, and one of what the one before has become.
+  assert.ok(looks <= 4 * 3 * 3000, `${looks} looks`);
+});
+
+test("a view is found again as long as its memory is known", () => {
+  const [engine, memory] = setUp();
+  const view = new Uint8Array(new ArrayBuffer(64), 16, 32);
+  const region = memory.regionOf(view, "read");
+  assert.ok(memory.findsAgain(region, view));
+  assert.equal([memory.viewStart, memory.viewBytes], [16, 32]);
+  const [, other] = setUp();
+  assert.not(other.findsAgain(region, view));
+  for (let index = 0; index < 1024; index++) memory.regionOf(new Uint8Array(8), "read");
+  assert.not(engine.alive.has(region.handle));
+  assert.not(memory.findsAgain(region, view));
+  const again = memory.regionOf(view, "read");
+  assert.ok(memory.findsAgain(again, view));
+  structuredClone(view.buffer, { transfer: [view.buffer] });
+  assert.not(memory.findsAgain(again, view));
+});
+
+test("memory that was found again and not used is let go all the same", () => {
+  const [engine, memory] = setUp();
+  const views = Array.from({ length: 2000 }, () => new Uint8Array(8));
+  const regions = views.map((view) => {
+    const region = memory.regionOf(view, "read");
+    region.inFlight++;
+    return region;
+  });
+  for (let index = 0; index < 1024; index++) memory.regionOf(new Uint8Array(8), "read");
+  for (const region of regions) region.finish();
+  // As operations do that are refused after their memory was found.
+  for (let round = 0; round < 3; round++) {
+    for (const [index, region] of regions.entries()) memory.findsAgain(region, views[index]!);
+  }
+  for (let index = 0; index < 1024; index++) memory.regionOf(new Uint8Array(8), "read");
+  assert.ok(engine.alive.size <= 1025, `${engine.alive.size} are known`);
+});
+
 test("a view is taken whose ArrayBuffer is larger than any view", () => {
   const [engine, memory] = setUp();
   const sizeBytes = 5 * 1024 * MEBIBYTE;

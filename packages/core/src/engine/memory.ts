@@ -39,12 +39,23 @@ export class Region implements Held {
   readonly handleStart: number;
   readonly sizeBytes: number;
   inFlight = 0;
-  /** Set for a block of a slab while it may be used; user memory always may. */
+  /** Set while it may be used: a block until it is released, user memory while it is known. */
   acquired = true;
-  /** Called when a released block has nothing in flight any more. */
+  /** Memory of a user that may be used as soon as it is taken out of the list of idle ones. */
+  listed: Known | null = null;
+  /** Called when nothing is in flight any more. */
   onIdle: ((region: Region) => void) | null = null;
+  /** What knows it. */
+  readonly memory: Memory;
 
-  constructor(handle: number, handleStart: number, start: number, sizeBytes: number) {
+  constructor(
+    memory: Memory,
+    handle: number,
+    handleStart: number,
+    start: number,
+    sizeBytes: number,
+  ) {
+    this.memory = memory;
     this.handle = handle;
     this.handleStart = handleStart;
     this.start = start;
@@ -69,7 +80,8 @@ interface Known {
   /** The slab is a group's, whose blocks are lent. */
   readonly lent: boolean;
   readonly handle: number;
-  /** The one behind it in the list of idle ones. */
+  /** Its neighbours in the list of idle ones. */
+  previous: Known | null;
   next: Known | null;
 }
 
@@ -81,12 +93,15 @@ export class Memory {
   /** Memory of ours that was lent, and is there only because somebody has kept a view of it. */
   readonly #returned = new WeakSet<ArrayBufferLike>();
   // User memory that is idle, oldest first. One that is used again stays in the list until it is
-  // the oldest: then it leaves, and comes back when it is idle. So using memory costs nothing here,
-  // and making room looks at none that is in flight twice.
+  // the oldest, so that using few of them costs nothing here. Where there are many it leaves the
+  // list then, comes back whenever it is idle, and leaves it when it is used: so no step looks at
+  // memory of other operations, except once for each.
   #oldestIdle: Known | null = null;
   #newestIdle: Known | null = null;
   #idleCount = 0;
   #idleBytes = 0;
+  /** What has left the list last to be used. */
+  #takenOut: Region | null = null;
 
   /** Whether memory that is returned is overwritten, for tests. */
   readonly poisons: boolean;
@@ -121,7 +136,11 @@ export class Memory {
     const { byteOffset, byteLength } = view;
     this.viewStart = byteOffset;
     this.viewBytes = byteLength;
-    if (known.whole !== null) return known.whole;
+    const { whole } = known;
+    if (whole !== null) {
+      if (!whole.acquired) this.#takeOut(whole);
+      return whole;
+    }
     const region = blockOf(known, byteOffset, byteLength);
     if (region === undefined || region === null || !region.acquired) {
       throw known.lent ? returnedError(operation) : releasedError(operation);
@@ -130,6 +149,25 @@ export class Memory {
       throw rangeError(operation, "the buffer reaches beyond the memory that was acquired with it");
     }
     return region;
+  }
+
+  /**
+   * Whether a Uint8Array whose region this was may be used again as it is; then it notes where it
+   * begins, as `regionOf` does. Asking the view for its ArrayBuffer and looking that up costs much
+   * of a short operation, most of all where there are so many that none of it is in the cache.
+   */
+  findsAgain(region: Region, view: ArrayBufferView): boolean {
+    if (region.memory !== this) return false;
+    const { byteLength } = view;
+    // A detached one has no bytes, and others are seldom.
+    if (byteLength === 0) return false;
+    if (!region.acquired) {
+      if (region.listed === null) return false;
+      this.#takeOut(region);
+    }
+    this.viewStart = view.byteOffset;
+    this.viewBytes = byteLength;
+    return true;
   }
 
   /** The first offset in a buffer whose address is a multiple of `alignment`. */
@@ -161,7 +199,7 @@ export class Memory {
     const memory = new Uint8Array(buffer, start);
     const handle = this.#handle(memory, memory.byteLength, false, "receiveMultishot");
     const regions = Array.from({ length: count }, (_, index) => {
-      const region = new Region(handle, start, start + index * strideBytes, pieceBytes);
+      const region = new Region(this, handle, start, start + index * strideBytes, pieceBytes);
       region.acquired = false;
       return region;
     });
@@ -187,6 +225,7 @@ export class Memory {
       pageBytes,
       lent,
       handle,
+      previous: null,
       next: null,
     });
   }
@@ -215,7 +254,7 @@ export class Memory {
     if (!shared && !this.#native.holdsMemory) markAsUntransferable(buffer);
     const memory = new Uint8Array(buffer, 0, Math.min(sizeBytes, VIEW_LIMIT_BYTES));
     const handle = this.#handle(memory, sizeBytes, false, operation, !shared);
-    const whole = new Region(handle, 0, 0, sizeBytes);
+    const whole = new Region(this, handle, 0, 0, sizeBytes);
     const known: Known = {
       buffer,
       sizeBytes,
@@ -225,6 +264,7 @@ export class Memory {
       pageBytes: PAGE_SIZE_BYTES,
       lent: false,
       handle,
+      previous: null,
       next: null,
     };
     this.#known.set(buffer, known);
@@ -274,6 +314,7 @@ export class Memory {
 
   // Puts memory behind the other idle ones, and forgets the oldest of them while that are too many.
   #enlist(known: Known): void {
+    known.previous = this.#newestIdle;
     if (this.#newestIdle === null) this.#oldestIdle = known;
     else this.#newestIdle.next = known;
     this.#newestIdle = known;
@@ -285,28 +326,53 @@ export class Memory {
     }
   }
 
+  #unlist(known: Known): void {
+    const { previous, next } = known;
+    if (previous === null) this.#oldestIdle = next;
+    else previous.next = next;
+    if (next === null) this.#newestIdle = previous;
+    else next.previous = previous;
+    known.previous = null;
+    known.next = null;
+    this.#idleCount--;
+    this.#idleBytes -= known.sizeBytes;
+  }
+
   #retireOldest(kept: Known): boolean {
     const oldest = this.#oldestIdle;
     if (oldest === null || oldest === kept) return false;
-    this.#oldestIdle = oldest.next;
-    oldest.next = null;
-    this.#idleCount--;
-    this.#idleBytes -= oldest.sizeBytes;
+    this.#unlist(oldest);
     const { whole } = oldest;
-    if (whole !== null && whole.inFlight > 0) {
-      whole.onIdle = () => {
-        whole.onIdle = null;
-        this.#enlist(oldest);
-      };
-    } else {
-      this.#forget(oldest);
-    }
+    if (whole !== null && whole.inFlight > 0) whole.onIdle = () => this.#putBack(whole, oldest);
+    else this.#forget(oldest);
     return true;
+  }
+
+  #putBack(whole: Region, known: Known): void {
+    whole.acquired = false;
+    whole.listed = known;
+    this.#enlist(known);
+  }
+
+  // It is about to be used. Should the one before it not have been, because its operation was
+  // refused, then that is idle still.
+  #takeOut(whole: Region): void {
+    const known = whole.listed as Known;
+    this.#unlist(known);
+    whole.listed = null;
+    whole.acquired = true;
+    const before = this.#takenOut;
+    this.#takenOut = whole;
+    if (before !== null && before.inFlight === 0 && before.acquired) before.onIdle?.(before);
   }
 
   #forget(known: Known): void {
     this.#known.delete(known.buffer);
     if (this.#last === known) this.#last = null;
+    if (known.whole !== null) {
+      known.whole.acquired = false;
+      known.whole.listed = null;
+    }
     this.#session.releaseBuffer(known.handle);
   }
 }

@@ -53,6 +53,14 @@ export class Completion<C = unknown> {
   callback: Callback<C> = noCallback;
   /** Memory in use by the operation; several regions by a vectored one. @internal */
   held: Held | Held[] | null = null;
+  /**
+   * What it was used with last, and the region that this lies in: the next operation is mostly
+   * about the same memory. Undefined keeps none.
+   * @internal
+   */
+  view: ArrayBufferView | null | undefined = null;
+  /** @internal */
+  region: Held | null = null;
 
   constructor(
     ...context: C extends undefined ? [] : unknown extends C ? [context?: C] : [context: C]

@@ -86,6 +86,8 @@ export class Pending extends Completion {
   subject: Subject | undefined = undefined;
   signal: AbortSignal | undefined = undefined;
   onAbort: (() => void) | undefined = undefined;
+  // The pool shall keep no memory of users.
+  override view = undefined;
 
   /** What awaits the promise runs in the context of its own caller. */
   override inContext(callback: Callback): Callback {

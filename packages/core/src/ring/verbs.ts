@@ -66,7 +66,7 @@ export abstract class Verbs {
     descriptor: number,
     buffer: ArrayBufferView,
   ): number {
-    const region = this.region(buffer, operation);
+    const region = this.regionFor(completion, buffer, operation);
     const length = transferLength(this.memory.viewBytes);
     const offset = this.memory.viewStart - region.handleStart;
     if (length === 0 && opcode === abi.OPCODE_RECEIVE) throw this.emptyReceive();
@@ -216,6 +216,25 @@ export abstract class Verbs {
   protected region(buffer: ArrayBufferView, operation: string): Region {
     checkView(buffer, operation);
     return this.memory.regionOf(buffer, operation);
+  }
+
+  // The region of memory that an operation with this completion uses, as `region`.
+  protected regionFor<C>(
+    completion: Completion<C>,
+    buffer: ArrayBufferView,
+    operation: string,
+  ): Region {
+    const last = completion?.region as Region | null | undefined;
+    if (last != null && completion.view === buffer && this.memory.findsAgain(last, buffer)) {
+      return last;
+    }
+    const region = this.region(buffer, operation);
+    // Any other view than a Uint8Array may throw when it is asked for its bytes and is detached.
+    if (completion?.view !== undefined && buffer instanceof Uint8Array) {
+      completion.view = buffer;
+      completion.region = region;
+    }
+    return region;
   }
 
   // From here until the final completion the memory belongs to the kernel.
