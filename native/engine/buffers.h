@@ -40,6 +40,11 @@ class Buffers {
     if (buffer.generation != handle >> index_bits) return nullptr;
     return &buffer;
   }
+  // Has the processor fetch it; `handle` is any number.
+  void fetch(uint32_t handle) const {
+    const uint32_t index = handle & index_mask;
+    if (index < buffers_.size()) __builtin_prefetch(&buffers_[index], 1);
+  }
   // The address of a piece of it; false when the piece does not lie inside.
   static bool resolve(const Buffer& buffer, double offset, double length, uint8_t*& address) {
     const double size = static_cast<double>(buffer.size_bytes);

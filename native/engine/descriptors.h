@@ -24,8 +24,10 @@ inline constexpr int direction_accepts = 2;
 
 // Sends of a stream that are with the backend as one call, beside the one that leads them.
 struct GatheredSend {
-  OperationQueue company;      // in the order of their bytes
-  std::vector<iovec> vectors;  // of the one that leads, and of these
+  // In the order of their bytes, the one that leads first. An array, so that what is needed of them
+  // can be fetched at once.
+  std::vector<Operation*> members;
+  std::vector<iovec> vectors;  // of each
   size_t size_bytes = 0;       // of all vectors
   bool has_cancelled = false;  // somebody has asked for the end of one of the company
 };

@@ -74,13 +74,23 @@ void Engine::take_queued() {
     queued = std::min(queued, shared_.entry_count);
     uint32_t index = 0;
     const size_t refused_before = refused_.size();
-    while (index < queued) index += take_at(index, queued);
+    const uint32_t fetched = operations_.is_large() ? OperationTable::ahead : queued;
+    while (index < queued) {
+      if (fetched < queued - index) fetch(shared_.entries[index + fetched]);
+      index += take_at(index, queued);
+    }
     count(Counter::submitted) += queued - (refused_.size() - refused_before);
     count(Counter::in_flight_most) = std::max<uint64_t>(count(Counter::in_flight_most), in_flight_);
     shared_.header[abi::header_queued] = 0;
     shared_.header[abi::header_text_used] = 0;
   }
   flush_batch();
+}
+
+// Nothing is believed of the entry yet.
+void Engine::fetch(const abi::Entry& entry) {
+  operations_.fetch(entry.slot);
+  buffers_.fetch(entry.buffer);
 }
 
 // Takes the entry at `index`, or the chain that begins there; returns how many entries that was.

@@ -117,6 +117,7 @@ class Engine {
   void take_queued();
   int begin(const abi::Entry& entry);
   int begin_linked(const abi::Entry& entry);
+  void fetch(const abi::Entry& entry);
   uint32_t take_at(uint32_t index, uint32_t queued);
   void take_one(const abi::Entry& entry);
   void take_group(std::vector<abi::Entry>& group);
@@ -133,10 +134,10 @@ class Engine {
   bool goes_together(Operation& operation, int32_t result);
   bool end_gather(Operation& lead, int32_t& result);
   bool may_join(Descriptor& descriptor, const Operation& next, size_t size_bytes);
-  std::unique_ptr<GatheredSend> begin_gathered(const Operation& lead);
+  std::unique_ptr<GatheredSend> begin_gathered(Operation& lead);
   void part(Operation& lead);
   void pass_on(Operation& lead, uint32_t own, uint32_t left);
-  Operation& next_of_company(GatheredSend& gathered);
+  void leaves(Operation& member);
   static void advance(Operation& operation, uint32_t size_bytes);
   // What is told of one of which some may have gone.
   static int32_t result_with(const Operation& operation, int32_t result) {

@@ -45,11 +45,13 @@ bool Engine::may_join(Descriptor& descriptor, const Operation& next, size_t size
          !would_spare_copy(descriptor, next);
 }
 
-std::unique_ptr<GatheredSend> Engine::begin_gathered(const Operation& lead) {
+std::unique_ptr<GatheredSend> Engine::begin_gathered(Operation& lead) {
   if (spare_gathered_.empty()) spare_gathered_.push_back(std::make_unique<GatheredSend>());
   std::unique_ptr<GatheredSend> gathered = std::move(spare_gathered_.back());
   spare_gathered_.pop_back();
+  gathered->members.clear();
   gathered->vectors.clear();
+  gathered->members.push_back(&lead);
   gathered->vectors.push_back({lead.address, lead.length});
   gathered->size_bytes = lead.length;
   gathered->has_cancelled = false;
@@ -77,7 +79,7 @@ void Engine::gather(Operation& lead) {
     unpark_from(line, next);
     next.led = true;
     led_++;
-    gathered.company.push(next);
+    gathered.members.push_back(&next);
     gathered.vectors.push_back({next.address, next.length});
     gathered.size_bytes += next.length;
   }
@@ -138,11 +140,9 @@ bool Engine::end_gather(Operation& lead, int32_t& result) {
   return true;
 }
 
-Operation& Engine::next_of_company(GatheredSend& gathered) {
-  Operation& next = gathered.company.pop();
-  next.led = false;
+void Engine::leaves(Operation& member) {
+  member.led = false;
   led_--;
-  return next;
 }
 
 // The call is over for those that are left of the company: they wait for their turn again, in their
@@ -150,21 +150,17 @@ Operation& Engine::next_of_company(GatheredSend& gathered) {
 void Engine::part(Operation& lead) {
   Descriptor& descriptor = descriptors_.at(lead.number);
   lead.leads = false;
-  OperationQueue returned;
-  while (!descriptor.gathered->company.empty()) {
-    Operation& one = next_of_company(*descriptor.gathered);
-    if (may_go_on(one)) {
-      returned.push(one);
-    } else {
-      leave_company(one, -ECANCELED);
-    }
+  std::unique_ptr<GatheredSend> gathered = std::move(descriptor.gathered);
+  std::vector<Operation*>& members = gathered->members;
+  for (size_t index = 1; index < members.size(); index++) leaves(*members[index]);
+  // The last one first, since each is put before all that wait.
+  for (size_t index = members.size() - 1; index > 0; index--) {
+    if (may_go_on(*members[index])) park(*members[index], true);
   }
-  spare_gathered_.push_back(std::move(descriptor.gathered));
-  while (!returned.empty()) {
-    Operation& one = *returned.last();
-    returned.remove(one);
-    park(one, true);
+  for (size_t index = 1; index < members.size(); index++) {
+    if (members[index]->phase == Phase::active) leave_company(*members[index], -ECANCELED);
   }
+  spare_gathered_.push_back(std::move(gathered));
 }
 
 // The leader went in full, with so many bytes of its own, and so many of its company. Those of it
@@ -173,24 +169,37 @@ void Engine::part(Operation& lead) {
 void Engine::pass_on(Operation& lead, uint32_t own, uint32_t left) {
   Descriptor& descriptor = descriptors_.at(lead.number);
   GatheredSend& gathered = *descriptor.gathered;
-  size_t went = 1;
+  std::vector<Operation*>& members = gathered.members;
   gathered.size_bytes -= own + left;
-  while (!gathered.company.empty() && gathered.company.first()->length <= left) {
-    Operation& one = next_of_company(gathered);
+  if (operations_.is_large()) {
+    for (const Operation* member : members) OperationTable::fetch(*member);
+    for (const Operation* member : members) buffers_.fetch(member->buffer);
+  }
+  size_t went = 1;
+  while (went < members.size() && members[went]->length <= left) {
+    Operation& one = *members[went++];
+    leaves(one);
     left -= one.length;
     advance(one, one.length);
     leave_company(one, 0);
-    went++;
   }
-  if (gathered.company.empty()) return part(lead);
-  advance(*gathered.company.first(), left);
-  if (gathered.has_cancelled || descriptor.closing) return part(lead);
+  const auto gone = static_cast<ptrdiff_t>(went);
+  if (went == members.size()) {
+    members.resize(1);
+    return part(lead);
+  }
+  advance(*members[went], left);
+  if (gathered.has_cancelled || descriptor.closing) {
+    members.erase(members.begin() + 1, members.begin() + gone);
+    return part(lead);
+  }
   lead.leads = false;
   lead.uses &= static_cast<uint8_t>(~uses_stream);
   descriptor.streaming[direction_sends]--;
-  Operation& next = next_of_company(gathered);
-  const auto begin = gathered.vectors.begin();
-  gathered.vectors.erase(begin, begin + static_cast<ptrdiff_t>(went));
+  members.erase(members.begin(), members.begin() + gone);
+  gathered.vectors.erase(gathered.vectors.begin(), gathered.vectors.begin() + gone);
+  Operation& next = *members.front();
+  leaves(next);
   gathered.vectors.front() = {next.address, next.length};
   next.leads = true;
   hand_over(next);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -14,6 +15,8 @@ namespace io {
 class OperationTable {
  public:
   static constexpr uint32_t chunk_length = 1024;
+  // How far ahead fetch() is called: the work on so many takes longer than memory.
+  static constexpr uint32_t ahead = 4;
 
   // Slots at most. There is one chunk of them at first.
   explicit OperationTable(uint32_t limit) : limit_(limit) {
@@ -35,6 +38,22 @@ class OperationTable {
   Operation& operator[](uint32_t slot) { return chunks_[slot / chunk_length][slot % chunk_length]; }
   const Operation& operator[](uint32_t slot) const {
     return chunks_[slot / chunk_length][slot % chunk_length];
+  }
+
+  // Whether so many operations were in flight at once that a processor's first cache cannot hold
+  // what is used of them: then fetch() is of use.
+  bool is_large() const { return size_ > chunk_length; }
+  // Has the processor fetch what every operation touches; `slot` is any number.
+  void fetch(uint32_t slot) const {
+    if (slot < size_) fetch((*this)[slot]);
+  }
+  static void fetch(const Operation& operation) {
+    constexpr size_t line_bytes = 64;
+    static_assert(offsetof(Operation, extra) <= 3 * line_bytes);
+    const auto* address = reinterpret_cast<const char*>(&operation);
+    __builtin_prefetch(address, 1);
+    __builtin_prefetch(address + line_bytes, 1);
+    __builtin_prefetch(address + 2 * line_bytes, 1);
   }
 
   template <class Visit>

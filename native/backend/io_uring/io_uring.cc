@@ -557,12 +557,21 @@ class IoUring final : public Backend {
     io_uring_cqe* entry;
     give_ended(completed);
     bundle_.tell(completed);
+    const bool fetches = operations_->is_large();
     io_uring_for_each_cqe(&ring_, head, entry) {
       if (completed.full() || !bundle_.empty()) break;
       seen++;
+      if (fetches) operations_->fetch(slot_ahead(head));
       take_completion(*entry, completed);
     }
     if (seen > 0) io_uring_cq_advance(&ring_, seen);
+  }
+
+  // Of a completion that comes soon, or that stood there before.
+  uint32_t slot_ahead(unsigned head) const {
+    const unsigned mask = ring_.cq.ring_entries - 1;
+    const unsigned index = io_uring_cqe_index(&ring_, head + OperationTable::ahead, mask);
+    return uring::slot_of(ring_.cq.cqes[index].user_data);
   }
 
   bool arm_rooms() {
