@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/kernel.h"
+#include "backend/loss.h"
 #include "node/memory_hold.h"
 #include "engine/operation.h"
 #include "engine/operation_table.h"
@@ -83,6 +84,11 @@ inline constexpr int64_t wait_for_ever = -1;
 
 class Backend : public PieceTaker {
  public:
+  // Once something is lost the backend is of no use any more, and is given nothing but calls that
+  // ask for the end of something.
+  virtual Loss loss() const { return {}; }
+  // Gives up what it has in the kernel. What it was given is not looked at any more.
+  virtual void give_up() {}
   // The table of operations by slot, once, before anything else. It grows, and does not move.
   virtual void serve(OperationTable& operations) = 0;
   // Takes a batch in order; linked operations stand next to each other. What the kernel cannot take
@@ -118,8 +124,8 @@ class Backend : public PieceTaker {
   virtual void wait_elsewhere() = 0;
   virtual bool arm() = 0;
   virtual void disarm() = 0;
-  // Makes the wait descriptor readable, because there is work left.
-  virtual void wake() = 0;
+  // Makes the wait descriptor readable, because there is work left. False when it is lost.
+  virtual bool wake() = 0;
   // Asks the kernel to keep whole pages mapped, which nobody has written to since they were zero.
   // Returns their index there, or not_registered.
   virtual int32_t register_memory(uint8_t* data, size_t size_bytes) = 0;

@@ -293,7 +293,7 @@ void Engine::on_nudge() {
 // A cancel does not find an operation that the kernel is just working on. Whoever asked for its end
 // still wants it, so it is asked for again until it has come.
 void Engine::after_cancel(const Operation& cancel, int32_t result) {
-  if (result != -ENOENT && result != -EALREADY) return;
+  if ((result != -ENOENT && result != -EALREADY) || is_lost_) return;
   if (cancel.argument >= operations_.size()) return;
   Operation& target = operations_[cancel.argument];
   if (target.generation != cancel.argument_extra) return;
@@ -305,6 +305,7 @@ void Engine::after_cancel(const Operation& cancel, int32_t result) {
 
 void Engine::flush_batch() {
   if (batch_.empty()) return;
+  if (is_lost_) return end_batch_without_backend();
   for (Operation* operation : batch_) {
     if (operation->opcode == Opcode::send) gather(*operation);
   }
@@ -324,6 +325,11 @@ uint32_t Engine::poll(int64_t deadline_ns, uint32_t most) {
   }
   refused_.erase(refused_.begin(), refused_.begin() + static_cast<ptrdiff_t>(taken));
   publish_local(publish_limit_, 0);
+  if (is_lost_) {
+    end_lost();
+    count(Counter::completed) += published_;
+    return published_;
+  }
 
   completions_.clear();
   completions_.limit(most_to_collect());
@@ -341,6 +347,7 @@ uint32_t Engine::poll(int64_t deadline_ns, uint32_t most) {
   if (backend_->nudged()) on_nudge();
   go_on_in_room();
   if (!stalled_.empty()) retry_stalled(published_);
+  if (backend_->loss().error != 0) lose_backend();
   return published_;
 }
 
@@ -363,7 +370,8 @@ size_t Engine::most_to_collect() const {
 
 bool Engine::arm() {
   if (has_queued() || has_news()) return false;
-  return backend_->arm();
+  if (is_lost_) return true;
+  return backend_->arm() && backend_->loss().error == 0;
 }
 
 // What the backend says of an operation, which is perhaps not its end.
@@ -552,12 +560,13 @@ bool Engine::shut_down() {
   }
   if (in_flight_ == unreleased_) await_release();
   if (in_flight_ > 0) return false;
-  groups_.remove_all();
+  if (!is_lost_) groups_.remove_all();
   descriptors_.each_open([this](int number) {
     descriptors_.remove(number);
     ::close(number);
   });
-  return true;
+  if (is_lost_) backend_->give_up();
+  return !is_lost_;
 }
 
 int Engine::own_file(int32_t descriptor, std::string path) {

@@ -55,7 +55,7 @@ class Engine {
   // True when nothing is queued and nothing is in flight.
   bool idle() const { return in_flight_ == 0 && !has_queued() && !has_unpublished(); }
   // True when poll() would make progress without the kernel saying anything.
-  bool has_news() const { return has_unpublished() || cancel_due_; }
+  bool has_news() const { return has_unpublished() || cancel_due_ || (is_lost_ && in_flight_ > 0); }
   size_t ready() const { return backend_->ready(); }
   bool has_queued() const {
     return shared_.header[abi::header_queued] != 0 || shared_.header[abi::header_returned] != 0;
@@ -70,7 +70,9 @@ class Engine {
   void wait_elsewhere() { backend_->wait_elsewhere(); }
   bool arm();
   void disarm() { backend_->disarm(); }
-  void wake() { backend_->wake(); }
+  bool wake() { return backend_->wake(); }
+  // Why no operation of this engine can be carried out any more.
+  Loss loss() const { return is_lost_ ? backend_->loss() : Loss{}; }
 
   uint32_t add_buffer(uint8_t* data, size_t size_bytes, MemoryHold hold, bool register_it);
   bool release_buffer(uint32_t handle);
@@ -166,6 +168,9 @@ class Engine {
   bool cancel_here(Operation& operation);
   void after_cancel(const Operation& cancel, int32_t result);
   void end_late_parked();
+  void lose_backend();
+  void end_lost();
+  void end_batch_without_backend();
   void on_nudge();
   void flush_batch();
   void take(const Completed& completed);
@@ -233,6 +238,8 @@ class Engine {
   std::vector<Token> missed_;  // what a cancel did not find although it is in flight
   std::vector<int> closing_;   // descriptors whose close waits for what is in flight on them
   bool cancel_due_ = false;
+  bool is_lost_ = false;     // the backend: engine_lost.cc
+  std::vector<Token> left_;  // what it had then, and has not been ended yet
   uint32_t published_ = 0;
   uint32_t publish_limit_ = 0;  // of the poll() that is running
   uint64_t counters_[abi::counter_count] = {};

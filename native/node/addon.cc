@@ -133,6 +133,7 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceMethod<&Session::counters>("counters"),
                            InstanceMethod<&Session::socket_counters>("socketCounters"),
                            InstanceMethod<&Session::abort_unreleased>("abortUnreleased"),
+                           InstanceMethod<&Session::loss>("loss"),
                            InstanceMethod<&Session::close>("close"),
                        });
   }
@@ -416,6 +417,16 @@ class Session : public Napi::ObjectWrap<Session> {
     if (engine_ != nullptr) engine_->abort_unreleased();
   }
 
+  // () -> [call, errno], or null
+  Napi::Value loss(const Napi::CallbackInfo& info) {
+    const io::Loss loss = engine_ == nullptr ? io::Loss{} : engine_->loss();
+    if (loss.error == 0) return info.Env().Null();
+    Napi::Array result = Napi::Array::New(info.Env(), 2);
+    result.Set(0u, Napi::String::New(info.Env(), loss.call));
+    result.Set(1u, Napi::Number::New(info.Env(), loss.error));
+    return result;
+  }
+
   int number_of(const Napi::Value& descriptor) {
     if (engine_ == nullptr) return -EBADF;
     return engine_->number_of(descriptor.As<Napi::Number>().Int32Value());
@@ -475,7 +486,7 @@ class Session : public Napi::ObjectWrap<Session> {
         .woken = [](void* self) { as(self).woken(); },
         .closed = [](void* self) { as(self).finish_closing(); },
         .wait = [](void* self) { as(self).engine_->wait_elsewhere(); },
-        .interrupt = [](void* self) { as(self).engine_->wake(); },
+        .interrupt = [](void* self) { return as(self).engine_->wake(); },
         .context = this,
     };
     const int descriptor = engine_->wait_descriptor();

@@ -84,9 +84,25 @@ void Loop::wake() {
   if (with_thread_) {
     // No detour by the thread: it may not be there, and need not be.
     CHECK(uv_async_send(&async_) == 0);
-  } else {
-    callbacks_.interrupt(callbacks_.context);
+  } else if (!callbacks_.interrupt(callbacks_.context)) {
+    wake_otherwise();
   }
+}
+
+// Other code has closed the wait descriptor.
+void Loop::wake_otherwise() {
+  if (!with_async_) {
+    with_async_ = true;
+    async_.data = this;
+    const auto woken = [](uv_async_t* handle) {
+      const Loop& self = *static_cast<Loop*>(handle->data);
+      self.callbacks_.woken(self.callbacks_.context);
+    };
+    CHECK(uv_async_init(poll_.loop, &async_, woken) == 0);
+    uv_unref(reinterpret_cast<uv_handle_t*>(&async_));
+    open_handles_++;
+  }
+  CHECK(uv_async_send(&async_) == 0);
 }
 
 void Loop::stop_waiting() {
@@ -102,6 +118,7 @@ void Loop::close() {
   CHECK(!closing_);
   closing_ = true;
   if (with_prepare_) uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), closed_one);
+  if (with_async_) uv_close(reinterpret_cast<uv_handle_t*>(&async_), closed_one);
   uv_close(waker(), closed_one);
 }
 

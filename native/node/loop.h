@@ -22,7 +22,7 @@ class Loop {
     void (*woken)(void* context);
     void (*closed)(void* context);
     void (*wait)(void* context);
-    void (*interrupt)(void* context);
+    bool (*interrupt)(void* context);  // false when it cannot
     void* context;
   };
 
@@ -50,6 +50,7 @@ class Loop {
  private:
   void start_prepare(uv_loop_t* loop);
   uv_handle_t* waker();
+  void wake_otherwise();
   static void closed_one(uv_handle_t* handle);
 
   uv_prepare_t prepare_;
@@ -57,6 +58,7 @@ class Loop {
   uv_async_t async_;
   bool with_thread_ = false;
   bool with_prepare_ = false;
+  bool with_async_ = false;  // because the wait descriptor is lost
   WaitThread thread_;
   Callbacks callbacks_ = {};
   bool closing_ = false;

@@ -17,6 +17,11 @@ class Fifo {
 
   void push(T value) { values_.push_back(std::move(value)); }
 
+  template <class Visit>
+  void each(Visit visit) const {
+    for (size_t index = next_; index < values_.size(); index++) visit(values_[index]);
+  }
+
   T pop() {
     CHECK(!empty());
     T value = std::move(values_[next_++]);

@@ -23,6 +23,8 @@ export interface Tools {
   readonly kernelName: string;
   /** To be preloaded: the signals of a ring are late, as on some kernels. */
   readonly lateSignals: string;
+  /** To be loaded: forbids io_uring_enter to the thread that does it. */
+  readonly forbidEnter: string;
 }
 
 /** Builds the tools of this folder, or says why they are not available. */
@@ -41,6 +43,7 @@ export function buildTools(): Tools | string {
     deny,
     kernelName: join(build, "libkernel_name.so"),
     lateSignals: join(build, "liblate_signals.so"),
+    forbidEnter: join(build, "libforbid_enter.so"),
   };
 }
 

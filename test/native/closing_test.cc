@@ -105,7 +105,7 @@ class Forwarding : public io::Backend {
   void wait_elsewhere() override { inner_->wait_elsewhere(); }
   bool arm() override { return inner_->arm(); }
   void disarm() override { inner_->disarm(); }
-  void wake() override { inner_->wake(); }
+  bool wake() override { return inner_->wake(); }
   int32_t register_memory(uint8_t* data, size_t size_bytes) override {
     return inner_->register_memory(data, size_bytes);
   }

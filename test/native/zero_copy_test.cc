@@ -94,7 +94,7 @@ class ToDevice final : public io::Backend {
   void wait_elsewhere() override { inner_->wait_elsewhere(); }
   bool arm() override { return inner_->arm(); }
   void disarm() override { inner_->disarm(); }
-  void wake() override { inner_->wake(); }
+  bool wake() override { return inner_->wake(); }
   void limit_send_wait(int number, bool limited) override {
     inner_->limit_send_wait(number, limited);
   }

@@ -141,11 +141,21 @@ class IoUring final : public Backend {
     hand_over_left();
   }
 
+  Loss loss() const override { return loss_; }
+
+  // The kernel ends what is in the ring when nothing holds it any more, so that the other ends of
+  // connections hear of it. Where its number is not ours any more, that could be another file.
+  void give_up() override {
+    const bool is_ours = loss_.error != EBADF || std::strcmp(loss_.call, "io_uring_enter") != 0;
+    if (is_ours) io_uring_queue_exit(&ring_);
+  }
+
   bool cancel(const Operation& target) override {
     if (threads_.has(target)) {
       end_on_thread((*operations_)[target.slot]);
       return true;
     }
+    if (loss_.error != 0) return true;
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
     asked_.for_one((*operations_)[target.slot]);
@@ -156,6 +166,7 @@ class IoUring final : public Backend {
   bool cancel_all() override {
     rooms_.end();
     end_on_threads(no_descriptor);
+    if (loss_.error != 0) return true;
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
     asked_.for_everything();
@@ -164,7 +175,7 @@ class IoUring final : public Backend {
   }
 
   void nudge_later() override {
-    if (nudge_armed_) return;
+    if (nudge_armed_ || loss_.error != 0) return;
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return;  // the caller asks again
     io_uring_prep_timeout(entry, timespec_for(entry, nudge_ns), 0, 0);
@@ -215,13 +226,15 @@ class IoUring final : public Backend {
   // Silence while the engine is reaping anyway: each signal is a write that nobody needs.
   void disarm() override {
     uint64_t value = 0;
-    if (::read(event_descriptor_, &value, sizeof(value)) < 0) CHECK(errno == EAGAIN);
+    if (::read(event_descriptor_, &value, sizeof(value)) < 0 && errno != EAGAIN) lose("read");
     io_uring_cq_eventfd_toggle(&ring_, false);
   }
 
-  void wake() override {
+  bool wake() override {
     const uint64_t one = 1;
-    CHECK(::write(event_descriptor_, &one, sizeof(one)) == sizeof(one));
+    if (::write(event_descriptor_, &one, sizeof(one)) == sizeof(one)) return true;
+    lose("write");
+    return false;
   }
 
   int32_t register_memory(uint8_t* data, size_t size_bytes) override {
@@ -285,12 +298,12 @@ class IoUring final : public Backend {
 
   void enter_without_waiting() {
     system_calls_++;
-    check_entered(io_uring_submit_and_get_events(&ring_));
+    look_at(io_uring_submit_and_get_events(&ring_));
   }
 
   void enter_and_wait(int64_t deadline_ns) {
     system_calls_++;
-    check_entered(uring::enter_and_wait(ring_, registered_, deadline_ns));
+    look_at(uring::enter_and_wait(ring_, registered_, deadline_ns));
   }
 
   // The kernel works off about 20 of the things that it has put off at a time (Linux 6.18,
@@ -303,10 +316,18 @@ class IoUring final : public Backend {
   }
 
   // EAGAIN, EBUSY and ENOMEM: the kernel could not take the entries now; they stay in the queue.
-  // EINTR and ETIME: the wait ended early. Anything else means that the ring is broken.
-  static void check_entered(int result) {
-    CHECK(result >= 0 || result == -EAGAIN || result == -EBUSY || result == -ENOMEM ||
-          result == -EINTR || result == -ETIME);
+  // EINTR and ETIME: the wait ended early. After anything else the ring is of no use.
+  void look_at(int result) {
+    if (result >= 0 || result == -EAGAIN || result == -EBUSY || result == -ENOMEM ||
+        result == -EINTR || result == -ETIME) {
+      return;
+    }
+    errno = -result;
+    lose("io_uring_enter");
+  }
+
+  void lose(const char* call) {
+    if (loss_.error == 0) loss_ = {.call = call, .error = errno};
   }
 
   void take_waiting() {
@@ -937,6 +958,7 @@ class IoUring final : public Backend {
   std::vector<Operation*> later_;  // the same, after a while
   bool alarm_rang_ = false;
   uint64_t system_calls_ = 0;
+  Loss loss_;
   bool nudge_armed_ = false;
   bool nudged_ = false;
   uring::Rooms rooms_;

@@ -1,6 +1,7 @@
 // Readiness by epoll: see reactor/epoll.h.
 #include "backend/reactor/epoll.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -57,7 +58,12 @@ int EpollPoller::add(int number, uint32_t events, uint64_t token) {
   event.events = events;
   event.data.u64 = token;
   system_calls_++;
-  return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, number, &event) == 0 ? 0 : -errno;
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, number, &event) == 0) return 0;
+  const int error = errno;
+  // EBADF is about one of the two, EINVAL about what is no epoll any more.
+  if (error == EBADF) is_there();
+  if (error == EINVAL) lose("epoll_ctl", error);
+  return -error;
 }
 
 int EpollPoller::watch(int number, uint64_t token) {
@@ -100,7 +106,7 @@ size_t EpollPoller::wait(std::span<Ready> ready, int64_t deadline_ns) {
   epoll_event events[events_limit];
   const size_t room = std::min(ready.size(), events_limit);
   const int found = wait_for_events({events, room}, deadline_ns);
-  if (found < 0) CHECK(errno == EINTR);
+  if (found < 0 && errno != EINTR) lose("epoll_wait", errno);
   size_t count = 0;
   for (int index = 0; index < found; index++) {
     const uint32_t what = events[index].events;
@@ -122,7 +128,20 @@ size_t EpollPoller::wait(std::span<Ready> ready, int64_t deadline_ns) {
 void EpollPoller::wake_up() {
   const uint64_t one = 1;
   // EAGAIN: the count is at its limit, so it has been written to and the event is there.
-  if (::write(wake_up_, &one, sizeof(one)) < 0) CHECK(errno == EAGAIN);
+  if (::write(wake_up_, &one, sizeof(one)) >= 0 || errno == EAGAIN || alarm_ < 0) return;
+  // Other code has closed it. The alarm wakes as well.
+  const itimerspec now = {.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = 1}};
+  ::timerfd_settime(alarm_, TFD_TIMER_ABSTIME, &now, nullptr);
+}
+
+bool EpollPoller::is_there() {
+  const bool is_there = ::fcntl(epoll_, F_GETFD) >= 0;
+  if (!is_there) lose("fcntl of the epoll", errno);
+  return is_there;
+}
+
+void EpollPoller::lose(const char* call, int error) {
+  if (loss_.error == 0) loss_ = {.call = call, .error = error};
 }
 
 void EpollPoller::wait_elsewhere() {
@@ -139,7 +158,8 @@ void EpollPoller::set_alarm(int64_t due_ns) {
   const int64_t at_ns = std::max<int64_t>(1, due_ns);
   when.it_value = {.tv_sec = at_ns / 1'000'000'000, .tv_nsec = at_ns % 1'000'000'000};
   system_calls_++;
-  CHECK(::timerfd_settime(alarm_, TFD_TIMER_ABSTIME, &when, nullptr) == 0);
+  if (::timerfd_settime(alarm_, TFD_TIMER_ABSTIME, &when, nullptr) != 0)
+    return lose("timerfd_settime", errno);
   alarm_due_ns_ = due_ns;
 }
 

@@ -32,9 +32,13 @@ class EpollPoller {
   int descriptor();
   void wait_elsewhere();
   void set_alarm(int64_t due_ns);
+  // Whether a wake-up reaches the event loop.
+  bool is_there();
+  Loss loss() const { return loss_; }
   uint64_t system_calls() const { return system_calls_; }
 
  private:
+  void lose(const char* call, int error);
   int fail(const char* call);
   int add(int number, uint32_t events, uint64_t token);
   int wait_for_events(std::span<epoll_event> events, int64_t deadline_ns);
@@ -45,6 +49,7 @@ class EpollPoller {
   int64_t alarm_due_ns_ = -1;
   bool has_nanoseconds_ = true;  // epoll_pwait2, Linux 5.11
   const char* failed_call_ = "";
+  Loss loss_;
   uint64_t system_calls_ = 0;
 };
 

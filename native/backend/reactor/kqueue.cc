@@ -112,7 +112,11 @@ int KqueuePoller::open_wake_up() {
 void KqueuePoller::wake_up() {
   struct kevent change = make_change(wake_up_ident, EVFILT_USER, 0);
   change.fflags = NOTE_TRIGGER;
-  while (::kevent(queue_, &change, 1, nullptr, 0, nullptr) != 0) CHECK(errno == EINTR);
+  while (::kevent(queue_, &change, 1, nullptr, 0, nullptr) != 0) {
+    if (errno == EINTR) continue;
+    lost_ = errno;
+    return;
+  }
 }
 
 bool KqueuePoller::is_wake_up(const struct kevent& event) const {
@@ -139,7 +143,9 @@ void KqueuePoller::wake_up() {
   // EAGAIN: it is full, so there is an event that nobody has taken.
   while (::write(wake_up_[1], &byte, 1) != 1) {
     if (errno == EAGAIN) return;
-    CHECK(errno == EINTR);
+    if (errno == EINTR) continue;
+    lost_ = errno;
+    return;
   }
 }
 
@@ -168,7 +174,9 @@ void KqueuePoller::apply(std::span<struct kevent> changes) {
     const int given = ::kevent(queue_, changes.data(), count, receipts, count, nullptr);
     if (given == count) break;
     // FreeBSD has applied them all by then; doing it again does no harm and gives the receipts.
-    CHECK(given < 0 && errno == EINTR);
+    if (given < 0 && errno == EINTR) continue;
+    lost_ = errno;
+    return;
   }
   for (size_t index = 0; index < changes.size(); index++) {
     CHECK((receipts[index].flags & EV_ERROR) != 0);
@@ -239,7 +247,7 @@ int KqueuePoller::ask(std::span<struct kevent> events, int64_t deadline_ns) {
   const int found = ::kevent(queue_, nullptr, 0, events.data(), static_cast<int>(events.size()),
                              deadline_ns < 0 ? nullptr : &limit);
   if (found >= 0) return found;
-  CHECK(errno == EINTR);
+  if (errno != EINTR) lost_ = errno;
   return 0;
 }
 

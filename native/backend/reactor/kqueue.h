@@ -47,6 +47,8 @@ class KqueuePoller {
   int descriptor() const { return -ENOTSUP; }
   void wait_elsewhere();
   void set_alarm(int64_t due_ns);
+  bool is_there() const { return lost_.load(std::memory_order_relaxed) == 0; }
+  Loss loss() const { return {.call = "kevent", .error = lost_.load(std::memory_order_relaxed)}; }
   uint64_t system_calls() const { return system_calls_.load(std::memory_order_relaxed); }
 
  private:
@@ -65,6 +67,7 @@ class KqueuePoller {
   int wake_up_[2] = {-1, -1};
   const char* failed_call_ = "";
   std::atomic<uint64_t> system_calls_ = 0;
+  std::atomic<int> lost_ = 0;  // an errno
 
   std::mutex mutex_;
   // Guarded by `mutex_`: what the waiting thread took out of the kernel for wait().

@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <span>
 
+#include "backend/loss.h"
+
 namespace io {
 
 // What happened on one descriptor since it was told the last time.
@@ -57,6 +59,10 @@ concept Poller = requires(P poller, int number, uint64_t token, std::span<Ready>
   // -1 for never. A later call replaces an earlier one.
   { poller.set_alarm(deadline_ns) } -> std::same_as<void>;
 
+  // After wake_up(), on the engine's thread: whether that reaches the event loop.
+  { poller.is_there() } -> std::same_as<bool>;
+  // From then on it tells nothing any more.
+  { poller.loss() } -> std::same_as<Loss>;
   { poller.system_calls() } -> std::same_as<uint64_t>;
 };
 

@@ -120,7 +120,11 @@ class Reactor final : public Backend {
   // The poller's descriptor is readable as long as wait() has something to say, so nothing is lost
   // by leaving it as it is.
   void disarm() override { armed_ = false; }
-  void wake() override { poller_.wake_up(); }
+  bool wake() override {
+    poller_.wake_up();
+    return poller_.is_there();
+  }
+  Loss loss() const override { return poller_.loss(); }
 
   int32_t register_memory(uint8_t*, size_t) override { return not_registered; }
   void unregister_memory(int32_t) override { CHECK(!"nothing is registered"); }

@@ -105,6 +105,11 @@ export interface Subject {
   readonly only?: "reading" | "writing" | undefined;
 }
 
+const LOST_ADVICE =
+  "the program has forbidden itself a call that this IO needs, by a seccomp filter, or other code " +
+  "has closed a descriptor of the IO; whether the operation was carried out is not known: open " +
+  "another IO";
+
 const ADVICE: ReadonlyMap<string, string> = new Map([
   [
     "EBADF",
@@ -134,6 +139,7 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
     "there is nothing for now and it does not wait, or the system gives no more threads: a limit " +
       "of processes (pids.max of a container, RLIMIT_NPROC) is reached",
   ],
+  ["ENOTRECOVERABLE", LOST_ADVICE],
   ["EINTR", "the file system says each time that the call was interrupted"],
 ]);
 
@@ -224,6 +230,25 @@ export function operationError(
     ...(dest === undefined ? {} : { dest }),
     ...(address === undefined ? {} : { address }),
   });
+}
+
+/** What operations of an IO fail with that has lost what it needs. */
+export const LOST = "ENOTRECOVERABLE";
+
+/** The error of such an operation; `call` says what was lost. */
+export function lostError(
+  opcode: number,
+  errno: number,
+  backend: string,
+  [call, reason]: readonly [call: string, errno: number],
+): IOError {
+  const row = OPERATIONS.get(opcode);
+  const operation = row?.name ?? `operation ${opcode}`;
+  const syscall = row?.syscall ?? "unknown";
+  const message =
+    `${operation} failed: ${LOST}, the IO can do nothing any more, because ${call} failed with ` +
+    `${errnoName(-reason)[0]} (${LOST_ADVICE})`;
+  return new IOError({ code: LOST, errno, syscall, operation, backend, message });
 }
 
 /** The error of an argument that is outside of what is allowed. */

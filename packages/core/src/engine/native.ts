@@ -55,6 +55,8 @@ export interface NativeSession {
   socketCounters(descriptor: number, out: Float64Array): number;
   /** Closes all, when only the memory of zero-copy sends is waited for. */
   abortUnreleased(): void;
+  /** The call that has failed, and its errno, when the engine can carry out nothing any more. */
+  loss(): [call: string, errno: number] | null;
   close(): void;
 }
 

@@ -3,7 +3,7 @@
 // promise waits for its answer, because until then the memory is the kernel's.
 
 import type { Queue } from "../engine/queue.js";
-import { IOError, operationError, type Subject } from "../errors.js";
+import { errnoName, IOError, LOST, lostError, operationError, type Subject } from "../errors.js";
 import type { ChunkPools } from "../receiving/chunk_pools.js";
 import type { Reuses } from "../sockets/sent_check.js";
 import { follow, unfollow } from "../support/aborts.js";
@@ -336,7 +336,11 @@ export class Operations {
       else resolve?.(result);
       return;
     }
-    const error = operationError(opcode, result, this.backend, subject);
+    const loss = errnoName(result)[0] === LOST ? this.#queue.session.loss() : null;
+    const error =
+      loss === null
+        ? operationError(opcode, result, this.backend, subject)
+        : lostError(opcode, result, this.backend, loss);
     const ended = error.code === "ECANCELED" || error.code === "EINTR";
     if (resolve === null) return; // the first of two steps has settled it
     resolve(failed(signal?.aborted && ended ? aborted(error.operation, signal) : error));
