@@ -12,6 +12,7 @@
 #include "backend/kernel.h"
 #include "backend/loss.h"
 #include "node/memory_hold.h"
+#include "engine/descriptors.h"
 #include "engine/operation.h"
 #include "engine/operation_table.h"
 #include "engine/piece_taker.h"
@@ -89,8 +90,8 @@ class Backend : public PieceTaker {
   virtual Loss loss() const { return {}; }
   // Gives up what it has in the kernel. What it was given is not looked at any more.
   virtual void give_up() {}
-  // The table of operations by slot, once, before anything else. It grows, and does not move.
-  virtual void serve(OperationTable& operations) = 0;
+  // The table of operations by slot and that of descriptors, once, before anything else.
+  virtual void serve(OperationTable& operations, Descriptors& descriptors) = 0;
   // Takes a batch in order; linked operations stand next to each other. What the kernel cannot take
   // now is kept and taken by a later call.
   virtual void submit(std::span<Operation* const> batch) = 0;

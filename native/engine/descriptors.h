@@ -39,6 +39,8 @@ struct Descriptor {
   bool unix_datagram = false;
   bool is_stream = false;  // a stream socket, for all that is known
   bool closing = false;
+  bool end_due =
+      false;  // of one that is closing: what is in flight is to be asked to end once more
   uint32_t closing_slot = 0;   // the close operation that waits until nothing is in flight
   uint32_t closing_index = 0;  // where the number stands among those whose close waits
   OnDescriptor operations;     // in flight on it

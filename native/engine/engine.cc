@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <utility>
 
 #include "system/address.h"
 #include "support/check.h"
@@ -25,7 +26,7 @@ Engine::Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t 
       operations_(slots_most),
       completions_(shared.completion_count),
       features_(backend_->features()) {
-  backend_->serve(operations_);
+  backend_->serve(operations_, descriptors_);
   batch_.reserve(shared.entry_count);
   // The text area is buffer handle 0. It outlives the engine, so it needs no hold.
   const uint32_t handle = buffers_.add(shared.text, abi::text_size_bytes, MemoryHold());
@@ -250,7 +251,7 @@ void Engine::end_work_on(int number) {
   descriptor.operations.each(end);
   descriptor.senders.each(end);
   cancel_parked_of(number);
-  if (!asked) cancel_due_ = true;
+  if (!asked) end_again(number);
   backend_->nudge_later();
 }
 
@@ -266,12 +267,25 @@ bool Engine::end_in_backend(Operation& operation) {
   return asked;
 }
 
-// For everything that is being closed: the kernel had no room for a cancel, or a linked operation
-// may have started after the last one looked.
+// Of one that is being closed: the kernel had no room for a cancel, or a linked operation may have
+// started after the last one looked.
+void Engine::end_again(int number) {
+  Descriptor& descriptor = descriptors_.at(number);
+  cancel_due_ = true;
+  if (descriptor.end_due) return;
+  descriptor.end_due = true;
+  end_due_.push_back(number);
+}
+
 void Engine::ask_again() {
   cancel_due_ = false;
   flush_batch();  // what is not with the backend yet is not found there
-  for (const int number : closing_) end_work_on(number);
+  for (const int number : std::exchange(end_due_, {})) {
+    Descriptor& descriptor = descriptors_.at(number);
+    const bool is_wanted = std::exchange(descriptor.end_due, false);
+    if (is_wanted && descriptor.closing && descriptor.has_work()) end_work_on(number);
+  }
+  if (!std::exchange(missed_due_, false)) return;
   std::erase_if(missed_, [&](const Token& token) {
     Operation& target = operations_[token.slot];
     if (target.generation != token.generation) return true;
@@ -285,7 +299,9 @@ void Engine::ask_again() {
 
 // A while has passed since something asked to be looked at again.
 void Engine::on_nudge() {
-  if (!closing_.empty() || !missed_.empty()) cancel_due_ = true;
+  for (const int number : closing_) end_again(number);
+  missed_due_ = !missed_.empty();
+  if (missed_due_) cancel_due_ = true;
   if (!parked_deadlines_.empty()) end_late_parked();
   retry_stalled(stalled_.size());
 }

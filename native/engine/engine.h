@@ -202,6 +202,7 @@ class Engine {
   void end_work_on(int number);
   bool end_in_backend(Operation& operation);
   bool is_closing(int number) { return number >= 0 && descriptors_.at(number).closing; }
+  void end_again(int number);
   void ask_again();
   void publish(uint32_t slot, uint32_t generation, int32_t result, uint32_t flags) {
     CHECK(published_ < shared_.completion_count);
@@ -237,6 +238,8 @@ class Engine {
   std::deque<Token> stalled_;
   std::vector<Token> missed_;  // what a cancel did not find although it is in flight
   std::vector<int> closing_;   // descriptors whose close waits for what is in flight on them
+  std::vector<int> end_due_;   // of them, those that are asked for at once
+  bool missed_due_ = false;
   bool cancel_due_ = false;
   bool is_lost_ = false;     // the backend: engine_lost.cc
   std::vector<Token> left_;  // what it had then, and has not been ended yet

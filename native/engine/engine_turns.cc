@@ -128,7 +128,8 @@ void Engine::leave_chain(Operation& operation) {
   Operation* before = &operation;
   while (&next_in_chain(*before) != &operation) {
     before = &next_in_chain(*before);
-    if (is_closing(before->number) || is_closing(before->source)) cancel_due_ = true;
+    if (is_closing(before->number)) end_again(before->number);
+    if (is_closing(before->source)) end_again(before->source);
   }
   before->chain = operation.chain;
   operation.chain = 0;

@@ -13,6 +13,8 @@ namespace io {
 template <class T>
 class Fifo {
  public:
+  // The places that it has for values, taken ones and those to come.
+  size_t held() const { return values_.size(); }
   bool empty() const { return next_ == values_.size(); }
 
   void push(T value) { values_.push_back(std::move(value)); }

@@ -1,8 +1,9 @@
-// A program whose IO loses what it needs while it works. Prints one line of JSON: how its operations
-// have ended.
+// A program whose IO loses what it needs while it works. Prints one line of JSON: how its
+// operations have ended.
 //
 // Usage: lost_program <backend> <attached|detached> <what is taken away>
-// The last is the path of a library that forbids a call, or what /proc/self/fd says of a descriptor.
+// The last is the path of a library that forbids a call, or what /proc/self/fd says of a
+// descriptor.
 
 import { closeSync, readdirSync, readlinkSync } from "node:fs";
 import { Completion, IO, type IOError } from "@io/core";

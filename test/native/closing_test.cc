@@ -85,7 +85,9 @@ void close_in_every_order(Kind kind) {
 class Forwarding : public io::Backend {
  public:
   explicit Forwarding(std::unique_ptr<io::Backend> inner) : inner_(std::move(inner)) {}
-  void serve(io::OperationTable& operations) override { inner_->serve(operations); }
+  void serve(io::OperationTable& operations, io::Descriptors& descriptors) override {
+    inner_->serve(operations, descriptors);
+  }
   void submit(std::span<io::Operation* const> batch) override {
     REQUIRE(!batch.empty());
     // A chain that ends in the air would be read beyond the batch.

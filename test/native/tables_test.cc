@@ -5,6 +5,7 @@
 #include "engine/descriptors.h"
 #include "engine/operation_table.h"
 #include "support.h"
+#include "support/fifo.h"
 
 namespace native_tests {
 
@@ -194,6 +195,29 @@ NATIVE_TEST(descriptor_receive_state_is_not_inherited) {
   descriptors.add(5);
   REQUIRE(!descriptors.at(5).receive_empty);
   REQUIRE(!descriptors.at(5).closing);
+}
+
+NATIVE_TEST(a_line_that_is_never_empty_does_not_grow) {
+  io::Fifo<uint32_t> line;
+  uint32_t pushed = 0;
+  uint32_t popped = 0;
+  const auto push = [&](uint32_t count) {
+    for (uint32_t index = 0; index < count; index++) line.push(pushed++);
+  };
+  for (const uint32_t length : {1u, 100u, 5000u}) {
+    push(length);
+    // Long enough for what has left it to be a thousand times what is in it.
+    for (uint32_t round = 0; round < 1000 * 1000; round++) {
+      push(1);
+      REQUIRE_EQUAL(line.pop(), popped++);
+    }
+    REQUIRE(line.held() <= 2 * (pushed - popped) + 4096);
+  }
+  uint32_t expected = popped;
+  line.each([&](uint32_t value) { REQUIRE_EQUAL(value, expected++); });
+  REQUIRE_EQUAL(expected, pushed);
+  while (popped < pushed) REQUIRE_EQUAL(line.pop(), popped++);
+  REQUIRE(line.empty());
 }
 
 }  // namespace native_tests

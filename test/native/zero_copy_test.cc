@@ -78,7 +78,9 @@ bool spares(Rig& rig) {
 class ToDevice final : public io::Backend {
  public:
   explicit ToDevice(std::unique_ptr<io::Backend> inner) : inner_(std::move(inner)) {}
-  void serve(io::OperationTable& operations) override { inner_->serve(operations); }
+  void serve(io::OperationTable& operations, io::Descriptors& descriptors) override {
+    inner_->serve(operations, descriptors);
+  }
   void submit(std::span<io::Operation* const> batch) override { inner_->submit(batch); }
   void flush() override { inner_->flush(); }
   void poll(int64_t deadline_ns, io::Completions& completed) override {

@@ -279,7 +279,10 @@ class IoUring final : public Backend {
   }
 
   uint32_t features() const override { return features_; }
-  void serve(OperationTable& operations) override { operations_ = &operations; }
+  void serve(OperationTable& operations, Descriptors& descriptors) override {
+    operations_ = &operations;
+    descriptors_ = &descriptors;
+  }
   uint64_t system_calls() const override { return system_calls_ + rooms_.system_calls(); }
   uint64_t overflows() const override { return io_uring_cq_overflow(); }
 
@@ -350,7 +353,7 @@ class IoUring final : public Backend {
 
   // Nobody has asked for the end of these, so it is not noted as a wish.
   void end_shut_receives() {
-    shut_.end_waiting(*operations_, [this](const Operation& operation) {
+    shut_.end_waiting(*descriptors_, [this](const Operation& operation) {
       io_uring_sqe* entry = internal_entry();
       if (entry == nullptr) return false;
       io_uring_prep_cancel64(entry, uring::user_data_of(operation), 0);
@@ -949,6 +952,7 @@ class IoUring final : public Backend {
   std::deque<Ended> ended_;           // without a completion of the kernel, and not told of yet
   std::vector<Operation*> released_;  // held back behind what has succeeded
   OperationTable* operations_ = nullptr;
+  Descriptors* descriptors_ = nullptr;
   int event_descriptor_ = -1;
   uring::Asked asked_;
   uring::Deadlines deadlines_;

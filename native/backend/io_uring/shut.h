@@ -7,30 +7,33 @@
 // is the end. Those that waited before are ended by a cancel of our own.
 #pragma once
 
-#include <algorithm>
 #include <vector>
 
+#include "engine/descriptors.h"
 #include "engine/groups.h"
-#include "engine/operation_table.h"
 #include "backend/reactor/attempt.h"
 
 namespace io::uring {
 
 class ShutReceives {
  public:
-  bool any() const { return !numbers_.empty(); }
+  bool any() const { return count_ > 0; }
   bool has(int number) const {
-    return std::find(numbers_.begin(), numbers_.end(), number) != numbers_.end();
+    const auto index = static_cast<size_t>(number);
+    return number >= 0 && index < is_shut_.size() && is_shut_[index];
   }
   void remove(int number) {
-    if (numbers_.empty()) return;
-    std::erase(numbers_, number);
-    std::erase(due_, number);
+    if (!has(number)) return;
+    is_shut_[static_cast<size_t>(number)] = false;
+    count_--;
   }
 
   void note(const Operation& shutdown, int32_t result) {
     if (!ends_datagrams(shutdown, result) || has(shutdown.number)) return;
-    numbers_.push_back(shutdown.number);
+    const auto index = static_cast<size_t>(shutdown.number);
+    if (index >= is_shut_.size()) is_shut_.resize((index | 63) + 1);
+    is_shut_[index] = true;
+    count_++;
     due_.push_back(shutdown.number);
   }
 
@@ -38,12 +41,12 @@ class ShutReceives {
 
   // `end` asks the kernel to end one that waits; it returns false when that cannot be asked now.
   template <class End>
-  void end_waiting(const OperationTable& operations, End end) {
+  void end_waiting(Descriptors& descriptors, End end) {
     std::erase_if(due_, [&](int number) {
+      if (!has(number)) return true;  // it was closed
       bool asked = true;
-      operations.each([&](const Operation& operation) {
-        const bool waits = operation.phase == Phase::active && operation.number == number &&
-                           is_receive(operation.opcode);
+      descriptors.at(number).operations.each([&](const Operation& operation) {
+        const bool waits = operation.phase == Phase::active && is_receive(operation.opcode);
         if (waits) asked = end(operation) && asked;
       });
       return asked;
@@ -52,7 +55,8 @@ class ShutReceives {
   bool any_due() const { return !due_.empty(); }
 
  private:
-  std::vector<int> numbers_;
+  std::vector<bool> is_shut_;  // by number
+  size_t count_ = 0;
   std::vector<int> due_;  // those on which receives may wait
 };
 

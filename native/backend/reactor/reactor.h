@@ -52,7 +52,7 @@ class Reactor final : public Backend {
   int open() { return poller_.open(); }
   const char* failed_call() const { return poller_.failed_call(); }
 
-  void serve(OperationTable& operations) override { operations_ = &operations; }
+  void serve(OperationTable& operations, Descriptors&) override { operations_ = &operations; }
 
   void submit(std::span<Operation* const> batch) override {
     // All links first: an operation that ends at once starts the next one of its chain.
