@@ -98,10 +98,11 @@ export class Pending extends Completion {
 // The promise constructor hands its functions to a closure; one that is made once costs nothing per
 // operation. Promise executors run at once, so nothing can come between. They are stored once: each
 // store of what is new in what is old is work for the collector, and shows per operation.
-let taking: Pending;
+let taking: Pending | null = null;
 function take(resolve: Resolve, reject: Reject): void {
-  taking.resolve = resolve;
-  taking.reject = reject;
+  const pending = taking as Pending;
+  pending.resolve = resolve;
+  pending.reject = reject;
 }
 
 export class Operations {
@@ -268,6 +269,7 @@ export class Operations {
     const pending = this.#pool.pop() ?? new Pending();
     taking = pending;
     const promise = new Promise<number>(take);
+    taking = null; // it would keep the whole IO
     this.begun = pending;
     pending.subject = subject;
     if (endings !== null) this.#apply(pending, endings);
