@@ -64,8 +64,8 @@ class Buffers {
     if (buffer.in_flight == 0 && buffer.released) free(handle & index_mask);
   }
 
-  // From now on what was in use is never given up: somebody may write to it at any time.
-  void keep_for_ever() { kept_for_ever_ = true; }
+  // From now on what was in use is never given up: the kernel may write to it at any time.
+  void keep_all() { keeps_all_ = true; }
 
   uint32_t count() const { return count_; }
   size_t size_bytes() const { return size_bytes_; }
@@ -88,7 +88,7 @@ class Buffers {
 
   std::vector<Buffer> buffers_;
   std::vector<uint32_t> free_;
-  bool kept_for_ever_ = false;
+  bool keeps_all_ = false;
   uint32_t count_ = 0;
   size_t size_bytes_ = 0;
 };

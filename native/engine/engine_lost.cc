@@ -1,8 +1,9 @@
 // The end of what is in flight when the backend has lost what it needs: see backend/loss.h.
 //
 // What the kernel has then is not told of any more. Each operation completes with ENOTRECOVERABLE,
-// and so does each that is queued later; a close closes. Nobody knows what the kernel has done of
-// those that it had, or still does: so their memory stays ours for ever, and so does this engine.
+// and so does each that is queued later; a close closes. It is not known what the kernel has done
+// of those that it had, or still does: so their memory stays ours until the process ends, as does
+// this engine.
 #include <cerrno>
 #include <unordered_set>
 
@@ -21,7 +22,7 @@ constexpr int32_t lost_result = -ENOTRECOVERABLE;
 
 void Engine::lose_backend() {
   is_lost_ = true;
-  buffers_.keep_for_ever();
+  buffers_.keep_all();
   std::unordered_set<const Operation*> ours(batch_.begin(), batch_.end());
   local_.each([&](const Local& local) { ours.insert(local.operation); });
   operations_.each([&](Operation& operation) {

@@ -35,7 +35,7 @@ function reportOf(backend: string, what: string): Report {
 
 /** Everything has ended with the reason, but for closes. */
 function checkLost(report: Report, reason: RegExp): void {
-  // What had come before the loss was seen is told as it is.
+  // What had come before the loss was seen has ended as usual.
   assert.match(report.received, /^(done$|ENOTRECOVERABLE: )/);
   for (const end of [report.late, report.last]) {
     assert.match(end, /^ENOTRECOVERABLE: /);

@@ -107,8 +107,8 @@ export interface Subject {
 
 const LOST_ADVICE =
   "the program has forbidden itself a call that this IO needs, by a seccomp filter, or other " +
-  "code has closed a descriptor of the IO; whether the operation was carried out is not known: open " +
-  "another IO";
+  "code has closed a descriptor of the IO; whether the operation was carried out is not known: " +
+  "open another IO";
 
 const ADVICE: ReadonlyMap<string, string> = new Map([
   [

@@ -197,7 +197,7 @@ test("a view is found again as long as its memory is known", () => {
   assert.not(memory.findsAgain(again, view));
 });
 
-test("memory that was found again and not used is let go all the same", () => {
+test("memory that was found again and not used is let go", () => {
   const [engine, memory] = setUp();
   const views = Array.from({ length: 2000 }, () => new Uint8Array(8));
   const regions = views.map((view) => {
