@@ -47,7 +47,7 @@ bool Buffers::release(uint32_t handle) {
 void Buffers::free(uint32_t index) {
   Buffer& buffer = buffers_[index];
   buffer.alive = false;
-  if (keeps_all_) static_cast<void>(new MemoryHold(std::move(buffer.hold)));
+  if (keeps_all_) kept_.push_back(std::move(buffer.hold));
   buffer.hold = MemoryHold();
   buffer.generation = (buffer.generation + 1) & buffer_generation_mask;
   count_--;

@@ -89,6 +89,7 @@ class Buffers {
   std::vector<Buffer> buffers_;
   std::vector<uint32_t> free_;
   bool keeps_all_ = false;
+  std::vector<MemoryHold> kept_;
   uint32_t count_ = 0;
   size_t size_bytes_ = 0;
 };
