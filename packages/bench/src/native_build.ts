@@ -48,6 +48,7 @@ type NativeName =
   | "load"
   | "drain"
   | "receive"
+  | "sends"
   | "pipeline"
   | "zero_copy"
   | "pour"
