@@ -405,7 +405,7 @@ class IoUring final : public Backend {
     if (operation.linked_next != nullptr) entry->flags |= IOSQE_IO_LINK;
   }
 
-  void prepare_special(Operation& operation, io_uring_sqe* entry) {
+  [[gnu::noinline]] void prepare_special(Operation& operation, io_uring_sqe* entry) {
     const bool is_over = has_nothing_to_wait_for(operation);
     if (is_over) operation.poll_first = false;
     note(operation);
@@ -434,7 +434,7 @@ class IoUring final : public Backend {
   }
 
   // A thread makes its call, or it is the cancel of one for which a thread does.
-  bool starts_without_entry(Operation& operation) {
+  [[gnu::noinline]] bool starts_without_entry(Operation& operation) {
     if (!kernel_has(operation.opcode)) {
       if (!threads_.start(operation)) end_here(operation, operation.result);
       return true;
@@ -465,7 +465,7 @@ class IoUring final : public Backend {
     return static_cast<uint32_t>(withdrawn.size());
   }
 
-  void collect_from_threads(Completions& completed) {
+  [[gnu::noinline]] void collect_from_threads(Completions& completed) {
     std::vector<Operation*> finished;
     threads_.take(finished);
     for (Operation* operation : finished) end_here(*operation, operation->result);
