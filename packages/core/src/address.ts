@@ -1,5 +1,6 @@
 // Addresses of sockets, and how they stand in an entry.
 
+import { isUtf8 } from "node:buffer";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX } from "./engine/abi.js";
 import { textFromBytes } from "./engine/text.js";
 import { rangeError, typeError } from "./errors.js";
@@ -14,21 +15,32 @@ import {
   valueError,
 } from "./support/check.js";
 
-/**
- * Where a socket is: an IP address with a port, or the path of a unix socket. Fields that a family
- * does not have are empty or 0.
- */
-export interface Address {
-  family: "ipv4" | "ipv6" | "unix";
-  /** The address in digits ("127.0.0.1", "::1", "fe80::1%eth0"); empty for a unix socket. */
+/** The address of a socket of TCP or UDP. */
+export interface InternetAddress {
+  family: "ipv4" | "ipv6";
+  /**
+   * The address in digits, as Node has it: "127.0.0.1", "::1", "fe80::1%eth0". What follows the "%"
+   * is the interface of an address that counts on one link alone.
+   */
   host: string;
   port: number;
-  /**
-   * A unix socket's path, or an abstract name that begins with a zero byte (Linux). Bytes that are
-   * not UTF-8 stand in it as lone surrogates, U+DC80 to U+DCFF, and can be used as they are.
-   */
-  path: string;
+  path?: undefined;
 }
+
+/** The address of a unix socket. */
+export interface UnixAddress {
+  family: "unix";
+  /**
+   * A path, or an abstract name that begins with a zero byte (Linux). A `Buffer` where it is not
+   * UTF-8.
+   */
+  path: string | Buffer;
+  host?: undefined;
+  port?: undefined;
+}
+
+/** Where a socket is: `family` tells which of the two it is. */
+export type Address = InternetAddress | UnixAddress;
 
 const FAMILIES = { ipv4: FAMILY_IPV4, ipv6: FAMILY_IPV6, unix: FAMILY_UNIX } as const;
 
@@ -40,27 +52,56 @@ export function familyNumber(family: Address["family"], operation: string): numb
 /** What of an address goes to the engine, checked: the number of its family, and host or path. */
 export function addressParts(address: Address, operation: string): [number, number, string] {
   if (typeof address !== "object" || address === null) {
-    const right = "give family, host, port and path";
+    const right = "give { family, host, port } or { family, path }";
     throw typeError(operation, `the address is ${shown(address)}: ${right}`);
   }
-  const { family, port, host, path } = address;
+  const { family, host, port, path } = address;
   const number = familyNumber(family, operation);
+  if (family === "unix") return [number, 0, socketPathFromHere(socketPath(path, operation))];
   checkPort(port, operation);
-  if (family === "unix") checkSocketPath(path, operation);
-  else checkHost(host, operation);
-  return [number, port, family === "unix" ? socketPathFromHere(path) : host];
+  checkHost(host, operation);
+  return [number, port as number, host as string];
 }
 
-/** An address from what the engine says of a socket. */
-export function addressFrom(family: number, port: number, name: string | Uint8Array): Address {
-  const text = typeof name === "string" ? name : textFromBytes(name);
-  if (family === FAMILY_UNIX) return { family: "unix", host: "", port: 0, path: text };
-  return { family: family === FAMILY_IPV4 ? "ipv4" : "ipv6", host: text, port, path: "" };
+/** An address from what the engine says of a socket; null of one without a name. */
+export function addressFrom(
+  family: number,
+  port: number,
+  name: string | Uint8Array,
+): Address | null {
+  if (family !== FAMILY_UNIX) {
+    return { family: family === FAMILY_IPV4 ? "ipv4" : "ipv6", host: name as string, port };
+  }
+  if (name.length === 0) return null;
+  return { family: "unix", path: typeof name === "string" ? name : pathFromBytes(name) };
 }
 
-/** An address as people write it. */
-export function formatAddress(address: Address): string {
-  if (address.family === "unix") return address.path.replace(/^\0/, "@");
+function pathFromBytes(bytes: Uint8Array): string | Buffer {
+  const path = Buffer.from(bytes);
+  return isUtf8(path) ? path.toString() : path;
+}
+
+/** The path of a unix socket as text, checked: see `textFromBytes`. */
+export function socketPath(path: unknown, operation: string): string {
+  const text = path instanceof Uint8Array && path.length > 0 ? textFromBytes(path) : path;
+  checkSocketPath(text, operation);
+  return text;
+}
+
+/** What an error has as `address` and `port`: as in Node, the host or the path. */
+export function peerFields(address: Address | null): { address?: string; port?: number } {
+  if (address === null) return {};
+  if (address.family === "unix") return { address: socketPath(address.path, "") };
+  return { address: address.host, port: address.port };
+}
+
+/** An address as people write it; "" when there is none. */
+export function formatAddress(address: Address | null): string {
+  if (address === null) return "";
+  if (address.family === "unix") {
+    const { path } = address;
+    return (typeof path === "string" ? path : textFromBytes(path)).replace(/^\0/, "@");
+  }
   return address.family === "ipv6"
     ? `[${address.host}]:${address.port}`
     : `${address.host}:${address.port}`;
@@ -70,7 +111,7 @@ export function formatAddress(address: Address): string {
 export type Place = {
   host?: string | null | undefined;
   port?: number | null | undefined;
-  path?: string | null | undefined;
+  path?: string | Uint8Array | null | undefined;
   family?: Address["family"] | null | undefined;
 };
 
@@ -95,14 +136,11 @@ export function placeOf(
   operation: string,
 ): Address | { host: string; port: number } {
   const { port, path } = target;
-  // An Address that the library gave has all the fields; the ones that do not count are empty.
-  if (path !== undefined && path !== null && path !== "") {
-    checkSocketPath(path, operation);
+  if (path !== undefined && path !== null) {
+    const text = socketPath(path, operation);
+    if (text === "") throw rangeError(operation, "the path of the unix socket is empty: give one");
     checkFamily(target.family, "", operation);
-    return { family: "unix", host: "", port: 0, path: socketPathFromHere(path) };
-  }
-  if (path === "" && (port === undefined || port === null)) {
-    throw rangeError(operation, "the path of the unix socket is empty: give one, or a port");
+    return { family: "unix", path: socketPathFromHere(text) };
   }
   checkPortGiven(port, operation);
   const host = target.host ?? "127.0.0.1";

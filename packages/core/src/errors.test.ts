@@ -126,7 +126,7 @@ test("an address in digits needs no look-up", async () => {
 
 test("addresses of both families are tried in turn, the first family first", () => {
   const [a, b, c, d, e] = ["::1", "::2", "::3", "127.0.0.1", "127.0.0.2"].map(
-    (host): Address => ({ family: host.includes(":") ? "ipv6" : "ipv4", host, port: 1, path: "" }),
+    (host): Address => ({ family: host.includes(":") ? "ipv6" : "ipv4", host, port: 1 }),
   ) as [Address, Address, Address, Address, Address];
   assert.equal(alternated([a, b, c, d, e]), [a, d, b, e, c]);
   assert.equal(alternated([d, a, b, c]), [d, a, b, c]);

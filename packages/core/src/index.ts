@@ -13,7 +13,7 @@
  *
  * @packageDocumentation
  */
-export type { Address } from "./address.js";
+export type { Address, InternetAddress, UnixAddress } from "./address.js";
 export type { OperationName } from "./engine/abi.js";
 export { type AcquiredBuffer, Buffers } from "./engine/buffers.js";
 export { IOError, type IOErrorFields } from "./errors.js";
@@ -23,11 +23,13 @@ export { type Stat, StatRecord } from "./files/stat.js";
 export {
   type ConnectOptions,
   type DebugOptions,
+  type InternetListenOptions,
   IO,
   type IOOptions,
   type ListenOptions,
   type OpenOptions,
   type Stats,
+  type UnixListenOptions,
 } from "./io.js";
 export {
   type BackendName,

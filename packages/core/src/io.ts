@@ -1,5 +1,12 @@
 // The front of the library: opens the engine, and gives files, sockets, timers and memory.
-import { type Address, addressFrom, formatAddress, placeOf } from "./address.js";
+import {
+  type Address,
+  addressFrom,
+  formatAddress,
+  type InternetAddress,
+  placeOf,
+  type UnixAddress,
+} from "./address.js";
 import * as abi from "./engine/abi.js";
 import { Buffers } from "./engine/buffers.js";
 import { loadNative, waitsElsewhere } from "./engine/load.js";
@@ -153,17 +160,24 @@ export interface OpenOptions extends OperationOptions {
 }
 
 /** Where to listen: an address with a port (0: any free one), or a unix socket's path. */
-export type ListenOptions = {
+export type ListenOptions = InternetListenOptions | UnixListenOptions;
+
+interface BacklogOptions {
   /** Connections that may wait in the kernel; 511 by default, as in Node. */
   backlog?: number | null | undefined;
-} & (
-  | ({
-      host?: string | null | undefined;
-      port: number;
-      reusePort?: boolean | null | undefined;
-    } & LookupOptions)
-  | { path: string }
-);
+}
+
+/** A port to listen on. */
+export interface InternetListenOptions extends BacklogOptions, LookupOptions {
+  host?: string | null | undefined;
+  port: number;
+  reusePort?: boolean | null | undefined;
+}
+
+/** A unix socket's path to listen on. */
+export interface UnixListenOptions extends BacklogOptions {
+  path: string | Uint8Array;
+}
 
 /**
  * Where to connect. Nagle's algorithm is off unless `noDelay` is false. All addresses of a name are
@@ -175,7 +189,7 @@ export type ConnectOptions =
       port: number;
       noDelay?: boolean | null | undefined;
     } & AttemptOptions)
-  | { path: string };
+  | { path: string | Uint8Array };
 
 /** What {@link IO.stats} counts. Sizes are bytes, the rest are counts since the IO was opened. */
 export type Stats = Record<(typeof abi.COUNTER_NAMES)[number], number> & {
@@ -501,6 +515,13 @@ export class IO implements AsyncDisposable {
    * has put another one in its place. `timeoutMs` and `signal` are for the look-up of a name; the
    * rest never waits.
    */
+  listen(
+    options: InternetListenOptions & OperationOptions,
+  ): Promise<Listener & { readonly address: InternetAddress }>;
+  listen(
+    options: UnixListenOptions & OperationOptions,
+  ): Promise<Listener & { readonly address: UnixAddress }>;
+  listen(options: ListenOptions & OperationOptions): Promise<Listener>;
   async listen(options: ListenOptions & OperationOptions): Promise<Listener> {
     checkGiven(options, LISTEN);
     const endings = endingsFrom(options, LISTEN);
@@ -532,8 +553,8 @@ export class IO implements AsyncDisposable {
         subject,
       );
       const name = this.#session.name(descriptor, false);
-      const bound = typeof name === "number" ? address : addressFrom(...name);
-      return new Listener(this.#operations, descriptor, bound, (accepted) =>
+      const bound = typeof name === "number" ? null : addressFrom(...name);
+      return new Listener(this.#operations, descriptor, bound ?? address, (accepted) =>
         this.#makeSocket(accepted, address.family !== "unix"),
       );
     });
@@ -578,7 +599,9 @@ export class IO implements AsyncDisposable {
         subject,
         CONNECT,
       );
-      return this.#makeSocket(descriptor, noDelay);
+      const socket = this.#makeSocket(descriptor, noDelay);
+      socket.target = address;
+      return socket;
     });
   }
 
@@ -586,6 +609,13 @@ export class IO implements AsyncDisposable {
    * Opens a socket for datagrams, UDP or unix. With a `host` and a `port` (0: any free one), or a
    * `path`, it has that address; with a `family` alone it gets one when it first sends.
    */
+  openDatagram(
+    options: DatagramOptions & { port: number },
+  ): Promise<DatagramSocket & { readonly localAddress: InternetAddress }>;
+  openDatagram(
+    options: DatagramOptions & { path: string | Uint8Array },
+  ): Promise<DatagramSocket & { readonly localAddress: UnixAddress }>;
+  openDatagram(options: DatagramOptions): Promise<DatagramSocket>;
   openDatagram(options: DatagramOptions): Promise<DatagramSocket> {
     return openDatagram(this.#operations, this.#session, options);
   }

@@ -5,7 +5,14 @@
  * connect meanwhile wait in the listen queue and are served when recovery is done.
  */
 
-import { type Address, IO, type IOOptions, type Listener, type Socket } from "@io/core";
+import {
+  type Address,
+  type InternetAddress,
+  IO,
+  type IOOptions,
+  type Listener,
+  type Socket,
+} from "@io/core";
 import { ClientMemory, defaultClientsMemoryBytes } from "./client_memory.js";
 import type { ClientState, Engine, InfoSection } from "./commands/command.js";
 import { Connection, type ConnectionHost, RECEIVE_BYTES } from "./connection.js";
@@ -61,7 +68,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const port = options.port ?? DEFAULT_PORT;
   const clientsLimit = options.clientsLimit ?? CLIENTS_LIMIT;
   const io = await IO.open(ioOptions(options, clientsLimit));
-  let listener: Listener | undefined;
+  let listener: InternetListener | undefined;
   try {
     listener = await io.listen({ host, port, backlog: 511 });
     const store = await openStore({ ...options, io });
@@ -99,7 +106,7 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
   /** Use `serve`. */
   constructor(
     readonly io: IO,
-    private readonly listener: Listener,
+    private readonly listener: InternetListener,
     readonly store: Store,
     private readonly options: ServeOptions,
     readonly clientsLimit: number,
@@ -124,7 +131,7 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
     void this.acceptAll();
   }
 
-  get address(): Address {
+  get address(): InternetAddress {
     return this.listener.address;
   }
 
@@ -270,6 +277,8 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
   }
 }
 
+type InternetListener = Listener & { readonly address: InternetAddress };
+
 async function refuse(socket: Socket): Promise<void> {
   try {
     await socket.sendAll(Buffer.from("-ERR max number of clients reached\r\n"));
@@ -280,6 +289,7 @@ async function refuse(socket: Socket): Promise<void> {
   }
 }
 
-function describeAddress(address: Address): string {
-  return address.family === "unix" ? address.path : `${address.host}:${address.port}`;
+function describeAddress(address: Address | null): string {
+  if (address === null) return "";
+  return address.family === "unix" ? String(address.path) : `${address.host}:${address.port}`;
 }

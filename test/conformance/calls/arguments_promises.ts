@@ -235,7 +235,9 @@ function isWhole(value: unknown): value is number {
 
 const isAbsent: Takes = (value) => value === undefined || value === null;
 const isPathOrAbsent: Takes = (value) => {
-  return isAbsent(value) || (typeof value === "string" && !value.includes("\0"));
+  // Bytes that begin with a zero are an abstract name.
+  const isName = value instanceof Uint8Array && value.length > 0 && value[0] === 0;
+  return isAbsent(value) || isName || (typeof value === "string" && !value.includes("\0"));
 };
 
 function isBetween(least: number, most: number): Takes {
@@ -353,7 +355,9 @@ function socketsOf({ client, datagrams, file, listener }: Scene): Call[] {
 
 const isEmptyObject: Takes = (value) => !isAbsent(value) && KINDS.options(value);
 const isAbsentOrEmpty: Takes = (value) => {
-  return isAbsent(value) || (typeof value === "string" && !value.includes("\0"));
+  // Bytes that begin with a zero are an abstract name.
+  const isName = value instanceof Uint8Array && value.length > 0 && value[0] === 0;
+  return isAbsent(value) || isName || (typeof value === "string" && !value.includes("\0"));
 };
 
 function othersOf({ io, file }: Scene): Call[] {

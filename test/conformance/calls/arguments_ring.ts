@@ -24,10 +24,7 @@ const flag = argument(() => false, "boolean");
 const peer = argument(() => new SocketAddress(), "nothing");
 const path = argument(() => "/nowhere/at/all", "path");
 const zeroCopy: Argument = { good: () => "never", takes: isUndefinedOrNull };
-const address = argument(
-  () => ({ family: "ipv4", host: "127.0.0.1", port: 9, path: "" }),
-  "nothing",
-);
+const address = argument(() => ({ family: "ipv4", host: "127.0.0.1", port: 9 }), "nothing");
 
 function isWord(value: unknown): boolean {
   return typeof value === "number" && (value | 0) === value;

@@ -344,7 +344,7 @@ function registerAfter(suite: Suite): void {
   });
 
   const cases = [
-    ["address-after-close", '["",0,""]'],
+    ["address-after-close", "null"],
     ["options-after-close", "ERR_IO_CLOSED"],
     ["acquire-after-close", "ERR_IO_CLOSED"],
   ] as const;

@@ -141,7 +141,7 @@ async function forgetSocket(io: IO): Promise<{ served: Socket; name: string }> {
   const served = await listener.accept();
   const { remoteAddress } = await connecting;
   await listener.close();
-  return { served, name: `the socket to ${remoteAddress.host}:${remoteAddress.port}` };
+  return { served, name: `the socket to ${remoteAddress!.host}:${remoteAddress!.port}` };
 }
 
 function registerSockets(suite: Suite): void {

@@ -1,6 +1,6 @@
 // What goes wrong with datagrams, and their end.
 
-import type { DatagramSocket } from "@io/core";
+import type { DatagramSocket, InternetAddress } from "@io/core";
 import * as assert from "uvu/assert";
 import { boundPair, connectedPair } from "../support/datagrams.js";
 import type { Suite } from "../support/harness.js";
@@ -44,7 +44,7 @@ function registerNobody(suite: Suite): void {
     const target = far.localAddress;
     await far.close();
     for (let round = 0; round < 3; round++) {
-      assert.is(await near.sendTo(Buffer.from("x"), target), 1);
+      assert.is(await near.sendTo(Buffer.from("x"), target!), 1);
       await roundTrips(io, 2);
     }
   });
@@ -61,7 +61,7 @@ function registerNobody(suite: Suite): void {
     );
     await success(io, (c, callback) => io.ring.bind(c, callback, gone, address));
     await success(io, (c, callback) => io.ring.close(c, callback, gone));
-    const refused = open.sendTo(Buffer.from("x"), { path: address.path });
+    const refused = open.sendTo(Buffer.from("x"), { path: address.path as string });
     assert.is(await failureCode(refused), "ECONNREFUSED");
   });
 }
@@ -72,15 +72,15 @@ function registerUnconnected(suite: Suite): void {
     const data = Buffer.from("x");
     assert.is(await failureCode(near.send(data)), "EDESTADDRREQ");
     assert.is(await failureCode(near.sendVectored([data, data])), "EDESTADDRREQ");
-    const unix = await io.openDatagram({ path: unixAddress(trial).path });
+    const unix = await io.openDatagram({ path: unixAddress(trial).path as string });
     assert.is(await failureCode(unix.send(data)), "ENOTCONN");
-    assert.equal(unix.remoteAddress, { family: "unix", host: "", port: 0, path: "" });
+    assert.is(unix.remoteAddress, null);
   });
 
   suite.test("an address that is taken", async (trial) => {
     const { io, near } = await boundPair(trial);
     const before = io.stats().descriptors;
-    const { host, port } = near.localAddress;
+    const { host, port } = near.localAddress as InternetAddress;
     const error = await failure(io.openDatagram({ host, port }));
     const address = `${host}:${port}`;
     assertSystemError(error, { code: "EADDRINUSE", syscall: "bind", operation: "bind", address });
@@ -112,13 +112,13 @@ function registerArguments(suite: Suite): void {
       assert.is(await failureCode(near.sendTo(data, target)), code, JSON.stringify(target));
     }
     const none = 7 as unknown as Uint8Array;
-    assert.is(await failureCode(near.sendTo(none, far.localAddress)), "ERR_INVALID_ARG_TYPE");
+    assert.is(await failureCode(near.sendTo(none, far.localAddress!)), "ERR_INVALID_ARG_TYPE");
     assert.is(await failureCode(near.receive(none)), "ERR_INVALID_ARG_TYPE");
     const nothing = {} as { family: "ipv4" };
     assert.is(await failureCode(io.openDatagram(nothing)), "ERR_INVALID_ARG_TYPE");
     near.setOptions({ broadcast: true, receiveBufferBytes: 65_536 });
     // What was refused changed nothing, and held nothing.
-    assert.is(await near.sendTo(data, far.localAddress), 1);
+    assert.is(await near.sendTo(data, far.localAddress!), 1);
     assert.is((await far.receive(new Uint8Array(4))).byteLength, 1);
     assert.is(io.stats().inFlight, 0);
   });
@@ -176,7 +176,7 @@ function registerEnding(suite: Suite): void {
     await roundTrips(io, 3);
     controller.abort();
     assert.is(await receiving, "ABORT_ERR");
-    await far.sendTo(Buffer.from("late"), near.localAddress);
+    await far.sendTo(Buffer.from("late"), near.localAddress!);
     assert.is((await near.receive(buffer, { timeoutMs: 10_000 })).byteLength, 4);
   });
 }

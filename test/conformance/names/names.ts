@@ -97,7 +97,7 @@ function registerLimits(suite: Suite): void {
     const lookup = found("127.0.0.1");
     const options = { host: "a.test", port, signal, timeoutMs: HOUR_MS, lookup };
     const socket = await io.connect(options);
-    assert.is(socket.remoteAddress.port, port);
+    assert.is(socket.remoteAddress!.port, port);
     await socket.close();
     for (const timeoutMs of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
       const code = await failureCode(io.connect({ ...options, timeoutMs }));
@@ -129,7 +129,7 @@ function registerAddresses(suite: Suite): void {
     const { io, port } = await listening(trial);
     const begun = io.stats().descriptors;
     const socket = await io.connect({ host: "both.test", port, lookup: found("::1", REFUSED) });
-    assert.is(socket.remoteAddress.host, "127.0.0.1");
+    assert.is(socket.remoteAddress!.host, "127.0.0.1");
     await socket.close();
     const others = found("::1", "::1", "::2", "127.0.0.1");
     const second = await io.connect({ host: "both.test", port, lookup: others });
@@ -175,7 +175,7 @@ function registerAttempts(suite: Suite): void {
     const lookup = found("127.0.0.2", "127.0.0.1");
     const options = { host: "a.test", port, lookup, autoSelectFamilyAttemptTimeoutMs: 10 };
     const socket = await io.connect(options);
-    assert.is(socket.remoteAddress.host, "127.0.0.1");
+    assert.is(socket.remoteAddress!.host, "127.0.0.1");
     await socket.close();
     assert.is(io.stats().descriptors, begun, "the other attempt has left nothing");
     for (const wrong of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
@@ -271,6 +271,6 @@ function registerOthers(suite: Suite): void {
     assert.is(server.localAddress.host, "127.0.0.1");
     const client = await io.openDatagram({ family: "ipv4" });
     await client.connect({ ...place, port: server.localAddress.port });
-    assert.is(client.remoteAddress.port, server.localAddress.port);
+    assert.is(client.remoteAddress!.port, server.localAddress.port);
   });
 }

@@ -236,7 +236,7 @@ function registerEndings(suite: Suite): void {
 
   suite.test("io.close() names who has kept chunks, which keep their bytes", async (trial) => {
     const { io, client, served } = await connected(trial);
-    const peer = `127.0.0.1:${served.remoteAddress.port}`;
+    const peer = `127.0.0.1:${served.remoteAddress!.port}`;
     const sent = pattern(3 * PAGE_BYTES);
     await client.sendAll(sent);
     const chunks = served.chunks();

@@ -373,7 +373,7 @@ async function warningsOf(peer: string, work: () => Promise<void>): Promise<stri
 function registerClosing(suite: Suite): void {
   suite.test("io.close() names who has kept chunks, and ends anyway", async (trial) => {
     const { io, client, served } = await connected(trial);
-    const peer = `127.0.0.1:${served.remoteAddress.port}`;
+    const peer = `127.0.0.1:${served.remoteAddress!.port}`;
     await client.sendAll(Buffer.from("forever"));
     const { value } = await served.chunks().next();
     const chunk = value as Chunk;
@@ -386,7 +386,7 @@ function registerClosing(suite: Suite): void {
 
   suite.test("a socket that was closed before is named too", async (trial) => {
     const { io, client, served } = await connected(trial);
-    const peer = `127.0.0.1:${served.remoteAddress.port}`;
+    const peer = `127.0.0.1:${served.remoteAddress!.port}`;
     await client.sendAll(Buffer.from("x"));
     const { value } = await served.chunks().next();
     assert.ok(value);
@@ -396,7 +396,7 @@ function registerClosing(suite: Suite): void {
 
   suite.test("chunks in loops that the close ends are no reason for a warning", async (trial) => {
     const { io, client, served } = await connected(trial);
-    const peer = `127.0.0.1:${served.remoteAddress.port}`;
+    const peer = `127.0.0.1:${served.remoteAddress!.port}`;
     const echo = async (): Promise<void> => {
       for await (using chunk of served.chunks()) await served.sendAll(chunk.bytes);
     };

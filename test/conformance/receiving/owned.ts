@@ -106,7 +106,7 @@ interface Warning extends Error {
 function registerKept(suite: Suite): void {
   suite.test("a program that keeps chunks and waits for more is warned once", async (trial) => {
     const { io, client, served } = await connected(trial);
-    const peer = `127.0.0.1:${served.remoteAddress.port}`;
+    const peer = `127.0.0.1:${served.remoteAddress!.port}`;
     const warnings: string[] = [];
     let tell: () => void = () => undefined;
     const told = new Promise<void>((resolve) => {

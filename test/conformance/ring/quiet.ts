@@ -124,7 +124,7 @@ export function ringQuiet(suite: Suite): void {
     const { io, listener } = await connected(trial);
     const clients = [];
     for (let count = 0; count < 12; count++) {
-      clients.push(await io.connect({ port: listener.address.port }));
+      clients.push(await io.connect(listener.address));
     }
     await roundTrips(io);
     const { systemCalls, wakeUps } = await whileQuiet(io);

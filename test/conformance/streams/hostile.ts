@@ -169,7 +169,7 @@ async function connectedToPlain(
   trial.defer(() => server.close());
   const bound = server.address();
   const port = typeof bound === "object" ? (bound?.port ?? 0) : 0;
-  const address = { family: "ipv4", host: "127.0.0.1", port, path: "" } as const;
+  const address = { family: "ipv4", host: "127.0.0.1", port } as const;
   const coming = once(server, "connection") as Promise<[PlainSocket]>;
   const near = await success(io, (c, callback) => io.ring.socket(c, callback, "ipv4"));
   await success(io, (c, callback) => io.ring.connect(c, callback, near, address));

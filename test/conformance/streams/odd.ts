@@ -43,7 +43,7 @@ function registerConnecting(suite: Suite): void {
   }
   suite.test("a second connect of a socket that is connecting is refused", async (trial) => {
     const { io, socket, connect } = await connecting(trial);
-    const address = { family: "ipv4", host: "127.0.0.1", port: 9, path: "" } as const;
+    const address = { family: "ipv4", host: "127.0.0.1", port: 9 } as const;
     const second = await outcome(io, (c, callback) =>
       io.ring.connect(c, callback, socket, address),
     );

@@ -148,8 +148,7 @@ const programs: Record<string, Program> = {
     const io = await IO.open({ backend });
     const { client } = await connectedPair(io);
     await io.close();
-    const { host, port, path } = client.localAddress;
-    say(JSON.stringify([host, port, path]));
+    say(JSON.stringify(client.localAddress));
   },
 
   "options-after-close": async (backend) => {

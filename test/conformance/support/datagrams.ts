@@ -39,14 +39,14 @@ export const FAMILIES: readonly Family[] = [
     family: "unix",
     missing: null,
     longestBytes: null,
-    binding: (trial) => ({ path: unixAddress(trial).path }),
+    binding: (trial) => ({ path: unixAddress(trial).path as string }),
   },
   {
     name: "an abstract unix name",
     family: "unix",
     missing: missing("an abstract unix name"),
     longestBytes: null,
-    binding: () => ({ path: unixAddress().path }),
+    binding: () => ({ path: unixAddress().path as string }),
   },
 ];
 
@@ -83,7 +83,7 @@ export async function connectedPair(
   options: IOOptions = {},
 ): Promise<Pair> {
   const pair = await boundPair(trial, family, options);
-  await pair.near.connect(pair.far.localAddress);
-  await pair.far.connect(pair.near.localAddress);
+  await pair.near.connect(pair.far.localAddress!);
+  await pair.far.connect(pair.near.localAddress!);
   return pair;
 }

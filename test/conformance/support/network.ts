@@ -105,8 +105,9 @@ export async function connectedToNode(trial: Trial): Promise<NodePair> {
   return { io, peer, socket };
 }
 
-export function targetOf({ family, host, port, path }: Address): ConnectOptions {
-  return family === "unix" ? { path } : { host, port };
+export function targetOf(address: Address): ConnectOptions {
+  if (address.family === "unix") return { path: address.path };
+  return { host: address.host, port: address.port };
 }
 
 export async function connectTo(io: IO, listener: Listener): Promise<[Socket, Socket]> {
@@ -130,7 +131,7 @@ function pathOfProcess(name: string): string {
 export function unixAddress(trial?: Trial): Address {
   const name = `io-conformance-ring-${process.pid}-${names++}`;
   const unnamed = isBsdHere() ? pathOfProcess(name) : `\0${name}`;
-  return { family: "unix", host: "", port: 0, path: trial?.path(name) ?? unnamed };
+  return { family: "unix", path: trial?.path(name) ?? unnamed };
 }
 
 /** A bound and listening descriptor, by the verbs of the ring. */

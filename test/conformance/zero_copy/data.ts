@@ -109,10 +109,10 @@ function registerDatagrams(suite: Suite): void {
       const peer = far.localAddress;
       // With an address, too; the sockets of BSD refuse one when they are connected (EISCONN).
       const addressed = [
-        () => near.sendTo(data, peer, options),
-        () => near.sendTo(halves, peer, options),
+        () => near.sendTo(data, peer!, options),
+        () => near.sendTo(halves, peer!, options),
       ];
-      if (isBsdHere()) assert.is(await failureCode(near.sendTo(data, peer)), "EISCONN");
+      if (isBsdHere()) assert.is(await failureCode(near.sendTo(data, peer!)), "EISCONN");
       const sends = [
         () => near.send(data, options),
         () => near.sendVectored(halves, options),

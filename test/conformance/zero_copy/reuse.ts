@@ -165,7 +165,7 @@ function registerFine(suite: Suite): void {
     const unwatched = other.near.send(data, ALWAYS);
     data.fill(1);
     assert.is(await unwatched, 1000);
-    await near.sendTo([data, data], far.localAddress, ALWAYS);
+    await near.sendTo([data, data], far.localAddress!, ALWAYS);
     assert.is((await far.receive(new Uint8Array(3000))).byteLength, 2000);
   });
 
@@ -173,7 +173,7 @@ function registerFine(suite: Suite): void {
     const { near, far } = await boundPair(trial, undefined, { debug: { detectReuse: true } });
     const data = pattern(1000);
     for (const message of [data, [data.subarray(0, 500), data.subarray(500)]]) {
-      const sending = failureCode(near.sendTo(message, far.localAddress, ALWAYS));
+      const sending = failureCode(near.sendTo(message, far.localAddress!, ALWAYS));
       data[600] = 1 + (data[600] as number);
       assert.is(await sending, REUSED);
     }

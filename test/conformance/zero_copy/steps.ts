@@ -167,7 +167,7 @@ async function tcpPair(io: IO): Promise<{ near: number; far: number }> {
   const listening = await make();
   // The system may give the port to nobody else meanwhile: it is bound.
   const port = await bindAnywhere(io, listening);
-  const address = { family: "ipv4", host: "127.0.0.1", port, path: "" } as const;
+  const address = { family: "ipv4", host: "127.0.0.1", port } as const;
   assert.is(await outcome(io, (c, done) => io.ring.listen(c, done, listening, 4)), 0);
   const near = await make();
   assert.is(await outcome(io, (c, done) => io.ring.connect(c, done, near, address)), 0);
@@ -178,7 +178,7 @@ async function tcpPair(io: IO): Promise<{ near: number; far: number }> {
 
 async function bindAnywhere(io: IO, descriptor: number): Promise<number> {
   for (let port = 20_000 + (process.pid % 10_000); port < 65_536; port++) {
-    const address = { family: "ipv4", host: "127.0.0.1", port, path: "" } as const;
+    const address = { family: "ipv4", host: "127.0.0.1", port } as const;
     const result = await outcome(io, (c, done) => io.ring.bind(c, done, descriptor, address));
     if (result === 0) return port;
     assert.is(result, negative("EADDRINUSE"));

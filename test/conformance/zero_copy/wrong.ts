@@ -87,7 +87,7 @@ function registerTooLong(suite: Suite): void {
         const options = { zeroCopy };
         assert.is(await failureCode(near.send(data, options)), "EMSGSIZE");
         assert.is(await failureCode(near.sendVectored(halves, options)), "EMSGSIZE");
-        const addressed = await failureCode(near.sendTo(data, localAddress, options));
+        const addressed = await failureCode(near.sendTo(data, localAddress!, options));
         assert.ok(addressed === "EMSGSIZE" || (isBsdHere() && addressed === "EISCONN"), addressed);
         const { sent, released } = near.sendZeroCopy(data, options);
         assert.is(await failureCode(sent), "EMSGSIZE");

@@ -250,7 +250,7 @@ function startAsSocket(
   c: Completion,
   callback: Callback,
 ): void {
-  const address = { family: "ipv4", host: "127.0.0.1", port: 9, path: "" } as const;
+  const address = { family: "ipv4", host: "127.0.0.1", port: 9 } as const;
   const memory = new Uint8Array(8);
   if (verb === "receive") ring.receive(c, callback, descriptor, memory);
   else if (verb === "send") ring.send(c, callback, descriptor, memory);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Address, Socket } from "@io/core";
 import type { Pace } from "./pace.js";
-import { Peer, plainServer } from "./peer.js";
+import { Peer, plainServer, targetOf } from "./peer.js";
 import type { Sockets } from "./sockets.js";
 import type { ConnectionPlan } from "./steps.js";
 import { type Endpoint, OwnListener, type World } from "./world.js";
@@ -65,7 +65,7 @@ export class Connections {
   async #listenOnRing(name: string): Promise<OwnListener> {
     const { ring } = this.#world;
     const pace = this.#pace;
-    const address: Address = { family: "unix", host: "", port: 0, path: newPath("socket") };
+    const address: Address = { family: "unix", path: newPath("socket") };
     const descriptor = await pace.descriptor((c, callback) => ring.socket(c, callback, "unix"));
     this.#world.opened(descriptor);
     await pace.zero((c, callback) => ring.bind(c, callback, descriptor, address));
@@ -81,7 +81,7 @@ export class Connections {
   async #connectToOwn(plan: ConnectionPlan): Promise<void> {
     const promises = plan.layer === "promise" || plan.small;
     const listener = await this.listener((plan.isUnix ? 1 : 0) + (promises ? 2 : 0));
-    const [near, nearSocket] = await this.#connected(listener.address, plan.isUnix, promises);
+    const [near, nearSocket] = await this.#connected(listener.address, promises);
     let farSocket: Socket | null = null;
     let far: number;
     if (listener.handle !== null) {
@@ -103,9 +103,10 @@ export class Connections {
     const server = await plainServer(plan.isUnix, () => newPath("plain"));
     const coming = server.next();
     const { host = "", port = 0, path = "" } = server.target;
-    const family = plan.isUnix ? "unix" : "ipv4";
-    const address: Address = { family, host, port, path };
-    const [near, socket] = await this.#connected(address, plan.isUnix, promises);
+    const address: Address = plan.isUnix
+      ? { family: "unix", path }
+      : { family: "ipv4", host, port };
+    const [near, socket] = await this.#connected(address, promises);
     const endpoint = this.#sockets.endpoint(near, socket, plan.isUnix);
     const name = `plain of ${endpoint.name}`;
     const peer = new Peer(name, plan.isUnix, await this.#pace.promise(coming), this.#world.fail);
@@ -114,16 +115,11 @@ export class Connections {
     if (plan.small) makeSmall(endpoint);
   }
 
-  async #connected(
-    address: Address,
-    isUnix: boolean,
-    promises: boolean,
-  ): Promise<[number, Socket | null]> {
+  async #connected(address: Address, promises: boolean): Promise<[number, Socket | null]> {
     const { ring, io } = this.#world;
     if (promises) {
       this.#world.usesPromises = true;
-      const { path, host, port } = address;
-      const socket = await this.#pace.promise(io.connect(isUnix ? { path } : { host, port }));
+      const socket = await this.#pace.promise(io.connect(targetOf(address)));
       return [socket.descriptor, socket];
     }
     const made = await this.#pace.descriptor((c, callback) =>

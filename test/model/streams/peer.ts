@@ -3,6 +3,7 @@
 
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import type { Address } from "@io/core";
 import { contentOf } from "./content.js";
 import { Side, Violation } from "./stream.js";
 
@@ -10,6 +11,12 @@ export interface PlainTarget {
   readonly host?: string;
   readonly port?: number;
   readonly path?: string;
+}
+
+/** Where to connect, without the family. */
+export function targetOf(address: Address): { path: string } | { host: string; port: number } {
+  if (address.family === "unix") return { path: address.path as string };
+  return { host: address.host, port: address.port };
 }
 
 export class Peer extends Side {

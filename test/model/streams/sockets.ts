@@ -6,7 +6,7 @@ import type { Layer } from "../files/steps.js";
 import { contentOf } from "./content.js";
 import type { Lot } from "./lots.js";
 import { CLOSED, type Operation, type OperationFields, REFUSED } from "./operation.js";
-import { Peer, plainConnection } from "./peer.js";
+import { Peer, plainConnection, targetOf } from "./peer.js";
 import type { Limit, StreamStep } from "./steps.js";
 import { type Piece, type Side, Violation } from "./stream.js";
 import { type Done, Endpoint, type OwnListener, type World } from "./world.js";
@@ -393,12 +393,10 @@ export class Sockets {
   #connectPromise(listener: OwnListener, limitNs: Limit): void {
     let socket: Socket | null = null;
     const { io } = this.#world;
-    const { path, host, port } = listener.address;
     this.#world.startPromise(
       { verb: "connect", on: listener, ...limitOf(limitNs, "promise") },
       async (options) => {
-        const target = listener.isUnix ? { path } : { host, port };
-        socket = await io.connect({ ...target, ...options });
+        socket = await io.connect({ ...targetOf(listener.address), ...options });
         return 0;
       },
       (result) => {
@@ -445,9 +443,8 @@ export class Sockets {
   /** A plain peer connects to one of our listeners. */
   plainConnect(listener: OwnListener): void {
     if (listener.gone) return;
-    const { host, port, path } = listener.address;
     this.connecting++;
-    plainConnection(listener.isUnix ? { path } : { host, port })
+    plainConnection(targetOf(listener.address))
       .then(
         (socket) => {
           const candidates = (): Side[] => listener.acceptors.filter((side) => side.other === null);

@@ -98,7 +98,7 @@ export class Chunk implements Disposable {
 export class DatagramChunk extends Chunk {
   /** Whether it was longer than a chunk may be; the rest of it is lost. */
   readonly truncated: boolean;
-  #address: Address | null = null;
+  #address: Address | null | undefined = undefined;
 
   /** @internal */
   constructor(owner: ChunkOwner, place: ChunkPlace, byteLength: number, truncated: boolean) {
@@ -107,11 +107,13 @@ export class DatagramChunk extends Chunk {
   }
 
   /**
-   * Who sent it; all fields are empty for a unix socket without an address. What was read once
+   * Who sent it; null for a unix socket without an address. What was read once
    * stays known; else it throws "ERR_IO_CHUNK_RELEASED" after the release.
    */
-  get address(): Address {
-    this.#address ??= this.readSender(new SocketAddress()).address;
+  get address(): Address | null {
+    if (this.#address === undefined) {
+      this.#address = this.readSender(new SocketAddress()).address;
+    }
     return this.#address;
   }
 

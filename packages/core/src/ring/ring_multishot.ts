@@ -118,7 +118,7 @@ export abstract class MultishotVerbs extends SocketVerbs {
    *   ring.receiveMessageMultishot(receiving, ({ bufferId, offset }, result) => {
    *     if (result < 0) return;
    *     const bytes = group.view(bufferId, offset, result);
-   *     const { port } = group.sender(bufferId, sender).address;
+   *     const port = group.sender(bufferId, sender).address?.port;
    *     process.stdout.write(`${Buffer.from(bytes)} from port ${port}\n`);
    *     group.release(bufferId);
    *     resolve();

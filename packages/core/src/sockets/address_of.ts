@@ -3,8 +3,6 @@ import { type Address, addressFrom, formatAddress } from "../address.js";
 import type { NativeSession } from "../engine/native.js";
 import type { Descriptor } from "../ring/types.js";
 
-export const NO_ADDRESS: Address = { family: "unix", host: "", port: 0, path: "" };
-
 export type SocketKind = "socket" | "datagram socket";
 
 /** Its own address, or its peer's; null when the system knows none. */
@@ -23,8 +21,8 @@ export function nameOf(
   local: Address | null,
   remote: Address | null,
 ): string {
-  const peer = formatAddress(remote ?? NO_ADDRESS);
+  const peer = formatAddress(remote);
   if (peer !== "") return `the ${kind} to ${peer}`;
-  const own = formatAddress(local ?? NO_ADDRESS);
+  const own = formatAddress(local);
   return own === "" ? `a ${kind} without a name (${descriptor})` : `the ${kind} of ${own}`;
 }

@@ -1,5 +1,5 @@
 // Datagram sockets with promises, over the ring.
-import { type Address, checkFamily, formatAddress, type Place } from "../address.js";
+import { type Address, checkFamily, formatAddress, type Place, socketPath } from "../address.js";
 import { type Moment, momentOfMask } from "../engine/mask.js";
 import type { NativeSession } from "../engine/native.js";
 import { typeError } from "../errors.js";
@@ -21,7 +21,6 @@ import {
   type Bytes,
   bytesFrom,
   checkGiven,
-  checkSocketPath,
   knows,
   knowsOnly,
   oneOf,
@@ -57,7 +56,7 @@ export type DatagramOptions = DatagramSocketOptions &
       } & LookupOptions)
     | {
         /** A unix socket's path. Its file must not be there yet, and goes with the socket. */
-        path: string;
+        path: string | Uint8Array;
       }
     | {
         /** Of a socket without an address of its own. */
@@ -91,19 +90,22 @@ const DATAGRAMS: ChunkKind<DatagramChunk> = {
 };
 
 /** The receiver of a datagram: an address in digits, or a {@link SocketAddress}. */
-export type DatagramTarget = SocketAddress | { host: string; port: number } | { path: string };
+export type DatagramTarget =
+  | SocketAddress
+  | { host: string; port: number }
+  | { path: string | Uint8Array };
 
 /** Where a datagram socket is bound or connected to: a name is looked up. */
 export type DatagramPlace =
   | ({ host?: string | null | undefined; port: number } & LookupOptions)
-  | { path: string };
+  | { path: string | Uint8Array };
 
 /** A datagram that was received. */
 export interface Datagram {
   /** Bytes in the buffer; 0 for an empty datagram, which ends nothing. */
   byteLength: number;
-  /** Who sent it. All fields are empty for a unix socket that has no address. */
-  address: Address;
+  /** Who sent it; null for a unix socket that has no address. */
+  address: Address | null;
   /** Whether it was longer than the buffer; the rest is lost. */
   truncated: boolean;
 }
@@ -139,7 +141,7 @@ export interface DatagramBytes extends Uint8Array<ArrayBuffer> {
  * await client.send(Buffer.from("ping"));
  * const buffer = new Uint8Array(1500);
  * const { byteLength, address } = await server.receive(buffer);
- * await server.sendTo(buffer.subarray(0, byteLength), address);
+ * if (address !== null) await server.sendTo(buffer.subarray(0, byteLength), address);
  * ```
  */
 export class DatagramSocket extends SocketBase implements AsyncIterable<DatagramBytes> {
@@ -188,7 +190,7 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
    * await using client = await io.openDatagram({ family: "ipv4" });
    * await client.sendTo(Buffer.from("ping"), server.localAddress);
    * for await (using chunk of server.chunks()) {
-   *   await server.sendTo(chunk.bytes, chunk.address);
+   *   await server.sendTo(chunk.bytes, chunk.sender());
    *   break;
    * }
    * ```
@@ -210,7 +212,7 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
    * await using client = await io.openDatagram({ family: "ipv4" });
    * await client.sendTo("ping", server.localAddress);
    * for await (const bytes of server) {
-   *   await server.sendTo(bytes, bytes.address);
+   *   if (bytes.address !== null) await server.sendTo(bytes, bytes.address);
    *   break;
    * }
    * ```
@@ -351,38 +353,46 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
   }
 
   #addressOf(target: Exclude<DatagramTarget, SocketAddress>): SocketAddress {
-    const { host, port, path } = (target ?? {}) as Partial<Address>;
-    const isPath = isGiven(path) && path !== "";
+    const { host, port, path } = (target ?? {}) as Target;
+    const isPath = isGiven(path);
     const text = isPath ? path : host;
     const number = isPath ? NO_PORT : port;
-    const known = text !== undefined && text === this.#lastTarget;
+    // Bytes may have changed since.
+    const known = typeof text === "string" && text === this.#lastTarget;
     if (known && number === this.#lastPort) return this.#lastAddress;
     this.#lastTarget = undefined;
     this.#lastAddress.name(addressOf(target), "sendTo");
-    this.#lastTarget = text;
-    this.#lastPort = number;
+    this.#lastTarget = text as string;
+    this.#lastPort = number as number;
     return this.#lastAddress;
   }
 }
 
-// An Address that the library gave has all the fields; the ones that do not count are empty.
+/** Fields that a target may have, of any type until they were checked. */
+interface Target {
+  readonly host?: unknown;
+  readonly port?: unknown;
+  readonly path?: unknown;
+  readonly family?: unknown;
+}
+
 function addressOf(target: Exclude<DatagramTarget, SocketAddress>): Address {
   if (typeof target !== "object" || target === null) {
     const right = "give a SocketAddress, { host, port } or { path }";
     throw typeError("sendTo", `the target is ${shown(target)}: ${right}`);
   }
   checkGiven(target, SEND_TO_TARGET);
-  const { host, port, path, family } = target as Partial<Address>;
-  if (path !== undefined && path !== null && path !== "") {
-    checkSocketPath(path, "sendTo");
+  const { host, port, path, family } = target as Target;
+  if (isGiven(path) && path !== "") {
+    const text = socketPath(path, "sendTo");
     checkFamily(family, "", "sendTo");
-    return { family: "unix", host: "", port: 0, path: socketPathFromHere(path) };
+    return { family: "unix", path: socketPathFromHere(text) };
   }
   if (typeof host !== "string" || host === "") {
     throw typeError("sendTo", "the target needs a host in digits and a port, or a path");
   }
   checkFamily(family, host, "sendTo");
-  return { family: host.includes(":") ? "ipv6" : "ipv4", host, port: port as number, path: "" };
+  return { family: host.includes(":") ? "ipv6" : "ipv4", host, port: port as number };
 }
 
 type OpenedOptions = DatagramSocketOptions & { reusePort?: boolean | null | undefined };
@@ -394,7 +404,7 @@ export async function openDatagram(
   options: DatagramOptions,
 ): Promise<DatagramSocket> {
   checkGiven(options, OPEN);
-  const { port, path, host, family: asked } = options as Partial<Address>;
+  const { port, path, host, family: asked } = options as Place;
   const named = isGiven(port) || isGiven(path) || isGiven(host);
   if (!named && !isGiven(asked)) {
     throw typeError("openDatagram", "give a host and a port, a path, or a family");
@@ -426,7 +436,9 @@ async function openAt(
   const socket = new DatagramSocket(operations, session, descriptor, "datagram socket");
   try {
     socket.setOpened(options);
-    if (address !== null) await socket.bindAt(address, moment);
+    if (address === null) return socket;
+    await socket.bindAt(address, moment);
+    void socket.localAddress; // so it is known also when it is first asked for after the close
     return socket;
   } catch (error) {
     await socket.close();

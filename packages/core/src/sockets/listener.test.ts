@@ -65,7 +65,7 @@ function start(list: Accept[], completion: Completion, callback: Callback): void
   list.push({ completion, callback });
 }
 
-const ADDRESS = { family: "ipv4", host: "127.0.0.1", port: 1, path: "" } as const;
+const ADDRESS = { family: "ipv4", host: "127.0.0.1", port: 1 } as const;
 
 function listen(): { fake: FakeRing; listener: Listener; taken: unknown[] } {
   const fake = new FakeRing();

@@ -2,7 +2,13 @@
 
 import type { LookupFunction } from "node:net";
 import { constants } from "node:os";
-import { type Address, formatAddress, type Place, placeOf } from "../address.js";
+import {
+  type Address,
+  formatAddress,
+  type InternetAddress,
+  type Place,
+  placeOf,
+} from "../address.js";
 import { OPCODE_CONNECT } from "../engine/abi.js";
 import { builtin } from "../engine/builtin.js";
 import { IOError, operationError } from "../errors.js";
@@ -192,8 +198,8 @@ function lookUpBy(lookup: LookupFunction, host: string): Promise<unknown> {
   });
 }
 
-export function addressOf({ address, family }: Found, port: number): Address {
-  return { family: family === 6 ? "ipv6" : "ipv4", host: address, port, path: "" };
+export function addressOf({ address, family }: Found, port: number): InternetAddress {
+  return { family: family === 6 ? "ipv6" : "ipv4", host: address, port };
 }
 
 async function checked(one: unknown, operation: string, host: string): Promise<Found> {

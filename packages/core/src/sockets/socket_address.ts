@@ -22,7 +22,7 @@ import { valueError } from "../support/check.js";
  * const received = new Uint8Array(1500);
  * await new Promise<void>((resolve) => {
  *   io.ring.receiveMessage(new Completion(), (_completion, count) => {
- *     process.stdout.write(`${count} bytes from port ${sender.address.port}\n`);
+ *     process.stdout.write(`${count} bytes from port ${sender.address?.port}\n`);
  *     resolve();
  *   }, descriptor, received, sender);
  *   const to = SocketAddress.of(localAddress);
@@ -64,13 +64,10 @@ export class SocketAddress {
     throw valueError(operation, `${digits}: look a name up first, by node:dns`);
   }
 
-  /**
-   * The address. All fields are empty when there is none, as for a unix socket that sent a datagram
-   * and was not bound.
-   */
-  get address(): Address {
+  /** The address; null when there is none, as of a unix socket that sent and was not bound. */
+  get address(): Address | null {
     const family = this.#words[abi.PEER_FAMILY] as number;
-    if (family === 0) return addressFrom(abi.FAMILY_UNIX, 0, "");
+    if (family === 0) return null;
     if (family === abi.FAMILY_IPV4) {
       const [a, b, c, d] = this.record.subarray(abi.PEER_BYTES, abi.PEER_BYTES + 4);
       return addressFrom(family, this.#words[abi.PEER_PORT] as number, `${a}.${b}.${c}.${d}`);

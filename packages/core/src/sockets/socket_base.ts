@@ -29,7 +29,7 @@ import type { Operations } from "../ring/operations.js";
 import type { Descriptor } from "../ring/types.js";
 import { checkMade, checkOptions, flag, knows, wholeNumber } from "../support/check.js";
 import { OpenedSocket } from "../support/forgotten.js";
-import { addressOf, NO_ADDRESS, nameOf, type SocketKind } from "./address_of.js";
+import { addressOf, nameOf, type SocketKind } from "./address_of.js";
 import { ownFile } from "./socket_file.js";
 
 const OPTION_NUMBERS = {
@@ -83,6 +83,8 @@ export abstract class SocketBase implements AsyncDisposable {
   /** @internal */
   protected readonly operations: Operations;
   readonly #session: NativeSession;
+  /** What it was connected to, for when the system does not know the peer any more. @internal */
+  target: Address | null = null;
   #localAddress: Address | null = null;
   #remoteAddress: Address | null = null;
   #watched = true; // as long as Forgotten looks after it
@@ -116,20 +118,22 @@ export abstract class SocketBase implements AsyncDisposable {
   }
 
   /**
-   * Its own address. All fields are empty when it was first asked for after the socket was closed.
+   * Its own address. The system is asked once, when the program first asks: so it is null when that
+   * is after the close. A unix socket that was not bound has none.
    */
-  get localAddress(): Address {
+  get localAddress(): Address | null {
     this.#localAddress ??= this.#name(false);
-    return this.#localAddress ?? NO_ADDRESS;
+    return this.#localAddress;
   }
 
   /**
-   * The peer's address. All fields are empty when it was first asked for after the peer had gone,
-   * and while there is none.
+   * The peer's address. The system is asked once, when the program first asks: so it is null when
+   * that is after an accepted connection was reset. A peer that is a unix socket and was not bound
+   * has none.
    */
-  get remoteAddress(): Address {
-    this.#remoteAddress ??= this.#name(true);
-    return this.#remoteAddress ?? NO_ADDRESS;
+  get remoteAddress(): Address | null {
+    this.#remoteAddress ??= this.#name(true) ?? this.target;
+    return this.#remoteAddress;
   }
 
   /**

@@ -1,6 +1,6 @@
 // The file that the bind of a unix socket makes.
 import { chmodSync } from "node:fs";
-import type { Address } from "../address.js";
+import { type Address, socketPath } from "../address.js";
 import type { Moment } from "../engine/mask.js";
 import type { NativeSession } from "../engine/native.js";
 import { pathFromHere } from "../files/paths.js";
@@ -15,10 +15,12 @@ const ALL = 0o777;
 export function ownFile(
   session: NativeSession,
   descriptor: Descriptor,
-  { family, path }: Address,
+  address: Address,
   { mask }: Moment,
 ): void {
-  if (family !== "unix" || path === "" || path.startsWith("\0")) return;
+  if (address.family !== "unix") return;
+  const path = socketPath(address.path, "bind");
+  if (path.startsWith("\0")) return;
   // When somebody has removed it meanwhile there is nothing that could go, or be changed.
   if (session.ownFile(descriptor, pathFromHere(path)) < 0 || mask === undefined) return;
   chmodSync(path, ALL & ~mask);

@@ -256,9 +256,9 @@ export function checkHost(host: unknown, operation: string): void {
  * Throws unless it can be the path of a unix socket. The system would cut it at a zero byte, but
  * for one at its beginning: then it is an abstract name, in which every byte counts.
  */
-export function checkSocketPath(path: unknown, operation: string): void {
+export function checkSocketPath(path: unknown, operation: string): asserts path is string {
   if (typeof path !== "string") {
-    throw typeError(operation, `the path is ${shown(path)}: give a string`);
+    throw typeError(operation, `the path is ${shown(path)}: give a string or a Buffer`);
   }
   if (path.startsWith("\0") || !path.includes("\0")) return;
   const why = "has a zero byte, which only an abstract name has, at its beginning";
