@@ -366,13 +366,13 @@ function registerTimer(suite: Suite): void {
   suite.test("a timer outlives the limit of operations, and a cancel of all", async (trial) => {
     const io = await trial.open({ inFlightLimit: 4 });
     const timer = io.timer({ intervalMs: 1 });
-    const sleeping = Array.from({ length: 4 }, () => failureCode(io.sleep(HOUR_NS)));
+    const sleeping = Array.from({ length: 4 }, () => failureCode(io.sleep(HOUR_MS)));
     let count = 0;
     const loop = (async () => {
       for await (const passed of timer) {
         count = passed;
         // Full again, each time: the next round has to wait for a place.
-        while (io.stats().inFlight < 4) sleeping.push(failureCode(io.sleep(HOUR_NS)));
+        while (io.stats().inFlight < 4) sleeping.push(failureCode(io.sleep(HOUR_MS)));
       }
     })();
     for (let round = 0; round < 3; round++) {
