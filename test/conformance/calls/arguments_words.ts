@@ -333,8 +333,8 @@ function registerUnusualNames(suite: Suite): void {
     await client.sendTo("question", server.localAddress);
     const buffer = new Uint8Array(16);
     const { address } = await server.receive(buffer);
-    assert.instance(address?.path, Buffer);
-    assert.ok((address?.path as Buffer).equals(client.localAddress.path as Buffer));
+    assert.instance(address!.path, Buffer);
+    assert.ok((address!.path as Buffer).equals(client.localAddress.path as Buffer));
     await server.sendTo("answer", address!);
     assert.is((await client.receive(buffer)).byteLength, 6);
     await server.sendTo("answer", SocketAddress.of(address!));
