@@ -389,10 +389,13 @@ int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operati
   return -EINVAL;  // no such operation
 }
 
-void take_into_use(const DecodeContext& context, Operation& operation) {
+void take_into_use(const DecodeContext& context, Operation& operation, bool unref) {
   // A close is not in flight on its descriptor: it waits for those that are.
   if (operation.number != no_descriptor && !is(operation.opcode, trait::closes)) {
-    context.descriptors.at(operation.number).operations.push(operation);
+    Descriptor& descriptor = context.descriptors.at(operation.number);
+    descriptor.operations.push(operation);
+    descriptor.in_flight++;
+    if (descriptor.unref) context.unref++;
     operation.uses |= uses_descriptor;
   }
   if (is(operation.opcode, trait::from_file)) {
@@ -411,6 +414,11 @@ void take_into_use(const DecodeContext& context, Operation& operation) {
   if (is(operation.opcode, trait::buffer_select)) {
     context.groups.begin(operation.argument);
     operation.uses |= uses_group;
+  }
+  // One with a descriptor is counted by that.
+  if (unref && operation.number == no_descriptor) {
+    context.unref++;
+    operation.uses |= uses_unref;
   }
 }
 
@@ -441,7 +449,7 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   operation.led = false;
   operation.uses = 0;
 
-  if (flags != 0) {
+  if (operation.linked || operation.has_deadline) {
     if (!is(operation.opcode, trait::linkable)) return -EINVAL;
     if (operation.linked && operation.has_deadline) return -EINVAL;
     if (operation.has_deadline && !whole(entry.deadline_ns, operation.deadline_ns)) return -EINVAL;
@@ -449,13 +457,16 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   const int error = decode_fields(entry, context, operation);
   if (error != 0) return error;
 
-  take_into_use(context, operation);
+  take_into_use(context, operation, (flags & abi::entry_flag_unref) != 0);
   return 0;
 }
 
 void let_go_of_descriptor(const DecodeContext& context, Operation& operation) {
   if ((operation.uses & uses_descriptor) == 0) return;
-  context.descriptors.at(operation.number).operations.remove(operation);
+  Descriptor& descriptor = context.descriptors.at(operation.number);
+  descriptor.operations.remove(operation);
+  descriptor.in_flight--;
+  if (descriptor.unref) context.unref--;
   operation.uses &= static_cast<uint8_t>(~uses_descriptor);
 }
 
@@ -471,6 +482,7 @@ void let_go(const DecodeContext& context, Operation& operation) {
     for (const uint32_t buffer : operation.extra->more_buffers) context.buffers.finish(buffer);
   }
   if ((uses & uses_group) != 0) context.groups.finish(operation.argument);
+  if ((uses & uses_unref) != 0) context.unref--;
 }
 
 }  // namespace io

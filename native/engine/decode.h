@@ -14,6 +14,7 @@ struct DecodeContext {
   Descriptors& descriptors;
   Groups& groups;
   const uint8_t* text;  // text_size_bytes of it
+  uint32_t& unref;      // operations in flight that keep no event loop alive
 };
 
 // Fills `operation` and takes the descriptor and the buffers into use. Returns 0, or a negative

@@ -44,6 +44,8 @@ struct Descriptor {
   uint32_t closing_slot = 0;   // the close operation that waits until nothing is in flight
   uint32_t closing_index = 0;  // where the number stands among those whose close waits
   OnDescriptor operations;     // in flight on it
+  uint32_t in_flight = 0;      // how many these are
+  bool unref = false;          // they keep no event loop alive
   FromSource senders;          // those that send this file to another descriptor
   // Receives, sends and accepts in flight, parked ones included, and how many of them the backend
   // may have: Engine::take_turn().

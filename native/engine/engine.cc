@@ -442,6 +442,20 @@ void Engine::finish(const Completed& completed) {
   if ((operation.uses & uses_source) != 0) go_on_closing(operation.source);
 }
 
+int Engine::set_ref(int32_t value, bool keeps) {
+  Descriptor* descriptor = descriptors_.find(value);
+  if (descriptor == nullptr) return -EBADF;
+  if (descriptor->unref == !keeps) return 0;
+  descriptor->unref = !keeps;
+  if (keeps) {
+    CHECK(unref_ >= descriptor->in_flight);
+    unref_ -= descriptor->in_flight;
+  } else {
+    unref_ += descriptor->in_flight;
+  }
+  return 0;
+}
+
 // The kernel does nothing any more on its descriptor, or for its chain.
 void Engine::leave_descriptor(Operation& operation) {
   if (operation.patient) {

@@ -53,6 +53,13 @@ class Engine {
   // Waits for the first one up to `deadline_ns`, -1 for as long as it takes.
   uint32_t poll(int64_t deadline_ns, uint32_t most = UINT32_MAX);
   // True when nothing is queued and nothing is in flight.
+  // Whether something is queued or in flight for which an event loop has to stay alive.
+  bool keeps_alive() const { return in_flight_ > unref_ || has_queued() || has_unpublished(); }
+
+  // Whether what is in flight on a descriptor keeps an event loop alive. A negative errno when it
+  // is none of ours.
+  int set_ref(int32_t descriptor, bool keeps);
+
   bool idle() const { return in_flight_ == 0 && !has_queued() && !has_unpublished(); }
   // True when poll() would make progress without the kernel saying anything.
   bool has_news() const { return has_unpublished() || cancel_due_ || (is_lost_ && in_flight_ > 0); }
@@ -114,7 +121,7 @@ class Engine {
   };
 
   uint64_t& count(abi::Counter counter) { return counters_[static_cast<size_t>(counter)]; }
-  DecodeContext context() { return {buffers_, descriptors_, groups_, shared_.text}; }
+  DecodeContext context() { return {buffers_, descriptors_, groups_, shared_.text, unref_}; }
 
   void take_queued();
   int begin(const abi::Entry& entry);
@@ -225,6 +232,7 @@ class Engine {
   uint32_t sequence_ = 0;    // of the next entry; TypeScript counts the same
   const uint32_t features_;  // of the backend: abi::feature_*
   uint32_t in_flight_ = 0;
+  uint32_t unref_ = 0;       // of them, those that keep no event loop alive
   uint32_t unreleased_ = 0;  // of them, in the phase `sent`
   uint32_t parked_ = 0;      // of those in flight, the ones in that phase
   std::vector<std::unique_ptr<GatheredSend>> spare_gathered_;

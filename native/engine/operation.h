@@ -38,6 +38,8 @@ inline constexpr uint8_t uses_stream = 8;
 inline constexpr uint8_t uses_source = 16;
 // It receives into memory that a group lends.
 inline constexpr uint8_t uses_group = 32;
+// It is counted as one that keeps no event loop alive, whatever its descriptor says.
+inline constexpr uint8_t uses_unref = 64;
 
 namespace trait = abi::trait;
 

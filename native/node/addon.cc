@@ -128,6 +128,7 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceMethod<&Session::add_area>("addArea"),
                            InstanceMethod<&Session::set_option>("setOption"),
                            InstanceMethod<&Session::lock_file>("lockFile"),
+                           InstanceMethod<&Session::set_ref>("setRef"),
                            InstanceMethod<&Session::name>("name"),
                            InstanceMethod<&Session::own_file>("ownFile"),
                            InstanceMethod<&Session::counters>("counters"),
@@ -266,7 +267,7 @@ class Session : public Napi::ObjectWrap<Session> {
   // The first operation after idleness: from here on the event loop stays alive.
   void activate(const Napi::CallbackInfo&) {
     if (engine_ == nullptr) return;
-    if (attached_) loop_->keep_alive(true);
+    if (attached_ && !unref_) loop_->keep_alive(true);
     header_[header_active] = 1;
   }
 
@@ -373,6 +374,19 @@ class Session : public Napi::ObjectWrap<Session> {
     const uint32_t level = info[1].As<Napi::Number>().Uint32Value();
     return Napi::Number::New(info.Env(),
                              number < 0 ? number : io::system::lock_file(number, level));
+  }
+
+  // (descriptor, keeps): whether its operations keep the event loop alive; -1: those of all.
+  void set_ref(const Napi::CallbackInfo& info) {
+    if (engine_ == nullptr || !attached_) return;
+    const int32_t descriptor = info[0].As<Napi::Number>().Int32Value();
+    const bool keeps = info[1].As<Napi::Boolean>().Value();
+    if (descriptor < 0) {
+      unref_ = !keeps;
+    } else if (engine_->set_ref(descriptor, keeps) != 0) {
+      return;  // it is closed, and keeps nothing alive
+    }
+    decide_alive();
   }
 
   // (descriptor, peer) -> [family, port, host], or a negative errno
@@ -583,12 +597,17 @@ class Session : public Napi::ObjectWrap<Session> {
     armed_ = false;
   }
 
+  // The next operation that is begun keeps the event loop alive again: activate().
+  void decide_alive() {
+    const bool keeps = !unref_ && engine_->keeps_alive();
+    if (keeps == (header_[header_active] != 0)) return;
+    header_[header_active] = keeps ? 1 : 0;
+    loop_->keep_alive(keeps);
+  }
+
   void fall_asleep() {
     header_[header_pumping] = 0;
-    if (engine_->idle()) {
-      header_[header_active] = 0;
-      loop_->keep_alive(false);
-    }
+    decide_alive();
     armed_ = true;
     header_[header_asleep] = 1;
     if (!engine_->arm()) {
@@ -680,6 +699,7 @@ class Session : public Napi::ObjectWrap<Session> {
   std::string backend_;
   uint32_t slots_most_ = 0;
   bool attached_ = false;
+  bool unref_ = false;  // the IO keeps the event loop alive by nothing
   bool armed_ = false;
   bool dispatching_ = false;
   bool woken_soon_ = false;  // the event loop calls woken() before it waits

@@ -21,6 +21,32 @@ function say(text: string): void {
 
 function nothing(): void {}
 
+interface Waiting {
+  ref(): unknown;
+  unref(): unknown;
+}
+
+/** Something is in flight on all that keeps a process alive, each of which is given to `use`. */
+async function waitEverywhere(use: (waiting: Waiting) => void): Promise<Waiting[]> {
+  const io = await IO.open();
+  const listener = await io.listen({ port: 0 });
+  const connecting = io.connect({ port: (listener.address as { port: number }).port });
+  const served = await listener.accept();
+  const client = await connecting;
+  const datagrams = await io.openDatagram({ host: "127.0.0.1", port: 0 });
+  const timer = io.timer({ intervalMs: 3_600_000 });
+  const all = [listener, served, client, datagrams, timer];
+  const loops: AsyncIterable<unknown>[] = [listener, served, client.chunks(), datagrams, timer];
+  for (const loop of loops) void forEach(loop);
+  await io.nop();
+  for (const waiting of all) use(waiting);
+  return [...all, io];
+}
+
+async function forEach(loop: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of loop);
+}
+
 /** Connects `count` times from another process, which ends when all have been greeted. */
 function fork(port: number, count: number): Promise<void> {
   const script = `let left = ${count};
@@ -159,6 +185,44 @@ const programs: Record<string, () => Promise<void>> = {
     // Operations keep the process alive, an idle IO does not.
     const io = await IO.open();
     io.ring.timeout(new Completion(), () => say("elapsed"), 20_000_000);
+  },
+
+  async unreferenced() {
+    await waitEverywhere((waiting) => waiting.unref());
+    say("end of the program");
+  },
+
+  // While it waits, and the handle of the loop is awake or asleep.
+  async unreferencedLater() {
+    const all: Waiting[] = [];
+    await waitEverywhere((waiting) => all.push(waiting));
+    setTimeout(() => {
+      for (const waiting of all) waiting.unref();
+      say("end of the program");
+    }, 50);
+  },
+
+  async referencedAgain() {
+    const all = await waitEverywhere((waiting) => waiting.unref());
+    for (const waiting of all.slice(0, -1)) {
+      waiting.ref();
+      // It fires only while something else keeps the process alive.
+      await new Promise<void>((resolve) => setTimeout(resolve, 20).unref());
+      say("alive");
+      waiting.unref();
+    }
+    say("end of the program");
+  },
+
+  async workBesideUnreferenced() {
+    const all = await waitEverywhere((waiting) => waiting.unref());
+    const io = all.at(-1) as IO;
+    io.ref();
+    await io.sleep(50);
+    say("elapsed");
+    io.unref();
+    void io.sleep(3_600_000);
+    say("end of the program");
   },
 
   async refusedKeepsAlive() {

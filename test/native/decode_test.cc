@@ -57,7 +57,8 @@ struct World {
     return false;
   }
 
-  DecodeContext context() { return {buffers, descriptors, groups, text.bytes.get()}; }
+  DecodeContext context() { return {buffers, descriptors, groups, text.bytes.get(), unref}; }
+  uint32_t unref = 0;
 };
 
 bool moves_memory(Opcode opcode) {

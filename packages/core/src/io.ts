@@ -554,8 +554,12 @@ export class IO implements AsyncDisposable {
       );
       const name = this.#session.name(descriptor, false);
       const bound = typeof name === "number" ? null : addressFrom(...name);
-      return new Listener(this.#operations, descriptor, bound ?? address, (accepted) =>
-        this.#makeSocket(accepted, address.family !== "unix"),
+      return new Listener(
+        this.#operations,
+        descriptor,
+        bound ?? address,
+        (accepted) => this.#makeSocket(accepted, address.family !== "unix"),
+        this.#session,
       );
     });
   }
@@ -757,6 +761,25 @@ export class IO implements AsyncDisposable {
   }
 
   // ---- the end
+
+  /**
+   * What is in flight keeps the process alive, as it does unless `unref` was called. Returns
+   * itself, as in Node.
+   */
+  ref(): this {
+    this.#setRef(true);
+    return this;
+  }
+
+  /** What is in flight does not keep the process alive. Returns itself. */
+  unref(): this {
+    this.#setRef(false);
+    return this;
+  }
+
+  #setRef(keeps: boolean): void {
+    if (!this.#queue.closed) this.#session.setRef(-1, keeps);
+  }
 
   /** What happened so far. */
   stats(): Stats {

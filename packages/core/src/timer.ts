@@ -1,5 +1,6 @@
 // Repeating timers over the ring's time-outs.
 
+import { ENTRY_FLAG_UNREF } from "./engine/abi.js";
 import { nextTurn } from "./engine/turns.js";
 import { Completion } from "./ring/completion.js";
 import type { Operations } from "./ring/operations.js";
@@ -35,6 +36,7 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
   // The highest count that was yielded: a loop after another one goes on from there.
   #yielded = 0;
   #closed = false;
+  #flags = 0;
 
   /** @internal */
   constructor(operations: Operations, intervalMs: number) {
@@ -70,6 +72,28 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
     }
   }
 
+  /**
+   * The timer keeps the process alive while a loop waits for it, as it does unless `unref` was
+   * called. Returns itself, as in Node.
+   */
+  ref(): this {
+    return this.#setFlags(0);
+  }
+
+  /** The timer does not keep the process alive. Returns itself. */
+  unref(): this {
+    return this.#setFlags(ENTRY_FLAG_UNREF);
+  }
+
+  // A loop that waits is woken: it waits on under the new flags.
+  #setFlags(flags: number): this {
+    this.#flags = flags;
+    for (const completion of this.#waiting.keys()) {
+      if (completion.active) this.#operations.cancel(completion);
+    }
+    return this;
+  }
+
   /** Ends the loops. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -97,8 +121,10 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
       };
       const start = (): void => {
         if (this.#closed || this.#operations.closed) wake();
-        else if (this.#operations.hasSlot) this.#operations.ring.timeout(completion, wake, waitNs);
-        else this.#operations.whenSlot(start);
+        else if (this.#operations.hasSlot) {
+          completion.flags = this.#flags;
+          this.#operations.ring.timeout(completion, wake, waitNs);
+        } else this.#operations.whenSlot(start);
       };
       this.#waiting.set(completion, wake);
       this.#operations.apart();

@@ -39,7 +39,8 @@ export const OPCODE_READLINK = 44;
 
 export const ENTRY_FLAG_LINKED = 256;
 export const ENTRY_FLAG_DEADLINE = 512;
-export const ENTRY_FLAGS_ALL = 768;
+export const ENTRY_FLAG_UNREF = 1024;
+export const ENTRY_FLAGS_ALL = 1792;
 export const COMPLETION_FLAG_MORE = 1;
 export const COMPLETION_FLAG_REFUSED = 2;
 export const COMPLETION_FLAG_LENT = 4;

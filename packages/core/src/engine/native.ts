@@ -47,6 +47,8 @@ export interface NativeSession {
   setOption(descriptor: number, option: number, value: number): number;
   /** 0, or a negative errno: EAGAIN when another open of the file has it locked. */
   lockFile(descriptor: number, level: number): number;
+  /** Whether operations of a descriptor, or of all with -1, keep the event loop alive. */
+  setRef(descriptor: number, keeps: boolean): void;
   name(descriptor: number, peer: boolean): NativeName | number;
   /** The file at this path goes with the socket that is bound to it; 0 or a negative errno. */
   ownFile(descriptor: number, path: string): number;

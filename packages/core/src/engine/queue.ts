@@ -213,7 +213,7 @@ export class Queue {
     if (flagged) this.#checkLink(flags);
     if (this.#freeCount <= RESERVED_SLOTS) this.#checkReserve(opcode);
     const header = this.#header;
-    if (this.#freeCount === this.#slots) this.#activate();
+    if (header[HEADER_ACTIVE] === 0) this.session.activate();
     let position = header[HEADER_QUEUED] as number;
     if (position === this.capacity) position = this.#submitAll();
     header[HEADER_QUEUED] = position + 1;
@@ -236,9 +236,6 @@ export class Queue {
     return 0;
   }
 
-  #activate(): void {
-    if (this.#header[HEADER_ACTIVE] === 0) this.session.activate();
-  }
 
   #setCallback<C>(completion: Completion<C>, callback: Callback<C>): void {
     checkFunction(callback, "the callback", "submit");

@@ -3,6 +3,7 @@
 import { constants } from "node:os";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { NativeSession } from "../engine/native.js";
 import type { Callback, Completion } from "../ring/completion.js";
 import type { Operations } from "../ring/operations.js";
 import { Listener } from "./listener.js";
@@ -74,6 +75,7 @@ function listen(): { fake: FakeRing; listener: Listener; taken: unknown[] } {
     3,
     ADDRESS,
     (descriptor) => descriptor as unknown as Socket,
+    { setRef: () => undefined } as unknown as NativeSession,
   );
   const taken: unknown[] = [];
   const loop = async (): Promise<void> => {

@@ -2,7 +2,8 @@
 // connected.
 import { constants } from "node:os";
 import type { Address } from "../address.js";
-import { OPCODE_ACCEPT } from "../engine/abi.js";
+import { ENTRY_FLAG_UNREF, OPCODE_ACCEPT } from "../engine/abi.js";
+import type { NativeSession } from "../engine/native.js";
 import { Turns } from "../engine/turns.js";
 import { closedError, errnoName, IOError, operationError } from "../errors.js";
 import { Completion } from "../ring/completion.js";
@@ -79,6 +80,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   readonly address: Address;
   readonly #descriptor: Descriptor;
   readonly #operations: Operations;
+  readonly #session: NativeSession;
   readonly #makeSocket: (descriptor: Descriptor) => Socket;
   readonly #accepts = Array.from({ length: ACCEPTS }, () => new Completion());
   readonly #timer = new Completion();
@@ -97,7 +99,9 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     descriptor: Descriptor,
     address: Address,
     makeSocket: (descriptor: Descriptor) => Socket,
+    session: NativeSession,
   ) {
+    this.#session = session;
     checkMade(operations, "Listener", "await io.listen()");
     this.#operations = operations;
     this.#descriptor = descriptor;
@@ -153,6 +157,21 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   }
 
   /**
+   * What is in flight on the listener keeps the process alive, as it does unless `unref` was
+   * called. Returns itself, as in Node.
+   */
+  ref(): this {
+    this.#setRef(true);
+    return this;
+  }
+
+  /** What is in flight on it does not keep the process alive. Returns itself. */
+  unref(): this {
+    this.#setRef(false);
+    return this;
+  }
+
+  /**
    * Stops listening. Connections that were accepted and not taken are closed. It takes neither
    * `signal` nor `timeoutMs`: a close that is given up would leave the descriptor to nothing that
    * closes it.
@@ -165,6 +184,11 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   /** Closes the listener: what `await using` calls. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #setRef(keeps: boolean): void {
+    this.#timer.flags = keeps ? 0 : ENTRY_FLAG_UNREF;
+    if (this.#closing === null) this.#session.setRef(this.#descriptor, keeps);
   }
 
   #check(operation: string): void {

@@ -137,6 +137,21 @@ export abstract class SocketBase implements AsyncDisposable {
   }
 
   /**
+   * What is in flight on the socket keeps the process alive, as it does unless `unref` was called.
+   * Returns itself, as in Node.
+   */
+  ref(): this {
+    this.#setRef(true);
+    return this;
+  }
+
+  /** What is in flight on it does not keep the process alive. Returns itself. */
+  unref(): this {
+    this.#setRef(false);
+    return this;
+  }
+
+  /**
    * Ends what is in flight, then closes the socket. May be called again, with the same promise. It
    * takes neither `signal` nor `timeoutMs`: a close that is given up would leave the descriptor to
    * nothing that closes it.
@@ -220,6 +235,10 @@ export abstract class SocketBase implements AsyncDisposable {
         `${operation}: a loop over the socket or over its chunks() receives from it: leave that ` +
         "first, or call the iterator's return()",
     });
+  }
+
+  #setRef(keeps: boolean): void {
+    if (this.#closing === null) this.#session.setRef(this.number, keeps);
   }
 
   #endReceiving(): void {
