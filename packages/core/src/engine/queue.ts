@@ -39,7 +39,13 @@ import {
   OPCODE_BIND,
   OPCODE_CANCEL_ALL,
   OPCODE_MKDIR,
+  OPCODE_NOP,
   OPCODE_OPEN,
+  OPCODE_READ,
+  OPCODE_RECEIVE,
+  OPCODE_SEND,
+  OPCODE_TIMEOUT,
+  OPCODE_WRITE,
   OPEN_FLAG_CREATE,
   OPERATIONS,
   TEXT_SIZE_BYTES,
@@ -59,6 +65,16 @@ const COMPLETION_BYTES = COMPLETION_WORDS * 4;
 // it again costs a few system calls, which is nothing beside so many batches.
 const SURE_IN_ROW = 8;
 const UNFED_MOST_LOG2 = 6;
+
+// The hottest operations, whose verbs put no text.
+const WITHOUT_TEXT: ReadonlySet<number> = new Set([
+  OPCODE_NOP,
+  OPCODE_TIMEOUT,
+  OPCODE_READ,
+  OPCODE_WRITE,
+  OPCODE_SEND,
+  OPCODE_RECEIVE,
+]);
 
 // The operation's number stands below the flags of an entry.
 const OPCODE_BITS = 0xff;
@@ -210,7 +226,7 @@ export class Queue {
     if (completion.callback !== callback) this.#setCallback(completion, callback);
     const flags = completion.flags;
     const flagged = flags | this.#chainQueued;
-    if (flagged) this.#checkLink(flags);
+    if (flagged) this.#checkLink(flags, opcode);
     if (this.#freeCount <= RESERVED_SLOTS) this.#checkReserve(opcode);
     const header = this.#header;
     if (header[HEADER_ACTIVE] === 0) this.session.activate();
@@ -354,12 +370,17 @@ export class Queue {
     return ((this.#header[HEADER_QUEUED] as number) - 1) * ENTRY_WORDS;
   }
 
-  /**
-   * Throws when the IO is closed. Every verb begins with this: a chain that its operation begins
-   * finds room in the batch, because linked entries must reach the engine together.
-   */
-  check(operation: string, completion?: { readonly flags: number }): void {
+  /** Throws when the IO is closed. */
+  check(operation: string): void {
     if (this.closed) throw closedError(operation, "the IO");
+  }
+
+  /**
+   * The same for a verb that puts text: a chain that its operation begins finds room in the batch,
+   * because linked entries must reach the engine together. For other verbs `begin` sees to that.
+   */
+  checkText(operation: string, completion: { readonly flags: number } | null | undefined): void {
+    this.check(operation);
     if (completion && completion.flags & ENTRY_FLAG_LINKED) this.#makeRoomForChain();
   }
 
@@ -370,8 +391,9 @@ export class Queue {
     if (queued + CHAIN_LIMIT > this.capacity || textUsed > 0) this.session.submit();
   }
 
-  #checkLink(flags: number): void {
+  #checkLink(flags: number, opcode: number): void {
     if ((flags & ENTRY_FLAG_LINKED) === 0) return;
+    if (WITHOUT_TEXT.has(opcode)) this.#makeRoomForChain();
     if (flags & ENTRY_FLAG_DEADLINE) throw refusal("ERR_INVALID_ARG_VALUE", LINK_AND_DEADLINE);
     if (this.#chainQueued < CHAIN_LIMIT - 1) return;
     const message = `${CHAIN_LIMIT} operations are linked at most: the last of them has no link`;

@@ -57,13 +57,13 @@ export class Ring extends MultishotVerbs {
 
   /** Does nothing and completes with 0. */
   nop<C>(completion: Completion<C>, callback: Callback<C>): void {
-    this.queue.check("nop", completion);
+    this.queue.check("nop");
     this.queue.begin(completion, callback, abi.OPCODE_NOP);
   }
 
   /** Completes with 0 after `durationNs` nanoseconds of the monotonic clock. */
   timeout<C>(completion: Completion<C>, callback: Callback<C>, durationNs: number): void {
-    this.queue.check("timeout", completion);
+    this.queue.check("timeout");
     this.checkSize(durationNs, "timeout", "durationNs");
     const at = this.queue.begin(completion, callback, abi.OPCODE_TIMEOUT);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = durationNs;
@@ -76,7 +76,7 @@ export class Ring extends MultishotVerbs {
    * -ECANCELED, or with its result when it was faster.
    */
   cancel<C, T>(completion: Completion<C>, callback: Callback<C>, target: Completion<T>): void {
-    this.queue.check("cancel", completion);
+    this.queue.checkText("cancel", completion);
     checkInstance(target, Completion, "a Completion", "the target", "cancel");
     const [slot, generation] = this.queue.tokenOf(target);
     const at = this.queue.begin(completion, callback, abi.OPCODE_CANCEL);
@@ -92,7 +92,7 @@ export class Ring extends MultishotVerbs {
     callback: Callback<C>,
     descriptor: Descriptor,
   ): void {
-    this.queue.check("cancelDescriptor", completion);
+    this.queue.checkText("cancelDescriptor", completion);
     this.descriptor(completion, callback, abi.OPCODE_CANCEL_DESCRIPTOR, descriptor);
   }
 
@@ -103,7 +103,7 @@ export class Ring extends MultishotVerbs {
    * an operation was ended is told by its own completion, `-ECANCELED`.
    */
   cancelAll<C>(completion: Completion<C>, callback: Callback<C>): void {
-    this.queue.check("cancelAll", completion);
+    this.queue.checkText("cancelAll", completion);
     this.queue.begin(completion, callback, abi.OPCODE_CANCEL_ALL);
   }
 
@@ -117,7 +117,7 @@ export class Ring extends MultishotVerbs {
     flags: number,
     mode: number,
   ): void {
-    this.queue.check("open", completion);
+    this.queue.checkText("open", completion);
     const bytes = this.pathFrom(path, "open");
     this.checkWhole(flags, 0x7fffffff, "open", "flags"); // unknown ones are EINVAL
     const bits = this.modeFrom(mode, "open");
@@ -130,7 +130,7 @@ export class Ring extends MultishotVerbs {
    * completes, and then it is closed.
    */
   close<C>(completion: Completion<C>, callback: Callback<C>, descriptor: Descriptor): void {
-    this.queue.check("close", completion);
+    this.queue.checkText("close", completion);
     this.descriptor(completion, callback, abi.OPCODE_CLOSE, descriptor);
   }
 
@@ -145,7 +145,7 @@ export class Ring extends MultishotVerbs {
     buffer: ArrayBufferView,
     offset: number,
   ): void {
-    this.queue.check("read", completion);
+    this.queue.check("read");
     this.checkOffset(offset, "read");
     const at = this.transfer(completion, callback, abi.OPCODE_READ, "read", descriptor, buffer);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
@@ -160,7 +160,7 @@ export class Ring extends MultishotVerbs {
     buffer: ArrayBufferView,
     offset: number,
   ): void {
-    this.queue.check("write", completion);
+    this.queue.check("write");
     this.checkOffset(offset, "write");
     const at = this.transfer(completion, callback, abi.OPCODE_WRITE, "write", descriptor, buffer);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
@@ -175,7 +175,7 @@ export class Ring extends MultishotVerbs {
     buffers: readonly ArrayBufferView[],
     offset: number,
   ): void {
-    this.queue.check("readVectored", completion);
+    this.queue.checkText("readVectored", completion);
     this.checkOffset(offset, "readVectored");
     const opcode = abi.OPCODE_READ_VECTORED;
     const at = this.vectored(completion, callback, opcode, "readVectored", descriptor, buffers);
@@ -191,7 +191,7 @@ export class Ring extends MultishotVerbs {
     buffers: readonly ArrayBufferView[],
     offset: number,
   ): void {
-    this.queue.check("writeVectored", completion);
+    this.queue.checkText("writeVectored", completion);
     this.checkOffset(offset, "writeVectored");
     const opcode = abi.OPCODE_WRITE_VECTORED;
     const at = this.vectored(completion, callback, opcode, "writeVectored", descriptor, buffers);
@@ -210,7 +210,7 @@ export class Ring extends MultishotVerbs {
     into: StatRecord,
     followLinks = true,
   ): void {
-    this.queue.check("stat", completion);
+    this.queue.checkText("stat", completion);
     checkInstance(into, StatRecord, "a StatRecord", "the record", "stat");
     const follow = this.flag(followLinks, true, "followLinks", "stat");
     const region = this.region(into.fields, "stat");
@@ -242,7 +242,7 @@ export class Ring extends MultishotVerbs {
     descriptor: Descriptor,
     level: SyncLevel,
   ): void {
-    this.queue.check("sync", completion);
+    this.queue.checkText("sync", completion);
     const number = this.oneOf(level, SYNC_LEVELS, "the level", "sync");
     const at = this.descriptor(completion, callback, abi.OPCODE_SYNC, descriptor);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
@@ -257,7 +257,7 @@ export class Ring extends MultishotVerbs {
     lengthBytes: number,
     keepSize: boolean,
   ): void {
-    this.queue.check("allocate", completion);
+    this.queue.checkText("allocate", completion);
     this.checkSize(offset, "allocate", "offset");
     this.checkSize(lengthBytes, "allocate", "lengthBytes");
     const keeps = this.flag(keepSize, false, "keepSize", "allocate");
@@ -274,7 +274,7 @@ export class Ring extends MultishotVerbs {
     descriptor: Descriptor,
     lengthBytes: number,
   ): void {
-    this.queue.check("truncate", completion);
+    this.queue.checkText("truncate", completion);
     this.checkSize(lengthBytes, "truncate", "lengthBytes");
     const at = this.descriptor(completion, callback, abi.OPCODE_TRUNCATE, descriptor);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = lengthBytes;
@@ -284,7 +284,7 @@ export class Ring extends MultishotVerbs {
 
   /** Renames a file, replacing what is there; completes with 0. */
   rename<C>(completion: Completion<C>, callback: Callback<C>, from: Path, to: Path): void {
-    this.queue.check("rename", completion);
+    this.queue.checkText("rename", completion);
     const source = this.pathFrom(from, "rename");
     const target = this.pathFrom(to, "rename");
     this.onTwoPaths(completion, callback, abi.OPCODE_RENAME, source, target);
@@ -292,7 +292,7 @@ export class Ring extends MultishotVerbs {
 
   /** Gives a file another name (a hard link), also a symbolic link; completes with 0. */
   link<C>(completion: Completion<C>, callback: Callback<C>, existing: Path, path: Path): void {
-    this.queue.check("link", completion);
+    this.queue.checkText("link", completion);
     const source = this.pathFrom(existing, "link");
     const target = this.pathFrom(path, "link");
     this.onTwoPaths(completion, callback, abi.OPCODE_LINK, source, target);
@@ -303,7 +303,7 @@ export class Ring extends MultishotVerbs {
    * link. Completes with 0.
    */
   symlink<C>(completion: Completion<C>, callback: Callback<C>, target: Path, path: Path): void {
-    this.queue.check("symlink", completion);
+    this.queue.checkText("symlink", completion);
     const text = this.pathAsGiven(target, "symlink");
     const bytes = this.pathFrom(path, "symlink");
     this.onTwoPaths(completion, callback, abi.OPCODE_SYMLINK, text, bytes);
@@ -319,7 +319,7 @@ export class Ring extends MultishotVerbs {
     path: Path,
     into: ArrayBufferView,
   ): void {
-    this.queue.check("readlink", completion);
+    this.queue.checkText("readlink", completion);
     const bytes = this.pathFrom(path, "readlink");
     this.queue.reserveText(Buffer.byteLength(bytes));
     const [start, length] = this.queue.putText(bytes, "readlink");
@@ -335,7 +335,7 @@ export class Ring extends MultishotVerbs {
     path: Path,
     directory: boolean,
   ): void {
-    this.queue.check("unlink", completion);
+    this.queue.checkText("unlink", completion);
     const bytes = this.pathFrom(path, "unlink");
     const isDirectory = this.flag(directory, false, "directory", "unlink");
     this.onPath(completion, callback, abi.OPCODE_UNLINK, bytes, isDirectory ? 1 : 0);
@@ -343,7 +343,7 @@ export class Ring extends MultishotVerbs {
 
   /** Makes a directory; completes with 0. */
   mkdir<C>(completion: Completion<C>, callback: Callback<C>, path: Path, mode: number): void {
-    this.queue.check("mkdir", completion);
+    this.queue.checkText("mkdir", completion);
     const bytes = this.pathFrom(path, "mkdir");
     const bits = this.modeFrom(mode, "mkdir");
     this.onPath(completion, callback, abi.OPCODE_MKDIR, bytes, bits);

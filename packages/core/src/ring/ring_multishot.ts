@@ -86,7 +86,7 @@ export abstract class MultishotVerbs extends SocketVerbs {
     group: ChunkSource,
     maxBytes: number,
   ): void {
-    this.queue.check("receiveMultishot", completion);
+    this.queue.checkText("receiveMultishot", completion);
     this.checkWhole(maxBytes, MAX_BYTES_MOST, "receiveMultishot", "maxBytes");
     group.prepare("receiveMultishot", false);
     const opcode = abi.OPCODE_RECEIVE_MULTISHOT;
@@ -134,7 +134,7 @@ export abstract class MultishotVerbs extends SocketVerbs {
     descriptor: Descriptor,
     group: BufferGroup,
   ): void {
-    this.queue.check("receiveMessageMultishot", completion);
+    this.queue.checkText("receiveMessageMultishot", completion);
     this.#check(completion, group, "receiveMessageMultishot");
     group.prepare("receiveMessageMultishot", true);
     const opcode = abi.OPCODE_RECEIVE_MESSAGE_MULTISHOT;

@@ -38,7 +38,7 @@ export abstract class SocketVerbs extends Verbs {
     family: Address["family"],
     kind: SocketKind = "stream",
   ): void {
-    this.queue.check("socket", completion);
+    this.queue.checkText("socket", completion);
     const number = familyNumber(family, "socket");
     const kindNumber = this.oneOf(kind, KIND_NUMBERS, "the kind", "socket");
     const at = this.queue.begin(completion, callback, abi.OPCODE_SOCKET);
@@ -53,7 +53,7 @@ export abstract class SocketVerbs extends Verbs {
     descriptor: Descriptor,
     address: Address,
   ): void {
-    this.queue.check("bind", completion);
+    this.queue.checkText("bind", completion);
     this.addressed(completion, callback, abi.OPCODE_BIND, "bind", descriptor, address);
   }
 
@@ -64,7 +64,7 @@ export abstract class SocketVerbs extends Verbs {
     descriptor: Descriptor,
     backlog: number,
   ): void {
-    this.queue.check("listen", completion);
+    this.queue.checkText("listen", completion);
     this.checkWhole(backlog, BACKLOG_MOST, "listen", "the backlog");
     const at = this.descriptor(completion, callback, abi.OPCODE_LISTEN, descriptor);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = backlog;
@@ -72,7 +72,7 @@ export abstract class SocketVerbs extends Verbs {
 
   /** Takes one connection; completes with its descriptor. */
   accept<C>(completion: Completion<C>, callback: Callback<C>, descriptor: Descriptor): void {
-    this.queue.check("accept", completion);
+    this.queue.checkText("accept", completion);
     this.descriptor(completion, callback, abi.OPCODE_ACCEPT, descriptor);
   }
 
@@ -86,7 +86,7 @@ export abstract class SocketVerbs extends Verbs {
     callback: Callback<C>,
     descriptor: Descriptor,
   ): void {
-    this.queue.check("acceptMultishot", completion);
+    this.queue.checkText("acceptMultishot", completion);
     this.descriptor(completion, callback, abi.OPCODE_ACCEPT_MULTISHOT, descriptor);
   }
 
@@ -97,7 +97,7 @@ export abstract class SocketVerbs extends Verbs {
     descriptor: Descriptor,
     address: Address,
   ): void {
-    this.queue.check("connect", completion);
+    this.queue.checkText("connect", completion);
     this.addressed(completion, callback, abi.OPCODE_CONNECT, "connect", descriptor, address);
   }
 
@@ -116,7 +116,7 @@ export abstract class SocketVerbs extends Verbs {
     buffer: ArrayBufferView,
     zeroCopy: ZeroCopy | null = "never",
   ): void {
-    this.queue.check("send", completion);
+    this.queue.check("send");
     const mode = this.zeroCopyMode(zeroCopy, "send");
     const at = this.transfer(completion, callback, abi.OPCODE_SEND, "send", descriptor, buffer);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = mode;
@@ -134,7 +134,7 @@ export abstract class SocketVerbs extends Verbs {
     buffers: readonly ArrayBufferView[],
     zeroCopy: ZeroCopy | null = "never",
   ): void {
-    this.queue.check("sendVectored", completion);
+    this.queue.checkText("sendVectored", completion);
     const mode = this.zeroCopyMode(zeroCopy, "sendVectored");
     const opcode = abi.OPCODE_SEND_VECTORED;
     const at = this.vectored(completion, callback, opcode, "sendVectored", descriptor, buffers);
@@ -157,7 +157,7 @@ export abstract class SocketVerbs extends Verbs {
     offset: number,
     lengthBytes: number,
   ): void {
-    this.queue.check("sendFile", completion);
+    this.queue.checkText("sendFile", completion);
     this.checkSize(offset, "sendFile", "offset");
     this.checkSize(lengthBytes, "sendFile", "lengthBytes");
     this.checkDescriptor(file, abi.OPCODE_SEND_FILE);
@@ -175,7 +175,7 @@ export abstract class SocketVerbs extends Verbs {
     descriptor: Descriptor,
     buffer: ArrayBufferView,
   ): void {
-    this.queue.check("receive", completion);
+    this.queue.check("receive");
     this.transfer(completion, callback, abi.OPCODE_RECEIVE, "receive", descriptor, buffer);
   }
 
@@ -192,7 +192,7 @@ export abstract class SocketVerbs extends Verbs {
     target: SocketAddress | null,
     zeroCopy: ZeroCopy | null = "never",
   ): void {
-    this.queue.check("sendMessage", completion);
+    this.queue.checkText("sendMessage", completion);
     const mode = this.zeroCopyMode(zeroCopy, "sendMessage");
     if (target !== null) {
       this.#checkAddress(target, "a SocketAddress or null", "the target", "sendMessage");
@@ -212,7 +212,7 @@ export abstract class SocketVerbs extends Verbs {
     buffer: ArrayBufferView,
     sender: SocketAddress,
   ): void {
-    this.queue.check("receiveMessage", completion);
+    this.queue.checkText("receiveMessage", completion);
     this.#checkAddress(sender, "a SocketAddress", "the sender", "receiveMessage");
     const region = this.region(sender.record, "receiveMessage");
     if (region.inFlight > 0) throw addressActive();
@@ -239,7 +239,7 @@ export abstract class SocketVerbs extends Verbs {
     descriptor: Descriptor,
     how: ShutdownHow,
   ): void {
-    this.queue.check("shutdown", completion);
+    this.queue.checkText("shutdown", completion);
     const number = this.oneOf(how, SHUTDOWN_NUMBERS, "the direction", "shutdown");
     const at = this.descriptor(completion, callback, abi.OPCODE_SHUTDOWN, descriptor);
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
