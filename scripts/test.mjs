@@ -4,7 +4,7 @@
 
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { cellsOf, select } from "../test/matrix.mjs";
+import { cellsOf, select, staleRows } from "../test/matrix.mjs";
 import { setup } from "./setup.mjs";
 import { filesUnder } from "./support/fingerprint.mjs";
 import { root } from "./support/paths.mjs";
@@ -24,6 +24,8 @@ function findCells() {
   const files = [...packages, "test"].flatMap((folder) =>
     filesUnder(`${folder}/dist`, (path) => path.endsWith(".test.js")),
   );
+  const stale = staleRows(files);
+  if (stale.length > 0) throw new StepError(`test/matrix.mjs names no test: ${stale.join(", ")}`);
   const first = longest.filter((path) => files.includes(path));
   const ordered = [...first, ...files.filter((path) => !first.includes(path))];
   return ordered.flatMap(cellsOf);

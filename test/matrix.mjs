@@ -62,15 +62,25 @@ function shortened(path) {
   return path.replace(/(^|\/)dist\//, "$1").replace(/\.test(\.[jt]s)?$/, "");
 }
 
+function fits(short, beginning) {
+  return `${short}.`.startsWith(beginning);
+}
+
+/** The rows that no test file fits: the name of a file or folder has changed. */
+export function staleRows(paths) {
+  const shorts = paths.map(shortened);
+  return rows
+    .map(([beginning]) => beginning)
+    .filter((beginning) => !shorts.some((short) => fits(short, beginning)));
+}
+
 /**
  * The cells of the matrix that belong to a compiled test file: the variables of each, and a label,
  * which has the name of the environment before that of the file: test/lifetime/kqueue-memory.
  */
 export function cellsOf(path) {
   const short = shortened(path);
-  const row = rows.find(
-    ([beginning]) => short.startsWith(beginning) || `${short}.`.startsWith(beginning),
-  );
+  const row = rows.find(([beginning]) => fits(short, beginning));
   const names = row === undefined ? ["automatic"] : row[1];
   return names
     .filter((name) => name in environments)
