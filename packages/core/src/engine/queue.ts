@@ -252,7 +252,6 @@ export class Queue {
     return 0;
   }
 
-
   #setCallback<C>(completion: Completion<C>, callback: Callback<C>): void {
     checkFunction(callback, "the callback", "submit");
     completion.callback = callback;
