@@ -168,6 +168,30 @@ function registerMany(suite: Suite, family: Family): void {
 }
 
 function registerChunks(suite: Suite, family: Family): void {
+  suite.test("calls of next() settle in the order in which they were made", async (trial) => {
+    const { io, near, far } = await boundPair(trial, family);
+    const chunks = far.chunks();
+    const order: string[] = [];
+    const note = async (): Promise<void> => {
+      using chunk = await take(chunks);
+      order.push(text(chunk.bytes));
+    };
+    await near.sendTo("first", far.localAddress!);
+    await note();
+    for (const word of ["a", "b", "c"]) await near.sendTo(word, far.localAddress!);
+    await until(io, () => io.stats().buffersHeld === 3, "three datagrams that have come");
+    const noted: Promise<void>[] = [];
+    for (let count = 0; count < 3; count++) {
+      noted.push(note());
+      const endMs = performance.now() + 3; // so long that the next one leaves the loop a turn
+      while (performance.now() < endMs);
+    }
+    noted.push(note(), note());
+    const sent = ["d", "e"].map((word) => near.sendTo(word, far.localAddress!));
+    await Promise.all([...noted, ...sent]);
+    assert.equal(order, ["first", "a", "b", "c", "d", "e"]);
+  });
+
   suite.test("a datagram that was returned throws, whatever it is asked", async (trial) => {
     const io = await trial.open({ debug: { detectReuse: true } });
     const near = await io.openDatagram(family.binding(trial));

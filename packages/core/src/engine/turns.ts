@@ -21,6 +21,11 @@ export class Turns {
   #sinceMs = 0;
   #turn: Promise<void> | null = null;
 
+  /** Whether values that were ready wait for a turn of the event loop. */
+  get waiting(): boolean {
+    return this.#turn !== null;
+  }
+
   /** Called when a value had to be waited for. */
   waited(): void {
     this.#inRow = 0;

@@ -227,7 +227,7 @@ export class File implements AsyncDisposable {
     this.#operations.ring.checkBuffer(buffer, "readFull");
     const start = placeNumber(positionIn(place) as Position, "readFull", "the position");
     const total = buffer.byteLength;
-    const time = timeLeft("readFull", options);
+    const time = timeLeft("readFull", "read", options);
     let done = 0;
     try {
       while (done < total) {
@@ -264,7 +264,7 @@ export class File implements AsyncDisposable {
     this.#operations.ring.checkBuffer(buffer, "writeAll");
     const start = placeNumber(positionIn(place) as Position, "writeAll", "the position");
     const total = buffer.byteLength;
-    const time = timeLeft("writeAll", options);
+    const time = timeLeft("writeAll", "write", options);
     let done = 0;
     try {
       while (done < total) {

@@ -103,6 +103,8 @@ export class ChunkStream<C extends Chunk = Chunk>
   readonly #arrived = new Line<C>();
   readonly #waiters = new Line<Waiter<C>>();
   #turns: Turns | null = null;
+  /** The last next() of those that settle one after the other. */
+  #before: Promise<IteratorResult<C, undefined>> | null = null;
   // Called when the receive has ended for good.
   #leavers: (() => void)[] | null = null;
   #onAbort: (() => void) | null = null;
@@ -166,6 +168,26 @@ export class ChunkStream<C extends Chunk = Chunk>
 
   /** The next chunk. Rejects when the connection or the signal fails, and is done then. */
   next(): Promise<IteratorResult<C, undefined>> {
+    const before = this.#before;
+    if (before === null) {
+      const next = this.#next();
+      return this.#turns?.waiting ? this.#beforeOthers(next) : next;
+    }
+    const next = () => this.#next();
+    return this.#beforeOthers(before.then(next, next));
+  }
+
+  // A call that waits for a turn of the event loop settles before those that come after it.
+  #beforeOthers(next: Promise<IteratorResult<C, undefined>>): typeof next {
+    this.#before = next;
+    const over = () => {
+      if (this.#before === next) this.#before = null;
+    };
+    next.then(over, over);
+    return next;
+  }
+
+  #next(): Promise<IteratorResult<C, undefined>> {
     const chunk = this.#arrived.shift();
     if (chunk !== undefined) {
       const result: IteratorResult<C, undefined> = { done: false, value: chunk };

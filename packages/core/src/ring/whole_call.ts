@@ -8,13 +8,16 @@ import type { OperationOptions } from "./operations.js";
 /** What is left of the time of such a call. */
 export class TimeLeft<O extends OperationOptions> {
   readonly #operation: string;
+  readonly #step: string;
   readonly #options: O;
   readonly #timeoutMs: number;
   readonly #endMs: number;
   #begun = false;
 
-  constructor(operation: string, options: O, timeoutMs: number) {
+  /** `step` is the operation that such a call is made of, which its errors name. */
+  constructor(operation: string, step: string, options: O, timeoutMs: number) {
     this.#operation = operation;
+    this.#step = step;
     this.#options = options;
     this.#timeoutMs = timeoutMs;
     this.#endMs = performance.now() + timeoutMs;
@@ -34,7 +37,7 @@ export class TimeLeft<O extends OperationOptions> {
     return new IOError({
       code: "ETIMEDOUT",
       errno: -constants.errno.ETIMEDOUT,
-      operation: this.#operation,
+      operation: this.#step,
       message: `${this.#operation} failed: ETIMEDOUT, ${why}`,
     });
   }
@@ -43,12 +46,13 @@ export class TimeLeft<O extends OperationOptions> {
 /** The time of a call, checked; null when it has no limit. */
 export function timeLeft<O extends OperationOptions>(
   operation: string,
+  step: string,
   options: O | null | undefined,
 ): TimeLeft<O> | null {
   const timeoutMs = options?.timeoutMs ?? undefined;
   if (timeoutMs === undefined) return null;
   checkTimeout(timeoutMs, operation);
-  return new TimeLeft(operation, options as O, timeoutMs);
+  return new TimeLeft(operation, step, options as O, timeoutMs);
 }
 
 /**

@@ -197,7 +197,7 @@ class Progress {
 
   constructor(options: OperationOptions | undefined) {
     this.#options = options;
-    this.#time = timeLeft("sendFile", options);
+    this.#time = timeLeft("sendFile", "sendFile", options);
   }
 
   get options(): OperationOptions | undefined {

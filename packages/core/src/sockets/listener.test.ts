@@ -28,9 +28,9 @@ class FakeRing {
     const operations = {
       forgotten: { watch: () => undefined, release: () => undefined },
       ring: {
-        accept: (completion: Completion, _descriptor: number, callback: Callback) =>
+        accept: (completion: Completion, callback: Callback) =>
           start(this.accepts, completion, callback),
-        timeout: (completion: Completion, _durationNs: number, callback: Callback) =>
+        timeout: (completion: Completion, callback: Callback) =>
           start(this.timers, completion, callback),
       },
       backend: "fake",

@@ -106,7 +106,7 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array<Array
     const buffer = viewFrom(bytes, "receiveFull");
     this.operations.ring.checkBuffer(buffer, "receiveFull");
     const total = buffer.byteLength;
-    const time = timeLeft("receiveFull", options);
+    const time = timeLeft("receiveFull", "receive", options);
     let done = 0;
     try {
       while (done < total) {
@@ -239,7 +239,7 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array<Array
     const total = buffer.byteLength;
     const spares = (options?.zeroCopy ?? "never") !== "never";
     const releases: Promise<void>[] = [];
-    const time = timeLeft("sendAll", options);
+    const time = timeLeft("sendAll", "send", options);
     let done = 0;
     try {
       while (done < total) {
