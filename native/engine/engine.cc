@@ -59,6 +59,7 @@ int Engine::begin_linked(const abi::Entry& entry) {
 void Engine::submit() {
   take_queued();
   backend_->flush();
+  is_loss_seen_ = !is_lost_ && backend_->loss().error != 0;
 }
 
 void Engine::take_queued() {

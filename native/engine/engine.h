@@ -62,7 +62,9 @@ class Engine {
 
   bool idle() const { return in_flight_ == 0 && !has_queued() && !has_unpublished(); }
   // True when poll() would make progress without the kernel saying anything.
-  bool has_news() const { return has_unpublished() || cancel_due_ || (is_lost_ && in_flight_ > 0); }
+  bool has_news() const {
+    return has_unpublished() || cancel_due_ || is_loss_seen_ || (is_lost_ && in_flight_ > 0);
+  }
   size_t ready() const { return backend_->ready(); }
   bool has_queued() const {
     return shared_.header[abi::header_queued] != 0 || shared_.header[abi::header_returned] != 0;
@@ -249,8 +251,9 @@ class Engine {
   std::vector<int> end_due_;   // of them, those that are asked for at once
   bool missed_due_ = false;
   bool cancel_due_ = false;
-  bool is_lost_ = false;     // the backend: engine_lost.cc
-  std::vector<Token> left_;  // what it had then, and has not been ended yet
+  bool is_loss_seen_ = false;  // by submit(): the next poll() ends what is in flight
+  bool is_lost_ = false;       // the backend: engine_lost.cc
+  std::vector<Token> left_;    // what it had then, and has not been ended yet
   uint32_t published_ = 0;
   uint32_t publish_limit_ = 0;  // of the poll() that is running
   uint64_t counters_[abi::counter_count] = {};

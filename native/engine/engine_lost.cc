@@ -22,6 +22,7 @@ constexpr int32_t lost_result = -ENOTRECOVERABLE;
 
 void Engine::lose_backend() {
   is_lost_ = true;
+  is_loss_seen_ = false;
   buffers_.keep_all();
   std::unordered_set<const Operation*> ours(batch_.begin(), batch_.end());
   local_.each([&](const Local& local) { ours.insert(local.operation); });

@@ -13,6 +13,7 @@
 #include <climits>
 
 #include "support/check.h"
+#include "support/clock.h"
 #include "backend/reactor/open_reactor.h"
 
 namespace io {
@@ -150,8 +151,11 @@ void EpollPoller::wait_elsewhere() {
 }
 
 void EpollPoller::set_alarm(int64_t due_ns) {
-  // One that comes too early is harmless, and cheaper than setting it again each time.
-  if (due_ns < 0 || (alarm_due_ns_ >= 0 && alarm_due_ns_ <= due_ns)) return;
+  if (due_ns < 0) return;
+  // One that comes too early is harmless, and cheaper than setting it again each time. One whose
+  // time has passed has rung, and tells nothing more if other code has closed it.
+  const bool comes_early = alarm_due_ns_ >= 0 && alarm_due_ns_ <= due_ns;
+  if (comes_early && alarm_due_ns_ > now_ns()) return;
   CHECK(alarm_ >= 0);
   itimerspec when = {};
   // All zero would turn it off.
