@@ -206,8 +206,11 @@ const programs: Record<string, () => Promise<void>> = {
     const all = await waitEverywhere((waiting) => waiting.unref());
     for (const waiting of all.slice(0, -1)) {
       waiting.ref();
-      // It fires only while something else keeps the process alive.
-      await new Promise<void>((resolve) => setTimeout(resolve, 20).unref());
+      await new Promise<void>((fired) => {
+        // It fires only while something else keeps the process alive: that is what is awaited.
+        const timer = setTimeout(fired, 20);
+        timer.unref();
+      });
       say("alive");
       waiting.unref();
     }
