@@ -11,7 +11,7 @@ import {
 } from "../address.js";
 import { OPCODE_CONNECT } from "../engine/abi.js";
 import { builtin } from "../engine/builtin.js";
-import { IOError, operationError } from "../errors.js";
+import { closedError, IOError, operationError } from "../errors.js";
 import {
   aborted,
   type Endings,
@@ -65,10 +65,7 @@ export class Limit {
 
   /** The IO is being closed. */
   close(): void {
-    const operation = this.#operation;
-    const message = `${operation} failed: ECANCELED, the IO was closed`;
-    const errno = -constants.errno.ECANCELED;
-    this.#end(new IOError({ code: "ECANCELED", errno, operation, message }));
+    this.#end(closedError(this.#operation, "the IO"));
   }
 
   /** What the promise says, or the end of the call if that comes first. */

@@ -221,7 +221,7 @@ export function milliseconds(value: unknown, name: string, operation: string): n
 
 /** Milliseconds as the ring takes them; what is above 0 stays above 0. */
 export function nanosecondsOf(ms: number): number {
-  return ms === 0 ? 0 : Math.max(1, Math.round(ms * 1e6));
+  return ms === 0 ? 0 : Math.min(Math.max(1, Math.round(ms * 1e6)), Number.MAX_SAFE_INTEGER);
 }
 
 /** Throws unless it is a time limit. */
