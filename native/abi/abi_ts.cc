@@ -9,7 +9,11 @@
 
 namespace {
 
-using namespace io::abi;
+using io::abi::is;
+using io::abi::kind_of;
+using io::abi::Opcode;
+using io::abi::OperationKind;
+namespace trait = io::abi::trait;
 
 std::string upper(const char* name) {
   std::string text(name);

@@ -86,19 +86,18 @@ inline constexpr uint32_t linkable = linked_by_kernel | linked_by_backend;
 // The engine does not hand them to the backend as they are: Engine::route().
 inline constexpr uint32_t routed = in_order | cancels | closes | writes | connects | made_by_engine;
 
-}  // namespace trait
-
 // By number, which is what an entry says it is; what is no operation has no traits.
-inline constexpr std::array<uint32_t, 256> traits_by_number = [] {
-  using namespace trait;
+inline constexpr std::array<uint32_t, 256> by_number = [] {
   std::array<uint32_t, 256> table{};
 #define IO_OPERATION(name, number, syscall, since, kind, form, traits) table[number] = traits;
 #include "abi/abi.def"
   return table;
 }();
 
+}  // namespace trait
+
 constexpr bool is(Opcode opcode, uint32_t traits) {
-  return (traits_by_number[static_cast<uint8_t>(opcode)] & traits) != 0;
+  return (trait::by_number[static_cast<uint8_t>(opcode)] & traits) != 0;
 }
 
 inline constexpr std::array<OperationKind, 256> kinds_by_number = [] {
