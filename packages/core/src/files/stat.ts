@@ -72,10 +72,12 @@ export class Stat
     return new Date(this.birthtimeMs);
   }
 
+  /** Whether it is a regular file. */
   isFile(): boolean {
     return this.#is(KIND_FILE);
   }
 
+  /** Whether it is a directory. */
   isDirectory(): boolean {
     return this.#is(KIND_DIRECTORY);
   }
@@ -85,18 +87,22 @@ export class Stat
     return this.#is(KIND_LINK);
   }
 
+  /** Whether it is a unix socket. */
   isSocket(): boolean {
     return this.#is(KIND_SOCKET);
   }
 
+  /** Whether it is a FIFO, a pipe with a name. */
   isFIFO(): boolean {
     return this.#is(KIND_FIFO);
   }
 
+  /** Whether it is a character device, such as a terminal. */
   isCharacterDevice(): boolean {
     return this.#is(KIND_CHARACTER_DEVICE);
   }
 
+  /** Whether it is a block device, such as a disk. */
   isBlockDevice(): boolean {
     return this.#is(KIND_BLOCK_DEVICE);
   }
