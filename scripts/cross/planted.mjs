@@ -23,6 +23,13 @@ async function build(target, name, { calls = clean, more = "", words = ["-s"] })
   const [source, output] = [`${folder}/${name}.c`, `${folder}/${name}.node`];
   writeFileSync(source, sourceOf(calls, more));
   const open = target.system === "Darwin" ? ["-undefined", "dynamic_lookup"] : ["-fPIC"];
+  // musl's crti.o defines _init and _fini for all to see. The engine hides them by its list of
+  // exports; here all else stays visible.
+  if (target.libc === "musl") {
+    const list = `${folder}/exports.map`;
+    writeFileSync(list, "{ global: *; local: _init; _fini; };\n");
+    open.push(`-Wl,--version-script=${list}`);
+  }
   const all = ["-O2", "-shared", ...open, ...words, source, "-o", output];
   await runOrFail(`${writeTools(target)}/cc`, all, { env: zigEnvironment });
   return checkAddon(target, output).problems;
