@@ -111,7 +111,7 @@ export interface Datagram {
 }
 
 /** A datagram that a loop over its socket gives, in memory of its own. */
-export interface DatagramBytes extends Uint8Array<ArrayBuffer> {
+export interface DatagramBytes extends Uint8Array {
   /** Who sent it. */
   readonly address: DatagramChunk["address"];
   /** Whether it was longer than 64 KiB, which no UDP datagram is; the rest is lost. */

@@ -77,7 +77,7 @@ const STREAM: ChunkKind<Chunk> = {
  * process.stdout.write(`${Buffer.from(buffer.subarray(0, count))}\n`);
  * ```
  */
-export class Socket extends SocketBase implements AsyncIterable<Uint8Array<ArrayBuffer>> {
+export class Socket extends SocketBase implements AsyncIterable<Uint8Array> {
   /**
    * Receives up to `bytes.byteLength` bytes; resolves with how many, 0 when the peer has ended.
    */
@@ -157,7 +157,7 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array<Array
    * memory of its own, which the program may keep. `chunks()` spares that copy. Leaving the loop
    * ends the receiving, and drops what has come and was not taken.
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
     return new OwnedStream(this.startChunks(null, STREAM), (chunk) => chunk.bytes.slice());
   }
 
