@@ -12,7 +12,7 @@ enum class Opcode : uint8_t {
 #include "abi/abi.def"
 };
 
-// What it is about. A backend that is told of readiness only makes it accordingly:
+// How a readiness backend (epoll, kqueue) makes an operation:
 enum class OperationKind : uint8_t {
   bookkeeping,  // itself, without the system
   time,         // by its wait for events, which ends in time

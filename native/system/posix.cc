@@ -39,7 +39,7 @@ int common_open_flags(uint32_t flags) {
   return system_flags;
 }
 
-// By a reference that nobody gives back. Where it is not available (a program that contains the
+// By a reference that is never released. Where it is not available (a program that contains the
 // library), there is nothing to be unloaded.
 void stay_loaded() {
   Dl_info info;

@@ -274,7 +274,7 @@ export class Queue {
   #checkReserve(opcode: number): void {
     if (this.#grow()) return;
     if (this.#freeCount > 0 && OPERATIONS.get(opcode)?.endsOthers === true) return;
-    this.#cancelChain(); // the error that is thrown tells of it
+    this.#cancelChain(); // the caller sees the thrown error
     throw refusal("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
   }
 

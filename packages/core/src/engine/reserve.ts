@@ -1,5 +1,5 @@
 // Memory for streams that hold nothing while all that is lent is in other hands: a buffer for each
-// of them, so that whoever keeps chunks stops nobody else. There are as many buffers as such
+// of them, so that a stream that keeps its chunks stops no other. There are as many buffers as such
 // streams at once, and what is not used any more is let go.
 //
 // Who owns a buffer: the stream, from `take` until its receive has ended; the program, when that
