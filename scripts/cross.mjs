@@ -1,5 +1,6 @@
-// npm run cross [-- <substring>...]: builds the addon for the systems that this machine is not, and
-// checks that it would find there what it asks for. Prints a row for each target.
+// npm run cross [-- <substring>...]: builds the addon for other systems than this machine's, and
+// checks that each has the libraries and symbols that the addon needs. Prints a row for each
+// target.
 
 import { checkBsdSyntax } from "./cross/bsd.mjs";
 import { buildAddon } from "./cross/build.mjs";

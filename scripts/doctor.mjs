@@ -1,5 +1,5 @@
-// npm run doctor: sets the tree up and says which backend is taken here, and why. When something
-// cannot be built it says so, and the doctor goes on with what there is: that is when it is needed.
+// npm run doctor: sets the tree up and says which backend is chosen here, and why. When a build
+// fails it says so, and the doctor goes on with the parts that exist: it is needed most then.
 
 import { setup } from "./setup.mjs";
 import { root } from "./support/paths.mjs";

@@ -1,5 +1,5 @@
-// npm run lint: the linters and formatters of both languages. npm run format: lets them repair what
-// they can. Those for C++ run where they are installed; where they are not, a line says so.
+// npm run lint: the linters and formatters of both languages. npm run format: lets them repair the
+// files. Those for C++ run where they are installed; where they are not, a line says so.
 
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -61,7 +61,7 @@ function linters() {
   const foreign = ["unknown-warning-option", "ignored-optimization-argument"];
   const tidy = ["--quiet", ...foreign.map((name) => `--extra-arg=-Wno-${name}`)];
   if (repair) return all;
-  // What only the build with a kqueue compiles is checked as that build compiles it.
+  // Files that only the build with a kqueue compiles are checked in that build's configuration.
   const checked = new Set();
   for (const build of ["build", "build/kqueue"]) {
     const known = compiledBy(build);

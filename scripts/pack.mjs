@@ -34,7 +34,7 @@ await main(async () => {
   const prepared = engines.map(({ target, path }) =>
     prepareEngine(target, path, `${staging}/${target.name}`),
   );
-  // Last, as it is published: whoever sees a new @io/core finds its engines.
+  // Last, as in a release: a user who sees a new @io/core finds its engines.
   prepared.push(await prepareCore(`${staging}/core`, targets));
   const rows = [];
   for (const { folder, required } of prepared) {

@@ -1,15 +1,16 @@
 // npm run test:packages [-- --ci] [<substring>...]: packs the packages, publishes them to a
 // registry of its own on loopback, installs them from it into empty folders and runs them there, in
-// every way that users have. With --ci it runs only what is quick. Ends with one line of totals.
+// every way that users have. With --ci it runs only the quick cases. Ends with one line of totals.
 
 import { publishPackages } from "./pack/publish.mjs";
 import { cases } from "./packages/cases.mjs";
 import { removePlaces } from "./packages/place.mjs";
 import { startRegistry } from "./packages/registry.mjs";
-import { installTools } from "./packages/tools.mjs";
+import { toolsFolder } from "./packages/tools.mjs";
 import { setup } from "./setup.mjs";
 import { main, runOrFail, StepError, step } from "./support/step.mjs";
 import { reportTotals } from "./support/test_file.mjs";
+import { installTools } from "./support/tools.mjs";
 
 /** Why a case cannot run on this machine: it is skipped, with these words. */
 function reasonOf(error) {
@@ -51,7 +52,7 @@ function wantedCases(words) {
 await main(async () => {
   const wanted = wantedCases(process.argv.slice(2));
   await setup();
-  await installTools();
+  await installTools(toolsFolder);
   await step("pack the packages", async () => {
     await runOrFail("npm", ["run", "pack"]);
   });

@@ -2,7 +2,7 @@
 // each release of Node, test/smoke on the oldest one, on Bun, on Deno, on arm64 and with musl.
 // Writes the table of docs/guides/runtimes.md. Ends with one line of totals.
 
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cellsOf } from "../test/matrix.mjs";
 import { buildAddon } from "./cross/build.mjs";
 import { targets } from "./cross/targets.mjs";
@@ -32,7 +32,19 @@ async function runConformance(words) {
     }
   };
   await Promise.all(Array.from({ length: atOnceLimit }, work));
+  results.push(await runReadme(words));
   return results;
+}
+
+/** Runs the program of the README as a reader copies it, without a compiler. */
+async function runReadme(words) {
+  const program = /^```js\n(.*?)^```$/ms.exec(readFileSync(`${root}/README.md`, "utf8"))?.[1];
+  const path = `${root}/test/dist/readme.mjs`; // @io/core is found from there
+  writeFileSync(path, program ?? "throw new Error('the README has no program')\n");
+  const { ok, output } = await run(words[0], [...words.slice(1), path]);
+  const passes = ok && output.startsWith("hello, by ");
+  process.stdout.write(`     the program of the README: ${passes ? "runs" : output}\n`);
+  return { passed: passes ? 1 : 0, failed: passes ? 0 : 1, skipped: 0 };
 }
 
 /** The engine for the runtime's machine. */

@@ -1,5 +1,5 @@
-// Makes the tree ready to run: tools, dependencies, the engine, the compiled TypeScript. What has
-// not changed since the last time is not done again, so a second run costs a fraction of a second.
+// Makes the tree ready to run: tools, dependencies, the engine, the compiled TypeScript. Steps
+// whose inputs are unchanged are skipped, so a second run costs a fraction of a second.
 
 import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -20,7 +20,7 @@ async function doSteps(steps) {
   const state = new State();
   for (const setupStep of steps) {
     if (isDone(setupStep, state)) continue;
-    // What a step that fails leaves behind is neither the old result nor the new one.
+    // The output of a step that fails is neither the old result nor the new one.
     state.setDone(setupStep.name, undefined);
     await (setupStep.title ? step(setupStep.title, setupStep.work) : setupStep.work());
     // Asked again, because a step may change what goes into it: abi.ts is its own input.

@@ -1,6 +1,6 @@
 // npm test [-- <substring>...]: sets the tree up and runs the compiled test files, each in every
-// environment of test/matrix.mjs and in a process of its own. With substrings, only those that one
-// selects: streams/waiting, kqueue-, kqueue-streams, lifetime. Ends with a line of totals.
+// environment of test/matrix.mjs and in a process of its own. With substrings, only the matching
+// ones: streams/waiting, kqueue-, kqueue-streams, lifetime. Ends with a line of totals.
 
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -15,8 +15,8 @@ import { killRunningFiles, report, reportTotals, runTestFile } from "./support/t
 // time. With twice as many the processors are full, and tests with limits of milliseconds suffer.
 const atOnceLimit = availableParallelism() + 1;
 
-// What compiles before it tests, and so takes longest. It comes first: a long file that comes last
-// runs beside idle processors.
+// Files that compile before they test take longest. They come first: a long file at the end runs
+// beside idle processors.
 const longest = ["test/dist/native/native.test.js", "test/dist/kqueue/kqueue.test.js"];
 
 function findCells() {
@@ -45,7 +45,7 @@ async function runAll(cells) {
   const results = [];
   const together = cells.filter((cell) => !isSerial(cell));
   await Promise.all(Array.from({ length: atOnceLimit }, () => work(together, results)));
-  // What measures time, or fills the machine, runs alone.
+  // Tests that measure time, or fill the machine, run alone.
   await work(cells.filter(isSerial), results);
   return results;
 }

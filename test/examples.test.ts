@@ -21,6 +21,10 @@ import { skip } from "./support/skip.js";
 
 /** The folder of the repository; this file runs from test/dist. */
 const root = fileURLToPath(new URL("../..", import.meta.url));
+/** The packages whose sources have examples that are run. */
+const packages = ["core", "http"];
+/** Those that examples may import. */
+const imported = [...packages, "node"];
 const runLimitMs = 20_000;
 const runMark = "<!-- run -->";
 
@@ -75,14 +79,15 @@ function filesUnder(folder: string, ending: string): string[] {
 }
 
 function allExamples(): Example[] {
-  const documents = filesUnder("docs", ".md").filter((path) => !path.startsWith("docs/api/"));
-  const pages = ["README.md", "packages/core/README.md", ...documents].filter((path) =>
+  const readmes = packages.map((name) => `packages/${name}/README.md`);
+  const pages = ["README.md", ...readmes, ...filesUnder("docs", ".md")].filter((path) =>
     existsSync(root + path),
   );
+  const sources = packages.flatMap((name) => filesUnder(`packages/${name}/src`, ".ts"));
   const read = (path: string) => readFileSync(root + path, "utf8");
   return [
     ...pages.flatMap((path) => examplesInMarkdown(path, read(path))),
-    ...filesUnder("packages/core/src", ".ts").flatMap((path) => examplesInSource(path, read(path))),
+    ...sources.flatMap((path) => examplesInSource(path, read(path))),
   ];
 }
 
@@ -103,7 +108,9 @@ function execute(file: string, args: string[], cwd: string, limitMs: number): Pr
 /** Writes the examples as a project of their own and compiles it; returns what tsc printed. */
 async function compile(folder: string, examples: readonly Example[]): Promise<string> {
   mkdirSync(`${folder}/node_modules/@io`, { recursive: true });
-  symlinkSync(`${root}packages/core`, `${folder}/node_modules/@io/core`);
+  for (const name of imported) {
+    symlinkSync(`${root}packages/${name}`, `${folder}/node_modules/@io/${name}`);
+  }
   const options = { composite: false, declaration: false, declarationMap: false, outDir: "out" };
   const project = {
     extends: `${root}tsconfig.base.json`,
@@ -215,7 +222,9 @@ test("an example that fails, or does not end, is caught", async () => {
   assert.match((await problemOfRun(folder, fixtures.endless, 1_000))!, /did not end within/);
 });
 
-const running = examples.filter((example) => example.runs);
+// `npm run docs` only compiles them: `npm test` runs them.
+const compilesOnly = process.env["IO_EXAMPLES"] === "compile";
+const running = examples.filter((example) => example.runs && !compilesOnly);
 const { chosen, candidates } = probe();
 for (const example of running) {
   const name = `runs: ${example.path}:${example.line}`;

@@ -52,6 +52,10 @@ const rows = [
   ["test/lifetime/", onEach],
   ["test/fuzz/", onEach],
   ["test/embedding/", onEach],
+  // The parser is the same everywhere.
+  ["packages/http/parser/", ["automatic"]],
+  ["packages/http/", onEach],
+  ["packages/node/", onEach],
   // Histories that were made by hand need no backend; the other files try every one that works.
   ["test/model/checks.", ["automatic"]],
   ["test/model/", ["automatic", "kqueue"]],

@@ -1,4 +1,4 @@
-// A checkout that was moved or copied, with what was built in it, is configured again.
+// A checkout that was moved or copied, together with its build, is configured again.
 
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -10,12 +10,12 @@
 namespace io::abi {
 
 // The highest number of an operation. Not all numbers below it are one.
-inline constexpr uint32_t operation_most = [] {
-  uint32_t most = 0;
+inline constexpr uint32_t max_operation = [] {
+  uint32_t max = 0;
 #define IO_OPERATION(name, number, syscall, since, kind, form, traits) \
-  most = number > most ? number : most;
+  max = number > max ? number : max;
 #include "abi/abi.def"
-  return most;
+  return max;
 }();
 
 #define IO_CONSTANT(name, value) inline constexpr uint32_t name = value;
@@ -50,7 +50,7 @@ struct CompletionEntry {
   uint32_t flags;
 };
 
-// One piece of a vectored operation, as it stands in the text area.
+// One buffer of a vectored operation, as it stands in the text area.
 struct VectorEntry {
   double buffer;
   double offset;

@@ -108,7 +108,9 @@ int main(int count, char** words) {
   constant("COMPLETION_WORDS", sizeof(io::abi::CompletionEntry) / 4);
   constant("VECTOR_DOUBLES", sizeof(io::abi::VectorEntry) / 8);
 
-  std::printf("\n/** The names of the operations. */\nexport type OperationName =");
+  std::printf(
+      "\n/**\n * The names of the operations.\n *\n * @category Diagnostics\n */\n"
+      "export type OperationName =");
 #define IO_OPERATION(name, number, syscall, since, kind, form, traits) \
   std::printf("\n  | \"%s\"", camel(#name).c_str());
 #include "abi/abi.def"

@@ -1,5 +1,5 @@
-// What an operation is: the columns `kind` and `traits` of its row in abi.def. Everything that
-// treats several operations alike asks here, so that a new operation is said once.
+// The properties of an operation: the columns `kind` and `traits` of its row in abi.def. All code
+// that treats several operations alike asks here, so that a new operation is described once.
 #pragma once
 
 #include <array>
@@ -25,7 +25,7 @@ enum class OperationKind : uint8_t {
 // Sets of traits are or-ed. An operation has any of a set when is() says so.
 namespace trait {
 
-// ---- what it does, which decides what waits for what
+// ---- its effect, which decides which operations wait for which
 
 inline constexpr uint32_t receives = 1 << 0;  // takes bytes or messages from a socket
 inline constexpr uint32_t sends = 1 << 1;     // gives bytes or messages to a socket
@@ -48,7 +48,7 @@ inline constexpr uint32_t waits_for_space = sends | writes | connects;
 // Ends other operations, so it is taken also when the limit of operations in flight is reached.
 inline constexpr uint32_t ends_others = cancels | closes;
 
-// ---- what it takes and yields
+// ---- its arguments and result
 
 inline constexpr uint32_t buffer_select = 1 << 8;  // its memory comes from a buffer group
 inline constexpr uint32_t more_buffers = 1 << 9;   // of several buffers: Extra::more_buffers
@@ -66,27 +66,32 @@ inline constexpr uint32_t settled = yields_descriptor | yields_other;
 inline constexpr uint32_t made_by_engine = 1 << 14;
 // Where the kernel's io_uring has no such operation, a thread makes the call.
 inline constexpr uint32_t made_by_thread_else = 1 << 15;
-// A thread may make the call: perform(). So may one make those that transfer, of a file.
+// A thread may make the call: perform(). The same holds for transfers on a file.
 inline constexpr uint32_t on_thread = 1 << 16;
 // May take milliseconds, so the pool does not let these keep others from being made.
 inline constexpr uint32_t slow = 1 << 17;
 // Of a file. Where its file system refuses to make it asynchronously, it is called: made_plainly().
 inline constexpr uint32_t made_plainly = 1 << 18;
-// In a chain io_uring may start what follows it, because it tells the kernel of its failure.
+// In a chain io_uring may start the operation that follows, because the kernel knows when this one
+// has failed.
 inline constexpr uint32_t linked_by_kernel = 1 << 19;
 // It does not, so that the backend starts what follows.
 inline constexpr uint32_t linked_by_backend = 1 << 20;
+// Of one path or two, each of which may be relative to a descriptor, and resolved under rules. A
+// thread makes its call where the kernel has no operation that keeps to the rules.
+inline constexpr uint32_t resolves = 1 << 23;
 // More than prepare() is needed for its entry of io_uring: IoUring::prepare_special().
 inline constexpr uint32_t special_entry = 1 << 21;
-// A success that io_uring tells is not its result yet: IoUring::success_of().
+// A success that io_uring reports is not its result yet: IoUring::success_of().
 inline constexpr uint32_t special_result = 1 << 22;
 
-// May stand in a chain, and have a deadline.
+// A backend makes those of a chain that stand next to each other by itself; the engine starts the
+// others. These may have a deadline.
 inline constexpr uint32_t linkable = linked_by_kernel | linked_by_backend;
 // The engine does not hand them to the backend as they are: Engine::route().
 inline constexpr uint32_t routed = in_order | cancels | closes | writes | connects | made_by_engine;
 
-// By number, which is what an entry says it is; what is no operation has no traits.
+// By the number in an entry. A number that is not an operation has no traits.
 inline constexpr std::array<uint32_t, 256> by_number = [] {
   std::array<uint32_t, 256> table{};
 #define IO_OPERATION(name, number, syscall, since, kind, form, traits) table[number] = traits;
@@ -110,6 +115,11 @@ inline constexpr std::array<OperationKind, 256> kinds_by_number = [] {
 
 constexpr OperationKind kind_of(Opcode opcode) {
   return kinds_by_number[static_cast<uint8_t>(opcode)];
+}
+
+// Moves no bytes: it waits until its descriptor is ready, in the direction that its argument names.
+constexpr bool is_poll(Opcode opcode) {
+  return opcode == Opcode::poll || opcode == Opcode::poll_multishot;
 }
 
 }  // namespace io::abi

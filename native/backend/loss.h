@@ -1,4 +1,4 @@
-// What a backend cannot do without, and has lost.
+// The loss of a system call or descriptor that a backend cannot work without.
 #pragma once
 
 namespace io {

@@ -1,5 +1,5 @@
-// Files that the bind of a unix socket has made. They go with their sockets, as those of Node's
-// servers do, unless somebody has put another file in their place.
+// Files that the bind of a unix socket has made. They are removed with their sockets, as those of
+// Node's servers are, unless another process has put another file in their place.
 #pragma once
 
 #include <sys/stat.h>
@@ -30,6 +30,9 @@ class BoundFiles {
     remove(found->second);
     files_.erase(found);
   }
+
+  // The socket is given away.
+  void forget(int number) { files_.erase(number); }
 
   void remove_all() {
     for (const auto& [number, file] : files_) remove(file);

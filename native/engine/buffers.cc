@@ -12,7 +12,7 @@ constexpr uint16_t buffer_generation_mask = 0x7ff;
 
 }  // namespace
 
-uint32_t Buffers::add(uint8_t* data, size_t size_bytes, MemoryHold hold) {
+uint32_t Buffers::add(uint8_t* data, size_t size_bytes, BackingStore backing_store) {
   uint32_t index;
   if (!free_.empty()) {
     index = free_.back();
@@ -30,7 +30,7 @@ uint32_t Buffers::add(uint8_t* data, size_t size_bytes, MemoryHold hold) {
   buffer.alive = true;
   buffer.released = false;
   buffer.registered_index = not_registered;
-  buffer.hold = std::move(hold);
+  buffer.backing_store = std::move(backing_store);
   count_++;
   size_bytes_ += size_bytes;
   return index | (static_cast<uint32_t>(buffer.generation) << index_bits);
@@ -47,8 +47,8 @@ bool Buffers::release(uint32_t handle) {
 void Buffers::free(uint32_t index) {
   Buffer& buffer = buffers_[index];
   buffer.alive = false;
-  if (keeps_all_) kept_.push_back(std::move(buffer.hold));
-  buffer.hold = MemoryHold();
+  if (keeps_all_) kept_.push_back(std::move(buffer.backing_store));
+  buffer.backing_store = BackingStore();
   buffer.generation = (buffer.generation + 1) & buffer_generation_mask;
   count_--;
   size_bytes_ -= buffer.size_bytes;

@@ -1,14 +1,14 @@
 // The memory that entries may name: handles with bounds, so that JavaScript never holds a pointer.
 //
-// Who owns it: V8 allocates. While a handle is alive the engine shares ownership (memory_hold.h); a
-// handle that is released while operations use it stays until the last of them has completed.
+// Who owns it: V8 allocates. While a handle is alive the engine shares ownership (backing_store.h);
+// a handle that is released while operations use it stays until the last of them has completed.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "support/check.h"
-#include "node/memory_hold.h"
+#include "node/backing_store.h"
 
 namespace io {
 
@@ -22,7 +22,7 @@ struct Buffer {
   bool alive = false;
   bool released = false;                      // no new operation may use it
   int32_t registered_index = not_registered;  // where the kernel keeps it mapped
-  MemoryHold hold;
+  BackingStore backing_store;
 };
 
 class Buffers {
@@ -30,7 +30,7 @@ class Buffers {
   static constexpr uint32_t limit = 1 << 20;
 
   // Returns a handle, or 0xffffffff when `limit` buffers are alive.
-  uint32_t add(uint8_t* data, size_t size_bytes, MemoryHold hold);
+  uint32_t add(uint8_t* data, size_t size_bytes, BackingStore backing_store);
   // The buffer that a handle names, or null: unknown, released or reused.
   Buffer* find(uint32_t handle) {
     const uint32_t index = handle & index_mask;
@@ -45,7 +45,7 @@ class Buffers {
     const uint32_t index = handle & index_mask;
     if (index < buffers_.size()) __builtin_prefetch(&buffers_[index], 1);
   }
-  // The address of a piece of it; false when the piece does not lie inside.
+  // The address of a part of it; false when the part does not lie inside.
   static bool resolve(const Buffer& buffer, double offset, double length, uint8_t*& address) {
     const double size = static_cast<double>(buffer.size_bytes);
     // Written so that NaN fails every comparison.
@@ -64,7 +64,7 @@ class Buffers {
     if (buffer.in_flight == 0 && buffer.released) free(handle & index_mask);
   }
 
-  // From now on what was in use is never given up: the kernel may write to it at any time.
+  // From now on memory that was in use is never released: the kernel may write to it at any time.
   void keep_all() { keeps_all_ = true; }
 
   uint32_t count() const { return count_; }
@@ -89,7 +89,7 @@ class Buffers {
   std::vector<Buffer> buffers_;
   std::vector<uint32_t> free_;
   bool keeps_all_ = false;
-  std::vector<MemoryHold> kept_;
+  std::vector<BackingStore> kept_;
   uint32_t count_ = 0;
   size_t size_bytes_ = 0;
 };

@@ -1,12 +1,16 @@
 // Checks of entries: every handle, bound, offset and number that JavaScript wrote. See decode.h.
 #include "engine/decode.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
 
 #include "system/address.h"
+#include "system/control.h"
+#include "system/system.h"
 #include "support/check.h"
 
 namespace io {
@@ -32,16 +36,21 @@ int decode_offset(const abi::Entry& entry, Operation& operation) {
 
 int decode_descriptor(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   Descriptor* descriptor = context.descriptors.find(entry.descriptor);
-  if (descriptor == nullptr) return -EBADF;
+  if (descriptor == nullptr) {
+    const bool is_of_chain = static_cast<uint32_t>(entry.descriptor) == abi::chain_descriptor;
+    if (!is_of_chain || !context.in_chain) return -EBADF;
+    operation.links |= link_on_chain;  // its number is known when it starts
+    return 0;
+  }
   if (descriptor->closing) return -EBADF;
   operation.number = Descriptors::number(entry.descriptor);
   return 0;
 }
 
-// What is known of the socket decides how the kernel is asked.
+// The state of the socket decides how the kernel is asked.
 int decode_socket_use(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   const int error = decode_descriptor(entry, context, operation);
-  if (error != 0) return error;
+  if (error != 0 || operation.number == no_descriptor) return error;
   const Descriptor& descriptor = context.descriptors.at(operation.number);
   operation.poll_first = descriptor.receive_empty;
   operation.unix_datagram = descriptor.unix_datagram;
@@ -62,14 +71,14 @@ int decode_memory(const abi::Entry& entry, const DecodeContext& context, Operati
   uint8_t* address = nullptr;
   if (!context.buffers.resolve(*buffer, entry.buffer_offset, entry.length, address)) return -EFAULT;
   operation.buffer = entry.buffer;
-  operation.registered_index = buffer->registered_index;
+  operation.registered_index = static_cast<int16_t>(buffer->registered_index);
   operation.address = address;
   operation.length =
       entry.length > abi::transfer_limit_bytes ? abi::transfer_limit_bytes : entry.length;
   return 0;
 }
 
-// A piece of the text area, or null when it does not lie inside.
+// A part of the text area, or null when it does not lie inside.
 const char* text_at(const DecodeContext& context, double offset, uint32_t length) {
   int64_t start = 0;
   if (!whole(offset, start)) return nullptr;
@@ -85,7 +94,21 @@ int decode_path(const DecodeContext& context, double offset, uint32_t length, st
   return path.find('\0') == std::string::npos ? 0 : -EINVAL;
 }
 
-// The kernel takes the pieces of a vector as mapped memory when all lie in the same.
+// The directory that a path is relative to, where it has one.
+int decode_directory(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  operation.need_extra().source = no_descriptor;
+  if (static_cast<uint32_t>(entry.descriptor) == abi::no_directory) return 0;
+  return decode_descriptor(entry, context, operation);
+}
+
+// One path, which stands in the text area as that of most operations does.
+int decode_one_path(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  const int error = decode_directory(entry, context, operation);
+  if (error != 0) return error;
+  return decode_path(context, entry.buffer_offset, entry.length, operation.need_extra().path);
+}
+
+// The kernel uses the buffers of a vector as registered memory when all lie in the same.
 int32_t registered_index_of_all(const Extra& extra, const DecodeContext& context) {
   const uint32_t first = extra.more_buffers.front();
   for (const uint32_t handle : extra.more_buffers) {
@@ -102,7 +125,8 @@ int decode_vectors(const abi::Entry& entry, const DecodeContext& context, Operat
   Extra& extra = operation.need_extra();
   extra.vectors.clear();
   extra.more_buffers.clear();
-  // Linux cuts what is too much at once, macOS refuses it (EINVAL): so it is cut here.
+  // Linux cuts a length that is too large for one call, macOS refuses it (EINVAL): so it is cut
+  // here.
   size_t room = abi::transfer_limit_bytes;
   for (uint32_t index = 0; index < count; index++) {
     abi::VectorEntry vector;
@@ -120,7 +144,7 @@ int decode_vectors(const abi::Entry& entry, const DecodeContext& context, Operat
   }
   extra.set_message();
   operation.length = static_cast<uint32_t>(abi::transfer_limit_bytes - room);
-  operation.registered_index = registered_index_of_all(extra, context);
+  operation.registered_index = static_cast<int16_t>(registered_index_of_all(extra, context));
   return 0;
 }
 
@@ -138,7 +162,7 @@ int decode_open(const abi::Entry& entry, const DecodeContext& context, Operation
   if ((entry.argument_extra & ~07777u) != 0) return -EINVAL;
   operation.argument = entry.argument;
   operation.argument_extra = entry.argument_extra;
-  return decode_path(context, entry.buffer_offset, entry.length, operation.need_extra().path);
+  return decode_one_path(entry, context, operation);
 }
 
 // The result goes into a Float64Array of the caller: eight bytes a field, aligned.
@@ -154,10 +178,12 @@ int decode_stat(const abi::Entry& entry, const DecodeContext& context, Operation
   operation.argument = entry.argument;
   Extra& extra = operation.need_extra();
   extra.path.clear();
+  extra.source = no_descriptor;
   if (entry.argument == abi::stat_by_descriptor) {
     return decode_descriptor(entry, context, operation);
   }
-  return decode_path(context, entry.offset, entry.length, extra.path);
+  const int error = decode_directory(entry, context, operation);
+  return error != 0 ? error : decode_path(context, entry.offset, entry.length, extra.path);
 }
 
 int decode_file_range(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
@@ -167,28 +193,67 @@ int decode_file_range(const abi::Entry& entry, const DecodeContext& context, Ope
   return decode_descriptor(entry, context, operation);
 }
 
+// The level stands in `argument`, and in `argument_extra` whether to wait for other holders.
+int decode_lock(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  if (entry.argument > abi::lock_level_exclusive || entry.argument_extra > 1) return -EINVAL;
+  const bool unlocks = operation.opcode == abi::Opcode::unlock;
+  if (unlocks != (entry.argument == abi::lock_level_none)) return -EINVAL;
+  operation.argument_extra = entry.argument_extra;
+  return decode_file_range(entry, context, operation);
+}
+
 // The socket stands where every operation has its descriptor, the file in `argument`.
 int decode_send_file(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   const auto file = static_cast<int32_t>(entry.argument);
   const Descriptor* source = context.descriptors.find(file);
   if (source == nullptr || source->closing || file == entry.descriptor) return -EBADF;
-  operation.source = Descriptors::number(file);
+  operation.need_extra().source = Descriptors::number(file);
   operation.length = std::min(entry.length, abi::transfer_limit_bytes);
   if (!whole(entry.offset, operation.offset)) return -EINVAL;
   return decode_descriptor(entry, context, operation);
 }
 
+// The directory of the first path stands where every operation has its descriptor, that of the
+// second in `argument_extra`; the flags of a rename in `buffer`, and above them the rules of the
+// second path. Each path is resolved under the rules of its own directory.
 int decode_two_paths(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
-  Extra& extra = operation.need_extra();
+  const int error = decode_directory(entry, context, operation);
+  if (error != 0) return error;
+  Extra& extra = *operation.extra;
+  if (entry.argument_extra != abi::no_directory) {
+    const auto directory = static_cast<int32_t>(entry.argument_extra);
+    const Descriptor* second = context.descriptors.find(directory);
+    if (second == nullptr || second->closing) return -EBADF;
+    extra.source = Descriptors::number(directory);
+  }
+  const uint32_t rename_flags = entry.buffer & ((1u << abi::second_resolve_shift) - 1);
+  const uint32_t rules_to = entry.buffer >> abi::second_resolve_shift;
+  operation.argument = rename_flags;
+  if (rename_flags > abi::rename_exchange) return -EINVAL;  // one of them, or none
+  if (rename_flags != 0 && operation.opcode != abi::Opcode::rename) return -EINVAL;
+  if ((rules_to & ~abi::resolve_all) != 0) return -EINVAL;
+  extra.rules_from = operation.rules;
+  extra.rules_to = static_cast<uint8_t>(rules_to);
+  operation.rules |= extra.rules_to;  // what the kernel has to be asked about
   const int from = decode_path(context, entry.buffer_offset, entry.length, extra.path);
   if (from != 0) return from;
   return decode_path(context, entry.offset, entry.argument, extra.path_to);
 }
 
 int decode_kind(uint32_t kind, Operation& operation) {
-  if (kind != abi::socket_kind_stream && kind != abi::socket_kind_datagram) return -EINVAL;
-  operation.argument_extra = kind == abi::socket_kind_stream ? SOCK_STREAM : SOCK_DGRAM;
-  return 0;
+  switch (kind) {
+    case abi::socket_kind_stream:
+      operation.argument_extra = SOCK_STREAM;
+      return 0;
+    case abi::socket_kind_datagram:
+      operation.argument_extra = SOCK_DGRAM;
+      return 0;
+    case abi::socket_kind_seqpacket:
+      operation.argument_extra = SOCK_SEQPACKET;
+      return 0;
+    default:
+      return -EINVAL;
+  }
 }
 
 int decode_socket(const abi::Entry& entry, const DecodeContext&, Operation& operation) {
@@ -212,12 +277,13 @@ int decode_socket(const abi::Entry& entry, const DecodeContext&, Operation& oper
 int decode_send(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   const int error = decode_socket_use(entry, context, operation);
   if (error != 0) return error;
-  if (decode_zero_copy(entry, 0, operation) != 0) return -EINVAL;
+  if (decode_zero_copy(entry, abi::send_more, operation) != 0) return -EINVAL;
+  operation.argument = entry.argument & abi::send_more;
   return operation.opcode == abi::Opcode::send ? decode_memory(entry, context, operation)
                                                : decode_vectors(entry, context, operation);
 }
 
-// One piece of memory, as a message has it.
+// One buffer, as a message has it.
 int decode_message_memory(const abi::Entry& entry, const DecodeContext& context,
                           Operation& operation) {
   const int error = decode_memory(entry, context, operation);
@@ -235,6 +301,7 @@ int decode_send_message(const abi::Entry& entry, const DecodeContext& context,
   int error = decode_socket_use(entry, context, operation);
   if (error != 0) return error;
   if (decode_zero_copy(entry, abi::message_vectored, operation) != 0) return -EINVAL;
+  operation.argument = 0;
   const bool vectored = (entry.argument & abi::message_vectored) != 0;
   error = vectored ? decode_vectors(entry, context, operation)
                    : decode_message_memory(entry, context, operation);
@@ -268,6 +335,93 @@ int decode_receive_message(const abi::Entry& entry, const DecodeContext& context
   return 0;
 }
 
+// The operation has numbers of its own for them, so that they may be closed while it waits.
+int decode_passed(const abi::Entry& entry, const char* list, const DecodeContext& context,
+                  Operation& operation) {
+  Extra& extra = *operation.extra;
+  extra.passed.clear();
+  for (uint32_t index = 0; index < entry.argument_extra; index++) {
+    int32_t value = 0;
+    std::memcpy(&value, list + index * sizeof(value), sizeof(value));
+    const Descriptor* found = context.descriptors.find(value);
+    const int number =
+        found == nullptr || found->closing ? -EBADF : system::duplicate(Descriptors::number(value));
+    if (number < 0) return number;
+    extra.passed.push_back(number);
+  }
+  return 0;
+}
+
+void close_passed(Extra& extra) {
+  for (const int number : extra.passed) ::close(number);
+  extra.passed.clear();
+}
+
+// The record stands at `offset` of the text area, and has so many descriptors as `argument_extra`
+// says.
+int decode_send_control(const abi::Entry& entry, const DecodeContext& context,
+                        Operation& operation) {
+  int error = decode_socket_use(entry, context, operation);
+  if (error != 0) return error;
+  if (operation.number == no_descriptor) return -EINVAL;  // its family decides
+  if ((entry.argument & ~abi::message_vectored) != 0) return -EINVAL;
+  operation.argument = 0;
+  error = entry.argument != 0 ? decode_vectors(entry, context, operation)
+                              : decode_message_memory(entry, context, operation);
+  if (error != 0) return error;
+  const uint32_t count = entry.argument_extra;
+  if (count > abi::max_passed) return -EINVAL;
+  const char* text = text_at(context, entry.offset, abi::control_list + count * sizeof(int32_t));
+  if (text == nullptr) return -EFAULT;
+  const auto* record = reinterpret_cast<const uint8_t*>(text);
+  Extra& extra = *operation.extra;
+  uint32_t flags = 0;
+  std::memcpy(&flags, record, sizeof(flags));
+  if ((flags & abi::control_has_peer) != 0) {
+    extra.message.msg_name = &extra.address;
+    error = read_record(record + abi::control_peer, extra.address, extra.address_size_bytes);
+    extra.message.msg_namelen = extra.address_size_bytes;
+    if (error != 0) return error;
+  }
+  error = decode_passed(entry, text + abi::control_list, context, operation);
+  if (error == 0) {
+    const int family = system::family_of(operation.number);
+    // Other sockets ignore them.
+    if (!extra.passed.empty() && family != AF_UNIX) error = -EINVAL;
+    if (error == 0)
+      error = write_control(record, extra.passed, extra.control, extra.message, family);
+  }
+  if (error != 0) close_passed(extra);
+  if (error == 0 && !extra.passed.empty()) operation.uses |= uses_passed;
+  return error;
+}
+
+// As receive_message, with a longer record.
+int decode_receive_control(const abi::Entry& entry, const DecodeContext& context,
+                           Operation& operation) {
+  int error = decode_socket_use(entry, context, operation);
+  if (error != 0) return error;
+  error = decode_message_memory(entry, context, operation);
+  if (error != 0) return error;
+  Extra& extra = *operation.extra;
+  Buffer* buffer = context.buffers.find(entry.argument);
+  if (buffer == nullptr) return -EFAULT;
+  if (!context.buffers.resolve(*buffer, entry.offset, abi::control_size_bytes, extra.peer)) {
+    return -EFAULT;
+  }
+  extra.more_buffers.push_back(entry.argument);
+  extra.message.msg_name = &extra.address;
+  extra.message.msg_namelen = sizeof(extra.address);
+  expect_control(extra.control, extra.message);
+  return 0;
+}
+
+int decode_poll(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  if (entry.argument != abi::poll_readable && entry.argument != abi::poll_writable) return -EINVAL;
+  operation.argument = entry.argument;
+  return decode_descriptor(entry, context, operation);
+}
+
 int decode_shutdown(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   switch (entry.argument) {
     case abi::shutdown_receive:
@@ -288,19 +442,21 @@ int decode_shutdown(const abi::Entry& entry, const DecodeContext& context, Opera
 // The group stands in `argument`, a limit of bytes in `extent`, which is 0 for none.
 int decode_receive_multishot(const abi::Entry& entry, const DecodeContext& context,
                              Operation& operation) {
-  if (!context.groups.has(entry.argument, Lot::bytes)) return -EINVAL;
+  if (!context.groups.has(entry.argument, GroupContent::bytes)) return -EINVAL;
   if (!whole(entry.extent, operation.extent) || operation.extent > INT32_MAX) return -EINVAL;
+  operation.left_bytes = operation.extent;
   operation.argument = entry.argument;
   return decode_descriptor(entry, context, operation);
 }
 
-// The sender and the flags of each message are written into its piece, so the header here is only
-// what the call asks for.
+// The sender and the flags of each message are written into its buffer, so the header here has only
+// the request of the call.
 int decode_receive_message_multishot(const abi::Entry& entry, const DecodeContext& context,
                                      Operation& operation) {
-  if (!context.groups.has(entry.argument, Lot::message)) return -EINVAL;
+  if (!context.groups.has(entry.argument, GroupContent::message)) return -EINVAL;
   operation.argument = entry.argument;
   operation.extent = 0;
+  operation.left_bytes = 0;
   Extra& extra = operation.need_extra();
   extra.more_buffers.clear();
   std::memset(&extra.message, 0, sizeof(extra.message));
@@ -339,9 +495,100 @@ int decode_vectored_transfer(const abi::Entry& entry, const DecodeContext& conte
   return error != 0 ? error : decode_vectors(entry, context, operation);
 }
 
+// Of one buffer or several; the flags stand in `argument`.
+int decode_write(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  if ((entry.argument & ~abi::write_flags_all) != 0) return -EINVAL;
+  operation.argument = entry.argument;
+  const int error = decode_place(entry, context, operation);
+  if (error != 0) return error;
+  return operation.opcode == abi::Opcode::write ? decode_memory(entry, context, operation)
+                                                : decode_vectors(entry, context, operation);
+}
+
+int decode_allocate(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  if (entry.argument > abi::allocate_insert) return -EINVAL;
+  return decode_file_range(entry, context, operation);
+}
+
+int decode_descriptor_and_mode(const abi::Entry& entry, const DecodeContext& context,
+                               Operation& operation) {
+  if (entry.argument > 07777) return -EINVAL;
+  operation.argument = entry.argument;
+  return decode_descriptor(entry, context, operation);
+}
+
+// User and group; of each 2^32 - 1 leaves it as it is.
+int decode_descriptor_and_owner(const abi::Entry& entry, const DecodeContext& context,
+                                Operation& operation) {
+  operation.argument = entry.argument;
+  operation.argument_extra = entry.argument_extra;
+  return decode_descriptor(entry, context, operation);
+}
+
+// Two times in milliseconds since 1970, with fractions, as a Date has them.
+int decode_descriptor_and_times(const abi::Entry& entry, const DecodeContext& context,
+                                Operation& operation) {
+  constexpr double max_ms = 8.64e15;
+  const bool is_time = std::fabs(entry.offset) <= max_ms && std::fabs(entry.extent) <= max_ms;
+  if (!is_time) return -EINVAL;  // NaN is no time
+  operation.need_extra().accessed_ms = entry.offset;
+  operation.need_extra().modified_ms = entry.extent;
+  return decode_descriptor(entry, context, operation);
+}
+
+// The name stands at `offset`, its length in `argument`, and in `argument_extra` whether one that
+// is set may be there.
+int decode_attribute(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  int error = decode_descriptor(entry, context, operation);
+  if (error != 0) return error;
+  if (entry.argument_extra > abi::xattr_replace) return -EINVAL;
+  operation.argument_extra = entry.argument_extra;
+  if (operation.opcode != abi::Opcode::list_xattr) {
+    error = decode_path(context, entry.offset, entry.argument, operation.need_extra().path);
+  }
+  if (error != 0 || operation.opcode == abi::Opcode::remove_xattr) return error;
+  return decode_memory(entry, context, operation);
+}
+
+// The file that is read stands in `argument`, its place at `offset`, that of the other at `extent`.
+int decode_two_files(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+  const auto file = static_cast<int32_t>(entry.argument);
+  const Descriptor* source = context.descriptors.find(file);
+  if (source == nullptr || source->closing) return -EBADF;
+  operation.need_extra().source = Descriptors::number(file);
+  operation.length = std::min(entry.length, abi::transfer_limit_bytes);
+  if (!whole(entry.offset, operation.offset)) return -EINVAL;
+  if (!whole(entry.extent, operation.extent)) return -EINVAL;
+  return decode_descriptor(entry, context, operation);
+}
+
+// The result goes into a Float64Array of the caller, as that of a stat does.
+int decode_file_system_record(const abi::Entry& entry, const DecodeContext& context,
+                              Operation& operation) {
+  const int error = decode_descriptor(entry, context, operation);
+  if (error != 0) return error;
+  if (decode_memory(entry, context, operation) != 0) return -EFAULT;
+  const bool fits = operation.length >= abi::statfs_fields * sizeof(double) &&
+                    reinterpret_cast<uintptr_t>(operation.address) % sizeof(double) == 0;
+  return fits ? 0 : -EFAULT;
+}
+
+int decode_descriptor_and_path(const abi::Entry& entry, const DecodeContext& context,
+                               Operation& operation) {
+  const int error = decode_descriptor(entry, context, operation);
+  if (error != 0) return error;
+  return decode_path(context, entry.buffer_offset, entry.length, operation.need_extra().path);
+}
+
 int decode_receive(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   const int error = decode_socket_use(entry, context, operation);
   return error != 0 ? error : decode_memory(entry, context, operation);
+}
+
+int decode_receive_vectored(const abi::Entry& entry, const DecodeContext& context,
+                            Operation& operation) {
+  const int error = decode_socket_use(entry, context, operation);
+  return error != 0 ? error : decode_vectors(entry, context, operation);
 }
 
 int decode_descriptor_and_address(const abi::Entry& entry, const DecodeContext& context,
@@ -350,7 +597,8 @@ int decode_descriptor_and_address(const abi::Entry& entry, const DecodeContext& 
   return error != 0 ? error : decode_address(entry, context, operation);
 }
 
-int decode_listen(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
+int decode_descriptor_and_number(const abi::Entry& entry, const DecodeContext& context,
+                                 Operation& operation) {
   if (entry.argument > INT32_MAX) return -EINVAL;
   operation.argument = entry.argument;
   return decode_descriptor(entry, context, operation);
@@ -367,8 +615,62 @@ int decode_sync(const abi::Entry& entry, const DecodeContext& context, Operation
 // The path stands at `offset`, its length in `argument`.
 int decode_path_into_memory(const abi::Entry& entry, const DecodeContext& context,
                             Operation& operation) {
-  const int error = decode_path(context, entry.offset, entry.argument, operation.need_extra().path);
+  int error = decode_directory(entry, context, operation);
+  if (error != 0) return error;
+  error = decode_path(context, entry.offset, entry.argument, operation.need_extra().path);
+  if (error == 0) error = decode_memory(entry, context, operation);
+  if (error != 0 || operation.opcode != abi::Opcode::statfs) return error;
+  const bool fits = operation.length >= abi::statfs_fields * sizeof(double) &&
+                    reinterpret_cast<uintptr_t>(operation.address) % sizeof(double) == 0;
+  return fits ? 0 : -EFAULT;
+}
+
+// The path stands at `extent`, the name at `offset` with its length in `argument`; `argument_extra`
+// has the rest.
+int decode_path_and_attribute(const abi::Entry& entry, const DecodeContext& context,
+                              Operation& operation) {
+  int error = decode_directory(entry, context, operation);
+  if (error != 0) return error;
+  Extra& extra = *operation.extra;
+  operation.argument = entry.argument_extra & abi::xattr_of_link;
+  operation.argument_extra = entry.argument_extra & (abi::xattr_of_link - 1);
+  if (operation.argument_extra > abi::xattr_replace) return -EINVAL;
+  const uint32_t length = entry.argument_extra >> abi::xattr_path_shift;
+  error = decode_path(context, entry.extent, length, extra.path);
+  if (error == 0 && operation.opcode != abi::Opcode::list_xattr_at) {
+    error = decode_path(context, entry.offset, entry.argument, extra.path_to);
+  }
+  if (error != 0 || operation.opcode == abi::Opcode::remove_xattr_at) return error;
+  return decode_memory(entry, context, operation);
+}
+
+int decode_descriptor_and_memory(const abi::Entry& entry, const DecodeContext& context,
+                                 Operation& operation) {
+  const int error = decode_descriptor(entry, context, operation);
   return error != 0 ? error : decode_memory(entry, context, operation);
+}
+
+// User and group; of each 2^32 - 1 leaves it as it is. `buffer` is 1 for the link itself.
+int decode_path_and_owner(const abi::Entry& entry, const DecodeContext& context,
+                          Operation& operation) {
+  if (entry.buffer > 1) return -EINVAL;
+  operation.argument = entry.argument;
+  operation.argument_extra = entry.argument_extra;
+  operation.offset = entry.buffer;
+  return decode_one_path(entry, context, operation);
+}
+
+// Two times in milliseconds since 1970, with fractions, as a Date has them. `argument` is 1 for the
+// link itself.
+int decode_path_and_times(const abi::Entry& entry, const DecodeContext& context,
+                          Operation& operation) {
+  constexpr double max_ms = 8.64e15;
+  const bool is_time = std::fabs(entry.offset) <= max_ms && std::fabs(entry.extent) <= max_ms;
+  if (!is_time || entry.argument > 1) return -EINVAL;  // NaN is no time
+  operation.argument = entry.argument;
+  operation.need_extra().accessed_ms = entry.offset;
+  operation.need_extra().modified_ms = entry.extent;
+  return decode_one_path(entry, context, operation);
 }
 
 // The argument is a mode, or 1 or 0.
@@ -376,7 +678,7 @@ int decode_path_and_argument(const abi::Entry& entry, const DecodeContext& conte
                              Operation& operation) {
   if (entry.argument > 07777) return -EINVAL;
   operation.argument = entry.argument;
-  return decode_path(context, entry.buffer_offset, entry.length, operation.need_extra().path);
+  return decode_one_path(entry, context, operation);
 }
 
 int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
@@ -389,8 +691,8 @@ int decode_fields(const abi::Entry& entry, const DecodeContext& context, Operati
   return -EINVAL;  // no such operation
 }
 
-void take_into_use(const DecodeContext& context, Operation& operation, bool unref) {
-  // A close is not in flight on its descriptor: it waits for those that are.
+void take_descriptors(const DecodeContext& context, Operation& operation) {
+  // A close does not count as in flight on its descriptor: it waits for the operations that do.
   if (operation.number != no_descriptor && !is(operation.opcode, trait::closes)) {
     Descriptor& descriptor = context.descriptors.at(operation.number);
     descriptor.operations.push(operation);
@@ -398,11 +700,15 @@ void take_into_use(const DecodeContext& context, Operation& operation, bool unre
     if (descriptor.unref) context.unref++;
     operation.uses |= uses_descriptor;
   }
-  if (is(operation.opcode, trait::from_file)) {
-    operation.need_extra();
-    context.descriptors.at(operation.source).senders.push(operation);
+  if (is(operation.opcode, trait::from_file | trait::resolves) &&
+      operation.extra->source != no_descriptor) {
+    context.descriptors.at(operation.extra->source).senders.push(operation);
     operation.uses |= uses_source;
   }
+}
+
+void take_into_use(const DecodeContext& context, Operation& operation, bool unref) {
+  take_descriptors(context, operation);
   if (operation.buffer != no_buffer) {
     context.buffers.begin(operation.buffer);
     operation.uses |= uses_buffer;
@@ -422,37 +728,55 @@ void take_into_use(const DecodeContext& context, Operation& operation, bool unre
   }
 }
 
+// What few operations have taken into use.
+[[gnu::noinline]] void let_go_of_rest(const DecodeContext& context, Operation& operation,
+                                      uint8_t uses) {
+  if ((uses & uses_source) != 0) {
+    context.descriptors.at(operation.source()).senders.remove(operation);
+  }
+  if ((uses & uses_more_buffers) != 0) {
+    for (const uint32_t buffer : operation.extra->more_buffers) context.buffers.finish(buffer);
+  }
+  if ((uses & uses_group) != 0) context.groups.finish(operation.argument);
+  if ((uses & uses_unref) != 0) context.unref--;
+  if ((uses & uses_passed) != 0) close_passed(*operation.extra);
+}
+
 }  // namespace
 
 int decode(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   const uint32_t flags = entry.operation & ~0xffu;
   if ((flags & ~abi::entry_flags_all) != 0) return -EINVAL;
   operation.opcode = static_cast<abi::Opcode>(entry.operation & 0xff);
-  operation.linked = (flags & abi::entry_flag_linked) != 0;
+  static_assert(abi::entry_flag_linked >> 8 == link_next);
+  static_assert(abi::entry_flag_hard_link >> 13 == link_hard);
+  operation.links = static_cast<uint8_t>((flags >> 8 & link_next) | (flags >> 13 & link_hard));
   operation.has_deadline = (flags & abi::entry_flag_deadline) != 0;
   operation.number = no_descriptor;
   operation.buffer = no_buffer;
-  operation.source = no_descriptor;
-  operation.registered_index = not_registered;
+  operation.registered_index = static_cast<int16_t>(not_registered);
   operation.poll_first = false;
   operation.unix_datagram = false;
   operation.zero_copy_mode = abi::zero_copy_never;
   operation.zero_copy = false;
   operation.trial = 0;
   operation.fallen_back = false;
-  operation.stalled = false;
-  operation.without_waiting = false;
-  operation.told_of_room = false;
   operation.went_bytes = 0;
   operation.cancel_wanted = false;
-  operation.leads = false;
-  operation.led = false;
+  operation.is_batch_head = false;
+  operation.batched = false;
   operation.uses = 0;
+  operation.revisits = 0;
+  operation.rules = static_cast<uint8_t>(flags >> abi::entry_resolve_shift & abi::resolve_all);
+  if (operation.rules != 0 && !is(operation.opcode, trait::resolves)) return -EINVAL;
 
-  if (operation.linked || operation.has_deadline) {
-    if (!is(operation.opcode, trait::linkable)) return -EINVAL;
-    if (operation.linked && operation.has_deadline) return -EINVAL;
+  if (operation.links != 0 || operation.has_deadline) {
+    const bool linked = (operation.links & link_next) != 0;
+    if (operation.has_deadline && !is(operation.opcode, trait::linkable)) return -EINVAL;
+    if (linked == operation.has_deadline) return -EINVAL;
+    if (linked && is(operation.opcode, trait::multishot)) return -EINVAL;  // it can be the last one
     if (operation.has_deadline && !whole(entry.deadline_ns, operation.deadline_ns)) return -EINVAL;
+    operation.due_ns = 0;
   }
   const int error = decode_fields(entry, context, operation);
   if (error != 0) return error;
@@ -470,19 +794,31 @@ void let_go_of_descriptor(const DecodeContext& context, Operation& operation) {
   operation.uses &= static_cast<uint8_t>(~uses_descriptor);
 }
 
+void leave_descriptors(const DecodeContext& context, Operation& operation) {
+  let_go_of_descriptor(context, operation);
+  if ((operation.uses & uses_source) != 0) {
+    context.descriptors.at(operation.source()).senders.remove(operation);
+    operation.uses &= static_cast<uint8_t>(~uses_source);
+  }
+  if ((operation.uses & uses_unref) != 0) return;
+  context.unref++;  // what is in flight of its chain counts
+  operation.uses |= uses_unref;
+  operation.links |= link_lent_unref;
+}
+
+void join_descriptors(const DecodeContext& context, Operation& operation) {
+  take_descriptors(context, operation);
+  if ((operation.links & link_lent_unref) == 0) return;
+  context.unref--;
+  operation.uses &= static_cast<uint8_t>(~uses_unref);
+  operation.links &= static_cast<uint8_t>(~link_lent_unref);
+}
+
 void let_go(const DecodeContext& context, Operation& operation) {
   let_go_of_descriptor(context, operation);
   const uint8_t uses = operation.uses;
-  if (uses == 0) return;
-  if ((uses & uses_source) != 0) {
-    context.descriptors.at(operation.source).senders.remove(operation);
-  }
   if ((uses & uses_buffer) != 0) context.buffers.finish(operation.buffer);
-  if ((uses & uses_more_buffers) != 0) {
-    for (const uint32_t buffer : operation.extra->more_buffers) context.buffers.finish(buffer);
-  }
-  if ((uses & uses_group) != 0) context.groups.finish(operation.argument);
-  if ((uses & uses_unref) != 0) context.unref--;
+  if ((uses & ~uses_buffer) != 0) let_go_of_rest(context, operation, uses);
 }
 
 }  // namespace io

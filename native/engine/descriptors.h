@@ -17,19 +17,19 @@
 
 namespace io {
 
-// What of a descriptor goes one after the other.
+// The operations of a descriptor that go one after the other.
 inline constexpr int direction_receives = 0;
 inline constexpr int direction_sends = 1;
 inline constexpr int direction_accepts = 2;
 
-// Sends of a stream that are with the backend as one call, beside the one that leads them.
-struct GatheredSend {
-  // In the order of their bytes, the one that leads first. An array, so that what is needed of them
-  // can be fetched at once.
+// Sends of a stream that are with the backend as one call, beside their batch head.
+struct SendBatch {
+  // In the order of their bytes, the head first. An array, so that their cache lines can be fetched
+  // at once.
   std::vector<Operation*> members;
   std::vector<iovec> vectors;  // of each
   size_t size_bytes = 0;       // of all vectors
-  bool has_cancelled = false;  // somebody has asked for the end of one of the company
+  bool has_cancelled = false;  // the program has asked for the end of a member
 };
 
 struct Descriptor {
@@ -39,25 +39,19 @@ struct Descriptor {
   bool unix_datagram = false;
   bool is_stream = false;  // a stream socket, for all that is known
   bool closing = false;
-  bool end_due =
-      false;  // of one that is closing: what is in flight is to be asked to end once more
-  uint32_t closing_slot = 0;   // the close operation that waits until nothing is in flight
-  uint32_t closing_index = 0;  // where the number stands among those whose close waits
-  OnDescriptor operations;     // in flight on it
-  uint32_t in_flight = 0;      // how many these are
-  bool unref = false;          // they keep no event loop alive
-  FromSource senders;          // those that send this file to another descriptor
+  uint32_t closing_slot = 0;  // the close operation that waits until nothing is in flight
+  OnDescriptor operations;    // in flight on it
+  uint32_t in_flight = 0;     // how many these are
+  bool unref = false;         // they keep no event loop alive
+  FromSource senders;         // operations that send this file to another descriptor
   // Receives, sends and accepts in flight, parked ones included, and how many of them the backend
   // may have: Engine::take_turn().
   uint32_t streaming[3] = {0, 0, 0};
   uint32_t turns[3] = {1, 1, 1};
-  OperationQueue parked[3];  // of them, those that wait; first those that have stalled
-  uint32_t patient = 0;      // in flight, and not to be ended by a limit: Engine::be_patient()
-  bool send_wait_limited = false;  // see Backend::limit_send_wait
-  bool awaits_room = false;        // a send has stalled: the next ones are tried, too
-  uint32_t send_slot = 0;          // of the send that the backend has, or that is told of room
-  std::unique_ptr<GatheredSend> gathered;  // as long as its call is with the backend
-  std::unique_ptr<ZeroCopy> zero_copy;     // made for the first send that wants to spare the copy
+  OperationQueue parked[3];               // operations among them that wait for their turn
+  uint32_t send_slot = 0;                 // of the send that the backend was given last
+  std::unique_ptr<SendBatch> send_batch;  // as long as its call is with the backend
+  std::unique_ptr<ZeroCopy> zero_copy;    // made for the first send that wants to spare the copy
 
   bool has_work() const { return !operations.empty() || !senders.empty(); }
 };
@@ -70,7 +64,7 @@ class Descriptors {
 
   // Takes ownership of the system's number; returns the value that JavaScript sees, or -EMFILE when
   // the number is too large to carry a generation, or -EEXIST when it is one of ours already, which
-  // somebody else has closed behind our back (the caller still owns it then).
+  // other code has closed (the caller still owns it then).
   int32_t add(int number) {
     CHECK(number >= 0);
     if (number >= number_limit) return -EMFILE;
@@ -98,6 +92,16 @@ class Descriptors {
     if (!descriptor.open) return nullptr;
     if (descriptor.generation != value >> abi::descriptor_number_bits) return nullptr;
     return &descriptor;
+  }
+
+  // What JavaScript sees of an open number.
+  int32_t value(int number) {
+    return number | static_cast<int32_t>(at(number).generation) << abi::descriptor_number_bits;
+  }
+
+  bool is_open(int number) const {
+    return number >= 0 && static_cast<size_t>(number) < entries_.size() &&
+           entries_[static_cast<size_t>(number)].open;
   }
 
   Descriptor& at(int number) {

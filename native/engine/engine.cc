@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "system/address.h"
+#include "system/control.h"
 #include "support/check.h"
 #include "support/clock.h"
 #include "system/system.h"
@@ -19,17 +21,18 @@ namespace io {
 using abi::Counter;
 using abi::Opcode;
 
-Engine::Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t slots_most)
+Engine::Engine(std::unique_ptr<Backend> backend, const Shared& shared, uint32_t max_slots)
     : backend_(std::move(backend)),
       shared_(shared),
       groups_(buffers_, *backend_),
-      operations_(slots_most),
+      operations_(max_slots),
       completions_(shared.completion_count),
-      features_(backend_->features()) {
-  backend_->serve(operations_, descriptors_);
+      features_(backend_->facts().features),
+      has_send_file_(backend_->facts().has(Opcode::send_file)) {
+  backend_->serve(operations_, descriptors_, revisits_);
   batch_.reserve(shared.entry_count);
   // The text area is buffer handle 0. It outlives the engine, so it needs no hold.
-  const uint32_t handle = buffers_.add(shared.text, abi::text_size_bytes, MemoryHold());
+  const uint32_t handle = buffers_.add(shared.text, abi::text_size_bytes, BackingStore());
   CHECK(handle == abi::text_handle);
 }
 
@@ -37,23 +40,19 @@ Engine::~Engine() {
   CHECK(in_flight_ == 0);
 }
 
-int Engine::begin(const abi::Entry& entry) {
+int Engine::begin(const abi::Entry& entry, bool in_chain) {
   if (entry.slot >= operations_.size()) return -EINVAL;
   Operation& operation = operations_[entry.slot];
   if (operation.phase != Phase::free) return -EINVAL;
   if (operation.generation != entry.generation) return -EINVAL;
   const auto opcode = static_cast<Opcode>(entry.operation & 0xff);
-  if (opcode == Opcode::send_file && !backend_->supports(opcode)) return -EOPNOTSUPP;
-  const int error = decode(entry, context(), operation);
+  if (opcode == Opcode::send_file && !has_send_file_) return -EOPNOTSUPP;
+  context_.in_chain = in_chain;
+  const int error = decode(entry, context_, operation);
   if (error != 0) return error;
   operation.chain = 0;
   operation.phase = Phase::active;
   return 0;
-}
-
-int Engine::begin_linked(const abi::Entry& entry) {
-  const auto opcode = static_cast<Opcode>(entry.operation & 0xff);
-  return is(opcode, trait::linkable) ? begin(entry) : -EINVAL;
 }
 
 void Engine::submit() {
@@ -64,8 +63,11 @@ void Engine::submit() {
 
 void Engine::take_queued() {
   if (send_costs_ && send_costs_->is_measuring()) send_costs_->tick(thread_used_ns());
-  if (cancel_due_) ask_again();
-  // Before the entries: a receive among them may need what was returned.
+  if (revisits_.has_now()) {
+    flush_batch();  // the backend does not find operations that it has not got yet
+    revisits_.visit_now(operations_, [this](Operation& one, Revisit why) { visit(one, why); });
+  }
+  // Before the entries: a receive among them may need a released buffer.
   if (shared_.header[abi::header_returned] != 0) {
     shared_.header[abi::header_returned] = 0;
     groups_.take_returned();
@@ -82,10 +84,11 @@ void Engine::take_queued() {
       index += take_at(index, queued);
     }
     count(Counter::submitted) += queued - (refused_.size() - refused_before);
-    count(Counter::in_flight_most) = std::max<uint64_t>(count(Counter::in_flight_most), in_flight_);
+    count(Counter::max_in_flight) = std::max<uint64_t>(count(Counter::max_in_flight), in_flight_);
     shared_.header[abi::header_queued] = 0;
     shared_.header[abi::header_text_used] = 0;
   }
+  if (!due_.empty()) start_due();
   flush_batch();
 }
 
@@ -96,8 +99,8 @@ void Engine::fetch(const abi::Entry& entry) {
 }
 
 // Takes the entry at `index`, or the chain that begins there; returns how many entries that was.
-// Each is copied, once: whoever has found a way to the ring's memory could write to it meanwhile,
-// and what was checked must be what is done.
+// Each is copied, once: other code with access to the ring's memory could write to it meanwhile,
+// and the checked values must be the ones that are used.
 uint32_t Engine::take_at(uint32_t index, uint32_t queued) {
   const abi::Entry entry = shared_.entries[index];
   std::atomic_signal_fence(std::memory_order_acq_rel);  // no second look by the compiler
@@ -124,43 +127,11 @@ void Engine::take_one(const abi::Entry& entry) {
     if (is(operation.opcode, trait::routed)) {
       route(operation);
     } else {
-      batch_.push_back(&operation);
+      Operation* const one = &operation;  // a temporary would be moved, by a call
+      batch_.push_back(one);
     }
   } else {
     refused_.push_back({sequence, error});
-    count(Counter::refused)++;
-  }
-}
-
-// Entries that are linked stand or fall together: when one is refused, none of them starts. One
-// that is linked to nothing was to be followed by others, so none of its chain starts either.
-void Engine::take_group(std::vector<abi::Entry>& group) {
-  const uint32_t first_sequence = sequence_;
-  sequence_ += static_cast<uint32_t>(group.size());
-  size_t begun = 0;
-  const bool is_torn = (group.back().operation & abi::entry_flag_linked) != 0;
-  int error = group.size() > abi::chain_limit ? -EINVAL : 0;
-  while (error == 0 && begun < group.size()) {
-    error = begin_linked(group[begun]);
-    if (error == 0) begun++;
-  }
-  if (error == 0 && !is_torn) {
-    for (size_t index = 0; index < group.size(); index++) {
-      Operation& operation = operations_[group[index].slot];
-      in_flight_++;
-      begin_chained(operation, operations_[group[(index + 1) % group.size()].slot]);
-      hand_over(operation);
-    }
-    return;
-  }
-  for (size_t index = 0; index < group.size(); index++) {
-    const uint32_t sequence = first_sequence + static_cast<uint32_t>(index);
-    if (index < begun) {
-      Operation& operation = operations_[group[index].slot];
-      let_go(context(), operation);
-      operation.phase = Phase::free;
-    }
-    refused_.push_back({sequence, index == begun ? error : -ECANCELED});
     count(Counter::refused)++;
   }
 }
@@ -172,8 +143,6 @@ void Engine::route(Operation& operation) {
   bool is_done = false;
   if (is(opcode, trait::cancels))
     is_done = cancel_here(operation);
-  else if (is(opcode, trait::waits_for_space))
-    be_patient(operation);
   else
     is_done = carry_out(operation);
   if (!is_done) batch_.push_back(&operation);
@@ -183,7 +152,7 @@ void Engine::route(Operation& operation) {
 bool Engine::cancel_here(Operation& operation) {
   if (operation.opcode != Opcode::cancel) {
     const bool all = operation.opcode == Opcode::cancel_all;
-    operation.extent = all ? cancel_all_parked() : cancel_parked_of(operation.number);
+    operation.ended_count = all ? cancel_all_parked() : cancel_parked_of(operation.number);
     return false;
   }
   if (operation.argument >= operations_.size()) return false;
@@ -195,9 +164,14 @@ bool Engine::cancel_here(Operation& operation) {
     local_.push({&operation, result});
     return true;
   }
-  // What waits behind it may still join it, and only it is meant.
-  if (target.opcode == Opcode::send || target.leads) target.cancel_wanted = true;
-  if (!target.led && target.went_bytes == 0) return false;
+  if ((target.links & link_held) != 0) {
+    target.links |= link_broken;  // it ends when its turn comes
+    local_.push({&operation, -EALREADY});
+    return true;
+  }
+  // Operations that wait behind it may still join it, and the cancel is for it alone.
+  if (target.opcode == Opcode::send) target.cancel_wanted = true;
+  if (!target.batched && target.went_bytes == 0) return false;
   // Some of it may have gone, so this is asked for, again if need be, and not done: after_cancel().
   target.cancel_wanted = true;
   flush_batch();
@@ -222,28 +196,30 @@ bool Engine::carry_out(Operation& operation) {
   return true;
 }
 
-// Closing stops new work on the descriptor, ends what is in flight, and waits for it.
+// Closing stops new operations on the descriptor, cancels those in flight, and waits for them.
 void Engine::begin_close(Operation& operation) {
   Descriptor& descriptor = descriptors_.at(operation.number);
   CHECK(!descriptor.closing);
   descriptor.closing = true;
-  bound_files_.remove(operation.number);
+  // The file of a unix socket goes with the socket.
+  if (operation.opcode == Opcode::detach)
+    bound_files_.forget(operation.number);
+  else
+    bound_files_.remove(operation.number);
   if (!descriptor.has_work()) {
-    limit_release(operation.number);
+    if (operation.opcode == Opcode::close) limit_release(operation.number);
     descriptors_.remove(operation.number);
     batch_.push_back(&operation);
     return;
   }
   descriptor.closing_slot = operation.slot;
   operation.phase = Phase::closing;
-  descriptor.closing_index = static_cast<uint32_t>(closing_.size());
-  closing_.push_back(operation.number);
-  flush_batch();  // what was queued before must be there to be cancelled
+  flush_batch();  // the backend must have the earlier operations to cancel them
   end_work_on(operation.number);
 }
 
-// Asks for the end of what is in flight on a descriptor, of each by itself: by descriptor the
-// kernel would look at everything that waits on any other one as well.
+// Cancels the operations in flight on a descriptor, each by itself: by descriptor the kernel would
+// also look at the operations that wait on any other.
 void Engine::end_work_on(int number) {
   count(Counter::cancels)++;
   Descriptor& descriptor = descriptors_.at(number);
@@ -253,88 +229,94 @@ void Engine::end_work_on(int number) {
   descriptor.senders.each(end);
   cancel_parked_of(number);
   if (!asked) end_again(number);
-  backend_->nudge_later();
+  revisits_.add(operations_[descriptor.closing_slot], Revisit::close_pending);
 }
 
-// False when the backend cannot take the request now. It finds no linked operation before that has
-// started, so the whole chain is ended.
+// False when the backend cannot take the request now. It does not find a linked operation that has
+// not started, so the one that runs is ended, the first that is left of the chain. What stands
+// behind a hard link is not touched: it starts then.
 bool Engine::end_in_backend(Operation& operation) {
-  if (operation.phase != Phase::active || operation.led) return true;
+  if (is_lost_ || operation.phase != Phase::active || operation.batched) return true;
+  Operation* last = &operation;
+  while (operation.chain != 0 && (last->links & link_next) != 0) last = &next_in_chain(*last);
+  Operation& first = operation.chain != 0 ? next_in_chain(*last) : operation;
   bool asked = backend_->cancel(operation);
-  if (operation.chain == 0) return asked;
-  for (Operation* one = &next_in_chain(operation); one != &operation; one = &next_in_chain(*one)) {
-    asked = backend_->cancel(*one) && asked;
-  }
+  if (&first == &operation || first.phase != Phase::active) return asked;
+  if ((first.links & link_held) == 0) asked = backend_->cancel(first) && asked;
   return asked;
 }
 
-// Of one that is being closed: the kernel had no room for a cancel, or a linked operation may have
-// started after the last one looked.
+// Of a closing descriptor: the kernel had no space for a cancel, or a linked operation may have
+// started after the last look.
 void Engine::end_again(int number) {
-  Descriptor& descriptor = descriptors_.at(number);
-  cancel_due_ = true;
-  if (descriptor.end_due) return;
-  descriptor.end_due = true;
-  end_due_.push_back(number);
+  revisits_.add_now(operations_[descriptors_.at(number).closing_slot], Revisit::close_at_once);
 }
 
-void Engine::ask_again() {
-  cancel_due_ = false;
-  flush_batch();  // what is not with the backend yet is not found there
-  for (const int number : std::exchange(end_due_, {})) {
-    Descriptor& descriptor = descriptors_.at(number);
-    const bool is_wanted = std::exchange(descriptor.end_due, false);
-    if (is_wanted && descriptor.closing && descriptor.has_work()) end_work_on(number);
+// The revisits that are due by now.
+void Engine::visit_due() {
+  const int64_t now = now_ns();
+  if (revisits_.due_ns() > now) return;
+  flush_batch();  // the backend does not find operations that it has not got yet
+  end_late_parked(now);
+  revisits_.visit_due(operations_, now, [this](Operation& one, Revisit why) { visit(one, why); });
+  publish_local(publish_limit_, 0);
+}
+
+void Engine::visit(Operation& operation, Revisit why) {
+  switch (why) {
+    case Revisit::close_pending:
+    case Revisit::close_at_once:
+      if (operation.phase == Phase::closing) end_work_on(operation.number);
+      return;
+    case Revisit::cancel_missed:
+      if (operation.phase == Phase::parked) return cancel_parked(operation, -ECANCELED);
+      if (operation.phase != Phase::active) return;
+      cancel_in_backend(operation);
+      return revisits_.add(operation, why);
+    default:
+      return backend_->revisit(operation, why);
   }
-  if (!std::exchange(missed_due_, false)) return;
-  std::erase_if(missed_, [&](const Token& token) {
-    Operation& target = operations_[token.slot];
-    if (target.generation != token.generation) return true;
-    if (target.phase == Phase::parked) cancel_parked(target, -ECANCELED);
-    if (target.phase != Phase::active) return true;
-    cancel_in_backend(target);
-    return false;
-  });
-  if (!missed_.empty()) backend_->nudge_later();
 }
 
-// A while has passed since something asked to be looked at again.
-void Engine::on_nudge() {
-  for (const int number : closing_) end_again(number);
-  missed_due_ = !missed_.empty();
-  if (missed_due_) cancel_due_ = true;
-  if (!parked_deadlines_.empty()) end_late_parked();
-  retry_stalled(stalled_.size());
-}
-
-// A cancel does not find an operation that the kernel is just working on. Whoever asked for its end
-// still wants it, so it is asked for again until it has come.
+// A cancel does not find an operation that the kernel is working on. The program still wants its
+// end, so the cancel is repeated until it has ended.
 void Engine::after_cancel(const Operation& cancel, int32_t result) {
   if ((result != -ENOENT && result != -EALREADY) || is_lost_) return;
   if (cancel.argument >= operations_.size()) return;
   Operation& target = operations_[cancel.argument];
   if (target.generation != cancel.argument_extra) return;
-  if (target.phase == Phase::parked) return cancel_parked(target, -ECANCELED);  // stalled
+  if (target.phase == Phase::parked) return cancel_parked(target, -ECANCELED);
   if (target.phase != Phase::active) return;
-  missed_.push_back({target.slot, target.generation});
-  backend_->nudge_later();
+  if ((target.links & link_held) != 0) return;  // it is not started: cancel_here()
+  revisits_.add(target, Revisit::cancel_missed);
 }
 
 void Engine::flush_batch() {
   if (batch_.empty()) return;
   if (is_lost_) return end_batch_without_backend();
   for (Operation* operation : batch_) {
-    if (operation->opcode == Opcode::send) gather(*operation);
+    if (operation->opcode == Opcode::send) coalesce(*operation);
   }
   if (send_costs_ && send_costs_->is_measuring()) measure_batch();
   backend_->submit(batch_);
   batch_.clear();
 }
 
-uint32_t Engine::poll(int64_t deadline_ns, uint32_t most) {
+// A wait of the backend also ends for what is looked at again, which mostly completes nothing.
+uint32_t Engine::poll(int64_t deadline_ns, uint32_t max) {
+  const int64_t end_ns = deadline_ns > 0 ? now_ns() + deadline_ns : 0;
+  for (;;) {
+    const uint32_t published = poll_once(deadline_ns, max);
+    if (published > 0 || end_ns == 0 || is_lost_) return published;
+    deadline_ns = end_ns - now_ns();
+    if (deadline_ns <= 0) return 0;
+  }
+}
+
+uint32_t Engine::poll_once(int64_t deadline_ns, uint32_t max) {
   take_queued();
   published_ = 0;
-  publish_limit_ = std::min(most, shared_.completion_count);
+  publish_limit_ = std::min(max, shared_.completion_count);
   size_t taken = 0;
   while (taken < refused_.size() && published_ < publish_limit_) {
     const Refused& refused = refused_[taken++];
@@ -349,21 +331,21 @@ uint32_t Engine::poll(int64_t deadline_ns, uint32_t most) {
   }
 
   completions_.clear();
-  completions_.limit(most_to_collect());
+  completions_.limit(max_to_collect());
   backend_->poll(published_ != 0 ? 0 : deadline_ns, completions_);
-  // Drained first: from here on the backend holds nothing of what is published.
+  // Drained first: from here on the backend holds none of the published operations.
   size_t left = completions_.size();
   for (const Completed& completed : completions_.items()) {
     take(completed);
     left--;
-    // Those that went in its call, so that they stay together: also beyond what the caller asked
-    // for, because the program would send the next ones in two parts.
+    // The members of its batch, so that they complete together: also beyond the number that the
+    // caller asked for, because the program would send the next ones in two parts.
     if (!local_.empty()) publish_local(shared_.completion_count, left);
   }
+  if (revisits_.due_ns() != Revisits::never) visit_due();
+  if (!due_.empty()) start_due();
   count(Counter::completed) += published_;
-  if (backend_->nudged()) on_nudge();
-  go_on_in_room();
-  if (!stalled_.empty()) retry_stalled(published_);
+  if (shutdown_.has_begun()) go_on_ending(published_ > 0);
   if (backend_->loss().error != 0) lose_backend();
   return published_;
 }
@@ -376,13 +358,13 @@ void Engine::publish_local(size_t limit, size_t reserved) {
   }
 }
 
-// As many as there is room for, with those that have gone in the calls of others. If these came
-// after all the others, the program would send the next ones in two parts.
-size_t Engine::most_to_collect() const {
+// As many completions as there is space for, including the members of batches. If these came after
+// all the others, the program would send the next ones in two parts.
+size_t Engine::max_to_collect() const {
   const size_t room = publish_limit_ - published_;
-  if (led_ == 0 || room == 0) return room;
-  const size_t collected = in_flight_ - parked_ - led_;
-  return std::max<size_t>(1, room * collected / (collected + led_));
+  if (batched_ == 0 || room == 0) return room;
+  const size_t collected = in_flight_ - parked_ - batched_;
+  return std::max<size_t>(1, room * collected / (collected + batched_));
 }
 
 bool Engine::arm() {
@@ -391,16 +373,13 @@ bool Engine::arm() {
   return backend_->arm() && backend_->loss().error == 0;
 }
 
-// What the backend says of an operation, which is perhaps not its end.
+// A report of the backend about an operation, which may not be its last.
 void Engine::take(const Completed& completed) {
   Operation& operation = *completed.operation;
+  // What has no turn among others of its socket, and no steps, is over or goes on as it is.
+  if ((operation.uses & uses_stream) == 0 && !operation.zero_copy) return finish(completed);
   int32_t result = completed.result;
-  if (goes_together(operation, result) && !end_gather(operation, result)) return;
-  if (result == -EAGAIN && (operation.uses & uses_stream) != 0) {
-    const bool is_late = operation.has_deadline && operation.extent <= now_ns();
-    if (may_go_on(operation) && !is_late) return stall(operation);
-    result = is_late ? -ETIMEDOUT : -ECANCELED;
-  }
+  if (goes_together(operation, result) && !end_send_batch(operation, result)) return;
   if (operation.zero_copy && goes_plainly(operation, result)) return;
   Completed settled = completed;
   settled.result = result;
@@ -411,36 +390,40 @@ void Engine::finish(const Completed& completed) {
   Operation& operation = *completed.operation;
   CHECK(operation.phase == Phase::active || operation.phase == Phase::sent);
   int32_t result = completed.result;
-  operation.stalled = false;
-  if (is(operation.opcode, trait::settled)) result = settle(operation, result);
+  if (is(operation.opcode, trait::settled)) {
+    result = settle(operation, result);
+    if ((operation.links & link_yields) != 0) result = give_to_chain(operation, result);
+  }
   uint32_t flags = 0;
-  if (completed.piece != no_piece) {
-    flags = groups_.lend(operation.argument, completed.piece, completed.piece_open);
+  if (completed.buffer_id != no_buffer_id) {
+    flags = groups_.mark_held(operation.argument, completed.buffer_id, completed.buffer_open);
     if (groups_.is_area(operation.argument)) count_chunk(operation, result);
   }
   if (completed.more) {
     publish(operation.slot, operation.generation, result, flags | abi::completion_flag_more);
-    if (operation.zero_copy) mark_sent(operation);
+    if (operation.zero_copy) mark_sent(operation, result);
     return;
   }
-  if (is(operation.opcode, trait::receives) && !is(operation.opcode, trait::multishot)) {
-    // A failure tells nothing of the socket; what is none would be waited for until the end of
-    // time.
+  const bool is_receive =
+      is(operation.opcode, trait::receives) && !is(operation.opcode, trait::multishot);
+  if (is_receive && operation.number != no_descriptor) {
+    // A failed receive says nothing about the socket. With poll-first on a descriptor that is not a
+    // socket, the receive would never complete.
     const bool emptied = completed.receive_empty && result > 0;
     descriptors_.at(operation.number).receive_empty = emptied;
   }
   publish(operation.slot, operation.generation, result, flags);
   if (operation.zero_copy) mark_released(operation, completed);
   if (operation.uses != 0 || operation.chain != 0) {
-    leave_descriptor(operation);
-    let_go(context(), operation);
+    leave_descriptor(operation, result);
+    let_go(context_, operation);
   }
   operation.phase = Phase::free;
   operation.generation++;
   CHECK(in_flight_ > 0);
   in_flight_--;
   if (operation.opcode == Opcode::cancel) after_cancel(operation, result);
-  if ((operation.uses & uses_source) != 0) go_on_closing(operation.source);
+  if ((operation.uses & uses_source) != 0) go_on_closing(operation.source());
 }
 
 int Engine::set_ref(int32_t value, bool keeps) {
@@ -458,17 +441,13 @@ int Engine::set_ref(int32_t value, bool keeps) {
 }
 
 // The kernel does nothing any more on its descriptor, or for its chain.
-void Engine::leave_descriptor(Operation& operation) {
-  if (operation.patient) {
-    operation.patient = false;
-    descriptors_.at(operation.number).patient--;
-  }
-  if (operation.chain != 0) leave_chain(operation);
+void Engine::leave_descriptor(Operation& operation, int32_t result) {
+  if (operation.chain != 0) leave_chain(operation, result);
   const uint8_t uses = operation.uses;
   operation.uses &= static_cast<uint8_t>(~uses_stream);
   if ((uses & uses_stream) != 0) next_turn(operation);
   if ((uses & uses_descriptor) == 0) return;
-  let_go_of_descriptor(context(), operation);
+  let_go_of_descriptor(context_, operation);
   if (is_closing(operation.number)) go_on_closing(operation.number);
 }
 
@@ -480,17 +459,13 @@ void Engine::go_on_closing(int number) {
   CHECK(close.phase == Phase::closing);
   CHECK(close.number == number);
   close.phase = Phase::active;
-  CHECK(closing_[descriptor.closing_index] == number);
-  descriptors_.at(closing_.back()).closing_index = descriptor.closing_index;
-  closing_[descriptor.closing_index] = closing_.back();
-  closing_.pop_back();
-  limit_release(number);
+  if (close.opcode == Opcode::close) limit_release(number);
   descriptors_.remove(number);
   batch_.push_back(&close);
 }
 
-// A number that is ours already was closed by other code of the process, which mistook it for its
-// own. Whoever uses the old descriptor must not meet the new file.
+// Other code of the process has closed a number of ours, which it mistook for its own. A user of
+// the old descriptor must not reach the new file.
 int32_t Engine::take_descriptor(int32_t number) {
   if (number < 0) return number;
   int32_t descriptor = descriptors_.add(number);
@@ -509,29 +484,36 @@ int32_t Engine::take_socket(const Operation& operation, int32_t number) {
   const int taken = Descriptors::number(descriptor);
   descriptors_.at(taken).is_stream = operation.argument_extra == SOCK_STREAM;
   if (operation.argument_extra == SOCK_DGRAM) know_datagrams(taken, operation.argument);
+  // The kernel sends its messages by the code for datagrams.
+  const bool is_seqpacket = operation.argument_extra == SOCK_SEQPACKET;
+  if (is_seqpacket) descriptors_.at(taken).unix_datagram = operation.argument == AF_UNIX;
   return descriptor;
 }
 
-// From what the kernel said to what JavaScript sees.
-int32_t Engine::settle(Operation& operation, int32_t result) {
+// From what the kernel said to what JavaScript sees. Not for the hottest operations, which need no
+// room on the stack for it.
+[[gnu::noinline]] int32_t Engine::settle(Operation& operation, int32_t result) {
   switch (operation.opcode) {
     case Opcode::socket:
       return take_socket(operation, result);
     case Opcode::open:
+    case Opcode::watch:
       return take_descriptor(result);
     case Opcode::accept:
     case Opcode::accept_multishot: {
       const int32_t descriptor = take_descriptor(result);
       if (descriptor < 0) return descriptor;
-      const bool is_stream = descriptors_.at(operation.number).is_stream;
-      descriptors_.at(Descriptors::number(descriptor)).is_stream = is_stream;
+      const Descriptor& listener = descriptors_.at(operation.number);
+      Descriptor& accepted = descriptors_.at(Descriptors::number(descriptor));
+      accepted.is_stream = listener.is_stream;
+      accepted.unix_datagram = listener.unix_datagram;
       return descriptor;
     }
     case Opcode::cancel_descriptor:
     case Opcode::cancel_all: {
-      const auto parked = static_cast<int32_t>(operation.extent);
-      if (parked == 0) return result;
-      return result > 0 ? result + parked : parked;
+      const auto ended = static_cast<int32_t>(operation.ended_count);
+      if (ended == 0) return result;
+      return result > 0 ? result + ended : ended;
     }
     case Opcode::stat:
       if (result == 0) {
@@ -545,13 +527,40 @@ int32_t Engine::settle(Operation& operation, int32_t result) {
         write_sender(extra.message, extra.address, extra.peer);
       }
       return result;
+    case Opcode::receive_control:
+      if (result >= 0) take_control(*operation.extra);
+      return result;
     default:
       return result;
   }
 }
 
-uint32_t Engine::add_buffer(uint8_t* data, size_t size_bytes, MemoryHold hold, bool register_it) {
-  const uint32_t handle = buffers_.add(data, size_bytes, std::move(hold));
+// Descriptors that came with a message are the engine's from here on.
+void Engine::take_control(Extra& extra) {
+  uint8_t* record = extra.peer;
+  std::vector<int> passed;
+  read_control(extra.message, record, passed);
+  write_sender(extra.message, extra.address, record + abi::control_peer);
+  uint32_t count = 0;
+  for (const int number : passed) {
+    const int32_t descriptor = take_number(number, Sharing::with_sender);
+    if (descriptor < 0) {
+      uint32_t flags = 0;
+      std::memcpy(&flags, record + abi::control_flags * sizeof(flags), sizeof(flags));
+      flags |= abi::control_was_truncated;
+      std::memcpy(record + abi::control_flags * sizeof(flags), &flags, sizeof(flags));
+      continue;
+    }
+    std::memcpy(record + abi::control_list + count * sizeof(descriptor), &descriptor,
+                sizeof(descriptor));
+    count++;
+  }
+  std::memcpy(record + abi::control_descriptors * sizeof(count), &count, sizeof(count));
+}
+
+uint32_t Engine::add_buffer(uint8_t* data, size_t size_bytes, BackingStore backing_store,
+                            bool register_it) {
+  const uint32_t handle = buffers_.add(data, size_bytes, std::move(backing_store));
   if (handle == UINT32_MAX || !register_it) return handle;
   Buffer& buffer = *buffers_.find(handle);
   buffer.registered_index = backend_->register_memory(data, size_bytes);
@@ -576,20 +585,100 @@ int Engine::number_of(int32_t descriptor) {
   return Descriptors::number(descriptor);
 }
 
+// What came from elsewhere: what the engine knows of its own sockets is asked for.
+int32_t Engine::take_number(int number, Sharing sharing) {
+  const int kind = system::kind_of(number);
+  const int32_t descriptor = take_descriptor(number);
+  if (descriptor < 0) return descriptor;
+  const int taken = Descriptors::number(descriptor);
+  const bool is_listener = kind == abi::descriptor_kind_listener;
+  descriptors_.at(taken).is_stream = is_listener || kind == abi::descriptor_kind_socket;
+  if (kind == abi::descriptor_kind_datagram) {
+    const int family = system::family_of(taken);
+    know_datagrams(taken, static_cast<uint32_t>(family < 0 ? AF_UNSPEC : family));
+  }
+  // A kernel that waits by itself is asked by a number that blocks; the reactor sees to its own.
+  // What a peer has passed changes for the peer too, so that waits until the program adopts it.
+  const bool waits = kind == abi::descriptor_kind_pipe || kind == abi::descriptor_kind_terminal ||
+                     kind == abi::descriptor_kind_device;
+  if (waits && sharing == Sharing::none) system::set_blocking(taken);
+  return descriptor;
+}
+
+// Nothing is taken when it fails.
+int32_t Engine::adopt_number(int number) {
+  constexpr int standard_numbers = 3;  // which every program expects to be there
+  const bool is_shared = number < standard_numbers;
+  if (!is_shared && descriptors_.is_open(number)) return -EEXIST;
+  if (number >= Descriptors::number_limit) return -EMFILE;  // before take_descriptor() closes it
+  const int own = system::make_own(number, is_shared);
+  return own < 0 ? own : take_number(own);
+}
+
+int Engine::open_pair(const int (&ends)[2], int32_t (&descriptors)[2]) {
+  descriptors[0] = take_number(ends[0]);
+  if (descriptors[0] < 0) {
+    ::close(ends[1]);
+    return descriptors[0];
+  }
+  descriptors[1] = take_number(ends[1]);
+  if (descriptors[1] >= 0) return 0;
+  const int number = Descriptors::number(descriptors[0]);
+  descriptors_.remove(number);
+  ::close(number);
+  return descriptors[1];
+}
+
+int32_t Engine::open_process(int64_t process) {
+  return take_descriptor(system::open_process(process));
+}
+
+int32_t Engine::borrow(int number) {
+  return take_descriptor(system::duplicate(number));
+}
+
+int32_t Engine::open_notifier(int64_t& id) {
+  int number = no_descriptor;
+  const int error = notifiers_.open(id, number);
+  if (error < 0) return error;
+  const int32_t descriptor = take_descriptor(number);
+  if (descriptor < 0) notifiers_.close(id);
+  return descriptor;
+}
+
+void Engine::end_all() {
+  submit();  // the backend does not find operations that it has not got yet
+  if (!shutdown_.has_begun()) shutdown_.begin(now_ns());
+  go_on_ending(false);
+  backend_->flush();
+}
+
+void Engine::go_on_ending(bool has_ended) {
+  if (is_lost_) return;  // everything ends by itself, and the backend's lists are of no use
+  switch (shutdown_.next(now_ns(), in_flight_, unreleased_, has_ended)) {
+    case Shutdown::Step::cancel:
+      flush_batch();
+      cancel_all_parked();
+      backend_->cancel_all();
+      break;
+    case Shutdown::Step::reset:
+      reset_unreleased();
+      break;
+    case Shutdown::Step::wait:
+      break;
+  }
+  revisits_.set_engine_due(in_flight_ > 0 ? shutdown_.due_ns() : Revisits::never);
+}
+
 bool Engine::shut_down() {
   constexpr int64_t round_ns = 10'000'000;
-  constexpr int64_t most_ns = 30'000'000'000;  // a disk that answers at all has answered
-  const int64_t latest_ns = now_ns() + most_ns;
-  shared_.header[abi::header_queued] = 0;  // what was only queued never starts
+  constexpr int64_t max_ns = 30'000'000'000;  // a disk that answers at all has answered
+  shared_.header[abi::header_queued] = 0;     // entries that were only queued never start
+  notifiers_.close_all();
   bound_files_.remove_all();
-  flush_batch();
-  while (in_flight_ > unreleased_ && now_ns() < latest_ns) {
-    // Again in every round: a cancel does not see what starts after it.
-    cancel_all_parked();
-    backend_->cancel_all();
-    poll(round_ns);
-  }
-  if (in_flight_ == unreleased_) await_release();
+  end_all();
+  const int64_t latest_ns = now_ns() + max_ns;
+  while (in_flight_ > 0 && now_ns() < latest_ns && !shutdown_.has_failed(now_ns())) poll(round_ns);
   if (in_flight_ > 0) return false;
   if (!is_lost_) groups_.remove_all();
   descriptors_.each_open([this](int number) {
@@ -607,19 +696,20 @@ int Engine::own_file(int32_t descriptor, std::string path) {
 
 void Engine::read_counters(double* out) {
   count(Counter::in_flight) = in_flight_;
-  count(Counter::system_calls) = backend_->system_calls();
-  count(Counter::overflows) = backend_->overflows();
+  const BackendCounters backend = backend_->counters();
+  count(Counter::system_calls) = backend.system_calls;
+  count(Counter::overflows) = backend.overflows;
   count(Counter::descriptors) = descriptors_.count();
   count(Counter::buffers) = buffers_.count();
   count(Counter::buffer_bytes) = buffers_.size_bytes();
   count(Counter::registered_bytes) = registered_bytes_;
-  count(Counter::buffers_held) = groups_.lent();
+  count(Counter::buffers_held) = groups_.held();
   count(Counter::releases_refused) = groups_.refused();
   count(Counter::zero_copy_unreleased) = unreleased_;
-  const AreaCounters area = backend_->area_counters();
+  const AreaCounters& area = backend.area;
   count(Counter::zero_copy_chunks) = area.chunks;
   count(Counter::zero_copy_chunk_bytes) = area.bytes;
-  count(Counter::zero_copy_chunks_held) = area.lent;
+  count(Counter::zero_copy_chunks_held) = area.held;
   count(Counter::zero_copy_refused) = area.refused;
   count(Counter::zero_copy_refill_full) = area.refill_full;
   count(Counter::zero_copy_flushes) = area.flushes;

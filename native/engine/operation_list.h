@@ -30,7 +30,7 @@ class OperationList {
     size_++;
   }
 
-  // For one that was taken out and goes on waiting.
+  // For an operation that was removed and goes on waiting.
   void push_first(Operation& operation) {
     Links& links = links_of(operation);
     CHECK(links.next == nullptr);
@@ -84,11 +84,11 @@ inline Links& links_from_source(Operation& operation) {
   return operation.extra->from_source;
 }
 
-// What waits: with the engine for its turn, or with the reactor.
+// Operations that wait: with the engine for their turn, or with the reactor.
 using OperationQueue = OperationList<links_in_line>;
-// What is in flight on one descriptor, wherever it waits.
+// The operations in flight on one descriptor, wherever they wait.
 using OnDescriptor = OperationList<links_on_descriptor>;
-// What sends from one file.
+// The operations that send from one file.
 using FromSource = OperationList<links_from_source>;
 
 }  // namespace io

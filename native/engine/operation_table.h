@@ -1,5 +1,6 @@
-// The operations by slot. The table grows by a chunk at a time, so that an IO pays for what it
-// uses, and nothing in it ever moves: the kernel and the lists of the backends point there.
+// The operations by slot. The table grows by a chunk at a time, so that an IO pays only for the
+// slots it uses, and nothing in it ever moves: the kernel and the lists of the backends point
+// there.
 #pragma once
 
 #include <algorithm>
@@ -40,20 +41,18 @@ class OperationTable {
     return chunks_[slot / chunk_length][slot % chunk_length];
   }
 
-  // Whether so many operations were in flight at once that a processor's first cache cannot hold
-  // what is used of them: then fetch() is of use.
+  // Whether so many operations were in flight at once that their hot fields exceed a processor's
+  // first-level cache: then fetch() is of use.
   bool is_large() const { return size_ > chunk_length; }
   // Has the processor fetch what every operation touches; `slot` is any number.
   void fetch(uint32_t slot) const {
     if (slot < size_) fetch((*this)[slot]);
   }
   static void fetch(const Operation& operation) {
-    constexpr size_t line_bytes = 64;
-    static_assert(offsetof(Operation, extra) <= 3 * line_bytes);
     const auto* address = reinterpret_cast<const char*>(&operation);
     __builtin_prefetch(address, 1);
-    __builtin_prefetch(address + line_bytes, 1);
-    __builtin_prefetch(address + 2 * line_bytes, 1);
+    __builtin_prefetch(address + cache_line_bytes, 1);
+    __builtin_prefetch(address + 2 * cache_line_bytes, 1);
   }
 
   template <class Visit>

@@ -1,4 +1,4 @@
-// What sends cost with and without a copy: see send_costs.h.
+// The costs of sends with and without a copy: see send_costs.h.
 #include "engine/send_costs.h"
 
 #include <algorithm>
@@ -70,8 +70,8 @@ void SendCosts::tick(int64_t used_ns) {
   idle_ticks_ = sends_ == sends_before_ ? idle_ticks_ + 1 : 0;
   sends_before_ = sends_;
   ticks_++;
-  if (idle_ticks_ > idle_ticks_most) return abandon();
-  if (trial_sends_ > trial_sends_most) return end_trial(false);
+  if (idle_ticks_ > max_idle_ticks) return abandon();
+  if (trial_sends_ > max_trial_sends) return end_trial(false);
   if (settling_) {
     if (!is_settled()) return;
     settling_ = false;
@@ -89,7 +89,7 @@ void SendCosts::tick(int64_t used_ns) {
 bool SendCosts::is_settled() const {
   if (ticks_ < 2 || sends_ == 0) return false;
   const bool is_quiet = spared_ ? released_ > 0 : unreleased_ == 0;
-  return is_quiet || (sends_ >= settling_sends_most && ticks_ >= settling_ticks_most);
+  return is_quiet || (sends_ >= max_settling_sends && ticks_ >= max_settling_ticks);
 }
 
 void SendCosts::begin_window(int64_t used_ns) {
@@ -121,14 +121,16 @@ void SendCosts::end_trial(bool has_answer) {
   uint64_t gap = std::max(shortest_gap_sends, 16 * trial_sends_);
   bool is_clear = false;
   if (has_answer) {
-    // What the other way costs, if the present one costs 1.
+    // The cost of the other way, if the present one costs 1.
     std::array<double, pairs> ratios;
     for (uint32_t pair = 0; pair < pairs; pair++) {
       const double one = std::max(costs_ns_[2 * pair], 1.0);
       const double two = std::max(costs_ns_[2 * pair + 1], 1.0);
       ratios[pair] = pair % 2 == 0 ? two / one : one / two;
     }
-    std::sort(ratios.begin(), ratios.end());
+    // Not std::sort(): LLVM's library has that for all kinds of numbers in one unit, 50 KB in a
+    // package for macOS.
+    std::partial_sort(ratios.begin(), ratios.begin() + agreeing_pairs, ratios.end());
     const double median = ratios[pairs / 2];
     const bool is_better = median < 1 - margin && ratios[agreeing_pairs - 1] < 1;
     is_clear = is_better || median > 1 - margin;
@@ -138,15 +140,15 @@ void SendCosts::end_trial(bool has_answer) {
     }
     const double worse = std::max(median, 1 / std::max(median, 0.01));
     const double excess = static_cast<double>(trial_sends_) / 2 * (worse - 1);
-    const double most = static_cast<double>(longest_gap_sends);
-    gap = std::max(gap, static_cast<uint64_t>(std::min(128 * excess, most)));
-    if (is_clear && !is_better && tried.doublings < doublings_most) tried.doublings++;
+    const double max = static_cast<double>(longest_gap_sends);
+    gap = std::max(gap, static_cast<uint64_t>(std::min(128 * excess, max)));
+    if (is_clear && !is_better && tried.doublings < max_doublings) tried.doublings++;
   }
   tried.left_sends =
       static_cast<uint32_t>(std::min(gap << (is_clear ? tried.doublings : 0), longest_gap_sends));
 }
 
-// The program sends other things now. What was measured would be compared with another state of it.
+// The program sends other things now. The measurement would be compared with another state of it.
 void SendCosts::abandon() {
   Class& tried = classes_[active_];
   active_ = no_class;

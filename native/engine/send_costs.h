@@ -1,18 +1,17 @@
-// What sends cost with and without a copy, learned while the program runs. Knows no kernel and
-// reads no clock: the engine tells it what was sent, and the processor time that its thread has
-// used.
+// The costs of sends with and without a copy, learned while the program runs. Knows no kernel and
+// reads no clock: the engine reports the sends, and the processor time of its thread.
 //
-// Which way is cheaper depends on the processor, its caches, the kernel's version, the device, and
-// whether the memory is in a cache. So nothing of it is written down here. Sends are told apart by
-// their kind and size (a *class*). Each class is put on *trial*: the way alternates from window to
-// window, in the order that cancels a drift (plain, without, without, plain, ...). The cost of a
-// window is the processor time of the thread for each send, which is all that the program pays:
-// the call, the copy or the pages, the second completion, the callbacks, what the copy has pushed
-// out of the cache. Windows that follow each other are compared, and the median of these
-// ratios counts, so that one disturbed window decides nothing.
+// The cheaper way depends on the processor, its caches, the kernel's version, the device, and
+// whether the memory is in a cache. So no threshold is fixed here. Sends are grouped by their kind
+// and size (a *class*). Each class is put on *trial*: the way alternates from window to window, in
+// the order that cancels a drift (plain, without, without, plain, ...). The cost of a window is the
+// processor time of the thread for each send, which is all that the program pays: the call, the
+// copy or the pages, the second completion, the callbacks, the data that the copy has pushed out of
+// the cache. Neighbouring windows are compared, and the median of these ratios counts, so that one
+// disturbed window decides nothing.
 //
-// A trial that costs much is repeated late. The next one comes after so many sends that what the
-// worse way has cost is at most 1/128 of theirs, and twice as late each time the answer stays.
+// A trial that costs much is repeated late. The next one comes after so many sends that the cost of
+// the worse way is at most 1/128 of theirs, and twice as late each time the answer stays.
 #pragma once
 
 #include <array>
@@ -26,7 +25,8 @@ class SendCosts {
   // Shorter sends are never tried. To copy this much takes less time than the second completion
   // alone, on every processor that runs a kernel with sends without a copy.
   static constexpr size_t shortest_bytes = 1024;
-  // Until a class was tried: two pages can be held for what their copy costs, more or less.
+  // Before the first trial of a class, sends from this size on go without a copy: to pin two pages
+  // costs about as much as to copy them.
   static constexpr size_t first_guess_bytes = 8192;
 
   static constexpr uint32_t no_class = UINT32_MAX;
@@ -38,7 +38,7 @@ class SendCosts {
   static constexpr uint64_t shortest_gap_sends = 8192;
   static constexpr uint64_t longest_gap_sends = uint64_t{1} << 22;
   // A trial that comes to no answer in so many sends ends without one.
-  static constexpr uint64_t trial_sends_most = 65'536;
+  static constexpr uint64_t max_trial_sends = 65'536;
 
   SendCosts();
 
@@ -51,10 +51,10 @@ class SendCosts {
   bool is_due(uint32_t number) const;
   void begin_if_due(uint32_t number);
 
-  // A send of the class goes to the backend. What it returns is given to ended(). 0: it is no
-  // part of a trial.
+  // A send of the class goes to the backend. The result is passed to ended(). 0: it is no part of a
+  // trial.
   uint8_t handed_over(uint32_t number, bool spared);
-  // The memory of one that went without a copy is free, or it was not sent.
+  // The memory of a zero-copy send is free, or the send was not made.
   void ended(uint8_t trial);
 
   // While a trial goes on: operations that are no part of it went to the backend.
@@ -65,13 +65,13 @@ class SendCosts {
 
  private:
   static constexpr uint32_t kinds = 8;
-  static constexpr uint32_t octaves = 14;  // of 1 KiB to 16 MiB; what is longer is in the last one
+  static constexpr uint32_t octaves = 14;  // of 1 KiB to 16 MiB; longer sends are in the last one
   static constexpr uint32_t sizes = 4 * octaves;
   // A peer that acknowledges nothing may not keep a trial from going on: after so much of both.
-  static constexpr uint32_t settling_sends_most = 2048;
-  static constexpr uint32_t settling_ticks_most = 16;
-  static constexpr uint32_t idle_ticks_most = 64;
-  static constexpr uint8_t doublings_most = 3;
+  static constexpr uint32_t max_settling_sends = 2048;
+  static constexpr uint32_t max_settling_ticks = 16;
+  static constexpr uint32_t max_idle_ticks = 64;
+  static constexpr uint8_t max_doublings = 3;
 
   struct Class {
     uint32_t left_sends = 0;  // until the next trial is due

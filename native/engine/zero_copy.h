@@ -1,13 +1,13 @@
-// When a send of one socket spares the copy, and what came of it. Asked for each send, told of each
-// end; knows no kernel.
+// When a send of one socket avoids the copy, and how such sends ended. It is asked for each send
+// and gets each result; it knows no kernel.
 //
-// A send without a copy costs more than a plain one: the kernel looks up and holds pages, and tells
-// twice. For which messages that pays is learned for all sockets together: send_costs.h. It does
-// not pay at all where the kernel copies in the end, as it does on loopback and for a device that
-// cannot gather. Only the kernel knows, and only afterwards. That is what is kept here. So "auto"
-// begins with one send on trial. When its bytes were not copied the socket is trusted, until some
-// are. Otherwise it sends plainly for a while, counted in bytes so that a busy socket asks again
-// sooner than an idle one, and twice as long after each trial that fails.
+// A zero-copy send costs more than a plain one: the kernel looks up and pins pages, and posts two
+// completions. For which messages that pays is learned for all sockets together: send_costs.h. It
+// does not pay at all where the kernel copies in the end, as it does on loopback and for a device
+// that cannot gather. Only the kernel knows, and only afterwards. This class keeps that result. So
+// "auto" begins with one send on trial. When its bytes were not copied the socket is trusted, until
+// some are. Otherwise it sends with a copy for a while, counted in bytes so that a busy socket asks
+// again sooner than an idle one, and twice as long after each trial that fails.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ namespace io {
 struct ZeroCopyCounts {
   uint64_t sends = 0;  // that went without a copy of ours
   uint64_t bytes = 0;
-  uint64_t copied = 0;       // of them, those that the kernel copied anyway
+  uint64_t copied = 0;       // sends among them that the kernel copied anyway
   uint64_t fallen_back = 0;  // sends that should have and went plainly
   // Received in chunks of the area that the network device writes to.
   uint64_t chunks = 0;
@@ -32,24 +32,26 @@ class ZeroCopy {
   static constexpr uint64_t first_span_bytes = 1 << 20;
   static constexpr uint64_t longest_span_bytes = uint64_t{1} << 30;
 
-  // Plain sends of so many bytes make a socket worth a trial that would only teach what others of
-  // the kind cost. It spares those that send little and go away.
+  // After so many plain bytes a socket is worth a trial that only shows the cost of others of its
+  // kind. Sockets that send little and close are spared.
   static constexpr uint64_t curious_after_bytes = 1 << 16;
 
-  // Of one that should: whether it does. When it does, trial_ended() or report() follows.
+  // Whether a send that should avoid the copy does. When it does, trial_ended() or report()
+  // follows.
   bool chooses(uint32_t mode, size_t length);
   // The same, as it is now, and nothing follows.
   bool would_choose(uint32_t mode, size_t length) const;
 
-  // Of one that costs less plainly, as far as is known: whether this socket may find out more.
+  // For a send that costs less with a copy, as far as is known: whether this socket may find out
+  // more.
   bool is_curious(size_t length) const;
-  // One on "auto" goes plainly because that costs less.
+  // A send on "auto" goes with a copy because that costs less.
   void went_plainly(size_t length);
   bool is_trusted() const { return trusted_; }
 
-  // The kernel has released the memory of one that went.
+  // The kernel has released the memory of a zero-copy send.
   void report(bool copied);
-  // One that went was ended before it moved anything, so nothing is known.
+  // A zero-copy send was ended before it moved a byte, so nothing is known.
   void trial_ended() { on_trial_ = false; }
   // The socket, or the system, cannot: now, or never for this socket.
   void back_off();
@@ -58,6 +60,7 @@ class ZeroCopy {
 
   // From how many bytes on the copy is spared; 0: as SendCosts has learned.
   void set_threshold(size_t bytes) { own_threshold_bytes_ = bytes; }
+  size_t threshold() const { return own_threshold_bytes_; }
   bool has_threshold() const { return own_threshold_bytes_ != 0; }
   bool is_over_threshold(size_t length) const { return length >= own_threshold_bytes_; }
 

@@ -21,10 +21,11 @@
 #include "support/check.h"
 #include "support/clock.h"
 #include "engine/engine.h"
-#include "node/loop.h"
-#include "system/socket.h"
+#include "node/uv_loop.h"
+#include "system/socket_constants.h"
+#include "system/socket_options.h"
 #include "system/system.h"
-#include "backend/why_not.h"
+#include "backend/unavailable.h"
 #if IO_HAVE_LIBURING
 #include "backend/zcrx/zcrx.h"
 #endif
@@ -60,8 +61,8 @@ bool lay_out(uint8_t* data, size_t size_bytes, uint32_t entries, io::Shared& sha
   return true;
 }
 
-io::MemoryHold hold_of(const Napi::ArrayBuffer& buffer) {
-  return io::MemoryHold::of(static_cast<napi_value>(buffer));
+io::BackingStore backing_store_of(const Napi::ArrayBuffer& buffer) {
+  return io::BackingStore::of(static_cast<napi_value>(buffer));
 }
 
 Napi::Array numbers_of(Napi::Env env, const std::vector<io::abi::Opcode>& opcodes) {
@@ -93,8 +94,8 @@ Napi::Value name_to_js(Napi::Env env, const io::AddressText& name) {
   return result;
 }
 
-// For arguments that this package's own TypeScript never gives: whoever loads the engine by itself
-// gets an error. False when `right` does not hold.
+// For arguments that this package's own TypeScript never passes: a program that loads the engine by
+// itself gets an error. False when `right` does not hold.
 bool expect(Napi::Env env, bool right, const char* what) {
   if (!right) {
     Napi::TypeError::New(env, std::string("the engine was called with ") + what +
@@ -116,30 +117,43 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceAccessor<&Session::features>("features"),
                            InstanceAccessor<&Session::backend>("backend"),
                            InstanceAccessor<&Session::slots>("slots"),
-                           InstanceAccessor<&Session::slots_most>("slotsMost"),
+                           InstanceAccessor<&Session::max_slots>("maxSlots"),
                            InstanceAccessor<&Session::area>("area"),
                            InstanceMethod<&Session::grow>("grow"),
                            InstanceMethod<&Session::activate>("activate"),
                            InstanceMethod<&Session::add_buffer>("addBuffer"),
                            InstanceMethod<&Session::release_buffer>("releaseBuffer"),
                            InstanceMethod<&Session::add_group>("addGroup"),
-                           InstanceMethod<&Session::add_pieces>("addPieces"),
+                           InstanceMethod<&Session::provide_buffers>("provideBuffers"),
                            InstanceMethod<&Session::remove_group>("removeGroup"),
                            InstanceMethod<&Session::add_area>("addArea"),
                            InstanceMethod<&Session::set_option>("setOption"),
-                           InstanceMethod<&Session::lock_file>("lockFile"),
+                           InstanceMethod<&Session::get_option>("getOption"),
+                           InstanceMethod<&Session::zero_copy_threshold>("zeroCopyThreshold"),
+                           InstanceMethod<&Session::borrow>("borrow"),
+                           InstanceMethod<&Session::adopt>("adopt"),
+                           InstanceMethod<&Session::set_blocking>("setBlocking"),
+                           InstanceMethod<&Session::open_pair>("openPair"),
+                           InstanceMethod<&Session::kind_of>("kindOf"),
+                           InstanceMethod<&Session::open_process>("openProcess"),
+                           InstanceMethod<&Session::process_end>("processEnd"),
+                           InstanceMethod<&Session::change_group>("changeGroup"),
+                           InstanceMethod<&Session::peer_credentials>("peerCredentials"),
+                           InstanceMethod<&Session::open_notifier>("openNotifier"),
+                           InstanceMethod<&Session::take_notifications>("takeNotifications"),
+                           InstanceMethod<&Session::close_notifier>("closeNotifier"),
                            InstanceMethod<&Session::set_ref>("setRef"),
                            InstanceMethod<&Session::name>("name"),
                            InstanceMethod<&Session::own_file>("ownFile"),
                            InstanceMethod<&Session::counters>("counters"),
                            InstanceMethod<&Session::socket_counters>("socketCounters"),
-                           InstanceMethod<&Session::abort_unreleased>("abortUnreleased"),
+                           InstanceMethod<&Session::end_all>("endAll"),
                            InstanceMethod<&Session::loss>("loss"),
                            InstanceMethod<&Session::close>("close"),
                        });
   }
 
-  // (backend, entries, slotsMost, attached, waitElsewhere, shared, dispatch, area, taskrun)
+  // (backend, entries, maxSlots, attached, waitElsewhere, shared, dispatch, area, taskrun)
   // `area` is undefined or { interface, queue, memory, start, sizeBytes }.
   explicit Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(info) {
     io::BackendOptions options;
@@ -153,7 +167,7 @@ class Session : public Napi::ObjectWrap<Session> {
     io::Shared shared;
     if (info.Env().IsExceptionPending()) return;
     const bool right =
-        options.entries >= io::abi::entries_least && options.in_flight_limit >= 1 &&
+        options.entries >= io::abi::min_entries && options.in_flight_limit >= 1 &&
         options.in_flight_limit < 1u << 20 && info[6].IsFunction() &&
         lay_out(static_cast<uint8_t*>(memory.Data()), memory.ByteLength(), options.entries, shared);
     if (!expect(info.Env(), right, "numbers or memory that do not fit each other")) return;
@@ -168,16 +182,16 @@ class Session : public Napi::ObjectWrap<Session> {
     }
     backend_ = opened.name;
     set_area_found(opened, options.area);
-    lacking_ = io::lacking_of(*opened.backend);
-    features_ = opened.backend->features();
+    lacking_ = opened.backend->facts().lacking;
+    features_ = opened.backend->facts().features;
     header_ = shared.header;
-    most_ = options.entries;
-    shared.hold = hold_of(memory);
+    max_completions_ = options.entries;
+    shared.backing_store = backing_store_of(memory);
     memory_ = Napi::Persistent(static_cast<Napi::Object>(memory));
     dispatch_ = Napi::Persistent(info[6].As<Napi::Function>());
     engine_ =
         std::make_unique<io::Engine>(std::move(opened.backend), shared, opened.in_flight_limit);
-    slots_most_ = opened.in_flight_limit;
+    max_slots_ = opened.in_flight_limit;
     if (attached_) start_loop(info.Env(), wait_elsewhere);
     if (failure_ != 0) return;
     // The two calls that are made once per batch find their session without a look-up.
@@ -189,11 +203,11 @@ class Session : public Napi::ObjectWrap<Session> {
     CHECK(napi_add_async_cleanup_hook(info.Env(), environment_ends, this, &cleanup_) == napi_ok);
   }
 
-  // Node destroys this object when everything has ended. Deno, at the end of an environment, does
-  // so first, and calls the clean-up hooks of what is left afterwards.
+  // Node destroys this object when everything has ended. Deno, at the end of an environment,
+  // destroys it first and calls the remaining clean-up hooks afterwards.
   ~Session() override {
     if (engine_ != nullptr) end_engine();
-    if (loop_ != nullptr) io::Loop::close_alone(std::move(loop_));
+    if (loop_ != nullptr) io::UvLoop::close_alone(std::move(loop_));
     if (cleanup_ != nullptr) napi_remove_async_cleanup_hook(cleanup_);
   }
 
@@ -226,11 +240,11 @@ class Session : public Napi::ObjectWrap<Session> {
   Napi::Value slots(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), engine_ == nullptr ? 0 : engine_->slots());
   }
-  Napi::Value slots_most(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), slots_most_);
+  Napi::Value max_slots(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), max_slots_);
   }
 
-  // () -> how many slots there are by now, which is as many as before when there may be no more.
+  // () -> the number of slots after growing, which is unchanged when the limit is reached.
   Napi::Value grow(const Napi::CallbackInfo& info) {
     if (engine_ != nullptr) engine_->grow();
     return slots(info);
@@ -280,14 +294,14 @@ class Session : public Napi::ObjectWrap<Session> {
     auto view = info[0].As<Napi::Uint8Array>();
     const auto size_bytes = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
     bool right = size_bytes >= view.ByteLength();
-    io::MemoryHold hold;
+    io::BackingStore backing_store;
     if (info[3].As<Napi::Boolean>().Value()) {
       Napi::ArrayBuffer buffer = view.ArrayBuffer();
       right = right && size_bytes <= buffer.ByteLength() - view.ByteOffset();
-      hold = hold_of(buffer);
+      backing_store = backing_store_of(buffer);
     }
     if (!expect(info.Env(), right, "memory that is shorter than it says")) return Napi::Value();
-    const uint32_t handle = engine_->add_buffer(view.Data(), size_bytes, std::move(hold),
+    const uint32_t handle = engine_->add_buffer(view.Data(), size_bytes, std::move(backing_store),
                                                 info[2].As<Napi::Boolean>().Value());
     return Napi::Number::New(info.Env(), static_cast<int32_t>(handle));
   }
@@ -298,28 +312,29 @@ class Session : public Napi::ObjectWrap<Session> {
     return Napi::Boolean::New(info.Env(), engine_->release_buffer(handle));
   }
 
-  // (returned, capacity, messages) -> a group of lent memory, or a negative errno. `returned` is an
-  // ArrayBuffer of capacity + 1 words, which TypeScript keeps alive where V8's memory cannot be
-  // shared.
+  // (returned, capacity, messages) -> a group of provided buffers, or a negative errno. `returned`
+  // is an ArrayBuffer of capacity + 1 words, which TypeScript keeps alive where V8's memory cannot
+  // be shared.
   Napi::Value add_group(const Napi::CallbackInfo& info) {
     if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
     auto returned = info[0].As<Napi::ArrayBuffer>();
     const uint32_t capacity = info[1].As<Napi::Number>().Uint32Value();
     const bool right = returned.ByteLength() / sizeof(uint32_t) > capacity;
     if (!expect(info.Env(), right, "a list that is too short")) return Napi::Value();
-    const io::Lot lot = info[2].As<Napi::Boolean>().Value() ? io::Lot::message : io::Lot::bytes;
+    const io::GroupContent content =
+        info[2].As<Napi::Boolean>().Value() ? io::GroupContent::message : io::GroupContent::bytes;
     const int32_t group = engine_->groups().add(static_cast<uint32_t*>(returned.Data()), capacity,
-                                                hold_of(returned), lot);
+                                                backing_store_of(returned), content);
     return Napi::Number::New(info.Env(), group);
   }
 
   // (group, buffer, offset, strideBytes, pieceBytes, count) -> 0 or a negative errno
-  Napi::Value add_pieces(const Napi::CallbackInfo& info) {
+  Napi::Value provide_buffers(const Napi::CallbackInfo& info) {
     if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
     const auto word = [&info](size_t at) { return info[at].As<Napi::Number>().Uint32Value(); };
     const double offset = info[2].As<Napi::Number>().DoubleValue();
     const int result =
-        engine_->groups().add_pieces(word(0), word(1), offset, word(3), word(4), word(5));
+        engine_->groups().provide_buffers(word(0), word(1), offset, word(3), word(4), word(5));
     return Napi::Number::New(info.Env(), result);
   }
 
@@ -340,40 +355,186 @@ class Session : public Napi::ObjectWrap<Session> {
   }
 
   // (words, capacity) -> the area's group, or a negative errno. `words` is an ArrayBuffer of
-  // 2 * capacity + 1 words: see groups.h.
+  // 2 * capacity + 1 words: see buffer_groups.h.
   Napi::Value add_area(const Napi::CallbackInfo& info) {
     if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
     auto words = info[0].As<Napi::ArrayBuffer>();
     const uint32_t capacity = info[1].As<Napi::Number>().Uint32Value();
-    const bool right = capacity <= io::abi::chunks_most &&
+    const bool right = capacity <= io::abi::max_chunks &&
                        words.ByteLength() / sizeof(uint32_t) > size_t{2} * capacity;
     if (!expect(info.Env(), right, "a list that is too short")) return Napi::Value();
-    const int32_t group =
-        engine_->groups().add_area(static_cast<uint32_t*>(words.Data()), capacity, hold_of(words));
+    const int32_t group = engine_->groups().add_area(static_cast<uint32_t*>(words.Data()), capacity,
+                                                     backing_store_of(words));
     return Napi::Number::New(info.Env(), group);
   }
 
-  // (descriptor, option, value) -> 0 or a negative errno
+  // (descriptor, level, name, value) -> 0 or a negative errno. The value is a number or bytes.
   Napi::Value set_option(const Napi::CallbackInfo& info) {
     const int number = number_of(info[0]);
-    const uint32_t option = info[1].As<Napi::Number>().Uint32Value();
-    const int32_t value = info[2].As<Napi::Number>().Int32Value();
-    int result = number;
-    if (number >= 0 && option == io::abi::socket_option_zero_copy_threshold_bytes) {
-      result = engine_->set_zero_copy_threshold(info[0].As<Napi::Number>().Int32Value(),
-                                                static_cast<uint32_t>(std::max(value, 0)));
-    } else if (number >= 0) {
-      result = io::set_socket_option(number, option, value);
+    if (number < 0) return Napi::Number::New(info.Env(), number);
+    const int level = info[1].As<Napi::Number>().Int32Value();
+    const int name = info[2].As<Napi::Number>().Int32Value();
+    int result = 0;
+    if (info[3].IsNumber()) {
+      const int32_t value = info[3].As<Napi::Number>().Int32Value();
+      result = io::set_socket_option(number, level, name, &value, sizeof(value));
+    } else {
+      auto bytes = info[3].As<Napi::Uint8Array>();
+      result = io::set_socket_option(number, level, name, bytes.Data(), bytes.ByteLength());
     }
     return Napi::Number::New(info.Env(), result);
   }
 
-  // (descriptor, level) -> 0 or a negative errno. `level` is one of abi::lock_level_*.
-  Napi::Value lock_file(const Napi::CallbackInfo& info) {
+  // (descriptor, level, name, Uint8Array) -> the bytes written into it, or a negative errno
+  Napi::Value get_option(const Napi::CallbackInfo& info) {
+    int result = number_of(info[0]);
+    if (result >= 0) {
+      const int level = info[1].As<Napi::Number>().Int32Value();
+      const int name = info[2].As<Napi::Number>().Int32Value();
+      auto into = info[3].As<Napi::Uint8Array>();
+      result = io::get_socket_option(result, level, name, into.Data(), into.ByteLength());
+    }
+    return Napi::Number::New(info.Env(), result);
+  }
+
+  // (descriptor, bytes) -> the threshold as it is then, or a negative errno; -1 only reads it
+  Napi::Value zero_copy_threshold(const Napi::CallbackInfo& info) {
+    if (engine_ == nullptr) return Napi::Number::New(info.Env(), -EBADF);
+    const int32_t descriptor = info[0].As<Napi::Number>().Int32Value();
+    const double bytes = info[1].As<Napi::Number>().DoubleValue();
+    return Napi::Number::New(info.Env(), engine_->zero_copy_threshold(descriptor, bytes));
+  }
+
+  // (number) -> a descriptor for a duplicate of it, or a negative errno
+  Napi::Value borrow(const Napi::CallbackInfo& info) {
+    const int32_t number = info[0].As<Napi::Number>().Int32Value();
+    return Napi::Number::New(info.Env(), engine_ == nullptr ? -EBADF : engine_->borrow(number));
+  }
+
+  // (number) -> a descriptor, or a negative errno: then the number stays its owner's
+  Napi::Value adopt(const Napi::CallbackInfo& info) {
+    const int32_t number = info[0].As<Napi::Number>().Int32Value();
+    const int32_t result = engine_ == nullptr ? -EBADF : engine_->adopt_number(number);
+    return Napi::Number::New(info.Env(), result);
+  }
+
+  // (descriptor): it came over a socket, and blocks from now on
+  void set_blocking(const Napi::CallbackInfo& info) {
     const int number = number_of(info[0]);
-    const uint32_t level = info[1].As<Napi::Number>().Uint32Value();
-    return Napi::Number::New(info.Env(),
-                             number < 0 ? number : io::system::lock_file(number, level));
+    if (number >= 0) io::system::set_blocking(number);
+  }
+
+  // (kind) -> [descriptor, descriptor], or a negative errno. `kind` is one of
+  // abi::descriptor_kind_*: a pipe, whose first end is read, a socket or a datagram socket.
+  Napi::Value open_pair(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const uint32_t kind = info[0].As<Napi::Number>().Uint32Value();
+    int ends[2];
+    int result = -EBADF;
+    if (engine_ != nullptr && kind == io::abi::descriptor_kind_pipe) {
+      result = io::system::open_pipe(ends);
+    } else if (engine_ != nullptr) {
+      const bool is_stream = kind == io::abi::descriptor_kind_socket;
+      result = io::system::open_socket_pair(is_stream ? SOCK_STREAM : SOCK_DGRAM, ends);
+    }
+    int32_t descriptors[2];
+    if (result >= 0) result = engine_->open_pair(ends, descriptors);
+    if (result < 0) return Napi::Number::New(env, result);
+    Napi::Array pair = Napi::Array::New(env, 2);
+    for (uint32_t index = 0; index < 2; index++) {
+      pair.Set(index, Napi::Number::New(env, descriptors[index]));
+    }
+    return pair;
+  }
+
+  // (descriptor) -> abi::descriptor_kind_*, or a negative errno
+  Napi::Value kind_of(const Napi::CallbackInfo& info) {
+    const int number = number_of(info[0]);
+    return Napi::Number::New(info.Env(), number < 0 ? number : io::system::kind_of(number));
+  }
+
+  // (process) -> a descriptor that is readable when it has ended, or a negative errno
+  Napi::Value open_process(const Napi::CallbackInfo& info) {
+    const int64_t process = info[0].As<Napi::Number>().Int64Value();
+    const int32_t result = engine_ == nullptr ? -EBADF : engine_->open_process(process);
+    return Napi::Number::New(info.Env(), result);
+  }
+
+  // (descriptor) -> [has a code, code or signal], or a negative errno
+  Napi::Value process_end(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const int number = number_of(info[0]);
+    io::system::ProcessEnd end;
+    const int error = number < 0 ? number : io::system::process_end(number, end);
+    if (error != 0) return Napi::Number::New(env, error);
+    Napi::Array result = Napi::Array::New(env, 2);
+    result.Set(0u, Napi::Boolean::New(env, end.has_code));
+    result.Set(1u, Napi::Number::New(env, end.value));
+    return result;
+  }
+
+  // (descriptor, joins, interface, group, source) -> 0 or a negative errno. The last two are
+  // records of addresses; `source` may be null.
+  Napi::Value change_group(const Napi::CallbackInfo& info) {
+    int result = number_of(info[0]);
+    if (result < 0) return Napi::Number::New(info.Env(), result);
+    const int number = result;
+    sockaddr_storage group;
+    sockaddr_storage source;
+    socklen_t size_bytes = 0;
+    const bool has_source = info[4].IsTypedArray();
+    result = io::read_record(info[3].As<Napi::Uint8Array>().Data(), group, size_bytes);
+    if (result == 0 && has_source) {
+      result = io::read_record(info[4].As<Napi::Uint8Array>().Data(), source, size_bytes);
+    }
+    if (result == 0) {
+      result = io::system::change_group(number, info[1].As<Napi::Boolean>().Value(),
+                                        info[2].As<Napi::Number>().Uint32Value(), group,
+                                        has_source ? &source : nullptr);
+    }
+    return Napi::Number::New(info.Env(), result);
+  }
+
+  // (descriptor) -> [process, user, group], or a negative errno
+  Napi::Value peer_credentials(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const int number = number_of(info[0]);
+    io::system::PeerCredentials found;
+    const int error = number < 0 ? number : io::system::peer_credentials(number, found);
+    if (error != 0) return Napi::Number::New(env, error);
+    Napi::Array result = Napi::Array::New(env, 3);
+    result.Set(0u, Napi::Number::New(env, static_cast<double>(found.process)));
+    result.Set(1u, Napi::Number::New(env, found.user));
+    result.Set(2u, Napi::Number::New(env, found.group));
+    return result;
+  }
+
+  // () -> [descriptor, id], or a negative errno
+  Napi::Value open_notifier(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    int64_t id = 0;
+    const int32_t descriptor = engine_ == nullptr ? -EBADF : engine_->open_notifier(id);
+    if (descriptor < 0) return Napi::Number::New(env, descriptor);
+    Napi::Array result = Napi::Array::New(env, 2);
+    result.Set(0u, Napi::Number::New(env, descriptor));
+    result.Set(1u, Napi::Number::New(env, static_cast<double>(id)));
+    return result;
+  }
+
+  // (id, descriptor, Int32Array) -> how many values it was given, or a negative errno
+  Napi::Value take_notifications(const Napi::CallbackInfo& info) {
+    const int number = number_of(info[1]);
+    if (number < 0) return Napi::Number::New(info.Env(), number);
+    const int64_t id = info[0].As<Napi::Number>().Int64Value();
+    auto values = info[2].As<Napi::Int32Array>();
+    const int taken =
+        engine_->notifiers().take(id, number, {values.Data(), values.ElementLength()});
+    return Napi::Number::New(info.Env(), taken);
+  }
+
+  // (id)
+  void close_notifier(const Napi::CallbackInfo& info) {
+    if (engine_ != nullptr) engine_->notifiers().close(info[0].As<Napi::Number>().Int64Value());
   }
 
   // (descriptor, keeps): whether its operations keep the event loop alive; -1: those of all.
@@ -427,8 +588,13 @@ class Session : public Napi::ObjectWrap<Session> {
     return Napi::Number::New(info.Env(), engine_->read_socket_counters(descriptor, out.Data()));
   }
 
-  void abort_unreleased(const Napi::CallbackInfo&) {
-    if (engine_ != nullptr) engine_->abort_unreleased();
+  // Everything in flight is cancelled until nothing is, whatever starts meanwhile.
+  void end_all(const Napi::CallbackInfo&) {
+    if (engine_ == nullptr) return;
+    engine_->end_all();
+    if (!attached_) return;
+    decide_alive();
+    if (armed_) after_submit();
   }
 
   // () -> [call, errno], or null
@@ -471,10 +637,10 @@ class Session : public Napi::ObjectWrap<Session> {
     options.size_bytes = wanted.Get("sizeBytes").As<Napi::Number>().Uint32Value();
     const bool right = start <= memory.ByteLength() &&
                        options.size_bytes <= memory.ByteLength() - start &&
-                       options.size_bytes <= io::abi::area_bytes_most;
+                       options.size_bytes <= io::abi::max_area_bytes;
     if (!expect(memory.Env(), right, "an area outside of its memory")) return false;
     options.address = static_cast<uint8_t*>(memory.Data()) + start;
-    options.hold = hold_of(memory);
+    options.backing_store = backing_store_of(memory);
     area_memory_ = Napi::Persistent(static_cast<Napi::Object>(memory));
     return true;
   }
@@ -495,7 +661,7 @@ class Session : public Napi::ObjectWrap<Session> {
   void start_loop(Napi::Env env, bool elsewhere) {
     uv_loop_t* loop = nullptr;
     CHECK(napi_get_uv_event_loop(env, &loop) == napi_ok);
-    const io::Loop::Callbacks callbacks = {
+    const io::UvLoop::Callbacks callbacks = {
         .before_wait = [](void* self) { as(self).before_wait(); },
         .woken = [](void* self) { as(self).woken(); },
         .closed = [](void* self) { as(self).finish_closing(); },
@@ -505,7 +671,7 @@ class Session : public Napi::ObjectWrap<Session> {
     };
     const int descriptor = engine_->wait_descriptor();
     int error = descriptor;
-    loop_ = std::make_unique<io::Loop>();
+    loop_ = std::make_unique<io::UvLoop>();
     if (descriptor == -ENOTSUP || (descriptor >= 0 && elsewhere)) {
       loop_->start_with_thread(loop, callbacks);
       error = 0;
@@ -513,7 +679,7 @@ class Session : public Napi::ObjectWrap<Session> {
       error = loop_->start(loop, descriptor, callbacks);
     }
     if (error >= 0) {
-      round_most_ = most_;
+      max_round_ = max_completions_;
       armed_ = true;
       header_[header_asleep] = 1;
       if (!engine_->arm()) loop_->wake();
@@ -529,9 +695,9 @@ class Session : public Napi::ObjectWrap<Session> {
 
   static Session& as(void* self) { return *static_cast<Session*>(self); }
 
-  // Runs in each turn before the event loop waits, unless the handle was made in that moment. What
-  // is queued later in the turn, by handles that come behind this one, has to wake the loop:
-  // JavaScript calls wake() for it.
+  // Runs in each turn before the event loop waits, unless the handle was started in this moment.
+  // Entries that later handles of the same turn queue have to wake the loop: JavaScript calls
+  // wake() for them.
   void before_wait() {
     if (engine_ == nullptr) return;
     const bool turned_by_callback = dispatching_;
@@ -567,7 +733,7 @@ class Session : public Napi::ObjectWrap<Session> {
     do {
       if (engine_ == nullptr) return false;
       stay_awake();
-      const uint32_t published = engine_->poll(deadline_ns, round_most_);
+      const uint32_t published = engine_->poll(deadline_ns, max_round_);
       if (published == 0) return true;
       if (!dispatch(published)) return false;
       const int64_t now_ns = io::now_ns();
@@ -583,9 +749,9 @@ class Session : public Napi::ObjectWrap<Session> {
   void suit_rounds(uint32_t published, int64_t took_ns) {
     if (published > 1 && took_ns > pump_ns) {
       const int64_t fit = published * pump_ns / took_ns;
-      round_most_ = static_cast<uint32_t>(std::max<int64_t>(fit, 1));
-    } else if (published >= round_most_ && took_ns < pump_ns / 2) {
-      round_most_ = std::min(round_most_ * 2, most_);
+      max_round_ = static_cast<uint32_t>(std::max<int64_t>(fit, 1));
+    } else if (published >= max_round_ && took_ns < pump_ns / 2) {
+      max_round_ = std::min(max_round_ * 2, max_completions_);
     }
   }
 
@@ -593,13 +759,12 @@ class Session : public Napi::ObjectWrap<Session> {
     header_[header_asleep] = 0;
     header_[header_pumping] = 1;
     woken_soon_ = false;
-    if (armed_) engine_->disarm();
     armed_ = false;
   }
 
   // The next operation that is begun keeps the event loop alive again: activate().
   void decide_alive() {
-    const bool keeps = !unref_ && engine_->keeps_alive();
+    const bool keeps = engine_->is_ending() || (!unref_ && engine_->keeps_alive());
     if (keeps == (header_[header_active] != 0)) return;
     header_[header_active] = keeps ? 1 : 0;
     loop_->keep_alive(keeps);
@@ -625,7 +790,8 @@ class Session : public Napi::ObjectWrap<Session> {
 
   // The engine sleeps, and JavaScript has handed something over to it.
   void after_submit() {
-    // What was refused, or done at once, needs no kernel: nobody else would wake the event loop.
+    // Refused entries, and those that are done at once, need no kernel, so no kernel event would
+    // wake the event loop.
     if (engine_->has_news() || engine_->ready() > 0) {
       wake_loop();
     } else {
@@ -633,8 +799,8 @@ class Session : public Napi::ObjectWrap<Session> {
     }
   }
 
-  // What is in flight has to wake the event loop. Where the system gives no thread that could do so
-  // the loop waits itself, a little in each turn, so that everything goes on, if slowly.
+  // Operations in flight have to wake the event loop. Where the system gives no thread for that,
+  // the loop itself waits a little in each turn, so that everything goes on, if slowly.
   void wait_for_kernel() {
     if (engine_->idle() || loop_->arm()) return;
     by_turns_ = true;
@@ -668,7 +834,8 @@ class Session : public Napi::ObjectWrap<Session> {
     if (engine_->shut_down()) {
       engine_.reset();
     } else {
-      // The kernel may still write into buffers: the engine, and what it holds, stays forever.
+      // The kernel may still write into buffers: the engine and the memory that it keeps stay
+      // forever.
       static_cast<void>(engine_.release());
     }
   }
@@ -697,15 +864,15 @@ class Session : public Napi::ObjectWrap<Session> {
   std::vector<io::abi::Opcode> lacking_;
   uint32_t features_ = 0;
   std::string backend_;
-  uint32_t slots_most_ = 0;
+  uint32_t max_slots_ = 0;
   bool attached_ = false;
   bool unref_ = false;  // the IO keeps the event loop alive by nothing
   bool armed_ = false;
   bool dispatching_ = false;
-  bool woken_soon_ = false;  // the event loop calls woken() before it waits
-  uint32_t most_ = 0;        // completions of a round
-  uint32_t round_most_ = 0;  // and of the next one
-  bool by_turns_ = false;    // nothing but the next turn of the event loop looks for completions
+  bool woken_soon_ = false;       // the event loop calls woken() before it waits
+  uint32_t max_completions_ = 0;  // completions of a round
+  uint32_t max_round_ = 0;        // and of the next one
+  bool by_turns_ = false;  // nothing but the next turn of the event loop looks for completions
   bool environment_ended_ = false;
   uint32_t* header_ = nullptr;
   Napi::ObjectReference memory_;
@@ -715,7 +882,7 @@ class Session : public Napi::ObjectWrap<Session> {
   std::string area_advice_;
   Napi::FunctionReference dispatch_;
   std::unique_ptr<io::Engine> engine_;
-  std::unique_ptr<io::Loop> loop_;
+  std::unique_ptr<io::UvLoop> loop_;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
 };
 
@@ -739,7 +906,7 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
   return list;
 }
 
-// A limit of the process in force now; infinity when there is none, and -1 when nobody knows.
+// A limit of the process in force now; infinity when there is none, and -1 when it is unknown.
 double limit_of(int resource) {
   rlimit limit;
   if (getrlimit(resource, &limit) != 0) return -1;
@@ -811,6 +978,28 @@ Napi::Value error_name(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// The numbers of levels and options of sockets by their names, those that this system has.
+Napi::Object socket_constants_to_js(Napi::Env env) {
+  Napi::Object numbers = Napi::Object::New(env);
+  for (const io::SocketConstant& constant : io::socket_constants()) {
+    numbers.Set(constant.name, constant.value);
+  }
+  return numbers;
+}
+
+// (number) -> abi::descriptor_kind_*, or a negative errno
+Napi::Value kind_of_number(const Napi::CallbackInfo& info) {
+  const int number = info[0].As<Napi::Number>().Int32Value();
+  return Napi::Number::New(info.Env(), io::system::kind_of(number));
+}
+
+// (id, value) -> 0 or a negative errno. From any thread, with or without an engine of its own.
+Napi::Value notify(const Napi::CallbackInfo& info) {
+  const int64_t id = info[0].As<Napi::Number>().Int64Value();
+  const int32_t value = info[1].As<Napi::Number>().Int32Value();
+  return Napi::Number::New(info.Env(), io::Notifiers::notify(id, value));
+}
+
 // (interface, queue) -> { available, reason, advice }
 Napi::Value probe_zero_copy_receive(const Napi::CallbackInfo& info) {
   Napi::Object found = Napi::Object::New(info.Env());
@@ -836,10 +1025,13 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("probeZeroCopyReceive", Napi::Function::New(env, probe_zero_copy_receive));
   exports.Set("processLimits", Napi::Function::New(env, process_limits));
   exports.Set("addressRemainder", Napi::Function::New(env, address_remainder));
+  exports.Set("kindOf", Napi::Function::New(env, kind_of_number));
+  exports.Set("notify", Napi::Function::New(env, notify));
   exports.Set("errorName", Napi::Function::New(env, error_name));
   exports.Set("writeAddress", Napi::Function::New(env, write_address));
   exports.Set("readAddress", Napi::Function::New(env, read_address));
-  exports.Set("holdsMemory", io::MemoryHold::supported());
+  exports.Set("holdsMemory", io::BackingStore::supported());
+  exports.Set("socketConstants", socket_constants_to_js(env));
   exports.Set("version", IO_VERSION);
   exports.Set("pageBytes", static_cast<double>(sysconf(_SC_PAGESIZE)));
   return exports;

@@ -34,7 +34,7 @@ void WaitThread::run() {
     lock.lock();
     if (ending_) return;
     armed_ = false;
-    calls_.tell(calls_.context);
+    calls_.notify(calls_.context);
   }
 }
 
@@ -43,7 +43,8 @@ bool WaitThread::arm() {
     armed_ = true;
     const bool started = start();
     if (!started) armed_ = false;
-    return started;  // the thread may have told something by now, and `armed_` is its
+    // The thread may have reported an event by now, and `armed_` belongs to it.
+    return started;
   }
   {
     const std::lock_guard lock(mutex_);

@@ -5,10 +5,19 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define CHECK(condition)                                                                           \
-  do {                                                                                             \
-    if (!(condition)) [[unlikely]] {                                                               \
-      std::fprintf(stderr, "@io/core: %s:%d: CHECK failed: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                                \
-    }                                                                                              \
+namespace io {
+
+// A function of its own, so that the functions that check stay short enough to be inlined.
+[[noreturn, gnu::cold, gnu::noinline]] inline void check_failed(const char* file, int line,
+                                                                const char* condition) {
+  std::fprintf(stderr, "@io/core: %s:%d: CHECK failed: %s\n", file, line, condition);
+  std::abort();
+}
+
+}  // namespace io
+
+#define CHECK(condition)                                  \
+  do {                                                    \
+    if (!(condition)) [[unlikely]]                        \
+      ::io::check_failed(__FILE__, __LINE__, #condition); \
   } while (false)

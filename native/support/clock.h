@@ -1,4 +1,4 @@
-// The clock of timeouts and deadlines, which nobody sets.
+// The monotonic clock of timeouts and deadlines.
 #pragma once
 
 #include <time.h>

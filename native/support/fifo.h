@@ -16,6 +16,11 @@ class Fifo {
   // The places that it has for values, taken ones and those to come.
   size_t held() const { return values_.size(); }
   bool empty() const { return next_ == values_.size(); }
+  size_t size() const { return values_.size() - next_; }
+  const T& front() const {
+    CHECK(!empty());
+    return values_[next_];
+  }
 
   void push(T value) { values_.push_back(std::move(value)); }
 
@@ -30,8 +35,9 @@ class Fifo {
     if (empty()) {
       values_.clear();
       next_ = 0;
-    } else if (next_ > least_taken && next_ > values_.size() / 2) {
-      // Mostly the line is emptied. One that never is must not grow by what has left it.
+    } else if (next_ > min_taken && next_ > values_.size() / 2) {
+      // Usually the queue becomes empty. If it never does, the space of the taken values must not
+      // add up.
       values_.erase(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(next_));
       next_ = 0;
     }
@@ -39,7 +45,7 @@ class Fifo {
   }
 
  private:
-  static constexpr size_t least_taken = 1024;
+  static constexpr size_t min_taken = 1024;
 
   std::vector<T> values_;
   size_t next_ = 0;

@@ -64,7 +64,7 @@ std::string path_of(const sockaddr_un& address, socklen_t size_bytes) {
   return std::string(address.sun_path, is_abstract ? room : strnlen(address.sun_path, room));
 }
 
-// What follows the percent sign of a link-local address: an interface's name, or its number.
+// The part of a link-local address after the percent sign: an interface's name, or its number.
 uint32_t scope_of(const std::string& text) {
   const uint32_t index = if_nametoindex(text.c_str());
   if (index != 0) return index;

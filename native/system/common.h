@@ -1,9 +1,13 @@
-// What the files of this folder share.
+// Helpers that the files of this folder share.
 #pragma once
 
 #include <cerrno>
+#include <cmath>
 #include <cstdint>
+#include <cstring>
+#include <ctime>
 
+#include "abi/abi.h"
 #include "system/system.h"
 
 namespace io::system {
@@ -14,7 +18,7 @@ int32_t result_of(Call call) {
   for (int times = 1;; times++) {
     const auto result = call();
     if (result >= 0) return static_cast<int32_t>(result);
-    if (errno != EINTR || times == interruptions_most) return -errno;
+    if (errno != EINTR || times == max_interruptions) return -errno;
   }
 }
 
@@ -22,14 +26,27 @@ int32_t result_of(Call call) {
 // from here on. Returns the number.
 int32_t wait_for_file(int32_t number, int system_flags);
 
-// All of abi::open_flag_* but direct, and close-on-exec.
+// Those of abi::open_flag_* that every system has, and close-on-exec.
 int common_open_flags(uint32_t flags);
+inline constexpr uint32_t of_linux_alone = abi::open_flag_temporary | abi::open_flag_no_access_time;
 
-// What poll() says of a pipe: see pipe_has_ended().
+// A whole number of 64 bits in the place of a field.
+inline void write_exact(double* fields, size_t field, int64_t value) {
+  std::memcpy(fields + field, &value, sizeof(value));
+}
+
+// Milliseconds since 1970, as a file system takes them.
+inline timespec timespec_of_ms(double ms) {
+  const double seconds = std::floor(ms / 1e3);
+  const auto nanoseconds = static_cast<long>(std::floor((ms - seconds * 1e3) * 1e6));
+  return {.tv_sec = static_cast<time_t>(seconds), .tv_nsec = nanoseconds};
+}
+
+// The result of poll() for a pipe: see pipe_has_ended().
 bool pipe_ended_by_poll(int number);
 
-// What a send without an address means. Where the peer resets the connection at that very moment,
-// macOS says EPROTOTYPE (XNU's tcp_usr_send, of a protocol block that has just been given up).
+// The result of a send without an address. If the peer resets the connection at that very moment,
+// macOS returns EPROTOTYPE (XNU's tcp_usr_send, on a protocol block that has just been freed).
 inline int32_t result_of_send(int32_t result) {
 #if defined(__APPLE__)
   if (result == -EPROTOTYPE) return -ECONNRESET;

@@ -17,8 +17,8 @@ struct Named {
   { error, #error }
 
 // Every error of a system, not only those of the calls that the engine makes: a file system or a
-// driver may say any of them. Where two names are one number (EAGAIN and EWOULDBLOCK, ENOTSUP and
-// EOPNOTSUPP on Linux) the first one counts, which is Node's too.
+// driver may return any of them. Where two names are one number (EAGAIN and EWOULDBLOCK, ENOTSUP
+// and EOPNOTSUPP on Linux) the first one counts, as in Node.
 constexpr Named names[] = {
     NAMED(E2BIG),
     NAMED(EACCES),

@@ -1,8 +1,7 @@
-// What every system does alike. See ../system.h.
+// The parts that are the same on every system. See ../system.h.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +17,12 @@ namespace io::system {
 namespace {
 
 constexpr int64_t current_position = -1;
+
+#if defined(MSG_MORE)
+constexpr int more_flag = MSG_MORE;
+#else
+constexpr int more_flag = 0;
+#endif
 
 size_t capped(size_t length) {
   return std::min<size_t>(length, abi::transfer_limit_bytes);
@@ -36,6 +41,12 @@ int common_open_flags(uint32_t flags) {
   if ((flags & abi::open_flag_truncate) != 0) system_flags |= O_TRUNC;
   if ((flags & abi::open_flag_directory) != 0) system_flags |= O_DIRECTORY;
   if ((flags & abi::open_flag_no_follow) != 0) system_flags |= O_NOFOLLOW;
+#if defined(O_DSYNC)
+  constexpr int data_sync = O_DSYNC;
+#else
+  constexpr int data_sync = O_SYNC;
+#endif
+  if ((flags & abi::open_flag_data_sync) != 0) system_flags |= data_sync;
   return system_flags;
 }
 
@@ -55,6 +66,10 @@ int set_non_blocking(int number) {
   return ::fcntl(number, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
 }
 
+int duplicate(int number) {
+  return result_of([&] { return ::fcntl(number, F_DUPFD_CLOEXEC, 0); });
+}
+
 bool pipe_ended_by_poll(int number) {
   pollfd polled = {.fd = number, .events = POLLIN, .revents = 0};
   return ::poll(&polled, 1, 0) > 0;
@@ -71,8 +86,8 @@ int32_t wait_for_file(int32_t number, int system_flags) {
   return number;
 }
 
-// A file that was opened by its path alone can be used for nothing (O_PATH), so it keeps the number
-// from being handed out, and whoever still uses it gets EBADF.
+// A file that was opened by its path alone can do nothing (O_PATH). It reserves the number, and
+// code that still uses the number gets EBADF.
 int move_number(int number) {
   const int moved = ::fcntl(number, F_DUPFD_CLOEXEC, number + 1);
   const int error = errno;
@@ -126,48 +141,8 @@ int32_t write_vectors(int number, std::span<const iovec> vectors, int64_t offset
   }));
 }
 
-int lock_file(int number, uint32_t level) {
-  int operation = 0;
-  if (level == abi::lock_level_none) operation = LOCK_UN;
-  if (level == abi::lock_level_shared) operation = LOCK_SH | LOCK_NB;
-  if (level == abi::lock_level_exclusive) operation = LOCK_EX | LOCK_NB;
-  if (operation == 0) return -EINVAL;
-  return static_cast<int>(result_of([&] { return ::flock(number, operation); }));
-}
-
 int truncate_file(int number, int64_t length) {
   return result_of([&] { return ::ftruncate(number, length); });
-}
-
-int rename_path(const char* from, const char* to) {
-  return result_of([&] { return ::rename(from, to); });
-}
-
-int link_path(const char* existing, const char* path) {
-  return result_of([&] { return ::linkat(AT_FDCWD, existing, AT_FDCWD, path, 0); });
-}
-
-int symlink_path(const char* target, const char* path) {
-  return result_of([&] { return ::symlink(target, path); });
-}
-
-int read_link(const char* path, uint8_t* into, size_t size_bytes) {
-  return static_cast<int>(
-      result_of([&] { return ::readlink(path, reinterpret_cast<char*>(into), size_bytes); }));
-}
-
-// POSIX says EPERM of a folder, Linux EISDIR; a program should need to know only one.
-int unlink_path(const char* path, bool folder) {
-  if (folder) return result_of([&] { return ::rmdir(path); });
-  const int result = result_of([&] { return ::unlink(path); });
-  if (result != -EPERM) return result;
-  struct stat status;
-  const bool is_folder = ::lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
-  return is_folder ? -EISDIR : -EPERM;
-}
-
-int make_folder(const char* path, uint32_t mode) {
-  return result_of([&] { return ::mkdir(path, static_cast<mode_t>(mode)); });
 }
 
 // Interrupted, it goes on by itself: to call again would be EALREADY.
@@ -183,16 +158,16 @@ int connect_result(int number) {
   return -error;
 }
 
-// MSG_DONTWAIT too, because whoever shares the file behind the number can make it block again.
-// XNU's sosendcheck() looks at O_NONBLOCK alone, so there such a send would wait.
-int32_t send_bytes(int number, const uint8_t* data, size_t length) {
-  return result_of_send(
-      result_of([&] { return ::send(number, data, capped(length), send_flags | MSG_DONTWAIT); }));
+// MSG_DONTWAIT too, because another process that shares the file behind the number can make it
+// blocking again. XNU's sosendcheck() looks at O_NONBLOCK alone, so there such a send would wait.
+int32_t send_bytes(int number, const uint8_t* data, size_t length, bool more) {
+  const int flags = send_flags | MSG_DONTWAIT | (more ? more_flag : 0);
+  return result_of_send(result_of([&] { return ::send(number, data, capped(length), flags); }));
 }
 
-int32_t send_message(int number, const msghdr& message) {
-  const int32_t result =
-      result_of([&] { return ::sendmsg(number, &message, send_flags | MSG_DONTWAIT); });
+int32_t send_message(int number, const msghdr& message, bool more) {
+  const int flags = send_flags | MSG_DONTWAIT | (more ? more_flag : 0);
+  const int32_t result = result_of([&] { return ::sendmsg(number, &message, flags); });
   // With an address EPROTOTYPE says that a socket of another type is there.
   return message.msg_name == nullptr ? result_of_send(result) : result;
 }
@@ -201,8 +176,22 @@ int32_t receive_bytes(int number, uint8_t* data, size_t length) {
   return result_of([&] { return ::recv(number, data, capped(length), MSG_DONTWAIT); });
 }
 
+int32_t peek_bytes(int number, uint8_t* data, size_t length) {
+  return result_of([&] { return ::recv(number, data, capped(length), MSG_PEEK | MSG_DONTWAIT); });
+}
+
 int32_t receive_message(int number, msghdr& message) {
   return result_of([&] { return ::recvmsg(number, &message, MSG_DONTWAIT); });
+}
+
+#if defined(MSG_CMSG_CLOEXEC)
+const int control_flags = MSG_CMSG_CLOEXEC;
+#else
+const int control_flags = 0;
+#endif
+
+int32_t receive_control(int number, msghdr& message) {
+  return result_of([&] { return ::recvmsg(number, &message, MSG_DONTWAIT | control_flags); });
 }
 
 int shut_down_socket(int number, int direction) {

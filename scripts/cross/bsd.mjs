@@ -4,12 +4,13 @@
 import { run } from "../support/step.mjs";
 
 const systems = ["FreeBSD", "NetBSD", "OpenBSD", "DragonFly"];
-// What has branches for them.
+// The files with branches for the BSDs.
 const files = [
   "native/system/bsd.cc",
-  "native/system/status.cc",
-  "native/system/socket.cc",
-  "native/backend/choice.cc",
+  "native/system/stat_bsd_darwin.cc",
+  "native/system/open_files_bsd_darwin.cc",
+  "native/system/socket_options.cc",
+  "native/backend/candidates.cc",
   "native/backend/reactor/kqueue.cc",
 ];
 

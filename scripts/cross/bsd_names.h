@@ -11,13 +11,16 @@
 #include <concepts>
 #include <condition_variable>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <functional>
 #include <limits>
+#include <limits.h>
 #include <memory>
 #include <mutex>
 #include <net/if.h>
@@ -28,10 +31,14 @@
 #include <pthread.h>
 #include <span>
 #include <string>
+#include <stddef.h>
+#include <stdlib.h>
 #include <sys/file.h>
+#include <sys/param.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -40,7 +47,26 @@
 #include <unistd.h>
 #include <vector>
 
+// getpeereid(3), by what Linux has.
+inline int getpeereid(int number, uid_t* user, gid_t* group) {
+  ucred found = {};
+  socklen_t size = sizeof(found);
+  if (getsockopt(number, SOL_SOCKET, SO_PEERCRED, &found, &size) != 0) return -1;
+  errno = EINVAL;
+  if (found.pid == 0) return -1;
+  *user = found.uid;
+  *group = found.gid;
+  return 0;
+}
+
 #undef __linux__
+
+// getdents(2)
+#if defined(IO_AS_OPENBSD)
+extern "C" int getdents(int number, void* into, size_t size_bytes);
+#elif !defined(IO_AS_MACOS)
+extern "C" int getdents(int number, char* into, size_t size_bytes);
+#endif
 
 #if defined(IO_AS_FREEBSD)
 #define __FreeBSD__ 14
@@ -75,6 +101,7 @@ extern "C" int sendfile(int file, int socket, off_t offset, size_t size_bytes, s
 
 // Of Linux alone.
 #undef ETIME
+#undef MSG_MORE
 #undef ENODATA
 #undef EREMOTEIO
 #undef RWF_NOWAIT

@@ -1,6 +1,6 @@
-// Whether an addon that was built for another system would find there all that it asks for. A
-// linker that is told to leave Node's symbols open leaves open whatever else is missing too, so
-// every open name must be one of Node's, and every other must be bound to a library of the system.
+// Whether another system has all the symbols that an addon built for it needs. A linker with the
+// option to leave Node's symbols open also leaves open any other missing symbol. So every open name
+// must be one of Node's, and every other must be bound to a library of the system.
 
 import { readFileSync } from "node:fs";
 import { readElf } from "./elf.mjs";
@@ -38,9 +38,8 @@ function checkDarwin(target, bytes) {
   }
   const ofNodeCount = found.imports.filter((wanted) => wanted.from === "flat namespace").length;
   // zig 0.11 exports the helpers of its compiler from every library, and has no list of exports for
-  // Mach-O. They are C names that other libraries do not bind to, since they name the library that
-  // they ask. A C++ name would be another matter: dyld makes one of those that several libraries
-  // have.
+  // Mach-O. They are C names that other libraries do not bind to, since those name the library that
+  // they ask. A C++ name would be different: dyld unifies one that several libraries have.
   const exports = found.exports
     .map((name) => name.slice(1))
     .filter((name) => entryPoints.has(name) || name.startsWith("_Z"));
@@ -57,7 +56,7 @@ function checkGlibc(target, bytes) {
     .map((library) => `needs ${library}`);
   for (const { symbol, version, weak } of found.imports) {
     if (version === undefined) {
-      // Nobody gave it a version, so nobody had it: Node's, or optional, or missing.
+      // A name without a version has no library: it is Node's, or optional, or missing.
       if (!weak && !ofNode.test(symbol)) problems.push(`${symbol} is missing`);
     } else if (compareVersions(version.replace("GLIBC_", ""), oldest) > 0) {
       problems.push(`${symbol} needs ${version}, and the oldest is ${oldest}`);

@@ -1,4 +1,4 @@
-// What an ELF library asks of others, and what it defines for them. Layouts: elf(5).
+// The symbols that an ELF library needs and those that it defines. Layouts: elf(5).
 
 const PROCESSORS = new Map([
   [62, "x86_64"],

@@ -1,6 +1,6 @@
 // liburing for other Linux systems: its sources come from the source package of the same
-// distribution as this machine's liburing-dev, the headers from that package itself. What is
-// fetched and built stays in build/cross.
+// distribution as this machine's liburing-dev, the headers from that package itself. The downloads
+// and results stay in build/cross.
 
 import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { machineSources, privateApt } from "../support/apt.mjs";
@@ -11,7 +11,7 @@ import { crossFolder, zigEnvironment } from "./zig.mjs";
 const fetched = `${crossFolder}/liburing-source`;
 const sourceFiles = ["setup", "queue", "register", "syscall", "version"];
 
-// What its configure script would find for zig's headers. To run that script takes minutes for each
+// The answers of its configure script for zig's headers. Running that script takes minutes for each
 // target, because each of its questions is a program to link.
 const configuration = ["KERNEL_RWF_T", "KERNEL_TIMESPEC", "OPEN_HOW", "CXX", "NVME_URING"];
 

@@ -1,6 +1,6 @@
-// What a Mach-O library asks of others. The tables that dyld itself works through are read (binds,
-// of which a lazy one is no different here), not the symbol table beside them.
-// Layouts and numbers: <mach-o/loader.h> and <mach-o/nlist.h>.
+// The symbols that a Mach-O library needs. It reads the tables that dyld itself uses (binds; a lazy
+// one makes no difference here), not the symbol table beside them. Layouts and numbers:
+// <mach-o/loader.h> and <mach-o/nlist.h>.
 
 const MAGIC_64 = 0xfeedfacf;
 const PROCESSORS = new Map([

@@ -1,4 +1,4 @@
-// What the C++ library of a packaged engine takes from its runtime, without exceptions.
+// The functions of the C++ runtime that a packaged engine needs, without exceptions.
 //
 // LLVM's own operators new return a null pointer when they are built without exceptions and memory
 // is exhausted. The engine, which has no exceptions either, ends the process there with a reason.
@@ -26,9 +26,9 @@ void* allocate(std::size_t size) {
 void* allocate(std::size_t size, std::align_val_t alignment) {
   void* memory = nullptr;
   // posix_memalign() refuses an alignment below a pointer's.
-  const std::size_t least = sizeof(void*);
+  const std::size_t min = sizeof(void*);
   const std::size_t asked = static_cast<std::size_t>(alignment);
-  if (posix_memalign(&memory, asked < least ? least : asked, size == 0 ? 1 : size) != 0) {
+  if (posix_memalign(&memory, asked < min ? min : asked, size == 0 ? 1 : size) != 0) {
     memory = nullptr;
   }
   return given(memory);

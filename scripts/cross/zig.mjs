@@ -16,8 +16,8 @@ export function engineFile(target) {
   return `${crossFolder}/${target.name}/build/Release/io.node`;
 }
 
-// What was compiled for one tree serves another one too, so zig's global cache stays where zig has
-// it by default; the local one must not appear in the repository.
+// Compiled files of one tree serve another one too, so zig's global cache stays at its default
+// place; the local one must not appear in the repository.
 export const zigEnvironment = { ...process.env, ZIG_LOCAL_CACHE_DIR: `${crossFolder}/zig-cache` };
 
 /** Installs zig as the lock file says; a moment when it is there. */

@@ -1,5 +1,5 @@
-// The disk of the emulated machine: busybox, Node, the libraries that it needs, and what is built
-// of this repository. It is made again when something in it has changed.
+// The disk of the emulated machine: busybox, Node, the libraries that it needs, and the built parts
+// of this repository. It is made again when one of them has changed.
 
 import {
   chmodSync,
@@ -149,7 +149,7 @@ export async function makeImage() {
   new State().setDone("image for kernels", print);
 }
 
-/** mke2fs, which is often not on the PATH of anybody but root; undefined where there is none. */
+/** mke2fs, which is often only on root's PATH; undefined where there is none. */
 export function makeFileSystem() {
   return ["/usr/sbin/mke2fs", "/sbin/mke2fs"].find((path) => existsSync(path));
 }

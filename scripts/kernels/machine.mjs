@@ -13,8 +13,8 @@ const guardFactor = 4;
 const fileLimitMs = 600_000;
 const kernelLimitMs = 2_700_000;
 
-// What a kernel writes when something is wrong with it. That it was kept waiting is no such thing:
-// the machine that emulates it has other work too.
+// The messages of a kernel when something is wrong with it. A stall message is not one of them: the
+// host of the emulated machine has other work too.
 const complaint = /(BUG|WARNING|KASAN|UBSAN):|Oops|general protection|Kernel panic/;
 const slowness = /soft lockup|stall/;
 

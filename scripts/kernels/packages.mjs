@@ -1,6 +1,6 @@
-// Kernels of other releases, and a busybox that needs no libraries, from Debian's packages. Where
-// they come from is the machine's own source of packages, asked for other releases as well; they
-// are unpacked into build/kernels and never installed.
+// Kernels of other releases, and a busybox that needs no libraries, from Debian's packages. They
+// come from the machine's own package source, which also has other releases. They are unpacked into
+// build/kernels and never installed.
 
 import {
   existsSync,
@@ -55,7 +55,7 @@ function prepareApt() {
     const folder = `${kernelsFolder}/apt`;
     const apt = privateApt(folder);
     writeSources(`${folder}/sources`);
-    // A release that the mirror no longer has fails alone; what is missing then is said later.
+    // A release that the mirror no longer has fails alone; the missing packages are reported later.
     await step("fetch lists of packages", async () => {
       await apt("apt-get", "update");
     });

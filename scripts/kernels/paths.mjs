@@ -1,4 +1,4 @@
-// Says where npm run test:kernels keeps what it fetches and makes.
+// The folders where npm run test:kernels keeps its downloads and results.
 
 import { root } from "../support/paths.mjs";
 

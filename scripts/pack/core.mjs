@@ -18,7 +18,7 @@ function filesNamedBy(value) {
 async function listedFiles() {
   const words = ["pack", "--dry-run", "--json", "--ignore-scripts"];
   const printed = await runOrFail("npm", words, { cwd: source });
-  // What npm prints before it, on standard error, is warnings.
+  // npm prints warnings before it, on standard error.
   return JSON.parse(printed.slice(printed.indexOf("[")))[0].files.map(({ path }) => path);
 }
 

@@ -1,5 +1,5 @@
-// What the package.json files of all packages have in common, and where it is written down: the
-// version and the engines in @io/core's, the repository's home in the workspace's.
+// The common part of all packages' package.json files, and its source: the version and the engines
+// in @io/core's, the repository's home in the workspace's.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { root } from "../support/paths.mjs";

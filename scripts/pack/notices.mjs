@@ -1,4 +1,4 @@
-// The licences of what is linked into an engine, in the words of the copies that were linked.
+// The licences of the libraries that are linked into an engine, copied from the linked versions.
 
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -16,7 +16,7 @@ import { dirname, join } from "node:path";
 import { root } from "../support/paths.mjs";
 import { run, StepError } from "../support/step.mjs";
 
-// Outside of the repository, whose own modules would be found from inside it.
+// Outside of the repository: inside it, Node would find the repository's own modules.
 const casesFolder = mkdtempSync(join(tmpdir(), "io-packages-"));
 const binFolder = `${casesFolder}/bin`;
 const npmFile = realpathSync(join(dirname(process.execPath), "npm"));

@@ -1,4 +1,4 @@
-// Another version of the packages: what npm run pack has made, with another number in it.
+// Another version of the packages: the output of npm run pack, with another number in it.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { root } from "../support/paths.mjs";

@@ -1,6 +1,6 @@
-// What runs a program of another machine here: an arm64 one under qemu with the libraries of its
-// system, one for musl with musl's loader. All of it is from Debian's packages, unpacked into
-// build/runtimes and never installed.
+// Emulators for programs of other machines: arm64 under qemu with the libraries of its system, musl
+// with musl's loader. All of it is from Debian's packages, unpacked into build/runtimes and never
+// installed.
 
 import {
   existsSync,
@@ -49,8 +49,9 @@ async function arm64Words() {
   return [`${folder}/usr/bin/qemu-aarch64-static`, "-L", `${folder}/usr/aarch64-linux-gnu`];
 }
 
-// What the compiler's C++ library asks of glibc, and musl does not have: it is for speed or for
-// exceptions in code that a library has loaded, and has a slower way when it is not there.
+// Symbols of glibc that the compiler's C++ library uses and musl does not have. They are for speed
+// or for exceptions in code that a library has loaded, and the library has a slower way without
+// them.
 const absentInMusl = `
 #include <stdint.h>
 long syscall(long, ...);

@@ -1,5 +1,5 @@
-// apt with a state of its own: what this machine knows of packages is not touched, and root is not
-// needed. Where packages come from is what the machine's own lists of sources say.
+// apt with a state of its own: it leaves this machine's package lists alone, and needs no root.
+// Packages come from the machine's own lists of sources.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";

@@ -74,8 +74,11 @@ async function writeLibrary(names) {
     globalName: "made",
     platform: "node",
     target: "node20",
-    // Lines stay as they are: Node shows the one that an error comes from, however long it is.
+    // The declarations have the words of the public names. The identifiers stay, for stack traces,
+    // and lines stay short: Node shows the line that an error comes from, however long it is.
     minifySyntax: true,
+    minifyWhitespace: true,
+    lineLimit: 100,
     sourcemap: true,
     define: { "import.meta.url": "here" },
     banner: { js: libraryHead },
@@ -83,6 +86,19 @@ async function writeLibrary(names) {
     plugins: [givenModules(names)],
     logLevel: "warning",
   });
+}
+
+/**
+ * esbuild renames a class that names itself: an uncaught error would begin with `_IOError`. The
+ * text keeps its length, so that the source map stays right.
+ */
+function keepClassNames() {
+  const path = `${bundle}/library.cjs`;
+  let text = readFileSync(path, "utf8");
+  for (const [, name] of text.matchAll(/\b(\w+)=class _\1\b/g)) {
+    text = text.replaceAll(new RegExp(`\\b_${name}\\b`, "g"), `${name} `);
+  }
+  writeFileSync(path, text);
 }
 
 /**
@@ -130,6 +146,7 @@ export async function bundleCore() {
   mkdirSync(bundle, { recursive: true });
   writeFileSync(`${bundle}/core.cjs`, coreFile);
   await writeLibrary(importedNames());
+  keepClassNames();
   await writeEntries();
   await writeBuild();
 }

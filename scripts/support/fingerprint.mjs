@@ -1,4 +1,4 @@
-// Decides what has to be done again: hashes what goes into a step and remembers the last answer.
+// Decides which steps have to run again: hashes the inputs of a step and remembers the last answer.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";

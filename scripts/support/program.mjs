@@ -7,11 +7,15 @@ import { setup } from "../setup.mjs";
 import { root } from "./paths.mjs";
 import { main, StepError } from "./step.mjs";
 
-/** Runs a compiled entry point of a package with the arguments this script was given. */
-export async function becomeProgram(relativePath) {
+/**
+ * Runs a compiled entry point of a package with the arguments this script was given. `prepare` does
+ * what this program alone needs.
+ */
+export async function becomeProgram(relativePath, prepare = async () => {}) {
   const path = `${root}/${relativePath}`;
   await main(async () => {
     await setup();
+    await prepare();
     if (!existsSync(path)) throw new StepError(`${relativePath} does not exist.`);
   });
   if (process.exitCode) return;

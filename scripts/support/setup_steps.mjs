@@ -271,6 +271,14 @@ const typescript = {
 const notPacked = /\.(ts|md)$/;
 const packedSources = () => filesUnder("native", (path) => !notPacked.test(path));
 
+/**
+ * The package's copy is there to be compiled: without the lines of comment, which are a third of
+ * it. Each leaves an empty line, so that a compiler names the line of the repository.
+ */
+function withoutComments(text) {
+  return text.replace(/^[ \t]*\/\/.*$| {2}\/\/ [^"\n]*$/gm, "");
+}
+
 /** The sources in the package, for machines for which there is no engine: io-core build. */
 const sources = {
   name: "sources",
@@ -281,7 +289,11 @@ const sources = {
   work: () => {
     rmSync(`${root}/packages/core/native`, { recursive: true, force: true });
     for (const path of ["CMakeLists.txt", "LICENSE", ...packedSources()]) {
-      cpSync(`${root}/${path}`, `${root}/packages/core/${path}`);
+      const copy = `${root}/packages/core/${path}`;
+      cpSync(`${root}/${path}`, copy);
+      const text = readFileSync(copy, "utf8");
+      if (/\.(cc|c|h|def)$/.test(path)) writeFileSync(copy, withoutComments(text));
+      if (path === "CMakeLists.txt") writeFileSync(copy, text.replace(/^[ \t]*#.*$/gm, ""));
     }
   },
 };

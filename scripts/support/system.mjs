@@ -64,6 +64,65 @@ const needs = [
     advice: "liburing is missing, so io_uring is left out. To have it: apt install liburing-dev",
   },
   {
+    name: "wrk",
+    packageName: "wrk",
+    required: false,
+    onlyForTests: true,
+    found: () => findProgram("wrk") !== undefined,
+    advice:
+      "wrk is missing, so HTTP is not measured. To have it: apt install wrk, brew install wrk, " +
+      "pkg install wrk",
+  },
+  {
+    name: "redis-server",
+    packageName: "redis-server",
+    required: false,
+    onlyForTests: true,
+    found: () => findProgram("redis-server") !== undefined,
+    advice:
+      "redis-server is missing, so tests with it are skipped. To have it: apt install " +
+      "redis-server, brew install redis, pkg install redis",
+  },
+  {
+    name: "postgresql",
+    packageName: "postgresql",
+    required: false,
+    onlyForTests: true,
+    found: () =>
+      existsSync("/usr/lib/postgresql") || findProgram("initdb", "postgres") !== undefined,
+    advice:
+      "PostgreSQL is missing, so tests with it are skipped. To have it: apt install postgresql",
+  },
+  {
+    name: "mariadb",
+    // Without the service that mariadb-server starts.
+    packageName: "mariadb-server-core",
+    required: false,
+    onlyForTests: true,
+    found: () => existsSync("/usr/sbin/mariadbd") || findProgram("mariadbd") !== undefined,
+    advice:
+      "MariaDB is missing, so tests with it are skipped. To have it: apt install " +
+      "mariadb-server-core, brew install mariadb, pkg install mariadb114-server",
+  },
+  {
+    name: "curl",
+    packageName: "curl",
+    required: false,
+    onlyForTests: true,
+    found: () => findProgram("curl") !== undefined,
+    advice: "curl is missing, so tests with it are skipped. To have it: apt install curl",
+  },
+  {
+    name: "h2load",
+    packageName: "nghttp2-client",
+    required: false,
+    onlyForTests: true,
+    found: () => findProgram("h2load") !== undefined,
+    advice:
+      "h2load is missing, so tests with it are skipped. To have it: apt install nghttp2-client, " +
+      "brew install nghttp2, pkg install nghttp2",
+  },
+  {
     name: "redis-benchmark",
     packageName: "redis-tools",
     required: false,
@@ -104,6 +163,11 @@ export async function meet(missing) {
   const stillMissing = missing.filter((need) => !need.found());
   for (const need of stillMissing) process.stderr.write(`  ${need.advice}\n`);
   return stillMissing;
+}
+
+/** Installs one thing that a single command needs, if it can; whether it is there. */
+export async function meetNeed(need) {
+  return (await meet(need.found() ? [] : [need])).length === 0;
 }
 
 /** Which needs of the build, or else of the tests alone, are not met at the moment. */

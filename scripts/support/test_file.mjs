@@ -1,5 +1,5 @@
 // Runs one cell of test/matrix.mjs, which is a compiled test file in an environment, in a process
-// of its own, and turns what it printed into a result.
+// of its own, and turns its output into a result.
 
 import { spawn } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";

@@ -79,7 +79,8 @@ withTurns("a callback may wait for the operations of its IO", async (all) => {
     nop(io, () => order.push("second"));
   });
   await inTime(waited, "the callback");
-  // What had completed with it is told inside: it must not be lost, nor wait for the callback.
+  // Other operations that had completed with it are reported inside: they must not be lost, nor
+  // wait for the callback.
   assert.equal(order, ["second", "timeout", "first"]);
   await inTime(io.close(), "the close");
 });
@@ -173,7 +174,7 @@ test("so they do in a Worker", async () => {
 });
 
 // In the phase of prepare handles, too: the new IO's own has no turn any more then.
-test("an IO is opened and used where another one has just told of something", async () => {
+test("an IO is opened and used in a callback of another one", async () => {
   const ios: IO[] = [];
   for (let round = 0; round < 20; round++) {
     const io = await IO.open({ entries: 128, inFlightLimit: 128 });
@@ -199,7 +200,7 @@ test("callbacks that take long leave the other handles their turns", async () =>
     const again = (completion: Completion): void => {
       const end = performance.now() + 2;
       while (performance.now() < end);
-      // What the first batches take is not known before.
+      // The cost of the first batches is not known before.
       if (++called > COUNT / 2) calledIn.add(turn);
       if (called < COUNT) io.ring.nop(completion, again);
       else resolve();

@@ -1,4 +1,4 @@
-// What the tests of programs around the library share: a module that turns the event loop, and
+// Helpers for the tests of programs around the library: a module that turns the event loop, and
 // another copy of the package.
 
 import { execFileSync } from "node:child_process";

@@ -1,5 +1,5 @@
-// The doctor: what it says to a person and to a program, also where the engine is missing or
-// broken, and how it ends.
+// The doctor: its report to a person and to a program, also where the engine is missing or broken,
+// and its exit status.
 
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { release, tmpdir } from "node:os";
@@ -14,7 +14,7 @@ const test = suite("fallback/doctor");
 const folder = mkdtempSync(join(tmpdir(), "io-doctor-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
-/** A copy of the package whose engine is not built, in a folder where nobody else looks. */
+/** A copy of the package whose engine is not built, in a folder of its own. */
 function packageWithoutEngine(name: string): string {
   const copy = join(folder, name, "packages/core");
   for (const part of ["bin", "bundle", "package.json"]) {
@@ -34,7 +34,7 @@ test("the whole truth for a program", () => {
   const names = ["chosen", "why", "candidates", "kernel", "limits", "capabilities"];
   assert.equal(Object.keys(found), names);
   assert.is(found.kernel, release());
-  assert.type(found.limits.entriesMost, "number");
+  assert.type(found.limits.maxEntries, "number");
 });
 
 test("the whole truth for a person", () => {
@@ -112,7 +112,8 @@ test("the engine is not built", () => {
   assert.is(found.chosen, null);
   assert.match(found.why, "npx @io/core build");
   assert.equal(found.candidates, []);
-  assert.is(found.capabilities.read.support, "unsupported");
+  assert.is(found.capabilities.read.support, "unknown");
+  assert.match(output, /locked memory +unknown/);
 });
 
 test("the engine does not load", () => {
@@ -135,7 +136,7 @@ test("the library is not compiled", () => {
 });
 
 if (here.candidates.some(({ name }) => name === "io_uring")) {
-  test("what is in the way is told with what this machine says of it", () => {
+  test("the obstacle is printed with this machine's settings", () => {
     const { available, reason, advice } = candidateOf(here, "io_uring");
     assert.ok(available || (advice !== undefined && reason.includes(" failed with E")), reason);
   });

@@ -1,6 +1,6 @@
-// An IO that loses what it needs while it works: a call that the program forbids itself, or a
-// descriptor of its own that other code closes. Its operations end with an error that says so;
-// nothing hangs, and the process goes on.
+// An IO that loses something it needs: a call that the program forbids itself, or a descriptor of
+// its own that other code closes. Its operations end with an error that says so; nothing hangs, and
+// the process goes on.
 
 import { fileURLToPath } from "node:url";
 import { probe } from "@io/core";
@@ -35,7 +35,7 @@ function reportOf(backend: string, what: string): Report {
 
 /** Everything has ended with the reason, but for closes. */
 function checkLost(report: Report, reason: RegExp): void {
-  // What had come before the loss was seen has ended as usual.
+  // Operations that completed before the loss was seen have ended as usual.
   assert.match(report.received, /^(done$|ENOTRECOVERABLE: )/);
   for (const end of [report.late, report.last]) {
     assert.match(end, /^ENOTRECOVERABLE: /);
@@ -96,6 +96,17 @@ testOrSkip("other code closes the epoll", noTools, () => {
     reportOf("epoll", "[eventpoll]"),
     /because (fcntl of the epoll|epoll_wait) failed with EBADF/,
   );
+});
+
+testOrSkip("other code closes the epoll while many writes wait for a thread", noTools, () => {
+  const { status, output, said } = run([program, "epoll", "crowded", "[eventpoll]"]);
+  assert.is(status, 0, said);
+  const report = JSON.parse(output) as Report & { ends: string[] };
+  assert.match(report.last, /^ENOTRECOVERABLE: /);
+  assert.is(report.ends.length, 400);
+  for (const end of report.ends) assert.match(end, /^(done$|ENOTRECOVERABLE: )/);
+  assert.is(report.closed, "done");
+  assert.is(report.ended, "done");
 });
 
 testOrSkip("other code closes the timer of epoll", noTools, () => {

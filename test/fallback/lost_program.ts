@@ -1,11 +1,12 @@
-// A program whose IO loses what it needs while it works. Prints one line of JSON: how its
-// operations have ended.
+// A program whose IO loses something it needs. Prints one line of JSON: how its operations have
+// ended.
 //
-// Usage: lost_program <backend> <attached|detached> <what is taken away>
-// The last is the path of a library that forbids a call, or what /proc/self/fd says of a
-// descriptor.
+// Usage: lost_program <backend> <attached|crowded|detached> <loss>. The loss is the path of a
+// library that forbids a call, or the target of a link in /proc/self/fd.
 
-import { closeSync, readdirSync, readlinkSync } from "node:fs";
+import { closeSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Completion, IO, type IOError } from "@io/core";
 
 const [backend = "", mode = "", what = ""] = process.argv.slice(2);
@@ -54,8 +55,10 @@ async function attached(): Promise<object> {
   const accepting = outcome(listener.accept());
   await io.nop();
   takeAway(before);
-  // A timer that is set when it is closed tells nothing until the IO is used again.
-  const limited = outcome(client.receive(new Uint8Array(8), { timeoutMs: 20 }));
+  // A timer that is set when it is closed reports nothing until the IO is used again.
+  // Where nothing is lost the limit ends it. Otherwise the loss does, before the limit has passed.
+  const timeoutMs = ["[io_uring]", "[eventfd]"].includes(what) ? 20 : 20_000;
+  const limited = outcome(client.receive(new Uint8Array(8), { timeoutMs }));
   const later = await Promise.all([
     outcome(io.sleep(1)),
     outcome(file.read(new Uint8Array(64), 0)),
@@ -66,13 +69,38 @@ async function attached(): Promise<object> {
   // Where nothing is lost the send has ended it.
   const received = await waiting;
   const late = await limited;
-  const closed = await outcome(client.close());
+  // In one batch, so that each close finds operations, which have the slots of those before.
+  const both = [client, served].flatMap((socket) => [
+    outcome(socket.receive(new Uint8Array(8))),
+    outcome(socket.send(new Uint8Array(8))),
+  ]);
+  const [closed] = await Promise.all([outcome(client.close()), outcome(served.close())]);
+  await Promise.all(both);
   const ended = await outcome(io.close());
   const report = { received, late, accepting: await accepting, later, last, closed, ended };
   const other = await IO.open({ backend: "epoll" });
   const again = await outcome(other.sleep(1));
   await other.close();
   return { ...report, again };
+}
+
+/** More writes than threads have begun with when it is lost. */
+async function crowded(): Promise<object> {
+  const folder = mkdtempSync(join(tmpdir(), "io-lost-"));
+  try {
+    const before = numbersOf(what);
+    const io = await IO.open({ backend: backend as "epoll" });
+    const file = await io.openFile(join(folder, "file"), { write: true, create: true });
+    const data = new Uint8Array(3_000_000);
+    const writes = Array.from({ length: 400 }, () => outcome(file.write(data, 0)));
+    await io.nop();
+    takeAway(before);
+    const last = await outcome(io.sleep(1));
+    const ends = await Promise.all(writes);
+    return { last, ends, closed: await outcome(file.close()), ended: await outcome(io.close()) };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 async function detached(): Promise<object> {
@@ -91,5 +119,6 @@ async function detached(): Promise<object> {
   return { results, ended: await outcome(io.close()) };
 }
 
-const report = await (mode === "detached" ? detached() : attached());
+const programs: Record<string, () => Promise<object>> = { attached, crowded, detached };
+const report = await programs[mode]?.();
 process.stdout.write(`${JSON.stringify(report)}\n`);

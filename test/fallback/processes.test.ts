@@ -1,5 +1,5 @@
-// What holds for a process on each backend of the engine that it loads: whole programs, a full
-// table of descriptors, rights after setuid, and what a child inherits.
+// Processes on each backend of the engine that they load: whole programs, a full table of
+// descriptors, rights after setuid, and the descriptors that a child inherits.
 
 import { probe } from "@io/core";
 import { suite } from "uvu";

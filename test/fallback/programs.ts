@@ -1,5 +1,5 @@
-// Programs that the tests run in processes of their own, from which something was taken away. Each
-// prints what it sees, one line at a time.
+// Programs that the tests run in processes of their own, which lack something. Each prints its
+// findings, one line at a time.
 
 import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -230,7 +230,7 @@ const programs: Record<string, () => Promise<void>> = {
     say("opened and closed");
   },
 
-  // An IO keeps no rights: each operation has those that the process has when it is started.
+  // An IO keeps no rights: each operation has those of the process when it starts.
   async identity() {
     const folder = temporaryFolder();
     const secret = join(folder, "secret");
@@ -241,8 +241,8 @@ const programs: Record<string, () => Promise<void>> = {
         (file) => file.close().then(() => "opened"),
         (error: IOError) => error.code,
       );
-    // What makes a file is done by a thread, of the kernel or of the engine: those that served the
-    // first user are there when the second one asks.
+    // A thread makes files, of the kernel or of the engine: the threads that served the first user
+    // are there when the second one asks.
     let made = 0;
     const tryAll = async (): Promise<string> => {
       const answers = Array.from({ length: 32 }, () => [
@@ -260,7 +260,7 @@ const programs: Record<string, () => Promise<void>> = {
     say(`back again: ${await tryAll()}`);
   },
 
-  // What a child that is started while everything is open finds open.
+  // The descriptors that are open in a child that is started while everything is open.
   async children() {
     const list = () => execFileSync("ls", ["/proc/self/fd"], { encoding: "utf8" }).trim();
     const before = list();

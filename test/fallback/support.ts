@@ -1,5 +1,4 @@
-// What the tests of the choice share: programs that take io_uring away, and processes from which it
-// has been taken.
+// Helpers for the tests of the choice: programs that take io_uring away, and processes without it.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { createRequire } from "node:module";

@@ -1,5 +1,6 @@
-// Files of a file system whose server is silent, or says what no disk says: on each backend, in a
-// process of its own, since a thread that waits for such a server can be ended by nothing else.
+// Files of a file system whose server is silent, or returns errors that no disk returns: on each
+// backend, in a process of its own, since only the end of the process ends a thread that waits for
+// such a server.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -41,7 +42,7 @@ async function run(backend: string, what: string): Promise<unknown> {
   program.stdout.on("data", (piece) => {
     output += piece;
   });
-  // What waits in the kernel ends with the server, and with nothing else.
+  // Only the end of the server ends an operation that waits in the kernel.
   const guard = setTimeout(() => {
     output = '"did not end"';
     server?.kill("SIGKILL");

@@ -1,4 +1,4 @@
-// `node program.js <backend> <mounted folder> <what>`: does it, and prints what came of it.
+// `node program.js <backend> <mounted folder> <what>`: does it, and prints the result.
 
 import { setMaxListeners } from "node:events";
 import { closeSync, fstatSync, openSync, statSync } from "node:fs";

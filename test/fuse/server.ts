@@ -1,10 +1,10 @@
 // A file system that misbehaves, as a process of its own: `node server.js <folder>`. It speaks the
 // protocol of /dev/fuse (linux/fuse.h), prints "mounted", and ends with its standard input.
 //
-// What each file does is in its name. "hang": what is done on it waits until it is interrupted.
-// "hangopen": its open does. "flush-<error>": its close is answered with the error, when it is
-// interrupted or when a program looks for the file "go". "read-<error>": each read is answered so.
-// "once-<error>": the first read is. "write-<error>": each write.
+// The name of a file says how it behaves. "hang": operations on it wait until they are interrupted.
+// "hangopen": its open does. "flush-<error>": its close fails with the error, when it is
+// interrupted or when a program looks for the file "go". "read-<error>": each read fails so.
+// "once-<error>": the first read does. "write-<error>": each write.
 
 import { spawnSync } from "node:child_process";
 import { closeSync, openSync, read, writeSync } from "node:fs";
@@ -33,7 +33,7 @@ const HUNG = [EINTR, EIO] as const;
 const [folder = ""] = process.argv.slice(2);
 const device = openSync("/dev/fuse", "r+");
 const names: string[] = [];
-// What each is answered with when it is interrupted, and by "go".
+// The answer to each when it is interrupted, and by "go".
 const waiting = new Map<bigint, readonly [interrupted: number, go: number]>();
 const answered = new Set<string>();
 

@@ -1,5 +1,5 @@
 // Random programs of promises: aborts, time limits and closes at any moment. Every promise settles,
-// an error is one that was asked for, data is not lost, and nothing is left in flight.
+// an error has a cause in the program, data is not lost, and nothing is left in flight.
 
 import { IO, type IOError, type OperationOptions, type Socket } from "@io/core";
 import { suite } from "uvu";
@@ -8,8 +8,8 @@ import { fillFrom, firstWrong, Random, seedOf, stepsOf } from "./support.js";
 
 const test = suite("fuzz/promises");
 const seed = seedOf("fuzz/promises");
-const MOST_MS = 3;
-// What may come at any time: somebody cancels everything, or too much is in flight.
+const MAX_MS = 3;
+// Errors that may come at any time: everything is cancelled, or too much is in flight.
 const COMMON_CODES = ["ECANCELED", "ERR_IO_IN_FLIGHT_LIMIT"];
 
 interface Stream {
@@ -56,7 +56,7 @@ class Program {
   /** None, a time limit, a signal, or both; some signals are aborted before they are used. */
   options(): OperationOptions | undefined {
     const options: OperationOptions = {};
-    if (this.random.oneIn(3)) options.timeoutMs = this.random.below(MOST_MS * 1000) / 1000;
+    if (this.random.oneIn(3)) options.timeoutMs = this.random.below(MAX_MS * 1000) / 1000;
     if (this.random.oneIn(3)) {
       const aborting = new AbortController();
       if (this.random.oneIn(10)) aborting.abort();
@@ -120,7 +120,7 @@ class Program {
         },
       );
     } else if (kind < 8) {
-      const durationMs = this.random.oneIn(4) ? 3600e3 : this.random.below(MOST_MS * 1e6) / 1e6;
+      const durationMs = this.random.oneIn(4) ? 3600e3 : this.random.below(MAX_MS * 1e6) / 1e6;
       this.watch(
         (options) => this.io.sleep(durationMs, options),
         () => undefined,

@@ -1,5 +1,6 @@
 // Random programs of the ring against a model: every operation has exactly one final completion,
-// the data is what was written, a chain stops at its first failure, nothing is left in flight.
+// the data is that which was written, a chain stops at its first failure, nothing is left in
+// flight.
 
 import { writeFileSync } from "node:fs";
 import { constants } from "node:os";
@@ -30,7 +31,7 @@ const FILE_BYTES = 256 * 1024;
 const REGIONS = 16;
 const REGION_BYTES = 4096;
 const IN_FLIGHT_LIMIT = 96;
-const MOST_NS = 3_000_000;
+const MAX_NS = 3_000_000;
 const seed = seedOf("fuzz/ring");
 const folder = temporaryFolder();
 const test = suite("fuzz/ring");
@@ -213,7 +214,7 @@ class Program {
     if (Symbol.dispose in buffer) this.io.buffers.release(buffer);
   }
 
-  /** Holds a block with a pattern that nobody else may touch, and lets others go. */
+  /** Holds a block with a pattern that must not change, and releases others. */
   stepHold(): void {
     for (const [buffer, base] of this.held) {
       if (this.held.size < 12 && !this.random.oneIn(4)) continue;
@@ -236,7 +237,7 @@ class Program {
     const started = this.start(
       (c, done) => this.io.ring.read(c, done, this.readFile, buffer, offset),
       (result) => {
-        if (early) return; // released in flight: the memory may belong to somebody else by now
+        if (early) return; // released in flight: another block may have the memory by now
         if (result >= 0) {
           assert.ok(result <= buffer.length);
           assert.is(firstWrong(buffer, result, offset), -1, `read at ${offset}`);
@@ -352,7 +353,7 @@ class Program {
         this.give(buffer);
       },
     );
-    // It may be received before the end of its send is told.
+    // The peer may receive it before the end of its send is reported.
     if (mail.sending) mail.under.push({ length: buffer.length, base });
     else this.give(buffer);
   }
@@ -367,7 +368,7 @@ class Program {
         mail.receiving = false;
         if (result >= 0) {
           const next = mail.under.shift();
-          if (next === undefined) throw new Error("a message that nobody has sent");
+          if (next === undefined) throw new Error("a message that was never sent");
           assert.is(result, Math.min(next.length, buffer.length));
           assert.is(peer.truncated, next.length > buffer.length);
           assert.is(firstWrong(buffer, result, next.base), -1, "a message");
@@ -381,7 +382,7 @@ class Program {
   }
 
   stepTimeout(): void {
-    const duration = this.random.oneIn(3) ? 3600e9 : this.random.below(MOST_NS);
+    const duration = this.random.oneIn(3) ? 3600e9 : this.random.below(MAX_NS);
     this.start(
       (c, done) => this.io.ring.timeout(c, done, duration),
       (result) => assert.ok(result === 0 || result === -ECANCELED, `timeout: ${result}`),
@@ -438,7 +439,7 @@ class Program {
           start();
         }
       }, done);
-      if (!started) return; // the limit in flight: what was queued of it is cancelled
+      if (!started) return; // the limit in flight: its queued entries are cancelled
     }
   }
 
@@ -492,7 +493,7 @@ class Program {
       (c, done) => this.io.ring.cancelAll(c, done),
       (result) => assert.ok(result >= 0, `cancelAll: ${result}`),
     );
-    this.io.runFor(MOST_NS);
+    this.io.runFor(MAX_NS);
   }
 
   unreleased(): number {
@@ -527,7 +528,7 @@ class Program {
 
   end(): void {
     while (this.live.size > this.unreleased()) this.settle();
-    // What nobody has received keeps the memory of sends without a copy; a reset frees it.
+    // Unreceived bytes keep the memory of zero-copy sends; a reset frees it.
     for (const { to } of this.streams) {
       assert.is(
         this.call((c, done) => this.io.ring.close(c, done, to)),

@@ -47,7 +47,7 @@ export function temporaryFolder(): string {
   return path;
 }
 
-/** The byte at a place of endless data that everybody can check. */
+/** The byte at a place of endless data that every reader can check. */
 export function byteAt(position: number): number {
   return (position * 31 + (position >>> 8) * 7) & 0xff;
 }

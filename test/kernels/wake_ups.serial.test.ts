@@ -1,10 +1,10 @@
-// How long an event loop that rests takes to hear of what has come, on io_uring against epoll: a
-// round trip on one connection, after some rest, to a server in another thread.
+// How soon a sleeping event loop runs after data arrives, on io_uring against epoll: a round trip
+// on one connection, after some rest, to a server in another thread.
 //
-// Some kernels put the signal of a ring off until an RCU grace period has passed
-// (native/backend/io_uring/wakes.h), which makes a round trip several times as long. The two
-// backends take turns in one process, so that load and emulation are the same for both, and only
-// their ratio counts.
+// Some kernels delay the eventfd signal of a ring until an RCU grace period has passed
+// (native/backend/io_uring/late_eventfd_signals.h), which makes a round trip several times as long.
+// The two backends take turns in one process, so that load and emulation are the same for both, and
+// only their ratio counts.
 
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";

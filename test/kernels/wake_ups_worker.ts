@@ -1,5 +1,5 @@
-// The other side of wake_ups.serial.test.ts, in a Worker: a server on each backend that sends back
-// what it receives. Posts their ports, in the order in which it was given the backends.
+// The other side of wake_ups.serial.test.ts, in a Worker: an echo server on each backend. Posts
+// their ports, in the order of the backends.
 
 import { parentPort, workerData } from "node:worker_threads";
 import { type BackendName, IO, type Socket } from "@io/core";

@@ -27,7 +27,7 @@ namespace {
 // The other systems have these under numbers of their own, which Linux does not use.
 constexpr int option_no_signal = 0x1022;
 constexpr int option_reuse_port_spread = 0x10000;
-// 127.0.105.1: whoever sends there meets a device whose queue is full.
+// 127.0.105.1: a send to it meets a device whose queue is full.
 constexpr uint32_t full_device_address = 0x7f006901;
 // kern.ipc.somaxconn.
 constexpr int backlog_limit = 128;
@@ -75,7 +75,7 @@ class Sockets {
     if (found != sockets_.end()) change(found->second);
   }
 
-  // What the receiver at this path holds; what the system gives by itself when it is not known.
+  // The size of the receive buffer at this path; the system's default when it is not known.
   size_t receive_bytes_at(std::string_view path) {
     const std::lock_guard lock(mutex_);
     for (const auto& [number, socket] : sockets_) {
@@ -120,7 +120,7 @@ bool is_listener(int number) {
   return __real_getsockopt(number, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
 }
 
-// Both directions: the peer has ended or reset it, and what is sent goes nowhere.
+// Both directions: the peer has ended or reset it, and sends go nowhere.
 bool is_over(int number) {
   pollfd polled = {number, POLLIN | POLLRDHUP, 0};
   constexpr short both = POLLHUP | POLLRDHUP;
@@ -174,7 +174,7 @@ ssize_t after_send(const Socket& socket, ssize_t result) {
   return result;
 }
 
-// Linux resets a connection that is closed with bytes which nobody has read; these end it.
+// Linux resets a connection that is closed with unread bytes; these systems end it.
 void take_unread(int number) {
   const std::optional<Socket> socket = Sockets::get().find(number);
   if (!socket || socket->type != SOCK_STREAM || is_listener(number)) return;
@@ -258,7 +258,7 @@ extern "C" int __wrap_connect(int number, const sockaddr* address, socklen_t siz
   const int result = __real_connect(number, address, size);
   if (result == 0 || errno == EINPROGRESS || errno == EALREADY || errno == EISCONN) return result;
   const int error = errno;
-  // A unix listener without a place is one that refuses.
+  // A unix listener with a full backlog refuses.
   if (error == EAGAIN) return fail(ECONNREFUSED);
   if (socket->family != AF_UNIX)
     Sockets::get().change(number, [](Socket& changed) { changed.failed = true; });
@@ -329,8 +329,8 @@ extern "C" int __wrap_getsockopt(int number, int level, int name, void* value, s
     return 0;
   }
   const int result = __real_getsockopt(number, level, name, value, size);
-  const bool tells_failure = result == 0 && level == SOL_SOCKET && name == SO_ERROR;
-  if (socket && tells_failure && *static_cast<const int*>(value) != 0)
+  const bool reports_failure = result == 0 && level == SOL_SOCKET && name == SO_ERROR;
+  if (socket && reports_failure && *static_cast<const int*>(value) != 0)
     Sockets::get().change(number, [](Socket& changed) { changed.failed = true; });
   return result;
 }

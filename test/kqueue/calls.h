@@ -1,4 +1,4 @@
-// What close() does beside closing: see calls.cc.
+// The side effects of close(): see calls.cc.
 #pragma once
 
 namespace kqueue_layer {

@@ -1,4 +1,4 @@
-// Closing: of what is watched, of the queue, and fork.
+// Closing: of a watched descriptor, of the queue, and fork.
 #include <fcntl.h>
 #include <sys/wait.h>
 
@@ -29,7 +29,7 @@ NATIVE_TEST(closing_drops_events) {
   close(pair.other);
 }
 
-// What has the number next is not watched, whatever becomes of it.
+// The next file with the number is not watched, whatever happens to it.
 NATIVE_TEST(closing_frees_the_number) {
   const Kqueue queue;
   const Pair first = make_socket_pair();

@@ -24,25 +24,25 @@ namespace {
 
 constexpr long pipefs_magic = 0x50495045;
 
-// The FIFOs whose end has been told since they had a writer.
-class Told {
+// The FIFOs whose end has been reported since they had a writer.
+class Reported {
  public:
-  static Told& get() {
-    static auto* told = new Told;
-    return *told;
+  static Reported& get() {
+    static auto* reported = new Reported;
+    return *reported;
   }
 
   bool has(int number) {
     const std::lock_guard lock(mutex_);
-    return told_.contains(name_of(number));
+    return reported_.contains(name_of(number));
   }
 
   void note(int number, bool ended) {
     const std::lock_guard lock(mutex_);
     if (ended)
-      told_.insert(name_of(number));
+      reported_.insert(name_of(number));
     else
-      told_.erase(name_of(number));
+      reported_.erase(name_of(number));
   }
 
  private:
@@ -57,7 +57,7 @@ class Told {
   }
 
   std::mutex mutex_;
-  std::set<Name> told_;
+  std::set<Name> reported_;
 };
 
 int bytes_in(int number) {
@@ -66,18 +66,18 @@ int bytes_in(int number) {
 }
 
 ssize_t after_read(int number, ssize_t result) {
-  if (!system_here().fifo_end_is_told_once || !is_fifo(number)) return result;
+  if (!system_here().fifo_end_is_reported_once || !is_fifo(number)) return result;
   const int error = errno;
-  if (result == 0) Told::get().note(number, true);
-  if (result > 0 || (result < 0 && error == EAGAIN)) Told::get().note(number, false);
+  if (result == 0) Reported::get().note(number, true);
+  if (result > 0 || (result < 0 && error == EAGAIN)) Reported::get().note(number, false);
   errno = error;
   return result;
 }
 
-// poll() of XNU, or of a kernel that has told the end already: the bytes are all there is to say.
+// poll() of XNU, or of a kernel that has reported the end already: it reports only the bytes.
 short fifo_events(const pollfd& polled) {
   const bool has_bytes = bytes_in(polled.fd) > 0;
-  const bool quiet = system_here().fifo_is_its_bytes || fifo_end_was_told(polled.fd);
+  const bool quiet = system_here().fifo_is_its_bytes || fifo_end_was_reported(polled.fd);
   if (!quiet) return polled.revents;
   auto events = static_cast<short>(polled.revents & ~(POLLIN | POLLHUP | POLLERR));
   if (has_bytes) events |= static_cast<short>(polled.events & POLLIN);
@@ -93,8 +93,8 @@ bool is_fifo(int number) {
   return ::fstatfs(number, &system) == 0 && system.f_type != pipefs_magic;
 }
 
-bool fifo_end_was_told(int number) {
-  return system_here().fifo_end_is_told_once && is_fifo(number) && Told::get().has(number);
+bool fifo_end_was_reported(int number) {
+  return system_here().fifo_end_is_reported_once && is_fifo(number) && Reported::get().has(number);
 }
 
 }  // namespace kqueue_layer
@@ -124,7 +124,7 @@ extern "C" int __wrap_select(int count, fd_set* reading, fd_set* writing, fd_set
   const int found = __real_select(count, reading, writing, failing, timeout);
   if (found != 1 || reading == nullptr) return found;
   const int number = count - 1;
-  return fifo_end_was_told(number) && bytes_in(number) == 0 ? 0 : found;
+  return fifo_end_was_reported(number) && bytes_in(number) == 0 ? 0 : found;
 }
 
 // NOLINTEND(bugprone-reserved-identifier)

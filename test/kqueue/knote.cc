@@ -1,4 +1,4 @@
-// What all knotes have in common, and which class a filter is. See layer.h.
+// The common part of all knotes, and the class of each filter. See layer.h.
 #include <unistd.h>
 
 #include <utility>
@@ -44,9 +44,9 @@ struct kevent Knote::event() const {
   struct kevent event = {};
   event.ident = ident;
   event.filter = filter;
-  event.flags = behaviour | told.flags;
-  event.fflags = told.fflags;
-  event.data = told.data;
+  event.flags = behaviour | reported.flags;
+  event.fflags = reported.fflags;
+  event.data = reported.data;
   event.udata = udata;
   return event;
 }

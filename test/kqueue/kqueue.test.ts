@@ -1,5 +1,5 @@
 // Builds the test-only kqueue under the sanitizers (test/kqueue/CMakeLists.txt) and holds it to the
-// sentences of the manual pages. What it is for: test/kqueue/layer.h.
+// sentences of the manual pages. Its purpose: test/kqueue/layer.h.
 
 import { suite } from "uvu";
 import { registerNativeTests } from "../support/native_program.js";

@@ -1,23 +1,23 @@
-// What the parts of the test-only kqueue share. It exists so that the backend for macOS and the
-// BSDs can be run on Linux; nothing of it is shipped.
+// Declarations that the parts of the test-only kqueue share. It exists so that the backend for
+// macOS and the BSDs can be run on Linux; nothing of it is shipped.
 //
 //   kqueue.cc     the calls of <sys/event.h>, and which number is which queue
 //   queue.cc      changes, the list of active knotes, waiting
-//   readiness.cc  EVFILT_READ and EVFILT_WRITE of what can be waited for   on epoll
+//   readiness.cc  EVFILT_READ and EVFILT_WRITE of descriptors that can be polled   on epoll
 //   user.cc       EVFILT_USER
 //
 // Other filters, and EVFILT_READ of regular files, are refused: the backend uses none of them.
 //
-// It works as the kernels do: something on Linux says that there may be news of a knote, which puts
-// the knote on the queue's list, and when the program asks, the filter is run again and decides. So
-// the descriptors below are all edge-triggered, and what they say is only a hint.
+// It works as the kernels do: a Linux event says that a knote may have news, which puts the knote
+// on the queue's list. When the program asks, the filter runs again and decides. So the descriptors
+// below are all edge-triggered, and their events are only a hint.
 //
-// **Closing.** Nobody on Linux is told that a descriptor of the program is closed. Every time that
-// a knote matters (it may be told, it is changed) it is checked that its number still is what it
-// was attached to, and otherwise it is dropped then. epoll knows exactly: it has registered the
+// **Closing.** Linux has no event for the close of a descriptor of the program. Whenever a knote
+// matters (it may be reported, it is changed), the layer checks that its number still names the
+// file that it was attached to, and drops it otherwise. epoll knows exactly: it has registered the
 // file and not the number, so adding the number once more fails with EEXIST as long as it is the
-// same file. The queue's own number is different, since what is behind it has to be freed: programs
-// are linked with -Wl,--wrap=close.
+// same file. The queue's own number is different, since the queue behind it has to be freed:
+// programs are linked with -Wl,--wrap=close.
 #pragma once
 
 #include <sys/event.h>
@@ -45,11 +45,11 @@ class Owned {
   int number_ = -1;
 };
 
-// The epoll descriptors of a queue. What is registered carries the id of its knote. `reading` and
+// The epoll descriptors of a queue. Each registration carries the id of its knote. `reading` and
 // `writing` have the program's descriptors, apart from each other: one registration for both would
 // take news of one direction for news of the other, which EV_CLEAR would show. (One case is left:
-// when a peer ends its direction, Linux wakes both, so EVFILT_WRITE is told once more than on a
-// BSD.) `own` has both of them and what wakes a waiting thread.
+// when a peer ends its direction, Linux wakes both, so EVFILT_WRITE is reported once more than on a
+// BSD.) `own` has both of them and the descriptors that wake a waiting thread.
 struct Sources {
   int own;
   int reading;
@@ -64,13 +64,13 @@ class Knote {
   Knote(const Knote&) = delete;
   Knote& operator=(const Knote&) = delete;
 
-  // Begins to watch; 0 or an errno. What was begun ends with the object.
+  // Begins to watch; 0 or an errno. The watch ends with the object.
   virtual int attach() = 0;
   // A change of a knote that is there already; 0 or an errno.
   virtual int touch(const struct kevent& change);
-  // Runs the filter: whether there is something to tell, which is left in `told`.
+  // Runs the filter: whether there is an event, which is left in `reported`.
   virtual bool holds() = 0;
-  // The event was told and is EV_CLEAR.
+  // The event was reported and is EV_CLEAR.
   virtual void reset() {}
   // Whether the number still is what the knote was attached to.
   virtual bool alive() { return true; }
@@ -84,12 +84,12 @@ class Knote {
   uint32_t wanted;     // fflags and data of the change
   int64_t parameter;
   void* udata;
-  bool active = false;  // there may be something to tell
+  bool active = false;  // there may be an event to report
   bool disabled = false;
   bool queued = false;
 
  protected:
-  struct Told {
+  struct Reported {
     uint16_t flags = 0;
     uint32_t fflags = 0;
     int64_t data = 0;
@@ -98,11 +98,11 @@ class Knote {
   int descriptor() const { return static_cast<int>(ident); }
 
   const Sources sources;
-  Told told;
+  Reported reported;
 };
 
 inline constexpr uint16_t behaviour_flags = EV_CLEAR | EV_ONESHOT | EV_DISPATCH;
-inline constexpr uint64_t first_knote_id = 16;  // what is below is the queue's own
+inline constexpr uint64_t first_knote_id = 16;  // smaller ids are the queue's own
 
 // Whether the ident of a filter is a descriptor.
 bool takes_descriptor(int16_t filter);

@@ -55,7 +55,7 @@ int enrol(int source, int number, uint64_t id) {
   return ::epoll_ctl(source, EPOLL_CTL_ADD, number, &event) == 0 ? 0 : errno;
 }
 
-// What a change gives back in the list of events: an error, or 0 for a receipt.
+// The result of a change in the list of events: an error, or 0 for a receipt.
 struct kevent result_of(const struct kevent& change, int error) {
   struct kevent result = change;
   result.flags |= EV_ERROR;
@@ -180,8 +180,8 @@ void Queue::collect() {
   collect_from(own_.get());
 }
 
-// Takes what epoll has. All but the layer's own three are edge-triggered, so what was taken is
-// gone, and the ids of knotes that are gone mean nothing.
+// Takes the events of epoll. All but the layer's own three are edge-triggered, so a taken event is
+// gone, and the ids of removed knotes mean nothing.
 void Queue::collect_from(int source) {
   constexpr int batch = 64;
   epoll_event news[batch];
@@ -242,8 +242,8 @@ void Queue::close() {
 }
 
 void Queue::abandon() {
-  // Not the destructors: what they would do concerns the parent's descriptors too. The numbers stay
-  // where they are, since nobody looks at this object again.
+  // Not the destructors: they would act on the parent's descriptors too. The numbers stay where
+  // they are, since the object is not used again.
   for (const Owned* owned : {&own_, &reading_, &writing_, &awake_}) {
     ::syscall(SYS_close, owned->get());
   }

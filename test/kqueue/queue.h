@@ -1,4 +1,4 @@
-// A kqueue: its knotes, and the list of those that may have something to tell. See layer.h.
+// A kqueue: its knotes, and the list of those that may have an event. See layer.h.
 #pragma once
 
 #include <deque>
@@ -17,10 +17,10 @@ class Queue {
   // 0 or an errno.
   int open();
   // A number for the program, which then owns it: another name of the queue's own descriptor, so
-  // that a call which is under way never uses a number that was closed and given to something else.
+  // that a call under way never uses a number that was closed and reused.
   int make_number() const;
 
-  // What kevent() does.
+  // The work of kevent().
   int call(const struct kevent* changes, int change_count, struct kevent* events, int event_count,
            const struct timespec* timeout);
 
@@ -47,7 +47,7 @@ class Queue {
   Owned reading_;
   Owned writing_;
   // Readable as long as the list is not empty: the list wakes waiting threads, and makes the queue
-  // itself readable for whoever watches it.
+  // itself readable for its watchers.
   Owned awake_;
   bool awake_set_ = false;
   bool closed_ = false;

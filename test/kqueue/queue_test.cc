@@ -1,4 +1,4 @@
-// Registering: what identifies an event, what its flags do, and how errors come back.
+// Registering: the identity of an event, the effect of its flags, and how errors come back.
 #include "support.h"
 
 namespace kqueue_tests {
@@ -17,7 +17,7 @@ NATIVE_TEST(queue_has_one_event_per_ident_and_filter) {
 }
 
 // The same ident with another filter is another event.
-NATIVE_TEST(queue_tells_filters_apart) {
+NATIVE_TEST(queue_reports_filters_apart) {
   const Kqueue queue;
   const Pair pair = make_socket_pair();
   queue.add(static_cast<uintptr_t>(pair.one), EVFILT_READ);
@@ -30,7 +30,7 @@ NATIVE_TEST(queue_tells_filters_apart) {
   close_both(pair);
 }
 
-// A kqueue knows only what was added to it.
+// A kqueue knows only the events that were added to it.
 NATIVE_TEST(queues_are_independent) {
   const Kqueue one;
   const Kqueue other;
@@ -42,7 +42,7 @@ NATIVE_TEST(queues_are_independent) {
 
 // "The filter is executed upon the initial registration in order to detect whether a preexisting
 // condition is present."
-NATIVE_TEST(queue_tells_what_was_ready_before) {
+NATIVE_TEST(queue_reports_what_was_ready_before) {
   const Kqueue queue;
   const Pair pair = make_pipe();
   write_text(pair.other, "early");
@@ -53,7 +53,7 @@ NATIVE_TEST(queue_tells_what_was_ready_before) {
 
 // "The filter is also run when the user attempts to retrieve the kevent. If the condition no longer
 // holds, the kevent is removed from the kqueue and is not returned."
-NATIVE_TEST(queue_asks_again_before_it_tells) {
+NATIVE_TEST(queue_asks_again_before_it_reports) {
   const Kqueue queue;
   const Pair pair = make_pipe();
   queue.add(static_cast<uintptr_t>(pair.one), EVFILT_READ);
@@ -102,8 +102,8 @@ NATIVE_TEST(queue_takes_one_array_for_both_lists) {
   REQUIRE_EQUAL(queue.pending().size(), 1);
 }
 
-// Without EV_CLEAR an event is told as long as its condition holds, with it once per change.
-NATIVE_TEST(queue_clear_tells_transitions) {
+// Without EV_CLEAR an event is reported as long as its condition holds, with it once per change.
+NATIVE_TEST(queue_clear_reports_transitions) {
   const Kqueue queue;
   const Pair level = make_pipe();
   const Pair edge = make_pipe();
@@ -123,8 +123,8 @@ NATIVE_TEST(queue_clear_tells_transitions) {
 }
 
 // "Re-adding an existing event will modify the parameters of the original event": its filter is run
-// again too, so what is ready is told again although it had been.
-NATIVE_TEST(queue_readding_tells_again) {
+// again too, so a ready event is reported again although it had been.
+NATIVE_TEST(queue_readding_reports_again) {
   const Kqueue queue;
   const Pair pair = make_pipe();
   write_text(pair.other, "x");
@@ -137,7 +137,7 @@ NATIVE_TEST(queue_readding_tells_again) {
 }
 
 // "EV_ONESHOT: returns only the first occurrence. After the user retrieves it, it is deleted."
-NATIVE_TEST(queue_oneshot_is_deleted_when_told) {
+NATIVE_TEST(queue_oneshot_is_deleted_when_reported) {
   const Kqueue queue;
   const Pair pair = make_pipe();
   queue.add(static_cast<uintptr_t>(pair.one), EVFILT_READ, EV_ONESHOT);
@@ -149,8 +149,8 @@ NATIVE_TEST(queue_oneshot_is_deleted_when_told) {
   close_both(pair);
 }
 
-// "EV_DISABLE: kevent() will not return it. The filter itself is not disabled", so what happened
-// meanwhile is told after EV_ENABLE.
+// "EV_DISABLE: kevent() will not return it. The filter itself is not disabled", so an event that
+// happened meanwhile is reported after EV_ENABLE.
 NATIVE_TEST(queue_disabled_events_wait) {
   const Kqueue queue;
   const Pair pair = make_pipe();
@@ -165,7 +165,7 @@ NATIVE_TEST(queue_disabled_events_wait) {
   close_both(pair);
 }
 
-// Nor will it return one that was waiting to be told when it was disabled.
+// Nor will it return one that was waiting to be reported when it was disabled.
 NATIVE_TEST(queue_disabling_keeps_back_what_is_pending) {
   const Kqueue queue;
   queue.add(1, EVFILT_USER, 0, NOTE_TRIGGER);
@@ -185,7 +185,7 @@ NATIVE_TEST(queue_adding_enables) {
 }
 
 // "EV_DISPATCH: disable the event source immediately after delivery of an event."
-NATIVE_TEST(queue_dispatch_disables_when_told) {
+NATIVE_TEST(queue_dispatch_disables_when_reported) {
   const Kqueue queue;
   const Pair pair = make_pipe();
   const auto ident = static_cast<uintptr_t>(pair.one);
@@ -198,7 +198,7 @@ NATIVE_TEST(queue_dispatch_disables_when_told) {
   close_both(pair);
 }
 
-// "EV_DELETE: removes the event from the kqueue", also one that is waiting to be told.
+// "EV_DELETE: removes the event from the kqueue", also one that is waiting to be reported.
 NATIVE_TEST(queue_delete_takes_back) {
   const Kqueue queue;
   queue.add(1, EVFILT_USER, 0, NOTE_TRIGGER);
@@ -271,7 +271,7 @@ NATIVE_TEST(queue_must_be_one) {
 
 // "EV_KEEPUDATA: preserve the udata associated with an existing event. May not be used with
 // EV_ADD."
-NATIVE_TEST(queue_keeps_user_data_when_told_to) {
+NATIVE_TEST(queue_keeps_user_data_when_asked_to) {
   const Kqueue queue;
   int mine = 0;
   int other = 0;

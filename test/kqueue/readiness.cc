@@ -33,9 +33,9 @@ bool tcp_status(int number, tcp_info& info) {
   return __real_getsockopt(number, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
 }
 
-// The error that is pending. SO_ERROR would take it away from the program and Linux has no other
-// way to see it, so this is the most likely one: a TCP socket that never heard anything timed out,
-// one that heard a single segment was refused, and any other was reset.
+// The pending error. SO_ERROR would take it away from the program and Linux has no other way to see
+// it, so this is the most likely one: a TCP socket that never received a segment timed out, one
+// that received a single segment was refused, and any other was reset.
 uint32_t likely_error(int number) {
   tcp_info info = {};
   if (tcp_status(number, info)) {
@@ -87,15 +87,16 @@ class ReadinessKnote : public Knote {
     is_socket_ = S_ISSOCK(status.st_mode);
     is_pipe_ = S_ISFIFO(status.st_mode);
     const int access = flags & O_ACCMODE;
-    // The manual pages leave open what the wrong end of a pipe gives: some kernels refuse it and
-    // some never tell anything. A program has to live with the refusal.
+    // The manual pages do not define the wrong end of a pipe: some kernels refuse it and some never
+    // report an event. A program has to live with the refusal.
     if (filter == EVFILT_READ && access == O_WRONLY) return EINVAL;
     if (filter == EVFILT_WRITE && access == O_RDONLY) return EINVAL;
     // Kernels answer on files, too. Nothing here asks, since a file is never waited for.
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return EINVAL;
     is_quiet_ = is_pipe_ && system_here().fifo_is_its_bytes && is_fifo(number);
     if (S_ISCHR(status.st_mode) && is_refused(status.st_rdev)) return EINVAL;
-    // A pipe whose other end is gone is refused; that is what these kernels do, it is not written.
+    // A pipe whose other end is closed is refused; these kernels do that, although it is not
+    // documented.
     if (filter == EVFILT_WRITE && is_pipe_ && !is_quiet_ && (look() & POLLERR) != 0)
       return system_here().gone_pipe_error;
     const int error = enrol(EPOLL_CTL_ADD);
@@ -105,7 +106,7 @@ class ReadinessKnote : public Knote {
   }
 
   bool holds() override {
-    told = {};
+    reported = {};
     const short seen = look();
     if ((seen & POLLNVAL) != 0) return false;
     if (is_quiet_) return is_in_bytes();
@@ -152,12 +153,12 @@ class ReadinessKnote : public Knote {
     return (wanted & NOTE_LOWAT) == 0 || parameter != 1;
   }
 
-  // A FIFO that is its bytes, or their room: of its other end nothing is told.
+  // A FIFO that reports only its bytes, or their space, and never its other end.
   bool is_in_bytes() {
     int used = 0;
     if (::ioctl(descriptor(), FIONREAD, &used) != 0) used = 0;
-    told.data = filter == EVFILT_READ ? used : ::fcntl(descriptor(), F_GETPIPE_SZ) - used;
-    return told.data > 0;
+    reported.data = filter == EVFILT_READ ? used : ::fcntl(descriptor(), F_GETPIPE_SZ) - used;
+    return reported.data > 0;
   }
 
   // A socket that is not connected yet: Linux says that it is hung up and writable, but neither of
@@ -169,18 +170,18 @@ class ReadinessKnote : public Knote {
   bool is_readable(short seen) {
     if (is_fresh(seen)) return false;
     if (is_socket_ && socket_option(descriptor(), SO_ACCEPTCONN) != 0) {
-      told.data = connections_waiting();
+      reported.data = connections_waiting();
       return (seen & POLLIN) != 0;
     }
     int available = 0;
-    // A descriptor that cannot count what it has (an eventfd, a queue) has at least something.
+    // A descriptor that cannot count its contents (an eventfd, a queue) has at least one.
     if (::ioctl(descriptor(), FIONREAD, &available) != 0) available = (seen & POLLIN) != 0 ? 1 : 0;
-    told.data = available;
+    reported.data = available;
     const short over = is_socket_ ? POLLRDHUP : POLLHUP;
-    if ((seen & over) != 0 && !fifo_end_was_told(descriptor())) told.flags |= EV_EOF;
+    if ((seen & over) != 0 && !fifo_end_was_reported(descriptor())) reported.flags |= EV_EOF;
     const bool failed = (seen & POLLERR) != 0;
-    if (failed && is_socket_) told.fflags = likely_error(descriptor());
-    if ((told.flags & EV_EOF) != 0 || failed) return true;
+    if (failed && is_socket_) reported.fflags = likely_error(descriptor());
+    if ((reported.flags & EV_EOF) != 0 || failed) return true;
     // An empty datagram is something to receive, too.
     if ((wanted & NOTE_LOWAT) == 0) return (seen & POLLIN) != 0;
     return (seen & POLLIN) != 0 && available >= parameter;
@@ -192,15 +193,15 @@ class ReadinessKnote : public Knote {
     const short both = POLLHUP | POLLRDHUP;
     bool ended = failed;
     if (is_socket_) ended = failed || (seen & both) == both || sending_ended(descriptor());
-    if (ended) told.flags |= EV_EOF;
-    if (failed && is_socket_) told.fflags = likely_error(descriptor());
-    told.data = room();
+    if (ended) reported.flags |= EV_EOF;
+    if (failed && is_socket_) reported.fflags = likely_error(descriptor());
+    reported.data = room();
     if (ended) return true;
     if ((wanted & NOTE_LOWAT) == 0) return (seen & POLLOUT) != 0;
-    return (seen & POLLOUT) != 0 && told.data >= parameter;
+    return (seen & POLLOUT) != 0 && reported.data >= parameter;
   }
 
-  // TCP says how many wait; of others Linux only tells that there is one.
+  // TCP reports how many connections wait; for others Linux only reports that there is one.
   int64_t connections_waiting() const {
     tcp_info info = {};
     if (!tcp_status(descriptor(), info)) return 1;

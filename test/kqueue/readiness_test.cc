@@ -1,4 +1,4 @@
-// EVFILT_READ and EVFILT_WRITE of sockets and pipes: when they hold, and what they say.
+// EVFILT_READ and EVFILT_WRITE of sockets and pipes: when they hold, and their values.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -28,7 +28,7 @@ int open_stream() {
   return number;
 }
 
-// A port on which nobody listens.
+// A port without a listener.
 uint16_t unused_port() {
   uint16_t port = 0;
   close(make_listener(port));
@@ -76,7 +76,7 @@ NATIVE_TEST(reading_counts_connections_of_listeners) {
   for (const int number : {one, other, listener}) close(number);
 }
 
-// An EV_CLEAR listener tells of each further connection although the first was not accepted.
+// An EV_CLEAR listener reports each further connection although the first was not accepted.
 NATIVE_TEST(reading_listeners_tell_of_each_connection) {
   const Kqueue queue;
   uint16_t port = 0;
@@ -150,7 +150,7 @@ NATIVE_TEST(writing_reset_is_an_error) {
 
 // A socket that is not connected is neither readable nor writable; it is writable when a connect
 // has ended well, and at its end, with the error, when it has not.
-NATIVE_TEST(writing_tells_the_end_of_a_connect) {
+NATIVE_TEST(writing_reports_the_end_of_a_connect) {
   uint16_t port = 0;
   const int listener = make_listener(port);
   for (const bool refused : {false, true}) {
@@ -188,7 +188,7 @@ NATIVE_TEST(reading_empty_datagrams) {
 
 // "EVFILT_WRITE: returns whenever it is possible to write; data contains the amount of space
 // remaining in the write buffer."
-NATIVE_TEST(writing_tells_the_room) {
+NATIVE_TEST(writing_reports_the_room) {
   for (const Pair pair : {make_tcp_pair(), make_socket_pair(), make_pipe()}) {
     const Kqueue queue;
     queue.add(ident_of(pair.other), EVFILT_WRITE);
@@ -288,9 +288,8 @@ NATIVE_TEST(reading_fifos_resume_with_a_new_writer) {
   close(reader);
 }
 
-// The end of a pipe that does not go in this direction is refused (the manual page is silent, and
-// not every kernel does), and so is writing to one whose reader is gone (what FreeBSD and macOS
-// do).
+// The wrong end of a pipe is refused (the manual page is silent, and not every kernel does), and so
+// is writing to a pipe whose reader is gone (as FreeBSD and macOS do).
 NATIVE_TEST(pipes_have_one_direction) {
   const Kqueue queue;
   const Pair pair = make_pipe();
@@ -301,8 +300,7 @@ NATIVE_TEST(pipes_have_one_direction) {
   close(pair.other);
 }
 
-// "Eventfds: returns when the counter is greater than 0." (What the counter is Linux does not
-// tell.)
+// "Eventfds: returns when the counter is greater than 0." (Linux does not show the counter.)
 NATIVE_TEST(reading_eventfds) {
   const Kqueue queue;
   const int counter = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

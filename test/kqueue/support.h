@@ -1,5 +1,5 @@
-// What the tests of the layer share. Each test quotes, in its own words, the sentence of the manual
-// page (kqueue(2) of FreeBSD; of macOS where they differ) that it holds the layer to.
+// Helpers for the tests of the layer. Each test quotes, in its own words, the sentence of the
+// manual page (kqueue(2) of FreeBSD; of macOS where they differ) that it holds the layer to.
 #pragma once
 
 #include <sys/event.h>
@@ -15,7 +15,7 @@
 
 namespace kqueue_tests {
 
-// A queue that asserts what it expects of every call.
+// A queue that asserts the result of every call.
 class Kqueue {
  public:
   Kqueue() : number(kqueue()) { REQUIRE(number >= 0); }
@@ -35,7 +35,7 @@ class Kqueue {
     REQUIRE_EQUAL(change(ident, filter, EV_ADD | flags, fflags, data, udata), 0);
   }
 
-  // What is pending now, at most `limit`.
+  // The events that are pending now, at most `limit`.
   std::vector<struct kevent> pending(int limit = 16) const {
     const timespec at_once = {};
     return take(limit, &at_once);

@@ -1,7 +1,7 @@
 # The engine as it is compiled for macOS and the BSDs, over the layer: build/kqueue/Release/macos/
 # io.node and so on. What asks which system it is on is compiled once for each; the rest is io's.
 file(GLOB IO_DIFFERING CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/native/system/*.cc")
-foreach(name choice reactor/attempt reactor/kqueue)
+foreach(name candidates calls reactor/kqueue)
   list(APPEND IO_DIFFERING "${CMAKE_SOURCE_DIR}/native/backend/${name}.cc")
 endforeach()
 set(IO_COMMON ${IO_SOURCES})

@@ -1,9 +1,9 @@
-// Which system the layer is, beside the kqueue that all of them have: IO_KQUEUE_SYSTEM is "macos",
-// "freebsd", "netbsd" or "openbsd". Without it nothing but kqueue differs from Linux.
+// The system that the layer plays, beside the kqueue that all of them have: IO_KQUEUE_SYSTEM is
+// "macos", "freebsd", "netbsd" or "openbsd". Without it nothing but kqueue differs from Linux.
 //
 // calls.cc and fifos.cc stand between the engine and the system calls that these kernels answer in
-// another way (the linker's --wrap), and the filters ask here too. What each of them does is read
-// in its source or manual page; the field names the place.
+// another way (the linker's --wrap), and the filters ask here too. The behaviour of each is from
+// its source or manual page; the field names the place.
 #pragma once
 
 #include <sys/socket.h>
@@ -23,7 +23,7 @@ struct System {
   // poll() is made of the same filter, and only select() asks the socket behind the FIFO.
   bool fifo_is_its_bytes = false;
   // fifo_read() of XNU and NetBSD: "clear EOF indication after first such return".
-  bool fifo_end_is_told_once = false;
+  bool fifo_end_is_reported_once = false;
   // XNU's filt_specattach: a device must be asked for one byte (NOTE_LOWAT), but a terminal. Of
   // /dev/tty it is refused in any case.
   bool device_counts_nothing = false;
@@ -34,7 +34,8 @@ struct System {
   // directions are over, and which sonewconn hands on; EPROTOTYPE of a send while the peer resets;
   // sends that look at O_NONBLOCK and not at MSG_DONTWAIT.
   bool is_darwin = false;
-  // Datagrams: what a send buffer holds at first, and what a receiver of unix datagrams does.
+  // Datagrams: the first size of a send buffer, and the behaviour of a full receiver of unix
+  // datagrams.
   size_t udp_send_bytes = 0;
   size_t unix_send_bytes = 0;
   size_t unix_receive_bytes = 0;
@@ -46,9 +47,9 @@ struct System {
 
 const System& system_here();
 
-// fifos.cc: whether a read has been told the end of this FIFO, so that the system says no more of
-// it; of kernels that tell it once.
+// fifos.cc: whether a read has returned the end of this FIFO, so that the system reports it no
+// more; of kernels that report it once.
 bool is_fifo(int number);
-bool fifo_end_was_told(int number);
+bool fifo_end_was_reported(int number);
 
 }  // namespace kqueue_layer

@@ -1,4 +1,4 @@
-// EVFILT_USER: what the program itself triggers. See layer.h.
+// EVFILT_USER: events that the program itself triggers. See layer.h.
 #include "layer.h"
 
 namespace kqueue_layer {
@@ -37,8 +37,8 @@ class UserKnote : public Knote {
   }
 
   bool holds() override {
-    told.fflags = flags_;
-    told.data = parameter;
+    reported.fflags = flags_;
+    reported.data = parameter;
     return triggered_;
   }
 

@@ -28,14 +28,14 @@ NATIVE_TEST(user_events_stay_triggered) {
 NATIVE_TEST(user_events_have_flags) {
   const Kqueue queue;
   queue.add(1, EVFILT_USER, 0, 0x0ff);
-  const auto told_after = [&](unsigned change) {
+  const auto reported_after = [&](unsigned change) {
     REQUIRE_EQUAL(queue.change(1, EVFILT_USER, 0, change | NOTE_TRIGGER), 0);
     return queue.one().fflags;
   };
-  REQUIRE_EQUAL(told_after(NOTE_FFNOP | 0xabc), 0x0ff);
-  REQUIRE_EQUAL(told_after(NOTE_FFAND | 0x0f0), 0x0f0);
-  REQUIRE_EQUAL(told_after(NOTE_FFOR | 0xf00), 0xff0);
-  REQUIRE_EQUAL(told_after(NOTE_FFCOPY | 0xffffff), 0xffffff);
+  REQUIRE_EQUAL(reported_after(NOTE_FFNOP | 0xabc), 0x0ff);
+  REQUIRE_EQUAL(reported_after(NOTE_FFAND | 0x0f0), 0x0f0);
+  REQUIRE_EQUAL(reported_after(NOTE_FFOR | 0xf00), 0xff0);
+  REQUIRE_EQUAL(reported_after(NOTE_FFCOPY | 0xffffff), 0xffffff);
 }
 
 }  // namespace kqueue_tests

@@ -102,8 +102,8 @@ NATIVE_TEST(waiting_is_interrupted_by_signals) {
   REQUIRE_EQUAL(queue.change(5, EVFILT_USER, EV_DELETE), 0);
 }
 
-// A change by one thread is seen by another that waits already: what is added and ready, and what
-// is triggered.
+// A thread that waits already sees a change by another thread: a ready event that is added, and one
+// that is triggered.
 NATIVE_TEST(waiting_threads_see_changes_of_others) {
   const Kqueue queue;
   const Pair pair = make_pipe();
@@ -156,7 +156,7 @@ NATIVE_TEST(waiting_threads_and_changing_descriptors) {
   const Kqueue queue;
   constexpr uintptr_t end = 1000;
   queue.add(end, EVFILT_USER);
-  size_t told = 0;
+  size_t reported = 0;
   std::thread waiter([&] {
     for (;;) {
       struct kevent events[8];
@@ -164,7 +164,7 @@ NATIVE_TEST(waiting_threads_and_changing_descriptors) {
       REQUIRE(count > 0);
       for (int index = 0; index < count; index++) {
         if (events[index].filter == EVFILT_USER) return;
-        told++;
+        reported++;
       }
     }
   });

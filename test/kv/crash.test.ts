@@ -93,7 +93,7 @@ async function check(server: KvServer, ledgers: readonly Ledger[]): Promise<void
     for (let n = 0; n <= last; n += KEEP_EVERY) kept.push(`keep:${writer}:${n}`);
     wire.send(`EXISTS ${kept.join(" ")}\r\n`);
     assert.is(await wire.take(`:${kept.length}\r\n`.length), `:${kept.length}\r\n`, where);
-    // The next round begins behind what may have been half a step.
+    // The next round begins after a step that may be half done.
     wire.send(`DEL ${key(last - 1)}\r\nSET ${key(last)} x\r\n`);
     await wire.take(9);
     ledger.acknowledged = ledger.sent = last + 1;
@@ -107,7 +107,7 @@ for (const sync of ["always", "everysec"]) {
     const ledgers: Ledger[] = Array.from({ length: WRITERS }, () => ({ sent: 0, acknowledged: 0 }));
     let output = "";
     for (let round = 0; round <= ROUNDS; round++) {
-      // A log this short is rewritten again and again, so that crashes fall into that as well.
+      // A log this short is rewritten repeatedly, so that crashes happen during a rewrite as well.
       const server = await start({ folder, more: ["--sync", sync, "--rewrite-from", "50000"] });
       if (round > 0) await check(server, ledgers);
       let left = 200 + random(2000);

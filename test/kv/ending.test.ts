@@ -120,7 +120,7 @@ test("a pipeline that is written before the first reply is read gets all replies
       pipeline += `*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$${valueBytes}\r\n${value}\r\n`;
       pipeline += "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
     }
-    // The kernel has all of it, so the server has received what does not fit into buffers.
+    // The kernel has all of it, so the server has received the part that does not fit into buffers.
     await new Promise<void>((resolve) => {
       wire.socket.write(pipeline, "latin1", () => resolve());
     });
@@ -165,7 +165,7 @@ test("as many clients can be allowed as the command line takes", async () => {
   assert.is(await server.stop(), 0);
 });
 
-test("clients beyond the limit are told so", async () => {
+test("clients beyond the limit get an error", async () => {
   const server = await start({ folder: temporaryFolder(), more: ["--clients", "2"] });
   const first = await Wire.open(server.port);
   const second = await Wire.open(server.port);

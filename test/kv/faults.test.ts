@@ -51,7 +51,7 @@ test("a folder in use is refused, and a lock left by a crash is not", async () =
 
 const namespaces = unshareWorks();
 if (namespaces === undefined) {
-  test("a server that was killed in its container locks nobody out", async () => {
+  test("a server that was killed in its container locks no server out", async () => {
     const folder = temporaryFolder();
     const container = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
     for (let round = 0; round < 3; round++) {
@@ -65,7 +65,7 @@ if (namespaces === undefined) {
     assert.is(await last.stop(), 0);
   });
 } else {
-  skip(test, "a server that was killed in its container locks nobody out", namespaces.reason);
+  skip(test, "a server that was killed in its container locks no server out", namespaces.reason);
 }
 
 function unshareWorks(): { reason: string } | undefined {
@@ -136,7 +136,7 @@ test("an HTTP request runs nothing of its body and ends the connection", async (
   }
   assert.match(server.program.output, /was disconnected: it sent an HTTP request/);
   assert.equal(await ask(server.port, "GET victim"), ["$1", "1"]);
-  // What looks like one and is none.
+  // An invalid one that looks valid.
   assert.equal(await ask(server.port, "SET a HTTP/1.1"), ["+OK"]);
   assert.is(await server.stop(), 0);
 });

@@ -1,4 +1,4 @@
-// Workers with an area that end while its chunks are lent and come: the process stays whole, and
+// Workers with an area that end while its chunks are held and arrive: the process stays whole, and
 // gets every descriptor and all memory back.
 
 import { Worker } from "node:worker_threads";
@@ -48,7 +48,7 @@ for (const [task, status, what] of [
   ["closes", 0, "close their IO, and still have what they kept"],
   ["exits", 0, "call process.exit()"],
 ] as const) {
-  const name = `Workers that ${what} while chunks are lent`;
+  const name = `Workers that ${what} while chunks are held`;
   if (reason === null) test(name, () => runInTurn(task, status));
   else skip(test, name, reason);
 }

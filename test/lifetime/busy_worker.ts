@@ -59,7 +59,7 @@ async function traffic(io: IO): Promise<void> {
 }
 
 /**
- * Sends without a copy that nobody receives: the kernel has the memory of some of them, and others
+ * Zero-copy sends that are not received: the kernel has the memory of some of them, and others
  * wait for room.
  */
 async function sends(io: IO): Promise<void> {
@@ -93,7 +93,7 @@ async function stalls(io: IO): Promise<void> {
   const path = `/dev/shm/io-lifetime-${process.pid}-${threadId}`;
   const file = await io.openFile(path, { write: true, create: true });
   await io.unlink(path);
-  io.ring.allocate(new Completion(), () => undefined, file.descriptor, 0, 256 << 20, false);
+  io.ring.allocate(new Completion(), () => undefined, file.descriptor, 0, 256 << 20, "grow");
 }
 
 async function live(task: WorkerTask, port: MessagePort): Promise<void> {
@@ -112,7 +112,7 @@ async function live(task: WorkerTask, port: MessagePort): Promise<void> {
   await io.nop();
   port.postMessage("ready");
   if (task.how === "ends") {
-    // Nothing is awaited and the IO is not closed: what is in flight is cancelled by the program.
+    // Nothing is awaited and the IO is not closed: the program cancels the operations in flight.
     await io.cancelAll();
   }
   if (task.how === "exits") process.exit(7);

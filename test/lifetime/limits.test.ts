@@ -64,6 +64,12 @@ test("no descriptors left: named errors, and it goes on when there are some", ()
   assert.match(ended.stdout, /after closing: 0\nend of the program/, ended.said);
 });
 
+test("a path of many components under rules holds few descriptors", () => {
+  const ended = runProgram("deepPathUnderRules", { prefix: ["prlimit", "--nofile=128:128"] });
+  assert.is(ended.status, 0, ended.said);
+  assert.is(ended.stdout, `${0o750}\nend of the program\n`, ended.said);
+});
+
 test("accepting without descriptors waits, does not spin, and loses no connection", () => {
   const ended = runProgram("acceptWithoutDescriptors", { prefix: ["prlimit", "--nofile=96:96"] });
   assert.is(ended.status, 0, ended.said);

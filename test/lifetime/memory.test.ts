@@ -1,5 +1,5 @@
-// Memory in flight that the program drops, gives away or releases: it stays the kernel's until the
-// final completion, and nobody else's memory is written.
+// Memory in flight that the program drops, transfers or releases: it stays the kernel's until the
+// final completion, and no other memory is written.
 
 import { MessageChannel } from "node:worker_threads";
 import { type AcquiredBuffer, Completion, IO, type IOError, type Socket } from "@io/core";

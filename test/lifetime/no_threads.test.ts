@@ -26,6 +26,14 @@ const EXPECTED = {
   sync: 0,
   truncate: 0,
   read: 1000,
+  chmod: 0,
+  utimes: 0,
+  syncRange: 0,
+  advise: 0,
+  copyRange: 1000,
+  statfs: "ok",
+  lock: 0,
+  unlock: 0,
   stat: "ok",
   chain: "ok",
   close: 0,
@@ -34,6 +42,15 @@ const EXPECTED = {
   symlink: 0,
   readlink: "ok",
   unlink: 0,
+  chmodByPath: 0,
+  openDirectory: "ok",
+  below: "ok",
+  realpath: "ok",
+  closeDirectory: 0,
+  watch: "ok",
+  watched: 0,
+  event: "made/more",
+  cp: "ok",
   shutdown: 0,
   end: 0,
 };
@@ -54,7 +71,7 @@ async function run(backend: string): Promise<unknown> {
       output += piece;
     });
     await once(child.stdout, "data");
-    // A user may lower the limits of what is his.
+    // A user may lower the limits of processes of their own.
     const user = { uid: OTHER_USER, gid: OTHER_USER };
     execFileSync("prlimit", [`--pid=${child.pid}`, "--nproc=1:1"], user);
     child.stdin.write("go\n");
@@ -81,7 +98,7 @@ for (const { name, available } of probe().candidates) {
   } else {
     test(`${name}: without threads`, async () => {
       const results = (await run(name)) as Record<string, unknown>;
-      // What is no count resolves with nothing on purpose.
+      // A read that is no count resolves with nothing on purpose.
       for (const [what, expected] of Object.entries(EXPECTED)) {
         const result = results[what];
         const right = expected === 0 ? result === 0 || result === "ok" : result === expected;

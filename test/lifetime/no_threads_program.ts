@@ -1,5 +1,5 @@
-// `node no_threads_program.js <backend> <folder>`: works on files and a connection after it was
-// told that there are no more threads, and prints what came of each.
+// `node no_threads_program.js <backend> <folder>`: works on files and a connection after the system
+// has no more threads, and prints the results.
 
 import { once } from "node:events";
 import { IO } from "@io/core";
@@ -31,6 +31,14 @@ if (file !== undefined) {
   await note("sync", file.sync("full"));
   await note("truncate", file.truncate(1000));
   await note("read", file.read(new Uint8Array(4096), 0));
+  await note("chmod", file.chmod(0o600));
+  await note("utimes", file.utimes(0, 0));
+  await note("syncRange", file.syncRange());
+  await note("advise", file.advise("willNeed"));
+  await note("copyRange", file.copyRange(file, { offset: 1000 }));
+  await note("statfs", file.statfs());
+  await note("lock", file.lock());
+  await note("unlock", file.unlock());
   await note("stat", file.stat());
   await note(
     "chain",
@@ -41,6 +49,18 @@ if (file !== undefined) {
 await note("link", io.link(`${folder}/made/file`, `${folder}/link`));
 await note("symlink", io.symlink("made/file", `${folder}/symbolic`));
 await note("readlink", io.readlink(`${folder}/symbolic`));
+await note("chmodByPath", io.chmod(`${folder}/made/file`, 0o600));
+const made = await note("openDirectory", io.openDirectory(`${folder}/made`));
+if (made !== undefined) {
+  await note("below", made.stat("file"));
+  await note("realpath", made.realpath("file"));
+  await note("closeDirectory", made.close());
+}
+const watch = await note("watch", io.watch(folder, { recursive: true }));
+await note("watched", io.mkdir(`${folder}/made/more`));
+results["event"] = (await watch?.next())?.value?.filename;
+await watch?.close();
+await note("cp", io.cp(`${folder}/made`, `${folder}/copied`, { recursive: true }));
 await note("rename", io.rename(`${folder}/made/file`, `${folder}/made/other`));
 await note("unlink", io.unlink(`${folder}/made/other`));
 const listener = await io.listen({ host: "127.0.0.1", port: 0 });

@@ -1,8 +1,8 @@
 // Programs that end in the middle of their I/O, one per case: the tests run each in a process of
-// its own and look at how it ended and what it printed.
+// its own and check its exit and its output.
 
 import { spawn, spawnSync } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { Completion, IO, IOError } from "@io/core";
 import type { WorkerTask } from "./busy_worker.js";
@@ -207,7 +207,7 @@ const programs: Record<string, () => Promise<void>> = {
     for (const waiting of all.slice(0, -1)) {
       waiting.ref();
       await new Promise<void>((fired) => {
-        // It fires only while something else keeps the process alive: that is what is awaited.
+        // It fires only while something else keeps the process alive: the test waits for that.
         const timer = setTimeout(fired, 20);
         timer.unref();
       });
@@ -286,6 +286,21 @@ const programs: Record<string, () => Promise<void>> = {
     say(`after closing: ${io.stats().descriptors}`);
     await (await io.openFile(process.execPath)).close();
     await io.close();
+    say("end of the program");
+  },
+
+  // Run under a small limit of descriptors.
+  async deepPathUnderRules() {
+    const io = await IO.open();
+    const folder = temporaryFolder();
+    const deep = Array(400).fill("d").join("/");
+    mkdirSync(`${folder}/${deep}`, { recursive: true });
+    const root = await io.openDirectory(folder, { resolve: { beneath: true } });
+    await root.chmod(deep, 0o750);
+    await root.chmod(`${deep}/${Array(400).fill("..").join("/")}/d`, 0o750);
+    say(`${statSync(`${folder}/${deep}`).mode & 0o777}`);
+    await io.close();
+    rmSync(folder, { recursive: true });
     say("end of the program");
   },
 

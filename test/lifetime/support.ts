@@ -1,5 +1,5 @@
-// What the lifetime tests share: work of every kind to have in flight, what a process holds, and
-// programs that run in processes of their own.
+// Helpers for the lifetime tests: work of every kind to have in flight, the resources of a process,
+// and programs that run in processes of their own.
 
 import { type SpawnSyncReturns, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";

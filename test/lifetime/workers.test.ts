@@ -31,7 +31,7 @@ function start(how: WorkerTask["how"], count = 1000): Running {
     worker.once("message", () => resolve());
     void ended.then(() => reject(new Error(`ended early: ${errors}`)));
   });
-  // Some end at once; whoever needs it ready waits for it.
+  // Some end at once; a test that needs it ready waits for it.
   ready.catch(() => undefined);
   return { worker, ready, ended, errors };
 }

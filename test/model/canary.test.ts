@@ -8,7 +8,7 @@ import { endDespiteHang, setGuard } from "./drive.js";
 import { runFiles } from "./files/runner.js";
 import { filePrograms } from "./files/steps.js";
 import { sabotages as plainSabotages, type Sabotage } from "./sabotage.js";
-import { lentSabotages } from "./sabotage_lent.js";
+import { providedSabotages } from "./sabotage_provided.js";
 import { availableBackends, type Found, type Program, search, seed } from "./search.js";
 import { runStreams } from "./streams/runner.js";
 import { streamPrograms } from "./streams/steps.js";
@@ -16,15 +16,15 @@ import { streamPrograms } from "./streams/steps.js";
 type Backend = ReturnType<typeof availableBackends>[number];
 
 /** Far more than it takes, so that a sabotage which is not found is a fault of the checks. */
-const STEPS_MOST = 40_000;
-// What has been dropped never comes: here a hang is what is looked for.
+const MAX_STEPS = 40_000;
+// A dropped completion never comes: here the hang is the expected failure.
 const GUARD_MS = 1500;
 const SMALLER_TRIES = 3;
 /** Each program that a search tries has a seed of its own, one after another. */
 const SEEDS_APART = 1_000_000;
 
 const wantedName = process.env["IO_CANARY"] ?? "";
-const sabotages = [...plainSabotages, ...lentSabotages].filter(({ name }) => {
+const sabotages = [...plainSabotages, ...providedSabotages].filter(({ name }) => {
   return name.includes(wantedName);
 });
 
@@ -42,11 +42,11 @@ function find(
   if (shownBy === "files") {
     const run = (program: Parameters<typeof runFiles>[1]): Promise<number> =>
       runFiles(backend, program, wrap);
-    return search({ name, shrink, programs: filePrograms, run }, STEPS_MOST, firstSeed);
+    return search({ name, shrink, programs: filePrograms, run }, MAX_STEPS, firstSeed);
   }
   const run = (program: Parameters<typeof runStreams>[1]): Promise<number> =>
     runStreams(backend, program, wrap);
-  return search({ name, shrink, programs: streamPrograms, run }, STEPS_MOST, firstSeed);
+  return search({ name, shrink, programs: streamPrograms, run }, MAX_STEPS, firstSeed);
 }
 
 const backends = availableBackends();
@@ -63,7 +63,7 @@ for (const backend of backends) {
 const [first] = backends;
 if (first === undefined) skip(test, "canary", "no backend works here, says probe()");
 else {
-  for (const sabotage of sabotages.filter(({ stepsMost }) => stepsMost !== undefined)) {
+  for (const sabotage of sabotages.filter(({ maxSteps }) => maxSteps !== undefined)) {
     test(`what shows is small: ${sabotage.name}`, async () => {
       // The time to make a program smaller is limited, so a busy machine may end too early: then
       // another program is made smaller.
@@ -71,7 +71,7 @@ else {
         const firstSeed = seed + (SMALLER_TRIES - 1 - left) * SEEDS_APART;
         const { smallest, failure } = await find(first, sabotage, true, firstSeed);
         assert.ok(smallest);
-        const isSmall = smallest.steps.length <= (sabotage.stepsMost ?? 0);
+        const isSmall = smallest.steps.length <= (sabotage.maxSteps ?? 0);
         if (!isSmall && left > 0) continue;
         assert.ok(isSmall, failure ?? "");
         return;

@@ -1,13 +1,13 @@
-// The rules of a stream and of single results, with histories made by hand: what the model lets
-// pass, and what it does not.
+// The rules of a stream and of single results, with histories made by hand: those that the model
+// must let pass, and those that it must not.
 
 import { constants } from "node:os";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { contentOf } from "./streams/content.js";
-import { Lots } from "./streams/lots.js";
+import { HeldChunks } from "./streams/held_chunks.js";
+import { Side, Stream, Violation } from "./streams/model.js";
 import { NO_BUFFERS, Operation, type OperationFields } from "./streams/operation.js";
-import { Side, Stream, Violation } from "./streams/stream.js";
 
 const { ECANCELED, ETIMEDOUT, EPIPE, ECONNRESET } = constants.errno;
 const test = suite("checks");
@@ -24,9 +24,9 @@ function violates(what: RegExp, call: () => unknown): void {
 function streamOf(...taken: (number | null)[]): [Stream, Uint8Array] {
   const stream = new Stream("a -> b");
   const whole = taken.map((count) => {
-    const piece = stream.begin(10);
-    if (count !== null) stream.sent(piece, count);
-    return contentOf(piece.id, count ?? 10);
+    const payload = stream.begin(10);
+    if (count !== null) stream.sent(payload, count);
+    return contentOf(payload.id, count ?? 10);
   });
   return [stream, Buffer.concat(whole)];
 }
@@ -42,9 +42,9 @@ test("bytes in order, in any pieces, are allowed", () => {
 
 test("bytes may come before their send has completed", () => {
   const [stream] = streamOf();
-  const piece = stream.begin(10);
-  stream.receive(contentOf(piece.id, 4).slice());
-  stream.sent(piece, 4);
+  const payload = stream.begin(10);
+  stream.receive(contentOf(payload.id, 4).slice());
+  stream.sent(payload, 4);
   stream.check(true);
 });
 
@@ -54,8 +54,8 @@ test("bytes in the wrong order, doubled, lost or invented are found", () => {
   const [doubled, again] = streamOf(10, 10);
   doubled.receive(again.slice(0, 5));
   violates(/wrong bytes/, () => doubled.receive(again.slice(0, 5)));
-  const [lost, most] = streamOf(10, 10);
-  lost.receive(most.slice(0, 19));
+  const [lost, max] = streamOf(10, 10);
+  lost.receive(max.slice(0, 19));
   violates(/1 bytes are missing/, () => lost.check(true));
   const [invented, all] = streamOf(10, 10);
   invented.receive(all);
@@ -64,15 +64,15 @@ test("bytes in the wrong order, doubled, lost or invented are found", () => {
 
 test("bytes of a send that was cancelled are found", () => {
   const [stream] = streamOf();
-  const piece = stream.begin(10);
-  stream.receive(contentOf(piece.id, 4).slice());
-  stream.sent(piece, 0);
+  const payload = stream.begin(10);
+  stream.receive(contentOf(payload.id, 4).slice());
+  stream.sent(payload, 0);
   violates(/never sent/, () => stream.check(false));
 });
 
-test("an end that comes too early, or that nobody made, is found", () => {
+test("an end that comes too early, or has no cause, is found", () => {
   const [early, bytes] = streamOf(10, 10);
-  violates(/nobody made/, () => early.end());
+  violates(/has no cause/, () => early.end());
   early.ending = true;
   early.receive(bytes.slice(0, 10));
   early.end();
@@ -92,11 +92,11 @@ test("a peer that is not known is found by its bytes", () => {
   const candidates = [new Side("one", false), new Side("two", false)];
   const [one, two] = candidates as [Side, Side];
   for (const side of candidates) side.out.sent(side.out.begin(10), 10);
-  const piece = two.out.begin(10);
-  two.out.sent(piece, 10);
+  const payload = two.out.begin(10);
+  two.out.sent(payload, 10);
   const accepted = new Side("accepted", false, () => candidates);
-  const bytes = contentOf(piece.id - 1, 10).slice();
-  assert.is(accepted.inbox.receive(bytes.slice(0, 2)), null, "two bytes do not tell");
+  const bytes = contentOf(payload.id - 1, 10).slice();
+  assert.is(accepted.inbox.receive(bytes.slice(0, 2)), null, "two bytes do not show");
   const found = accepted.inbox.receive(bytes.slice(2));
   assert.is(found, two);
   accepted.pair(two);
@@ -110,9 +110,9 @@ function started(fields: Partial<OperationFields> & Pick<OperationFields, "verb"
   return new Operation({ layer: "ring", ...fields });
 }
 
-test("an end that nobody asked for is found", () => {
+test("an end without a request is found", () => {
   const operation = started({ verb: "nop" });
-  violates(/nobody asked/, () => operation.checkResult(-ECANCELED));
+  violates(/without a request/, () => operation.checkResult(-ECANCELED));
   operation.askedToEnd = true;
   operation.checkResult(-ECANCELED);
   violates(/no time limit/, () => operation.checkResult(-ETIMEDOUT));
@@ -146,31 +146,31 @@ test("what follows a failure in a chain must be cancelled, and comes after it", 
   second.checkResult(-ECANCELED);
 });
 
-test("memory that is lent twice, or changes while it is lent, is found", () => {
+test("a chunk that is held twice, or changes while it is held, is found", () => {
   const memory = new Uint8Array(100);
-  const lots = new Lots();
+  const heldChunks = new HeldChunks();
   const given: string[] = [];
-  const lend = (name: string, start: number, end: number): ReturnType<Lots["lend"]> =>
-    lots.lend(
+  const hold = (name: string, start: number, end: number): ReturnType<HeldChunks["hold"]> =>
+    heldChunks.hold(
       name,
       () => memory.subarray(start, end),
       () => given.push(name),
     );
-  const first = lend("first", 0, 10);
-  lend("second", 10, 20);
-  violates(/1 bytes are lent that first has/, () => lend("third", 9, 10));
-  violates(/20 bytes are lent that first has/, () => lend("third", 0, 20));
+  const first = hold("first", 0, 10);
+  hold("second", 10, 20);
+  violates(/1 bytes are held that first has/, () => hold("third", 9, 10));
+  violates(/20 bytes are held that first has/, () => hold("third", 0, 20));
   memory[15] = 1;
-  violates(/second: byte 5 changed/, () => lots.check());
+  violates(/second: byte 5 changed/, () => heldChunks.check());
   memory[15] = 0;
-  lots.check();
-  lots.giveBack(first);
+  heldChunks.check();
+  heldChunks.release(first);
   memory[5] = 1;
-  lots.check();
-  lend("third", 0, 10);
-  lots.giveAllBack();
+  heldChunks.check();
+  hold("third", 0, 10);
+  heldChunks.releaseAll();
   assert.equal(given, ["first", "second", "third"]);
-  assert.is(lots.count, 0);
+  assert.is(heldChunks.count, 0);
 });
 
 test("a want of memory is found where there is some", () => {
@@ -188,7 +188,7 @@ test("one that waits for a chunk may be cancelled when its stream was", () => {
   const on = new Side("near", false);
   const stream = started({ verb: "receiving", on });
   const next = started({ verb: "next", on, sizeBytes: 10, stream });
-  violates(/nobody asked/, () => next.checkResult(-ECANCELED));
+  violates(/without a request/, () => next.checkResult(-ECANCELED));
   stream.askedToEnd = true;
   next.checkResult(-ECANCELED);
 });

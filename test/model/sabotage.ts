@@ -11,7 +11,7 @@ export interface Sabotage {
   /** What the checks say of it. */
   readonly foundAs: RegExp;
   /** So few steps show it, every time: with a socket that has to be accepted first, some more. */
-  readonly stepsMost?: number;
+  readonly maxSteps?: number;
   /** Which programs show it. */
   readonly shownBy: "streams" | "files";
   wrap(ring: Ring): Ring;
@@ -25,7 +25,7 @@ export const STREAM = new RegExp(
     "was written",
     "are missing",
     "after the end of the stream",
-    "that nobody made",
+    "that has no cause",
     "that no peer sent",
     "never sent",
     "broke their chain",
@@ -33,7 +33,7 @@ export const STREAM = new RegExp(
 );
 
 /**
- * Bytes that the program was not told of are waited for, in a receive that never ends; and they
+ * A receive waits for bytes that were not reported, and never ends; and they
  * take the room that a send waits for.
  */
 const LOSS = new RegExp(
@@ -114,7 +114,7 @@ const doubled: Sabotage = {
   },
 };
 
-/** Two receives that have completed on one socket are told of in the wrong order. */
+/** Two receives that have completed on one socket are reported in the wrong order. */
 const reordered: Sabotage = {
   name: "two receives of one socket change places",
   foundAs: STREAM,
@@ -253,7 +253,7 @@ const unlinked = (shownBy: "streams" | "files"): Sabotage => ({
 const closedAnswers: Sabotage = {
   name: "a closed descriptor still answers",
   foundAs: /it must fail with/,
-  stepsMost: 8,
+  maxSteps: 8,
   shownBy: "streams",
   wrap: (ring) =>
     withOverrides(ring, {
@@ -271,7 +271,7 @@ const files: readonly Sabotage[] = [
   {
     name: "another error number",
     foundAs: /"unlink"/,
-    stepsMost: 4,
+    maxSteps: 4,
     shownBy: "files",
     wrap: (ring) =>
       withOverrides(ring, {
@@ -312,7 +312,7 @@ const files: readonly Sabotage[] = [
     name: "a rename that does nothing",
     // Or at the next step that looks at one of the two names.
     foundAs: /"rename"|^\{/,
-    stepsMost: 4,
+    maxSteps: 4,
     shownBy: "files",
     wrap: (ring) => withOverrides(ring, { rename: (c, callback) => ring.nop(c, callback) }),
   },
@@ -326,11 +326,11 @@ export const sabotages: readonly Sabotage[] = [
   lyingCancel("a receive that was cancelled had received", "receive"),
   receives("a receive loses its last byte", LOSS, (result) => (result > 1 ? result - 1 : result)),
   receives("a stream ends before its end", LOSS, (result) => (result > 100 ? 0 : result)),
-  // A receive of which the program did ask that it ends is cancelled like the others, and then it
-  // is what it had received that shows.
+  // A receive that the program asked to end is cancelled like the others, and then the bytes that
+  // it had received show the fault.
   receives(
-    "a receive is cancelled though nobody asked",
-    new RegExp(`nobody asked|${LOSS.source}`),
+    "a receive is cancelled without a request",
+    new RegExp(`without a request|${LOSS.source}`),
     (result) => (result > 1000 ? -ECANCELED : result),
   ),
   idleCancel,

@@ -12,7 +12,7 @@ import { setGuard } from "./drive.js";
 /** Programs that fail by chance are tried so often before they count as not failing. */
 const TRIES_WHILE_SHRINKING = 5;
 const SHRINKING_GUARD_MS = 1_000;
-// Making it smaller may take long, and what has been reached by then is small enough.
+// Shrinking may take long, and the result so far is small enough.
 const SHRINKING_LIMIT_MS = 60_000;
 const PROGRAMS_AT_ONCE = 50;
 
@@ -118,7 +118,7 @@ async function failureOf<P>(program: P, run: (program: P) => Promise<number>): P
     } catch (error) {
       return error;
     }
-    // What takes long has hung before it passed, or is large: it is not tried as often.
+    // A program that takes long has hung before it passed, or is large: it is not tried as often.
     if (performance.now() - start > SHRINKING_GUARD_MS / 4) return null;
   }
   return null;

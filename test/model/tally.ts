@@ -1,5 +1,5 @@
-// Counts what happened in all programs of a run, so that a person sees what was tried and what
-// never came about.
+// Counts the events in all programs of a run, so that a person sees which cases were tried and
+// which never happened.
 
 import { getSystemErrorMap } from "node:util";
 

@@ -40,7 +40,7 @@ class AreaStorm {
     options.area.size_bytes = area_bytes_;
     rig_ = std::make_unique<Rig>(options);
     const int32_t handle =
-        rig_->engine->groups().add_area(words_.data(), capacity, io::MemoryHold());
+        rig_->engine->groups().add_area(words_.data(), capacity, io::BackingStore());
     REQUIRE(handle >= 0);
     group_ = static_cast<uint32_t>(handle);
     for (Stream& stream : streams_) connect(stream);
@@ -66,7 +66,7 @@ class AreaStorm {
         return;
       case 4:
       case 5:
-        if (!lent_.empty()) give_back(random_.below(static_cast<uint32_t>(lent_.size())));
+        if (!held_.empty()) release(random_.below(static_cast<uint32_t>(held_.size())));
         return;
       default:
         rig_->poll(random_.one_in(4) ? 100'000 : 0);
@@ -77,24 +77,24 @@ class AreaStorm {
   void drain() {
     for (int round = 0; !is_drained(); round++) {
       REQUIRE(round < 100'000);
-      while (!lent_.empty()) give_back(0);
+      while (!held_.empty()) release(0);
       for (uint32_t index = 0; index < stream_count; index++) start(index);
       rig_->poll(1'000'000);
     }
     for (Stream& stream : streams_) {
       if (stream.active) cancel(stream);
     }
-    while (!lent_.empty()) give_back(0);
+    while (!held_.empty()) release(0);
     rig_->end_all();
     rig_->check_idle();
     REQUIRE_EQUAL(rig_->counter(Counter::zero_copy_chunks_held), 0);
     REQUIRE_EQUAL(rig_->counter(Counter::releases_refused), 0);
   }
 
-  // The end of a Worker: what is lent keeps its bytes.
+  // The end of a Worker: held chunks keep their bytes.
   void cut_off() {
     rig_.reset();
-    for (const Lent& one : lent_) require_intact(one);
+    for (const Held& one : held_) require_intact(one);
   }
 
  private:
@@ -106,7 +106,7 @@ class AreaStorm {
     uint32_t slot = 0;
     bool active = false;
   };
-  struct Lent {
+  struct Held {
     uint32_t stream;
     uint32_t chunk;
     uint32_t offset;
@@ -158,28 +158,28 @@ class AreaStorm {
       if (result != -ECANCELED) REQUIRE_EQUAL(result, -ENOBUFS);
       return;
     }
-    REQUIRE((flags & io::abi::completion_flag_lent) != 0);
-    const uint32_t chunk = flags >> io::abi::completion_piece_shift;
-    const Lent one = {index, chunk, words_[1 + capacity + chunk], static_cast<uint32_t>(result),
+    REQUIRE((flags & io::abi::completion_flag_buffer) != 0);
+    const uint32_t chunk = flags >> io::abi::completion_buffer_shift;
+    const Held one = {index, chunk, words_[1 + capacity + chunk], static_cast<uint32_t>(result),
                       stream.received};
     stream.received += static_cast<uint64_t>(result);
     require_intact(one);
-    lent_.push_back(one);
+    held_.push_back(one);
   }
 
-  void require_intact(const Lent& one) const {
+  void require_intact(const Held& one) const {
     REQUIRE(one.offset + one.size_bytes <= area_bytes_);
     for (uint32_t at = 0; at < one.size_bytes; at++) {
       REQUIRE_EQUAL(area_[one.offset + at], byte_at(one.stream, one.place + at));
     }
   }
 
-  void give_back(uint32_t at) {
-    require_intact(lent_[at]);
-    words_[++words_[0]] = lent_[at].chunk;
+  void release(uint32_t at) {
+    require_intact(held_[at]);
+    words_[++words_[0]] = held_[at].chunk;
     rig_->shared.header[io::abi::header_returned] = 1;
-    lent_[at] = lent_.back();
-    lent_.pop_back();
+    held_[at] = held_.back();
+    held_.pop_back();
   }
 
   void cancel(const Stream& stream) {
@@ -203,7 +203,7 @@ class AreaStorm {
   std::unique_ptr<Rig> rig_;
   uint32_t group_ = 0;
   Stream streams_[stream_count];
-  std::vector<Lent> lent_;
+  std::vector<Held> held_;
 };
 
 }  // namespace

@@ -84,14 +84,16 @@ void close_in_every_order(Kind kind) {
 // Stands between the engine and the backend.
 class Forwarding : public io::Backend {
  public:
-  explicit Forwarding(std::unique_ptr<io::Backend> inner) : inner_(std::move(inner)) {}
-  void serve(io::OperationTable& operations, io::Descriptors& descriptors) override {
-    inner_->serve(operations, descriptors);
+  explicit Forwarding(std::unique_ptr<io::Backend> inner)
+      : io::Backend(inner->facts()), inner_(std::move(inner)) {}
+  void serve(io::OperationTable& operations, io::Descriptors& descriptors,
+             io::Revisits& revisits) override {
+    inner_->serve(operations, descriptors, revisits);
   }
   void submit(std::span<io::Operation* const> batch) override {
     REQUIRE(!batch.empty());
     // A chain that ends in the air would be read beyond the batch.
-    REQUIRE(!batch.back()->linked);
+    REQUIRE(!batch.back()->is_linked());
     inner_->submit(batch);
   }
   void flush() override { inner_->flush(); }
@@ -101,39 +103,40 @@ class Forwarding : public io::Backend {
   bool cancel(const io::Operation& target) override { return inner_->cancel(target); }
   bool cancel_all() override { return inner_->cancel_all(); }
   size_t ready() const override { return inner_->ready(); }
-  void nudge_later() override {}
-  bool nudged() override { return false; }
+  void revisit(io::Operation& operation, io::Revisit why) override {
+    inner_->revisit(operation, why);
+  }
   int wait_descriptor() override { return inner_->wait_descriptor(); }
   void wait_elsewhere() override { inner_->wait_elsewhere(); }
   bool arm() override { return inner_->arm(); }
-  void disarm() override { inner_->disarm(); }
   bool wake() override { return inner_->wake(); }
   int32_t register_memory(uint8_t* data, size_t size_bytes) override {
     return inner_->register_memory(data, size_bytes);
   }
   void unregister_memory(int32_t index) override { inner_->unregister_memory(index); }
-  bool supports(Opcode opcode) const override { return inner_->supports(opcode); }
-  int add_group(uint32_t group, uint32_t capacity, io::Lot lot) override {
-    return inner_->add_group(group, capacity, lot);
+  int add_group(uint32_t group, uint32_t capacity, io::GroupContent content) override {
+    return inner_->add_group(group, capacity, content);
   }
-  void give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes) override {
-    inner_->give(group, piece, data, size_bytes);
+  void provide(uint32_t group, uint32_t buffer_id, uint8_t* data, uint32_t size_bytes) override {
+    inner_->provide(group, buffer_id, data, size_bytes);
   }
   void remove_group(uint32_t group) override { inner_->remove_group(group); }
-  uint64_t system_calls() const override { return inner_->system_calls(); }
-  uint64_t overflows() const override { return inner_->overflows(); }
+  io::BackendCounters counters() const override { return inner_->counters(); }
 
  private:
   std::unique_ptr<io::Backend> inner_;
 };
 
-// Notes what it is asked to end.
+// Records the operations that it is asked to end, each once.
 class NotesCancels final : public Forwarding {
  public:
   NotesCancels(std::unique_ptr<io::Backend> inner, std::vector<uint32_t>& slots)
       : Forwarding(std::move(inner)), slots_(slots) {}
   bool cancel(const io::Operation& target) override {
-    slots_.push_back(target.slot);
+    // The engine asks again after a while.
+    if (std::find(slots_.begin(), slots_.end(), target.slot) == slots_.end()) {
+      slots_.push_back(target.slot);
+    }
     return Forwarding::cancel(target);
   }
 
@@ -179,7 +182,7 @@ NATIVE_TEST(close_under_a_chain_that_waits_elsewhere) {
   rig.check_idle();
 }
 
-// By descriptor the kernel would look at what waits on all others as well.
+// By descriptor the kernel would also look at the operations that wait on all others.
 NATIVE_TEST(close_asks_for_the_end_of_its_own_operations) {
   std::vector<uint32_t> cancelled;
   RigOptions options;
@@ -324,7 +327,7 @@ NATIVE_TEST(truncate_without_the_kernel) {
   truncate.offset = 100;
   REQUIRE_EQUAL(rig.call(truncate), 0);
   REQUIRE_EQUAL(size_of("c"), 100);
-  // At every place of a chain, with what is before and behind it.
+  // At every place of a chain, with operations before and behind it.
   for (uint32_t place = 0; place < 3; place++) {
     uint32_t succeeded = 0;
     truncate.offset = 10 * place;
@@ -337,7 +340,7 @@ NATIVE_TEST(truncate_without_the_kernel) {
     REQUIRE_EQUAL(succeeded, 3);
     REQUIRE_EQUAL(size_of("c"), 10 * place);
   }
-  // What fails ends its chain.
+  // A failure ends its chain.
   const std::vector<int32_t> sockets = ends_of(rig, Kind::socket);
   Entry wrong = on_descriptor(Opcode::truncate, sockets[0]);
   wrong.operation |= linked;

@@ -1,5 +1,5 @@
-// decode() over entries that nobody wrote on purpose: millions of them, random and mutated. It may
-// refuse or accept, but what it accepts lies inside what it was given.
+// decode() over entries that no program would write: millions of them, random and mutated. It may
+// refuse or accept, but an accepted entry lies inside the memory that it was given.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -18,9 +18,9 @@ using io::abi::VectorEntry;
 
 constexpr size_t sizes_bytes[] = {1, 8, 104, 4096, 65536};
 
-struct TakesAll final : io::PieceTaker {
-  int add_group(uint32_t, uint32_t, io::Lot) override { return 0; }
-  void give(uint32_t, uint32_t, uint8_t*, uint32_t) override {}
+struct TakesAll final : io::BufferProvider {
+  int add_group(uint32_t, uint32_t, io::GroupContent) override { return 0; }
+  void provide(uint32_t, uint32_t, uint8_t*, uint32_t) override {}
   void remove_group(uint32_t) override {}
 };
 
@@ -29,7 +29,7 @@ struct World {
   io::Buffers buffers;
   io::Descriptors descriptors;
   TakesAll backend;
-  io::Groups groups{buffers, backend};
+  io::BufferGroups groups{buffers, backend};
   uint32_t returned[4] = {};
   uint32_t group = 0;
   uint32_t message_group = 0;
@@ -41,12 +41,12 @@ struct World {
   World() {
     for (const size_t size_bytes : sizes_bytes) {
       memories.emplace_back(size_bytes);
-      handles.push_back(buffers.add(memories.back().bytes.get(), size_bytes, io::MemoryHold()));
+      handles.push_back(buffers.add(memories.back().bytes.get(), size_bytes, io::BackingStore()));
     }
     for (const int number : {3, 4, 9, 70000}) open.push_back(descriptors.add(number));
-    group = static_cast<uint32_t>(groups.add(returned, 3, io::MemoryHold()));
-    message_group =
-        static_cast<uint32_t>(groups.add(returned, 3, io::MemoryHold(), io::Lot::message));
+    group = static_cast<uint32_t>(groups.add(returned, 3, io::BackingStore()));
+    message_group = static_cast<uint32_t>(
+        groups.add(returned, 3, io::BackingStore(), io::GroupContent::message));
   }
 
   bool inside(const uint8_t* address, size_t length) const {
@@ -63,7 +63,7 @@ struct World {
 
 bool moves_memory(Opcode opcode) {
   return opcode == Opcode::read || opcode == Opcode::write || opcode == Opcode::send ||
-         opcode == Opcode::receive;
+         opcode == Opcode::receive || opcode == Opcode::peek;
 }
 
 void check_vectors(const World& world, const io::Extra& extra) {
@@ -73,7 +73,7 @@ void check_vectors(const World& world, const io::Extra& extra) {
   }
 }
 
-// What the kernel is told of a message: its memory, and an address that lies in the operation.
+// The header of a message for the kernel: its memory, and an address that lies in the operation.
 void check_message(const World& world, const Operation& operation) {
   const io::Extra& extra = *operation.extra;
   check_vectors(world, extra);
@@ -99,7 +99,8 @@ void check_accepted(const World& world, const Operation& operation) {
   }
   const bool vectored = operation.opcode == Opcode::read_vectored ||
                         operation.opcode == Opcode::write_vectored ||
-                        operation.opcode == Opcode::send_vectored;
+                        operation.opcode == Opcode::send_vectored ||
+                        operation.opcode == Opcode::receive_vectored;
   if (vectored) check_vectors(world, *operation.extra);
   if (operation.opcode == Opcode::send_message || operation.opcode == Opcode::receive_message) {
     check_message(world, operation);
@@ -107,12 +108,12 @@ void check_accepted(const World& world, const Operation& operation) {
   if (operation.opcode == Opcode::receive_multishot) {
     REQUIRE_EQUAL(operation.argument, world.group);
     REQUIRE(operation.extent >= 0 && operation.extent <= INT32_MAX);
-    REQUIRE(!operation.has_deadline && !operation.linked);
+    REQUIRE(!operation.has_deadline && !operation.is_linked());
   }
   if (operation.opcode == Opcode::receive_message_multishot) {
     REQUIRE_EQUAL(operation.argument, world.message_group);
     REQUIRE(operation.extra->more_buffers.empty() && operation.extra->message.msg_iov == nullptr);
-    REQUIRE(!operation.has_deadline && !operation.linked);
+    REQUIRE(!operation.has_deadline && !operation.is_linked());
   }
   REQUIRE(operation.zero_copy_mode <= io::abi::zero_copy_always);
   if (operation.has_deadline) REQUIRE(operation.deadline_ns >= 0);
@@ -130,7 +131,7 @@ bool try_entry(World& world, const Entry& entry, Operation& operation) {
   return true;
 }
 
-void check_given_back(World& world) {
+void check_released(World& world) {
   for (const uint32_t handle : world.handles) {
     REQUIRE_EQUAL(world.buffers.find(handle)->in_flight, 0);
   }
@@ -181,7 +182,7 @@ uint32_t wild_word(Random& random) {
 // An entry that is likely to be accepted, for any operation.
 Entry plausible_entry(World& world, Random& random) {
   Entry entry = {};
-  entry.operation = random.below(io::abi::operation_most + 2);
+  entry.operation = random.below(io::abi::max_operation + 2);
   if (random.one_in(8)) entry.operation |= 0x100u << random.below(2);
   entry.descriptor = world.open[random.below(static_cast<uint32_t>(world.open.size()))];
   entry.buffer = world.handles[random.below(static_cast<uint32_t>(world.handles.size()))];
@@ -247,7 +248,7 @@ NATIVE_TEST(decode_random_bytes) {
     entry.operation &= 0x33f;
     try_entry(world, entry, operation);
   }
-  check_given_back(world);
+  check_released(world);
 }
 
 NATIVE_TEST(decode_mutated_entries) {
@@ -262,7 +263,7 @@ NATIVE_TEST(decode_mutated_entries) {
   }
   // Otherwise nothing was tested.
   REQUIRE(accepted > 100'000);
-  check_given_back(world);
+  check_released(world);
 }
 
 NATIVE_TEST(decode_vectors) {
@@ -289,10 +290,11 @@ NATIVE_TEST(decode_vectors) {
     accepted += try_entry(world, entry, operation) ? 1 : 0;
   }
   REQUIRE(accepted > 1000);
-  check_given_back(world);
+  check_released(world);
 }
 
-// What the pieces of a vector name together is cut to what one call moves on every system.
+// The length that the buffers of a vector have together is cut to the length that one call moves on
+// every system.
 NATIVE_TEST(decode_cuts_long_vectors) {
   World world;
   Operation operation;
@@ -313,11 +315,11 @@ NATIVE_TEST(decode_cuts_long_vectors) {
   REQUIRE_EQUAL(vectors[1].iov_len, io::abi::transfer_limit_bytes - 8192);
   REQUIRE_EQUAL(vectors[2].iov_len, 0);
   io::let_go(world.context(), operation);
-  check_given_back(world);
+  check_released(world);
 }
 
-// Messages to records that are mostly right: a length, a family or a path that is not must not
-// reach the kernel, nor a byte beyond what it says.
+// Messages to records that are mostly right: a wrong length, family or path must not reach the
+// kernel, nor a byte beyond the length.
 NATIVE_TEST(decode_messages) {
   World world;
   Random random(seed());
@@ -343,7 +345,7 @@ NATIVE_TEST(decode_messages) {
     accepted += try_entry(world, entry, operation) ? 1 : 0;
   }
   REQUIRE(accepted > 50'000);
-  check_given_back(world);
+  check_released(world);
 }
 
 // Paths and addresses at the very end of the text area, without an end mark behind them.
@@ -370,7 +372,7 @@ NATIVE_TEST(decode_text_at_the_end) {
     entry.buffer_offset = offset;
     REQUIRE(!try_entry(world, entry, operation));
   }
-  check_given_back(world);
+  check_released(world);
 }
 
 }  // namespace native_tests

@@ -50,7 +50,7 @@ void check_still_works(Rig& rig) {
   REQUIRE_EQUAL(rig.call(entry_of(Opcode::nop)), 0);
 }
 
-// Letters only: whatever piece of it becomes a path names something in the test's own folder.
+// Letters only: any part of it that becomes a path names something in the test's own folder.
 void fill_text(Rig& rig, Random& random) {
   for (uint32_t index = 0; index < io::abi::text_size_bytes; index++) {
     rig.shared.text[index] = static_cast<uint8_t>('a' + random.below(3));
@@ -114,9 +114,10 @@ NATIVE_TEST(engine_mutated_entries) {
     for (uint32_t count = 1 + random.below(60); count > 0; count--) {
       Entry entry = transfer_entry(Opcode::nop, descriptors[random.below(3)], buffer,
                                    random.below(64) * 8, random.below(512));
-      entry.operation = 1 + random.below(io::abi::operation_most);
-      // The test's own descriptors stay open.
-      if (entry.operation == static_cast<uint32_t>(Opcode::close)) entry.descriptor = 0;
+      entry.operation = 1 + random.below(io::abi::max_operation);
+      // The test's own descriptors stay the engine's, and open.
+      const auto opcode = static_cast<Opcode>(entry.operation);
+      if (opcode == Opcode::close || opcode == Opcode::detach) entry.descriptor = 0;
       if (random.one_in(8)) entry.operation |= random.one_in(2) ? linked : with_deadline;
       entry.offset = random.below(100);
       entry.deadline_ns = random.below(2'000'000);
@@ -185,7 +186,8 @@ NATIVE_TEST(engine_link_at_the_end_of_a_batch) {
   rig.queue(entry_of(Opcode::nop), note);
   rig.run();
   REQUIRE_EQUAL(results.size(), 2);
-  // What was to follow is not there, so it does not run; and what comes later is no part of it.
+  // The operation that was to follow is not there, so it does not run; and later entries are no
+  // part of the chain.
   REQUIRE_EQUAL(results[0], -ECANCELED);
   REQUIRE_EQUAL(results[1], 0);
   rig.check_idle();
@@ -228,19 +230,19 @@ NATIVE_TEST(engine_longest_chain_with_a_deadline) {
   rig.check_idle();
 }
 
-// What the kernel cannot link must be refused, or work, at every place of a chain. The last place
-// has no flag of its own.
+// An operation that the kernel cannot link must be refused, or work, at every place of a chain. The
+// last place has no flag of its own.
 NATIVE_TEST(engine_chain_of_every_operation_at_every_place) {
   Rig rig;
   Random random(seed());
   fill_text(rig, random);
   Memory memory(4096);
   const uint32_t buffer = rig.add_buffer(memory.bytes.get(), 4096);
-  for (uint32_t opcode = 1; opcode <= io::abi::operation_most; opcode++) {
+  for (uint32_t opcode = 1; opcode <= io::abi::max_operation; opcode++) {
     for (uint32_t place = 0; place < 3; place++) {
       const Pair pair = socket_pair(rig);
       for (uint32_t index = 0; index < 3; index++) {
-        // What stands before it is in flight on the same descriptor.
+        // The operation before it is in flight on the same descriptor.
         Entry entry = transfer_entry(Opcode::send, pair.one, buffer, 0, 1);
         if (index == place) {
           entry.operation = opcode;
@@ -248,7 +250,10 @@ NATIVE_TEST(engine_chain_of_every_operation_at_every_place) {
           entry.argument = 1;
           entry.offset = 0;
         }
-        rig.queue(with_flags(entry, index < 2 ? linked : 0));
+        const bool detaches = index == place && static_cast<Opcode>(opcode) == Opcode::detach;
+        rig.queue(with_flags(entry, index < 2 ? linked : 0), [detaches](int32_t result, uint32_t) {
+          if (detaches && result >= 0) ::close(result);  // it is the test's now
+        });
       }
       rig.end_all();
       rig.queue(on_descriptor(Opcode::close, pair.one));
@@ -264,7 +269,7 @@ NATIVE_TEST(engine_chain_of_every_operation_at_every_place) {
 NATIVE_TEST(engine_closes_what_a_file_is_sent_to_and_from) {
   for (const bool close_file : {true, false}) {
     Rig rig;
-    if (!rig.engine->backend().supports(Opcode::send_file)) continue;
+    if (!rig.engine->backend().facts().has(Opcode::send_file)) continue;
     const Pair pair = socket_pair(rig);
     const int32_t file = open_file(rig, "aaa");
     std::vector<uint8_t> bytes(900'000, 'a');
@@ -318,7 +323,7 @@ NATIVE_TEST(engine_chain_after_a_timeout) {
   rig.queue(with_flags(timeout_entry(1e6), linked));
   rig.queue(entry_of(Opcode::nop), [&](int32_t result, uint32_t) { after = result; });
   rig.run();
-  // The time-out succeeded, so what is linked to it starts.
+  // The time-out succeeded, so the operation linked to it starts.
   REQUIRE_EQUAL(after, 0);
   rig.check_idle();
 }

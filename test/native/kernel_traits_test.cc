@@ -1,4 +1,4 @@
-// What kernels lack or get wrong, as far as a version tells it, and what comes of it.
+// The gaps and faults of kernels, as far as a version shows them, and their consequences.
 #if IO_HAVE_LIBURING
 
 #include "backend/io_uring/kernel_traits.h"
@@ -30,7 +30,7 @@ NATIVE_TEST(kernel_traits_of_a_version) {
   REQUIRE(of(kernel_version(6, 17, 200)).no_bundles);
   REQUIRE(!of(kernel_version(6, 18, 0)).no_bundles);
   REQUIRE(!of(kernel_version(7, 0, 0)).no_bundles);
-  // One that does not say which it is.
+  // A kernel that does not say which it is.
   REQUIRE(of(std::nullopt).buffers_filled_once);
   REQUIRE(of(std::nullopt).no_bundles);
 }
@@ -46,7 +46,7 @@ NATIVE_TEST(kernel_traits_are_features) {
   REQUIRE_EQUAL(io::uring::features_of(traits), 0);
 }
 
-// Those that are done on every kernel are not named.
+// The traits of every kernel are not named.
 NATIVE_TEST(kernel_traits_that_are_active_have_names) {
   KernelTraits traits;
   traits.readlink_by_thread = true;
@@ -57,14 +57,14 @@ NATIVE_TEST(kernel_traits_that_are_active_have_names) {
 }
 
 // The backend of the oldest kernel says so.
-NATIVE_TEST(kernel_traits_are_told_of) {
+NATIVE_TEST(kernel_traits_are_listed) {
   io::BackendOptions options;
   options.oldest_kernel = true;
   const io::Opened opened = io::open_backend("io_uring", options);
   if (opened.backend == nullptr) return;
   REQUIRE(opened.reason.find("truncate_by_thread") != std::string::npos);
-  REQUIRE(!opened.backend->supports(Opcode::truncate));
-  REQUIRE(!opened.backend->supports(Opcode::readlink));
+  REQUIRE(!opened.backend->facts().has(Opcode::truncate));
+  REQUIRE(!opened.backend->facts().has(Opcode::readlink));
 }
 
 }  // namespace native_tests

@@ -1,5 +1,5 @@
-// Lists the native tests, or runs the one that is named: each in a process of its own, so that one
-// that crashes hides no other. Status 77 is a skip, whose reason was printed.
+// Lists the native tests, or runs the one that is named: each in a process of its own, so that a
+// test that crashes hides no other. Status 77 is a skip, whose reason was printed.
 #include <sys/resource.h>
 #include <unistd.h>
 

@@ -18,7 +18,7 @@ registerNativeTests(test, "the native tests", {
     liburing.some((path) => existsSync(path))
       ? undefined
       : "liburing is not installed, and the tests of io_uring are among them",
-  // What asks for no backend need not be run several times.
+  // A test without a backend need not be run several times.
   backends: (name) =>
     /^(?:engine|close|cancel|buffers|truncate)_/.test(name) ? ["io_uring", "epoll", "kqueue"] : [],
   systems: (name) =>

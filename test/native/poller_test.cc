@@ -1,5 +1,5 @@
-// What a poller promises the reactor (native/backend/reactor/poller.h), the same of each that is
-// built here.
+// The guarantees of a poller to the reactor (native/backend/reactor/poller.h), the same for each
+// that is built here.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -57,7 +57,7 @@ static_assert(io::Poller<io::KqueuePoller>);
 
 constexpr int64_t millisecond_ns = 1'000'000;
 constexpr int64_t guard_ns = 30'000 * millisecond_ns;
-constexpr int64_t for_ever = -1;
+constexpr int64_t forever = -1;
 
 struct Pair {
   int one;
@@ -127,7 +127,7 @@ int64_t now_ns() {
   return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
 
-// A poller in use, and what it told of one token since the last look.
+// A poller in use, and its reports of one token since the last look.
 template <class P>
 struct Watching {
   Watching() { REQUIRE_EQUAL(poller.open(), 0); }
@@ -145,14 +145,14 @@ struct Watching {
     return sum;
   }
 
-  // Waits until one of the three is told.
+  // Waits until one of the three is reported.
   Ready until(uint64_t token, bool Ready::*what) {
     const int64_t end_ns = now_ns() + guard_ns;
     while (now_ns() < end_ns) {
       const Ready ready = look(token, guard_ns);
       if (ready.*what) return ready;
     }
-    fail(__FILE__, __LINE__, "it was never told");
+    fail(__FILE__, __LINE__, "it was never reported");
   }
 
   P poller;
@@ -169,7 +169,7 @@ void begin_attached(P& poller) {
 
 }  // namespace
 
-POLLER_TEST(tells_what_was_ready_before) {
+POLLER_TEST(reports_what_was_ready_before) {
   Watching<P> watching;
   const Pair pair = sockets();
   put(pair.other, "early");
@@ -185,8 +185,8 @@ POLLER_TEST(tells_what_was_ready_before) {
   pair.close_both();
 }
 
-// Changes are told, and not what stays as it is.
-POLLER_TEST(tells_changes_once) {
+// Changes are reported, and unchanged states are not.
+POLLER_TEST(reports_changes_once) {
   Watching<P> watching;
   const Pair pair = sockets();
   REQUIRE_EQUAL(watching.poller.watch(pair.one, 7), 0);
@@ -200,7 +200,7 @@ POLLER_TEST(tells_changes_once) {
   pair.close_both();
 }
 
-POLLER_TEST(tells_when_there_is_room) {
+POLLER_TEST(reports_when_there_is_room) {
   Watching<P> watching;
   for (const Pair pair : {sockets(), connected_over_loopback(), pipe_ends()}) {
     fill(pair.other);
@@ -226,7 +226,7 @@ POLLER_TEST(gives_tokens_back) {
   pair.close_both();
 }
 
-POLLER_TEST(tells_the_end_of_a_peer) {
+POLLER_TEST(reports_the_end_of_a_peer) {
   Watching<P> watching;
   for (const Pair pair : {sockets(), connected_over_loopback()}) {
     REQUIRE_EQUAL(watching.poller.watch(pair.other, 5), 0);
@@ -238,8 +238,8 @@ POLLER_TEST(tells_the_end_of_a_peer) {
   }
 }
 
-// Whoever sends or receives has to be told that it is of no use to wait.
-POLLER_TEST(tells_a_reset_in_both_directions) {
+// A sender or receiver has to get the report that waiting is of no use.
+POLLER_TEST(reports_a_reset_in_both_directions) {
   Watching<P> watching;
   const Pair pair = connected_over_loopback();
   fill(pair.other);
@@ -260,14 +260,14 @@ POLLER_TEST(tells_a_reset_in_both_directions) {
   close(pair.other);
 }
 
-POLLER_TEST(tells_a_refused_connect) {
+POLLER_TEST(reports_a_refused_connect) {
   Watching<P> watching;
   sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   auto* generic = reinterpret_cast<sockaddr*>(&address);
   socklen_t size = sizeof(address);
-  // One that has listened: NetBSD drops what comes to a port that is bound and does not listen.
+  // A socket that has listened: NetBSD drops segments to a port that is bound and does not listen.
   const int unused = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   REQUIRE(bind(unused, generic, size) == 0);
   REQUIRE(listen(unused, 1) == 0);
@@ -308,9 +308,9 @@ POLLER_TEST(watches_both_ends_of_a_pipe) {
   close(pair.one);
 }
 
-// A reader that goes while the writer begins to be watched, or just before, must be told of: the
-// write that waits would wait forever.
-POLLER_TEST(tells_the_end_of_a_reader) {
+// A reader that closes while the writer begins to be watched, or just before, must be reported:
+// otherwise the write would wait forever.
+POLLER_TEST(reports_the_end_of_a_reader) {
   for (const bool before : {false, true}) {
     Watching<P> watching;
     const Pair pair = pipe_ends();
@@ -338,7 +338,7 @@ POLLER_TEST(refuses_files) {
   REQUIRE_EQUAL(watching.poller.watch(file, 1), -EBADF);
 }
 
-// What was forgotten is told no more, also when its number is watched again.
+// A forgotten descriptor is reported no more, also when its number is watched again.
 POLLER_TEST(forgets) {
   Watching<P> watching;
   Pair pair = sockets();
@@ -358,8 +358,9 @@ POLLER_TEST(forgets) {
   pair.close_both();
 }
 
-// More is ready than there is room for: the rest comes with the next wait.
-// A child or another process may have it as well: what happens there is not our business.
+// More is ready than there is space for: the rest comes with the next wait.
+//
+// A child or another process may have it as well: its events there are not our business.
 POLLER_TEST(forgets_though_a_copy_is_left) {
   Watching<P> watching;
   const Pair pair = sockets();
@@ -381,7 +382,7 @@ POLLER_TEST(forgets_though_a_copy_is_left) {
   close(copy);
 }
 
-POLLER_TEST(tells_the_rest_later) {
+POLLER_TEST(reports_the_rest_later) {
   Watching<P> watching;
   std::vector<Pair> pairs;
   for (uint64_t token = 0; token < 40; token++) {
@@ -389,20 +390,20 @@ POLLER_TEST(tells_the_rest_later) {
     put(pairs.back().other, "x");
     REQUIRE_EQUAL(watching.poller.watch(pairs.back().one, token), 0);
   }
-  std::vector<int> told(40);
+  std::vector<int> reported(40);
   std::array<Ready, 3> ready;
   for (size_t count = 1; count > 0;) {
     count = watching.poller.wait(ready, 0);
-    for (size_t index = 0; index < count; index++) told[ready[index].token]++;
+    for (size_t index = 0; index < count; index++) reported[ready[index].token]++;
   }
-  for (const int times : told) REQUIRE_EQUAL(times, 1);
+  for (const int times : reported) REQUIRE_EQUAL(times, 1);
   for (const Pair& pair : pairs) {
     watching.poller.forget(pair.one);
     pair.close_both();
   }
 }
 
-POLLER_TEST(waits_as_long_as_it_is_told) {
+POLLER_TEST(waits_as_long_as_it_is_asked_to) {
   Watching<P> watching;
   std::array<Ready, 4> ready;
   REQUIRE_EQUAL(watching.poller.wait(ready, 0), 0);
@@ -417,13 +418,13 @@ POLLER_TEST(is_woken_up) {
   std::array<Ready, 4> ready;
   watching.poller.wake_up();
   watching.poller.wake_up();
-  REQUIRE_EQUAL(watching.poller.wait(ready, for_ever), 0);
+  REQUIRE_EQUAL(watching.poller.wait(ready, forever), 0);
   const int64_t start_ns = now_ns();
   REQUIRE_EQUAL(watching.poller.wait(ready, 10 * millisecond_ns), 0);
   REQUIRE(now_ns() - start_ns >= 10 * millisecond_ns);
   for (int round = 0; round < 200; round++) {
     std::thread other([&] { watching.poller.wake_up(); });
-    REQUIRE_EQUAL(watching.poller.wait(ready, for_ever), 0);
+    REQUIRE_EQUAL(watching.poller.wait(ready, forever), 0);
     other.join();
   }
 }
@@ -434,9 +435,9 @@ POLLER_TEST(is_woken_up_very_often) {
   std::array<Ready, 4> ready;
   for (int round = 0; round < 3; round++) {
     for (int times = 0; times < 70'000; times++) watching.poller.wake_up();
-    REQUIRE_EQUAL(watching.poller.wait(ready, for_ever), 0);
+    REQUIRE_EQUAL(watching.poller.wait(ready, forever), 0);
     watching.poller.wake_up();
-    REQUIRE_EQUAL(watching.poller.wait(ready, for_ever), 0);
+    REQUIRE_EQUAL(watching.poller.wait(ready, forever), 0);
   }
 }
 
@@ -456,13 +457,13 @@ POLLER_TEST(survives_signals) {
   });
   std::array<Ready, 4> ready;
   for (int round = 0; round < 20; round++) {
-    REQUIRE_EQUAL(watching.poller.wait(ready, for_ever), 0);
+    REQUIRE_EQUAL(watching.poller.wait(ready, forever), 0);
   }
   ended = true;
   sender.join();
 }
 
-// The thread that waits elsewhere takes nothing away: what it found comes with the next wait().
+// The thread that waits elsewhere takes nothing away: its events come with the next wait().
 POLLER_TEST(waits_elsewhere) {
   Watching<P> watching;
   begin_attached(watching.poller);
@@ -491,11 +492,11 @@ POLLER_TEST(waiting_elsewhere_can_be_ended) {
     std::thread elsewhere([&] { watching.poller.wait_elsewhere(); });
     watching.poller.wake_up();
     elsewhere.join();
-    REQUIRE_EQUAL(watching.poller.wait(ready, round % 2 == 0 ? for_ever : 0), 0);
+    REQUIRE_EQUAL(watching.poller.wait(ready, round % 2 == 0 ? forever : 0), 0);
   }
 }
 
-// What cannot be told by the kernel any more ends the thread's wait, too.
+// A wait that the kernel can no longer report on ends, too.
 POLLER_TEST(waiting_elsewhere_sees_a_reader_that_is_gone) {
   Watching<P> watching;
   begin_attached(watching.poller);
@@ -529,7 +530,7 @@ POLLER_TEST(loses_nothing_between_two_threads) {
   std::array<Ready, 5> ready;
   for (int round = 0; round < 300; round++) {
     for (const Pair& pair : pairs) put(pair.other, "x");
-    std::vector<bool> told(count);
+    std::vector<bool> reported(count);
     size_t missing = count;
     const int64_t end_ns = now_ns() + guard_ns;
     while (missing > 0) {
@@ -537,8 +538,8 @@ POLLER_TEST(loses_nothing_between_two_threads) {
       const size_t found = watching.poller.wait(ready, 0);
       for (size_t index = 0; index < found; index++) {
         const auto token = static_cast<size_t>(ready[index].token);
-        if (!ready[index].readable || told[token]) continue;
-        told[token] = true;
+        if (!ready[index].readable || reported[token]) continue;
+        reported[token] = true;
         missing--;
       }
     }
@@ -561,7 +562,7 @@ POLLER_TEST(rings_at_the_alarm) {
   for (const int64_t delay_ns : {20 * millisecond_ns, int64_t{1}, -millisecond_ns, int64_t{0}}) {
     const int64_t due_ns = now_ns() + delay_ns;
     watching.poller.set_alarm(due_ns);
-    REQUIRE_EQUAL(watching.poller.wait(ready, for_ever), 0);
+    REQUIRE_EQUAL(watching.poller.wait(ready, forever), 0);
     REQUIRE(now_ns() >= due_ns);
   }
   const int64_t hour_ns = 3'600'000 * millisecond_ns;
@@ -570,15 +571,15 @@ POLLER_TEST(rings_at_the_alarm) {
   watching.poller.set_alarm(due_ns);
   watching.poller.wait_elsewhere();
   REQUIRE(now_ns() >= due_ns);
-  REQUIRE_EQUAL(watching.poller.wait(ready, for_ever), 0);
+  REQUIRE_EQUAL(watching.poller.wait(ready, forever), 0);
   // It has rung, so the next one is set again although it is later.
   watching.poller.set_alarm(now_ns() + 5 * millisecond_ns);
-  REQUIRE_EQUAL(watching.poller.wait(ready, for_ever), 0);
+  REQUIRE_EQUAL(watching.poller.wait(ready, forever), 0);
   watching.poller.set_alarm(-1);
   watching.poller.set_alarm(INT64_MAX);
 }
 
-// One that is set while the thread waits already, for something later or forever.
+// An alarm that is set while the thread waits already, for something later or forever.
 POLLER_TEST(rings_on_a_thread_that_waits_already) {
   Watching<P> watching;
   begin_attached(watching.poller);
@@ -587,7 +588,7 @@ POLLER_TEST(rings_on_a_thread_that_waits_already) {
     std::thread elsewhere([&] { watching.poller.wait_elsewhere(); });
     watching.poller.set_alarm(now_ns() + millisecond_ns);
     elsewhere.join();
-    REQUIRE_EQUAL(watching.poller.wait(ready, for_ever), 0);
+    REQUIRE_EQUAL(watching.poller.wait(ready, forever), 0);
   }
 }
 

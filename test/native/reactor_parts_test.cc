@@ -13,12 +13,12 @@
 #include <mutex>
 #include <vector>
 
-#include "backend/reactor/attempt.h"
-#include "backend/reactor/done.h"
+#include "backend/calls.h"
+#include "backend/reactor/completion_fifo.h"
 #include "backend/reactor/pool.h"
 #include "engine/operation_list.h"
 #include "testing.h"
-#include "engine/timers.h"
+#include "engine/deadline_heap.h"
 
 namespace native_tests {
 
@@ -31,7 +31,7 @@ using io::abi::Opcode;
 
 namespace {
 
-// What the threads of the pool do is held by a gate until the test opens it.
+// A gate holds the calls of the pool's threads until the test opens it.
 struct Gate {
   std::mutex mutex;
   std::condition_variable changed;
@@ -39,16 +39,16 @@ struct Gate {
   int tickets = 0;  // how many may pass although it is closed
   int inside = 0;
   int inside_slow = 0;
-  int inside_most = 0;
-  int inside_slow_most = 0;
-  int told = 0;
+  int max_inside = 0;
+  int max_inside_slow = 0;
+  int reported = 0;
 
   void pass(bool slow) {
     std::unique_lock lock(mutex);
     inside++;
     inside_slow += slow ? 1 : 0;
-    inside_most = std::max(inside_most, inside);
-    inside_slow_most = std::max(inside_slow_most, inside_slow);
+    max_inside = std::max(max_inside, inside);
+    max_inside_slow = std::max(max_inside_slow, inside_slow);
     changed.notify_all();
     changed.wait(lock, [this] { return open || tickets > 0; });
     if (!open) tickets--;
@@ -64,14 +64,14 @@ struct Gate {
     tickets++;
     changed.notify_all();
   }
-  void wait_until_told() {
+  void wait_until_notified() {
     std::unique_lock lock(mutex);
-    changed.wait(lock, [this] { return told > 0; });
-    told = 0;
+    changed.wait(lock, [this] { return reported > 0; });
+    reported = 0;
   }
-  void tell() {
+  void notify() {
     const std::lock_guard lock(mutex);
-    told++;
+    reported++;
     changed.notify_all();
   }
   void unlock() {
@@ -112,7 +112,7 @@ std::vector<Operation*> pointers(std::vector<Operation>& operations) {
 void take_all(Pool& pool, size_t count, std::vector<Operation*>& finished) {
   while (finished.size() < count) {
     pool.take(finished);
-    if (finished.size() < count) gate->wait_until_told();
+    if (finished.size() < count) gate->wait_until_notified();
   }
 }
 
@@ -124,7 +124,7 @@ NATIVE_TEST(reactor_pool_does_everything_once) {
   std::vector<Operation> operations = make_operations(5000, Opcode::read);
   std::vector<Operation*> finished;
   {
-    Pool pool(give_slot, [] { gate->tell(); });
+    Pool pool(give_slot, [] { gate->notify(); });
     std::vector<Operation*> all = pointers(operations);
     for (size_t from = 0; from < all.size(); from += 100) {
       pool.submit({all.begin() + static_cast<ptrdiff_t>(from),
@@ -147,7 +147,7 @@ NATIVE_TEST(reactor_pool_keeps_half_for_quick_calls) {
   std::vector<Operation> syncs = make_operations(20, Opcode::sync);
   std::vector<Operation> reads = make_operations(20, Opcode::read);
   std::vector<Operation*> finished;
-  Pool pool(pass_gate, [] { gate->tell(); });
+  Pool pool(pass_gate, [] { gate->notify(); });
   pool.submit(pointers(syncs));
   own.wait_for_inside(Pool::slow_limit);
   // All threads that slow calls may have are taken, and reads are begun anyway.
@@ -155,8 +155,8 @@ NATIVE_TEST(reactor_pool_keeps_half_for_quick_calls) {
   own.wait_for_inside(Pool::thread_limit);
   own.unlock();
   take_all(pool, syncs.size() + reads.size(), finished);
-  REQUIRE_EQUAL(own.inside_slow_most, static_cast<int>(Pool::slow_limit));
-  REQUIRE_EQUAL(own.inside_most, static_cast<int>(Pool::thread_limit));
+  REQUIRE_EQUAL(own.max_inside_slow, static_cast<int>(Pool::slow_limit));
+  REQUIRE_EQUAL(own.max_inside, static_cast<int>(Pool::thread_limit));
 }
 
 // A crowd of reads that never ends would otherwise keep it from ever being made.
@@ -167,7 +167,7 @@ NATIVE_TEST(reactor_pool_makes_a_sync_among_many_reads) {
   std::vector<Operation> reads = make_operations(500, Opcode::read);
   std::vector<Operation> syncs = make_operations(1, Opcode::sync);
   std::vector<Operation*> finished;
-  Pool pool(pass_gate, [] { gate->tell(); });
+  Pool pool(pass_gate, [] { gate->notify(); });
   pool.submit(pointers(first));
   own.wait_for_inside(static_cast<int>(Pool::thread_limit));
   pool.submit(pointers(reads));
@@ -176,7 +176,7 @@ NATIVE_TEST(reactor_pool_makes_a_sync_among_many_reads) {
   take_all(pool, 1, finished);
   own.wait_for_inside(static_cast<int>(Pool::thread_limit));
   // The thread that became free has taken it, although the reads were there first.
-  REQUIRE_EQUAL(own.inside_slow_most, 1);
+  REQUIRE_EQUAL(own.max_inside_slow, 1);
   own.unlock();
   take_all(pool, first.size() + reads.size() + 1, finished);
 }
@@ -187,7 +187,7 @@ NATIVE_TEST(reactor_pool_gives_back_what_no_thread_has_begun) {
   std::vector<Operation> operations = make_operations(60, Opcode::sync);
   std::vector<Operation*> finished;
   std::vector<Operation*> withdrawn;
-  Pool pool(pass_gate, [] { gate->tell(); });
+  Pool pool(pass_gate, [] { gate->notify(); });
   pool.submit(pointers(operations));
   own.wait_for_inside(Pool::slow_limit);
   // Slow ones are taken one at a time, in order.
@@ -225,7 +225,7 @@ NATIVE_TEST(reactor_pool_works_without_threads) {
   }
   std::vector<Operation> operations = make_operations(50, Opcode::sync);
   std::vector<Operation*> finished;
-  Pool pool(give_slot, [] { gate->tell(); });
+  Pool pool(give_slot, [] { gate->notify(); });
   pool.submit(pointers(operations));
   REQUIRE(pool.has_finished());
   pool.take(finished);
@@ -269,7 +269,7 @@ NATIVE_TEST(reactor_timers_against_a_sorted_list) {
 
 // A program that always has more done than one poll takes.
 NATIVE_TEST(reactor_done_stays_small_though_it_is_never_empty) {
-  io::Done done;
+  io::CompletionFifo done;
   std::vector<Operation> operations = make_operations(300, Opcode::nop);
   int32_t pushed = 0;
   int32_t popped = 0;

@@ -1,4 +1,4 @@
-// What is learned of the costs of sends, with a processor whose costs the tests make up.
+// The lessons from the costs of sends, with a processor whose costs the tests make up.
 #include "engine/send_costs.h"
 
 #include <algorithm>
@@ -20,8 +20,8 @@ struct Way {
   bool spares() const { return spared_ns < plain_ns; }
 };
 
-// A program that sends: `together` in each round of the engine. What goes without a copy is
-// released `late` rounds afterwards, and a part of its cost comes only then.
+// A program that sends: `together` in each round of the engine. A zero-copy send is released `late`
+// rounds afterwards, and a part of its cost comes only then.
 struct Program {
   static constexpr double released_part = 0.3;
   SendCosts costs;
@@ -42,7 +42,7 @@ struct Program {
       : random(seed), number(SendCosts::class_of(length, true, false, false)), way(costs_of) {}
 
   double noisy(double cost_ns) {
-    // Now and then something else takes much longer.
+    // Sometimes other work takes much longer.
     if (noise > 0 && random.one_in(40)) return cost_ns + 300'000;
     return cost_ns * (1 + noise * (random.below(2000) / 1000.0 - 1));
   }
@@ -156,7 +156,7 @@ NATIVE_TEST(send_costs_does_not_flap_between_equals) {
   REQUIRE(changes <= 2);
 }
 
-// What it costs to look is bounded, the first trials included.
+// The cost of looking is bounded, the first trials included.
 NATIVE_TEST(send_costs_looks_seldom) {
   for (const Way& way : ways) {
     for (const uint32_t together : {1U, 64U}) {
@@ -233,7 +233,7 @@ NATIVE_TEST(send_costs_gives_up_what_stops) {
     program.costs.count_others(10);
     program.costs.tick(static_cast<int64_t>(program.used_ns += 1e6));
   }
-  // What of it ends later ends for nothing.
+  // Its later ends count for nothing.
   for (uint32_t trial = 0; trial < 256; trial++) program.costs.ended(static_cast<uint8_t>(trial));
   program.run(1'000'000);
   program.finish();
@@ -250,7 +250,7 @@ NATIVE_TEST(send_costs_learns_nothing_from_copies) {
   program.copies = false;
   program.run(1);
   REQUIRE(program.costs.is_measuring());
-  // It becomes one that copies in the middle: the trial comes to no answer, and to an end.
+  // It becomes one that copies in the middle: the trial ends without an answer.
   program.copies = true;
   program.run(200'000);
   REQUIRE(!program.costs.is_measuring());

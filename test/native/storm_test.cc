@@ -1,5 +1,5 @@
 // Operations of every kind at random, on files, sockets and pipes, with cancels, deadlines, chains
-// and closes at any moment: everything is answered once, and a result is one that it can have.
+// and closes at any moment: each is answered once, with a result that it can have.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,9 +17,9 @@ namespace {
 
 constexpr uint32_t linked = io::abi::entry_flag_linked;
 constexpr uint32_t with_deadline = io::abi::entry_flag_deadline;
-constexpr uint32_t piece_bytes = 512;
+constexpr uint32_t buffer_size_bytes = 512;
 constexpr uint32_t slot_count = 200;
-constexpr uint32_t memory_bytes = piece_bytes * slot_count;
+constexpr uint32_t memory_bytes = buffer_size_bytes * slot_count;
 constexpr uint32_t descriptor_count = 8;
 
 class Storm {
@@ -76,8 +76,8 @@ class Storm {
                                 Opcode::receive, Opcode::send,  Opcode::sync, Opcode::shutdown};
     const uint32_t count = random_.one_in(50) ? 8 : 7;
     Entry entry = transfer_entry(kinds[random_.below(count)], any_descriptor(), buffer_, 0,
-                                 1 + random_.below(piece_bytes));
-    entry.offset = random_.one_in(2) ? -1 : random_.below(64) * piece_bytes;
+                                 1 + random_.below(buffer_size_bytes));
+    entry.offset = random_.one_in(2) ? -1 : random_.below(64) * buffer_size_bytes;
     entry.argument = 1;
     return entry;
   }
@@ -97,11 +97,11 @@ class Storm {
 
   void queue(const Entry& entry) {
     const uint32_t slot = rig_.queue(entry, [](int32_t result, uint32_t) {
-      // Whatever it is, nothing gives back what only the reactor's own bookkeeping knows.
+      // No result is one of the reactor's internal values.
       REQUIRE(result != -EAGAIN && result != -EINPROGRESS);
     });
     // Memory of its own: two operations may not be given the same.
-    if (entry.buffer == buffer_) rig_.last().buffer_offset = slot * piece_bytes;
+    if (entry.buffer == buffer_) rig_.last().buffer_offset = slot * buffer_size_bytes;
     targets_[next_target_++ % 64] = slot;
   }
 
@@ -178,7 +178,7 @@ NATIVE_TEST(engine_storm_that_is_cut_off) {
     Rig rig(options);
     Storm storm(rig);
     for (int step = 0; step < 200; step++) storm.step();
-    // What is in flight touches the storm's memory: the engine ends before it does.
+    // Operations in flight touch the storm's memory: the engine ends before it does.
     REQUIRE(rig.engine->shut_down());
   }
 }

@@ -109,7 +109,7 @@ uint32_t Rig::poll(int64_t deadline_ns) {
 }
 
 void Rig::run() {
-  while (unanswered > 0) poll(io::wait_for_ever);
+  while (unanswered > 0) poll(io::wait_forever);
 }
 
 void Rig::end_all() {
@@ -127,7 +127,7 @@ int32_t Rig::call(Entry entry) {
     answer = result;
     answered = true;
   });
-  while (!answered) poll(io::wait_for_ever);
+  while (!answered) poll(io::wait_forever);
   return answer;
 }
 
@@ -138,7 +138,7 @@ double Rig::text(uint32_t offset, const void* data, size_t size_bytes) {
 }
 
 uint32_t Rig::add_buffer(uint8_t* data, size_t size_bytes, bool register_it) {
-  const uint32_t handle = engine->add_buffer(data, size_bytes, io::MemoryHold(), register_it);
+  const uint32_t handle = engine->add_buffer(data, size_bytes, io::BackingStore(), register_it);
   REQUIRE(handle != UINT32_MAX);
   return handle;
 }

@@ -1,4 +1,4 @@
-// What the tests of the engine share: a rig that plays TypeScript's part beside a real engine.
+// Helpers for the tests of the engine: a rig that plays TypeScript's part beside a real engine.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,7 @@ class Rig {
   // The entry that the last queue() wrote, to be scribbled on.
   io::abi::Entry& last() { return shared.entries[shared.header[io::abi::header_queued] - 1]; }
   void submit() { engine->submit(); }
-  // Polls once and answers; returns what was published.
+  // Polls once and answers; returns how many completions were published.
   uint32_t poll(int64_t deadline_ns);
   // Polls until nothing is unanswered.
   void run();
@@ -90,6 +90,9 @@ class Rig {
 inline io::abi::Entry entry_of(Opcode opcode) {
   io::abi::Entry entry = {};
   entry.operation = static_cast<uint32_t>(opcode);
+  if (io::abi::is(opcode, io::abi::trait::resolves)) {
+    entry.descriptor = static_cast<int32_t>(io::abi::no_directory);
+  }
   return entry;
 }
 

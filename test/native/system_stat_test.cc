@@ -1,4 +1,4 @@
-// What a stat gives, against the system's own call.
+// The result of a stat, against the system's own call.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,6 +34,8 @@ namespace abi = io::abi;
 
 namespace {
 
+const int here = system::folder_of(-1);
+
 struct Fields {
   double values[abi::stat_fields];
 };
@@ -66,22 +68,23 @@ void check_fields(const Fields& fields, const struct stat& expected) {
   REQUIRE(values[abi::stat_changed_ms] == milliseconds(TIME_OF(expected, c)));
 }
 
-// By path, by link and by number, and what is not there.
+// By path, by link and by number, and a file that is missing.
 void check_stat() {
-  const int number = system::open_file("a", abi::open_flag_write | abi::open_flag_create, 0640);
+  const int number =
+      system::open_file(here, "a", abi::open_flag_write | abi::open_flag_create, 0640);
   uint8_t bytes[5000] = {};
   REQUIRE_EQUAL(system::write_file(number, bytes, sizeof(bytes), -1), 5000);
   if (access("link", F_OK) != 0) REQUIRE(symlink("a", "link") == 0);
   struct stat file;
   REQUIRE(fstat(number, &file) == 0);
-  check_fields(fields_of(abi::stat_by_path, -1, "a"), file);
-  check_fields(fields_of(abi::stat_by_path, -1, "link"), file);
+  check_fields(fields_of(abi::stat_by_path, here, "a"), file);
+  check_fields(fields_of(abi::stat_by_path, here, "link"), file);
   check_fields(fields_of(abi::stat_by_descriptor, number, ""), file);
   struct stat link;  // only now, because following it was an access
   REQUIRE(lstat("link", &link) == 0);
-  check_fields(fields_of(abi::stat_by_path_no_follow, -1, "link"), link);
+  check_fields(fields_of(abi::stat_by_path_no_follow, here, "link"), link);
   uint8_t raw[system::raw_status_bytes];
-  REQUIRE_EQUAL(system::stat_file(abi::stat_by_path, -1, "missing", raw), -ENOENT);
+  REQUIRE_EQUAL(system::stat_file(abi::stat_by_path, here, "missing", raw), -ENOENT);
   system::close_number(number);
   REQUIRE_EQUAL(system::stat_file(abi::stat_by_descriptor, number, "", raw), -EBADF);
 }
@@ -94,7 +97,8 @@ NATIVE_TEST(system_stat) {
 
 #if defined(__linux__)
 
-// An old sandbox that knows no statx refuses it in one of two ways; what it allows must do.
+// An old sandbox that knows no statx refuses it in one of two ways; the calls that it allows must
+// do.
 NATIVE_TEST(system_stat_without_statx) {
   for (const uint32_t error : {ENOSYS, EPERM}) {
     sock_filter rules[] = {

@@ -19,6 +19,8 @@ namespace abi = io::abi;
 
 namespace {
 
+const int here = system::folder_of(-1);
+
 constexpr uint32_t new_file = abi::open_flag_read | abi::open_flag_write | abi::open_flag_create;
 
 bool closes_on_exec(int number) {
@@ -124,12 +126,12 @@ NATIVE_TEST(system_sends_without_signals) {
   connect_pair(client, server);
   uint8_t bytes[4] = {1, 2, 3, 4};
   REQUIRE_EQUAL(system::receive_bytes(server, bytes, 4), -EAGAIN);
-  REQUIRE_EQUAL(system::send_bytes(client, bytes, 4), 4);
+  REQUIRE_EQUAL(system::send_bytes(client, bytes, 4, false), 4);
   iovec piece = {bytes, 4};
   msghdr message = {};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
-  REQUIRE_EQUAL(system::send_message(client, message), 4);
+  REQUIRE_EQUAL(system::send_message(client, message, false), 4);
   uint8_t received[16] = {};
   int total = 0;
   while (total < 8) {
@@ -138,8 +140,8 @@ NATIVE_TEST(system_sends_without_signals) {
   }
   REQUIRE(std::memcmp(received, bytes, 4) == 0 && std::memcmp(received + 4, bytes, 4) == 0);
   REQUIRE_EQUAL(system::shut_down_socket(client, SHUT_WR), 0);
-  REQUIRE_EQUAL(system::send_bytes(client, bytes, 4), -EPIPE);
-  REQUIRE_EQUAL(system::send_message(client, message), -EPIPE);
+  REQUIRE_EQUAL(system::send_bytes(client, bytes, 4, false), -EPIPE);
+  REQUIRE_EQUAL(system::send_message(client, message, false), -EPIPE);
   wait_for(server, POLLIN);
   REQUIRE_EQUAL(system::receive_bytes(server, bytes, 4), 0);
   system::close_number(client);
@@ -161,7 +163,7 @@ NATIVE_TEST(system_refused_connection) {
 }
 
 NATIVE_TEST(system_moves_file_bytes) {
-  const int number = system::open_file("a", new_file | abi::open_flag_exclusive, 0600);
+  const int number = system::open_file(here, "a", new_file | abi::open_flag_exclusive, 0600);
   REQUIRE(number >= 0);
   REQUIRE(closes_on_exec(number));
   // The open does not wait for the other end of a FIFO; a file that can wait (/proc/kmsg) does.
@@ -184,17 +186,17 @@ NATIVE_TEST(system_moves_file_bytes) {
   REQUIRE_EQUAL(system::truncate_file(number, 3), 0);
   REQUIRE_EQUAL(size_of(number), 3);
   system::close_number(number);
-  REQUIRE_EQUAL(system::open_file("a", new_file | abi::open_flag_exclusive, 0600), -EEXIST);
-  REQUIRE_EQUAL(system::open_file("b", abi::open_flag_read, 0), -ENOENT);
-  REQUIRE_EQUAL(system::open_file("a", abi::open_flag_read | abi::open_flag_directory, 0),
+  REQUIRE_EQUAL(system::open_file(here, "a", new_file | abi::open_flag_exclusive, 0600), -EEXIST);
+  REQUIRE_EQUAL(system::open_file(here, "b", abi::open_flag_read, 0), -ENOENT);
+  REQUIRE_EQUAL(system::open_file(here, "a", abi::open_flag_read | abi::open_flag_directory, 0),
                 -ENOTDIR);
   REQUIRE(symlink("a", "link") == 0);
-  REQUIRE_EQUAL(system::open_file("link", abi::open_flag_read | abi::open_flag_no_follow, 0),
+  REQUIRE_EQUAL(system::open_file(here, "link", abi::open_flag_read | abi::open_flag_no_follow, 0),
                 -ELOOP);
 }
 
 NATIVE_TEST(system_syncs_every_level) {
-  const int number = system::open_file("a", new_file, 0600);
+  const int number = system::open_file(here, "a", new_file, 0600);
   int ends[2];
   REQUIRE_EQUAL(system::open_pipe(ends), 0);
   for (const uint32_t level :
@@ -206,7 +208,7 @@ NATIVE_TEST(system_syncs_every_level) {
 }
 
 NATIVE_TEST(system_allocates) {
-  const int number = system::open_file("a", new_file, 0600);
+  const int number = system::open_file(here, "a", new_file, 0600);
   const int result = system::allocate(number, 4096, 8192, true);
   if (result == -EOPNOTSUPP) {
     system::close_number(number);
@@ -223,16 +225,16 @@ NATIVE_TEST(system_allocates) {
 }
 
 NATIVE_TEST(system_changes_paths) {
-  REQUIRE_EQUAL(system::make_folder("folder", 0700), 0);
-  REQUIRE_EQUAL(system::make_folder("folder", 0700), -EEXIST);
-  system::close_number(system::open_file("folder/a", new_file, 0600));
-  REQUIRE_EQUAL(system::unlink_path("folder", false), -EISDIR);
-  REQUIRE_EQUAL(system::unlink_path("folder", true), -ENOTEMPTY);
-  REQUIRE_EQUAL(system::unlink_path("folder/a", true), -ENOTDIR);
-  REQUIRE_EQUAL(system::rename_path("folder/a", "b"), 0);
-  REQUIRE_EQUAL(system::unlink_path("folder/a", false), -ENOENT);
-  REQUIRE_EQUAL(system::unlink_path("b", false), 0);
-  REQUIRE_EQUAL(system::unlink_path("folder", true), 0);
+  REQUIRE_EQUAL(system::make_folder(here, "folder", 0700), 0);
+  REQUIRE_EQUAL(system::make_folder(here, "folder", 0700), -EEXIST);
+  system::close_number(system::open_file(here, "folder/a", new_file, 0600));
+  REQUIRE_EQUAL(system::unlink_path(here, "folder", false), -EISDIR);
+  REQUIRE_EQUAL(system::unlink_path(here, "folder", true), -ENOTEMPTY);
+  REQUIRE_EQUAL(system::unlink_path(here, "folder/a", true), -ENOTDIR);
+  REQUIRE_EQUAL(system::rename_path(here, "folder/a", here, "b", 0), 0);
+  REQUIRE_EQUAL(system::unlink_path(here, "folder/a", false), -ENOENT);
+  REQUIRE_EQUAL(system::unlink_path(here, "b", false), 0);
+  REQUIRE_EQUAL(system::unlink_path(here, "folder", true), 0);
 }
 
 namespace {

@@ -16,7 +16,7 @@ using io::Descriptors;
 NATIVE_TEST(buffer_bounds) {
   Buffers buffers;
   Memory memory(1000);
-  const uint32_t handle = buffers.add(memory.bytes.get(), 1000, io::MemoryHold());
+  const uint32_t handle = buffers.add(memory.bytes.get(), 1000, io::BackingStore());
   Buffer& buffer = *buffers.find(handle);
   const auto start_of = [&](double offset, double length) -> int64_t {
     uint8_t* address = nullptr;
@@ -37,7 +37,7 @@ NATIVE_TEST(buffer_bounds) {
     REQUIRE_EQUAL(start_of(value, value), -1);
     REQUIRE_EQUAL(start_of(1000, value), -1);
   }
-  // A fraction may not stretch a piece past the end.
+  // A fraction may not stretch a buffer past the end.
   for (double offset = 999.001; offset < 1000.5; offset += 0.001) {
     REQUIRE_EQUAL(start_of(offset, 1), -1);
   }
@@ -46,7 +46,7 @@ NATIVE_TEST(buffer_bounds) {
 NATIVE_TEST(buffer_fractions_stay_inside) {
   Buffers buffers;
   Memory memory(1000);
-  const uint32_t handle = buffers.add(memory.bytes.get(), 1000, io::MemoryHold());
+  const uint32_t handle = buffers.add(memory.bytes.get(), 1000, io::BackingStore());
   Random random(seed());
   for (int round = 0; round < 500'000; round++) {
     const double offset = random.below(1'001'000) / 1000.0;
@@ -61,7 +61,7 @@ NATIVE_TEST(buffer_fractions_stay_inside) {
 NATIVE_TEST(buffer_released_in_flight) {
   Buffers buffers;
   Memory memory(64);
-  const uint32_t handle = buffers.add(memory.bytes.get(), 64, io::MemoryHold());
+  const uint32_t handle = buffers.add(memory.bytes.get(), 64, io::BackingStore());
   buffers.begin(handle);
   buffers.begin(handle);
   REQUIRE(buffers.release(handle));
@@ -69,14 +69,14 @@ NATIVE_TEST(buffer_released_in_flight) {
   REQUIRE(!buffers.release(handle));
   REQUIRE_EQUAL(buffers.count(), 1);
   // The place is not given out while an operation uses it.
-  const uint32_t other = buffers.add(memory.bytes.get(), 64, io::MemoryHold());
+  const uint32_t other = buffers.add(memory.bytes.get(), 64, io::BackingStore());
   constexpr uint32_t index_mask = Buffers::limit - 1;
   REQUIRE((other & index_mask) != (handle & index_mask));
   buffers.finish(handle);
   REQUIRE_EQUAL(buffers.count(), 2);
   buffers.finish(handle);
   REQUIRE_EQUAL(buffers.count(), 1);
-  const uint32_t third = buffers.add(memory.bytes.get(), 64, io::MemoryHold());
+  const uint32_t third = buffers.add(memory.bytes.get(), 64, io::BackingStore());
   REQUIRE_EQUAL(third & index_mask, handle & index_mask);
   REQUIRE(third != handle);
   REQUIRE(buffers.find(handle) == nullptr);
@@ -87,7 +87,7 @@ NATIVE_TEST(buffer_generations) {
   Memory memory(8);
   std::vector<uint32_t> seen;
   for (int round = 0; round < 30'000; round++) {
-    const uint32_t handle = buffers.add(memory.bytes.get(), 8, io::MemoryHold());
+    const uint32_t handle = buffers.add(memory.bytes.get(), 8, io::BackingStore());
     // JavaScript sees it as a signed number, of which -1 means none.
     REQUIRE(static_cast<int32_t>(handle) >= 0);
     for (size_t back = 1; back <= 5 && back <= seen.size(); back++) {
@@ -125,18 +125,18 @@ NATIVE_TEST(buffer_limit) {
   Buffers buffers;
   Memory memory(8);
   for (uint32_t count = 0; count < Buffers::limit; count++) {
-    REQUIRE(buffers.add(memory.bytes.get(), 8, io::MemoryHold()) != UINT32_MAX);
+    REQUIRE(buffers.add(memory.bytes.get(), 8, io::BackingStore()) != UINT32_MAX);
   }
-  REQUIRE_EQUAL(buffers.add(memory.bytes.get(), 8, io::MemoryHold()), UINT32_MAX);
+  REQUIRE_EQUAL(buffers.add(memory.bytes.get(), 8, io::BackingStore()), UINT32_MAX);
   REQUIRE_EQUAL(buffers.count(), Buffers::limit);
   REQUIRE(buffers.release(7));
-  REQUIRE(buffers.add(memory.bytes.get(), 8, io::MemoryHold()) != UINT32_MAX);
+  REQUIRE(buffers.add(memory.bytes.get(), 8, io::BackingStore()) != UINT32_MAX);
 }
 
 NATIVE_TEST(buffer_wild_handles) {
   Buffers buffers;
   Memory memory(8);
-  for (int count = 0; count < 3; count++) buffers.add(memory.bytes.get(), 8, io::MemoryHold());
+  for (int count = 0; count < 3; count++) buffers.add(memory.bytes.get(), 8, io::BackingStore());
   Random random(seed());
   for (int round = 0; round < 1'000'000; round++) {
     const uint32_t handle = static_cast<uint32_t>(random.next());
@@ -206,7 +206,7 @@ NATIVE_TEST(a_line_that_is_never_empty_does_not_grow) {
   };
   for (const uint32_t length : {1u, 100u, 5000u}) {
     push(length);
-    // Long enough for what has left it to be a thousand times what is in it.
+    // Long enough that a thousand times as many values have left it as are in it.
     for (uint32_t round = 0; round < 1000 * 1000; round++) {
       push(1);
       REQUIRE_EQUAL(line.pop(), popped++);

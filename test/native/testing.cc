@@ -1,4 +1,4 @@
-// What every native test needs: see testing.h.
+// The helpers of every native test: see testing.h.
 #include "testing.h"
 
 #include <dirent.h>

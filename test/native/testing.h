@@ -1,5 +1,5 @@
-// What every native test needs: tests with names, requirements that say what they compared, random
-// numbers from a seed. main.cc runs them.
+// The helpers of every native test: tests with names, requirements that print the values they
+// compared, random numbers from a seed. main.cc runs them.
 #pragma once
 
 #include <cstddef>

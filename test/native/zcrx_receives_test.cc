@@ -1,6 +1,6 @@
-// Receives into the area, from the completion of 32 bytes to what the engine and JavaScript are
-// told. The kernel's completions and its reading of the refill ring are played, so that all of it
-// runs everywhere.
+// Receives into the area, from the completion of 32 bytes to the reports for the engine and
+// JavaScript. The test plays the kernel's completions and its reading of the refill ring, so that
+// all of it runs everywhere.
 #include "backend/zcrx/receives.h"
 
 #include <sys/mman.h>
@@ -9,7 +9,7 @@
 #include <cstring>
 #include <set>
 
-#include "engine/groups.h"
+#include "engine/buffer_groups.h"
 #include "support.h"
 
 namespace native_tests {
@@ -45,7 +45,8 @@ struct Played {
     registered.area_bytes = area_bytes;
     registered.refill = reinterpret_cast<uint8_t*>(refill.get());
     registered.refill_bytes = refill_bytes;
-    receives = std::make_unique<ZcrxReceives>(std::make_unique<Zcrx>(registered), io::MemoryHold());
+    receives =
+        std::make_unique<ZcrxReceives>(std::make_unique<Zcrx>(registered), io::BackingStore());
     REQUIRE_EQUAL(receives->add_group(3, capacity), 0);
   }
   ~Played() {
@@ -57,6 +58,7 @@ struct Played {
     operation.opcode = Opcode::receive_multishot;
     operation.argument = 3;
     operation.extent = limit_bytes;
+    operation.left_bytes = limit_bytes;
     restart(operation);
   }
   void restart(Operation& operation) { receives->prepare(operation, entry); }
@@ -67,7 +69,7 @@ struct Played {
   }
   Step end(Operation& operation, int32_t result) { return take(operation, result, 0, 0); }
 
-  // What the kernel does when it needs memory.
+  // The kernel's action when it needs memory.
   void read_refills() { words()[0] = words()[1]; }
   uint32_t refilled() { return words()[1]; }
   uint32_t* words() { return reinterpret_cast<uint32_t*>(refill.get()); }
@@ -78,57 +80,65 @@ struct Played {
   uint8_t* area;
   std::unique_ptr<ZcrxReceives> receives;
   io_uring_sqe entry;
-  Completed told = {};
+  Completed reported = {};
 
  private:
   Step take(Operation& operation, int32_t result, uint32_t flags, uint64_t place) {
     uint64_t memory[4] = {0, static_cast<uint32_t>(result) | uint64_t{flags} << 32, place, 0};
-    return receives->take(operation, reinterpret_cast<const io_uring_cqe&>(memory), told);
+    return receives->take(operation, reinterpret_cast<const io_uring_cqe&>(memory), reported);
   }
 };
 
-// The part of a backend that the engine's groups know.
-struct Taker final : io::PieceTaker {
-  explicit Taker(ZcrxReceives& receives) : receives(receives) {}
-  int add_group(uint32_t, uint32_t, io::Lot) override { return 0; }
-  void give(uint32_t, uint32_t, uint8_t*, uint32_t) override { fail(__FILE__, __LINE__, "given"); }
-  void remove_group(uint32_t) override {}
-  int add_area(uint32_t, uint32_t) override { return 0; }
+// The area has its group already.
+struct LentArea final : io::Area {
+  explicit LentArea(ZcrxReceives& receives) : receives(receives) {}
+  int add_group(uint32_t, uint32_t) override { return 0; }
   uint32_t offset_of(uint32_t chunk) const override { return receives.offset_of(chunk); }
-  bool take_back(uint32_t chunk) override { return receives.take_back(chunk); }
+  bool release_chunk(uint32_t chunk) override { return receives.release_chunk(chunk); }
   ZcrxReceives& receives;
+};
+
+// The part of a backend that the engine's groups know.
+struct Taker final : io::BufferProvider {
+  explicit Taker(ZcrxReceives& receives) : held(receives) { area_ = &held; }
+  int add_group(uint32_t, uint32_t, io::GroupContent) override { return 0; }
+  void provide(uint32_t, uint32_t, uint8_t*, uint32_t) override {
+    fail(__FILE__, __LINE__, "given");
+  }
+  void remove_group(uint32_t) override {}
+  LentArea held;
 };
 
 }  // namespace
 
-NATIVE_TEST(area_receive_gives_chunks) {
+NATIVE_TEST(area_receive_brings_chunks) {
   Played played;
   Operation operation;
   played.start(operation);
   REQUIRE(played.receives->serves(operation));
-  REQUIRE(played.bytes(operation, 2 * page, 700) == Step::tell);
-  REQUIRE_EQUAL(played.told.result, 700);
-  REQUIRE(played.told.more);
-  const uint32_t first = played.told.piece;
+  REQUIRE(played.bytes(operation, 2 * page, 700) == Step::report);
+  REQUIRE_EQUAL(played.reported.result, 700);
+  REQUIRE(played.reported.more);
+  const uint32_t first = played.reported.buffer_id;
   REQUIRE_EQUAL(played.receives->offset_of(first), 2 * page);
-  REQUIRE(played.bytes(operation, 2 * page + 700, 1) == Step::tell);
-  REQUIRE(played.told.piece != first);
-  REQUIRE_EQUAL(played.receives->offset_of(played.told.piece), 2 * page + 700);
+  REQUIRE(played.bytes(operation, 2 * page + 700, 1) == Step::report);
+  REQUIRE(played.reported.buffer_id != first);
+  REQUIRE_EQUAL(played.receives->offset_of(played.reported.buffer_id), 2 * page + 700);
   // Once, and in the round after.
-  REQUIRE(played.receives->take_back(first));
-  REQUIRE(!played.receives->take_back(first));
-  REQUIRE(!played.receives->take_back(UINT32_MAX));
+  REQUIRE(played.receives->release_chunk(first));
+  REQUIRE(!played.receives->release_chunk(first));
+  REQUIRE(!played.receives->release_chunk(UINT32_MAX));
   REQUIRE_EQUAL(played.refilled(), 0);
   played.receives->refill();
   REQUIRE_EQUAL(played.refilled(), 1);
-  REQUIRE(played.end(operation, 0) == Step::tell);
-  REQUIRE_EQUAL(played.told.result, 0);
-  REQUIRE(!played.told.more);
-  REQUIRE_EQUAL(played.told.piece, io::no_piece);
+  REQUIRE(played.end(operation, 0) == Step::report);
+  REQUIRE_EQUAL(played.reported.result, 0);
+  REQUIRE(!played.reported.more);
+  REQUIRE_EQUAL(played.reported.buffer_id, io::no_buffer_id);
   const io::AreaCounters counters = played.receives->counters();
   REQUIRE_EQUAL(counters.chunks, 2);
   REQUIRE_EQUAL(counters.bytes, 701);
-  REQUIRE_EQUAL(counters.lent, 1);
+  REQUIRE_EQUAL(counters.held, 1);
 }
 
 NATIVE_TEST(area_receive_ends_as_others_do) {
@@ -136,8 +146,8 @@ NATIVE_TEST(area_receive_ends_as_others_do) {
   Operation operation;
   const auto ends = [&](int32_t result) {
     played.start(operation);
-    REQUIRE(played.end(operation, result) == Step::tell);
-    return played.told.result;
+    REQUIRE(played.end(operation, result) == Step::report);
+    return played.reported.result;
   };
   REQUIRE_EQUAL(ends(0), 0);
   REQUIRE_EQUAL(ends(-EINTR), -ECANCELED);
@@ -145,7 +155,7 @@ NATIVE_TEST(area_receive_ends_as_others_do) {
   REQUIRE_EQUAL(ends(-ECONNRESET), -ECONNRESET);
   REQUIRE_EQUAL(played.receives->counters().refused, 0);
   REQUIRE_EQUAL(ends(-EPROTONOSUPPORT), -EPROTONOSUPPORT);
-  REQUIRE_EQUAL(ends(-ENOMEM), -ENOMEM);  // nothing is lent: the device has it all
+  REQUIRE_EQUAL(ends(-ENOMEM), -ENOMEM);  // no chunk is held: the device has all of the area
   REQUIRE_EQUAL(played.receives->counters().refused, 2);
 }
 
@@ -160,39 +170,39 @@ NATIVE_TEST(area_receive_knows_its_limit_from_the_end) {
   played.restart(operation);
   REQUIRE_EQUAL(played.entry.len, 400);
   played.bytes(operation, page, 400);
-  REQUIRE(played.end(operation, 0) == Step::tell);
-  REQUIRE_EQUAL(played.told.result, -ENOBUFS);
+  REQUIRE(played.end(operation, 0) == Step::report);
+  REQUIRE_EQUAL(played.reported.result, -ENOBUFS);
   // The end of the stream comes before the limit is reached.
   played.start(operation, 1000);
   played.bytes(operation, 2 * page, 999);
-  REQUIRE(played.end(operation, 0) == Step::tell);
-  REQUIRE_EQUAL(played.told.result, 0);
+  REQUIRE(played.end(operation, 0) == Step::report);
+  REQUIRE_EQUAL(played.reported.result, 0);
   // Without a limit 0 is always the end, and a full queue never is.
   played.start(operation);
   played.bytes(operation, 3 * page, 10);
   REQUIRE(played.end(operation, -ENOSPC) == Step::again);
   played.restart(operation);
   REQUIRE_EQUAL(played.entry.len, 0);
-  REQUIRE(played.end(operation, 0) == Step::tell);
-  REQUIRE_EQUAL(played.told.result, 0);
+  REQUIRE(played.end(operation, 0) == Step::report);
+  REQUIRE_EQUAL(played.reported.result, 0);
 }
 
-NATIVE_TEST(area_that_is_lent_is_back_pressure) {
+NATIVE_TEST(area_that_is_held_is_back_pressure) {
   Played played(1);
   Operation operation;
   played.start(operation);
   played.bytes(operation, 0, page);
-  const uint32_t chunk = played.told.piece;
-  REQUIRE(played.end(operation, -ENOMEM) == Step::tell);
-  REQUIRE_EQUAL(played.told.result, -ENOBUFS);
+  const uint32_t chunk = played.reported.buffer_id;
+  REQUIRE(played.end(operation, -ENOMEM) == Step::report);
+  REQUIRE_EQUAL(played.reported.result, -ENOBUFS);
   REQUIRE_EQUAL(played.receives->counters().refused, 0);
-  REQUIRE(played.receives->take_back(chunk));
-  // The next one finds it in the refill ring, whoever asks for it and without a round between.
+  REQUIRE(played.receives->release_chunk(chunk));
+  // The next receive finds it in the refill ring, whichever it is and without a round between.
   played.restart(operation);
   REQUIRE_EQUAL(played.refilled(), 1);
   played.read_refills();
-  REQUIRE(played.bytes(operation, 0, 5) == Step::tell);
-  REQUIRE(played.end(operation, -ECANCELED) == Step::tell);
+  REQUIRE(played.bytes(operation, 0, 5) == Step::report);
+  REQUIRE(played.end(operation, -ECANCELED) == Step::report);
 }
 
 NATIVE_TEST(area_with_more_chunks_than_numbers) {
@@ -201,29 +211,29 @@ NATIVE_TEST(area_with_more_chunks_than_numbers) {
   played.start(operation);
   std::set<uint32_t> numbers;
   for (uint64_t at = 0; at < 3; at++) {
-    REQUIRE(played.bytes(operation, at * 100, 100) == Step::tell);
-    numbers.insert(played.told.piece);
+    REQUIRE(played.bytes(operation, at * 100, 100) == Step::report);
+    numbers.insert(played.reported.buffer_id);
   }
   REQUIRE_EQUAL(numbers.size(), 3);
   REQUIRE_EQUAL(*numbers.rbegin(), 2);
-  // Bytes that cannot be told of end the stream, whatever still comes and however it ends.
+  // Bytes that cannot be reported end the stream, whatever still comes and however it ends.
   REQUIRE(played.bytes(operation, 300, 100) == Step::cancel);
-  REQUIRE(played.receives->take_back(1));
+  REQUIRE(played.receives->release_chunk(1));
   REQUIRE(played.bytes(operation, 400, 100) == Step::cancel);
-  REQUIRE(played.end(operation, -ECANCELED) == Step::tell);
-  REQUIRE_EQUAL(played.told.result, -EOVERFLOW);
-  REQUIRE_EQUAL(played.receives->counters().lent, 2);
+  REQUIRE(played.end(operation, -ECANCELED) == Step::report);
+  REQUIRE_EQUAL(played.reported.result, -EOVERFLOW);
+  REQUIRE_EQUAL(played.receives->counters().held, 2);
   played.receives->refill();
   REQUIRE_EQUAL(played.refilled(), 3);
   // The next one is as good as any.
   played.start(operation);
-  REQUIRE(played.bytes(operation, page, 100) == Step::tell);
-  REQUIRE_EQUAL(played.told.piece, 1);
-  REQUIRE(played.end(operation, 0) == Step::tell);
-  REQUIRE_EQUAL(played.told.result, 0);
+  REQUIRE(played.bytes(operation, page, 100) == Step::report);
+  REQUIRE_EQUAL(played.reported.buffer_id, 1);
+  REQUIRE(played.end(operation, 0) == Step::report);
+  REQUIRE_EQUAL(played.reported.result, 0);
 }
 
-NATIVE_TEST(area_is_lent_by_one_group) {
+NATIVE_TEST(area_belongs_to_one_group) {
   Played played;
   Operation operation;
   operation.opcode = Opcode::receive_multishot;
@@ -236,35 +246,37 @@ NATIVE_TEST(area_is_lent_by_one_group) {
   REQUIRE_EQUAL(played.receives->add_group(4, 1), 0);
 }
 
-NATIVE_TEST(area_group_tells_places_and_takes_each_return_once) {
+NATIVE_TEST(area_group_reports_places_and_takes_each_return_once) {
   Played played(4, 8);
   Taker taker(*played.receives);
   io::Buffers buffers;
-  io::Groups groups(buffers, taker);
+  io::BufferGroups groups(buffers, taker);
   std::vector<uint32_t> words(1 + 2 * 8);
-  REQUIRE_EQUAL(groups.add_area(words.data(), 0, io::MemoryHold()), -EINVAL);
-  REQUIRE_EQUAL(groups.add_area(words.data(), io::abi::chunks_most + 1, io::MemoryHold()), -EINVAL);
-  const int32_t handle = groups.add_area(words.data(), 8, io::MemoryHold());
+  REQUIRE_EQUAL(groups.add_area(words.data(), 0, io::BackingStore()), -EINVAL);
+  REQUIRE_EQUAL(groups.add_area(words.data(), io::abi::max_chunks + 1, io::BackingStore()),
+                -EINVAL);
+  const int32_t handle = groups.add_area(words.data(), 8, io::BackingStore());
   REQUIRE(handle >= 0);
   const auto group = static_cast<uint32_t>(handle);
   REQUIRE(groups.is_area(group));
-  REQUIRE(!groups.has(group, io::Lot::message));
-  const uint32_t buffer = buffers.add(played.area, page, io::MemoryHold());
-  REQUIRE_EQUAL(groups.add_pieces(group, buffer, 0, 64, 64, 1), -EINVAL);
+  REQUIRE(!groups.has(group, io::GroupContent::message));
+  const uint32_t buffer = buffers.add(played.area, page, io::BackingStore());
+  REQUIRE_EQUAL(groups.provide_buffers(group, buffer, 0, 64, 64, 1), -EINVAL);
   Operation operation;
   played.start(operation);
   std::vector<uint32_t> chunks;
   for (const uint64_t offset : {uint64_t{0}, uint64_t{100}, uint64_t{3 * page + 7}}) {
-    REQUIRE(played.bytes(operation, offset, 50) == Step::tell);
-    const uint32_t flags = groups.lend(group, played.told.piece, played.told.piece_open);
-    REQUIRE((flags & io::abi::completion_flag_lent) != 0);
+    REQUIRE(played.bytes(operation, offset, 50) == Step::report);
+    const uint32_t flags =
+        groups.mark_held(group, played.reported.buffer_id, played.reported.buffer_open);
+    REQUIRE((flags & io::abi::completion_flag_buffer) != 0);
     REQUIRE((flags & io::abi::completion_flag_open) == 0);
-    chunks.push_back(flags >> io::abi::completion_piece_shift);
+    chunks.push_back(flags >> io::abi::completion_buffer_shift);
     REQUIRE_EQUAL(words[1 + 8 + chunks.back()], offset);
   }
-  REQUIRE_EQUAL(groups.lent(), 3);
-  // Lent, twice, never lent, beyond the numbers; and what is written over the places is believed by
-  // nobody.
+  REQUIRE_EQUAL(groups.held(), 3);
+  // Held, twice, never held, beyond the numbers; and nothing believes values that are written over
+  // the places.
   const uint32_t returned[] = {chunks[0], chunks[0], 7, 8, UINT32_MAX, chunks[2]};
   words[0] = 6;
   std::copy(std::begin(returned), std::end(returned), words.begin() + 1);
@@ -272,7 +284,7 @@ NATIVE_TEST(area_group_tells_places_and_takes_each_return_once) {
   groups.take_returned();
   REQUIRE_EQUAL(words[0], 0);
   REQUIRE_EQUAL(groups.refused(), 4);
-  REQUIRE_EQUAL(groups.lent(), 1);
+  REQUIRE_EQUAL(groups.held(), 1);
   played.receives->refill();
   REQUIRE_EQUAL(played.refilled(), 2);
   const auto* refills = reinterpret_cast<const uapi::ZcrxRefill*>(played.refill.get() + 8);
@@ -282,9 +294,9 @@ NATIVE_TEST(area_group_tells_places_and_takes_each_return_once) {
   words[0] = UINT32_MAX;
   groups.take_returned();
   REQUIRE_EQUAL(words[0], 0);
-  REQUIRE_EQUAL(played.end(operation, -ECANCELED) == Step::tell, true);
+  REQUIRE_EQUAL(played.end(operation, -ECANCELED) == Step::report, true);
   REQUIRE_EQUAL(groups.remove(group), 0);
-  REQUIRE_EQUAL(groups.lent(), 0);
+  REQUIRE_EQUAL(groups.held(), 0);
 }
 
 }  // namespace native_tests

@@ -142,8 +142,8 @@ NATIVE_TEST(zcrx_full_ring_waits_and_overwrites_nothing) {
     REQUIRE_EQUAL(received.offset, number * page);
     chunks.push_back(received.chunk);
   }
-  REQUIRE_EQUAL(zcrx.counters().lent, 20);
-  for (const ZcrxChunkId chunk : chunks) REQUIRE(zcrx.give_back(chunk));
+  REQUIRE_EQUAL(zcrx.counters().held, 20);
+  for (const ZcrxChunkId chunk : chunks) REQUIRE(zcrx.release(chunk));
   REQUIRE_EQUAL(shared.tail(), UINT32_MAX - 2);  // not before refill()
   const uint32_t start = shared.tail();
   const auto require_entries = [&](uint32_t from, uint32_t to) {
@@ -186,20 +186,20 @@ NATIVE_TEST(zcrx_chunk_returned_twice) {
   // Two chunks of one page: the kernel counts both, and would take either return twice.
   const ZcrxChunkId first = receive(0);
   const ZcrxChunkId second = receive(10);
-  REQUIRE(zcrx.give_back(first));
-  REQUIRE(!zcrx.give_back(first));
+  REQUIRE(zcrx.release(first));
+  REQUIRE(!zcrx.release(first));
   const ZcrxChunkId third = receive(page);  // takes the place of the first
-  REQUIRE(!zcrx.give_back(first));
-  REQUIRE(!zcrx.give_back({third.index, third.generation + 1}));
-  REQUIRE(!zcrx.give_back({99, 0}));
-  REQUIRE(!zcrx.give_back({UINT32_MAX, UINT32_MAX}));
-  REQUIRE(zcrx.give_back(third));
-  REQUIRE(zcrx.give_back(second));
+  REQUIRE(!zcrx.release(first));
+  REQUIRE(!zcrx.release({third.index, third.generation + 1}));
+  REQUIRE(!zcrx.release({99, 0}));
+  REQUIRE(!zcrx.release({UINT32_MAX, UINT32_MAX}));
+  REQUIRE(zcrx.release(third));
+  REQUIRE(zcrx.release(second));
   zcrx.refill();
   REQUIRE_EQUAL(shared.tail(), 3);
   REQUIRE_EQUAL(zcrx.counters().refused, 5);
-  REQUIRE_EQUAL(zcrx.counters().lent, 0);
-  REQUIRE_EQUAL(zcrx.counters().lent_bytes, 0);
+  REQUIRE_EQUAL(zcrx.counters().held, 0);
+  REQUIRE_EQUAL(zcrx.counters().held_bytes, 0);
   end(zcrx);
 }
 
@@ -213,15 +213,15 @@ NATIVE_TEST(zcrx_chunks_outlive_the_ring) {
     const Completion came(200, IORING_CQE_F_MORE, shared.registered.token | offset);
     chunks.push_back(zcrx.take(came.entry()).chunk);
   }
-  REQUIRE(zcrx.give_back(chunks[0]));
+  REQUIRE(zcrx.release(chunks[0]));
   end(zcrx);
-  // What is lent has its bytes, the rest has lost the device's pages.
+  // Held chunks have their bytes, the rest has lost the device's pages.
   for (size_t at = 0; at < shared.area_bytes; at++) {
-    const bool lent = (at >= 4000 && at < 4200) || (at >= 3 * page && at < 3 * page + 200);
-    REQUIRE_EQUAL(shared.area[at], lent ? 'x' : 0);
+    const bool held = (at >= 4000 && at < 4200) || (at >= 3 * page && at < 3 * page + 200);
+    REQUIRE_EQUAL(shared.area[at], held ? 'x' : 0);
   }
-  REQUIRE(zcrx.give_back(chunks[1]));
-  REQUIRE(!zcrx.give_back(chunks[1]));
+  REQUIRE(zcrx.release(chunks[1]));
+  REQUIRE(!zcrx.release(chunks[1]));
 }
 
 NATIVE_TEST(zcrx_how_a_receive_ends) {
@@ -237,7 +237,7 @@ NATIVE_TEST(zcrx_how_a_receive_ends) {
   REQUIRE_EQUAL(end_with(0), 0);
   REQUIRE_EQUAL(end_with(-ECONNRESET), -ECONNRESET);
   REQUIRE_EQUAL(end_with(-ENOSPC), -ENOSPC);
-  // Nothing is lent: that is no back-pressure but the kernel's own lack.
+  // No chunk is held: that is no back-pressure but the kernel's own lack.
   REQUIRE_EQUAL(end_with(-ENOMEM), -ENOMEM);
   REQUIRE(!zcrx.reclaim());
   begin_receive(zcrx);
@@ -245,8 +245,8 @@ NATIVE_TEST(zcrx_how_a_receive_ends) {
   const ZcrxChunkId chunk = zcrx.take(came.entry()).chunk;
   REQUIRE_EQUAL(end_with(-ENOMEM), -ENOBUFS);
   REQUIRE(!zcrx.reclaim());
-  REQUIRE(zcrx.give_back(chunk));
-  // It is in the ring, and nobody can ask this kernel to read it.
+  REQUIRE(zcrx.release(chunk));
+  // It is in the ring, and there is no call to make this kernel read it.
   REQUIRE(!zcrx.reclaim());
   REQUIRE_EQUAL(shared.tail(), 1);
   REQUIRE_EQUAL(end_with(-ENOMEM), -ENOBUFS);
@@ -266,13 +266,13 @@ NATIVE_TEST(zcrx_wrong_offsets_make_no_pointer) {
   };
   take(page, token | 3 * page);
   take(1, token | (4 * page - 1));
-  // What the kernel should not say makes no pointer and ends nothing.
+  // An invalid answer of the kernel makes no pointer and ends nothing.
   const auto require_broken = [&](int32_t result, uint64_t offset) {
     Zcrx zcrx(shared.registered);
     begin_receive(zcrx);
     const ZcrxReceived received = zcrx.take(Completion(result, IORING_CQE_F_MORE, offset).entry());
     REQUIRE(received.broken);
-    REQUIRE_EQUAL(zcrx.counters().lent, 0u);
+    REQUIRE_EQUAL(zcrx.counters().held, 0u);
     end(zcrx);
   };
   require_broken(1, token | 4 * page);        // behind the area
@@ -361,8 +361,8 @@ class Kernel {
     if (numbers.empty()) return;
     const uint32_t number = numbers[random_.below(static_cast<uint32_t>(numbers.size()))];
     Page& into = pages_[number];
-    const uint32_t most = page - into.used;
-    const uint32_t size = 1 + random_.below(random_.one_in(2) ? most : std::min(most, 64u));
+    const uint32_t max = page - into.used;
+    const uint32_t size = 1 + random_.below(random_.one_in(2) ? max : std::min(max, 64u));
     const uint64_t offset = number * page + into.used;
     std::memset(shared_.area + offset, static_cast<int>(sequence % 251), size);
     into.used += size;
@@ -415,17 +415,17 @@ class Kernel {
   uint32_t completion_tail_ = UINT32_MAX - 40;
 };
 
-struct Lent {
+struct Held {
   ZcrxChunkId id;
   size_t offset;
   uint32_t size_bytes;
   uint64_t sequence;
 };
 
-// What was lent still holds what was received.
-void require_intact(const Shared& shared, const Lent& lent) {
-  for (uint32_t at = 0; at < lent.size_bytes; at++) {
-    REQUIRE_EQUAL(shared.area[lent.offset + at], lent.sequence % 251);
+// Held chunks still have the bytes that were received.
+void require_intact(const Shared& shared, const Held& held) {
+  for (uint32_t at = 0; at < held.size_bytes; at++) {
+    REQUIRE_EQUAL(shared.area[held.offset + at], held.sequence % 251);
   }
 }
 
@@ -434,7 +434,7 @@ void run_against_model(Random& random) {
   Kernel kernel(shared, random);
   Zcrx zcrx(shared.registered);
   begin_receive(zcrx);
-  std::vector<Lent> lent;
+  std::vector<Held> held;
   std::vector<ZcrxChunkId> returned;
   uint64_t next = 0;
   uint64_t refused = 0;
@@ -451,7 +451,7 @@ void run_against_model(Random& random) {
         io_uring_for_each_cqe(&kernel.ring, head, entry) {
           REQUIRE_EQUAL(entry->user_data, next);
           const ZcrxReceived received = zcrx.take(*entry);
-          lent.push_back(
+          held.push_back(
               {received.chunk, received.offset, static_cast<uint32_t>(received.result), next++});
           seen++;
         }
@@ -459,16 +459,16 @@ void run_against_model(Random& random) {
         break;
       }
       case 3:
-        if (lent.empty()) break;
-        std::swap(lent[random.below(static_cast<uint32_t>(lent.size()))], lent.back());
-        require_intact(shared, lent.back());
-        REQUIRE(zcrx.give_back(lent.back().id));
-        returned.push_back(lent.back().id);
-        lent.pop_back();
+        if (held.empty()) break;
+        std::swap(held[random.below(static_cast<uint32_t>(held.size()))], held.back());
+        require_intact(shared, held.back());
+        REQUIRE(zcrx.release(held.back().id));
+        returned.push_back(held.back().id);
+        held.pop_back();
         break;
       case 4:
         if (!returned.empty() && random.one_in(4)) {
-          REQUIRE(!zcrx.give_back(returned[random.below(static_cast<uint32_t>(returned.size()))]));
+          REQUIRE(!zcrx.release(returned[random.below(static_cast<uint32_t>(returned.size()))]));
           refused++;
         }
         zcrx.refill();
@@ -477,12 +477,12 @@ void run_against_model(Random& random) {
         kernel.read_refills();
         break;
     }
-    REQUIRE_EQUAL(zcrx.counters().lent, lent.size());
+    REQUIRE_EQUAL(zcrx.counters().held, held.size());
     REQUIRE_EQUAL(zcrx.counters().refused, refused);
   }
-  for (const Lent& one : lent) {
+  for (const Held& one : held) {
     require_intact(shared, one);
-    REQUIRE(zcrx.give_back(one.id));
+    REQUIRE(zcrx.release(one.id));
   }
   const uint64_t unseen = kernel.sequence - next;
   for (int round = 0; round < 100'000 && kernel.references() > unseen; round++) {
@@ -502,7 +502,7 @@ NATIVE_TEST(zcrx_against_a_model) {
   for (int run = 0; run < 40; run++) run_against_model(random);
 }
 
-// ---- what is missing here
+// ---- features that are missing here
 
 NATIVE_TEST(zcrx_probe_names_what_is_missing) {
   const io::ZcrxProbe general = Zcrx::probe("", 0);
@@ -612,7 +612,7 @@ struct Loopback {
     bytes.clear();
   }
 
-  // The next completion; the bytes of a chunk are what was sent.
+  // The next completion; the bytes of a chunk are those that were sent.
   ZcrxReceived next() {
     io_uring_cqe* entry = nullptr;
     for (;;) {
@@ -652,7 +652,7 @@ NATIVE_TEST(zcrx_loopback_streams) {
     while (loopback.received < loopback.sent) {
       const ZcrxReceived came = loopback.next();
       if (came.more) {
-        REQUIRE(loopback.zcrx->give_back(came.chunk));
+        REQUIRE(loopback.zcrx->release(came.chunk));
         loopback.zcrx->refill();
       } else {
         REQUIRE_EQUAL(came.result, -ENOBUFS);
@@ -661,7 +661,7 @@ NATIVE_TEST(zcrx_loopback_streams) {
       }
     }
   }
-  REQUIRE_EQUAL(loopback.zcrx->counters().lent, 0);
+  REQUIRE_EQUAL(loopback.zcrx->counters().held, 0);
   REQUIRE_EQUAL(shutdown(loopback.sender, SHUT_WR), 0);
   const ZcrxReceived came = loopback.next();
   REQUIRE_EQUAL(came.result, 0);
@@ -681,7 +681,7 @@ NATIVE_TEST(zcrx_loopback_kept_chunks_stop_it) {
   while (loopback.received < loopback.sent) {
     if (!came.more) {
       REQUIRE(!kept.empty());
-      for (const ZcrxChunkId chunk : kept) REQUIRE(loopback.zcrx->give_back(chunk));
+      for (const ZcrxChunkId chunk : kept) REQUIRE(loopback.zcrx->release(chunk));
       kept.clear();
       REQUIRE(loopback.zcrx->reclaim());
       loopback.receive();

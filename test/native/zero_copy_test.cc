@@ -70,16 +70,18 @@ Entry send_entry(int32_t descriptor, uint32_t buffer, uint32_t length, uint32_t 
 }
 
 bool spares(Rig& rig) {
-  return (rig.engine->backend().features() & io::abi::feature_send_zero_copy) != 0;
+  return (rig.engine->backend().facts().features & io::abi::feature_send_zero_copy) != 0;
 }
 
 // Says of every send without a copy that the kernel has not copied it, as it would be with a
 // network device. Over loopback it copies.
 class ToDevice final : public io::Backend {
  public:
-  explicit ToDevice(std::unique_ptr<io::Backend> inner) : inner_(std::move(inner)) {}
-  void serve(io::OperationTable& operations, io::Descriptors& descriptors) override {
-    inner_->serve(operations, descriptors);
+  explicit ToDevice(std::unique_ptr<io::Backend> inner)
+      : io::Backend(inner->facts()), inner_(std::move(inner)) {}
+  void serve(io::OperationTable& operations, io::Descriptors& descriptors,
+             io::Revisits& revisits) override {
+    inner_->serve(operations, descriptors, revisits);
   }
   void submit(std::span<io::Operation* const> batch) override { inner_->submit(batch); }
   void flush() override { inner_->flush(); }
@@ -90,39 +92,31 @@ class ToDevice final : public io::Backend {
   bool cancel(const io::Operation& target) override { return inner_->cancel(target); }
   bool cancel_all() override { return inner_->cancel_all(); }
   size_t ready() const override { return inner_->ready(); }
-  void nudge_later() override { inner_->nudge_later(); }
-  bool nudged() override { return inner_->nudged(); }
+  void revisit(io::Operation& operation, io::Revisit why) override {
+    inner_->revisit(operation, why);
+  }
   int wait_descriptor() override { return inner_->wait_descriptor(); }
   void wait_elsewhere() override { inner_->wait_elsewhere(); }
   bool arm() override { return inner_->arm(); }
-  void disarm() override { inner_->disarm(); }
   bool wake() override { return inner_->wake(); }
-  void limit_send_wait(int number, bool limited) override {
-    inner_->limit_send_wait(number, limited);
-  }
-  bool await_room(int number) override { return inner_->await_room(number); }
-  std::vector<int> take_found_room() override { return inner_->take_found_room(); }
   int32_t register_memory(uint8_t* data, size_t size_bytes) override {
     return inner_->register_memory(data, size_bytes);
   }
   void unregister_memory(int32_t index) override { inner_->unregister_memory(index); }
-  bool supports(Opcode opcode) const override { return inner_->supports(opcode); }
-  uint32_t features() const override { return inner_->features(); }
-  int add_group(uint32_t group, uint32_t capacity, io::Lot lot) override {
-    return inner_->add_group(group, capacity, lot);
+  int add_group(uint32_t group, uint32_t capacity, io::GroupContent content) override {
+    return inner_->add_group(group, capacity, content);
   }
-  void give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes) override {
-    inner_->give(group, piece, data, size_bytes);
+  void provide(uint32_t group, uint32_t buffer_id, uint8_t* data, uint32_t size_bytes) override {
+    inner_->provide(group, buffer_id, data, size_bytes);
   }
   void remove_group(uint32_t group) override { inner_->remove_group(group); }
-  uint64_t system_calls() const override { return inner_->system_calls(); }
-  uint64_t overflows() const override { return inner_->overflows(); }
+  io::BackendCounters counters() const override { return inner_->counters(); }
 
  private:
   std::unique_ptr<io::Backend> inner_;
 };
 
-// UDP to a socket that is never read from: what it has no room for is dropped.
+// UDP to a socket that is never read from: datagrams without space are dropped.
 Pair udp_pair(Rig& rig) {
   const int far = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   const int near = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -150,7 +144,8 @@ NATIVE_TEST(zero_copy_own_threshold) {
   REQUIRE(!state.is_over_threshold(99));
 }
 
-// A socket whose sends are cheaper plainly is tried only when it has sent enough to be worth it.
+// A socket whose sends are cheaper with a copy is tried only when it has sent enough to be worth
+// it.
 NATIVE_TEST(zero_copy_is_curious_after_a_while) {
   ZeroCopy state;
   uint64_t sent = 0;
@@ -232,7 +227,7 @@ NATIVE_TEST(engine_zero_copy_ends_in_two_steps) {
   rig.queue(send_entry(pair.one, buffer, 1 << 20, always), [&](int32_t result, uint32_t flags) {
     calls.push_back({result, flags});
   });
-  while (calls.empty()) rig.poll(io::wait_for_ever);
+  while (calls.empty()) rig.poll(io::wait_forever);
   const int32_t sent = calls[0].result;
   REQUIRE(sent > 0);
   const bool two = spares(rig);
@@ -252,7 +247,7 @@ NATIVE_TEST(engine_zero_copy_ends_in_two_steps) {
   rig.check_idle();
 }
 
-// The memory of a handle stays in use until the second step, whoever releases it before.
+// The memory of a handle stays in use until the second step, even if it is released before.
 NATIVE_TEST(engine_zero_copy_holds_its_buffer) {
   Rig rig;
   Memory memory(1 << 20);
@@ -261,7 +256,7 @@ NATIVE_TEST(engine_zero_copy_holds_its_buffer) {
   const double before = rig.counter(Counter::buffers);
   bool sent = false;
   rig.queue(send_entry(pair.one, buffer, 1 << 20, always), [&](int32_t, uint32_t) { sent = true; });
-  while (!sent) rig.poll(io::wait_for_ever);
+  while (!sent) rig.poll(io::wait_forever);
   REQUIRE(rig.engine->release_buffer(buffer));
   REQUIRE_EQUAL(rig.counter(Counter::buffers), before - (spares(rig) ? 0 : 1));
   REQUIRE_EQUAL(rig.call(on_descriptor(Opcode::close, pair.one)), 0);
@@ -359,7 +354,7 @@ NATIVE_TEST(engine_zero_copy_storm) {
       if (random.one_in(5)) rig.poll(random.one_in(4) ? 500'000 : 0);
       if (random.one_in(40)) rig.queue(on_descriptor(Opcode::cancel_descriptor, from));
     }
-    // In every order with what is in flight, and sometimes the peer first.
+    // In every order with the operations in flight, and sometimes the peer first.
     const bool first = random.one_in(2);
     rig.queue(on_descriptor(Opcode::close, first ? pair.one : pair.other));
     if (random.one_in(2)) rig.poll(200'000);

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { IO, IOError, probe } from "@io/core";
 
-// What a wait gives up after, never how long something takes: an emulated machine is slow.
+// The limit of a wait, never how long something takes: an emulated machine is slow.
 const guardMs = 60_000;
 
 /** Ends the program with a failure when the promise does not settle. */

@@ -3,12 +3,12 @@
 
 import { IO } from "@io/core";
 
-export const AREA_BYTES_LEAST = 64 * 1024;
+export const MIN_AREA_BYTES = 64 * 1024;
 
 /** Why there is none here; null when there is one. */
 export async function whyNoArea(): Promise<string | null> {
   const io = await IO.open({
-    zeroCopyReceive: { withoutDevice: true, sizeBytes: AREA_BYTES_LEAST },
+    zeroCopyReceive: { withoutDevice: true, sizeBytes: MIN_AREA_BYTES },
   });
   const { support, reason } = io.zeroCopyReceive;
   await io.close();

@@ -1,5 +1,5 @@
 // Builds a folder of native tests under the sanitizers and registers each of them as a test here:
-// every one runs in a process of its own, so that one that crashes hides no other.
+// every one runs in a process of its own, so that a test that crashes hides no other.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

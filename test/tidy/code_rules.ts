@@ -1,5 +1,5 @@
-// Rules on what the code may call: what is banned, where, and what to write instead. What Biome can
-// check of TypeScript is in biome.json.
+// Rules on the calls of the code: the banned ones, where, and their replacements. The checks of
+// Biome for TypeScript are in biome.json.
 
 import type { Fixture, Rule } from "./source.js";
 import { findInCode, findInText, isNative, isScript, isTest } from "./source.js";

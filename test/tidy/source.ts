@@ -89,7 +89,7 @@ export function isTest(path: string): boolean {
 
 /** Written by a program: the rules on how people write do not apply. */
 export function isGenerated(path: string): boolean {
-  return path.endsWith("pnpm-lock.yaml") || path === "packages/core/src/engine/abi.ts";
+  return /pnpm-lock\.yaml$|\.svg$/.test(path) || path === "packages/core/src/engine/abi.ts";
 }
 
 /** Every line on which the pattern is found in the code, with the message. */

@@ -1,4 +1,4 @@
-// Rules on the walls between packages: what may import what, and what may depend on what.
+// Rules on the walls between packages: the imports and dependencies that each may have.
 
 import { posix } from "node:path";
 import { type Finding, isScript, isTest, type Rule, type Source } from "./source.js";
@@ -71,10 +71,18 @@ interface PackageFile {
   readonly dependencies?: Record<string, string>;
 }
 
+/** What a package may have from outside, each with its reason. */
+const fromOutside: ReadonlyMap<string, readonly string[]> = new Map([
+  // The types of files by their endings: a list that others keep well, and without dependencies.
+  ["@io/http", ["mrmime"]],
+]);
+
 /** A published package depends on packages of this repository only; peers belong to the bench. */
 function checkDependencies(source: Source): Finding[] {
-  const { name, dependencies = {} } = JSON.parse(source.text) as PackageFile;
+  const { name = "", dependencies = {} } = JSON.parse(source.text) as PackageFile;
+  const allowed = fromOutside.get(name) ?? [];
   return Object.keys(dependencies)
+    .filter((dependency) => !allowed.includes(dependency))
     .filter((dependency) => name === "@io/core" || !dependency.startsWith("@io/"))
     .map((dependency) => ({
       line: source.lines.findIndex((text) => text.includes(`"${dependency}"`)) + 1,
@@ -95,11 +103,19 @@ const dependencies: Rule = {
       path: "packages/kv/package.json",
       text: '{\n"name": "@io/kv",\n"dependencies": { "redis": "1" }\n}\n',
     },
+    {
+      path: "packages/http/package.json",
+      text: '{\n"name": "@io/http",\n"dependencies": { "mime": "1" }\n}\n',
+    },
   ],
   passed: [
     {
       path: "packages/kv/package.json",
       text: '{\n"name": "@io/kv",\n"dependencies": { "@io/core": "1" }\n}\n',
+    },
+    {
+      path: "packages/http/package.json",
+      text: '{\n"name": "@io/http",\n"dependencies": { "mrmime": "1" }\n}\n',
     },
   ],
 };

@@ -33,7 +33,7 @@ int BufferRings::add(uint32_t group, uint32_t capacity, bool shared) {
   ring.head = 0;
   ring.filled_bytes = 0;
   ring.distrusted = false;
-  ring.pieces.assign(capacity, Piece{});
+  ring.buffers.assign(capacity, ProvidedBuffer{});
 
   // The kernel wants it to begin at a page.
   const size_t size_bytes = ring.entry_count * sizeof(io_uring_buf);
@@ -72,35 +72,35 @@ void BufferRings::remove(uint32_t group) {
   ring.entries = nullptr;
 }
 
-// The ring cannot be full: it has a place for every piece, and a piece is in it once.
-void BufferRings::give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes) {
+// The ring cannot be full: it has a place for every buffer, and a buffer is in it once.
+void BufferRings::provide(uint32_t group, uint32_t buffer_id, uint8_t* data, uint32_t size_bytes) {
   BufferRing& ring = rings_[group];
-  CHECK(piece < ring.pieces.size());
-  ring.pieces[piece] = {data, size_bytes, true};
+  CHECK(buffer_id < ring.buffers.size());
+  ring.buffers[buffer_id] = {data, size_bytes, true};
   // Its last field is not written: in the first entry the ring's tail stands there.
   io_uring_buf& entry = ring.entries->bufs[ring.tail & (ring.entry_count - 1)];
   entry.addr = reinterpret_cast<uintptr_t>(data);
   entry.len = size_bytes;
-  entry.bid = static_cast<uint16_t>(piece);
+  entry.bid = static_cast<uint16_t>(buffer_id);
   ring.tail++;
   // Not std::atomic_ref, which libc++ has since 19 only.
   __atomic_store_n(&ring.entries->tail, ring.tail, __ATOMIC_RELEASE);
 }
 
-void BufferRings::give_again(uint32_t group, uint32_t piece) {
+void BufferRings::provide_again(uint32_t group, uint32_t buffer_id) {
   BufferRing& ring = rings_[group];
-  // An incremental ring moves on by the bytes that came, so it takes no piece without any.
-  if (ring.incremental || !claim(group, piece)) return distrust(group);
-  const Piece& again = ring.pieces[piece];
-  give(group, piece, again.data, again.size_bytes);
+  // An incremental ring moves on by the bytes that came, so it takes no buffer without any.
+  if (ring.incremental || !claim(group, buffer_id)) return distrust(group);
+  const ProvidedBuffer& again = ring.buffers[buffer_id];
+  provide(group, buffer_id, again.data, again.size_bytes);
 }
 
-bool BufferRings::claim(uint32_t group, uint32_t piece) {
+bool BufferRings::claim(uint32_t group, uint32_t buffer_id) {
   BufferRing& ring = rings_[group];
-  if (piece >= ring.pieces.size()) return false;
-  if (!ring.incremental) return std::exchange(ring.pieces[piece].given, false);
+  if (buffer_id >= ring.buffers.size()) return false;
+  if (!ring.incremental) return std::exchange(ring.buffers[buffer_id].provided, false);
   return ring.head != ring.tail &&
-         ring.entries->bufs[ring.head & (ring.entry_count - 1)].bid == piece;
+         ring.entries->bufs[ring.head & (ring.entry_count - 1)].bid == buffer_id;
 }
 
 BufferRings::Part BufferRings::take(uint32_t group, uint32_t size_bytes) {
@@ -108,10 +108,10 @@ BufferRings::Part BufferRings::take(uint32_t group, uint32_t size_bytes) {
   CHECK(ring.incremental);
   if (ring.head == ring.tail) return {};
   // The kernel changes the address and the length of an entry, and never its number.
-  const uint32_t piece = ring.entries->bufs[ring.head & (ring.entry_count - 1)].bid;
-  if (piece >= ring.pieces.size()) return {};
-  const uint32_t room_bytes = ring.pieces[piece].size_bytes - ring.filled_bytes;
-  const Part part = {piece, std::min(size_bytes, room_bytes), size_bytes < room_bytes};
+  const uint32_t buffer_id = ring.entries->bufs[ring.head & (ring.entry_count - 1)].bid;
+  if (buffer_id >= ring.buffers.size()) return {};
+  const uint32_t room_bytes = ring.buffers[buffer_id].size_bytes - ring.filled_bytes;
+  const Part part = {buffer_id, std::min(size_bytes, room_bytes), size_bytes < room_bytes};
   ring.filled_bytes += part.size_bytes;
   if (!part.open) {
     ring.head++;

@@ -1,21 +1,21 @@
-// Deadlines of operations: a heap of our own, and one timeout in the kernel, the alarm, for the one
-// that is due first.
+// Deadlines of operations: a heap of our own, and one timeout in the kernel, the alarm, for the
+// first of them.
 //
-// The kernel's linked timeouts would end an operation without us, but one that is given to a kernel
-// worker at once (an open that may create, IOSQE_ASYNC) is never ended by one: nothing arms it
-// there (seen on Linux 6.18). And a linked timeout is a second entry and a second completion for
-// each.
+// The kernel's linked timeouts would end an operation without us. But an operation that a kernel
+// worker gets at once (an open that may create, IOSQE_ASYNC) is never ended by one: nothing arms
+// the timeout there (seen on Linux 6.18). And a linked timeout is a second entry and a second
+// completion for each.
 //
-// What is due is cancelled, and cancelled again until it has ended: a cancel misses what the kernel
-// is just working on, or is handing to a worker.
+// An operation whose deadline has passed is cancelled, and cancelled again until it has ended
+// (Revisit::deadline_passed): a cancel misses an operation that the kernel is working on, or is
+// handing to a worker. The alarm is set for the engine's revisits as well.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
-#include <vector>
 
-#include "engine/operation_table.h"
-#include "engine/timers.h"
+#include "engine/revisits.h"
+#include "engine/deadline_heap.h"
 
 namespace io::uring {
 
@@ -25,61 +25,52 @@ class Deadlines {
   void begin(Operation& operation, int64_t now_ns) {
     operation.result_known = false;
     operation.deadline_fired = false;
-    timers_.add(operation, now_ns + operation.deadline_ns);
+    timers_.add(operation, operation.deadline_at(now_ns));
   }
 
-  // The kernel has ended it: what came of it.
+  // The kernel has ended it. Returns its result.
   int32_t end(Operation& operation, int32_t result) {
     if (operation.timer_index != 0) timers_.remove(operation);
     operation.result_known = true;
     return operation.deadline_fired && result == -ECANCELED ? -ETIMEDOUT : result;
   }
 
-  // Whether the kernel has an alarm to be set, and when it is to ring.
-  bool wants_alarm() const { return !timers_.empty() && (!armed_ || timers_.due_ns() < alarm_ns_); }
+  // Whether the kernel has an alarm to be set, for a deadline or for what else is due then, and
+  // when it is to ring.
+  bool wants_alarm(int64_t other_ns) const {
+    const int64_t due_ns = first_ns(other_ns);
+    return due_ns != Revisits::never && (!armed_ || due_ns < alarm_ns_);
+  }
   bool armed() const { return armed_; }
-  int64_t arm() {
+  int64_t arm(int64_t other_ns) {
     armed_ = true;
-    alarm_ns_ = timers_.due_ns();
+    alarm_ns_ = first_ns(other_ns);
     return alarm_ns_;
   }
   // It has rung, or was cancelled.
   void disarm() { armed_ = false; }
 
-  // Cancels what is due.
+  // Cancels the operations whose deadlines have passed.
   template <class Cancel>
   void expire(int64_t now_ns, Cancel cancel) {
     while (!timers_.empty() && timers_.due_ns() <= now_ns) {
       Operation& operation = timers_.first();
       timers_.remove(operation);
       operation.deadline_fired = true;
-      late_.push_back({operation.slot, operation.generation, operation.tries});
       cancel(operation);
     }
   }
 
-  // Those that were due and have not ended.
-  bool any_late() const { return !late_.empty(); }
-  template <class Cancel>
-  void look_at_late(OperationTable& operations, Cancel cancel) {
-    std::erase_if(late_, [&](const Late& late) {
-      Operation& operation = operations[late.slot];
-      if (operation.generation != late.generation || operation.tries != late.tries) return true;
-      if (operation.result_known) return true;
-      cancel(operation);
-      return false;
-    });
+  static bool is_late(const Operation& operation) {
+    return operation.has_deadline && operation.deadline_fired && !operation.result_known;
   }
 
  private:
-  struct Late {
-    uint32_t slot;
-    uint32_t generation;
-    uint16_t tries;
-  };
+  int64_t first_ns(int64_t other_ns) const {
+    return timers_.empty() ? other_ns : std::min(other_ns, timers_.due_ns());
+  }
 
   Timers timers_;
-  std::vector<Late> late_;
   int64_t alarm_ns_ = 0;
   bool armed_ = false;
 };

@@ -26,11 +26,11 @@ void number_entries(io_uring& ring) {
 int enter_and_wait(io_uring& ring, bool registered, int64_t deadline_ns) {
   __kernel_timespec limit = timespec_of(deadline_ns);
   io_uring_getevents_arg wait = {};
-  wait.ts = deadline_ns == wait_for_ever ? 0 : reinterpret_cast<uintptr_t>(&limit);
+  wait.ts = deadline_ns == wait_forever ? 0 : reinterpret_cast<uintptr_t>(&limit);
   unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
   if (registered) flags |= IORING_ENTER_REGISTERED_RING;
   if ((ring.features & uapi::feature_no_iowait) != 0) flags |= uapi::enter_no_iowait;
-  // liburing takes a sigset_t for what is the argument of IORING_ENTER_EXT_ARG.
+  // liburing declares the argument of IORING_ENTER_EXT_ARG as a sigset_t.
   auto* argument = reinterpret_cast<sigset_t*>(&wait);
   return io_uring_enter2(static_cast<unsigned>(ring.enter_ring_fd), publish_entries(ring), 1, flags,
                          argument, sizeof(wait));

@@ -1,8 +1,8 @@
-// The call that hands entries to the kernel and waits.
+// The call that submits entries and waits.
 //
-// Since Linux 6.15 a wait need not count as the processor's waiting for a disk, which is what the
-// load of a machine with an idle ring looks like otherwise (liburing#943). The system's liburing
-// may be older than that, so the call is made by hand.
+// Since Linux 6.15 a wait need not count as the processor's waiting for a disk. Otherwise an idle
+// ring looks like I/O load (liburing#943). The system's liburing may be older than that, so the
+// call is made by hand.
 #pragma once
 
 #include <liburing.h>

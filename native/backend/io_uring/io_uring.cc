@@ -17,27 +17,28 @@
 #include "engine/backend.h"
 #include "support/check.h"
 #include "support/clock.h"
-#include "engine/groups.h"
-#include "backend/why_not.h"
-#include "backend/reactor/attempt.h"
+#include "engine/buffer_groups.h"
+#include "backend/unavailable.h"
+#include "backend/calls.h"
+#include "backend/full_peers.h"
 #include "backend/io_uring/buffer_rings.h"
-#include "backend/io_uring/asked.h"
-#include "backend/io_uring/bundle.h"
+#include "backend/io_uring/cancel_requests.h"
+#include "backend/io_uring/receive_bundles.h"
 #include "backend/io_uring/deadlines.h"
 #include "backend/io_uring/enter.h"
-#include "backend/io_uring/files.h"
+#include "backend/io_uring/served_files.h"
 #include "backend/io_uring/kernel_traits.h"
-#include "backend/io_uring/memory.h"
+#include "backend/io_uring/registered_buffers.h"
 #include "backend/io_uring/prepare.h"
-#include "backend/io_uring/resets.h"
-#include "backend/io_uring/room.h"
+#include "backend/io_uring/multishot_after_reset.h"
 #include "backend/io_uring/setup.h"
-#include "backend/io_uring/shut.h"
-#include "backend/io_uring/steps.h"
-#include "backend/io_uring/threads.h"
-#include "backend/io_uring/wakes.h"
-#include "backend/io_uring/worker.h"
-#include "backend/reactor/pieces.h"
+#include "backend/io_uring/receives_after_shutdown.h"
+#include "backend/io_uring/zero_copy_notifications.h"
+#include "backend/io_uring/calls_on_threads.h"
+#include "backend/io_uring/late_eventfd_signals.h"
+#include "backend/io_uring/kernel_workers.h"
+#include "backend/io_uring/writable_sockets.h"
+#include "backend/reactor/buffer_pool.h"
 #include "backend/io_uring/uapi.h"
 #include "backend/zcrx/receives.h"
 
@@ -47,39 +48,39 @@ namespace {
 
 using abi::Opcode;
 
-// What user_data is otherwise: io_uring/prepare.h. These mark what is not an operation.
+// user_data of internal entries. That of operations: io_uring/prepare.h.
 constexpr uint64_t internal_cancel = UINT64_MAX;
-constexpr uint64_t internal_nudge = UINT64_MAX - 1;
-constexpr uint64_t internal_nobody = UINT64_MAX - 2;  // never given to the kernel
-constexpr uint64_t internal_room = UINT64_MAX - 3;
-constexpr uint64_t internal_alarm = UINT64_MAX - 4;
-constexpr uint64_t internal_threads = UINT64_MAX - 5;
-constexpr uint64_t internal_least = internal_threads;
-constexpr int64_t nudge_ns = 20'000'000;
-// What failure_of() says of an operation that has not ended.
+constexpr uint64_t internal_nobody = UINT64_MAX - 1;  // never given to the kernel
+constexpr uint64_t internal_writable = UINT64_MAX - 2;
+constexpr uint64_t internal_alarm = UINT64_MAX - 3;
+constexpr uint64_t internal_threads = UINT64_MAX - 4;
+constexpr uint64_t min_internal = internal_threads;
+// Results of failure_of() for an operation that has not ended.
 constexpr int32_t made_again = INT32_MIN;
 constexpr int32_t made_later = INT32_MIN + 1;
-// What stands in front of a message, and becomes the record of the sender.
+// The header in front of a message, which becomes the record of the sender.
 constexpr auto head_bytes = static_cast<int32_t>(abi::peer_size_bytes);
 
 class IoUring final : public Backend {
  public:
   IoUring(RingSetUp& made, const uring::KernelTraits& traits)
-      : ring_(made.ring),
+      : Backend(facts_of(traits)),
+        ring_(made.ring),
         registered_(made.registered),
         buffer_rings_(ring_, traits),
-        memory_(ring_),
-        area_(std::move(made.area)),
+        registered_buffers_(ring_),
+        zcrx_(std::move(made.area)),
         setup_flags_(made.flags),
         traits_(traits),
-        features_(uring::features_of(traits)),
+        features_(facts().features),
         timespecs_(ring_.sq.ring_entries) {
     uring::number_entries(ring_);
+    area_ = zcrx_.get();
   }
 
   ~IoUring() override {
     io_uring_queue_exit(&ring_);
-    if (area_ != nullptr) area_->ring_closed();
+    if (zcrx_ != nullptr) zcrx_->ring_closed();
     if (event_descriptor_ >= 0) ::close(event_descriptor_);
   }
 
@@ -89,7 +90,7 @@ class IoUring final : public Backend {
     unsigned room = io_uring_sq_space_left(&ring_);
     while (taken < batch.size() && waiting_.empty()) {
       Operation& operation = *batch[taken];
-      const size_t group = operation.linked ? group_length(batch.subspan(taken)) : 1;
+      const size_t group = operation.is_linked() ? group_length(batch.subspan(taken)) : 1;
       const size_t whole = group + uring::hold_back(batch.subspan(taken), group);
       // Linked entries must reach the kernel in one call, so room for all of them is made first.
       const auto needed = static_cast<unsigned>(group);
@@ -108,7 +109,7 @@ class IoUring final : public Backend {
   }
 
   void flush() override {
-    if (area_ != nullptr) area_->refill();
+    if (zcrx_ != nullptr) zcrx_->refill();
     set_alarm();
     if (threads_.wants_entry()) arm_threads();
     if (io_uring_sq_ready(&ring_) > 0) enter_without_waiting();
@@ -120,37 +121,42 @@ class IoUring final : public Backend {
   }
 
   void poll(int64_t deadline_ns, Completions& completed) override {
-    if (area_ != nullptr) area_->refill();
+    if (armed_) disarm();
+    if (zcrx_ != nullptr) zcrx_->refill();
     hand_over_left();
     if (ready() > 0 || !waiting_.empty() || !again_.empty()) deadline_ns = 0;
-    if (threads_.wants_entry()) deadline_ns = 0;
+    if (threads_.wants_entry() || is_any_writable_ || full_peers_.any_with_room()) deadline_ns = 0;
     if (deadline_ns == 0) {
       if (io_uring_sq_ready(&ring_) > 0 || has_task_work()) enter_without_waiting();
     } else {
       enter_and_wait(deadline_ns);
     }
-    if (steps_.any()) fetch_releases();
+    if (notifications_.any()) fetch_releases();
     reap(completed);
     if (threads_.any()) collect_from_threads(completed);
-    if (room_told_) collect_room();
+    if (is_any_writable_) collect_writable();
     if (std::exchange(alarm_rang_, false)) {
-      deadlines_.expire(now_ns(), [this](const Operation& operation) { cancel(operation); });
+      deadlines_.expire(now_ns(), [this](Operation& operation) {
+        cancel(operation);
+        revisits_->add(operation, Revisit::deadline_passed);
+      });
+      push_ended(completed);
     }
-    if (!nudge_armed_ && wants_look()) look_again();
+    if (!full_peers_.empty()) go_on_with_full_peers(completed);
     if (!released_.empty()) submit(std::exchange(released_, {}));
     hand_over_left();
   }
 
-  Loss loss() const override { return loss_; }
-
-  // The kernel ends what is in the ring when nothing holds it any more, so that the other ends of
-  // connections hear of it. Where its number is not ours any more, that could be another file.
+  // The kernel ends the operations of the ring when nothing holds the ring any more, so that the
+  // other ends of connections get an event. If its number is not ours any more, it could name
+  // another file.
   void give_up() override {
     const bool is_ours = loss_.error != EBADF || std::strcmp(loss_.call, "io_uring_enter") != 0;
     if (is_ours) io_uring_queue_exit(&ring_);
   }
 
   bool cancel(const Operation& target) override {
+    if (loss_.error == 0 && end_wait((*operations_)[target.slot])) return true;
     if (threads_.has(target)) {
       end_on_thread((*operations_)[target.slot]);
       return true;
@@ -158,36 +164,36 @@ class IoUring final : public Backend {
     if (loss_.error != 0) return true;
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
-    asked_.for_one((*operations_)[target.slot]);
+    cancel_requests_.for_one((*operations_)[target.slot]);
     io_uring_prep_cancel64(entry, uring::user_data_of(target), 0);
     return finish_internal(entry);
   }
 
   bool cancel_all() override {
-    rooms_.end();
+    writable_.close();
+    end_waits(no_descriptor);
     end_on_threads(no_descriptor);
     if (loss_.error != 0) return true;
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
-    asked_.for_everything();
+    cancel_requests_.for_everything();
     io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
     return finish_internal(entry);
   }
 
-  void nudge_later() override {
-    if (nudge_armed_ || loss_.error != 0) return;
-    io_uring_sqe* entry = internal_entry();
-    if (entry == nullptr) return;  // the caller asks again
-    io_uring_prep_timeout(entry, timespec_for(entry, nudge_ns), 0, 0);
-    io_uring_sqe_set_data64(entry, internal_nudge);
-    nudge_armed_ = true;
+  void revisit(Operation& operation, Revisit why) override {
+    if (loss_.error != 0) return;
+    if (why == Revisit::retry) return start_again(operation);
+    const auto end = [this](const Operation& target) { return cancel(target); };
+    bool goes_on = false;
+    if (why == Revisit::reset_suspected) {
+      goes_on = uring::MultishotAfterReset::look(operation, end);
+    } else if (uring::Deadlines::is_late(operation)) {
+      goes_on = true;
+      cancel(operation);
+    }
+    if (goes_on) revisits_->add(operation, why);
   }
-
-  bool nudged() override { return std::exchange(nudged_, false); }
-
-  void limit_send_wait(int number, bool limited) override { rooms_.limit_wait(number, limited); }
-  bool await_room(int number) override { return rooms_.await(number) && arm_rooms(); }
-  std::vector<int> take_found_room() override { return rooms_.take_found(); }
 
   int wait_descriptor() override {
     if (event_descriptor_ < 0) {
@@ -208,26 +214,21 @@ class IoUring final : public Backend {
     ::poll(&waited, 1, -1);  // too early is no harm
   }
 
-  // With DEFER_TASKRUN the ring's own descriptor does not wake an epoll_wait; the eventfd does, on
-  // the first piece of work since the last time the work was run. So: let it speak, then look once
-  // more at what came while it was silent.
+  // With DEFER_TASKRUN the ring's own descriptor does not wake an epoll_wait. The eventfd does, on
+  // the first task work since the last time that work was run. So: enable its signals, then look
+  // once more for work that came while they were off.
   bool arm() override {
     if (!waiting_.empty() || !again_.empty() || !ended_.empty() || !bundle_.empty()) return false;
     if (threads_.has_finished() || threads_.wants_entry()) return false;
-    if (deadlines_.wants_alarm()) return false;
+    if (is_any_writable_ || full_peers_.any_with_room()) return false;
+    if (deadlines_.wants_alarm(next_look_ns())) return false;
     if (io_uring_sq_ready(&ring_) > 0) return false;
+    armed_ = true;
     io_uring_cq_eventfd_toggle(&ring_, true);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (io_uring_cq_ready(&ring_) == 0 && !has_task_work()) return true;
     io_uring_cq_eventfd_toggle(&ring_, false);
     return false;
-  }
-
-  // Silence while the engine is reaping anyway: each signal is a write that nobody needs.
-  void disarm() override {
-    uint64_t value = 0;
-    if (::read(event_descriptor_, &value, sizeof(value)) < 0 && errno != EAGAIN) lose("read");
-    io_uring_cq_eventfd_toggle(&ring_, false);
   }
 
   bool wake() override {
@@ -238,56 +239,49 @@ class IoUring final : public Backend {
   }
 
   int32_t register_memory(uint8_t* data, size_t size_bytes) override {
-    return memory_.add(data, size_bytes);
+    return registered_buffers_.add(data, size_bytes);
   }
-  void unregister_memory(int32_t index) override { memory_.remove(index); }
+  void unregister_memory(int32_t index) override { registered_buffers_.remove(index); }
 
-  int add_group(uint32_t group, uint32_t capacity, Lot lot) override {
+  int add_group(uint32_t group, uint32_t capacity, GroupContent content) override {
     if (group >= by_hand_.size()) by_hand_.resize(group + 1);
-    by_hand_[group] = lot == Lot::message && traits_.multishot_receives_once;
-    if (!by_hand(group)) return buffer_rings_.add(group, capacity, lot == Lot::bytes);
-    pieces_.add(group);
+    by_hand_[group] = content == GroupContent::message && traits_.multishot_receives_once;
+    if (!by_hand(group)) return buffer_rings_.add(group, capacity, content == GroupContent::bytes);
+    buffer_pool_.add(group);
     return 0;
   }
-  void give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes) override {
+  void provide(uint32_t group, uint32_t buffer_id, uint8_t* data, uint32_t size_bytes) override {
     if (by_hand(group))
-      pieces_.give(group, piece, data, size_bytes);
+      buffer_pool_.provide(group, buffer_id, data, size_bytes);
     else
-      buffer_rings_.give(group, piece, data, size_bytes);
+      buffer_rings_.provide(group, buffer_id, data, size_bytes);
   }
   void remove_group(uint32_t group) override {
-    if (area_ != nullptr && area_->is_group(group))
-      area_->remove_group();
+    if (zcrx_ != nullptr && zcrx_->is_group(group))
+      zcrx_->remove_group();
     else if (by_hand(group))
-      pieces_.remove(group);
+      buffer_pool_.remove(group);
     else
       buffer_rings_.remove(group);
   }
 
-  int add_area(uint32_t group, uint32_t capacity) override {
-    return area_ == nullptr ? -EOPNOTSUPP : area_->add_group(group, capacity);
-  }
-  uint32_t offset_of(uint32_t chunk) const override { return area_->offset_of(chunk); }
-  bool take_back(uint32_t chunk) override { return area_->take_back(chunk); }
-  AreaCounters area_counters() const override {
-    return area_ == nullptr ? AreaCounters{} : area_->counters();
-  }
-
-  bool supports(Opcode opcode) const override {
-    // Splicing costs what reading and sending do: packages/core/src/sockets/file_sender.ts.
-    return opcode != Opcode::send_file && kernel_has(opcode);
-  }
-
-  uint32_t features() const override { return features_; }
-  void serve(OperationTable& operations, Descriptors& descriptors) override {
+  void serve(OperationTable& operations, Descriptors& descriptors, Revisits& revisits) override {
     operations_ = &operations;
     descriptors_ = &descriptors;
+    revisits_ = &revisits;
   }
-  uint64_t system_calls() const override { return system_calls_ + rooms_.system_calls(); }
-  uint64_t overflows() const override { return io_uring_cq_overflow(); }
+  BackendCounters counters() const override {
+    return {system_calls_ + writable_.system_calls(), *ring_.cq.koverflow,
+            zcrx_ == nullptr ? AreaCounters{} : zcrx_->counters()};
+  }
 
  private:
-  uint64_t io_uring_cq_overflow() const { return *ring_.cq.koverflow; }
+  static Facts facts_of(const uring::KernelTraits& traits) {
+    const auto has = [&](Opcode opcode) {
+      return opcode == Opcode::send_file || kernel_has(traits, opcode);  // a thread makes that call
+    };
+    return {lacking_of(has), uring::features_of(traits) | system::write_features()};
+  }
 
   bool has_task_work() const {
     constexpr unsigned wanted = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
@@ -295,6 +289,14 @@ class IoUring final : public Backend {
       return (setup_flags_ & IORING_SETUP_DEFER_TASKRUN) != 0;
     }
     return (IO_URING_READ_ONCE(*ring_.sq.kflags) & wanted) != 0;
+  }
+
+  // No signals while the engine is reaping: each would be a write that wakes nothing.
+  void disarm() {
+    armed_ = false;
+    uint64_t value = 0;
+    if (::read(event_descriptor_, &value, sizeof(value)) < 0 && errno != EAGAIN) lose("read");
+    io_uring_cq_eventfd_toggle(&ring_, false);
   }
 
   // ---- into the kernel
@@ -309,10 +311,10 @@ class IoUring final : public Backend {
     look_at(uring::enter_and_wait(ring_, registered_, deadline_ns));
   }
 
-  // The kernel works off about 20 of the things that it has put off at a time (Linux 6.18,
-  // IO_LOCAL_TW_DEFAULT_MAX) unless it is waited for more; its words that memory is free are among
-  // them. A call for the rest costs less than telling the program twice of each send: measured, 8 %
-  // of the whole with datagrams of 60,000 bytes, 64 at a time.
+  // The kernel runs about 20 deferred task works at a time (Linux 6.18, IO_LOCAL_TW_DEFAULT_MAX)
+  // unless the wait is for more; the notifications of released memory are among them. A call for
+  // the rest costs less than two completions for each send: measured, 8 % of the whole with
+  // datagrams of 60,000 bytes, 64 at a time.
   void fetch_releases() {
     constexpr int rounds_limit = 4;
     for (int round = 0; round < rounds_limit && has_task_work(); round++) enter_without_waiting();
@@ -339,10 +341,10 @@ class IoUring final : public Backend {
     submit(waiting);
   }
 
-  // What the kernel could not take before, or has to be made once more.
+  // Operations that the kernel could not take before, or that have to be made once more.
   void hand_over_left() {
     if (!waiting_.empty()) take_waiting();
-    if (shut_.any_due()) end_shut_receives();
+    if (after_shutdown_.any_due()) end_shut_receives();
     while (!again_.empty() && io_uring_sq_space_left(&ring_) > 0) {
       start(*again_.back());
       again_.pop_back();
@@ -351,9 +353,9 @@ class IoUring final : public Backend {
     if (threads_.wants_entry()) arm_threads();
   }
 
-  // Nobody has asked for the end of these, so it is not noted as a wish.
+  // The program has not asked for the end of these, so the request is not recorded.
   void end_shut_receives() {
-    shut_.end_waiting(*descriptors_, [this](const Operation& operation) {
+    after_shutdown_.end_waiting(*descriptors_, [this](const Operation& operation) {
       io_uring_sqe* entry = internal_entry();
       if (entry == nullptr) return false;
       io_uring_prep_cancel64(entry, uring::user_data_of(operation), 0);
@@ -361,15 +363,19 @@ class IoUring final : public Backend {
     });
   }
 
+  // When something is due that no event reports, for the engine or here.
+  int64_t next_look_ns() const { return std::min(revisits_->due_ns(), full_peers_.due_ns()); }
+
   // When there is no room for the entry now, the next poll finds that it is wanted.
   void set_alarm() {
-    if (!deadlines_.wants_alarm()) return;
+    const int64_t look_ns = next_look_ns();
+    if (!deadlines_.wants_alarm(look_ns)) return;
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return;
     const bool moved = deadlines_.armed();
-    time_of(entry) = uring::timespec_of(deadlines_.arm());
+    time_of(entry) = uring::timespec_of(deadlines_.arm(look_ns));
     if (moved) {
-      // One that has just rung is not found, and is set again when its completion is seen.
+      // An alarm that has just rung is not found, and is set again when its completion is seen.
       io_uring_prep_timeout_update(entry, &time_of(entry), internal_alarm, IORING_TIMEOUT_ABS);
       finish_internal(entry);
     } else {
@@ -380,71 +386,109 @@ class IoUring final : public Backend {
 
   // The engine hands it over; the kernel starts `next` when it has succeeded.
   void begin(Operation& operation, Operation* next) {
-    asked_.begin(operation);
+    cancel_requests_.begin(operation);
     operation.after_failure = false;
     operation.repeats = 0;
     operation.linked_next = next;
-    if (operation.zero_copy) steps_.start(operation);
+    if (operation.zero_copy) notifications_.start(operation);
     if (operation.has_deadline) deadlines_.begin(operation, now_ns());
+    if (is(operation.opcode, trait::waits_for_space)) begin_waiting_for_space(operation);
     start(operation);
   }
 
+  void begin_waiting_for_space(Operation& operation) {
+    operation.was_writable = false;
+    operation.without_waiting = false;
+    if (descriptors_->at(operation.number).is_stream) writable_.begin(operation);
+  }
+
   void start(Operation& operation) {
-    // One test for most operations: what is about few of them stands elsewhere.
+    // One test for most operations: the rare cases are in a function of their own.
     const bool is_special = is(operation.opcode, trait::special_entry);
     if (is_special && starts_without_entry(operation)) return;
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     CHECK(entry != nullptr);
     operation.tries++;
-    if (!is_special && !shut_.any() && !files_.any()) {
+    if (!is_special && !after_shutdown_.any() && !files_.any()) {
       uring::prepare(operation, features_, time_of(entry), entry);
     } else {
       prepare_special(operation, entry);
     }
     io_uring_sqe_set_data64(entry, uring::user_data_of(operation));
-    if (operation.linked_next != nullptr) entry->flags |= IOSQE_IO_LINK;
+    if (operation.linked_next != nullptr) entry->flags |= link_flag_of(operation);
   }
 
   [[gnu::noinline]] void prepare_special(Operation& operation, io_uring_sqe* entry) {
     const bool is_over = has_nothing_to_wait_for(operation);
-    if (is_over) operation.poll_first = false;
     note(operation);
     if (operation.opcode == Opcode::cancel) {
       prepare_cancel(operation, entry);
     } else if (into_area(operation)) {
-      area_->prepare(operation, *entry);
+      zcrx_->prepare(operation, *entry);
     } else {
       uring::prepare(operation, features_, time_of(entry), entry);
       if (is(operation.opcode, trait::buffer_select)) suit_kernel(operation, entry);
     }
-    if (is_over) entry->msg_flags |= MSG_DONTWAIT;
+    if (is_over) {
+      entry->ioprio &= static_cast<uint16_t>(~IORING_RECVSEND_POLL_FIRST);
+      entry->msg_flags |= MSG_DONTWAIT;
+    }
     if (goes_elsewhere(operation)) entry->flags |= IOSQE_ASYNC;
+  }
+
+  static uint8_t link_flag_of(const Operation& operation) {
+    return (operation.links & link_hard) != 0 ? IOSQE_IO_HARDLINK : IOSQE_IO_LINK;
   }
 
   // ---- what the kernel does not have
 
-  bool kernel_has(Opcode opcode) const {
+  static bool kernel_has(const uring::KernelTraits& traits, Opcode opcode) {
     if (!is(opcode, trait::made_by_thread_else)) return true;
-    return opcode == Opcode::truncate && !traits_.truncate_by_thread;
+    return opcode == Opcode::truncate && !traits.truncate_by_thread;
+  }
+  // Of paths the kernel keeps rules in an open alone.
+  bool kernel_has(const Operation& operation) const {
+    if (operation.rules != 0 && operation.opcode != Opcode::open) return false;
+    return kernel_has(traits_, operation.opcode);
   }
 
   size_t group_length(std::span<Operation* const> chain) const {
-    return uring::group_length(
-        chain, [this](const Operation& operation) { return kernel_has(operation.opcode); });
+    return uring::group_length(chain, [this](const Operation& operation) {
+      return kernel_has(operation) && !is_polled_here(operation);
+    });
   }
 
   // A thread makes its call, or it is the cancel of one for which a thread does.
   [[gnu::noinline]] bool starts_without_entry(Operation& operation) {
-    if (!kernel_has(operation.opcode)) {
-      if (!threads_.start(operation)) end_here(operation, operation.result);
+    if (operation.opcode == Opcode::detach) {
+      writable_.release(operation.number);
+      forget(operation.number);
+      end_here(operation, operation.number);
       return true;
     }
-    if (!threads_.any()) return false;
+    if (!kernel_has(operation)) {
+      start_on_thread(operation);
+      return true;
+    }
+    if (abi::is_poll(operation.opcode)) {
+      if (is_polled_here(operation)) {
+        poll_here(operation);
+        return true;
+      }
+      if (operation.opcode != Opcode::poll_multishot || !is_of_disk(operation.number)) return false;
+      report_file_ready(operation);
+      return true;
+    }
+    if (!threads_.any() && waiting_count() == 0) return false;
     if (operation.opcode == Opcode::cancel_descriptor) {
-      operation.extent += end_on_threads(operation.number);
+      operation.ended_count += end_waits(operation.number) + end_on_threads(operation.number);
     } else if (operation.opcode == Opcode::cancel_all) {
-      operation.extent += end_on_threads(no_descriptor);
+      operation.ended_count += end_waits(no_descriptor) + end_on_threads(no_descriptor);
     } else if (Operation* target = target_of(operation); target != nullptr) {
+      if (end_wait(*target)) {
+        end_here(operation, 0);
+        return true;
+      }
       if (!threads_.has(*target)) return false;
       end_here(operation, end_on_thread(*target) ? 0 : -EALREADY);
       return true;
@@ -452,8 +496,157 @@ class IoUring final : public Backend {
     return false;
   }
 
+  // What a write to an eventfd wakes must not signal another eventfd, as that of an attached ring.
+  // The kernel defers the signal of a ring with DEFER_TASKRUN then, and drops all but the first one
+  // (seen on 6.18: IO_EVENTFD_OP_SIGNAL_BIT stays set). So such a ring has no poll of an eventfd.
+  bool is_polled_here(const Operation& operation) const {
+    return abi::is_poll(operation.opcode) && event_descriptor_ >= 0 &&
+           (setup_flags_ & IORING_SETUP_DEFER_TASKRUN) != 0 && is_eventfd(operation.number);
+  }
+
+  // It is looked at now and after a while, again and again. A multishot poll reports then what is
+  // ready, also when that was reported before.
+  void poll_here(Operation& operation) {
+    const int32_t result = attempt(operation);
+    const bool is_once = operation.opcode == Opcode::poll;
+    if (result != -EAGAIN && is_once) return end_here(operation, result);
+    if (result != -EAGAIN) ended_.push_back({&operation, result, true});
+    operation.wait = Wait::event;
+    awaited_.push(operation);
+    revisits_->add(operation, Revisit::retry);
+  }
+
+  // A file is ready and stays so: there is one event. The kernel would end the poll with it.
+  void report_file_ready(Operation& operation) {
+    ended_.push_back({&operation, attempt(operation), true});
+    operation.wait = Wait::event;
+    awaited_.push(operation);
+  }
+
+  // ---- operations that wait outside of the kernel
+
+  // Operations that the kernel has given back, because it would block a worker for them, or because
+  // nothing reports when they can go on. They stay with the backend until that is so.
+  size_t waiting_count() const { return awaited_.size() + retried_.size() + full_peers_.size(); }
+
+  // The engine has one receive or send of a socket with the backend, which is not in a chain.
+  static bool may_wait(const Operation& operation) { return (operation.uses & uses_stream) != 0; }
+
+  // It got EAGAIN. It has ended when its end was asked for meanwhile.
+  int32_t wait_to_go_on(Operation& operation) {
+    if (cancel_requests_.of(operation)) return -ECANCELED;
+    // TCP that is out of memory is writable and takes nothing, again and again: a send that was
+    // tried for that reason is tried the next time after a while.
+    const bool was_writable = std::exchange(operation.was_writable, false);
+    operation.result_known = false;
+    if (operation.unix_datagram && is(operation.opcode, trait::sends)) {
+      operation.wait = Wait::full_peer;
+      full_peers_.add(operation, now_ns());
+    } else if (!was_writable && may_wait(operation) && awaits_writable(operation)) {
+      operation.wait = Wait::event;
+      awaited_.push(operation);
+    } else {
+      operation.wait = Wait::retry;
+      retried_.push(operation);
+      revisits_->add(operation, Revisit::retry);
+    }
+    return made_later;
+  }
+
+  bool awaits_writable(Operation& operation) {
+    if (!is(operation.opcode, trait::sends)) return false;
+    if (!descriptors_->at(operation.number).is_stream || writable_.closed()) return false;
+    operation.without_waiting = true;
+    if (!writable_.await(operation.number, uring::user_data_of(operation))) return false;
+    if (!writable_.armed()) is_any_writable_ = true;  // armed at the end of this poll
+    return true;
+  }
+
+  void leave_wait(Operation& operation) {
+    if (operation.wait == Wait::full_peer)
+      full_peers_.remove(operation);
+    else
+      (operation.wait == Wait::event ? awaited_ : retried_).remove(operation);
+    operation.wait = Wait::none;
+  }
+
+  // False when it does not wait.
+  bool end_wait(Operation& operation) {
+    if (operation.wait == Wait::none) return false;
+    leave_wait(operation);
+    end_here(operation, -ECANCELED);
+    return true;
+  }
+
+  // Of those on a descriptor, or of all.
+  uint32_t end_waits(int number) {
+    uint32_t count = 0;
+    const auto end = [&](Operation& operation) { count += end_wait(operation) ? 1 : 0; };
+    if (number != no_descriptor) {
+      descriptors_->at(number).operations.each(end);
+    } else {
+      awaited_.each(end);
+      retried_.each(end);
+      full_peers_.each(end);
+    }
+    return count;
+  }
+
+  void start_again(Operation& operation) {
+    if (operation.wait == Wait::none) return;
+    leave_wait(operation);
+    if (operation.zero_copy) notifications_.start(operation);
+    again_.push_back(&operation);
+  }
+
+  void go_on_with_full_peers(const Completions& completed) {
+    for (const Completed& one : completed.items()) full_peers_.went(*one.operation, one.result);
+    full_peers_.note_received(completed.items());
+    full_peers_.go(now_ns(), [this](Operation& operation) {
+      operation.wait = Wait::none;
+      again_.push_back(&operation);
+    });
+  }
+
+  bool arm_writable() {
+    if (writable_.armed()) return true;
+    io_uring_sqe* entry = writable_.closed() ? nullptr : internal_entry();
+    if (entry == nullptr) return false;
+    writable_.arm(entry);
+    io_uring_sqe_set_data64(entry, internal_writable);
+    return true;
+  }
+
+  // A socket that is not reported yet, or cannot be waited for now, is looked at by the next poll.
+  // The token may be of an operation that has ended.
+  void collect_writable() {
+    writable_.collect([this](uint64_t token) {
+      const uint32_t slot = uring::slot_of(token);
+      if (slot >= operations_->size()) return;
+      Operation& operation = (*operations_)[slot];
+      if (token != uring::user_data_of(operation) || operation.wait != Wait::event) return;
+      operation.was_writable = true;
+      start_again(operation);
+    });
+    is_any_writable_ = !arm_writable() && !writable_.closed();
+  }
+
+  void start_on_thread(Operation& operation) {
+    if (operation.opcode == Opcode::send_file) {
+      // Its file system may never answer: a worker of the kernel can be ended that waits for it.
+      if (files_.is_served(operation.source())) return end_here(operation, -EOPNOTSUPP);
+      const int error = writable_.never_block(operation.number);
+      if (error != 0) return end_here(operation, error);
+    }
+    if (!threads_.start(operation)) take_made(operation);
+  }
+
+  // A thread that has begun is waited for. What it was refused is not tried again then.
   bool end_on_thread(Operation& target) {
-    if (!threads_.withdraw(target)) return false;
+    if (!threads_.withdraw(target)) {
+      cancel_requests_.for_one(target);
+      return false;
+    }
     end_here(target, -ECANCELED);
     return true;
   }
@@ -468,8 +661,19 @@ class IoUring final : public Backend {
   [[gnu::noinline]] void collect_from_threads(Completions& completed) {
     std::vector<Operation*> finished;
     threads_.take(finished);
-    for (Operation* operation : finished) end_here(*operation, operation->result);
-    give_ended(completed);
+    for (Operation* operation : finished) take_made(*operation);
+    push_ended(completed);
+  }
+
+  // Its call was made by a thread, or here where there is none. A full socket has taken nothing of
+  // a file.
+  void take_made(Operation& operation) {
+    int32_t result = operation.result;
+    if (result == -EAGAIN && operation.opcode == Opcode::send_file)
+      result = wait_to_go_on(operation);
+    else if (result == -EAGAIN && waits_for_others(operation))
+      result = asked_later(operation);
+    if (result != made_later) end_here(operation, result);
   }
 
   // When there is no room for the entry now, the next poll finds that it is wanted.
@@ -483,6 +687,7 @@ class IoUring final : public Backend {
   // It has ended without a completion of the kernel.
   void end_here(Operation& operation, int32_t result) {
     if (operation.has_deadline) result = deadlines_.end(operation, result);
+    if (operation.may_block) writable_.end(operation);
     ended_.push_back({&operation, result});
     if (operation.successor != nullptr) go_on(operation, result);
   }
@@ -497,49 +702,58 @@ class IoUring final : public Backend {
   void note(Operation& operation) {
     if (operation.opcode == Opcode::close && operation.repeats == 0) {
       files_.closing(operation);
-      shut_.remove(operation.number);
+      forget(operation.number);
     } else if (operation.opcode == Opcode::cancel_descriptor) {
-      asked_.for_descriptor(operation.number);
+      cancel_requests_.for_descriptor(operation.number);
     } else if (operation.opcode == Opcode::cancel_all) {
-      operation.argument = own_entries();
-      asked_.for_everything();
+      operation.own_entries = own_entries();
+      cancel_requests_.for_everything();
     }
   }
 
+  // It is not ours any more.
+  void forget(int number) {
+    files_.forget(number);
+    after_shutdown_.remove(number);
+    writable_.forget(number);
+  }
+
   bool has_nothing_to_wait_for(const Operation& operation) const {
-    return shut_.any() && shut_.has(operation.number) &&
-           uring::ShutReceives::is_receive(operation.opcode);
+    return after_shutdown_.any() && after_shutdown_.has(operation.number) &&
+           uring::ReceivesAfterShutdown::is_receive(operation.opcode);
   }
 
   // Whether a worker makes the call from the beginning.
   bool goes_elsewhere(const Operation& operation) {
     if (operation.opcode == Opcode::open) return files_.opens_elsewhere();
-    // The rest of what is done to a file always goes to a worker.
+    // The other operations on a file always go to a worker.
     return files_.any() && is(operation.opcode, trait::transfers) &&
            files_.is_served(operation.number);
   }
 
   bool into_area(const Operation& operation) const {
-    return area_ != nullptr && area_->serves(operation);
+    return zcrx_ != nullptr && zcrx_->serves(operation);
   }
 
-  // One that is not there any more is not found, as it should be.
+  // A target that has ended is not found, as it should be.
   void prepare_cancel(const Operation& operation, io_uring_sqe* entry) {
     Operation* target = target_of(operation);
-    if (target != nullptr) asked_.for_one(*target);
+    if (target != nullptr) cancel_requests_.for_one(*target);
     const uint64_t name = target != nullptr ? uring::user_data_of(*target) : internal_nobody;
     io_uring_prep_cancel64(entry, name, 0);
   }
 
   // Linux 5.19 has no multishot receive, and until 6.17 there is none with a limit: then a receive
-  // gives one completion and is made again, which `argument_extra` says of it. Of messages it would
-  // not give empty ones a piece, so there the kernel waits and the call is ours.
+  // gives one completion and is made again, which `made_once` records. An empty message would
+  // not get a buffer there, so the kernel polls and the call is ours.
   void suit_kernel(Operation& operation, io_uring_sqe* entry) const {
     const bool once =
         traits_.multishot_receives_once || (operation.extent != 0 && traits_.limited_receives_once);
-    operation.argument_extra = once ? 1 : 0;
+    operation.made_once = once;
+    uring::MultishotAfterReset::begin(operation);
     const bool bundles = bulk_.begin(operation) && buffer_rings_.bundles() && !once;
-    if (bundles) uring::receive_in_bundles(entry, buffer_rings_.piece_bytes(entry->buf_group));
+    if (bundles)
+      uring::receive_in_bundles(entry, buffer_rings_.buffer_size_bytes(entry->buf_group));
     if (!once) return;
     if (by_hand(group_of(operation)))
       io_uring_prep_poll_add(entry, operation.number, POLLIN);
@@ -579,8 +793,8 @@ class IoUring final : public Backend {
     unsigned head;
     unsigned seen = 0;
     io_uring_cqe* entry;
-    give_ended(completed);
-    bundle_.tell(completed);
+    push_ended(completed);
+    bundle_.report(completed);
     const bool fetches = operations_->is_large();
     io_uring_for_each_cqe(&ring_, head, entry) {
       if (completed.full() || !bundle_.empty()) break;
@@ -598,35 +812,16 @@ class IoUring final : public Backend {
     return uring::slot_of(ring_.cq.cqes[index].user_data);
   }
 
-  bool arm_rooms() {
-    if (rooms_.armed()) return true;
-    io_uring_sqe* entry = rooms_.over() ? nullptr : internal_entry();
-    if (entry == nullptr) return false;
-    rooms_.arm(entry);
-    io_uring_sqe_set_data64(entry, internal_room);
-    return true;
-  }
-
-  // What is not told of yet, or cannot be waited for now, is looked at by the next poll.
-  void collect_room() {
-    rooms_.collect();
-    room_told_ = !arm_rooms() && !rooms_.over();
-  }
-
   // Of our own entries that wait, how many a cancel of everything finds that is queued now.
-  uint32_t own_entries() const {
-    return (nudge_armed_ ? 1 : 0) + (rooms_.armed() ? 2 : 0) + (deadlines_.armed() ? 4 : 0) +
-           (threads_.armed() ? 8 : 0);
+  uint8_t own_entries() const {
+    return static_cast<uint8_t>((writable_.armed() ? 1 : 0) + (deadlines_.armed() ? 2 : 0) +
+                                (threads_.armed() ? 4 : 0));
   }
 
   void take_internal(uint64_t mark) {
-    if (mark == internal_nudge) {
-      nudge_armed_ = false;
-      nudged_ = true;
-      try_later_ones();
-    } else if (mark == internal_room) {
-      rooms_.disarm();
-      room_told_ = true;
+    if (mark == internal_writable) {
+      writable_.disarm();
+      is_any_writable_ = true;
     } else if (mark == internal_alarm) {
       deadlines_.disarm();
       alarm_rang_ = true;
@@ -636,11 +831,11 @@ class IoUring final : public Backend {
   }
 
   void take_completion(const io_uring_cqe& entry, Completions& completed) {
-    if (entry.user_data >= internal_least) return take_internal(entry.user_data);
+    if (entry.user_data >= min_internal) return take_internal(entry.user_data);
     const uint32_t slot = uring::slot_of(entry.user_data);
     if (slot >= operations_->size()) return;
     Operation& operation = (*operations_)[slot];
-    // A word on the memory of a send whose slot has another operation by now, or none.
+    // A notification for a slot that has another operation by now, or none.
     if (entry.user_data != uring::user_data_of(operation)) return;
     if (operation.zero_copy) return take_step(operation, entry, completed);
     if (operation.phase != Phase::active) return;
@@ -659,21 +854,26 @@ class IoUring final : public Backend {
       result = success_of(operation, entry);
     }
     if (operation.has_deadline) result = deadlines_.end(operation, result);
+    if (operation.may_block) writable_.end(operation);
     if (operation.linked_next != nullptr) note_link(operation, result);
     completed.push({&operation, result, more, empty});
     if (operation.successor == nullptr) return;
     go_on(operation, result);
-    give_ended(completed);
+    push_ended(completed);
   }
 
-  // The kernel ends what follows in its chain when one has failed, and then only.
+  // The kernel ends all that follows in its chain when one has failed whose link is not hard, and
+  // then only.
   static void note_link(Operation& operation, int32_t result) {
-    if (!succeeded_in_full(operation, result)) operation.linked_next->after_failure = true;
+    if (!starts_next(operation, result)) operation.linked_next->after_failure = true;
+  }
+  static bool starts_next(const Operation& operation, int32_t result) {
+    return !operation.after_failure && lets_next_start(operation, result);
   }
 
-  // What was held back behind an operation starts after it, or ends with it.
+  // The operations that were held back behind this one start now, or end with it.
   void go_on(Operation& operation, int32_t result) {
-    const bool starts = succeeded_in_full(operation, result);
+    const bool starts = starts_next(operation, result);
     Operation* next = std::exchange(operation.successor, nullptr);
     while (next != nullptr) {
       if (starts)
@@ -684,54 +884,57 @@ class IoUring final : public Backend {
     }
   }
 
-  void give_ended(Completions& completed) {
+  void push_ended(Completions& completed) {
     while (!ended_.empty() && !completed.full()) {
-      completed.push({ended_.front().operation, ended_.front().result, false, false});
+      const Ended& ended = ended_.front();
+      completed.push({ended.operation, ended.result, ended.more, false});
       ended_.pop_front();
     }
   }
 
   void take_received(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
     const bool more = (entry.flags & IORING_CQE_F_MORE) != 0;
-    const bool has_piece = (entry.flags & IORING_CQE_F_BUFFER) != 0;
-    const auto piece = static_cast<uint16_t>(entry.flags >> IORING_CQE_BUFFER_SHIFT);
+    const bool has_buffer = (entry.flags & IORING_CQE_F_BUFFER) != 0;
+    const auto buffer_id = static_cast<uint16_t>(entry.flags >> IORING_CQE_BUFFER_SHIFT);
     const bool message = operation.opcode == Opcode::receive_message_multishot;
-    if (message && operation.argument_extra != 0) return take_by_hand(operation, entry, completed);
+    if (message && operation.made_once) return take_by_hand(operation, entry, completed);
     if (entry.res > 0) {
       const uint32_t group = group_of(operation);
-      if (!has_piece || !buffer_rings_.claim(group, piece)) buffer_rings_.distrust(group);
+      if (!has_buffer || !buffer_rings_.claim(group, buffer_id)) buffer_rings_.distrust(group);
       if (message && entry.res < head_bytes) buffer_rings_.distrust(group);
       if (buffer_rings_.is_distrusted(group)) return end_distrusted(operation, more, completed);
       int32_t result = entry.res;
       if (message) {
-        uring::settle_message_head(buffer_rings_.data_of(group, piece));
+        uring::settle_message_head(buffer_rings_.data_of(group, buffer_id));
         result -= head_bytes;
       }
-      const bool again = operation.argument_extra != 0 && goes_on(operation, result);
+      const bool again = operation.made_once && goes_on(operation, result);
       if (!message) note_received(operation, static_cast<uint32_t>(result), more);
       if (buffer_rings_.fills_up(group)) {
         bundle_.take(operation, static_cast<uint32_t>(result), more || again);
-        return bundle_.tell(completed);
+        return bundle_.report(completed);
       }
       completed.push({.operation = &operation,
                       .result = result,
                       .more = more || again,
                       .receive_empty = false,
-                      .piece = piece});
+                      .buffer_id = buffer_id});
       return;
     }
-    if (has_piece) buffer_rings_.give_again(group_of(operation), piece);
+    if (has_buffer) buffer_rings_.provide_again(group_of(operation), buffer_id);
     // Nothing is left of such a connection, so its limit does not matter any more.
-    if (entry.res == -ECANCELED && resets_.takes_up(operation)) {
+    if (entry.res == -ECANCELED && uring::MultishotAfterReset::takes_up(operation)) {
       return waiting_.push_back(&operation);
     }
     int32_t result = entry.res < 0 ? stream_failure_of(operation, entry.res) : entry.res;
+    if (result == -EAGAIN && !more && may_wait(operation)) result = wait_to_go_on(operation);
+    if (result == made_later) return;
     if (result == 0 && message) result = nothing_received(operation);
     if (buffer_rings_.is_distrusted(group_of(operation))) result = -EIO;
     completed.push({&operation, result, more, false});
   }
 
-  // The kernel has filled other memory than it says, so nobody knows where the bytes are. The
+  // The kernel has filled other memory than it names, so the place of the bytes is unknown. The
   // receive ends with EIO, and so does each that gets bytes from this group later.
   void end_distrusted(Operation& operation, bool more, Completions& completed) {
     if (more) {
@@ -745,25 +948,31 @@ class IoUring final : public Backend {
   int32_t stream_failure_of(Operation& operation, int32_t error) const {
     if (has_come_to_end(operation, error)) return nothing_received(operation);
     if (!uring::is_interruption(error)) return error;
-    return asked_.of(operation) ? -ECANCELED : -EAGAIN;
+    return cancel_requests_.of(operation) ? -ECANCELED : -EAGAIN;
   }
 
   void note_received(Operation& operation, uint32_t size_bytes, bool more) {
     operation.received_bytes += size_bytes;
     if (!more) return bulk_.ended(operation);
-    resets_.note(operation, size_bytes, buffer_rings_.piece_bytes(group_of(operation)));
+    const uint32_t buffer_size_bytes = buffer_rings_.buffer_size_bytes(group_of(operation));
+    if (uring::MultishotAfterReset::is_suspect(operation, size_bytes, buffer_size_bytes))
+      revisits_->add(operation, Revisit::reset_suspected);
   }
 
-  // Before 6.0 the kernel only tells that there is a message, or why there will be none.
+  // Before 6.0 the kernel only reports that there is a message, or an error.
   void take_by_hand(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
-    if (entry.res < 0)
-      return completed.push({&operation, stream_failure_of(operation, entry.res), false, false});
+    if (entry.res < 0) {
+      int32_t result = stream_failure_of(operation, entry.res);
+      if (result == -EAGAIN && may_wait(operation)) result = wait_to_go_on(operation);
+      if (result != made_later) completed.push({&operation, result, false, false});
+      return;
+    }
     system_calls_++;
-    std::vector<Completed> told;
-    const Pieces::Received received = pieces_.receive(operation, false, told);
-    for (const Completed& one : told) completed.push(one);
+    std::vector<Completed> reported;
+    const BufferPool::Received received = buffer_pool_.receive(operation, false, reported);
+    for (const Completed& one : reported) completed.push(one);
     const bool is_over = received.result == -EAGAIN && has_nothing_to_wait_for(operation);
-    if (!is_over && (received.result == -EAGAIN || !told.empty())) {
+    if (!is_over && (received.result == -EAGAIN || !reported.empty())) {
       return waiting_.push_back(&operation);
     }
     const int32_t result = is_over ? nothing_received(operation) : received.result;
@@ -773,10 +982,10 @@ class IoUring final : public Backend {
   bool by_hand(uint32_t group) const { return group < by_hand_.size() && by_hand_[group]; }
 
   void take_from_area(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
-    Completed told;
-    switch (area_->take(operation, entry, told)) {
-      case ZcrxReceives::Step::tell:
-        return completed.push(told);
+    Completed reported;
+    switch (zcrx_->take(operation, entry, reported)) {
+      case ZcrxReceives::Step::report:
+        return completed.push(reported);
       case ZcrxReceives::Step::again:
         return waiting_.push_back(&operation);
       case ZcrxReceives::Step::cancel:
@@ -788,15 +997,15 @@ class IoUring final : public Backend {
 
   bool goes_on(Operation& operation, int32_t received) {
     if (operation.extent != 0) {
-      operation.extent -= received;
-      if (operation.extent <= 0) return false;
+      operation.left_bytes -= received;
+      if (operation.left_bytes <= 0) return false;
     }
     waiting_.push_back(&operation);
     return true;
   }
 
   static uint32_t group_of(const Operation& operation) {
-    return Groups::index_of(operation.argument);
+    return BufferGroups::index_of(operation.argument);
   }
 
   // An operation has succeeded, or so the kernel says.
@@ -806,17 +1015,20 @@ class IoUring final : public Backend {
         if (entry.res > 0) {
           // Our own entries have ended with the others: those that were there before it, and whose
           // completions are still to come.
-          const uint32_t found = operation.argument & own_entries();
+          const uint32_t found = operation.own_entries & own_entries();
           return std::max(0, entry.res - std::popcount(found));
         }
         return entry.res;
       case Opcode::shutdown:
-        shut_.note(operation, 0);
+        after_shutdown_.note(operation, 0);
         return entry.res;
       case Opcode::read:
         return entry.res == 0 && reads_nothing(operation) ? nothing_read(operation) : entry.res;
       case Opcode::open:
         return opened(operation, entry.res);
+      case Opcode::poll:
+      case Opcode::poll_multishot:
+        return events_of_poll(static_cast<unsigned>(entry.res));
       default:
         return entry.res;
     }
@@ -829,9 +1041,14 @@ class IoUring final : public Backend {
     if (has_come_to_end(operation, error)) return nothing_received(operation);
     if (uring::is_interruption(error)) return interruption_of(operation);
     if (error == -ECANCELED) return cancellation_of(operation);
-    if (error == -EAGAIN && operation.opcode == Opcode::open) return asked_later(operation);
-    if (error == -ENOTCONN && operation.opcode == Opcode::shutdown) shut_.note(operation, error);
-    // What the kernel linked to it, the kernel has cancelled already: then it stays refused.
+    if (error == -EAGAIN) {
+      if (operation.opcode == Opcode::open) return asked_later(operation);
+      if (may_wait(operation)) return wait_to_go_on(operation);
+    }
+    if (error == -ENOTCONN && operation.opcode == Opcode::shutdown)
+      after_shutdown_.note(operation, error);
+    // The kernel has cancelled already the operations that it linked to this one: so it stays
+    // refused.
     if (error == -EOPNOTSUPP && operation.linked_next == nullptr) {
       return made_plainly(operation, error);
     }
@@ -841,7 +1058,7 @@ class IoUring final : public Backend {
   // Of a receive on a datagram socket that was shut down: whether it has ended by that.
   bool has_come_to_end(const Operation& operation, int32_t error) const {
     if (!has_nothing_to_wait_for(operation)) return false;
-    return error == -EAGAIN || (error == -ECANCELED && !asked_.of(operation));
+    return error == -EAGAIN || (error == -ECANCELED && !cancel_requests_.of(operation));
   }
 
   // A worker's call was interrupted: because we asked for its end, or by what interrupts any call.
@@ -849,33 +1066,33 @@ class IoUring final : public Backend {
     // The number was given up before the file system was asked (close(2)): to close it again could
     // close what another thread has just opened.
     if (operation.opcode == Opcode::close) return 0;
-    if (asked_.of(operation)) return -ECANCELED;
-    if ((operation.uses & uses_stream) != 0) return -EAGAIN;  // the engine tries again
-    if (operation.opcode == Opcode::connect) return -EINTR;   // it goes on by itself
+    if (cancel_requests_.of(operation)) return -ECANCELED;
+    if (may_wait(operation)) return wait_to_go_on(operation);
+    if (operation.opcode == Opcode::connect) return -EINTR;  // it goes on by itself
     return may_repeat(operation) ? made_again : -EINTR;
   }
 
-  // Somebody has a lease on the file, and nothing tells when that is given up: so it is opened once
-  // more after a while. A worker that waited for it would be one less for the others.
+  // Another process has a lease or a lock on the file, and no event says when that ends. So the
+  // operation is repeated after a while. A worker that waited for it would be missing for others.
   int32_t asked_later(Operation& operation) {
-    if (asked_.of(operation)) return -ECANCELED;
-    later_.push_back(&operation);
+    if (cancel_requests_.of(operation)) return -ECANCELED;
+    operation.wait = Wait::event;
+    awaited_.push(operation);
+    revisits_->add(operation, Revisit::retry);
     return made_later;
   }
 
-  void try_later_ones() {
-    for (Operation* operation : std::exchange(later_, {})) again_.push_back(operation);
-  }
-
+  // The kernel says that it was cancelled: its result, or made_again.
   int32_t cancellation_of(Operation& operation) {
-    const bool asked = asked_.of(operation);
+    const bool asked = cancel_requests_.of(operation);
     if (operation.opcode == Opcode::close) {
-      // Else that was the file system's own word on what it has closed.
+      // A file that is closed was not cancelled: its file system gave ECANCELED as the result.
       if (!uring::Files::is_still_open(operation)) return -ECANCELED;
-      operation.repeats = 1;  // what is known of its file is known
+      operation.repeats = 1;  // its file has been classified
       return asked || uring::threads_are_given() ? made_again : perform(operation);
     }
-    // The last one: nothing but the want of a worker makes the kernel cancel by itself.
+    // We asked for it, or an earlier one of its chain has failed. Otherwise the kernel cancels only
+    // what it has no worker for, and a timeout needs none.
     if (asked || operation.after_failure || operation.opcode == Opcode::timeout) return -ECANCELED;
     if (!uring::threads_are_given()) return made_without_worker(operation);
     return (operation.uses & uses_stream) == 0 && may_repeat(operation) ? made_again : -ECANCELED;
@@ -883,13 +1100,14 @@ class IoUring final : public Backend {
 
   bool may_repeat(Operation& operation) {
     if (operation.linked_next != nullptr) return false;
-    return ++operation.repeats < system::interruptions_most;
+    return ++operation.repeats < system::max_interruptions;
   }
 
   // As epoll makes it where there are no threads: here, or not at all when that could take
   // forever.
   int32_t made_without_worker(Operation& operation) {
     const bool waits = files_.is_served(operation.number);
+    if (may_wait(operation)) return wait_to_go_on(operation);
     if (waits || !can_be_performed(operation)) return -EAGAIN;
     const int32_t result = perform(operation);
     if (operation.opcode != Opcode::open) return result;
@@ -903,43 +1121,41 @@ class IoUring final : public Backend {
     return number;
   }
 
-  void look_again() {
-    const auto end = [this](const Operation& operation) { return cancel(operation); };
-    deadlines_.look_at_late(*operations_, end);
-    resets_.look(*operations_, end);
-    if (wants_look()) nudge_later();
-  }
-
-  bool wants_look() const { return deadlines_.any_late() || resets_.any() || !later_.empty(); }
-
   void take_step(Operation& operation, const io_uring_cqe& entry, Completions& completed) {
-    if (uring::Steps::is_release(entry)) {
-      uring::Steps::take_release(operation, entry);
+    if (uring::ZeroCopyNotifications::is_release(entry)) {
+      uring::ZeroCopyNotifications::take_release(operation, entry);
     } else {
       operation.result = entry.res < 0 ? stream_failure_of(operation, entry.res) : entry.res;
-      if (operation.has_deadline) operation.result = deadlines_.end(operation, operation.result);
       operation.result_known = true;
-      uring::Steps::take_result(operation, entry);
+      uring::ZeroCopyNotifications::take_result(operation, entry);
     }
-    steps_.tell(operation, completed);
+    if (operation.result_known && operation.result == -EAGAIN && may_wait(operation)) {
+      if (operation.release == Release::pending) return;
+      operation.result = wait_to_go_on(operation);
+      if (operation.result == made_later) return notifications_.release();
+    }
+    if (operation.result_known) {
+      if (operation.has_deadline) operation.result = deadlines_.end(operation, operation.result);
+      if (operation.may_block) writable_.end(operation);
+    }
+    notifications_.report(operation, completed);
     if (!operation.result_known) return;
     if (operation.linked_next != nullptr) note_link(operation, operation.result);
     if (operation.successor == nullptr) return;
     go_on(operation, operation.result);
-    give_ended(completed);
+    push_ended(completed);
   }
 
   io_uring ring_;
   bool registered_;  // its descriptor, with this thread
-  uring::Steps steps_;
+  uring::ZeroCopyNotifications notifications_;
   BufferRings buffer_rings_;
   uring::Bundle bundle_{buffer_rings_};
   uring::BulkReceives bulk_;
-  uring::Resets resets_;
-  uring::RegisteredMemory memory_;
-  Pieces pieces_;                       // of groups that the kernel knows nothing of
+  uring::RegisteredBuffers registered_buffers_;
+  BufferPool buffer_pool_;              // of groups that the kernel knows nothing of
   std::vector<bool> by_hand_;           // which ones these are
-  std::unique_ptr<ZcrxReceives> area_;  // null: there is none
+  std::unique_ptr<ZcrxReceives> zcrx_;  // null: there is none
   uint32_t setup_flags_;
   const uring::KernelTraits traits_;
   uint32_t features_;
@@ -948,26 +1164,28 @@ class IoUring final : public Backend {
   struct Ended {
     Operation* operation;
     int32_t result;
+    bool more = false;
   };
-  std::deque<Ended> ended_;           // without a completion of the kernel, and not told of yet
-  std::vector<Operation*> released_;  // held back behind what has succeeded
+  std::deque<Ended> ended_;           // without a completion of the kernel, and not reported yet
+  std::vector<Operation*> released_;  // held back behind operations that have succeeded
   OperationTable* operations_ = nullptr;
   Descriptors* descriptors_ = nullptr;
+  Revisits* revisits_ = nullptr;
   int event_descriptor_ = -1;
-  uring::Asked asked_;
+  uring::CancelRequests cancel_requests_;
   uring::Deadlines deadlines_;
   uring::Files files_;
-  uring::ShutReceives shut_;
+  uring::ReceivesAfterShutdown after_shutdown_;
   std::vector<Operation*> again_;  // to be made once more
-  std::vector<Operation*> later_;  // the same, after a while
+  OperationQueue awaited_;         // until their socket is writable; opens and locks, for a while
+  OperationQueue retried_;         // for a while
+  FullPeers full_peers_;
   bool alarm_rang_ = false;
   uint64_t system_calls_ = 0;
-  Loss loss_;
-  bool nudge_armed_ = false;
-  bool nudged_ = false;
-  uring::Rooms rooms_;
+  uring::Writable writable_;
   uring::Threads threads_;
-  bool room_told_ = false;
+  bool is_any_writable_ = false;
+  bool armed_ = false;  // the event descriptor is signalled
 };
 
 // Releases a ring that turned out to be of no use.
@@ -977,7 +1195,7 @@ Opened give_up(RingSetUp& made, const char* call, int error) {
   return refuse_io_uring(call, error);
 }
 
-// For tests: nothing of what came after Linux 5.19, but for sends without a copy.
+// For tests: no feature newer than Linux 5.19, except zero-copy sends.
 void take_for_oldest(uring::KernelTraits& traits) {
   traits.truncate_by_thread = true;
   traits.multishot_receives_once = true;
@@ -1010,7 +1228,7 @@ Opened open_io_uring(const BackendOptions& options) {
   if (error != 0) return give_up(made, "io_uring_enter", error);
   io_uring_probe* known = io_uring_get_probe_ring(&ring);
   if (known == nullptr) {
-    // Which tells no error; the same call without room for an answer does.
+    // It returns no error; the same call without space for an answer does.
     return give_up(made, "io_uring_register", -io_uring_register_probe(&ring, nullptr, 0));
   }
   if ((ring.features & needed) != needed || !io_uring_opcode_supported(known, IORING_OP_SOCKET)) {

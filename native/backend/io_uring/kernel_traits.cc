@@ -8,7 +8,7 @@
 #include "abi/abi.h"
 #include "support/check.h"
 #include "backend/io_uring/uapi.h"
-#include "backend/io_uring/wakes.h"
+#include "backend/io_uring/late_eventfd_signals.h"
 
 namespace io::uring {
 
@@ -77,8 +77,9 @@ bool find(io_uring& ring, const io_uring_probe& known, KernelTraits& traits) {
   const auto limits = refuses_receive_limits(ring);
   traits.copies_are_not_reported = reports.value_or(true);
   traits.limited_receives_once = limits.value_or(true);
-  // Without a limit in the kernel it makes receives one by one. One that it hands to a worker takes
-  // its buffer at once and whole (io_should_commit(), Linux 6.18), and none of it may be lost.
+  // Without a limit in the kernel it makes receives one by one. A receive that it hands to a worker
+  // takes its buffer at once and whole (io_should_commit(), Linux 6.18), and no byte of it may be
+  // lost.
   traits.buffers_filled_once = traits.buffers_filled_once || traits.limited_receives_once;
   traits.no_bundles = traits.no_bundles || traits.buffers_filled_once;
   return reports.has_value() && limits.has_value();

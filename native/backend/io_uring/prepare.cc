@@ -11,9 +11,9 @@
 
 #include "system/address.h"
 #include "support/check.h"
-#include "engine/groups.h"
+#include "engine/buffer_groups.h"
 #include "system/system.h"
-#include "backend/reactor/attempt.h"
+#include "backend/calls.h"
 #include "backend/io_uring/uapi.h"
 
 namespace io::uring {
@@ -23,7 +23,8 @@ using abi::Opcode;
 namespace {
 
 unsigned send_flags(const Operation& operation) {
-  return MSG_NOSIGNAL | (operation.without_waiting ? MSG_DONTWAIT : 0);
+  return MSG_NOSIGNAL | (operation.without_waiting ? MSG_DONTWAIT : 0) |
+         (operation.argument != 0 ? MSG_MORE : 0);
 }
 
 // 6.0 and 6.1; what the kernel does not know was not chosen (Engine::choose_way).
@@ -51,23 +52,22 @@ void prepare_zero_copy(Operation& operation, uint32_t features, io_uring_sqe* en
 
 void prepare_send(Operation& operation, io_uring_sqe* entry) {
   const unsigned flags = send_flags(operation);
-  if (operation.opcode == Opcode::send) {
-    io_uring_prep_send(entry, operation.number, operation.address, operation.length,
+  if (operation.opcode == Opcode::send && !operation.is_batch_head) {
+    io_uring_prep_send(entry, operation.number, operation.left_address(), operation.left_length(),
                        static_cast<int>(flags));
   } else {
     io_uring_prep_sendmsg(entry, operation.number, &operation.extra->message, flags);
   }
-  // 5.19: there was no room for all of it. A try now would find little or none; the kernel tells of
-  // room when a third of the socket's memory is free (sk_stream_is_writeable).
+  // 5.19: there was no space for all of it. A try now would find little or none; the kernel reports
+  // space when a third of the socket's memory is free (sk_stream_is_writeable).
   const bool was_torn = operation.went_bytes > 0 && !operation.without_waiting;
   if (was_torn) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
 }
 
-// A send on a unix datagram socket that has to wait for its receiver goes out empty: the kernel
-// tries it, takes what there is to send from its list, finds the receiver full, and tries again
-// later with what is left of the list (seen on Linux 6.18). A write remembers where its list began.
-// Where there is an address it cannot be a write: then the kernel must not wait, and the engine
-// tries again (EAGAIN).
+// A send on a unix datagram socket that has to wait for its receiver goes out empty: the kernel's
+// first try consumes its list of memory, finds the receiver full, and tries again later with the
+// rest of the list (seen on Linux 6.18). A write remembers where its list began. A send with an
+// address cannot be a write: then the kernel must not wait, and the backend tries again (EAGAIN).
 void prepare_unix_datagram(Operation& operation, io_uring_sqe* entry) {
   constexpr uint64_t no_offset = 0;
   const int number = operation.number;
@@ -75,7 +75,7 @@ void prepare_unix_datagram(Operation& operation, io_uring_sqe* entry) {
     return io_uring_prep_write(entry, number, operation.address, operation.length, no_offset);
   }
   Extra& extra = *operation.extra;
-  if (extra.message.msg_name == nullptr) {
+  if (extra.message.msg_name == nullptr && operation.opcode != Opcode::send_control) {
     return io_uring_prep_writev(entry, number, extra.vectors.data(),
                                 static_cast<unsigned>(extra.vectors.size()), no_offset);
   }
@@ -85,7 +85,7 @@ void prepare_unix_datagram(Operation& operation, io_uring_sqe* entry) {
 void prepare_receive_multishot(const Operation& operation, io_uring_sqe* entry) {
   prepare_receive_once(operation, entry);
   entry->ioprio |= IORING_RECV_MULTISHOT;  // 6.0
-  uapi::set_receive_limit(*entry, static_cast<uint32_t>(operation.extent));
+  uapi::set_receive_limit(*entry, static_cast<uint32_t>(operation.left_bytes));
 }
 
 // The kernel puts a header and the address in front of each message. The room for the address is
@@ -99,15 +99,79 @@ void prepare_receive_message_multishot(Operation& operation, io_uring_sqe* entry
   io_uring_prep_recvmsg(entry, operation.number, &extra.message, 0);
   entry->ioprio |= IORING_RECV_MULTISHOT;  // 6.0
   entry->flags |= IOSQE_BUFFER_SELECT;
-  entry->buf_group = static_cast<uint16_t>(Groups::index_of(operation.argument));
+  entry->buf_group = static_cast<uint16_t>(BufferGroups::index_of(operation.argument));
+}
+
+int folder_of(int number) {
+  return number == no_descriptor ? AT_FDCWD : number;
+}
+
+// 5.6. The kernel refuses a mode where nothing can be made.
+void prepare_open_under_rules(const Operation& operation, int flags, io_uring_sqe* entry) {
+  Extra& extra = *operation.extra;
+  const bool creates =
+      (operation.argument & (abi::open_flag_create | abi::open_flag_temporary)) != 0;
+  extra.open_how = {static_cast<uint64_t>(flags), creates ? operation.argument_extra : 0,
+                    system::resolve_flags(operation.rules)};
+  io_uring_prep_openat2(entry, folder_of(operation.number), extra.path.c_str(),
+                        reinterpret_cast<struct open_how*>(&extra.open_how));
 }
 
 // A FIFO is opened without waiting for its other end: the kernel does so by itself as long as it
 // tries on our thread, and not in a worker.
 void prepare_open(const Operation& operation, io_uring_sqe* entry) {
   const int flags = system::open_flags(operation.argument) | O_NONBLOCK;
-  io_uring_prep_openat(entry, AT_FDCWD, operation.extra->path.c_str(), flags,
+  if (operation.rules != 0) return prepare_open_under_rules(operation, flags, entry);
+  io_uring_prep_openat(entry, folder_of(operation.number), operation.extra->path.c_str(), flags,
                        operation.argument_extra);
+}
+
+// The kernel looks at the flags as pwritev2(2) does.
+void prepare_write(const Operation& operation, io_uring_sqe* entry) {
+  const int number = operation.number;
+  const auto offset = static_cast<uint64_t>(operation.offset);
+  if (operation.registered_index >= 0) {
+    io_uring_prep_write_fixed(entry, number, operation.address, operation.length, offset,
+                              operation.registered_index);
+  } else {
+    io_uring_prep_write(entry, number, operation.address, operation.length, offset);
+  }
+  if (operation.argument != 0) {
+    entry->rw_flags = static_cast<__kernel_rwf_t>(system::write_flags(operation.argument));
+  }
+}
+
+void prepare_write_vectored(const Operation& operation, io_uring_sqe* entry) {
+  const auto& vectors = operation.extra->vectors;
+  io_uring_prep_writev(entry, operation.number, vectors.data(),
+                       static_cast<unsigned>(vectors.size()),
+                       static_cast<uint64_t>(operation.offset));
+  if (operation.argument != 0) {
+    entry->rw_flags = static_cast<__kernel_rwf_t>(system::write_flags(operation.argument));
+  }
+}
+
+void prepare_names(const Operation& operation, io_uring_sqe* entry) {
+  const Extra& extra = *operation.extra;
+  const char* path = extra.path.c_str();
+  const char* path_to = extra.path_to.c_str();
+  const int folder = folder_of(operation.number);
+  const int folder_to = folder_of(extra.source);
+  switch (operation.opcode) {
+    case Opcode::rename:
+      return io_uring_prep_renameat(entry, folder, path, folder_to, path_to, operation.argument);
+    case Opcode::link:
+      return io_uring_prep_linkat(entry, folder, path, folder_to, path_to, 0);
+    case Opcode::symlink:
+      return io_uring_prep_symlinkat(entry, path, folder_to, path_to);
+    case Opcode::unlink:
+      return io_uring_prep_unlinkat(entry, folder, path,
+                                    operation.argument != 0 ? AT_REMOVEDIR : 0);
+    case Opcode::mkdir:
+      return io_uring_prep_mkdirat(entry, folder, path, operation.argument);
+    default:
+      CHECK(!"io_uring has no such operation");
+  }
 }
 
 void prepare_file(const Operation& operation, io_uring_sqe* entry) {
@@ -125,22 +189,17 @@ void prepare_file(const Operation& operation, io_uring_sqe* entry) {
       }
       return io_uring_prep_read(entry, number, operation.address, operation.length, offset);
     case Opcode::write:
-      if (operation.registered_index >= 0) {
-        return io_uring_prep_write_fixed(entry, number, operation.address, operation.length, offset,
-                                         operation.registered_index);
-      }
-      return io_uring_prep_write(entry, number, operation.address, operation.length, offset);
+      return prepare_write(operation, entry);
     case Opcode::read_vectored:
       return io_uring_prep_readv(entry, number, operation.extra->vectors.data(),
                                  static_cast<unsigned>(operation.extra->vectors.size()), offset);
     case Opcode::write_vectored:
-      return io_uring_prep_writev(entry, number, operation.extra->vectors.data(),
-                                  static_cast<unsigned>(operation.extra->vectors.size()), offset);
+      return prepare_write_vectored(operation, entry);
     case Opcode::stat: {
       const bool by_number = operation.argument == abi::stat_by_descriptor;
       int flags = by_number ? AT_EMPTY_PATH : 0;
       if (operation.argument == abi::stat_by_path_no_follow) flags = AT_SYMLINK_NOFOLLOW;
-      return io_uring_prep_statx(entry, by_number ? number : AT_FDCWD, extra->path.c_str(), flags,
+      return io_uring_prep_statx(entry, folder_of(number), extra->path.c_str(), flags,
                                  uapi::statx_fields,
                                  reinterpret_cast<struct statx*>(extra->raw_status));
     }
@@ -148,26 +207,12 @@ void prepare_file(const Operation& operation, io_uring_sqe* entry) {
       return io_uring_prep_fsync(
           entry, number, operation.argument == abi::sync_level_full ? 0 : IORING_FSYNC_DATASYNC);
     case Opcode::allocate:
-      return io_uring_prep_fallocate(entry, number,
-                                     operation.argument != 0 ? FALLOC_FL_KEEP_SIZE : 0,
+      return io_uring_prep_fallocate(entry, number, system::allocate_flags(operation.argument),
                                      operation.offset, operation.extent);
     case Opcode::truncate:
       return io_uring_prep_rw(uapi::op_ftruncate, entry, number, nullptr, 0, offset);
-    case Opcode::rename:
-      return io_uring_prep_renameat(entry, AT_FDCWD, extra->path.c_str(), AT_FDCWD,
-                                    extra->path_to.c_str(), 0);
-    case Opcode::link:
-      return io_uring_prep_linkat(entry, AT_FDCWD, extra->path.c_str(), AT_FDCWD,
-                                  extra->path_to.c_str(), 0);
-    case Opcode::symlink:
-      return io_uring_prep_symlinkat(entry, extra->path.c_str(), AT_FDCWD, extra->path_to.c_str());
-    case Opcode::unlink:
-      return io_uring_prep_unlinkat(entry, AT_FDCWD, extra->path.c_str(),
-                                    operation.argument != 0 ? AT_REMOVEDIR : 0);
-    case Opcode::mkdir:
-      return io_uring_prep_mkdirat(entry, AT_FDCWD, extra->path.c_str(), operation.argument);
     default:
-      CHECK(!"io_uring has no such operation");
+      return prepare_names(operation, entry);
   }
 }
 
@@ -185,6 +230,7 @@ void prepare_stream(Operation& operation, uint32_t features, io_uring_sqe* entry
     case Opcode::send:
     case Opcode::send_vectored:
     case Opcode::send_message:
+    case Opcode::send_control:
       if (operation.zero_copy) return prepare_zero_copy(operation, features, entry);
       return operation.unix_datagram ? prepare_unix_datagram(operation, entry)
                                      : prepare_send(operation, entry);
@@ -193,14 +239,28 @@ void prepare_stream(Operation& operation, uint32_t features, io_uring_sqe* entry
       // 5.19: the socket was empty, so a first try would only cost time.
       if (operation.poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
       return;
+    case Opcode::peek:
+      return io_uring_prep_recv(entry, number, operation.address, operation.length, MSG_PEEK);
     case Opcode::receive_message:
+    case Opcode::receive_vectored:
       io_uring_prep_recvmsg(entry, number, &extra->message, 0);
+      if (operation.poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
+      return;
+    case Opcode::receive_control:
+      io_uring_prep_recvmsg(entry, number, &extra->message,
+                            static_cast<unsigned>(system::control_flags));
       if (operation.poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
       return;
     case Opcode::receive_multishot:
       return prepare_receive_multishot(operation, entry);
     case Opcode::receive_message_multishot:
       return prepare_receive_message_multishot(operation, entry);
+    case Opcode::poll:
+      return io_uring_prep_poll_add(entry, number,
+                                    static_cast<unsigned>(events_to_poll(operation)));
+    case Opcode::poll_multishot:
+      return io_uring_prep_poll_multishot(entry, number,
+                                          static_cast<unsigned>(events_to_poll(operation)));
     default:
       CHECK(!"io_uring has no such operation");
   }
@@ -233,36 +293,37 @@ void prepare_other(const Operation& operation, __kernel_timespec& time, io_uring
 
 }  // namespace
 
-// The kernel takes a piece of the group when there is something to receive, and fills as much of it
-// as it can.
+// The kernel takes a buffer of the group when there is something to receive, and fills as much of
+// it as it can.
 void prepare_receive_once(const Operation& operation, io_uring_sqe* entry) {
   io_uring_prep_recv(entry, operation.number, nullptr, 0, 0);
   entry->flags |= IOSQE_BUFFER_SELECT;
-  entry->buf_group = static_cast<uint16_t>(Groups::index_of(operation.argument));
+  entry->buf_group = static_cast<uint16_t>(BufferGroups::index_of(operation.argument));
 }
 
-void receive_in_bundles(io_uring_sqe* entry, uint32_t piece_bytes) {
+void receive_in_bundles(io_uring_sqe* entry, uint32_t buffer_size_bytes) {
   // Of one receive; others of the ring want their turn, too.
-  constexpr uint32_t most_bytes = 256 * 1024;
-  // The kernel maps 256 pieces at most, the first of which may be nearly full. When it fills all
-  // that it has mapped, and that is less than it was asked for, it tries once more before it tells
-  // of anything. A try that finds nothing, since what the socket says of its bytes need not be true
-  // (Linux counts those of MSG_OOB that nobody has read, on a unix socket), waits for more: others
-  // that fill the pieces behind would be told of first. So it is asked for what it has mapped.
-  constexpr uint32_t most_pieces = 255;
+  constexpr uint32_t max_bytes = 256 * 1024;
+  // The kernel maps at most 256 buffers, the first of which may be nearly full. When it fills all
+  // that it has mapped, and that is less than the requested length, it receives once more before it
+  // reports the first bytes. If that receive finds nothing, it waits for more, and receives that
+  // fill the buffers behind would be reported first. It can find nothing because a unix socket
+  // counts unread MSG_OOB bytes as available. So the requested length is never more than the mapped
+  // buffers hold.
+  constexpr uint32_t max_buffers = 255;
   entry->ioprio |= uapi::receive_bundle;
-  entry->len =
-      static_cast<uint32_t>(std::min<uint64_t>(most_bytes, uint64_t{most_pieces} * piece_bytes));
+  entry->len = static_cast<uint32_t>(
+      std::min<uint64_t>(max_bytes, uint64_t{max_buffers} * buffer_size_bytes));
 }
 
-void settle_message_head(uint8_t* piece) {
+void settle_message_head(uint8_t* buffer) {
   io_uring_recvmsg_out head;
   sockaddr_storage address = {};
-  std::memcpy(&head, piece, sizeof(head));
+  std::memcpy(&head, buffer, sizeof(head));
   const uint32_t length = std::min(head.namelen, name_bytes);
-  std::memcpy(&address, piece + sizeof(head), length);
+  std::memcpy(&address, buffer + sizeof(head), length);
   const bool truncated = (head.flags & MSG_TRUNC) != 0;
-  write_record(address, length, truncated ? abi::peer_flag_truncated : 0, piece);
+  write_record(address, length, truncated ? abi::peer_flag_truncated : 0, buffer);
 }
 
 void prepare(Operation& operation, uint32_t features, __kernel_timespec& time,
@@ -278,13 +339,13 @@ void prepare(Operation& operation, uint32_t features, __kernel_timespec& time,
 }
 
 bool is_linked_by_kernel(const Operation& operation) {
-  return operation.linked && is(operation.opcode, trait::linked_by_kernel) &&
+  return operation.is_linked() && is(operation.opcode, trait::linked_by_kernel) &&
          !reads_nothing(operation);
 }
 
 size_t hold_back(std::span<Operation* const> batch, size_t group) {
   size_t index = group - 1;
-  for (; batch[index]->linked; index++) batch[index]->successor = batch[index + 1];
+  for (; batch[index]->is_linked(); index++) batch[index]->successor = batch[index + 1];
   return index - (group - 1);
 }
 

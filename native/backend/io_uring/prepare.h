@@ -1,9 +1,9 @@
 // From a checked operation to the entry that the kernel reads.
 //
-// What the kernel reads through pointers while it *prepares* an entry (paths, addresses, time
-// values, message headers and their vectors) need only live until the entry has been submitted
-// (IORING_FEAT_SUBMIT_STABLE); they live in the operation, so longer. What it reads or writes later
-// (buffers, the result of statx) lives in V8's memory, held by a buffer handle, or in the
+// Memory that the kernel reads through pointers while it *prepares* an entry (paths, addresses,
+// time values, message headers and their vectors) need only live until the entry has been submitted
+// (IORING_FEAT_SUBMIT_STABLE); it lives in the operation, so longer. Memory that it reads or writes
+// later (buffers, the result of statx) lives in V8's memory, held by a buffer handle, or in the
 // operation.
 #pragma once
 
@@ -17,13 +17,13 @@
 
 namespace io::uring {
 
-// user_data is the slot, then which try of the operation it is, and the slot's generation. A
-// zero-copy send that is cancelled before it has begun, because
-// it was linked to one that failed, ends without a word of a notification, and one comes
-// anyway: so completions of an earlier try must be known from those of the present one.
+// user_data is the slot, then the number of the operation's try, and the slot's generation. A
+// zero-copy send that is cancelled before it has begun, because it was linked to one that failed,
+// completes without the flag for a notification, and a notification comes anyway. So completions of
+// an earlier try must be distinguished from those of the present one.
 inline constexpr uint32_t try_shift = 20;
 inline constexpr uint32_t generation_shift = 36;  // of the generation its lowest 28 bits
-static_assert(abi::in_flight_limit_most + 1000 < 1u << try_shift);
+static_assert(abi::max_in_flight_limit + 1000 < 1u << try_shift);
 static_assert(try_shift + 8 * sizeof(Operation::tries) == 36);
 
 inline uint64_t user_data_of(const Operation& operation) {
@@ -43,20 +43,20 @@ inline __kernel_timespec timespec_of(int64_t nanoseconds) {
 void prepare(Operation& operation, uint32_t features, __kernel_timespec& time, io_uring_sqe* entry);
 // A receive_multishot that gives one completion.
 void prepare_receive_once(const Operation& operation, io_uring_sqe* entry);
-// For a receive_multishot on an incremental ring: each time it fills as many pieces as it has bytes
-// for, up to what the kernel maps at once.
-void receive_in_bundles(io_uring_sqe* entry, uint32_t piece_bytes);
+// For a receive_multishot on an incremental ring: each time it fills as many buffers as it has
+// bytes for, up to what the kernel maps at once.
+void receive_in_bundles(io_uring_sqe* entry, uint32_t buffer_size_bytes);
 // Where a receive_message_multishot has put a message: the kernel's own words about it, which take
 // as much room as the record of the sender, become that.
-void settle_message_head(uint8_t* piece);
+void settle_message_head(uint8_t* buffer);
 
-// Whether the kernel may be left to start what follows in the chain. It ends a chain only after
-// operations that tell it of their failure, and io_uring/{fs,statx,sync,truncate,net}.c do not for
-// the others (seen on 6.18): a rename would follow a sync that has failed.
+// Whether the kernel may start the operation that follows in the chain. It ends a chain only after
+// operations that report their failure to it, and io_uring/{fs,statx,sync,truncate,net}.c do not
+// for the others (seen on 6.18): a rename would follow a sync that has failed.
 bool is_linked_by_kernel(const Operation& operation);
-// How much of the chain at the front the kernel is given at once. A deadline begins when its
-// operation does, so what has one is started by us.
-// `has` says of an operation whether the kernel has it.
+// How many operations at the front of the chain the kernel gets at once. A deadline begins when its
+// operation does, so the backend starts an operation with a deadline itself. `has` says whether the
+// kernel has an operation.
 template <class Has>
 size_t group_length(std::span<Operation* const> batch, Has has) {
   size_t length = 1;

@@ -8,22 +8,22 @@
 #include <cstring>
 #include <iterator>
 
-#include "backend/why_not.h"
-#include "backend/io_uring/wakes.h"
+#include "backend/unavailable.h"
+#include "backend/io_uring/late_eventfd_signals.h"
 
 namespace io {
 
 namespace {
 
-// Completions per operation: its own, its deadline's, and the kernel's word that the memory of a
-// zero-copy send is free; one more beside them for what is nobody's.
+// Completions per operation: its own, its deadline's, and the notification of a zero-copy send; and
+// one for the ring's internal entries.
 constexpr uint32_t completions_per_operation = 4;
 
-// Operations whose completions the ring has room for, all at once. More of them may be in flight:
-// those that wait for a peer do not all end together, and if they do the kernel keeps what the ring
-// has no room for (IORING_FEAT_NODROP). A ring that is longer would cost each IO locked memory.
+// Operations whose completions fit into the ring, all at once. More of them may be in flight:
+// operations that wait for peers do not all end together, and if they do the kernel keeps the
+// completions that do not fit (IORING_FEAT_NODROP). A longer ring would cost each IO locked memory.
 // docs/decisions/connections-are-not-operations.md
-constexpr uint32_t ring_room_most = 4104;  // 32,768 entries
+constexpr uint32_t max_ring_room = 4104;  // 32,768 entries
 
 uint32_t power_of_two(uint32_t value) {
   uint32_t power = 1;
@@ -62,7 +62,7 @@ uring::Signals signals_for(const BackendOptions& options) {
 }
 
 constexpr const char* late_area =
-    "; in attached mode this kernel tells of what has come only after an RCU grace period";
+    "; in attached mode this kernel signals completions only after an RCU grace period";
 
 // Why attached mode does without DEFER_TASKRUN.
 const char* why_late(const BackendOptions& options) {
@@ -95,10 +95,10 @@ int climb(size_t first, size_t end, uint32_t more, RingSetUp& made, uint32_t& ro
   return error;
 }
 
-// The memory of a ring that was closed counts against RLIMIT_MEMLOCK until a worker of the kernel
-// has taken the ring down (io_ring_exit_work in io_uring/io_uring.c): after a grace period of RCU
-// or two, and no call tells when. The trial of the eventfd has closed a ring just now, and the
-// program may have closed an IO. So want of memory is an error only when it lasts.
+// The memory of a closed ring counts against RLIMIT_MEMLOCK until a worker of the kernel has taken
+// the ring down (io_ring_exit_work in io_uring/io_uring.c). That is after a grace period of RCU or
+// two, and no call reports it. The trial of the eventfd has closed a ring just now, and the program
+// may have closed an IO. So a lack of memory is an error only when it lasts.
 int climb_until_released(size_t first, size_t end, uint32_t more, RingSetUp& made, uint32_t& room) {
   constexpr int patience_ms = 250;
   constexpr int step_ms = 2;
@@ -113,11 +113,11 @@ int climb_until_released(size_t first, size_t end, uint32_t more, RingSetUp& mad
 }
 
 uint32_t room_wanted(const BackendOptions& options) {
-  return std::min(options.in_flight_limit, ring_room_most);
+  return std::min(options.in_flight_limit, max_ring_room);
 }
 
-// A ring with the area that was asked for. False when it is not to be had, and `opened` says why:
-// then there is no ring either, so that nobody pays for completions of twice the size.
+// A ring with the requested area. False when it is not available, and `opened` says why: then there
+// is no ring either, so that no IO without an area pays for completions of twice the size.
 bool set_up_with_area(const BackendOptions& options, uring::Signals signals, RingSetUp& made,
                       Opened& opened) {
   if (!may_open_receives(options.area, opened)) return false;
@@ -157,7 +157,7 @@ int set_up_ring(const BackendOptions& options, RingSetUp& made, Opened& opened) 
   if (!options.area.wanted || !set_up_with_area(options, signals, made, opened)) {
     const uint32_t more = options.wide_completions ? IORING_SETUP_CQE32 : 0;
     opened.ring_room = room_wanted(options);
-    // Where nothing could be tried the ring is one that works in any case.
+    // Where no trial was possible, the ring is one that works in any case.
     const size_t first = signals == uring::Signals::prompt ? 0 : 1;
     const size_t end = std::size(setup_ladder);
     const int error = climb_until_released(first, end, more, made, opened.ring_room);

@@ -18,7 +18,7 @@ struct RingSetUp {
   std::unique_ptr<ZcrxReceives> area;  // null when there is none: Opened::area_reason
 };
 
-// 0, or the errno of io_uring_setup. Writes what is to be said of the ring into `opened`.
+// 0, or the errno of io_uring_setup. Writes the report about the ring into `opened`.
 int set_up_ring(const BackendOptions& options, RingSetUp& made, Opened& opened);
 
 }  // namespace io

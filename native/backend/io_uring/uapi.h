@@ -15,8 +15,10 @@ inline constexpr int op_readv_fixed = 60;  // 6.15, together with vectors of reg
 inline constexpr uint16_t send_zc_report_usage = 1u << 3;    // 6.2, in an entry's ioprio
 inline constexpr uint32_t notif_usage_zc_copied = 1u << 31;  // 6.2, in a notification's result
 
-// STATX_BASIC_STATS and STATX_BTIME (4.11), which the headers of musl have only since 1.2.5.
-inline constexpr unsigned statx_fields = 0x7ff | 0x800;
+// STATX_BASIC_STATS and STATX_BTIME (4.11), which the headers of musl have only since 1.2.5. Older
+// kernels ignore the others: STATX_MNT_ID (5.8), STATX_DIOALIGN (6.1) and STATX_WRITE_ATOMIC
+// (6.11).
+inline constexpr unsigned statx_fields = 0x7ff | 0x800 | 0x1000 | 0x2000 | 0x10000;
 // A wait that is not counted as waiting for a disk (6.15).
 inline constexpr unsigned feature_no_iowait = 1u << 17;
 inline constexpr unsigned enter_no_iowait = 1u << 7;

@@ -49,7 +49,7 @@ int EpollPoller::open() {
   if (epoll_ < 0) return fail("epoll_create1");
   wake_up_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_up_ < 0) return fail("eventfd");
-  // Edge-triggered: each write is an event, and nobody has to read the count.
+  // Edge-triggered: each write is an event, and the count need not be read.
   if (add(wake_up_, EPOLLIN | EPOLLET, wake_up_token) != 0) return fail("epoll_ctl");
   return 0;
 }
@@ -61,7 +61,7 @@ int EpollPoller::add(int number, uint32_t events, uint64_t token) {
   system_calls_++;
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, number, &event) == 0) return 0;
   const int error = errno;
-  // EBADF is about one of the two, EINVAL about what is no epoll any more.
+  // EBADF is about either of the two; EINVAL says that the number is no longer an epoll.
   if (error == EBADF) is_there();
   if (error == EINVAL) lose("epoll_ctl", error);
   return -error;
@@ -93,8 +93,8 @@ int EpollPoller::wait_for_events(std::span<epoll_event> events, int64_t deadline
   return ::epoll_wait(epoll_, events.data(), room, limit_ms);
 }
 
-// Whoever asks for it waits there, so an alarm has to be seen there too. It is made now, because a
-// descriptor may be refused and an alarm may not.
+// The waiting thread waits on this epoll, so the alarm has to be registered in it too. It is
+// created now, because registering a descriptor may fail and setting an alarm may not.
 int EpollPoller::descriptor() {
   if (alarm_ >= 0) return epoll_;
   alarm_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -130,7 +130,7 @@ void EpollPoller::wake_up() {
   const uint64_t one = 1;
   // EAGAIN: the count is at its limit, so it has been written to and the event is there.
   if (::write(wake_up_, &one, sizeof(one)) >= 0 || errno == EAGAIN || alarm_ < 0) return;
-  // Other code has closed it. The alarm wakes as well.
+  // Other code has closed the eventfd. The alarm wakes the thread as well.
   const itimerspec now = {.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = 1}};
   ::timerfd_settime(alarm_, TFD_TIMER_ABSTIME, &now, nullptr);
 }
@@ -152,8 +152,8 @@ void EpollPoller::wait_elsewhere() {
 
 void EpollPoller::set_alarm(int64_t due_ns) {
   if (due_ns < 0) return;
-  // One that comes too early is harmless, and cheaper than setting it again each time. One whose
-  // time has passed has rung, and tells nothing more if other code has closed it.
+  // An alarm that rings too early is harmless, and cheaper than setting it again each time. One
+  // whose time has passed has rung; if other code has closed it, no further event comes.
   const bool comes_early = alarm_due_ns_ >= 0 && alarm_due_ns_ <= due_ns;
   if (comes_early && alarm_due_ns_ > now_ns()) return;
   CHECK(alarm_ >= 0);

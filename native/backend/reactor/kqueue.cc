@@ -21,13 +21,14 @@ namespace {
 
 constexpr size_t events_limit = 256;
 [[maybe_unused]] constexpr size_t changes_limit = 2;
-// Idents are told apart by filter, so this one meets no descriptor.
+// Idents are per filter, so this one collides with no descriptor.
 [[maybe_unused]] constexpr uintptr_t wake_up_ident = 0;
 
-// Systems refuse what they cannot count to. Whoever waits longer is told nothing, and waits again.
+// Systems refuse a timeout that they cannot represent. A longer wait returns early with nothing,
+// and the caller waits again.
 constexpr int64_t longest_wait_ns = 86'400LL * 1'000'000'000;
 
-// What the system passes through is a pointer, and was an integer in NetBSD before 10.
+// The user data is a pointer, and was an integer in NetBSD before 10.
 using UserData = decltype(kevent::udata);
 static_assert(sizeof(UserData) >= sizeof(uint64_t), "a token must fit into udata");
 
@@ -55,8 +56,9 @@ struct kevent make_change(uintptr_t ident, int filter, unsigned flags, uint64_t 
   return change;
 }
 
-// On EVFILT_READ the peer will send no more, which says nothing of the other direction unless there
-// is an error; on EVFILT_WRITE nobody will receive any more, so nothing can come either.
+// On EVFILT_READ the peer will send no more. That says nothing about the other direction, unless
+// there is an error. On EVFILT_WRITE the peer will not receive any more, so no answer can come
+// either.
 Ready ready_of(const struct kevent& event) {
   const bool ended = (event.flags & EV_EOF) != 0;
   const bool of_reading = event.filter == EVFILT_READ;
@@ -69,8 +71,8 @@ Ready ready_of(const struct kevent& event) {
   };
 }
 
-// The filter of writing, of a pipe whose other end is gone: FreeBSD, OpenBSD and macOS say EPIPE,
-// and NetBSD EBADF (its pipe_kqfilter), although the number is open.
+// EVFILT_WRITE of a pipe whose other end is closed: FreeBSD, OpenBSD and macOS return EPIPE, and
+// NetBSD EBADF (its pipe_kqfilter), although the number is open.
 bool is_gone(int error) {
   return error == EPIPE || error == EBADF;
 }
@@ -140,7 +142,7 @@ int KqueuePoller::open_wake_up() {
 
 void KqueuePoller::wake_up() {
   const char byte = 0;
-  // EAGAIN: it is full, so there is an event that nobody has taken.
+  // EAGAIN: the pipe is full, so an event is still pending.
   while (::write(wake_up_[1], &byte, 1) != 1) {
     if (errno == EAGAIN) return;
     if (errno == EINTR) continue;
@@ -153,7 +155,7 @@ bool KqueuePoller::is_wake_up(const struct kevent& event) const {
   return event.filter == EVFILT_READ && event.ident == static_cast<uintptr_t>(wake_up_[0]);
 }
 
-// A pipe that is full is told no more, since nothing is added to it.
+// A full pipe raises no further event, since nothing is added to it.
 void KqueuePoller::drain_wake_up() const {
   char bytes[64];
   while (::read(wake_up_[0], bytes, sizeof(bytes)) > 0) {
@@ -256,8 +258,8 @@ int64_t KqueuePoller::until_alarm_ns() const {
   return alarm_due_ns_ < 0 ? -1 : std::max<int64_t>(0, alarm_due_ns_ - now_ns());
 }
 
-// What the waiting thread left. There is no waiting when it left anything, be it only that the wait
-// is to end, and none past the alarm.
+// The events that the waiting thread left. If it left any, or only the request to end the wait,
+// this call does not wait. It never waits past the alarm.
 size_t KqueuePoller::take_kept(std::span<Ready> ready, int64_t& deadline_ns) {
   const std::lock_guard lock(mutex_);
   if (interrupted_ || !kept_.empty()) deadline_ns = 0;

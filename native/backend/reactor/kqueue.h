@@ -1,14 +1,15 @@
 // Readiness by kqueue, for macOS, FreeBSD, NetBSD and OpenBSD: see poller.h.
 //
 // A kqueue has one event per descriptor and filter, so a descriptor has two, both of them EV_CLEAR.
-// Each is told by itself, with the token that watch() was given.
+// Each is reported by itself, with the token that watch() was given.
 //
-// libuv must not look at the queue, since it would put it into a queue of its own (libuv#883). So a
-// thread waits in wait_elsewhere(), and takes out of the kernel what it found: with EV_CLEAR it is
-// not told again. It keeps that under a mutex for wait(), which looks there first.
+// libuv must not poll the kqueue, since it would put it into a kqueue of its own (libuv#883). So a
+// thread waits in wait_elsewhere() and takes the events out of the kernel. With EV_CLEAR the kernel
+// does not report them again, so the thread keeps them under a mutex for wait(), which looks there
+// first.
 //
-// An alarm is how long a wait may last, and no timer of the system's: that could be refused when
-// memory or a limit is reached, differs in its units, and means something else at zero.
+// An alarm limits how long a wait may last. It is no EVFILT_TIMER: the system could refuse that
+// when memory or a limit is reached, its units differ, and zero means something else.
 #pragma once
 
 #include <sys/types.h>
@@ -29,8 +30,8 @@ namespace io {
 class KqueuePoller {
  public:
   static constexpr const char* name = "kqueue";
-  // EV_EOF may come together with the last bytes, and once: a receive that left the end behind is
-  // told nothing more. Nor does `data` say on every system how much there is.
+  // EV_EOF may come together with the last bytes, and only once: a receive that leaves the end
+  // behind gets no further event. And `data` does not say on every system how many bytes there are.
   static constexpr bool short_transfer_drains = false;
 
   KqueuePoller() = default;
@@ -70,7 +71,7 @@ class KqueuePoller {
   std::atomic<int> lost_ = 0;  // an errno
 
   std::mutex mutex_;
-  // Guarded by `mutex_`: what the waiting thread took out of the kernel for wait().
+  // Guarded by `mutex_`: events that the waiting thread took out of the kernel for wait().
   std::vector<Ready> kept_;
   bool interrupted_ = false;
   // Guarded by `mutex_` too. The thread is waiting, and until when; -1 is forever.

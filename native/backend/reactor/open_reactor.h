@@ -1,4 +1,4 @@
-// Sets up the reactor of a poller: what both pollers' candidates are made with.
+// Sets up a reactor with its poller, for the candidates of both pollers.
 #pragma once
 
 #include <memory>
@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "engine/backend.h"
-#include "backend/why_not.h"
+#include "backend/unavailable.h"
 #include "backend/reactor/reactor.h"
 
 namespace io {

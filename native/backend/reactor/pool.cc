@@ -58,8 +58,8 @@ void Pool::submit(const std::vector<Operation*>& batch) {
   for (; wake > 0; wake--) work_.notify_one();
 }
 
-// A new thread has every signal blocked: they are for the threads of the program. Where the system
-// allows no more threads, those that there are do the work.
+// A new thread has every signal blocked: signals are for the threads of the program. Where the
+// system allows no more threads, the existing ones do the work.
 void Pool::start_threads(size_t wanted) {
   wanted = std::min(wanted, thread_limit - threads_.size());
   if (wanted == 0) return;
@@ -149,6 +149,17 @@ void Pool::withdraw_all(int number, std::vector<Operation*>& withdrawn) {
       line->remove(operation);
       withdrawn.push_back(&operation);
     });
+  }
+}
+
+void Pool::give_up() {
+  const std::lock_guard lock(mutex_);
+  for (OperationQueue* line : {&quick_, &slow_}) {
+    while (!line->empty()) {
+      Operation& operation = line->pop();
+      // A close that ends with an error has to close its number, too.
+      if (operation.opcode == abi::Opcode::close) perform_(operation);
+    }
   }
 }
 

@@ -2,9 +2,9 @@
 // reactor has its own, never libuv's four; none is started before there is work, and there are
 // never more than a few.
 //
-// Who owns an operation: the reactor, until submit(); then the pool, which alone touches it and the
-// memory it names, until take() gives it back with `result` set, or until withdraw() has taken it
-// out before a thread began with it. What a thread has begun cannot be ended.
+// Who owns an operation: the reactor, until submit(). Then only the pool touches it and the memory
+// it names, until take() returns it with `result` set, or until withdraw() has removed it before a
+// thread began with it. A call that a thread has begun cannot be ended.
 #pragma once
 
 #include <pthread.h>
@@ -26,10 +26,10 @@ class Pool {
   // Syncs and other calls that take milliseconds may not keep reads from being made.
   static constexpr size_t slow_limit = thread_limit / 2;
 
-  // `perform` makes the call of an operation, on a thread of the pool; `finished` tells, on such a
-  // thread, that take() has something to give.
+  // `perform` makes the call of an operation, on a thread of the pool. `finished` is called on such
+  // a thread when take() has a result to return.
   Pool(int32_t (*perform)(Operation&), std::function<void()> finished);
-  // Nothing may be left in it: what a thread has begun is waited for.
+  // No operation may be left in it. It waits for the calls that threads have begun.
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -41,7 +41,9 @@ class Pool {
   bool withdraw(Operation& operation);
   // The operations on a descriptor, or all, that no thread has begun with.
   void withdraw_all(int number, std::vector<Operation*>& withdrawn);
-  // Appends what has been finished, in the order in which it was.
+  // Forgets all that no thread has begun with; what is to be closed is closed.
+  void give_up();
+  // Appends the finished operations, in the order in which they finished.
   void take(std::vector<Operation*>& finished);
   bool has_finished() const { return has_finished_.load(std::memory_order_acquire); }
 
@@ -65,7 +67,7 @@ class Pool {
   std::vector<pthread_t> threads_;
   size_t idle_ = 0;
   size_t slow_running_ = 0;
-  bool slow_turn_ = false;  // what was taken last was slow
+  bool slow_turn_ = false;  // the last operation taken was slow
   bool ending_ = false;
   std::atomic<bool> has_finished_ = false;
 };

@@ -1,15 +1,16 @@
 // The readiness backends, epoll and kqueue: everything but the kernel interface, which is the
 // template parameter (poller.h).
 //
-// Every operation on a stream is tried first; only when it would have to wait is it parked in the
-// line of its descriptor and direction, and tried again when the poller says that something has
-// changed. What may wait for a disk goes to the pool. Chains, deadlines and multishot operations
-// are kept here, since no kernel does that for us.
+// Every operation on a stream is tried first. Only when it would have to wait is it parked in the
+// queue of its descriptor and direction, and tried again when the poller reports a change.
+// Operations that may wait for a disk go to the pool. Chains, deadlines and multishot operations
+// are kept here, since no kernel interface does that for us.
 //
 // Who owns an operation: the reactor, from submit() until it is in `done_`, where poll() takes it.
 // Meanwhile it is in exactly one place (Operation::place), or waits for its predecessor in a chain.
-// Its memory is touched only inside an attempt, or by the thread of the pool that has it: so what
-// is ended while it is parked has moved no byte, and what a thread has begun is waited for.
+// Its memory is touched only inside an attempt, or by the thread of the pool that has it. So an
+// operation that is ended while it is parked has moved no byte, and one that a thread has begun is
+// waited for.
 #pragma once
 
 #include <sys/socket.h>
@@ -28,16 +29,17 @@
 #include "engine/descriptors.h"
 #include "engine/operation_list.h"
 #include "system/system.h"
-#include "engine/timers.h"
-#include "backend/why_not.h"
-#include "backend/reactor/attempt.h"
-#include "backend/reactor/done.h"
-#include "backend/reactor/pieces.h"
+#include "engine/deadline_heap.h"
+#include "backend/unavailable.h"
+#include "backend/calls.h"
+#include "backend/full_peers.h"
+#include "backend/reactor/completion_fifo.h"
+#include "backend/reactor/buffer_pool.h"
 #include "backend/reactor/poller.h"
 #include "backend/reactor/pool.h"
-#include "backend/reactor/rows.h"
-#include "backend/reactor/waiting.h"
-#include "backend/reactor/watches.h"
+#include "backend/reactor/position_order.h"
+#include "backend/reactor/wait_rules.h"
+#include "backend/reactor/descriptor_table.h"
 
 namespace io {
 
@@ -46,49 +48,63 @@ class Reactor final : public Backend {
   using Opcode = abi::Opcode;
 
  public:
-  Reactor() : pool_(perform, [this] { poller_.wake_up(); }), ready_(events_at_once) {}
+  Reactor()
+      : Backend(facts_of()),
+        pool_(perform, [this] { poller_.wake_up(); }),
+        ready_(events_at_once) {}
 
   // 0, or the errno of what could not be made; then failed_call() says what.
   int open() { return poller_.open(); }
   const char* failed_call() const { return poller_.failed_call(); }
 
-  void serve(OperationTable& operations, Descriptors&) override { operations_ = &operations; }
+  void serve(OperationTable& operations, Descriptors& descriptors, Revisits& revisits) override {
+    operations_ = &operations;
+    descriptors_ = &descriptors;
+    revisits_ = &revisits;
+  }
 
   void submit(std::span<Operation* const> batch) override {
     // All links first: an operation that ends at once starts the next one of its chain.
     for (size_t index = 0; index < batch.size(); index++) {
-      batch[index]->successor = batch[index]->linked ? batch[index + 1] : nullptr;
+      batch[index]->successor = batch[index]->is_linked() ? batch[index + 1] : nullptr;
     }
     for (size_t index = 0; index < batch.size(); index++) {
-      const bool follows = index > 0 && batch[index - 1]->linked;
+      const bool follows = index > 0 && batch[index - 1]->is_linked();
       if (!follows) start(*batch[index]);
     }
     hand_to_pool();
   }
 
-  // submit() has tried everything already. But the event loop may be asleep, and what was handed
-  // over may be due before what it waits for.
+  // submit() has tried every operation already. But the event loop may have slept meanwhile, and an
+  // operation may be due before the event that it waits for.
   void flush() override {
-    if (armed_) poller_.set_alarm(next_due_ns());
+    if (!armed_) return;
+    poller_.set_alarm(next_alarm_ns());
+    note_loss();
   }
 
   size_t ready() const override { return done_.size() + (pool_.has_finished() ? 1 : 0); }
 
   void poll(int64_t deadline_ns, Completions& completed) override {
     const int64_t end_ns = deadline_ns > 0 ? now_ns() + deadline_ns : deadline_ns;
+    // The poller's descriptor is readable as long as wait() has something to say, so nothing is
+    // lost by leaving it as it is.
+    armed_ = false;
     collect();
-    // Completions that are there are given at once; the kernel is asked anyway now and then,
-    // so that operations that never wait cannot shut the others out.
+    // Completions that are there are returned at once. The kernel is polled at intervals anyway, so
+    // that operations that never wait cannot starve the others.
     if (done_.empty() || ++polls_without_look_ >= look_every) {
       do {
-        look(done_.empty() && !nudged_ ? wait_until(end_ns) : 0);
+        look(done_.empty() ? wait_until(end_ns) : 0);
         collect();
-      } while (done_.empty() && !nudged_ && deadline_ns != 0 && !is_over(end_ns));
+      } while (done_.empty() && deadline_ns != 0 && !is_over(end_ns));
     }
     while (!done_.empty() && !completed.full()) {
       completed.push(done_.front());
       done_.pop_front();
     }
+    if (!full_peers_.empty()) go_on_with_full_peers(completed);
+    note_loss();
   }
 
   bool cancel(const Operation& target) override {
@@ -101,57 +117,75 @@ class Reactor final : public Backend {
     return true;
   }
 
-  void nudge_later() override {
-    if (nudge_due_ns_ == never) nudge_due_ns_ = now_ns() + nudge_ns;
+  void revisit(Operation& operation, Revisit) override {
+    if (operation.place == Place::retried) {
+      try_again(operation);
+    } else if (operation.place == Place::parked) {
+      poll_pipe(operation);
+    }
+    hand_to_pool();
   }
-
-  bool nudged() override { return std::exchange(nudged_, false); }
 
   int wait_descriptor() override { return poller_.descriptor(); }
   void wait_elsewhere() override { poller_.wait_elsewhere(); }
 
   bool arm() override {
-    if (ready() > 0 || !again_.empty()) return false;
+    if (ready() > 0 || !again_.empty() || full_peers_.any_with_room()) return false;
     armed_ = true;
-    poller_.set_alarm(next_due_ns());
+    poller_.set_alarm(next_alarm_ns());
+    note_loss();
     return true;
   }
 
-  // The poller's descriptor is readable as long as wait() has something to say, so nothing is lost
-  // by leaving it as it is.
-  void disarm() override { armed_ = false; }
   bool wake() override {
     poller_.wake_up();
+    note_loss();
     return poller_.is_there();
   }
-  Loss loss() const override { return poller_.loss(); }
 
   int32_t register_memory(uint8_t*, size_t) override { return not_registered; }
   void unregister_memory(int32_t) override { CHECK(!"nothing is registered"); }
-  int add_group(uint32_t group, uint32_t, Lot) override {
-    pieces_.add(group);
+  int add_group(uint32_t group, uint32_t, GroupContent) override {
+    buffer_pool_.add(group);
     return 0;
   }
-  void give(uint32_t group, uint32_t piece, uint8_t* data, uint32_t size_bytes) override {
-    pieces_.give(group, piece, data, size_bytes);
+  void provide(uint32_t group, uint32_t buffer_id, uint8_t* data, uint32_t size_bytes) override {
+    buffer_pool_.provide(group, buffer_id, data, size_bytes);
   }
-  void remove_group(uint32_t group) override { pieces_.remove(group); }
+  void remove_group(uint32_t group) override { buffer_pool_.remove(group); }
 
-  bool supports(Opcode opcode) const override {
-    return opcode != Opcode::send_file || system::has_send_file;
+  BackendCounters counters() const override {
+    return {.system_calls = poller_.system_calls() + calls_, .overflows = 0, .area = {}};
   }
-  uint64_t system_calls() const override { return poller_.system_calls() + calls_; }
-  uint64_t overflows() const override { return 0; }
 
  private:
-  static constexpr int64_t never = -1;
-  static constexpr int64_t nudge_ns = 20'000'000;
+  static constexpr int64_t never = Revisits::never;
+  static constexpr int64_t no_alarm = -1;
   static constexpr size_t events_at_once = 256;
   static constexpr uint32_t look_every = 8;
   // Connections that a multishot accept takes ahead of the program; the backlog holds the rest.
   static constexpr size_t done_limit = 4096;
   // Receives of a multishot one in a row, before others have their turn.
   static constexpr size_t receives_in_row = 32;
+
+  static Facts facts_of() {
+    const auto has = [](Opcode opcode) {
+      if (opcode == Opcode::send_file) return system::has_send_file;
+      const bool watches =
+          opcode == Opcode::watch || opcode == Opcode::watch_add || opcode == Opcode::watch_remove;
+      return !watches || system::has_watch;
+    };
+    return {lacking_of(has), system::write_features()};
+  }
+
+  // The engine ends what the threads have not begun. Its slots may get other operations then, so
+  // they must not stand in the lines of the pool any more.
+  void note_loss() {
+    if (loss_.error != 0 || poller_.loss().error == 0) return;
+    loss_ = poller_.loss();
+    for_pool_.clear();
+    pool_.give_up();
+  }
 
   // ---- starting
 
@@ -194,17 +228,17 @@ class Reactor final : public Backend {
     finish(operation, number);
   }
 
-  // A number that we made: what it is needs no asking.
+  // We created this descriptor, so its kind is known.
   void know_socket(int number, bool drains) {
     if (number >= Descriptors::number_limit) return;  // the engine closes it
     Watch& watch = watches_.at(number);
-    if (watch.watched) return;  // somebody has closed ours: the engine takes another number
+    if (watch.watched) return;  // other code has closed ours: the engine takes another number
     watch.kind = Kind::socket;
     watch.drains = drains;
   }
 
-  // Not every kernel tells of what we did ourselves: a send that waits on a unix socket is not told
-  // on Linux.
+  // Not every kernel reports the effect of our own call: on Linux no event ends a send that waits
+  // on a unix socket.
   void start_shutdown(Operation& operation) {
     Watch& watch = watches_.at(operation.number);
     calls_++;
@@ -220,6 +254,7 @@ class Reactor final : public Backend {
     const bool at_once = is_stream(watch.kind);
     if (watch.watched) poller_.forget(operation.number);
     watches_.forget(operation.number);
+    if (operation.opcode == Opcode::detach) return finish(operation, operation.number);
     if (!at_once) return leave_to_pool(operation);
     calls_++;
     finish(operation, perform(operation));
@@ -232,7 +267,7 @@ class Reactor final : public Backend {
     if (watch.kind == Kind::socket && operation.offset > 0) return finish(operation, -ESPIPE);
     if (is_stream(watch.kind)) return try_or_park(operation, watch);
     if (moves_position(operation, watch)) return wait_for_row(operation, watch);
-    const bool reads = direction_of(operation.opcode) == direction_in;
+    const bool reads = direction_of(operation) == direction_in;
     if (reads && watch.kind == Kind::file && tries_cached_reads_) {
       calls_++;
       const int32_t result = attempt_cached_read(operation);
@@ -242,7 +277,7 @@ class Reactor final : public Backend {
   }
 
   void wait_for_row(Operation& operation, Watch& watch) {
-    const int direction = direction_of(operation.opcode);
+    const int direction = direction_of(operation);
     operation.place = Place::parked;
     set_deadline(operation);
     watch.parked[direction].push(operation);
@@ -251,8 +286,11 @@ class Reactor final : public Backend {
 
   void start_on_stream(Operation& operation) {
     Watch& watch = watches_.at(operation.number);
+    // Of any descriptor, also of one that other code shares: what it is, and whether it blocks, is
+    // left as it is.
+    if (abi::is_poll(operation.opcode)) return start_poll(operation, watch);
     if (!know_kind(operation, watch)) return;
-    // What is no socket says so at once.
+    // A descriptor that is not a socket fails at once.
     if (watch.kind != Kind::socket) {
       const bool sends_file = operation.opcode == Opcode::send_file;
       return finish(operation, sends_file ? -ENOTSOCK : attempt(operation));
@@ -267,7 +305,7 @@ class Reactor final : public Backend {
     int error = classify(operation.number, watch.kind);
     if (error == 0 && watch.kind == Kind::unknown) error = know_device(operation.number, watch);
     watch.appends = is_file(watch.kind) && writes_to_end(operation.number);
-    watch.ends_unseen = watch.kind == Kind::pipe && !system::tells_end_of_pipe(operation.number);
+    watch.ends_unseen = watch.kind == Kind::pipe && !system::reports_end_of_pipe(operation.number);
     if (error == 0) return true;
     finish(operation, error);
     return false;
@@ -286,6 +324,7 @@ class Reactor final : public Backend {
   }
 
   int watch_it(int number, Watch& watch) {
+    if (watch.watched) return 0;
     const int error = poller_.watch(number, watches_.token_of(number));
     if (error == 0) watch.watched = true;
     return error;
@@ -300,19 +339,19 @@ class Reactor final : public Backend {
 
   void hand_to_pool() {
     if (for_pool_.empty()) return;
-    pool_.submit(for_pool_);
+    if (loss_.error == 0) pool_.submit(for_pool_);
     for_pool_.clear();
   }
 
   void set_deadline(Operation& operation) {
     if (!operation.has_deadline || operation.timer_index != 0) return;
-    timers_.add(operation, now_ns() + operation.deadline_ns);
+    timers_.add(operation, operation.deadline_at(now_ns()));
   }
 
   // ---- streams
 
   void try_or_park(Operation& operation, Watch& watch) {
-    const int direction = direction_of(operation.opcode);
+    const int direction = direction_of(operation);
     if (!would_wait(operation, watch, direction) && try_now(operation, watch, direction)) return;
     if (!watch.watched) {
       const int error = watch_it(operation.number, watch);
@@ -321,12 +360,12 @@ class Reactor final : public Backend {
     operation.place = Place::parked;
     watch.parked[direction].push(operation);
     set_deadline(operation);
-    if (watch.ends_unseen) look_later(operation.number, watch);
+    if (watch.ends_unseen) revisits_->add(operation, Revisit::retry);
   }
 
   int32_t try_once(Operation& operation, Watch& watch) {
     calls_++;
-    const bool of_pipe = watch.kind == Kind::pipe && direction_of(operation.opcode) == direction_in;
+    const bool of_pipe = watch.kind == Kind::pipe && direction_of(operation) == direction_in;
     const int32_t result = of_pipe ? attempt_of_pipe(operation, watch) : attempt(operation);
     return meaning_of(operation, watch, result);
   }
@@ -338,17 +377,15 @@ class Reactor final : public Backend {
     if (is(operation.opcode, trait::buffer_select)) return receive_many(operation, watch);
     const int32_t result = try_once(operation, watch);
     if (result == -EAGAIN && operation.opcode == Opcode::connect && !operation.begun) {
-      retry_later(operation);
+      wait_for_peer(operation);
       return true;
     }
     if (receiver_is_full(operation, result)) {
       if (operation.refusals < refusals_limit) operation.refusals++;
       if (operation.refusals == refusals_limit && !fits_receiver(operation)) {
         finish(operation, -ENOBUFS);
-      } else if (operation.chain != 0) {
-        retry_later(operation);
       } else {
-        finish(operation, -EAGAIN);  // the engine tries again
+        wait_for_peer(operation);
       }
       return true;
     }
@@ -363,9 +400,9 @@ class Reactor final : public Backend {
     return true;
   }
 
-  // It may wait for the disk, so a thread makes the call. Whether the socket has become writable
-  // meanwhile is told by its bit, which an event sets while the thread is at it. finish() sets it
-  // too: nobody knows then, and the next attempt will say.
+  // It may wait for the disk, so a thread makes the call. An event sets the bit of the socket if it
+  // becomes writable meanwhile. finish() sets the bit too: the state is unknown then, and the next
+  // attempt finds out.
   bool send_file_elsewhere(Operation& operation, Watch& watch) {
     if (!watch.watched) {
       const int error = watch_it(operation.number, watch);
@@ -393,9 +430,9 @@ class Reactor final : public Backend {
     try_or_park(operation, watches_.at(operation.number));
   }
 
-  void on_open_refused(Operation& operation) {
+  void on_refused(Operation& operation) {
     if (operation.deadline_fired) return finish(operation, -ETIMEDOUT);
-    if (operation.cancel_wanted) return finish(operation, -ECANCELED);
+    if (operation.end_asked) return finish(operation, -ECANCELED);
     retry_later(operation);
   }
 
@@ -416,16 +453,16 @@ class Reactor final : public Backend {
     return false;
   }
 
-  // Fills pieces of lent memory as long as there is something to receive. When it has filled what
-  // it was given there may be much, and then the next receive fills several pieces.
+  // Fills provided buffers as long as there is something to receive. When a receive has filled all
+  // the memory that it had, more may be waiting, and the next receive fills several buffers.
   bool receive_many(Operation& operation, Watch& watch) {
     bool much = false;
     const size_t end = std::min(done_.size() + receives_in_row, done_limit);
     while (done_.size() < end) {
       calls_++;
-      const size_t told = done_.size();
-      const auto [result, more, filled] = pieces_.receive(operation, much, done_);
-      if (done_.size() > told) {
+      const size_t reported = done_.size();
+      const auto [result, more, filled] = buffer_pool_.receive(operation, much, done_);
+      if (done_.size() > reported) {
         if (!more) operation.place = Place::nowhere;
         if (!more) return true;
       } else if (result != -EAGAIN) {
@@ -445,64 +482,65 @@ class Reactor final : public Backend {
     return false;
   }
 
-  // The program has to take what is there first.
+  // The program has to take the earlier connections first.
   void go_on_later(int number, Watch& watch) {
     if (watch.queued_again) return;
     watch.queued_again = true;
     again_.push_back(watches_.token_of(number));
   }
 
-  // A unix listener has no place in its backlog, or the receiver of a datagram none, or somebody
-  // has a lease on a file, and nothing tells when that changes: so it is asked again after a while.
+  // Another process has a lease or a lock on a file, or a device has no data. No interface reports
+  // when that changes, so the operation is retried after a while.
   void retry_later(Operation& operation) {
     operation.place = Place::retried;
-    retried_.push(operation);
     set_deadline(operation);
-    nudge_later();
+    revisits_->add(operation, Revisit::retry);
   }
 
-  void retry() {
-    for (size_t count = retried_.size(); count > 0; count--) {
-      Operation& operation = retried_.pop();
+  // A unix listener has no place in its backlog, or the receiver of a datagram has no space.
+  void wait_for_peer(Operation& operation) {
+    operation.place = Place::at_full_peer;
+    set_deadline(operation);
+    full_peers_.add(operation, now_ns());
+  }
+
+  void leave_retries(Operation& operation) {
+    if (operation.place == Place::at_full_peer) full_peers_.remove(operation);
+    operation.place = Place::nowhere;
+  }
+
+  void try_again(Operation& operation) {
+    leave_retries(operation);
+    if (waits_for_others(operation)) return leave_to_pool(operation);
+    Watch& watch = watches_.at(operation.number);
+    if (is_file(watch.kind))
+      leave_to_pool(operation);
+    else
+      try_or_park(operation, watch);
+  }
+
+  void go_on_with_full_peers(const Completions& completed) {
+    full_peers_.note_received(completed.items());
+    full_peers_.go(now_ns(), [this](Operation& operation) {
       operation.place = Place::nowhere;
-      if (operation.opcode == Opcode::open) {
-        leave_to_pool(operation);
-        continue;
-      }
-      Watch& watch = watches_.at(operation.number);
-      if (is_file(watch.kind))
-        leave_to_pool(operation);
-      else
-        try_or_park(operation, watch);
-    }
-    look_again();
+      try_or_park(operation, watches_.at(operation.number));
+    });
   }
 
-  // Nothing tells that the other end of such a pipe is gone, so the pipe is asked as long as an
-  // operation waits for it. Its bytes and its room are told.
-  void look_later(int number, Watch& watch) {
-    if (watch.looked_at) return;
-    watch.looked_at = true;
-    looks_.push_back(watches_.token_of(number));
-    nudge_later();
+  // No event says that the other end of such a pipe is closed, so the pipe is polled as long as an
+  // operation waits for it. Its bytes and its space are reported.
+  void poll_pipe(Operation& operation) {
+    Watch& watch = watches_.at(operation.number);
+    if (!watch.ends_unseen) return;
+    revisits_->add(operation, Revisit::retry);
+    const int direction = direction_of(operation);
+    if (watch.parked[direction].first() == &operation) run(watch, direction);
   }
 
-  void look_again() {
-    for (const uint64_t token : std::exchange(looks_, {})) {
-      Watch* watch = watches_.find(token);
-      if (watch == nullptr) continue;
-      watch->looked_at = false;
-      run_both(*watch, true, true);
-      const bool waits =
-          !watch->parked[direction_in].empty() || !watch->parked[direction_out].empty();
-      if (waits) look_later(Watches::number_of(token), *watch);
-    }
-  }
-
-  // A call of the pool that a file never refuses so: a device has nothing now, and nobody tells
-  // when it has.
+  // A result of the pool that no file gives: a device has no data now, and no event says when it
+  // has.
   bool must_be_asked_again(const Operation& operation) {
-    if (operation.result != -EAGAIN || operation.number == no_descriptor) return false;
+    if (operation.result != -EAGAIN || !is(operation.opcode, trait::transfers)) return false;
     return watches_.at(operation.number).kind == Kind::unwatched;
   }
 
@@ -514,18 +552,59 @@ class Reactor final : public Backend {
   void on_ready(const Ready& event) {
     Watch* watch = watches_.find(event.token);
     if (watch == nullptr) return;
-    // The peer's end is told once, perhaps together with its last bytes; and urgent data or passed
-    // descriptors stop a receive early. From then on only EAGAIN says that there is nothing left.
+    // The peer's end is reported once, perhaps together with its last bytes; and urgent data or
+    // passed descriptors stop a receive early. From then on only EAGAIN says that nothing is left.
     if (event.ended) watch->ended = true;
     run_both(*watch, event.readable, event.writable || event.ended);
   }
 
-  // The reason of a failure is told once, and a connect is who has to have it.
+  // The kernel reports the error once, and the connect is the operation that must get it.
   void run_both(Watch& watch, bool in, bool out) {
+    run_polls(watch, in, out);
     const bool connects = is_connecting(watch);
     if (out && connects) run(watch, direction_out);
     if (in) run(watch, direction_in);
     if (out && !connects) run(watch, direction_out);
+  }
+
+  void start_poll(Operation& operation, Watch& watch) {
+    // Watched first, so that no event is missed. What the poller refuses is always ready.
+    const int error = watch_it(operation.number, watch);
+    if (error != 0 && error != -EPERM) return finish(operation, error);
+    if (!report_poll(operation)) return;
+    operation.place = Place::parked;
+    watch.polls.push(operation);
+    set_deadline(operation);
+  }
+
+  // False when that was its end.
+  bool report_poll(Operation& operation) {
+    calls_++;
+    const int32_t result = attempt(operation);
+    if (result == -EAGAIN) return true;
+    if (operation.opcode == Opcode::poll) {
+      finish(operation, result);
+      return false;
+    }
+    done_.push_back({&operation, result, true, false});
+    return true;
+  }
+
+  // Before the operations that take what there is.
+  void run_polls(Watch& watch, bool in, bool out) {
+    if (watch.polls.empty()) return;
+    std::vector<Operation*> polls;
+    watch.polls.each([&](Operation& operation) {
+      if (direction_of(operation) == direction_in ? in : out) polls.push_back(&operation);
+    });
+    for (Operation* operation : polls) {
+      // Removed first, as in try_parked().
+      watch.polls.remove(*operation);
+      operation->place = Place::nowhere;
+      if (!report_poll(*operation)) continue;
+      operation->place = Place::parked;
+      watch.polls.push(*operation);
+    }
   }
 
   void run(Watch& watch, int direction) {
@@ -539,7 +618,7 @@ class Reactor final : public Backend {
 
   // False when it has to go on waiting.
   bool try_parked(Operation& operation, Watch& watch, int direction, OperationQueue& line) {
-    // Taken out first: what it ends may start another one on the same descriptor.
+    // Removed first: the end of this operation may start another one on the same descriptor.
     line.remove(operation);
     operation.place = Place::nowhere;
     if (try_now(operation, watch, direction)) return true;
@@ -563,7 +642,8 @@ class Reactor final : public Backend {
       }
       current->place = Place::nowhere;
       Operation* next = std::exchange(current->successor, nullptr);
-      const bool goes_on = succeeded_in_full(*current, result);
+      const bool goes_on = current == &operation && lets_next_start(*current, result);
+      if (!full_peers_.empty()) full_peers_.went(*current, result);
       done_.push_back({current, result, false, false});
       if (next != nullptr && goes_on) return start(*next);
       result = -ECANCELED;
@@ -571,22 +651,28 @@ class Reactor final : public Backend {
     }
   }
 
+  OperationQueue& line_of(const Operation& operation) {
+    Watch& watch = watches_.at(operation.number);
+    return abi::is_poll(operation.opcode) ? watch.polls : watch.parked[direction_of(operation)];
+  }
+
   // Ends an operation that has not ended and can be: 0, or why not, as io_uring says it.
   int32_t end(Operation& operation, int32_t result) {
     switch (operation.place) {
       case Place::nowhere:
-        return -ENOENT;  // it has ended, or follows one that has not
+        return -ENOENT;  // it has ended, or waits for its predecessor in a chain
       case Place::parked:
-        watches_.at(operation.number).parked[direction_of(operation.opcode)].remove(operation);
+        line_of(operation).remove(operation);
         break;
       case Place::pooled:
-        if (operation.opcode == Opcode::open) operation.cancel_wanted = true;
+        if (waits_for_others(operation)) operation.end_asked = true;
         if (!take_from_pool(operation)) return -EALREADY;
         break;
       case Place::asleep:
         break;
       case Place::retried:
-        retried_.remove(operation);
+      case Place::at_full_peer:
+        leave_retries(operation);
         break;
     }
     finish(operation, result);
@@ -594,9 +680,9 @@ class Reactor final : public Backend {
     return 0;
   }
 
-  // What a close has closed nobody knows before it has ended, so it is not taken back.
+  // The effect of a close is unknown before it has ended, so it is not withdrawn.
   bool take_from_pool(Operation& operation) {
-    if (operation.opcode == Opcode::close) return false;
+    if (operation.opcode == Opcode::close || loss_.error != 0) return false;
     return std::erase(for_pool_, &operation) > 0 || pool_.withdraw(operation);
   }
 
@@ -610,7 +696,8 @@ class Reactor final : public Backend {
     return found ? end(target, -ECANCELED) : -ENOENT;
   }
 
-  // Collected first and ended then: what ends may let its successor start, which is not meant.
+  // Collected first and ended then: the end of one may start its successor, which is not to be
+  // cancelled.
   int32_t end_collected() {
     int32_t count = 0;
     for (Operation* operation : std::exchange(ending_, {})) {
@@ -622,6 +709,7 @@ class Reactor final : public Backend {
   }
 
   void collect_parked(Watch& watch) {
+    while (!watch.polls.empty()) ending_.push_back(&watch.polls.pop());
     for (OperationQueue& line : watch.parked) {
       while (!line.empty()) ending_.push_back(&line.pop());
     }
@@ -631,7 +719,7 @@ class Reactor final : public Backend {
     hand_to_pool();
     collect_parked(watches_.at(number));
     pool_.withdraw_all(number, ending_);
-    collect_retried(number);
+    descriptors_->at(number).operations.each([this](Operation& one) { collect_retried(one); });
     return end_collected();
   }
 
@@ -639,12 +727,7 @@ class Reactor final : public Backend {
     hand_to_pool();
     watches_.each([this](int, Watch& watch) { collect_parked(watch); });
     pool_.withdraw_all(no_descriptor, ending_);
-    collect_retried(no_descriptor);
-    operations_->each([](Operation& operation) {
-      if (operation.place == Place::pooled && operation.opcode == Opcode::open) {
-        operation.cancel_wanted = true;
-      }
-    });
+    operations_->each([this](Operation& operation) { collect_retried(operation); });
     for (size_t index = 0; index < timers_.size(); index++) {
       Operation& operation = timers_.at(index);
       if (operation.place == Place::asleep) ending_.push_back(&operation);
@@ -652,34 +735,41 @@ class Reactor final : public Backend {
     return end_collected();
   }
 
-  void collect_retried(int number) {
-    for (size_t count = retried_.size(); count > 0; count--) {
-      Operation& operation = retried_.pop();
-      if (number == no_descriptor || operation.number == number)
-        ending_.push_back(&operation);
-      else
-        retried_.push(operation);
-    }
+  void collect_retried(Operation& operation) {
+    if (operation.place == Place::pooled && waits_for_others(operation)) operation.end_asked = true;
+    if (operation.place != Place::retried && operation.place != Place::at_full_peer) return;
+    leave_retries(operation);
+    ending_.push_back(&operation);
   }
 
   // ---- time, and what happened elsewhere
 
+  int64_t next_look_ns() const { return std::min(revisits_->due_ns(), full_peers_.due_ns()); }
+
   int64_t next_due_ns() const {
-    int64_t due_ns = nudge_due_ns_;
-    if (!timers_.empty() && (due_ns == never || timers_.due_ns() < due_ns))
-      due_ns = timers_.due_ns();
-    return due_ns;
+    return timers_.empty() ? next_look_ns() : std::min(next_look_ns(), timers_.due_ns());
+  }
+
+  int64_t next_alarm_ns() const {
+    const int64_t due_ns = next_due_ns();
+    return due_ns == never ? no_alarm : due_ns;
   }
 
   // How long the kernel may be asked to wait, so that nothing is late.
   int64_t wait_until(int64_t end_ns) {
-    if (end_ns == 0 || !again_.empty()) return 0;
+    if (end_ns == 0 || !again_.empty() || full_peers_.any_with_room()) return 0;
     int64_t due_ns = next_due_ns();
-    if (end_ns > 0 && (due_ns == never || end_ns < due_ns)) due_ns = end_ns;
-    return due_ns == never ? wait_for_ever : std::max<int64_t>(0, due_ns - now_ns());
+    if (end_ns > 0) due_ns = std::min(due_ns, end_ns);
+    return due_ns == never ? wait_forever : std::max<int64_t>(0, due_ns - now_ns());
   }
 
-  static bool is_over(int64_t end_ns) { return end_ns > 0 && now_ns() >= end_ns; }
+  // Whether there is nothing more to wait for: what is due is looked at, here or by the engine.
+  bool is_over(int64_t end_ns) const {
+    const int64_t look_ns = next_look_ns();
+    if (end_ns < 0 && look_ns == never) return false;
+    const int64_t now = now_ns();
+    return (end_ns > 0 && now >= end_ns) || now >= look_ns;
+  }
 
   void look(int64_t wait_ns) {
     polls_without_look_ = 0;
@@ -687,21 +777,21 @@ class Reactor final : public Backend {
     for (size_t index = 0; index < count; index++) on_ready(ready_[index]);
   }
 
-  // What ended without the poller's word.
+  // Operations that ended without an event of the poller.
   void collect() {
     pool_.take(finished_);
     for (Operation* operation : finished_) {
       if (operation->opcode == Opcode::send_file)
         on_file_sent(*operation);
-      else if (operation->opcode == Opcode::open && operation->result == -EAGAIN)
-        on_open_refused(*operation);
+      else if (operation->result == -EAGAIN && waits_for_others(*operation))
+        on_refused(*operation);
       else if (must_be_asked_again(*operation))
         ask_again(*operation);
       else
         finish(*operation, operation->result);
     }
     finished_.clear();
-    if (next_due_ns() != never) expire(now_ns());
+    if (!timers_.empty()) expire(now_ns());
     for (const uint64_t token : std::exchange(again_, {})) {
       Watch* watch = watches_.find(token);
       if (watch == nullptr) continue;
@@ -716,17 +806,13 @@ class Reactor final : public Backend {
     while (!timers_.empty() && timers_.due_ns() <= now) {
       Operation& operation = timers_.first();
       timers_.remove(operation);
-      // A timeout that elapses has succeeded. What a thread has begun cannot be ended any more, and
+      // A timeout that elapses has succeeded. A call that a thread has begun cannot be ended, and
       // its own result counts.
       if (operation.place == Place::asleep)
         finish(operation, ends_early(operation) ? -ETIMEDOUT : 0);
       else if (end(operation, -ETIMEDOUT) != 0)
         operation.deadline_fired = true;
     }
-    if (nudge_due_ns_ == never || nudge_due_ns_ > now) return;
-    nudge_due_ns_ = never;
-    nudged_ = true;
-    retry();
   }
 
   // Before the pool, whose threads call it to their end.
@@ -734,20 +820,19 @@ class Reactor final : public Backend {
   Pool pool_;
   const bool tries_cached_reads_ = wants_cached_reads();
   OperationTable* operations_ = nullptr;
-  Watches watches_;
+  Descriptors* descriptors_ = nullptr;
+  Revisits* revisits_ = nullptr;
+  DescriptorTable watches_;
   Timers timers_;
-  Pieces pieces_;
-  OperationQueue retried_;
-  std::vector<uint64_t> looks_;  // tokens of pipes that are asked now and then
-  Done done_;
+  BufferPool buffer_pool_;
+  FullPeers full_peers_;
+  CompletionFifo done_;
   std::vector<Ready> ready_;
   std::vector<Operation*> for_pool_;
   std::vector<Operation*> finished_;
   std::vector<Operation*> ending_;
   std::vector<uint64_t>
-      again_;  // tokens of listeners with more connections than there was room for
-  int64_t nudge_due_ns_ = never;
-  bool nudged_ = false;
+      again_;           // tokens of listeners with more connections than there was room for
   bool armed_ = false;  // attached: the event loop waits for us
   uint32_t polls_without_look_ = 0;
   uint64_t calls_ = 0;

@@ -1,4 +1,5 @@
-// What is missing for zcrx: tries one step after the other, and puts the first that fails in words.
+// The reason why zcrx is not available: tries one step after the other and describes the first that
+// fails.
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -11,8 +12,8 @@
 #include <cstring>
 
 #include "support/check.h"
-#include "backend/kernel.h"
-#include "backend/why_not.h"
+#include "backend/kernel_version.h"
+#include "backend/unavailable.h"
 #include "backend/zcrx/zcrx.h"
 
 namespace io {
@@ -55,7 +56,7 @@ std::string driver_of(const std::string& interface) {
   return "its driver is " + std::string(found.driver, strnlen(found.driver, sizeof(found.driver)));
 }
 
-// What directs packets to the queue cannot be told by a registration: rules of the device do.
+// A registration cannot tell whether packets are directed to the queue: rules of the device decide.
 std::string steering_of(const std::string& interface) {
   ethtool_rxnfc found = {};
   found.cmd = ETHTOOL_GRXCLSRLCNT;
@@ -156,7 +157,7 @@ ZcrxProbe without_interface(const ZcrxOpened& opened, const ZcrxOptions& options
                      "use another queue, or detach the program (ip link set " + name + " xdp off)");
     case EBUSY:
       return missing(opened.call, error,
-                     queue + " of " + name + " is used by AF_XDP or lent to a virtual interface",
+                     queue + " of " + name + " is used by AF_XDP or leased to a virtual interface",
                      "use another queue");
     case ENOMEM:
       return without_memory(error, options.area_bytes);

@@ -5,7 +5,7 @@
 #include <cerrno>
 
 #include "support/check.h"
-#include "backend/io_uring/worker.h"
+#include "backend/io_uring/kernel_workers.h"
 
 namespace io {
 
@@ -17,55 +17,55 @@ int ZcrxReceives::add_group(uint32_t group, uint32_t capacity) {
   return 0;
 }
 
-// `extent` is what is left of the limit of bytes; `argument_extra` says that there is one, also
-// when nothing is left. `offset` counts how often the kernel had taken what was given back by then.
+// `flushes_before` is how often the kernel had taken returned chunks by then.
 void ZcrxReceives::prepare(Operation& operation, io_uring_sqe& entry) {
   if (std::exchange(starved_, false)) zcrx_->reclaim();
-  operation.argument_extra = operation.extent != 0 ? 1 : 0;
   operation.result = 0;
-  operation.offset = static_cast<int64_t>(zcrx_->counters().flushes);
-  zcrx_->prepare(entry, operation.number, static_cast<uint32_t>(operation.extent));
+  operation.flushes_before = static_cast<int64_t>(zcrx_->counters().flushes);
+  zcrx_->prepare(entry, operation.number, static_cast<uint32_t>(operation.left_bytes));
 }
 
 ZcrxReceives::Step ZcrxReceives::take(Operation& operation, const io_uring_cqe& entry,
-                                      Completed& told) {
+                                      Completed& reported) {
   const ZcrxReceived received = zcrx_->take(entry);
-  told = {&operation, received.result, received.more, false};
-  return received.more ? take_chunk(operation, received, told)
-                       : take_end(operation, received.result, told);
+  reported = {&operation, received.result, received.more, false};
+  return received.more ? take_chunk(operation, received, reported)
+                       : take_end(operation, received.result, reported);
 }
 
 ZcrxReceives::Step ZcrxReceives::take_chunk(Operation& operation, const ZcrxReceived& received,
-                                            Completed& told) {
-  if (operation.argument_extra != 0) {
-    operation.extent = std::max<int64_t>(operation.extent - received.result, 0);
+                                            Completed& reported) {
+  if (operation.extent != 0) {
+    operation.left_bytes = std::max<int64_t>(operation.left_bytes - received.result, 0);
   }
   if (!received.broken && operation.result == 0 && received.chunk.index < capacity_) {
-    told.piece = received.chunk.index;
-    return Step::tell;
+    reported.buffer_id = received.chunk.index;
+    return Step::report;
   }
-  // More chunks are lent than have numbers, or the kernel names memory that is not the area's.
-  // These bytes cannot be told of, and nothing that comes after them may be: the stream ends with
+  // JavaScript holds more chunks than have numbers, or the kernel names memory outside the area.
+  // These bytes cannot be reported, and nothing that comes after them may be: the stream ends with
   // an error.
-  if (!received.broken) zcrx_->give_back(received.chunk);
+  if (!received.broken) zcrx_->release(received.chunk);
   if (operation.result == 0) operation.result = received.broken ? -EIO : -EOVERFLOW;
   return Step::cancel;
 }
 
 ZcrxReceives::Step ZcrxReceives::take_end(const Operation& operation, int32_t result,
-                                          Completed& told) {
-  const bool used_up = operation.argument_extra != 0 && operation.extent == 0;
+                                          Completed& reported) {
+  const bool used_up = operation.extent != 0 && operation.left_bytes == 0;
   if (operation.result != 0) {
-    told.result = operation.result;
+    reported.result = operation.result;
   } else if (uring::is_interruption(result)) {
-    told.result = -ECANCELED;
+    reported.result = -ECANCELED;
   } else if (used_up && (result == 0 || result == -ENOSPC)) {
-    told.result = -ENOBUFS;  // what it may have has come, which is no end of the stream
+    // its limit of bytes is reached, which is not the end of the stream
+    reported.result = -ENOBUFS;
   } else if (result == -ENOSPC) {
     return Step::again;  // the completion queue was full, and is being emptied
   } else if (result == -ENOBUFS || result == -ENOMEM) {
-    // What this one has not found may have been given back since, for another one.
-    const bool flushed = static_cast<int64_t>(zcrx_->counters().flushes) != operation.offset;
+    // Chunks that this receive did not find may have been returned since, on behalf of another one.
+    const bool flushed =
+        static_cast<int64_t>(zcrx_->counters().flushes) != operation.flushes_before;
     if (zcrx_->reclaim() || flushed) return Step::again;
     if (result == -ENOBUFS)
       starved_ = true;
@@ -74,22 +74,22 @@ ZcrxReceives::Step ZcrxReceives::take_end(const Operation& operation, int32_t re
   } else if (result == -EPROTONOSUPPORT) {
     refused_++;
   }
-  return Step::tell;
+  return Step::report;
 }
 
 uint32_t ZcrxReceives::offset_of(uint32_t chunk) const {
   const uint64_t offset = zcrx_->offset_of(chunk);
-  CHECK(offset < abi::area_bytes_most);
+  CHECK(offset < abi::max_area_bytes);
   return static_cast<uint32_t>(offset);
 }
 
-bool ZcrxReceives::take_back(uint32_t chunk) {
-  return zcrx_->give_back(zcrx_->id_of(chunk));
+bool ZcrxReceives::release_chunk(uint32_t chunk) {
+  return zcrx_->release(zcrx_->id_of(chunk));
 }
 
 AreaCounters ZcrxReceives::counters() const {
   const ZcrxCounters& counters = zcrx_->counters();
-  return {counters.chunks, counters.bytes, counters.lent,
+  return {counters.chunks, counters.bytes, counters.held,
           refused_,        counters.full,  counters.flushes};
 }
 
@@ -98,7 +98,7 @@ AreaCounters ZcrxReceives::counters() const {
 namespace {
 
 ZcrxOptions zcrx_options(const AreaOptions& options) {
-  CHECK(options.size_bytes <= abi::area_bytes_most);
+  CHECK(options.size_bytes <= abi::max_area_bytes);
   return {options.interface, options.queue, options.address, options.size_bytes};
 }
 
@@ -129,7 +129,7 @@ std::unique_ptr<ZcrxReceives> open_receives(io_uring& ring, const AreaOptions& o
   opened.area_reason = device ? "queue " + std::to_string(options.queue) + " of " +
                                     options.interface + " writes into the program's memory"
                               : "without a device: the kernel copies into the program's memory";
-  return std::make_unique<ZcrxReceives>(std::move(registered.zcrx), options.hold);
+  return std::make_unique<ZcrxReceives>(std::move(registered.zcrx), options.backing_store);
 }
 
 }  // namespace io

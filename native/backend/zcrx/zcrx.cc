@@ -16,7 +16,7 @@ namespace io {
 
 namespace {
 
-constexpr uint32_t refill_entries_most = 32768;  // the kernel's IO_RQ_MAX_ENTRIES
+constexpr uint32_t max_refill_entries = 32768;  // the kernel's IO_RQ_MAX_ENTRIES
 constexpr uint64_t offset_mask = (uint64_t{1} << uapi::zcrx_area_shift) - 1;
 
 size_t page_bytes() {
@@ -34,7 +34,8 @@ int register_with(int ring, unsigned operation, void* argument, unsigned count) 
   return result < 0 ? -errno : static_cast<int>(result);
 }
 
-// What this kernel's zcrx can do. Before 6.19 there is nobody to ask: then nothing that is newer.
+// The zcrx features of this kernel. There is no query before 6.19; such a kernel has none of the
+// newer features.
 uapi::ZcrxAbilities abilities() {
   uapi::ZcrxAbilities found = {};
   uapi::QueryHeader query = {};
@@ -73,10 +74,10 @@ RefillRing::RefillRing(uint8_t* memory, size_t size_bytes, const uapi::ZcrxOffse
 }
 
 uint32_t RefillRing::queued() const {
-  // Acquire: the kernel has read an entry before it moves the head past it, so what is written to
-  // that place afterwards is not what it reads.
+  // Acquire: the kernel has read an entry before it moves the head past it, so a later write to
+  // that place cannot change the entry that it reads.
   const uint32_t queued = next_ - io_uring_smp_load_acquire(head_);
-  // A head that is further than what was put in is none: then the ring takes nothing any more.
+  // A head beyond the entries that were published is invalid: the ring takes nothing more.
   return std::min(queued, entry_count_);
 }
 
@@ -98,7 +99,7 @@ namespace {
 
 struct Attempt {
   Zcrx::Registered registered;
-  const char* call = nullptr;  // the one that failed, or null
+  const char* call = nullptr;  // the call that failed, or null
   int error = 0;
 };
 
@@ -133,10 +134,10 @@ Attempt register_queue(io_uring& ring, const ZcrxOptions& options, const uapi::Z
   registered.area_bytes = options.area_bytes;
   registered.queue = named;
   uapi::ZcrxQueue& queue = registered.queue;
-  // Room for every page of the area, so that the ring is full only when pages are lent in parts.
+  // Space for every page of the area, so that the ring is full only when pages are held in parts.
   const size_t pages = options.area_bytes / page_bytes();
   queue.refill_entries =
-      static_cast<uint32_t>(std::min<size_t>(std::bit_ceil(pages), refill_entries_most));
+      static_cast<uint32_t>(std::min<size_t>(std::bit_ceil(pages), max_refill_entries));
 
   const uapi::ZcrxAbilities able = abilities();
   const size_t alignment = std::max<size_t>(able.header_alignment, sizeof(uapi::ZcrxRefill));
@@ -223,7 +224,7 @@ void Zcrx::ring_closed() {
   registered_.ring = -1;
   std::vector<std::vector<uint8_t>> kept;
   for (const Chunk& chunk : chunks_) {
-    if (!chunk.lent) continue;
+    if (!chunk.held) continue;
     const uint8_t* bytes = registered_.area + chunk.offset;
     kept.emplace_back(bytes, bytes + chunk.size_bytes);
   }
@@ -235,7 +236,7 @@ void Zcrx::ring_closed() {
   CHECK(result == 0);
   size_t at = 0;
   for (const Chunk& chunk : chunks_) {
-    if (!chunk.lent) continue;
+    if (!chunk.held) continue;
     std::copy(kept[at].begin(), kept[at].end(), registered_.area + chunk.offset);
     at++;
   }
@@ -265,9 +266,9 @@ ZcrxReceived Zcrx::take(const io_uring_cqe& entry) {
     // The bytes came before, in completions of their own; the second half of this one says nothing.
     if (entry.res > 0) received.result = -EIO;
     receives_--;
-    // The kernel's word for an area that is lent completely.
-    const bool all_lent = counters_.lent > 0 || !waiting_.empty() || refill_ring_.queued() > 0;
-    if (entry.res == -ENOMEM && all_lent) received.result = -ENOBUFS;
+    // The kernel's error when every chunk of the area is held.
+    const bool all_held = counters_.held > 0 || !waiting_.empty() || refill_ring_.queued() > 0;
+    if (entry.res == -ENOMEM && all_held) received.result = -ENOBUFS;
     return received;
   }
   uapi::ZcrxCompletion completion;
@@ -280,18 +281,18 @@ ZcrxReceived Zcrx::take(const io_uring_cqe& entry) {
                     !has_room(offset, size_bytes);
   if (received.broken) return received;
   received.offset = offset;
-  received.chunk = lend(offset, size_bytes);
+  received.chunk = mark_held(offset, size_bytes);
   return received;
 }
 
-// Chunks do not overlap, so more than the area has cannot be lent.
+// Chunks do not overlap, so they cannot hold more than the area has.
 bool Zcrx::has_room(uint64_t offset, uint32_t size_bytes) const {
   if (offset >= registered_.area_bytes) return false;
   if (size_bytes > registered_.area_bytes - offset) return false;
-  return counters_.lent_bytes + size_bytes <= registered_.area_bytes;
+  return counters_.held_bytes + size_bytes <= registered_.area_bytes;
 }
 
-ZcrxChunkId Zcrx::lend(uint64_t offset, uint32_t size_bytes) {
+ZcrxChunkId Zcrx::mark_held(uint64_t offset, uint32_t size_bytes) {
   uint32_t index;
   if (free_.empty()) {
     index = static_cast<uint32_t>(chunks_.size());
@@ -301,30 +302,30 @@ ZcrxChunkId Zcrx::lend(uint64_t offset, uint32_t size_bytes) {
     free_.pop_back();
   }
   Chunk& chunk = chunks_[index];
-  CHECK(!chunk.lent);
-  chunk.lent = true;
+  CHECK(!chunk.held);
+  chunk.held = true;
   chunk.offset = offset;
   chunk.size_bytes = size_bytes;
   counters_.chunks++;
   counters_.bytes += size_bytes;
-  counters_.lent++;
-  counters_.lent_bytes += size_bytes;
+  counters_.held++;
+  counters_.held_bytes += size_bytes;
   return {index, chunk.generation};
 }
 
-bool Zcrx::give_back(ZcrxChunkId id) {
-  const bool known = id.index < chunks_.size() && chunks_[id.index].lent &&
+bool Zcrx::release(ZcrxChunkId id) {
+  const bool known = id.index < chunks_.size() && chunks_[id.index].held &&
                      chunks_[id.index].generation == id.generation;
   if (!known) {
     counters_.refused++;
     return false;
   }
   Chunk& chunk = chunks_[id.index];
-  chunk.lent = false;
+  chunk.held = false;
   chunk.generation++;
   free_.push_back(id.index);
-  counters_.lent--;
-  counters_.lent_bytes -= chunk.size_bytes;
+  counters_.held--;
+  counters_.held_bytes -= chunk.size_bytes;
   if (!ring_closed_) waiting_.push_back({chunk.offset, chunk.size_bytes});
   return true;
 }
@@ -335,7 +336,7 @@ ZcrxChunkId Zcrx::id_of(uint32_t index) const {
 
 uint64_t Zcrx::offset_of(uint32_t index) const {
   CHECK(index < chunks_.size());
-  CHECK(chunks_[index].lent);
+  CHECK(chunks_[index].held);
   return chunks_[index].offset;
 }
 

@@ -7,14 +7,14 @@
 //     completion queue     refill ring [ head: the kernel's | tail: ours ]
 //
 // Who owns what. The area is the caller's, page-aligned, and is the kernel's from open() on: a
-// chunk is ours from the completion that names it until give_back(). The refill ring's memory is
+// chunk is ours from the completion that names it until release(). The refill ring's memory is
 // ours, mapped by open(). Tear-down, in this order: end the receives and take their final
 // completions; close the ring; ring_closed(); destroy this; then the area may be freed. Closing a
-// ring returns before the kernel has released the device's queue, so that packets may still be
-// written then. ring_closed() therefore takes the pages out of the area (they stay the kernel's
-// alone, until it is done) and puts a copy of what is still lent into the new ones: the addresses
-// stay valid, chunks keep their bytes, the rest reads as zeros, and nothing that is put there later
-// can be overwritten.
+// ring returns before the kernel has released the device's queue, so packets may still be written
+// then. ring_closed() therefore removes the pages from the area (the kernel keeps them until it has
+// finished) and copies the chunks that are still held into new ones. The addresses stay valid,
+// chunks keep their bytes, the rest reads as zeros, and the device can overwrite nothing that is
+// stored there later.
 #pragma once
 
 #include <liburing.h>
@@ -33,12 +33,12 @@ namespace io {
 // the head. Both count from 0 and wrap around at 2^32.
 class RefillRing {
  public:
-  // As the kernel laid it out; what lies outside of the memory ends the process.
+  // In the kernel's layout. An offset outside of the memory ends the process.
   RefillRing(uint8_t* memory, size_t size_bytes, const uapi::ZcrxOffsets& offsets,
              uint32_t entry_count);
 
-  // False when it is full: an entry that the kernel has not read is never overwritten. What was
-  // pushed is the kernel's with publish().
+  // False when it is full: an entry that the kernel has not read is never overwritten. publish()
+  // hands the pushed entries to the kernel.
   bool push(uint64_t offset, uint32_t size_bytes);
   void publish();
   // Entries that the kernel has not read yet.
@@ -50,7 +50,7 @@ class RefillRing {
   uint32_t* tail_;
   uapi::ZcrxRefill* entries_;
   uint32_t entry_count_;
-  uint32_t next_;  // the tail, with what is not published
+  uint32_t next_;  // the tail, including unpublished entries
 };
 
 struct ZcrxOptions {
@@ -60,7 +60,7 @@ struct ZcrxOptions {
   size_t area_bytes = 0;
 };
 
-// Names a chunk that is lent. Wrong and old ones are refused, so it may go through JavaScript.
+// Names a chunk that is held. Wrong and old ones are refused, so it may go through JavaScript.
 struct ZcrxChunkId {
   uint32_t index = 0;
   uint32_t generation = 0;
@@ -68,11 +68,11 @@ struct ZcrxChunkId {
 
 struct ZcrxReceived {
   // Bytes in the chunk; 0 at the end of the stream or of the limit; or a negative errno. -ENOBUFS:
-  // all chunks are lent, receive again when one was given back. -ENOSPC: the completion queue was
+  // all chunks are held, receive again after one was released. -ENOSPC: the completion queue was
   // full, receive again.
   int32_t result = 0;
   bool more = false;
-  bool broken = false;  // the kernel names memory that is not the area's, or is lent
+  bool broken = false;  // the kernel names memory outside the area, or a chunk that is held
   // When the result is above 0.
   ZcrxChunkId chunk;
   size_t offset = 0;  // in the area
@@ -81,11 +81,11 @@ struct ZcrxReceived {
 struct ZcrxCounters {
   uint64_t chunks = 0;   // that came
   uint64_t bytes = 0;    // in them
-  uint64_t refused = 0;  // returns of what was not lent
+  uint64_t refused = 0;  // releases of chunks that were not held
   uint64_t full = 0;     // how often the refill ring had no room for a return
   uint64_t flushes = 0;  // how often the kernel was asked to read the refill ring
-  uint32_t lent = 0;     // chunks that are lent now
-  uint64_t lent_bytes = 0;
+  uint32_t held = 0;     // chunks that are held now
+  uint64_t held_bytes = 0;
 };
 
 struct ZcrxProbe {
@@ -97,13 +97,13 @@ struct ZcrxProbe {
 class Zcrx;
 struct ZcrxOpened {
   std::unique_ptr<Zcrx> zcrx;  // null when `error` says why not
-  const char* call = nullptr;  // the one that failed
+  const char* call = nullptr;  // the call that failed
   int error = 0;
 };
 
 class Zcrx {
  public:
-  // What a registration has given.
+  // The results of a registration.
   struct Registered {
     uapi::ZcrxQueue queue = {};
     uint64_t token = 0;
@@ -128,8 +128,8 @@ class Zcrx {
   // Without an interface only the kernel and the rights are tried; with one its queue is restarted
   // twice when everything is there.
   static ZcrxProbe probe(const std::string& interface, uint32_t queue);
-  // What can be told before a ring is set up for open(), without touching the device: whether the
-  // interface and its queue exist, then the kernel and the rights.
+  // Checks that need no ring and do not touch the device: whether the interface and its queue
+  // exist, then the kernel and the rights.
   static ZcrxProbe look(const ZcrxOptions& options);
   // Why open() has failed.
   static ZcrxProbe why_not(const ZcrxOpened& opened, const ZcrxOptions& options);
@@ -147,18 +147,19 @@ class Zcrx {
   void prepare(io_uring_sqe& entry, int socket, uint32_t limit_bytes);
   // A completion of such a receive, of a ring with ring_flags.
   ZcrxReceived take(const io_uring_cqe& entry);
-  // Gives a chunk back; false when it is not lent. The kernel has it after refill().
-  bool give_back(ZcrxChunkId chunk);
-  // The chunk that has this number now; a number that none ever had names one that is not lent.
+  // Returns a chunk; false when it is not held. The kernel has it after refill().
+  bool release(ZcrxChunkId chunk);
+  // The chunk that has this number now. A number that was never used names a chunk that is not
+  // held.
   ZcrxChunkId id_of(uint32_t index) const;
-  // Of a chunk that is lent.
+  // Of a chunk that is held.
   uint64_t offset_of(uint32_t index) const;
-  // Puts what was given back into the refill ring, as far as there is room; call it once per round.
+  // Puts released chunks into the refill ring, as far as there is space; call it once per round.
   void refill();
-  // To be called before a receive that ended with -ENOBUFS is made again: makes sure that the
-  // kernel has what was given back. False when it has taken nothing, so that the receive would only
-  // end in the same way: wait for a give_back() then. (Before 6.19 it cannot be asked, and takes
-  // what it needs when its device needs it.)
+  // Call it before a receive that ended with -ENOBUFS is made again: it makes sure that the kernel
+  // has the released chunks. False when the kernel has taken none, so that the receive would only
+  // end in the same way: wait for a release() then. (There is no such call before 6.19, where the
+  // kernel takes the chunks when its device needs them.)
   bool reclaim();
   // The ring is closed, see above.
   void ring_closed();
@@ -166,7 +167,7 @@ class Zcrx {
   uint8_t* area() const { return registered_.area; }
   uint32_t id() const { return registered_.queue.id; }
   uint32_t receives() const { return receives_; }
-  // Given back, but the refill ring had no room yet.
+  // Released, but the refill ring had no space yet.
   size_t waiting() const { return waiting_.size(); }
   const ZcrxCounters& counters() const { return counters_; }
 
@@ -175,7 +176,7 @@ class Zcrx {
     uint64_t offset = 0;
     uint32_t size_bytes = 0;
     uint32_t generation = 0;
-    bool lent = false;
+    bool held = false;
   };
   struct Returned {
     uint64_t offset;
@@ -183,7 +184,7 @@ class Zcrx {
   };
 
   bool has_room(uint64_t offset, uint32_t size_bytes) const;
-  ZcrxChunkId lend(uint64_t offset, uint32_t size_bytes);
+  ZcrxChunkId mark_held(uint64_t offset, uint32_t size_bytes);
   void push_waiting();
   // Asks the kernel to read the refill ring now; it does so by itself when the device needs memory,
   // which without a device is never. Does nothing where the kernel cannot be asked (before 6.19).
@@ -191,8 +192,8 @@ class Zcrx {
 
   Registered registered_;
   RefillRing refill_ring_;
-  // By index. It grows to the most chunks that were ever lent at once, which the area bounds: they
-  // do not overlap.
+  // By index. It grows to the largest number of chunks that were ever held at once. The area bounds
+  // that, since chunks do not overlap.
   std::vector<Chunk> chunks_;
   std::vector<uint32_t> free_;
   std::deque<Returned> waiting_;

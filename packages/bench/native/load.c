@@ -6,7 +6,10 @@
 // to a receive that completes when all bytes are there. After a warm-up the messages of
 // `duration` are counted, and the time of each goes into a histogram.
 //
-// Usage: load <port> <connections> <bytes> <warm-up seconds> <duration seconds>
+// With "websocket" the messages are frames of WebSocket, whose payload has that many bytes, masked
+// as a client must. The server is to send the same payload back.
+//
+// Usage: load <port> <connections> <bytes> <warm-up seconds> <duration seconds> [websocket]
 // Prints "start" and "stop" around the counted time, then one JSON line.
 #include <unistd.h>
 
@@ -23,6 +26,14 @@ static struct io_uring ring;
 static struct connection* connections;
 static unsigned connections_count;
 static size_t message_bytes;
+
+// What stands before the payload of a frame: two bytes or, with a longer one, four; and a client's
+// mask, of four equal bytes here. A plain message has neither.
+enum { mask_bytes = 4, mask_byte = 0x5a };
+static size_t header_bytes;
+static char frame_header[4];
+static size_t outgoing_header_bytes;
+static char mask;
 
 // The histogram: 32 buckets for each power of two, so a bucket is at most 3 % wide.
 enum { sub_buckets_bits = 5, sub_buckets = 1 << sub_buckets_bits, buckets = 64 * sub_buckets };
@@ -54,16 +65,19 @@ static void queue_message(unsigned index, uint64_t time_ns) {
   struct connection* connection = &connections[index];
   connection->sequence++;
   uint64_t stamp = connection->sequence * 0x9e3779b97f4a7c15u + index;
-  memcpy(connection->outgoing, &stamp, sizeof stamp);
-  memcpy(connection->outgoing + message_bytes - sizeof stamp, &stamp, sizeof stamp);
+  char* payload = connection->outgoing + outgoing_header_bytes;
+  memcpy(payload, &stamp, sizeof stamp);
+  memcpy(payload + message_bytes - sizeof stamp, &stamp, sizeof stamp);
   connection->sent_ns = time_ns;
 
   struct io_uring_sqe* sqe = io_uring_get_sqe(&ring);
-  io_uring_prep_send(sqe, (int)index, connection->outgoing, message_bytes, MSG_WAITALL);
+  io_uring_prep_send(sqe, (int)index, connection->outgoing, outgoing_header_bytes + message_bytes,
+                     MSG_WAITALL);
   sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
   io_uring_sqe_set_data64(sqe, UINT64_MAX);
   sqe = io_uring_get_sqe(&ring);
-  io_uring_prep_recv(sqe, (int)index, connection->incoming, message_bytes, MSG_WAITALL);
+  io_uring_prep_recv(sqe, (int)index, connection->incoming, header_bytes + message_bytes,
+                     MSG_WAITALL);
   sqe->flags |= IOSQE_FIXED_FILE;
   sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
   io_uring_sqe_set_data64(sqe, index);
@@ -71,8 +85,11 @@ static void queue_message(unsigned index, uint64_t time_ns) {
 
 static void check_message(const struct connection* connection, int result) {
   if (result < 0) fail("the exchange failed", -result);
-  if ((size_t)result != message_bytes) fail("the server ended early", EPIPE);
-  if (memcmp(connection->outgoing, connection->incoming, message_bytes)) {
+  if ((size_t)result != header_bytes + message_bytes) fail("the server ended early", EPIPE);
+  char* payload = connection->incoming + header_bytes;
+  for (size_t at = 0; mask != 0 && at < message_bytes; at++) payload[at] ^= mask;
+  if (memcmp(connection->incoming, frame_header, header_bytes) ||
+      memcmp(connection->outgoing + outgoing_header_bytes, payload, message_bytes)) {
     fail("the server sent other bytes than it received", EPROTO);
   }
 }
@@ -97,15 +114,46 @@ static unsigned turn(int counting) {
   return reaped;
 }
 
+static void make_headers(void) {
+  frame_header[0] = (char)0x82;  // one frame of bytes, and the last of its message
+  header_bytes = message_bytes < 126 ? 2 : 4;
+  frame_header[1] = (char)(message_bytes < 126 ? message_bytes : 126);
+  frame_header[2] = (char)(message_bytes >> 8);
+  frame_header[3] = (char)message_bytes;
+  outgoing_header_bytes = header_bytes + mask_bytes;
+  mask = mask_byte;
+}
+
+static void upgrade(int descriptor) {
+  const char request[] =
+      "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+  if (send(descriptor, request, sizeof request - 1, 0) < 0) fail("send", errno);
+  char answer[1024] = {0};
+  for (size_t length = 0; !strstr(answer, "\r\n\r\n");) {
+    ssize_t count = recv(descriptor, answer + length, sizeof answer - 1 - length, 0);
+    if (count <= 0) fail("the server did not upgrade", count < 0 ? errno : EPIPE);
+    length += (size_t)count;
+  }
+  if (strncmp(answer, "HTTP/1.1 101", 12)) fail("the server did not upgrade", EPROTO);
+}
+
 static void open_connections(int port) {
   int* descriptors = calloc(connections_count, sizeof *descriptors);
   connections = calloc(connections_count, sizeof *connections);
   for (unsigned index = 0; index < connections_count; index++) {
     descriptors[index] = connect_to_loopback(port);
-    connections[index].outgoing = malloc(message_bytes);
-    connections[index].incoming = malloc(message_bytes);
+    if (mask != 0) upgrade(descriptors[index]);
+    char* outgoing = malloc(outgoing_header_bytes + message_bytes);
+    connections[index].outgoing = outgoing;
+    connections[index].incoming = malloc(header_bytes + message_bytes);
+    memcpy(outgoing, frame_header, header_bytes);
+    if (mask != 0) {
+      outgoing[1] |= (char)0x80;
+      memset(outgoing + header_bytes, mask, mask_bytes);
+    }
     for (size_t at = 0; at < message_bytes; at++) {
-      connections[index].outgoing[at] = (char)(at * 31 + index * 7);
+      outgoing[outgoing_header_bytes + at] = (char)(at * 31 + index * 7);
     }
   }
   int error = io_uring_register_files(&ring, descriptors, connections_count);
@@ -121,11 +169,17 @@ static uint64_t run_for(double duration_seconds, int counting) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 6) fail("usage: load <port> <connections> <bytes> <warm-up> <duration>", EINVAL);
+  const int websocket = argc == 7 && !strcmp(argv[6], "websocket");
+  if (argc != 6 + websocket) {
+    fail("usage: load <port> <connections> <bytes> <warm-up> <duration> [websocket]", EINVAL);
+  }
   connections_count = (unsigned)atoi(argv[2]);
   message_bytes = (size_t)atoi(argv[3]);
   if (connections_count < 1 || connections_count > 4096) fail("1 to 4096 connections", EINVAL);
   if (message_bytes < 16 || message_bytes > 1 << 20) fail("16 bytes to 1 MiB", EINVAL);
+
+  if (websocket && message_bytes > 65535) fail("16 to 65,535 bytes in a frame", EINVAL);
+  if (websocket) make_headers();
 
   begin_ring(&ring, 8192);
   open_connections(atoi(argv[1]));

@@ -1,5 +1,5 @@
-// What the C programs of this package share: how one ends when it cannot go on, the clocks, and a
-// connection over loopback.
+// Helpers that the C programs of this package share: how one ends when it cannot go on, the clocks,
+// and a connection over loopback.
 #pragma once
 #include <arpa/inet.h>
 #include <errno.h>

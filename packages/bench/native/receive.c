@@ -1,5 +1,5 @@
 // Takes what is sent to it on loopback, datagrams or streams, and throws it away: so that a sender
-// can be measured. It reads the bytes, as whoever receives does.
+// can be measured. It reads the bytes, as every receiver does.
 //
 // Usage: receive <udp|tcp>. Prints its port, and receives until it is killed. It serves one stream
 // at a time.

@@ -2,7 +2,7 @@
 
 import { machineName, QuietWatch } from "./machine.js";
 import { findProgram } from "./processes.js";
-import { ratioOf, type Summary, summarize } from "./statistics.js";
+import { ratiosOf, type Summary, summarize } from "./statistics.js";
 
 export interface Settings {
   rounds: number;
@@ -64,6 +64,12 @@ export interface Report {
   quiet: boolean;
   rows: Row[];
   ratios: Record<string, number>;
+  /** By ratio: the lowest and the highest of a round. */
+  spreads: Record<string, [number, number]>;
+  /** The cases whose figures are times. */
+  lessIsBetter: string[];
+  /** How long the workload took, from its preparation to its end. */
+  seconds: number;
   skipped: Skip[];
   notes: string[];
 }
@@ -75,7 +81,8 @@ interface Entry {
   skip?: Skip;
 }
 
-export type Progress = (line: string) => void;
+/** What is about to run, how many runs have ended, and how many there are. */
+export type Progress = (line: string, done: number, total: number) => void;
 
 /** The name with the variant, which tells two entries of one peer apart. */
 function fullName({ name, variant }: Contender): string {
@@ -108,15 +115,19 @@ function mainSeries(entry: Entry): number[] {
 }
 
 /**
- * Each round begins with another one: whoever always ran after the same peer would have what that
- * one left behind, and the first of a round has been seen to lose a tenth.
+ * Each round begins with another one: a contender that always ran after the same peer would have
+ * the machine as that one left it, and the first of a round has been seen to lose a tenth.
  */
 function turned<T>(list: readonly T[], by: number): T[] {
   const first = by % list.length;
   return [...list.slice(first), ...list.slice(0, first)];
 }
 
-async function runRounds(one: Case, settings: Settings, progress: Progress): Promise<Entry[]> {
+async function runRounds(
+  one: Case,
+  settings: Settings,
+  progress: (line: string) => void,
+): Promise<Entry[]> {
   const entries = one.contenders.map((contender): Entry => {
     const entry: Entry = { contender, series: new Map() };
     if (contender.unavailable === undefined) return entry;
@@ -149,6 +160,12 @@ function bestOf(entries: Entry[], better: Case["better"]): Entry {
   return entries.reduce((best, entry) => (value(entry) > value(best) ? entry : best));
 }
 
+function addRatio(report: Report, name: string, ours: number[], peer: number[]): void {
+  const { median, low, high } = ratiosOf(ours, peer);
+  report.ratios[name] = median;
+  report.spreads[name] = [low, high];
+}
+
 /** Adds what one case gave to the report. */
 export function addCase(report: Report, one: Case, entries: Entry[]): void {
   for (const { skip } of entries) if (skip) report.skipped.push(skip);
@@ -169,7 +186,7 @@ export function addCase(report: Report, one: Case, entries: Entry[]): void {
   for (const [name, entry] of named) {
     report.rows.push(...rowsOf(one.name, name, entry));
     if (!ours || name.startsWith("ours")) continue;
-    report.ratios[`${one.name} ours/${name}`] = ratioOf(mainSeries(ours), mainSeries(entry));
+    addRatio(report, `${one.name} ours/${name}`, mainSeries(ours), mainSeries(entry));
   }
   compare(report, one, named);
 }
@@ -184,8 +201,14 @@ function compare(report: Report, one: Case, named: Map<string, Entry>): void {
     if (entry === undefined || first === undefined || others.length < to.length) continue;
     const best = first.map((_, round) => pick(...others.map((series) => series[round] ?? 0)));
     const name = to.length > 1 ? `better of ${to.join(" and ")}` : to[0];
-    report.ratios[`${one.name} ${of}/${name}`] = ratioOf(mainSeries(entry), best);
+    addRatio(report, `${one.name} ${of}/${name}`, mainSeries(entry), best);
   }
+}
+
+/** How many contenders run in one round of all cases. */
+function runsOf(cases: readonly Case[]): number {
+  const able = cases.map(({ contenders }) => contenders.filter((one) => !one.unavailable).length);
+  return able.reduce((sum, count) => sum + count, 0);
 }
 
 export async function runWorkload(
@@ -200,15 +223,26 @@ export async function runWorkload(
     quiet: false,
     rows: [],
     ratios: {},
+    spreads: {},
+    lessIsBetter: [],
+    seconds: 0,
     skipped: [],
     notes: [],
   };
+  const start = performance.now();
   const { cases, dispose } = await workload.prepare(settings);
+  const total = runsOf(cases) * settings.rounds;
+  let done = 0;
+  const begin = (line: string) => progress(`${workload.name}: ${line}`, done++, total);
   try {
-    for (const one of cases) addCase(report, one, await runRounds(one, settings, progress));
+    for (const one of cases) {
+      if (one.better === "lower") report.lessIsBetter.push(one.name);
+      addCase(report, one, await runRounds(one, settings, begin));
+    }
   } finally {
     dispose();
   }
+  report.seconds = (performance.now() - start) / 1000;
   const { quiet, reason } = watch.stop();
   report.quiet = quiet;
   if (!quiet) report.notes.push(`The machine was not quiet: ${reason}.`);

@@ -13,9 +13,9 @@ export function machineName(): string {
 /** Processor time since the machine started, in ticks, over all cores. */
 export interface MachineTicks {
   total: number;
-  /** What programs and the kernel on their behalf used. Interrupts belong to nobody. */
+  /** What programs and the kernel on their behalf used. Interrupts belong to no program. */
   used: number;
-  /** What the host of a virtual machine gave to somebody else. */
+  /** The time that the host of a virtual machine gave to other guests. */
   stolen: number;
 }
 

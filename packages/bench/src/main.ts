@@ -1,15 +1,12 @@
-// npm run bench: runs the workloads that were named, or all, and prints what they gave.
+// npm run bench: runs the workloads that were named, or all, and ends with a screen that sums up.
 
 import { parseRequest, usage } from "./arguments.js";
-import { runWorkload } from "./harness.js";
+import { type Report, runWorkload } from "./harness.js";
+import { announcement, estimateSeconds, ProgressLine } from "./progress.js";
 import { formatJson, formatTable } from "./report.js";
-import { save, writePage } from "./results.js";
+import { readLatest, save, writePage } from "./results.js";
+import { formatSummary } from "./summary.js";
 import { workloads } from "./workloads/index.js";
-
-/** On a terminal, one line that says what is running now. */
-function showProgress(line: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`);
-}
 
 async function main(): Promise<void> {
   const known = workloads.map(({ name }) => name);
@@ -23,14 +20,29 @@ async function main(): Promise<void> {
     writePage();
     return;
   }
-  for (const workload of workloads) {
-    if (!request.workloads.includes(workload.name)) continue;
-    const report = await runWorkload(workload, request.settings, showProgress);
-    showProgress("");
-    process.stdout.write(request.json ? formatJson(report) : `${formatTable(report)}\n`);
-    if (request.save) save(report, request.settings);
-    if (report.skipped.some(({ failed }) => failed)) process.exitCode = 1;
+  const { settings } = request;
+  const wanted = workloads.filter(({ name }) => request.workloads.includes(name));
+  const names = wanted.map(({ name }) => name);
+  const seconds = estimateSeconds(names, readLatest(), settings);
+  process.stderr.write(`${announcement(names, settings, seconds)}\n`);
+  const progress = new ProgressLine(process.stderr, settings.durationSeconds);
+  const reports: Report[] = [];
+  for (const workload of wanted) {
+    const report = await runWorkload(workload, settings, (line, done, total) =>
+      progress.show(line, done, total),
+    );
+    progress.clear();
+    if (request.json) process.stdout.write(formatJson(report));
+    else if (request.details) process.stdout.write(`${formatTable(report)}\n`);
+    if (request.save) save(report, settings);
+    for (const { case: name, name: contender, reason, failed } of report.skipped) {
+      if (!failed) continue;
+      process.stderr.write(`Error: ${workload.name}, ${name}, ${contender}: ${reason}\n`);
+      process.exitCode = 1;
+    }
+    reports.push(report);
   }
+  if (!request.json) process.stdout.write(formatSummary(reports));
 }
 
 try {

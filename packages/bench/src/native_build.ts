@@ -52,6 +52,7 @@ type NativeName =
   | "pipeline"
   | "zero_copy"
   | "pour"
+  | "rate"
   | "meter";
 
 const builds = new Map<string, Promise<Built>>();

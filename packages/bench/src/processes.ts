@@ -103,7 +103,7 @@ export class Running {
     this.#child = child;
     running.add(child);
     this.ended = this.#watch(command.join(" "), options);
-    // A server that is stopped on purpose ends badly, and nobody asks for its output.
+    // A server that is stopped on purpose exits with an error, and its output is not needed.
     this.ended.catch(() => undefined);
   }
 

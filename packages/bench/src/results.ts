@@ -1,4 +1,4 @@
-// What `--save` keeps: the last report of each workload in results/latest.json, the reports of a
+// The files of `--save`: the last report of each workload in results/latest.json, the reports of a
 // day in a file of that day, and the page docs/benchmarks.md, which is made from the first.
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
-// A program for Bun and Deno: files, TCP, timers and the loop that is woken by a thread, because
-// they have no phase of libuv's loop in which to look for completions. Prints what it saw, and ends
-// by itself, though two IOs are never closed, and one of them has a timer in flight.
+// A program for Bun and Deno: files, TCP, timers and a loop that a thread wakes, because they have
+// no phase of libuv's loop in which to look for completions. It prints what it saw, and ends by
+// itself, though two IOs are never closed, and one of them has a timer in flight.
 
 import { type BackendName, Completion, IO } from "@io/core";
 

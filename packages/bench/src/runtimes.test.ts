@@ -40,7 +40,7 @@ function register({ name: runtime, found, words }: Runtime): void {
     }
     test(title, () => {
       const folder = mkdtempSync(join(tmpdir(), "io-runtime-"));
-      // Deno keeps what it has compiled, and asks whether there is a newer one.
+      // Deno caches compiled code, and checks for newer versions.
       const env = { ...process.env, DENO_DIR: join(folder, "deno"), DENO_NO_UPDATE_CHECK: "1" };
       try {
         const line = [...words, program, name, join(folder, "file")];

@@ -1,4 +1,4 @@
-// Waits for a promise of a detached IO, whose loop turns only when it is told to.
+// Waits for a promise of a detached IO, whose loop turns only when it is called.
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { IO } from "@io/core";
@@ -11,7 +11,7 @@ export async function settle<T>(io: IO, promise: Promise<T>): Promise<T> {
   promise.then(done, done);
   while (!settled) {
     io.run();
-    // What was run may have settled a promise, and what waits for that may queue the next step.
+    // The callbacks may have settled a promise, and code that awaits it may queue the next step.
     await nextTurn();
   }
   return promise;

@@ -1,10 +1,10 @@
-// A place to send to where nothing is received and nothing is copied: a network namespace with an
-// `ifb` device, which drops what it is given. The datagrams have left the socket by then, by the
-// same way that they take to a network device that can gather, so the kernel reports the truth
-// about copies. On loopback it copies always.
+// A target that receives nothing and copies nothing: a network namespace with an `ifb` device,
+// which drops every packet. The datagrams have left the socket by then, in the same way as to a
+// network device that can gather, so the kernel reports the truth about copies. On loopback it
+// copies always.
 //
-// Each program that is measured has a namespace of its own, made by the command that it is started
-// with. It is gone when the program has ended, in whatever way: nothing is left to be removed.
+// Each measured program has a namespace of its own, made by the command that starts it. The
+// namespace ends with the program, however that ends, so nothing has to be removed.
 
 import { execFileSync } from "node:child_process";
 import { findProgram } from "./processes.js";
@@ -15,8 +15,8 @@ import { findProgram } from "./processes.js";
  */
 export const sinkAddress = "10.77.0.2";
 
-// The largest datagram goes as one packet. Without a queue before the device, which would be the
-// same for every contender and is nobody's work here.
+// The largest datagram goes as one packet. There is no queue before the device: its cost would be
+// the same for every contender, and it is not the subject here.
 const setUp = [
   "ip link add sink0 type ifb",
   "ip address add 10.77.0.1/24 dev sink0",

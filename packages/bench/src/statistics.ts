@@ -26,7 +26,11 @@ export function summarize(values: readonly number[]): Summary {
  * a while slows both, and the ratio of a round holds still where the ratio of two medians does not.
  */
 export function ratioOf(ours: readonly number[], peer: readonly number[]): number {
+  return ratiosOf(ours, peer).median;
+}
+
+/** The same with the lowest and the highest ratio of a round. */
+export function ratiosOf(ours: readonly number[], peer: readonly number[]): Summary {
   const rounds = Math.min(ours.length, peer.length);
-  const ratios = Array.from({ length: rounds }, (_, round) => ours[round]! / peer[round]!);
-  return median(ratios);
+  return summarize(Array.from({ length: rounds }, (_, round) => ours[round]! / peer[round]!));
 }

@@ -1,9 +1,9 @@
-// What a program has allocated and copied for the bytes it received, told whenever it is asked: a
-// line on standard output for each SIGUSR2.
+// The bytes that a program has allocated and copied for the bytes it received: it prints a line on
+// standard output for each SIGUSR2.
 //
-// Memory outside of JavaScript and copies are counted by native/meter.c, where that is loaded. For
-// the heap of JavaScript this looks how it has grown, every 64 chunks; what is collected between
-// two looks and was made after the first is missed, which is little.
+// native/meter.c, where that is loaded, counts memory outside of JavaScript and copies. For the
+// heap of JavaScript the program looks how it has grown, every 64 chunks. Memory that is made and
+// collected between two looks is missed, which is little.
 
 import { readFileSync } from "node:fs";
 import { getHeapStatistics } from "node:v8";
@@ -34,7 +34,7 @@ class TrafficMeter {
   #usedBytes = 0;
 
   constructor() {
-    // Alive until it was asked for the last time, although everybody has gone.
+    // Alive until it was asked for the last time, although all connections have closed.
     setInterval(() => undefined, 60_000);
     process.on("SIGUSR2", () => {
       const [allocated, copied] = readSums();

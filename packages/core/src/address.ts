@@ -1,9 +1,10 @@
 // Addresses of sockets, and how they stand in an entry.
 
 import { isUtf8 } from "node:buffer";
+import { types } from "node:util";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX } from "./engine/abi.js";
 import { textFromBytes } from "./engine/text.js";
-import { rangeError, typeError } from "./errors.js";
+import { type Peer, rangeError, typeError } from "./errors.js";
 import { socketPathFromHere } from "./files/paths.js";
 import {
   checkHost,
@@ -15,31 +16,49 @@ import {
   valueError,
 } from "./support/check.js";
 
-/** The address of a socket of TCP or UDP. */
+/**
+ * The address of a socket of TCP or UDP.
+ *
+ * @category Sockets
+ */
 export interface InternetAddress {
+  /** "ipv4" or "ipv6". */
   family: "ipv4" | "ipv6";
   /**
-   * The address in digits, as Node has it: "127.0.0.1", "::1", "fe80::1%eth0". What follows the "%"
-   * is the interface of an address that counts on one link alone.
+   * The numeric address, as Node writes it: "127.0.0.1", "::1", "fe80::1%eth0". What follows the
+   * "%" is the interface of a link-local address.
    */
   host: string;
+  /** The port, 0 to 65535. */
   port: number;
+  /** Absent: only a unix socket has one. */
   path?: undefined;
 }
 
-/** The address of a unix socket. */
+/**
+ * The address of a unix socket.
+ *
+ * @category Sockets
+ */
 export interface UnixAddress {
+  /** "unix". */
   family: "unix";
   /**
    * A path, or an abstract name that begins with a zero byte (Linux). A `Buffer` where it is not
    * UTF-8.
    */
   path: string | Buffer;
+  /** Absent: only a TCP or UDP socket has one. */
   host?: undefined;
+  /** Absent: only a TCP or UDP socket has one. */
   port?: undefined;
 }
 
-/** Where a socket is: `family` tells which of the two it is. */
+/**
+ * Where a socket is: `family` says which of the two it is.
+ *
+ * @category Sockets
+ */
 export type Address = InternetAddress | UnixAddress;
 
 const FAMILIES = { ipv4: FAMILY_IPV4, ipv6: FAMILY_IPV6, unix: FAMILY_UNIX } as const;
@@ -83,16 +102,18 @@ function pathFromBytes(bytes: Uint8Array): string | Buffer {
 
 /** The path of a unix socket as text, checked: see `textFromBytes`. */
 export function socketPath(path: unknown, operation: string): string {
-  const text = path instanceof Uint8Array && path.length > 0 ? textFromBytes(path) : path;
+  const text = types.isUint8Array(path) && path.length > 0 ? textFromBytes(path) : path;
   checkSocketPath(text, operation);
   return text;
 }
 
-/** What an error has as `address` and `port`: as in Node, the host or the path. */
-export function peerFields(address: Address | null): { address?: string; port?: number } {
-  if (address === null) return {};
-  if (address.family === "unix") return { address: socketPath(address.path, "") };
-  return { address: address.host, port: address.port };
+/** What an error says of a peer. Its `address` is the host or the path, as in Node. */
+export function peerOf(address: Address | null): Peer | undefined {
+  if (address === null) return undefined;
+  const name = formatAddress(address);
+  if (address.family !== "unix") return { address: address.host, port: address.port, name };
+  const path = typeof address.path === "string" ? address.path : textFromBytes(address.path);
+  return { address: path, path, name };
 }
 
 /** An address as people write it; "" when there is none. */

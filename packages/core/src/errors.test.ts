@@ -26,8 +26,8 @@ import {
 } from "./errors.js";
 import { PreparedOperation, runChain } from "./files/chain.js";
 import type { Callback, Completion } from "./ring/completion.js";
-import type { Operations } from "./ring/operations.js";
-import { NO_ENDINGS } from "./ring/operations.js";
+import type { Operations } from "./ring/promises.js";
+import { NO_ENDINGS } from "./ring/promises.js";
 import type { Ring } from "./ring/ring.js";
 import { alternated, withAddress } from "./sockets/lookup.js";
 
@@ -139,7 +139,7 @@ function chainWith(results: number[], wholes: number[]): Promise<number[]> {
   const ring = { checkBuffer: () => undefined } as unknown as Ring;
   const prepared = results.map((result, index) => {
     const start = (completion: Completion<number>, callback: Callback<number>): void => {
-      completion.opcode = OPCODE_READ;
+      completion._opcode = OPCODE_READ;
       answers.push(() => callback(completion, result));
     };
     const whole = wholes[index]!;

@@ -1,25 +1,25 @@
 // The front of the library: opens the engine, and gives files, sockets, timers and memory.
-import {
-  type Address,
-  addressFrom,
-  formatAddress,
-  type InternetAddress,
-  placeOf,
-  type UnixAddress,
-} from "./address.js";
+import type { InternetAddress, UnixAddress } from "./address.js";
+import { type Adopted, adopt, openPipe, socketPair } from "./descriptors/adopt.js";
+import type { BorrowedDescriptor, PollEvents } from "./descriptors/borrowed.js";
+import type { DescriptorKind } from "./descriptors/kinds.js";
+import type { Notifier } from "./descriptors/notifier.js";
+import { borrow, openNotifier, pollOnce } from "./descriptors/open.js";
+import type { ReceivedDescriptor } from "./descriptors/passing.js";
+import { type ProcessEnd, waitProcess } from "./descriptors/process.js";
 import * as abi from "./engine/abi.js";
 import { Buffers } from "./engine/buffers.js";
 import { loadNative, waitsElsewhere } from "./engine/load.js";
-import { keepMaskOf, type Moment, momentOfMask } from "./engine/mask.js";
+import { keepMaskOf } from "./engine/mask.js";
 import { Memory } from "./engine/memory.js";
 import type { Native, NativeArea, NativeSession } from "./engine/native.js";
 import { Queue, slotsFor } from "./engine/queue.js";
-import { textFromBytes } from "./engine/text.js";
-import { IOError, rangeError, typeError } from "./errors.js";
+import { IOError, numberError, rangeError, typeError } from "./errors.js";
+import { type PathBase, workingBase } from "./files/base.js";
 import { type PreparedOperation, runChain } from "./files/chain.js";
-import { File } from "./files/file.js";
-import { PATH_BYTES_MOST } from "./files/paths.js";
-import { type Stat, StatRecord } from "./files/stat.js";
+import { type CopyFileOptions, copyFile } from "./files/copy_file.js";
+import { PathOperations } from "./files/directory.js";
+import type { File } from "./files/file.js";
 import {
   type BackendName,
   backendError,
@@ -40,43 +40,46 @@ import {
 } from "./probe/zero_copy_receive.js";
 import { Area } from "./receiving/area.js";
 import { ChunkPools } from "./receiving/chunk_pools.js";
-import { endingsFrom, type OperationOptions, Operations } from "./ring/operations.js";
-import { OpenFlags, Ring } from "./ring/ring.js";
-import { BACKLOG_MOST } from "./ring/ring_sockets.js";
-import type { Descriptor } from "./ring/types.js";
-import { type AttemptOptions, attemptsFrom, connectByName } from "./sockets/connecting.js";
+import { type OperationOptions, Operations } from "./ring/promises.js";
+import { Ring } from "./ring/ring.js";
+import type { PollEvent } from "./ring/ring_poll.js";
+import { openScope, type Scope } from "./scope.js";
 import { type DatagramOptions, type DatagramSocket, openDatagram } from "./sockets/datagram.js";
 import { FileSender } from "./sockets/file_sender.js";
-import { Listener } from "./sockets/listener.js";
-import { addressOf, familyOf, Limit, type LookupOptions, withAddress } from "./sockets/lookup.js";
-import { Socket } from "./sockets/socket.js";
-import { socketCallError } from "./sockets/socket_base.js";
-import { ownFile } from "./sockets/socket_file.js";
+import type { Listener } from "./sockets/listener.js";
+import {
+  type ConnectOptions,
+  connectSocket,
+  type InternetListenOptions,
+  type ListenOptions,
+  openListener,
+  type UnixListenOptions,
+} from "./sockets/opening.js";
+import type { Socket } from "./sockets/socket.js";
+import { type Stats, statsFrom } from "./stats.js";
 import {
   checkGiven,
   checkOptions,
-  type FileMode,
   flag,
-  type Known,
   knows,
   knowsOnly,
   milliseconds,
-  modeFrom,
   nanosecondsOf,
   oneOf,
   type Path,
-  pathFrom,
-  pathText,
   shown,
-  valueError,
   wholeNumber,
   wholeOrBigint,
 } from "./support/check.js";
-import { Ending } from "./support/ending.js";
+import { drain, untilIdle } from "./support/ending.js";
 import { releaseIO, watchIO } from "./support/forgotten.js";
 import { Timer } from "./timer.js";
 
-/** How an {@link IO} is opened. */
+/**
+ * How an {@link IO} is opened.
+ *
+ * @category Start
+ */
 export interface IOOptions {
   /**
    * "auto" (the default) takes the best that works here; a named backend that is not available is
@@ -108,16 +111,20 @@ export interface IOOptions {
   chunksMaxBytes?: number | null | undefined;
   /**
    * Receives of `socket.chunks()` into memory that a network device writes to, so that nothing
-   * is copied: docs/guides/zcrx.md. Where it is not available `io.zeroCopyReceive` says why, and
-   * receiving goes on in ordinary buffers. It needs CAP_NET_ADMIN and a queue of the device
-   * that other traffic is kept away from.
+   * is copied: see the guide "Receiving into the program's memory". Where it is not available
+   * `io.zeroCopyReceive` says why, and receiving goes on in ordinary buffers. It needs
+   * CAP_NET_ADMIN and a queue of the device that other traffic is kept away from.
    */
   zeroCopyReceive?: ZeroCopyReceiveOptions | null | undefined;
-  /** Helps to find mistakes of the program, at a cost; all off by default. */
+  /** Checks that find mistakes of the program, at a cost; all off by default. */
   debug?: DebugOptions | null | undefined;
 }
 
-/** What {@link IOOptions} has under `debug`. */
+/**
+ * What {@link IOOptions} has under `debug`.
+ *
+ * @category Diagnostics
+ */
 export interface DebugOptions {
   /**
    * For tests: memory that is returned, be it a chunk or a block of `io.buffers`, is overwritten
@@ -134,73 +141,9 @@ export interface DebugOptions {
   traceOpens?: boolean | null | undefined;
 }
 
-/** How a file is opened; `{ read: true }` when nothing is said. */
-export interface OpenOptions extends OperationOptions {
-  read?: boolean | null | undefined;
-  write?: boolean | null | undefined;
-  /** Every write goes to the end. */
-  append?: boolean | null | undefined;
-  /** Make the file when it is not there. */
-  create?: boolean | null | undefined;
-  /** With `create`: fail when it is there. */
-  exclusive?: boolean | null | undefined;
-  /** Empty the file. Needs `write` or `append`, so that no file is emptied by mistake. */
-  truncate?: boolean | null | undefined;
-  /** Past the page cache (O_DIRECT): memory, positions and lengths must be multiples of a block. */
-  direct?: boolean | null | undefined;
-  /** Fail unless it is a directory. */
-  directory?: boolean | null | undefined;
-  /** `false`: fail when the last part of the path is a symbolic link. */
-  followLinks?: boolean | null | undefined;
-  /**
-   * Permissions of a file that is made, less the process's mask at the call; 0o666 by default. A
-   * string is octal and begins with a 0: "0644".
-   */
-  mode?: FileMode | null | undefined;
-}
-
-/** Where to listen: an address with a port (0: any free one), or a unix socket's path. */
-export type ListenOptions = InternetListenOptions | UnixListenOptions;
-
-interface BacklogOptions {
-  /** Connections that may wait in the kernel; 511 by default, as in Node. */
-  backlog?: number | null | undefined;
-}
-
-/** A port to listen on. */
-export interface InternetListenOptions extends BacklogOptions, LookupOptions {
-  host?: string | null | undefined;
-  port: number;
-  reusePort?: boolean | null | undefined;
-}
-
-/** A unix socket's path to listen on. */
-export interface UnixListenOptions extends BacklogOptions {
-  path: string | Uint8Array;
-}
-
-/**
- * Where to connect. Nagle's algorithm is off unless `noDelay` is false. All addresses of a name are
- * tried.
- */
-export type ConnectOptions =
-  | ({
-      host?: string | null | undefined;
-      port: number;
-      noDelay?: boolean | null | undefined;
-    } & AttemptOptions)
-  | { path: string | Uint8Array };
-
-/** What {@link IO.stats} counts. Sizes are bytes, the rest are counts since the IO was opened. */
-export type Stats = Record<(typeof abi.COUNTER_NAMES)[number], number> & {
-  /** Completions that named no operation of ours: stays 0 unless the rings were damaged. */
-  strays: number;
-};
-
 const DEFAULT_ENTRIES = 1024;
 const DEFAULT_BUFFERS_LIMIT_BYTES = 64 * 1024 * 1024;
-const DEFAULT_LENT_LIMIT_BYTES = 64 * 1024 * 1024;
-const DEFAULT_BACKLOG = 511;
+const DEFAULT_CHUNKS_MAX_BYTES = 64 * 1024 * 1024;
 const KEPT_CODE = "IO_CHUNKS_KEPT";
 const WAIT_SLICE_NS = 50_000_000;
 
@@ -211,26 +154,6 @@ const OPEN = knowsOnly(
 );
 const DEBUG = knowsOnly("open", "detectReuse", "traceOpens");
 const MODES = { attached: true, detached: true } as const;
-const OPEN_FILE = knows(
-  "openFile",
-  ...["read", "write", "append", "create", "exclusive", "truncate", "direct", "directory"],
-  ...["followLinks", "mode"],
-);
-const STAT = knows("stat", "followLinks");
-const RENAME = knows("rename");
-const LINK = knows("link");
-const SYMLINK = knows("symlink");
-const READLINK = knows("readlink", "encoding");
-const ENCODINGS = { utf8: true, buffer: true } as const;
-const UNLINK = knows("unlink", "directory");
-const MKDIR = knows("mkdir", "mode");
-// An Address that the library gave may be listened on and connected to.
-const LISTEN = knows("listen", "host", "port", "path", "family", "backlog", "reusePort", "lookup");
-const CONNECT = knows(
-  "connect",
-  ...["host", "port", "path", "family", "noDelay"],
-  ...["lookup", "autoSelectFamily", "autoSelectFamilyAttemptTimeoutMs"],
-);
 const NOP = knows("nop");
 const SLEEP = knows("sleep");
 const TIMER = knowsOnly("timer", "intervalMs");
@@ -240,6 +163,8 @@ const OPENING = Symbol("opening");
 
 /**
  * An I/O ring with everything on it, for one thread: each Worker opens its own.
+ *
+ * @category Start
  *
  * @example
  * ```ts
@@ -251,42 +176,101 @@ const OPENING = Symbol("opening");
  * await io.chain([log.prepareWrite(page, 0), log.prepareSync("data")]);
  * ```
  */
-export class IO implements AsyncDisposable {
+export class IO extends PathOperations implements AsyncDisposable {
+  /**
+   * The backend that was chosen: "io_uring", "epoll" or "kqueue".
+   *
+   * @category Diagnostics
+   */
   readonly backend: BackendName;
-  /** One sentence: how the backend was chosen, and why each better one was not. */
+  /**
+   * One sentence: how the backend was chosen, and why each better one was not.
+   *
+   * @category Diagnostics
+   */
   readonly why: string;
+  /**
+   * "attached": Node's event loop drives it. "detached": the program calls `run()` or `runFor()`.
+   *
+   * @category Start
+   */
   readonly mode: "attached" | "detached";
-  /** Whether a network device writes what `socket.chunks()` gives, and why not. */
+  /**
+   * Whether a network device writes what `socket.chunks()` gives, and why not.
+   *
+   * @category Diagnostics
+   */
   readonly zeroCopyReceive: ZeroCopyReceive;
-  /** The lower layer: every operation with a callback, and no allocation. */
+  /**
+   * The lower layer: every operation with a callback, and no allocation.
+   *
+   * @category Ring
+   */
   readonly ring: Ring;
-  /** Page-aligned memory that the kernel keeps mapped. */
+  /**
+   * Page-aligned memory that the kernel keeps mapped.
+   *
+   * @category Memory
+   */
   readonly buffers: Buffers;
   readonly #session: NativeSession;
   readonly #queue: Queue;
   readonly #operations: Operations;
+  readonly #base: PathBase;
   readonly #leaveMask: () => void;
   #capabilities: Capabilities | null = null;
   #closing: Promise<void> | null = null;
 
   /**
-   * Opens a ring. Fails with "ERR_IO_BACKEND_UNKNOWN", "ERR_IO_BACKEND_UNAVAILABLE" (the message
-   * says which call failed, how, and what to change), or the system's own code when memory or
-   * descriptors ran out.
+   * Opens an `IO` for this thread. The backend is chosen here, by setting it up.
+   *
+   * @param options The backend, the mode and the limits; the defaults suit most programs.
+   * @returns the open `IO`; close it with `await using` or `close()`
+   * @throws `ERR_IO_BACKEND_UNKNOWN` when the option or IO_BACKEND names no backend,
+   *   `ERR_IO_BACKEND_UNAVAILABLE` when the one that was named does not work here: the message
+   *   names the call that failed, its error, and what to change; `ERR_IO_ENGINE_MISSING`,
+   *   `ERR_IO_ENGINE_BROKEN` or `ERR_IO_ENGINE_VERSION` when the compiled engine cannot be loaded;
+   *   `ERR_IO_ZERO_COPY_RECEIVE` when `zeroCopyReceive.required` is set and it is not available;
+   *   `EMFILE` and `ENFILE` without descriptors, `ENOMEM` without memory that may be locked; the
+   *   codes of a refused argument: {@link IOError.code}
+   * @category Start
    */
   static async open(options?: IOOptions | null): Promise<IO> {
+    return IO.openSync(options);
+  }
+
+  /**
+   * The same without a promise, for code that cannot wait: a module that is loaded by `require`, or
+   * a function that returns at once. It does what `open` does, in the call.
+   *
+   * @param options The backend, the mode and the limits; the defaults suit most programs.
+   * @returns the open `IO`; close it with `await using` or `close()`
+   * @throws as {@link IO.open}
+   * @category Start
+   *
+   * @example
+   * ```ts
+   * import { IO } from "@io/core";
+   *
+   * const io = IO.openSync();
+   * process.stdout.write(`${io.backend}\n`);
+   * await io.close();
+   * ```
+   */
+  static openSync(options?: IOOptions | null): IO {
     checkOptions(options, OPEN);
     return new IO(options ?? {}, OPENING);
   }
 
   private constructor(options: IOOptions, opening: symbol) {
+    super();
     if (opening !== OPENING) {
       throw typeError("IO", "an IO is not made with new: call await IO.open()");
     }
     const entries = options.entries ?? DEFAULT_ENTRIES;
-    const inFlightLimit = options.inFlightLimit ?? abi.IN_FLIGHT_LIMIT_MOST;
+    const inFlightLimit = options.inFlightLimit ?? abi.MAX_IN_FLIGHT_LIMIT;
     const buffersMaxBytes = options.buffersMaxBytes ?? DEFAULT_BUFFERS_LIMIT_BYTES;
-    const chunksMaxBytes = options.chunksMaxBytes ?? DEFAULT_LENT_LIMIT_BYTES;
+    const chunksMaxBytes = options.chunksMaxBytes ?? DEFAULT_CHUNKS_MAX_BYTES;
     checkLimits(entries, inFlightLimit);
     checkBytes(buffersMaxBytes, "buffersMaxBytes");
     checkBytes(chunksMaxBytes, "chunksMaxBytes");
@@ -328,17 +312,18 @@ export class IO implements AsyncDisposable {
     this.buffers = new Buffers(memory, buffersMaxBytes);
     this.#operations = new Operations(this.ring, this.#queue, this.backend, traces);
     this.#operations.owner = this;
+    this.#base = workingBase(this.#operations);
     this.ring.owner = this;
     this.buffers.owner = this;
     watchIO(this, this.#queue, traces);
     this.#operations.reuses = memory.reuses;
-    const lent = this.#orClose(() => this.#lend(native, memory, area));
-    this.#operations.chunkPools = new ChunkPools(this.ring, memory, chunksMaxBytes, lent);
+    const chunkArea = this.#orClose(() => this.#makeArea(native, memory, area));
+    this.#operations.chunkPools = new ChunkPools(this.ring, memory, chunksMaxBytes, chunkArea);
     const byCall = !this.#session.lacking.includes(abi.OPCODE_SEND_FILE);
     this.#operations.fileSender = new FileSender(this.#operations, this.buffers, byCall);
   }
 
-  // What fails after the engine was made leaves none behind.
+  // A failure after the engine was made closes that engine.
   #orClose<T>(make: () => T): T {
     try {
       return make();
@@ -348,13 +333,17 @@ export class IO implements AsyncDisposable {
     }
   }
 
-  #lend(native: Native, memory: Memory, area: NativeArea | undefined): Area | null {
+  #makeArea(native: Native, memory: Memory, area: NativeArea | undefined): Area | null {
     if (area === undefined || this.zeroCopyReceive.support !== "native") return null;
     const { memory: buffer, start, sizeBytes } = area;
     return new Area(this.#queue, memory, buffer, start, sizeBytes, native.pageBytes);
   }
 
-  /** How the backend does each operation: "native", "emulated" or "unsupported", and why. */
+  /**
+   * How the backend does each operation: {@link Support} and the reason.
+   *
+   * @category Diagnostics
+   */
   get capabilities(): Capabilities {
     this.#capabilities ??= capabilitiesOf(
       this.backend,
@@ -365,7 +354,12 @@ export class IO implements AsyncDisposable {
     return this.#capabilities;
   }
 
-  // When nobody has asked, what the machine says of it.
+  /** @internal */
+  _base(): PathBase {
+    return this.#base;
+  }
+
+  // When the program has not asked: the report of the machine.
   #zeroCopyReceiveRow(): Capability | undefined {
     const { support, reason } = this.zeroCopyReceive;
     if (support !== "off") return { support, reason };
@@ -375,136 +369,37 @@ export class IO implements AsyncDisposable {
   // ---- files
 
   /**
-   * Opens a file. The current folder and the process's mask count as they are at the call. A file
-   * that is not closed and becomes garbage is closed, with a warning.
+   * Copies a file: its bytes and its permissions. The file system makes the copy where it can, and
+   * shares the blocks where it can do that. A file that is there is replaced in place, and keeps
+   * its owner and its other names. A copy of a file onto itself changes nothing. After a failure
+   * what was copied until then stays.
+   *
+   * @param from The file to copy.
+   * @param to Where the copy is to be.
+   * @param options `exclusive`, `reflink`, `onProgress`: see {@link CopyFileOptions}. `signal` and
+   *   `timeoutMs` are of the whole call; its error has `transferred`, the bytes that were copied.
+   * @returns the bytes copied
+   * @throws `ENOENT`, `EACCES`, `EISDIR`; `EEXIST` with `exclusive`, `ENOTSUP` with `reflink:
+   *   "always"` where the file system cannot, `ENOSPC`, `EDQUOT`; the codes of every operation:
+   *   {@link IOError.code}
+   * @category Files
+   *
+   * @example
+   * ```ts
+   * import { IO } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * {
+   *   await using file = await io.openFile("big", { write: true, create: true });
+   *   await file.writeAll("content", 0);
+   * }
+   * await io.copyFile("big", "copy", {
+   *   onProgress: (done, total) => void process.stdout.write(`${done} of ${total}\n`),
+   * });
+   * ```
    */
-  async openFile(path: Path, options?: OpenOptions | null): Promise<File> {
-    checkOptions(options, OPEN_FILE);
-    const given = options ?? {};
-    const flags = openFlags(given);
-    const direct = (flags & OpenFlags.direct) !== 0;
-    const mode = modeFrom(given.mode ?? 0o666, "openFile");
-    const bytes = pathFrom(path, "openFile");
-    const name = pathText(bytes);
-    const descriptor = await this.#operations.run(
-      (pending, settle) => this.ring.open(pending, settle, bytes, flags, mode),
-      options,
-      { path: name },
-      OPEN_FILE,
-    );
-    return new File(this.#operations, descriptor, name, direct, openedOnly(flags));
-  }
-
-  /** What is known of the file at a path. */
-  async stat(
-    path: Path,
-    options?: (OperationOptions & { followLinks?: boolean | null | undefined }) | null,
-  ): Promise<Stat> {
-    checkOptions(options, STAT);
-    const bytes = pathFrom(path, "stat");
-    const record = new StatRecord();
-    const follow = flag(options?.followLinks, true, "followLinks", "stat");
-    await this.#operations.run(
-      (pending, settle) => this.ring.stat(pending, settle, bytes, record, follow),
-      options,
-      { path: pathText(bytes) },
-      STAT,
-    );
-    return record.stat;
-  }
-
-  /** Renames a file, replacing what is there. Durable once the folder was synced. */
-  async rename(from: Path, to: Path, options?: OperationOptions | null): Promise<void> {
-    await this.#onTwoPaths("rename", from, to, options, RENAME);
-  }
-
-  /** Gives a file another name, which must be free (a hard link), on the same file system. */
-  async link(existing: Path, path: Path, options?: OperationOptions | null): Promise<void> {
-    await this.#onTwoPaths("link", existing, path, options, LINK);
-  }
-
-  /**
-   * Makes a symbolic link to `target`, which need not be there. It is kept as it is given: a
-   * relative one begins at the folder of the link.
-   */
-  async symlink(target: Path, path: Path, options?: OperationOptions | null): Promise<void> {
-    await this.#onTwoPaths("symlink", target, path, options, SYMLINK);
-  }
-
-  /**
-   * What a symbolic link leads to, as it was given when the link was made. A byte that is not UTF-8
-   * stands in the text as in every path of this library; `encoding: "buffer"` gives the bytes.
-   */
-  async readlink(
-    path: Path,
-    options?: (OperationOptions & { encoding?: "utf8" | null | undefined }) | null,
-  ): Promise<string>;
-  async readlink(path: Path, options: OperationOptions & { encoding: "buffer" }): Promise<Buffer>;
-  async readlink(
-    path: Path,
-    options?: (OperationOptions & { encoding?: "utf8" | "buffer" | null | undefined }) | null,
-  ): Promise<string | Buffer> {
-    checkOptions(options, READLINK);
-    const encoding = oneOf(options?.encoding ?? "utf8", ENCODINGS, "encoding", "readlink");
-    const bytes = pathFrom(path, "readlink");
-    const into = new Uint8Array(PATH_BYTES_MOST);
-    const length = await this.#operations.run(
-      (pending, settle) => this.ring.readlink(pending, settle, bytes, into),
-      options,
-      { path: pathText(bytes) },
-      READLINK,
-    );
-    const target = into.subarray(0, length);
-    return encoding === "buffer" ? Buffer.from(target) : textFromBytes(target);
-  }
-
-  #onTwoPaths(
-    verb: "rename" | "link" | "symlink",
-    first: Path,
-    second: Path,
-    options: OperationOptions | null | undefined,
-    known: Known,
-  ): Promise<number> {
-    const path = pathFrom(first, verb);
-    const dest = pathFrom(second, verb);
-    return this.#operations.run(
-      (pending, settle) => this.ring[verb](pending, settle, path, dest),
-      options,
-      { path: pathText(path), dest: pathText(dest) },
-      known,
-    );
-  }
-
-  /** Removes a file, or an empty directory with `directory: true`. */
-  async unlink(
-    path: Path,
-    options?: (OperationOptions & { directory?: boolean | null | undefined }) | null,
-  ): Promise<void> {
-    checkOptions(options, UNLINK);
-    const directory = flag(options?.directory, false, "directory", "unlink");
-    const bytes = pathFrom(path, "unlink");
-    await this.#operations.run(
-      (pending, settle) => this.ring.unlink(pending, settle, bytes, directory),
-      options,
-      { path: pathText(bytes) },
-      UNLINK,
-    );
-  }
-
-  /** Makes a directory; its parent must be there. */
-  async mkdir(
-    path: Path,
-    options?: (OperationOptions & { mode?: FileMode | null | undefined }) | null,
-  ): Promise<void> {
-    checkOptions(options, MKDIR);
-    const mode = modeFrom(options?.mode ?? 0o777, "mkdir");
-    const bytes = pathFrom(path, "mkdir");
-    await this.#operations.run(
-      (pending, settle) => this.ring.mkdir(pending, settle, bytes, mode),
-      options,
-      { path: pathText(bytes) },
-      MKDIR,
-    );
+  async copyFile(from: Path, to: Path, options?: CopyFileOptions | null): Promise<number> {
+    return copyFile(this, from, to, options);
   }
 
   // ---- network
@@ -514,54 +409,52 @@ export class IO implements AsyncDisposable {
    * closed: of a port by SO_REUSEADDR, and the file of a unix socket is removed, unless somebody
    * has put another one in its place. `timeoutMs` and `signal` are for the look-up of a name; the
    * rest never waits.
+   *
+   * @param options The port or the path, the backlog, and options of the socket.
+   * @returns the listener; close it with `await using` or `close()`
+   * @throws `ENOTFOUND` or `EAI_AGAIN` when a name cannot be looked up; `ABORT_ERR` and `ETIMEDOUT`
+   *   while it is; `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES` for a port below 1024 without the right,
+   *   `EMFILE`; `ENOTSUP` for an option that this system does not have; the codes of every
+   *   operation: {@link IOError.code}
+   * @category Sockets
    */
-  listen(
-    options: InternetListenOptions & OperationOptions,
-  ): Promise<Listener & { readonly address: InternetAddress }>;
-  listen(
-    options: UnixListenOptions & OperationOptions,
-  ): Promise<Listener & { readonly address: UnixAddress }>;
+  listen(options: InternetListenOptions & OperationOptions): Promise<
+    Listener & {
+      /** Where it listens: an address and a port. */
+      readonly address: InternetAddress;
+    }
+  >;
+  /**
+   * The same, on another kind of address.
+   *
+   * @param options The port or the path, the backlog, and options of the socket.
+   * @returns the listener; close it with `await using` or `close()`
+   * @throws `ENOTFOUND` or `EAI_AGAIN` when a name cannot be looked up; `ABORT_ERR` and `ETIMEDOUT`
+   *   while it is; `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES` for a port below 1024 without the right,
+   *   `EMFILE`; `ENOTSUP` for an option that this system does not have; the codes of every
+   *   operation: {@link IOError.code}
+   * @category Sockets
+   */
+  listen(options: UnixListenOptions & OperationOptions): Promise<
+    Listener & {
+      /** Where it listens: a path. */
+      readonly address: UnixAddress;
+    }
+  >;
+  /**
+   * The same, on another kind of address.
+   *
+   * @param options The port or the path, the backlog, and options of the socket.
+   * @returns the listener; close it with `await using` or `close()`
+   * @throws `ENOTFOUND` or `EAI_AGAIN` when a name cannot be looked up; `ABORT_ERR` and `ETIMEDOUT`
+   *   while it is; `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES` for a port below 1024 without the right,
+   *   `EMFILE`; `ENOTSUP` for an option that this system does not have; the codes of every
+   *   operation: {@link IOError.code}
+   * @category Sockets
+   */
   listen(options: ListenOptions & OperationOptions): Promise<Listener>;
-  async listen(options: ListenOptions & OperationOptions): Promise<Listener> {
-    checkGiven(options, LISTEN);
-    const endings = endingsFrom(options, LISTEN);
-    const { reusePort } = options as { reusePort?: boolean };
-    const shares = flag(reusePort, false, "reusePort", "listen");
-    const asked = options.backlog ?? DEFAULT_BACKLOG;
-    const backlog = wholeNumber(asked, 0, BACKLOG_MOST, "the backlog", "listen");
-    const moment = momentOfMask();
-    return withAddress(this.#operations, "listen", options, endings, (address) =>
-      this.#listen(address, backlog, shares, moment),
-    );
-  }
-
-  #listen(address: Address, backlog: number, shares: boolean, moment: Moment): Promise<Listener> {
-    return this.#withSocket(address, async (descriptor, subject) => {
-      if (address.family !== "unix") {
-        this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_ADDRESS);
-        if (shares) this.#setOption(descriptor, abi.SOCKET_OPTION_REUSE_PORT);
-      }
-      await this.#operations.run(
-        (pending, settle) => this.ring.bind(pending, settle, descriptor, address),
-        undefined,
-        subject,
-      );
-      ownFile(this.#session, descriptor, address, moment);
-      await this.#operations.run(
-        (pending, settle) => this.ring.listen(pending, settle, descriptor, backlog),
-        undefined,
-        subject,
-      );
-      const name = this.#session.name(descriptor, false);
-      const bound = typeof name === "number" ? null : addressFrom(...name);
-      return new Listener(
-        this.#operations,
-        descriptor,
-        bound ?? address,
-        (accepted) => this.#makeSocket(accepted, address.family !== "unix"),
-        this.#session,
-      );
-    });
+  listen(options: ListenOptions & OperationOptions): Promise<Listener> {
+    return openListener(this.#operations, this.#session, options);
   }
 
   /**
@@ -572,91 +465,230 @@ export class IO implements AsyncDisposable {
    * an attempt has failed or has gone on for a while, and the first that succeeds is taken. When
    * all fail the error has one for each in `errors`. A name that cannot be looked up is an
    * `IOError` with Node's code ("ENOTFOUND", "EAI_AGAIN") and the name as `host`.
+   *
+   * Options of the socket are set before it connects. TCP_NODELAY is on unless `noDelay` is false.
+   *
+   * @param options The address, how it is tried, and options of the socket.
+   * @returns the connected socket; close it with `await using` or `close()`
+   * @throws `ENOTFOUND` or `EAI_AGAIN` when a name cannot be looked up; `ECONNREFUSED`,
+   *   `ECONNRESET`, `EHOSTUNREACH`, `ENETUNREACH`, `ENOENT` for the path of a unix socket,
+   *   `EMFILE`; `EADDRNOTAVAIL` and `EADDRINUSE` for `localAddress` and `localPort`; `ENOTSUP` for
+   *   an option that this system does not have; `errors` has one for each address of a name; the
+   *   codes of every operation: {@link IOError.code}
+   * @category Sockets
    */
-  async connect(options: ConnectOptions & OperationOptions): Promise<Socket> {
-    checkGiven(options, CONNECT);
-    const endings = endingsFrom(options, CONNECT);
-    const noDelay = flag((options as { noDelay?: boolean }).noDelay, true, "noDelay", "connect");
-    const attempts = attemptsFrom(options as AttemptOptions);
-    const place = placeOf(options, "connect");
-    if ("family" in place) return this.#connect(place, false, endings);
-    const { host, port } = place;
-    const family = await familyOf(host);
-    if (family !== 0) {
-      return this.#connect(addressOf({ address: host, family }, port), noDelay, endings);
-    }
-    const limit = new Limit(this.#operations, "connect", `${host}:${port}`, endings);
-    try {
-      return await connectByName(place, attempts, limit, (address, ends) =>
-        this.#connect(address, noDelay, ends),
-      );
-    } finally {
-      limit.finish();
-    }
-  }
-
-  #connect(address: Address, noDelay: boolean, options: OperationOptions): Promise<Socket> {
-    return this.#withSocket(address, async (descriptor, subject) => {
-      await this.#operations.run(
-        (pending, settle) => this.ring.connect(pending, settle, descriptor, address),
-        options,
-        subject,
-        CONNECT,
-      );
-      const socket = this.#makeSocket(descriptor, noDelay);
-      socket.target = address;
-      return socket;
-    });
+  connect(options: ConnectOptions & OperationOptions): Promise<Socket> {
+    return connectSocket(this.#operations, this.#session, options);
   }
 
   /**
    * Opens a socket for datagrams, UDP or unix. With a `host` and a `port` (0: any free one), or a
-   * `path`, it has that address; with a `family` alone it gets one when it first sends.
+   * `path`, it has that address; with a `family` alone it gets one when it first sends. `signal`
+   * and `timeoutMs` are for the look-up of a name; the rest never waits.
+   *
+   * @param options An address to receive on, a path, or a family alone.
+   * @returns the socket; close it with `await using` or `close()`
+   * @throws `ENOTFOUND` or `EAI_AGAIN` when a name cannot be looked up; `EADDRINUSE`,
+   *   `EADDRNOTAVAIL`, `EACCES`, `EMFILE`; the codes of every operation: {@link IOError.code}
+   * @category Datagrams
+   */
+  openDatagram(options: DatagramOptions & OperationOptions & { port: number }): Promise<
+    DatagramSocket & {
+      /** Where it receives: an address and a port. */
+      readonly localAddress: InternetAddress;
+    }
+  >;
+  /**
+   * The same, with another kind of address.
+   *
+   * @param options An address to receive on, a path, or a family alone.
+   * @returns the socket; close it with `await using` or `close()`
+   * @throws `ENOTFOUND` or `EAI_AGAIN` when a name cannot be looked up; `EADDRINUSE`,
+   *   `EADDRNOTAVAIL`, `EACCES`, `EMFILE`; the codes of every operation: {@link IOError.code}
+   * @category Datagrams
    */
   openDatagram(
-    options: DatagramOptions & { port: number },
-  ): Promise<DatagramSocket & { readonly localAddress: InternetAddress }>;
-  openDatagram(
-    options: DatagramOptions & { path: string | Uint8Array },
-  ): Promise<DatagramSocket & { readonly localAddress: UnixAddress }>;
-  openDatagram(options: DatagramOptions): Promise<DatagramSocket>;
-  openDatagram(options: DatagramOptions): Promise<DatagramSocket> {
+    options: DatagramOptions & OperationOptions & { path: string | Uint8Array },
+  ): Promise<
+    DatagramSocket & {
+      /** Where it receives: a path. */
+      readonly localAddress: UnixAddress;
+    }
+  >;
+  /**
+   * The same, with another kind of address.
+   *
+   * @param options An address to receive on, a path, or a family alone.
+   * @returns the socket; close it with `await using` or `close()`
+   * @throws `ENOTFOUND` or `EAI_AGAIN` when a name cannot be looked up; `EADDRINUSE`,
+   *   `EADDRNOTAVAIL`, `EACCES`, `EMFILE`; the codes of every operation: {@link IOError.code}
+   * @category Datagrams
+   */
+  openDatagram(options: DatagramOptions & OperationOptions): Promise<DatagramSocket>;
+  openDatagram(options: DatagramOptions & OperationOptions): Promise<DatagramSocket> {
     return openDatagram(this.#operations, this.#session, options);
   }
 
-  // A socket that does not become what it was made for is closed again.
-  async #withSocket<T>(
-    address: Address,
-    use: (descriptor: Descriptor, subject: { address: string }) => Promise<T>,
-  ): Promise<T> {
-    const subject = { address: formatAddress(address) };
-    const descriptor = await this.#operations.run(
-      (pending, settle) => this.ring.socket(pending, settle, address.family),
-      undefined,
-      subject,
-    );
-    try {
-      return await use(descriptor, subject);
-    } catch (error) {
-      await this.#operations.close(descriptor);
-      throw error;
-    }
+  // ---- descriptors and threads
+
+  /**
+   * A notifier: other threads send small values to it, which end the wait of this one.
+   *
+   * @returns the notifier; close it with `await using` or `close()`
+   * @throws `EMFILE` and `ENFILE` without descriptors; the codes of every operation: {@link
+   *   IOError.code}
+   * @category Descriptors
+   */
+  notifier(): Notifier {
+    return openNotifier(this.#operations, this.#session);
   }
 
-  #makeSocket(descriptor: Descriptor, noDelay: boolean): Socket {
-    // Fails on a connection that is gone already, which its first receive will tell.
-    if (noDelay) this.#session.setOption(descriptor, abi.SOCKET_OPTION_NO_DELAY, 1);
-    return new Socket(this.#operations, this.#session, descriptor);
+  /**
+   * A duplicate of a descriptor that belongs to other code, to be polled. The number stays its
+   * owner's, and is left as it is.
+   *
+   * @param fd The number of the descriptor, as the system has it.
+   * @returns the duplicate; close it with `await using` or `close()`
+   * @throws `EBADF` when no descriptor has that number, `EMFILE`; the codes of every operation:
+   *   {@link IOError.code}
+   * @category Descriptors
+   */
+  borrow(fd: number): BorrowedDescriptor {
+    return borrow(this.#operations, this.#session, fd);
   }
 
-  #setOption(descriptor: Descriptor, option: number): void {
-    const result = this.#session.setOption(descriptor, option, 1);
-    if (result < 0) throw socketCallError("listen", "setsockopt", result, this.backend);
+  /**
+   * Waits until a descriptor that belongs to other code is ready. Several polls of one descriptor
+   * cost less with {@link borrow}.
+   *
+   * @param fd The number of the descriptor, as the system has it. It may be closed meanwhile: the
+   *   poll is of the file behind it.
+   * @param event "readable" or "writable".
+   * @param options `signal` and `timeoutMs`; no limit by default.
+   * @returns what holds now
+   * @throws `EBADF` when no descriptor has that number, `EMFILE`; the codes of every operation:
+   *   {@link IOError.code}
+   * @category Descriptors
+   *
+   * @example
+   * ```ts
+   * import { openSync } from "node:fs";
+   * import { IO } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * const { writable } = await io.poll(openSync("/dev/null", "w"), "writable");
+   * process.stdout.write(`${writable}\n`);
+   * ```
+   */
+  poll(fd: number, event: PollEvent, options?: OperationOptions | null): Promise<PollEvents> {
+    return pollOnce(this.#operations, this.#session, fd, event, options);
+  }
+
+  /**
+   * Takes over a descriptor that other code has opened and gives up: one that was inherited, that
+   * systemd has passed, or that `detach()` has given. From then on the IO closes it. Of the numbers
+   * 0, 1 and 2 it takes a duplicate, and leaves them open. When it throws, the descriptor stays the
+   * caller's.
+   *
+   * It is not inherited by programs that are started from then on. Whether it blocks may change,
+   * also for other processes that share it.
+   *
+   * @param fd The number of the descriptor, as the system has it; or what
+   *   `socket.receiveDescriptors()` gave.
+   * @param kind "file", "socket", "listener", "datagram", "pipe", "terminal" or "device".
+   * @returns the file, socket or listener; close it with `await using` or `close()`
+   * @throws `EBADF` when no descriptor has that number; `ERR_IO_DESCRIPTOR_KIND` when it is
+   *   something else; `ERR_IO_DESCRIPTOR_OWNED` when it is this IO's already; the codes of every
+   *   operation: {@link IOError.code}
+   * @category Descriptors
+   *
+   * @example
+   * ```ts
+   * import { openSync } from "node:fs";
+   * import { IO } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * await using device = io.adopt(openSync("/dev/null", "w"), "device");
+   * process.stdout.write(`${await device.write("gone")}\n`);
+   * ```
+   */
+  adopt<Kind extends DescriptorKind>(fd: number | ReceivedDescriptor, kind: Kind): Adopted[Kind] {
+    return adopt(this.#operations, this.#session, fd, kind);
+  }
+
+  /**
+   * Two unix sockets that are connected to each other.
+   *
+   * @param kind "stream" (the default) or "datagram".
+   * @returns both; close them with `await using` or `close()`
+   * @throws `EMFILE` and `ENFILE` without descriptors; the codes of every operation: {@link
+   *   IOError.code}
+   * @category Descriptors
+   */
+  socketPair(kind?: "stream"): [Socket, Socket];
+  /**
+   * The same for datagrams.
+   *
+   * @param kind "datagram".
+   * @returns both; close them with `await using` or `close()`
+   * @throws `EMFILE` and `ENFILE` without descriptors; the codes of every operation: {@link
+   *   IOError.code}
+   * @category Descriptors
+   */
+  socketPair(kind: "datagram"): [DatagramSocket, DatagramSocket];
+  socketPair(
+    kind: "stream" | "datagram" = "stream",
+  ): [Socket, Socket] | [DatagramSocket, DatagramSocket] {
+    return socketPair(this.#operations, this.#session, kind);
+  }
+
+  /**
+   * A pipe: what is written to the second file is read from the first. Positions do not count.
+   *
+   * @returns the end that is read, and the one that is written; close both
+   * @throws `EMFILE` and `ENFILE` without descriptors; the codes of every operation: {@link
+   *   IOError.code}
+   * @category Descriptors
+   */
+  pipe(): [reader: File, writer: File] {
+    return openPipe(this.#operations, this.#session);
+  }
+
+  /**
+   * Waits for the end of a process: of a child, or of any other that this user may see. It does not
+   * take the place of who waits for it: a child of `node:child_process` still has its "exit" event.
+   *
+   * @param pid The number of the process.
+   * @param options `signal` and `timeoutMs`; no limit by default.
+   * @returns how it has ended, where the system says so
+   * @throws `ESRCH` when there is no such process, `ENOTSUP` outside of Linux, `EMFILE`; the codes
+   *   of every operation: {@link IOError.code}
+   * @category Descriptors
+   *
+   * @example
+   * ```ts
+   * import { spawn } from "node:child_process";
+   * import { IO } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * const child = spawn("sleep", ["0.01"]);
+   * if (process.platform === "linux") await io.waitProcess(child.pid as number);
+   * ```
+   */
+  waitProcess(pid: number, options?: OperationOptions | null): Promise<ProcessEnd> {
+    return waitProcess(this.#operations, this.#session, pid, options);
   }
 
   // ---- time and composition
 
-  /** A round trip to the kernel that does nothing; resolves with 0. */
+  /**
+   * A round trip to the kernel that does nothing; resolves with 0.
+   *
+   * @param options `signal` and `timeoutMs`; no limit by default.
+   * @returns 0
+   * @throws the codes of every operation: {@link IOError.code}
+   * @category Diagnostics
+   */
   nop(options?: OperationOptions | null): Promise<number> {
     const promise = this.#operations.begin(options, undefined, NOP);
     const pending = this.#operations.begun;
@@ -669,7 +701,14 @@ export class IO implements AsyncDisposable {
     return promise;
   }
 
-  /** Resolves after so many milliseconds, and never earlier. Fractions count: 0.1 is 100 µs. */
+  /**
+   * Resolves after so many milliseconds, and never earlier. Fractions count: 0.1 is 100 µs.
+   *
+   * @param durationMs Milliseconds, 0 or more, with fractions.
+   * @param options `signal` and `timeoutMs`; no limit by default.
+   * @throws the codes of every operation: {@link IOError.code}
+   * @category Time
+   */
   async sleep(durationMs: number, options?: OperationOptions | null): Promise<void> {
     const durationNs = nanosecondsOf(milliseconds(durationMs, "durationMs", "sleep"));
     await this.#operations.run(
@@ -680,7 +719,29 @@ export class IO implements AsyncDisposable {
     );
   }
 
-  /** A repeating timer. `intervalMs` is above 0, and may have fractions: 0.1 is 100 µs. */
+  /**
+   * A scope: `signal` and `timeoutMs` are of all that is started with its signal, and its end
+   * cancels that. A scope within another one is given that one's `signal`.
+   *
+   * @param options `signal` ends the scope; `timeoutMs` is the time limit of all of it.
+   * @returns the scope; end it with `using`, `await using` or `close()`
+   * @throws `ABORT_ERR` when the signal has aborted, `ERR_IO_CLOSED` when the IO is closed; the
+   *   codes of a refused argument: {@link IOError.code}
+   * @category Chains and cancel
+   */
+  scope(options?: OperationOptions | null): Scope {
+    return openScope(this.#operations, options);
+  }
+
+  /**
+   * A repeating timer. `intervalMs` is above 0, and may have fractions: 0.1 is 100 µs.
+   *
+   * @param options `intervalMs`: milliseconds above 0, with fractions.
+   * @returns the timer, an async iterable of counts
+   * @throws `ERR_IO_CLOSED` when the IO is closed; the codes of a refused argument: {@link
+   *   IOError.code}
+   * @category Time
+   */
   timer(options: { intervalMs: number }): Timer {
     checkGiven(options, TIMER);
     const intervalMs = milliseconds(options.intervalMs, "intervalMs", "timer");
@@ -695,6 +756,26 @@ export class IO implements AsyncDisposable {
    *
    * `signal` and `timeoutMs` are for all of it: they cancel what has not completed by then. The
    * `cause` of the "ETIMEDOUT" is the list of all results.
+   *
+   * @param prepared 1 to 32 operations, from `file.prepareRead()`, `prepareWrite()` and
+   *   `prepareSync()`.
+   * @param options `signal` and `timeoutMs` of the whole chain; no limit by default.
+   * @returns the results, in the order of the operations
+   * @throws `ERR_IO_CHAIN_SHORT` when an operation moved fewer bytes than it was given; `cause` has
+   *   all results; the code of the first operation that failed; the codes of every operation:
+   *   {@link IOError.code}
+   * @category Chains and cancel
+   *
+   * @example
+   * ```ts
+   * import { IO } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * await using log = await io.openFile("wal.log", { write: true, create: true });
+   * const entry = Buffer.from("an entry\n");
+   * const results = await io.chain([log.prepareWrite(entry, 0), log.prepareSync("data")]);
+   * process.stdout.write(`${results}\n`); // 9,0: the bytes written, and the sync
+   * ```
    */
   chain(
     prepared: readonly PreparedOperation[],
@@ -710,6 +791,20 @@ export class IO implements AsyncDisposable {
    *
    * It takes neither `signal` nor `timeoutMs`: it waits for nothing, and a cancel that is cancelled
    * could not say what has ended.
+   *
+   * @returns how many operations were found
+   * @throws `ERR_IO_CLOSED` when the IO is closed
+   * @category Chains and cancel
+   *
+   * @example
+   * ```ts
+   * import { IO, type IOError } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * const sleeping = io.sleep(60_000).catch((error: IOError) => error.code);
+   * await io.cancelAll();
+   * process.stdout.write(`${await sleeping}\n`); // ECANCELED
+   * ```
    */
   cancelAll(): Promise<number> {
     return this.#operations.run((pending, settle) => this.ring.cancelAll(pending, settle));
@@ -717,7 +812,13 @@ export class IO implements AsyncDisposable {
 
   // ---- detached mode
 
-  /** Submits and calls back until nothing is in flight. Detached mode only. */
+  /**
+   * Submits and calls back until nothing is in flight. Detached mode only.
+   *
+   * @throws `ERR_IO_ATTACHED` on an IO that Node's event loop drives, `ERR_IO_REENTRANT` inside a
+   *   callback, `ERR_IO_CHAIN_OPEN` while a chain waits for its next operation, `ERR_IO_CLOSED`
+   * @category Ring
+   */
   run(): void {
     this.#checkDetached("run");
     this.#queue.checkChain("run");
@@ -728,6 +829,13 @@ export class IO implements AsyncDisposable {
   /**
    * Submits, waits up to `durationNs` nanoseconds for a completion, and calls back for all there
    * are; returns how many. 0 never waits. Detached mode only.
+   *
+   * @param durationNs Nanoseconds to wait at most, 0 or more.
+   * @returns how many callbacks were called
+   * @throws `ERR_IO_ATTACHED` on an IO that Node's event loop drives, `ERR_IO_REENTRANT` inside a
+   *   callback, `ERR_IO_CHAIN_OPEN` while a chain waits for its next operation, `ERR_IO_CLOSED`;
+   *   `ERR_OUT_OF_RANGE` for a duration that is no whole number
+   * @category Ring
    */
   runFor(durationNs: number | bigint): number {
     this.#checkDetached("runFor");
@@ -765,13 +873,19 @@ export class IO implements AsyncDisposable {
   /**
    * What is in flight keeps the process alive, as it does unless `unref` was called. Returns
    * itself, as in Node.
+   *
+   * @category Start
    */
   ref(): this {
     this.#setRef(true);
     return this;
   }
 
-  /** What is in flight does not keep the process alive. Returns itself. */
+  /**
+   * What is in flight does not keep the process alive. Returns itself.
+   *
+   * @category Start
+   */
   unref(): this {
     this.#setRef(false);
     return this;
@@ -781,14 +895,18 @@ export class IO implements AsyncDisposable {
     if (!this.#queue.closed) this.#session.setRef(-1, keeps);
   }
 
-  /** What happened so far. */
+  /**
+   * Reads the counters of this IO.
+   *
+   * @returns every counter, as it stands now
+   * @throws `ERR_IO_CLOSED` when the IO is closed
+   * @category Diagnostics
+   */
   stats(): Stats {
     this.#queue.check("stats");
     const counters = new Float64Array(abi.COUNTER_NAMES.length);
     this.#session.counters(counters);
-    const stats: Record<string, number> = { strays: this.#queue.strays };
-    for (const [index, name] of abi.COUNTER_NAMES.entries()) stats[name] = counters[index] ?? 0;
-    return stats as Stats;
+    return statsFrom(counters, this.#queue.strays);
   }
 
   /**
@@ -802,13 +920,19 @@ export class IO implements AsyncDisposable {
    *
    * It takes neither `signal` nor `timeoutMs`: memory stays the kernel's until each operation has
    * ended, so a close cannot be given up halfway.
+   *
+   * @category Start
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  /** Closes the IO: what `await using` calls. */
+  /**
+   * Closes the IO: what `await using` calls.
+   *
+   * @category Start
+   */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -819,19 +943,18 @@ export class IO implements AsyncDisposable {
     queue.dropChain();
     queue.closed = true;
     for (const limit of this.#operations.limits) limit.close();
-    const lending = this.#operations.chunkPools as ChunkPools;
-    lending.close();
-    const ending = new Ending(queue, this.#session);
+    const pools = this.#operations.chunkPools as ChunkPools;
+    pools.close();
     if (queue.inFlight > 0 && this.mode === "attached") {
-      await ending.idle();
+      await untilIdle(queue, this.#session);
     } else {
       // Polling inside a callback would recurse: go on when the program's loop has returned.
       if (queue.inFlight > 0 && queue.dispatching) await Promise.resolve();
-      ending.drain();
+      drain(queue, this.#session);
     }
-    // What was in use in an operation that has just ended is being returned now.
-    if (lending.kept() !== undefined) await new Promise(setImmediate);
-    const kept = lending.kept();
+    // Memory of an operation that has just ended is being returned now.
+    if (pools.kept() !== undefined) await new Promise(setImmediate);
+    const kept = pools.kept();
     if (kept !== undefined) process.emitWarning(`io.close(): ${kept}`, "IOWarning", KEPT_CODE);
     this.#session.close();
     this.#leaveMask();
@@ -840,42 +963,15 @@ export class IO implements AsyncDisposable {
 
 function checkBytes(value: number, name: string): void {
   if (Number.isSafeInteger(value) && value >= 0) return;
-  throw rangeError("open", `${name} is ${shown(value)}: give whole bytes, 0 or more`);
+  const message = `${name} is ${shown(value)}: give whole bytes, 0 or more`;
+  throw numberError("open", value, message);
 }
 
 function checkLimits(entries: number, inFlightLimit: number): void {
   const powerOfTwo = Number.isInteger(entries) && (entries & (entries - 1)) === 0;
-  if (!powerOfTwo || entries < abi.ENTRIES_LEAST || entries > abi.ENTRIES_MOST) {
-    const right = `give a power of two from ${abi.ENTRIES_LEAST} to ${abi.ENTRIES_MOST}`;
-    throw rangeError("open", `entries is ${shown(entries)}: ${right}`);
+  if (!powerOfTwo || entries < abi.MIN_ENTRIES || entries > abi.MAX_ENTRIES) {
+    const right = `give a power of two from ${abi.MIN_ENTRIES} to ${abi.MAX_ENTRIES}`;
+    throw numberError("open", entries, `entries is ${shown(entries)}: ${right}`);
   }
-  wholeNumber(inFlightLimit, 1, abi.IN_FLIGHT_LIMIT_MOST, "inFlightLimit", "open");
-}
-
-function openFlags(options: OpenOptions): number {
-  const is = (name: FlagName, absent = false): boolean =>
-    flag(options[name], absent, name, "openFile");
-  const append = is("append");
-  const write = is("write");
-  let flags = is("read", !write && !append) ? OpenFlags.read : 0;
-  if (write) flags |= OpenFlags.write;
-  if (append) flags |= OpenFlags.append;
-  for (const name of OPEN_FLAG_NAMES) if (is(name)) flags |= OpenFlags[name];
-  if (!is("followLinks", true)) flags |= OpenFlags.noFollow;
-  if (is("truncate") && !write && !append) {
-    const message = "truncate would empty a file that is opened for reading: give write: true";
-    throw valueError("openFile", message);
-  }
-  return flags;
-}
-
-const OPEN_FLAG_NAMES = ["create", "exclusive", "truncate", "direct", "directory"] as const;
-type FlagName = (typeof OPEN_FLAG_NAMES)[number] | "read" | "write" | "append" | "followLinks";
-
-/** What a file was opened for, where that is one of the two alone. */
-function openedOnly(flags: number): "reading" | "writing" | undefined {
-  const writes = (flags & (OpenFlags.write | OpenFlags.append)) !== 0;
-  const reads = (flags & OpenFlags.read) !== 0;
-  if (reads === writes) return undefined;
-  return reads ? "reading" : "writing";
+  wholeNumber(inFlightLimit, 1, abi.MAX_IN_FLIGHT_LIMIT, "inFlightLimit", "open");
 }

@@ -1,18 +1,20 @@
 // Repeating timers over the ring's time-outs.
 
 import { ENTRY_FLAG_UNREF } from "./engine/abi.js";
-import { nextTurn } from "./engine/turns.js";
 import { Completion } from "./ring/completion.js";
-import type { Operations } from "./ring/operations.js";
+import type { Operations } from "./ring/promises.js";
 import { checkMade, nanosecondsOf } from "./support/check.js";
+import { nextTurn } from "./support/loop_turns.js";
 
 /**
  * A repeating timer: an async iterable that yields how many intervals have passed since it started.
- * It keeps to its schedule: a consumer that is late is told the count once, not called in a burst.
+ * It keeps to its schedule: a consumer that is late gets the count once, not called in a burst.
  * A body that takes longer than the interval leaves the event loop a turn each time, so the rest of
  * the program goes on. The loop ends when the timer or the IO is closed, and by nothing else: where
  * the limit of operations in flight is reached it goes on as soon as one has ended. Several loops
  * over one timer each get every count.
+ *
+ * @category Time
  *
  * @example
  * ```ts
@@ -31,7 +33,7 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
   readonly #intervalNs: number;
   readonly #operations: Operations;
   readonly #startNs: bigint;
-  // What the loops wait for, one each, and what wakes them.
+  // The end of each loop's wait, and the function that wakes it.
   readonly #waiting = new Map<Completion, () => void>();
   // The highest count that was yielded: a loop after another one goes on from there.
   #yielded = 0;
@@ -47,7 +49,11 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
     this.#startNs = process.hrtime.bigint();
   }
 
-  /** How many intervals have passed, whenever that has changed, until the timer is closed. */
+  /**
+   * How many intervals have passed, whenever that has changed, until the timer is closed.
+   *
+   * @returns the counts of intervals since the timer was made
+   */
   async *[Symbol.asyncIterator](): AsyncIterator<number> {
     const completion = new Completion();
     let count = this.#yielded;
@@ -122,7 +128,7 @@ export class Timer implements AsyncIterable<number>, AsyncDisposable {
       const start = (): void => {
         if (this.#closed || this.#operations.closed) wake();
         else if (this.#operations.hasSlot) {
-          completion.flags = this.#flags;
+          completion._flags = this.#flags;
           this.#operations.ring.timeout(completion, wake, waitNs);
         } else this.#operations.whenSlot(start);
       };

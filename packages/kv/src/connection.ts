@@ -263,14 +263,14 @@ export class Connection implements Call, Holder {
         const { outgoing } = this.parts.shift()!;
         const heldBytes = heldBytesOf(outgoing);
         for (const chunk of outgoing.chunks) await this.socket.sendAll(chunk);
-        for (const chunk of outgoing.lent) pool.give(chunk);
+        for (const chunk of outgoing.pooled) pool.release(chunk);
         this.partsBytes -= heldBytes;
         if (this.broken) break;
         this.count();
         this.resumeRequests();
       }
     } catch {
-      this.fail(); // The client has gone; whatever it was told last, it no longer listens.
+      this.fail(); // The client has gone, and reads no further answer.
     }
     this.sending = false;
     if (this.broken || this.nextDependsOn === undefined) this.wake();

@@ -152,7 +152,7 @@ test("what has expired is found whatever else has a time", () => {
   assert.is(keyspace.expiringCount, 5000);
 });
 
-test("a reader is told of the batch that its answer depends on", () => {
+test("a reader gets the batch that its answer depends on", () => {
   const keyspace = new Keyspace();
   const touchedBy = (key: string): number => {
     keyspace.touched = 0;

@@ -345,7 +345,7 @@ export class Keyspace {
     renumber(slots, slot);
   }
 
-  /** Takes the entry out; its time stays on it for whoever noted it. */
+  /** Takes the entry out; its time stays on it for the code that noted it. */
   private detach(entry: Entry): void {
     const { entries, slots, ids, expiring } = this.state;
     entries.delete(entry.key);

@@ -11,11 +11,10 @@ import type { File, IO } from "@io/core";
 import { codeOf, KvError } from "./errors.js";
 
 /**
- * How long a lock that is held is tried again. After a kill the kernel still finishes what the
- * former server had under way, and only then closes its files.
+ * How long to wait for a lock that is held. After a kill the kernel still finishes what the former
+ * server had under way, and only then closes its files.
  */
 const PATIENCE_MS = 1000;
-const RETRY_MS = 20;
 const OWNER_BYTES = 32;
 
 export class FolderLock {
@@ -25,11 +24,7 @@ export class FolderLock {
     const path = join(folder, "lock");
     const file = await io.openFile(path, { read: true, write: true, create: true });
     try {
-      const untilMs = Date.now() + PATIENCE_MS;
-      while (!file.tryLock()) {
-        if (Date.now() > untilMs) throw await inUse(file, folder);
-        await io.sleep(RETRY_MS);
-      }
+      await lockOrSay(file, folder);
       await noteOwner(file);
       return new FolderLock(file);
     } catch (error) {
@@ -40,6 +35,14 @@ export class FolderLock {
 
   async release(): Promise<void> {
     await this.file.close();
+  }
+}
+
+async function lockOrSay(file: File, folder: string): Promise<void> {
+  try {
+    await file.lock({ timeoutMs: PATIENCE_MS });
+  } catch (error) {
+    throw codeOf(error) === "ETIMEDOUT" ? await inUse(file, folder) : error;
   }
 }
 

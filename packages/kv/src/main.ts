@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The program: reads the command line, serves, and ends cleanly on SIGINT and SIGTERM. */
 
+import { probe } from "@io/core";
 import { codeOf, messageOf } from "./errors.js";
 import { describeRecovery, type RecoveryProgress } from "./log/recovery.js";
 import { type CommandLine, HELP, parseCommandLine } from "./options.js";
@@ -44,14 +45,25 @@ async function main(): Promise<void> {
   for (const each of describeRecovery(server.store.recovery)) warn(each);
   const { host, port } = server.address;
   if (!/^(127\.|::1$|::ffff:127\.)/.test(host)) {
-    warn(`${host} is not only for this machine: whoever reaches it can read and delete all data`);
+    warn(`${host} is not only for this machine: any client can read and delete all data`);
   }
-  say(
-    `listening on ${host}:${port}, data ${line.folder}, sync ${line.sync}, ` +
-      `backend ${server.io.backend} (${server.io.why})`,
-  );
+  say(`listening on ${host}:${port}, data ${line.folder}, sync ${line.sync}`);
+  say(`try: redis-cli -p ${port} set greeting hello`);
+  say(`backend ${server.io.why}`);
+  if (line.verbose) describe(server);
   await server.closed;
   say("ended; everything acknowledged is in the log");
+}
+
+/** What --verbose adds: the machine, and everything that is not done by the kernel itself. */
+function describe(server: Server): void {
+  const { limits, kernel } = probe();
+  const locked = limits.lockedMemoryBytes ?? "any number of";
+  say(`Node ${process.version}, kernel ${kernel}, process ${process.pid}`);
+  say(`${limits.descriptors ?? "any number of"} descriptors, ${locked} bytes of locked memory`);
+  for (const [name, { support, reason }] of Object.entries(server.io.capabilities)) {
+    if (support !== "native") say(`${name}: ${support}, ${reason}`);
+  }
 }
 
 /** The first signal asks for an end, the second insists. */

@@ -7,6 +7,7 @@ import { DEFAULT_HOST, DEFAULT_PORT } from "./server.js";
 
 export interface CommandLine {
   readonly help: boolean;
+  readonly verbose: boolean;
   readonly host: string;
   readonly port: number;
   readonly folder: string;
@@ -36,6 +37,7 @@ A durable key-value server that speaks RESP2 and RESP3; any Redis client can tal
   --clients-memory <bytes> unread replies and incomplete requests of all clients; beyond that the
                            client that holds most is disconnected (default a quarter of the memory)
   --rewrite-from <bytes>   size from which a log of mostly garbage is rewritten (default 67108864)
+  --verbose                say at the start what this machine offers
   --help                   this text
 `;
 
@@ -49,6 +51,7 @@ const FORMS = {
   maxmemory: { type: "string" },
   "clients-memory": { type: "string" },
   "rewrite-from": { type: "string" },
+  verbose: { type: "boolean", short: "v" },
   help: { type: "boolean", short: "h" },
 } as const;
 
@@ -56,6 +59,7 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
   const { values } = parse(words);
   return {
     help: values.help ?? false,
+    verbose: values.verbose ?? false,
     host: values.host ?? DEFAULT_HOST,
     port: wholeNumber("--port", values.port, 0, 65535) ?? DEFAULT_PORT,
     folder: values.data ?? "./data",
@@ -72,22 +76,22 @@ function parse(words: readonly string[]) {
   try {
     return parseArgs({ args: [...words], options: FORMS, strict: true });
   } catch (error) {
-    throw new KvError("ERR_KV_ARGUMENT", `${messageOf(error)} See --help.`);
+    throw new KvError("ERR_KV_ARGUMENT", `${messageOf(error).replace(/\.?$/, ".")} See --help.`);
   }
 }
 
 function wholeNumber(
   name: string,
   text: string | undefined,
-  least: number,
-  most: number,
+  min: number,
+  max: number,
 ): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (/^[0-9]+$/.test(text) && value >= least && value <= most) return value;
+  if (/^[0-9]+$/.test(text) && value >= min && value <= max) return value;
   throw new KvError(
     "ERR_KV_ARGUMENT",
-    `${name} must be a whole number from ${least} to ${most}, not "${text}".`,
+    `${name} must be a whole number from ${min} to ${max}, not "${text}".`,
   );
 }
 

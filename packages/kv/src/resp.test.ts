@@ -109,7 +109,7 @@ test("inline words may be quoted", () => {
   assert.equal(splitInline("   "), []);
 });
 
-test("a large argument is taken in with little copying, and its memory given back", () => {
+test("a large argument is taken in with little copying, and its memory released", () => {
   const base = Buffer.alloc(16 * 1024);
   const request = new Request(base);
   const value = Buffer.alloc(20_000_000, 0x61);
@@ -233,7 +233,7 @@ test("parts of replies are replaced wherever the chunks end", () => {
       at = kept = to;
     }
     expected.push(whole.subarray(kept));
-    const outgoing = { chunks, lent: [], sizeBytes: whole.length };
+    const outgoing = { chunks, pooled: [], sizeBytes: whole.length };
     replaceParts(outgoing, ranges, Buffer.from("!"));
     assert.equal(Buffer.concat(outgoing.chunks), Buffer.concat(expected));
     assert.is(outgoing.sizeBytes, Buffer.concat(expected).length);

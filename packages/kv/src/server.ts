@@ -119,7 +119,7 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
       this.resolveClosed = resolve;
       this.rejectClosed = reject;
     });
-    this.closed.catch(() => undefined); // Whoever calls close() hears of it.
+    this.closed.catch(() => undefined); // The caller of close() gets the error.
     store.listen({
       committed: () => this.flushWaiting(),
       takenBack: (reason, kept) => {
@@ -174,7 +174,7 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
     this.options.report?.(line);
   }
 
-  /** Accepts nobody more, commits and answers what is under way, and closes everything. */
+  /** Accepts no more clients, commits and answers what is under way, and closes everything. */
   close(): Promise<void> {
     if (!this.ending) {
       this.ending = true;
@@ -210,7 +210,7 @@ export class Server implements Engine, ConnectionHost, AsyncDisposable {
         socket = await this.listener.accept();
       } catch (error) {
         if (this.ending || codeOf(error) === "ERR_IO_CLOSED") return;
-        // Out of descriptors or memory: those who wait can be served when somebody has left.
+        // Out of descriptors or memory: waiting clients can be served when another has left.
         this.report(`a client could not be accepted: ${describeFailure(error)}`);
         await this.io.sleep(ACCEPT_RETRY_MS).catch(() => undefined);
         continue;

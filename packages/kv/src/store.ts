@@ -32,13 +32,13 @@ export interface StoreOptions {
   readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
   /** How often progress is reported. Default 1000. */
   readonly progressIntervalMs?: number | undefined;
-  /** Lines for the person who runs this. Default: nobody hears them. */
+  /** Lines for the person who runs this. Default: they are dropped. */
   readonly report?: ((line: string) => void) | undefined;
   /** Gives up the recovery. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Who is told what became of the batches. */
+/** Gets the results of the batches. */
 export interface StoreListener {
   committed(): void;
   /** What came after batch `kept` and was not yet settled has been taken back. */

@@ -1,5 +1,5 @@
-// Bundlers: what each makes of a program runs beside its node_modules, and elsewhere with the
-// engine's package beside it.
+// Bundlers: the bundle of a program runs beside its node_modules, and elsewhere with the engine's
+// package beside it.
 
 import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { fetchRuntime, runtimes } from "../../runtimes/fetch.mjs";

@@ -1,4 +1,4 @@
-// Installations that are wrong: each message names what is missing, and what to do.
+// Broken installations: each message names the missing part, and the remedy.
 
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { StepError } from "../../support/step.mjs";
@@ -37,7 +37,7 @@ async function withoutOptional(registry) {
     "doctor",
   ]);
   expect(doctor.output, hostPackage());
-  // What the message advises mends it.
+  // The advice of the message repairs it.
   await here.npm("install", "--include=optional");
   expect(await here.node("works.mjs"), "works on ");
 }

@@ -1,4 +1,4 @@
-// What goes on in a process that loads the library: two ways in, two versions, Node's switches.
+// Loading the library into a process: two ways in, two versions, Node's switches.
 
 import { StepError } from "../../support/step.mjs";
 import { expect, installed, place } from "../place.mjs";

@@ -1,53 +1,35 @@
-// What a caller may pass by mistake, to every public call: nothing but an error with a code comes
-// of it, and nothing is left behind.
+// Mistakes of a caller in every public call: each gives an error with a code and no other effect,
+// and leaves nothing behind.
 
-import { IOError } from "@io/core";
+import * as core from "@io/core";
+import { Completion, IOError, StatFsRecord, StatRecord } from "@io/core";
 import * as assert from "uvu/assert";
-import { guarded, type Suite, type Trial } from "../support/harness.js";
-import { type Call, junk, type Scene } from "./arguments_kinds.js";
-import { callsOfPromises } from "./arguments_promises.js";
-import { callsOfRing } from "./arguments_ring.js";
-
-async function sceneOf(trial: Trial): Promise<Scene> {
-  const io = await trial.open();
-  const file = await io.openFile(trial.path(), { read: true, write: true, create: true });
-  await file.writeAll("content", 0);
-  const listener = await io.listen({ port: 0 });
-  const connecting = io.connect({ port: listener.address.port });
-  const served = await listener.accept();
-  const client = await connecting;
-  const datagrams = await io.openDatagram({ host: "127.0.0.1", port: 0 });
-  const group = io.ring.bufferGroup();
-  const messages = io.ring.bufferGroup({ messages: true });
-  const block = io.buffers.acquire(4096);
-  const path = (name: string): string => trial.path(name);
-  return { io, file, listener, client, served, datagrams, group, messages, block, path };
-}
-
-const REFUSALS = new Set([
-  "ERR_OUT_OF_RANGE",
-  "ERR_INVALID_ARG_TYPE",
-  "ERR_INVALID_ARG_VALUE",
-  "ERR_IO_BACKEND_UNKNOWN",
-  "ERR_IO_BUFFER_DETACHED",
-  "ERR_IO_BUFFER_RELEASED",
-  "ERR_IO_CHUNK_RELEASED",
-]);
+import { GUARD_MS, guarded, type Suite } from "../support/harness.js";
+import { junk, KINDS, type Kind, OWN_ERROR } from "./arguments_kinds.js";
+import { callsOf } from "./arguments_rows.js";
+import { type Scene, sceneOf } from "./arguments_scene.js";
+import type { Call } from "./arguments_table.js";
 
 /** Makes one call that has to be refused; says what was wrong with that, if anything was. */
-async function tried(call: Call, given: unknown[], what: string): Promise<string | undefined> {
+async function tried(
+  call: Call,
+  given: unknown[],
+  codes: readonly string[],
+): Promise<string | undefined> {
   let value: unknown;
   try {
-    value = await guarded(what, settled(call.make(given)));
+    value = await settled(call.make(given));
   } catch (error) {
-    if (!(error instanceof IOError)) return `${what}: not an IOError but ${describe(error)}`;
-    if (REFUSALS.has(error.code) && error.message.length > error.operation.length) return undefined;
-    return `${what}: ${error.code} ${error.message}`;
+    if (error === OWN_ERROR) return undefined;
+    if (!(error instanceof IOError)) return `not an IOError but ${describe(error)}`;
+    const isSaid = error.message.length > error.operation.length;
+    if (codes.includes(error.code) && isSaid) return undefined;
+    return `${error.code} in the place of ${codes.join(" or ")}: ${error.message}`;
   }
-  return `${what}: was taken, and gave ${describe(value)}`;
+  return `was taken, and gave ${describe(value)}`;
 }
 
-// The two promises of sendZeroCopy() are looked at as well.
+// The two promises of sendZeroCopy() are checked as well.
 async function settled(value: unknown): Promise<unknown> {
   const steps = value as { sent?: Promise<unknown>; released?: Promise<unknown> } | undefined;
   if (steps?.sent === undefined || steps.released === undefined) return value;
@@ -61,45 +43,103 @@ function describe(value: unknown): string {
   return typeof value === "object" ? "an object" : String(value);
 }
 
-async function tryCall(call: Call): Promise<string[]> {
-  const wrong: string[] = [];
-  const note = (problem: string | undefined): void => {
-    if (problem !== undefined) wrong.push(problem);
-  };
-  for (const [index, { takes }] of call.takes.entries()) {
-    for (const [name, value] of junk()) {
-      if (takes(value)) continue;
-      const given = call.takes.map((argument) => argument.good());
+interface Attempt {
+  readonly what: string;
+  readonly given: unknown[];
+  readonly codes: readonly string[];
+}
+
+/** Every wrong value in the place of every argument, and of every option. */
+function* attemptsOf({ takes }: Call): Generator<Attempt> {
+  const goods = (): unknown[] => takes.map((argument) => argument.good());
+  for (const [index, { good, kind, fields, base }] of takes.entries()) {
+    for (const [name, value] of [...junk(), ...forged(good(), kind)]) {
+      const codes = refusals(kind, value);
+      if (codes === null) continue;
+      const given = goods();
       given[index] = value;
-      note(await tried(call, given, `${call.name}, argument ${index + 1}: ${name}`));
+      yield { what: `argument ${index + 1}: ${name}`, given, codes };
+    }
+    for (const [option, field] of Object.entries(fields ?? {})) {
+      for (const [name, value] of junk()) {
+        const codes = refusals(field, value);
+        if (codes === null) continue;
+        const given = goods();
+        // A time limit of a refused call must not stay for the next operation.
+        const limit = "timeoutMs" in (fields as object) ? { timeoutMs: 0.001 } : {};
+        given[index] = { ...limit, ...base?.(), [option]: value };
+        yield { what: `${option}: ${name}`, given, codes };
+      }
     }
   }
-  for (const [option, takes] of Object.entries(call.options ?? {})) {
-    for (const [name, value] of junk()) {
-      if (takes(value)) continue;
-      const given = call.takes.map((argument) => argument.good());
-      // A time limit beside what is refused must not be left to the next operation.
-      const limit = "timeoutMs" in (call.options as object) ? { timeoutMs: 0.001 } : {};
-      given[given.length - 1] = { ...limit, ...call.base, [option]: value };
-      note(await tried(call, given, `${call.name}, ${option}: ${name}`));
-    }
+}
+
+/** The codes that a value may be refused with; null for one that is right. */
+function refusals({ takes, codes }: Kind, value: unknown): readonly string[] | null {
+  try {
+    return takes(value) ? null : codes(value);
+  } catch (error) {
+    assert.is(error, OWN_ERROR);
+    return ["ERR_INVALID_ARG_TYPE", "ERR_INVALID_ARG_VALUE"];
+  }
+}
+
+/** What passes for one of the library's own objects. A completion is the caller's to make. */
+function forged(good: unknown, kind: Kind): [name: string, value: unknown][] {
+  const isOwn = kind === KINDS.object && !(good instanceof Completion);
+  if (!isOwn) return [];
+  const same: unknown = Object.create(Object.getPrototypeOf(good));
+  // A record has no private fields, so a proxy of one is as good.
+  if (good instanceof StatRecord || good instanceof StatFsRecord) {
+    return [["an object with the same prototype", same]];
+  }
+  return [
+    ["an object with the same prototype", same],
+    ["a proxy of what is right", new Proxy(good as object, {})],
+  ];
+}
+
+/** Whether something was handed to the engine, or is going to be. */
+function begun({ io, detached }: Scene): number {
+  io.ring.flush();
+  detached.ring.flush();
+  return [io.stats(), detached.stats()].reduce((sum, { submitted, refused, inFlight }) => {
+    return sum + submitted + refused + inFlight;
+  }, 0);
+}
+
+async function tryCall(scene: Scene, call: Call): Promise<string[]> {
+  const wrong: string[] = [];
+  let before = begun(scene);
+  for (const { what, given, codes } of attemptsOf(call)) {
+    const problem = await ended(tried(call, given, codes));
+    const now = begun(scene);
+    if (problem !== undefined) wrong.push(`${call.name}, ${what}: ${problem}`);
+    else if (now !== before) wrong.push(`${call.name}, ${what}: something was begun`);
+    if (problem === HANGS) break;
+    before = now;
   }
   return wrong;
 }
 
-interface Counts {
-  readonly inFlight: number;
-  readonly descriptors: number;
+const HANGS = "does not end";
+
+/** What it says, or that it hangs: before the guard of the test does. */
+async function ended(trying: Promise<string | undefined>): Promise<string | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve(HANGS), GUARD_MS / 5);
+  });
+  const said = await Promise.race([trying, late]);
+  clearTimeout(timer);
+  return said;
 }
 
-/** After what was refused: nothing more is in flight or open, and what comes next gets its own. */
-async function harmed({ io, file }: Scene, before: Counts, name: string): Promise<string[]> {
-  const now = io.stats();
+/** After what was refused: nothing more is open, and what comes next gets its own. */
+async function harmed({ io, file }: Scene, descriptors: number, name: string): Promise<string[]> {
   const wrong: string[] = [];
-  for (const count of ["inFlight", "descriptors"] as const) {
-    if (now[count] === before[count]) continue;
-    wrong.push(`after ${name}: ${count} is ${now[count]}, and was ${before[count]}`);
-  }
+  const now = io.stats().descriptors;
+  if (now !== descriptors) wrong.push(`after ${name}: ${now} descriptors, not ${descriptors}`);
   const back = new Uint8Array(7);
   const sleeps = [1, 2, 3].map((round) => io.sleep(round / 10));
   try {
@@ -111,20 +151,57 @@ async function harmed({ io, file }: Scene, before: Counts, name: string): Promis
   return wrong;
 }
 
+/** A call with a signal that has aborted, in the place of an argument that takes one. */
+async function tryAborted(scene: Scene, call: Call): Promise<string | undefined> {
+  const index = call.takes.findIndex(({ fields }) => fields !== undefined && "signal" in fields);
+  if (index === -1) return undefined;
+  const before = begun(scene);
+  const given = call.takes.map((argument) => argument.good());
+  const why = new Error("no longer wanted");
+  given[index] = { ...call.takes[index]?.base?.(), signal: AbortSignal.abort(why) };
+  let error: unknown;
+  try {
+    const value = await settled(call.make(given));
+    // A stream reports it to the loop.
+    const stream = value as Partial<AsyncGenerator> | undefined;
+    if (stream?.[Symbol.asyncIterator] !== undefined) await stream.next?.();
+  } catch (thrown) {
+    error = thrown;
+  }
+  if (!(error instanceof IOError)) return `${call.name}: ${describe(error)}`;
+  if (error.code !== "ABORT_ERR" || error.cause !== why) return `${call.name}: ${error.code}`;
+  return begun(scene) === before ? undefined : `${call.name}: something was begun`;
+}
+
+function registerAborted(suite: Suite): void {
+  suite.test("no call starts with a signal that has aborted", async (trial) => {
+    const scene = await sceneOf(trial);
+    const wrong: (string | undefined)[] = [];
+    for (const call of callsOf(scene)) wrong.push(await tryAborted(scene, call));
+    assert.is(wrong.filter((one) => one !== undefined).join("\n"), "");
+  });
+}
+
 export function registerArguments(suite: Suite): void {
-  const layers: [string, (scene: Scene) => Call[]][] = [
-    ["promises", callsOfPromises],
-    ["the ring", callsOfRing],
-  ];
-  for (const [layer, calls] of layers) {
-    suite.test(`${layer}: wrong arguments are refused and leave nothing behind`, async (trial) => {
+  registerAborted(suite);
+  // Of each class, of the functions, and of what the table has besides.
+  for (const topic of [...Object.keys(core), OTHERS]) {
+    suite.test(`${topic}: wrong arguments are refused and leave nothing behind`, async (trial) => {
       const scene = await sceneOf(trial);
       const wrong: string[] = [];
-      for (const call of calls(scene)) {
-        const before = scene.io.stats();
-        wrong.push(...(await tryCall(call)), ...(await harmed(scene, before, call.name)));
+      for (const call of callsOf(scene).filter((one) => topicOf(one) === topic)) {
+        const { descriptors } = scene.io.stats();
+        wrong.push(...(await tryCall(scene, call)));
+        wrong.push(...(await harmed(scene, descriptors, call.name)));
       }
       assert.is(wrong.join("\n"), "");
     });
   }
+}
+
+const OTHERS = "others";
+
+function topicOf({ name }: Call): string {
+  const [topic = ""] = name.split(".");
+  return topic in core ? topic : OTHERS;
 }

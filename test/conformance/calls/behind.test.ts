@@ -1,4 +1,4 @@
-// The conformance of what is changed behind a call.
+// The conformance of changes behind a call.
 
 import { conform } from "../support/harness.js";
 import { behindCalls } from "./behind.js";

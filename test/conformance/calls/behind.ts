@@ -1,4 +1,4 @@
-// What the program changes behind a call and in the same turn: its working folder and its mask. And
+// Changes of the program behind a call and in the same turn: its working folder and its mask. And
 // the files of unix sockets, which go with them.
 
 import {

@@ -2,7 +2,7 @@
 
 import { getEventListeners } from "node:events";
 import { writeFileSync } from "node:fs";
-import type { File, IO, Listener, Socket } from "@io/core";
+import type { File, IO, Listener, OperationOptions, Socket } from "@io/core";
 import * as assert from "uvu/assert";
 import { isBsdHere, keepsSizeHere } from "../../support/system.js";
 import { runChildTool } from "../support/children.js";
@@ -54,6 +54,17 @@ const ENDLESS: readonly [
     "receive",
     ({ client }, options) => client.receiveFull(new Uint8Array(8), options),
   ],
+  [
+    "receiveVectored",
+    "receiveVectored",
+    ({ client }, options) => client.receiveVectored([new Uint8Array(8)], options),
+  ],
+  [
+    "pipeTo",
+    "receive",
+    ({ client, served }, options) => client.pipeTo(served, { ...options, maxBytes: 8 }),
+  ],
+  ["peek", "peek", ({ client }, options) => client.peek(new Uint8Array(8), options)],
   ["accept", "accept", ({ listener }, options) => listener.accept(options)],
   ["sleep", "timeout", ({ io }, options) => io.sleep(3_600_000, options)],
   ["read of a pipe", "read", ({ fifo }, options) => fifo.read(new Uint8Array(8), options)],
@@ -63,11 +74,30 @@ const ENDLESS: readonly [
     ({ fifo }, options) => fifo.readVectored([new Uint8Array(8)], options),
   ],
   [
+    "sendAll of a list to who does not read",
+    "sendVectored",
+    ({ client }, options) => client.sendAll(["head", new Uint8Array(64 * 1024 * 1024)], options),
+  ],
+  [
     "sendAll to who does not read",
     "send",
     ({ client }, options) => client.sendAll(new Uint8Array(64 * 1024 * 1024), options),
   ],
 ];
+
+/** What is done with an open file of 3 bytes, which it has behind it too. */
+async function endInTime(file: File, options: OperationOptions): Promise<void> {
+  await file.advise("sequential", options);
+  await file.syncRange(options);
+  await file.chmod(0o600, options);
+  await file.chown(-1, -1, options);
+  await file.utimes(0, 0, options);
+  assert.ok((await file.statfs(options)).bsize > 0);
+  assert.is(await file.copyRange(file, { offset: 8, lengthBytes: 3, ...options }), 3);
+  await file.truncate(3, options);
+  await file.lock(options);
+  await file.unlock(options);
+}
 
 function registerLimits(suite: Suite): void {
   for (const [name, operation, start] of ENDLESS) {
@@ -89,7 +119,7 @@ function registerLimits(suite: Suite): void {
   }
 
   // The other end's shutdown keeps a poll of Linux ready, so that io_uring tries a send 128 times
-  // and then gives it to a worker; a limit that comes in between finds it in nobody's hands.
+  // and then gives it to a worker. A limit that elapses in between finds the send with neither.
   for (const family of FAMILIES) {
     if (family.missing !== null) {
       suite.skip(`${family.name}: limits of sends after the peer's shutdown`, family.missing);
@@ -133,8 +163,11 @@ function registerLimits(suite: Suite): void {
     assert.is((await file.stat(options)).size, 14);
     await file.sync("data", options);
     await file.truncate(3, options);
-    if (keepsSizeHere()) await file.allocate(0, 10, { keepSize: true, ...options });
+    if (keepsSizeHere()) await file.allocate(0, 10, { mode: "keepSize", ...options });
     assert.is((await io.stat(trial.path(), options)).size, 3);
+    await endInTime(file, options);
+    assert.is(await io.copyFile(trial.path(), trial.path("copy"), options), 3);
+    assert.is((await io.cp(trial.path(), trial.path("copied"), options)).files, 1);
     await io.link(trial.path(), trial.path("name"), options);
     await io.symlink("name", trial.path("symbolic"), options);
     assert.is(await io.readlink(trial.path("symbolic"), options), "name");

@@ -47,6 +47,12 @@ const CALLS: readonly Call[] = [
     step: drain,
   },
   {
+    name: "sendAll of a list",
+    start: (_, socket, options) =>
+      socket.sendAll(["head", new Uint8Array(TOTAL_BYTES - 4)], options),
+    step: drain,
+  },
+  {
     name: "sendAll without a copy",
     start: (_, socket, options) =>
       socket.sendAll(new Uint8Array(TOTAL_BYTES), { ...options, zeroCopy: "auto" }),
@@ -99,8 +105,9 @@ function checkTransferred(call: Call, { transferred }: IOError, moved: number): 
   assert.type(transferred, "number");
   const count = transferred as number;
   assert.ok(count > 0 && count < TOTAL_BYTES, `${count} bytes`);
-  // What was received is what was fed, and what was sent is at least what the peer has drained.
-  // The last byte may have arrived while its own send was not settled yet.
+  // The receiver has exactly the bytes that were fed, and the sender has sent at least the bytes
+  // that the peer has drained. The last byte may have arrived while its own send was not settled
+  // yet.
   if (call.name === "receiveFull") assert.ok(count <= moved + 1, `${count} of ${moved} bytes`);
   else assert.ok(count >= moved, `${count} of ${moved} bytes`);
 }

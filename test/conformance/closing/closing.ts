@@ -1,6 +1,6 @@
-// Closing an IO: everything in flight ends, once; what comes later is refused; nothing is left.
+// Closing an IO: everything in flight ends, once; later calls are refused; nothing is left.
 
-import { Completion, IO, type IOError, OpenFlags, StatRecord } from "@io/core";
+import { Completion, IO, type IOError, OpenFlags, StatFsRecord, StatRecord } from "@io/core";
 import * as assert from "uvu/assert";
 import { runChild, runChildTool } from "../support/children.js";
 import { guarded, MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
@@ -46,6 +46,9 @@ async function startEverything(trial: Trial, io: IO): Promise<[string, Promise<u
     ["receive with a limit", client.receive(buffer(), { timeoutMs: 3_600_000 })],
     ["receive with a signal", client.receive(buffer(), { signal: new AbortController().signal })],
     ["sendAll", client.sendAll(new Uint8Array(64 * 1024 * 1024))],
+    ["receiveVectored", client.receiveVectored([buffer()])],
+    ["peek", client.peek(buffer())],
+    ["pipeTo", client.pipeTo(client, { maxBytes: 8 })],
     ["accept", listener.accept()],
     ["accept with a limit", listener.accept({ timeoutMs: 3_600_000 })],
     ["accept with a signal", listener.accept({ signal: new AbortController().signal })],
@@ -216,14 +219,43 @@ function registerLater(suite: Suite, mode: Mode): void {
       () => ring.writeVectored(c, none, near, [view], 0),
       () => ring.stat(c, none, "x", new StatRecord()),
       () => ring.sync(c, none, near, "full"),
-      () => ring.allocate(c, none, near, 0, 1, false),
+      () => ring.allocate(c, none, near, 0, 1, "grow"),
       () => ring.truncate(c, none, near, 0),
+      () => ring.lock(c, none, near, true, 0, 0, true),
+      () => ring.advise(c, none, near, 0, 0, "normal"),
+      () => ring.syncRange(c, none, near, 0, 0),
+      () => ring.fchmod(c, none, near, 0o600),
+      () => ring.fchown(c, none, near, -1, -1),
+      () => ring.futimes(c, none, near, 0, 0),
+      () => ring.getXattr(c, none, near, "user.x", view),
+      () => ring.setXattr(c, none, near, "user.x", view),
+      () => ring.listXattr(c, none, near, view),
+      () => ring.removeXattr(c, none, near, "user.x"),
+      () => ring.copyRange(c, none, near, near, 0, 0, 1),
+      () => ring.reflink(c, none, near, near),
+      () => ring.fstatfs(c, none, near, new StatFsRecord()),
+      () => ring.linkDescriptor(c, none, near, "x"),
+      () => ring.unlock(c, none, near, 0, 0),
       () => ring.rename(c, none, "x", "y"),
       () => ring.link(c, none, "x", "y"),
       () => ring.symlink(c, none, "x", "y"),
       () => ring.readlink(c, none, "x", view),
       () => ring.unlink(c, none, "x", false),
       () => ring.mkdir(c, none, "x", 0),
+      () => ring.realpath(c, none, "x", view),
+      () => ring.statfs(c, none, "x", new StatFsRecord()),
+      () => ring.chmod(c, none, "x", 0),
+      () => ring.chown(c, none, "x", -1, -1),
+      () => ring.utimes(c, none, "x", 0, 0),
+      () => ring.access(c, none, "x", 0),
+      () => ring.readDirectory(c, none, near, view),
+      () => ring.getXattrAt(c, none, "x", "user.x", view),
+      () => ring.setXattrAt(c, none, "x", "user.x", view),
+      () => ring.listXattrAt(c, none, "x", view),
+      () => ring.removeXattrAt(c, none, "x", "user.x"),
+      () => ring.watch(c, none),
+      () => ring.watchAdd(c, none, near, near),
+      () => ring.watchRemove(c, none, near, 1),
       () => ring.socket(c, none, "ipv4"),
       () => ring.bind(c, none, near, unixAddress()),
       () => ring.listen(c, none, near, 1),
@@ -233,6 +265,10 @@ function registerLater(suite: Suite, mode: Mode): void {
       () => ring.send(c, none, near, view),
       () => ring.sendVectored(c, none, near, [view]),
       () => ring.receive(c, none, near, view),
+      () => ring.receiveVectored(c, none, near, [view]),
+      () => ring.peek(c, none, near, view),
+      () => ring.setOption(near, "SOL_SOCKET", "SO_KEEPALIVE", 1),
+      () => ring.getOption(near, "SOL_SOCKET", "SO_KEEPALIVE"),
       () => ring.shutdown(c, none, near, "both"),
       () => ring.flush(),
       () => io.run(),
@@ -316,6 +352,7 @@ function registerAfter(suite: Suite): void {
     await trial.close(io);
     const calls: (() => Promise<unknown>)[] = [
       () => io.openFile(path),
+      () => io.copyFile(path, path),
       () => io.stat(path),
       () => io.rename(path, path),
       () => io.link(path, path),
@@ -323,6 +360,18 @@ function registerAfter(suite: Suite): void {
       () => io.readlink(path),
       () => io.unlink(path),
       () => io.mkdir(path),
+      () => io.openDirectory(path),
+      () => io.readdir(path),
+      () => io.mkdtemp(path),
+      () => io.rm(path),
+      () => io.realpath(path),
+      () => io.statfs(path),
+      ...[() => io.chmod(path, 0), () => io.chown(path, -1, -1)],
+      ...[() => io.utimes(path, 0, 0), () => io.access(path)],
+      ...[() => io.exists(path), () => io.watch(path), () => io.cp(path, path)],
+      ...[() => io.getXattr(path, "a"), () => io.setXattr(path, "a", "")],
+      ...[() => io.listXattr(path), () => io.removeXattr(path, "a")],
+      () => io.entries(path).next(),
       () => io.listen({ port: 0 }),
       () => io.connect({ port: 1 }),
       () => io.nop(),
@@ -335,6 +384,19 @@ function registerAfter(suite: Suite): void {
       () => file.writeVectored([view], 0),
       () => file.stat(),
       () => file.sync(),
+      () => file.lock(),
+      () => file.advise("normal"),
+      () => file.syncRange(),
+      () => file.chmod(0o600),
+      () => file.chown(-1, -1),
+      () => file.utimes(0, 0),
+      () => file.getXattr("user.x"),
+      () => file.setXattr("user.x", view),
+      () => file.listXattr(),
+      () => file.removeXattr("user.x"),
+      () => file.statfs(),
+      () => file.link(path),
+      () => file.unlock(),
       () => client.receive(view),
       () => client.sendAll(view),
       () => client.shutdown(),
@@ -378,7 +440,7 @@ function registerStats(suite: Suite): void {
     assert.is(await served.receive(new Uint8Array(8)), 4);
     const sleeping = Array.from({ length: 10 }, () => io.sleep(1));
     await io.nop();
-    assert.ok(io.stats().inFlightMost >= 11);
+    assert.ok(io.stats().maxInFlight >= 11);
     await Promise.all(sleeping);
     const before = io.stats();
     await Promise.all(Array.from({ length: 7 }, () => io.stat(".")));

@@ -1,5 +1,5 @@
-// Other code of the process closes a number that belongs to an IO, as a double close does. What has
-// the number then must not be met by whoever still has the old descriptor.
+// Other code of the process closes a number that belongs to an IO, as a double close does. An
+// object that still has the old descriptor must not reach the file that has the number then.
 
 import { closeSync, writeFileSync } from "node:fs";
 import type { IOError } from "@io/core";
@@ -27,7 +27,7 @@ export function closingForeign(suite: Suite): void {
     const one = await io.openFile(trial.path("one"), { read: true, write: true });
     closeSync(numberOf(one.descriptor));
     const buffer = new Uint8Array(3);
-    // Each of them is given the number that is free, which is the first one's.
+    // Each of them gets the free number, which is the first one's.
     for (let count = 0; count < 3; count++) {
       const two = await guarded("open", io.openFile(trial.path("two")));
       assert.is(await two.read(buffer, 0), 3);

@@ -1,4 +1,4 @@
-// The conformance of what was never closed.
+// The conformance of objects that were never closed.
 
 import { conform } from "../support/harness.js";
 import { forgottenThings } from "./forgotten.js";

@@ -1,4 +1,5 @@
-// What was never closed and is garbage is closed, and a warning names it. What is in use is not.
+// An object that was never closed and is garbage is closed, and a warning names it. An object in
+// use is not.
 
 import { writeFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
@@ -53,7 +54,7 @@ function registerClosed(suite: Suite): void {
     assert.ok(seen.some(({ message }) => message.includes(trial.path())));
   });
 
-  suite.test("where it was opened is told on request", async (trial) => {
+  suite.test("the place of the open is shown on request", async (trial) => {
     const io = await trial.open({ debug: { traceOpens: true } });
     const seen = warnings(trial) as (Error & { detail?: string })[];
     writeFileSync(trial.path(), "content");
@@ -126,7 +127,7 @@ function registerKept(suite: Suite): void {
     await new Promise<void>((resolve) => ring.nop(new Completion(), () => resolve()));
     await collect(() => fired);
     const io = await trial.open();
-    await until(io, () => fired, "the time-out of an IO that nobody has");
+    await until(io, () => fired, "the time-out of an unreachable IO");
     assert.equal(seen.length > 0 ? seen.map(({ message }) => /an IO/.test(message)) : [true], [
       true,
     ]);

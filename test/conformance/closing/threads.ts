@@ -178,11 +178,11 @@ function registerProbe(suite: Suite): void {
       assert.ok(reason.length > 10, `${name}: ${reason}`);
     }
     const { limits, capabilities } = found;
-    assert.is((await trial.open({ entries: limits.entriesMost })).backend, suite.backend);
+    assert.is((await trial.open({ entries: limits.maxEntries })).backend, suite.backend);
     const io = await trial.open();
     for (const table of [capabilities, io.capabilities]) {
       for (const [name, { support, reason }] of Object.entries(table)) {
-        assert.ok(["native", "emulated", "unsupported"].includes(support), name);
+        assert.ok(["native", "emulated", "copied", "unsupported"].includes(support), name);
         assert.ok(reason.length > 10, `${name}: ${reason}`);
       }
       for (const name of [

@@ -169,12 +169,12 @@ function registerConnected(suite: Suite, family: Family): void {
     assert.equal(got, { byteLength: 5, address: near.localAddress, truncated: false });
     const stranger = await io.openDatagram(family.binding(trial));
     const waiting = new Watched(far.receive(buffer));
-    const told = await stranger.sendTo(Buffer.from("psst"), far.localAddress!).then(
+    const result = await stranger.sendTo(Buffer.from("psst"), far.localAddress!).then(
       () => "sent",
       (error) => error.code,
     );
     // UDP drops it; a unix socket does not let it be sent.
-    assert.is(told, family.family === "unix" ? "EPERM" : "sent");
+    assert.is(result, family.family === "unix" ? "EPERM" : "sent");
     await roundTrips(io);
     assert.is(waiting.state, "pending");
     await near.send(Buffer.from("me"));

@@ -3,7 +3,17 @@
 import { conform } from "../support/harness.js";
 import { datagramsData } from "./data.js";
 import { datagramsErrors } from "./errors.js";
+import { datagramsFull } from "./full.js";
+import { datagramsMessages } from "./messages.js";
 import { datagramsRing } from "./ring.js";
 import { datagramsShut } from "./shut.js";
 
-conform("datagrams", datagramsData, datagramsErrors, datagramsRing, datagramsShut);
+conform(
+  "datagrams",
+  datagramsData,
+  datagramsErrors,
+  datagramsRing,
+  datagramsShut,
+  datagramsMessages,
+  datagramsFull,
+);

@@ -1,4 +1,4 @@
-// What goes wrong with datagrams, and their end.
+// Errors of datagram sockets, and their end.
 
 import type { DatagramSocket, InternetAddress } from "@io/core";
 import * as assert from "uvu/assert";
@@ -22,8 +22,9 @@ export function datagramsErrors(suite: Suite): void {
 }
 
 function registerNobody(suite: Suite): void {
-  suite.test("nobody there: a connected UDP socket is told", async (trial) => {
+  suite.test("no receiver: a connected UDP socket gets the error", async (trial) => {
     const { near, far } = await connectedPair(trial);
+    const at = far.localAddress;
     await far.close();
     const buffer = new Uint8Array(4);
     const waiting = failure(near.receive(buffer));
@@ -33,13 +34,14 @@ function registerNobody(suite: Suite): void {
       code: "ECONNREFUSED",
       syscall: "recvmsg",
       operation: "receiveMessage",
+      at,
     });
-    // Told once; the socket goes on.
+    // Reported once; the socket goes on.
     assert.is(await near.send(Buffer.from("again?")), 6);
     assert.is(await failureCode(near.send(Buffer.from("and now?"))), "ECONNREFUSED");
   });
 
-  suite.test("nobody there: an unconnected UDP socket is not", async (trial) => {
+  suite.test("no receiver: an unconnected UDP socket does not", async (trial) => {
     const { io, near, far } = await boundPair(trial);
     const target = far.localAddress;
     await far.close();
@@ -49,12 +51,12 @@ function registerNobody(suite: Suite): void {
     }
   });
 
-  suite.test("nobody there: a unix socket is told at once", async (trial) => {
+  suite.test("no receiver: a unix socket gets the error at once", async (trial) => {
     const { io } = await boundPair(trial);
     const open = await io.openDatagram({ family: "unix" });
     const missing = open.sendTo(Buffer.from("x"), { path: trial.path("nobody") });
     assert.is(await failureCode(missing), "ENOENT");
-    // What the ring binds leaves its file.
+    // A socket that the ring binds leaves its file.
     const address = unixAddress(trial);
     const gone = await success(io, (c, callback) =>
       io.ring.socket(c, callback, "unix", "datagram"),
@@ -82,8 +84,8 @@ function registerUnconnected(suite: Suite): void {
     const before = io.stats().descriptors;
     const { host, port } = near.localAddress as InternetAddress;
     const error = await failure(io.openDatagram({ host, port }));
-    const address = `${host}:${port}`;
-    assertSystemError(error, { code: "EADDRINUSE", syscall: "bind", operation: "bind", address });
+    const at = near.localAddress;
+    assertSystemError(error, { code: "EADDRINUSE", syscall: "bind", operation: "bind", at });
     assert.is(io.stats().descriptors, before, "the socket is closed again");
     const shared = await io.openDatagram({ host, port: 0, reusePort: true });
     const again = await io.openDatagram({
@@ -117,7 +119,7 @@ function registerArguments(suite: Suite): void {
     const nothing = {} as { family: "ipv4" };
     assert.is(await failureCode(io.openDatagram(nothing)), "ERR_INVALID_ARG_TYPE");
     near.setOptions({ broadcast: true, receiveBufferBytes: 65_536 });
-    // What was refused changed nothing, and held nothing.
+    // The refused call changed nothing, and held nothing.
     assert.is(await near.sendTo(data, far.localAddress!), 1);
     assert.is((await far.receive(new Uint8Array(4))).byteLength, 1);
     assert.is(io.stats().inFlight, 0);

@@ -1,5 +1,5 @@
-// Receiving from a datagram socket whose receiving was shut down: what has arrived comes first, and
-// then the end, whichever verb asks and whenever it began.
+// Receiving from a datagram socket whose receiving was shut down: datagrams that have arrived come
+// first, and then the end, for every verb, and whenever the receive began.
 
 import {
   type BufferGroup,
@@ -50,23 +50,23 @@ const multishot =
   ({ io, near }, { bytes }) =>
     new Promise((resolve) => {
       const results: number[] = [];
-      const lent = new MultishotCompletion();
+      const multishot = new MultishotCompletion();
       const callback = (_: unknown, result: number): void => {
         results.push(result);
-        if (!lent.active) resolve(results);
+        if (!multishot.active) resolve(results);
       };
-      io.ring.receiveMultishot(lent, callback, near.descriptor, bytes, maxBytes);
+      io.ring.receiveMultishot(multishot, callback, near.descriptor, bytes, maxBytes);
     });
 
 const messages: Receive = ({ io, near }, { messages: group }) =>
   new Promise((resolve) => {
     const results: number[] = [];
-    const lent = new MultishotCompletion();
+    const multishot = new MultishotCompletion();
     io.ring.receiveMessageMultishot(
-      lent,
+      multishot,
       (_, result) => {
         results.push(result);
-        if (!lent.active) resolve(results);
+        if (!multishot.active) resolve(results);
       },
       near.descriptor,
       group,

@@ -1,5 +1,5 @@
-// Opening what may have to wait: the other end of a FIFO, which nobody waits for, and a file on
-// which another process has a lease.
+// Opens that may have to wait: a FIFO, whose other end is not waited for, and a file on which
+// another process has a lease.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -38,14 +38,14 @@ const named = (options: OpenOptions): string => Object.keys(options).join(", ");
 
 function registerFifos(suite: Suite): void {
   for (const options of READING) {
-    suite.test(`a FIFO that nobody writes to opens at once: ${named(options)}`, async (trial) => {
+    suite.test(`a FIFO without a writer opens at once: ${named(options)}`, async (trial) => {
       const io = await trial.open();
       await guarded("open", io.openFile(fifo(trial), options));
     });
   }
 
   for (const options of WRITING) {
-    suite.test(`a FIFO that nobody reads is ENXIO: ${named(options)}`, async (trial) => {
+    suite.test(`a FIFO without a reader is ENXIO: ${named(options)}`, async (trial) => {
       const io = await trial.open();
       const opening = guarded("open", io.openFile(fifo(trial), options));
       assert.is(await failureCode(opening), "ENXIO");
@@ -75,8 +75,8 @@ function registerFifos(suite: Suite): void {
   });
 }
 
-// The holder is told of who wants the file by a signal, and gives the lease up when it is told to.
-// The signal is written to a pipe: one that comes just before the read of the standard input
+// A signal tells the holder that the test wants the file, and the holder gives the lease up on
+// request. The signal handler writes to a pipe: a signal just before the read of the standard input
 // would otherwise be handled after it.
 const HOLDER = `
 import fcntl, os, select, signal, sys

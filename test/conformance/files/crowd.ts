@@ -1,5 +1,5 @@
-// Many file operations at once, and those of others: whoever waits for a disk keeps nobody else
-// from being served, and a crowd is answered one by one.
+// Many file operations at once, beside other operations: one that waits for a disk delays no other,
+// and all of them complete one by one.
 
 import { close, constants, open, openSync } from "node:fs";
 import { Completion, OpenFlags } from "@io/core";

@@ -68,7 +68,7 @@ function registerAccess(suite: Suite): void {
     assert.is(readFileSync(trial.path(), "latin1"), "content");
   });
 
-  suite.test("append writes at the end, wherever it is told to", async (trial) => {
+  suite.test("append writes at the end, at any position", async (trial) => {
     const file = await opened(trial, { append: true }, "one ");
     assert.is(await file.write(bytes("two "), 0), 4);
     assert.is(await file.write(bytes("three")), 5);

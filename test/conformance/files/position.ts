@@ -52,7 +52,7 @@ function registerOrder(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: what moves a position is made in order`, async (trial) => {
     const io = await trial.open({ mode });
     await writeAll(trial, io, OpenFlags.write, CURRENT);
-    // Where it goes is not what is said, but the end.
+    // It goes to the end, not to the position that was given.
     await writeAll(trial, io, OpenFlags.append, 0);
     const path = trial.path("read");
     writeFileSync(path, Buffer.concat(pieces()));

@@ -1,4 +1,5 @@
-// The conformance of memory: what the kernel may be given, and pages with direct I/O.
+// The conformance of memory: buffers that the kernel may and may not get, and pages with direct
+// I/O.
 
 import { conform } from "../support/harness.js";
 import { memoryPages } from "./pages.js";

@@ -1,4 +1,4 @@
-// Memory of the user's own: what may not be given to the kernel, and what happens to it in flight.
+// Memory of the user's own: buffers that the kernel must not get, and changes to one in flight.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { runInNewContext } from "node:vm";
@@ -91,7 +91,7 @@ function registerDetached(suite: Suite): void {
 }
 
 function registerDetachedInFlight(suite: Suite): void {
-  suite.test("a buffer that is transferred in flight harms nobody", async (trial) => {
+  suite.test("a buffer that is transferred in flight does no harm", async (trial) => {
     const { client, served } = await connected(trial);
     const view = new Uint8Array(1024);
     const receiving = client.receive(view);
@@ -102,7 +102,7 @@ function registerDetachedInFlight(suite: Suite): void {
     try {
       detach(view);
     } catch (error) {
-      // Where the memory cannot be held, the transfer is what is refused.
+      // Where the engine cannot keep the memory alive, it refuses the transfer.
       assert.is((error as Error).name, "DataCloneError");
       refused = true;
     }
@@ -139,7 +139,7 @@ function registerMany(suite: Suite): void {
   suite.test("views reach into an ArrayBuffer of more than 4 GiB", async (trial) => {
     const { file, client, served } = await things(trial);
     const GIBIBYTE = 2 ** 30;
-    // Pages that nobody touches take no memory.
+    // Untouched pages take no memory.
     const large = new ArrayBuffer(5 * GIBIBYTE);
     const [first, last] = [0, 5 * GIBIBYTE - 7].map((start) => new Uint8Array(large, start, 7));
     const content = Buffer.from("content");
@@ -197,6 +197,36 @@ function registerRing(suite: Suite): void {
         assert.is(io.stats().inFlight, 0);
       },
     );
+
+    suite.test(`${mode}: a completion serves one view after another`, async (trial) => {
+      const io = await trial.open({ mode });
+      const { near, far } = await pairOfDescriptors(io);
+      const whole = Buffer.from("the whole of the memory");
+      const memory = new Uint8Array(new ArrayBuffer(64), 32, whole.byteLength);
+      memory.set(whole);
+      const part = memory.subarray(4, 9);
+      const shared = new Uint8Array(new SharedArrayBuffer(16), 8, 6).fill(120);
+      const block = io.buffers.acquire(7).fill(121);
+      const sending = new Completion();
+      const received = new Uint8Array(64);
+      // Twice in a row each, and each again after others.
+      for (const view of [memory, memory, part, part, memory, shared, shared, block, block, part]) {
+        let sent = Number.NaN;
+        io.ring.send(sending, (_, result) => (sent = result), far, view);
+        await until(io, () => !sending.active, "the send");
+        assert.is(sent, view.byteLength);
+        const count = await success(io, (c, callback) =>
+          io.ring.receive(c, callback, near, received),
+        );
+        assert.equal(Buffer.from(received.subarray(0, count)), Buffer.from(view));
+      }
+      detach(memory);
+      for (const view of [part, memory]) {
+        const call = (): void => io.ring.send(sending, () => undefined, far, view);
+        assert.is(refusalCode(call), "ERR_IO_BUFFER_DETACHED");
+      }
+      assert.is(io.stats().inFlight, 0);
+    });
 
     suite.test(`${mode}: an empty receive is refused: 0 would mean the end`, async (trial) => {
       const io = await trial.open({ mode });

@@ -1,12 +1,12 @@
 // The conformance of receiving into an area that the kernel registers without a device (Linux 7.1):
-// what holds of lent memory holds of it too, and what is its own.
+// the tests of provided buffers, and those of the area alone.
 
 import { suite } from "uvu";
-import { AREA_BYTES_LEAST, whyNoArea } from "../../support/area.js";
+import { MIN_AREA_BYTES, whyNoArea } from "../../support/area.js";
 import { skip } from "../../support/skip.js";
 import { conform, openWith, runOn } from "../support/harness.js";
 import { area } from "./area.js";
-import { lentStreams } from "./streams.js";
+import { receivingStreams } from "./streams.js";
 
 const USUAL_BYTES = 4 * 1024 * 1024;
 
@@ -16,11 +16,11 @@ if (reason === null) {
   openWith(({ chunksMaxBytes }) => ({
     zeroCopyReceive: {
       withoutDevice: true,
-      sizeBytes: Math.max(chunksMaxBytes ?? USUAL_BYTES, AREA_BYTES_LEAST),
+      sizeBytes: Math.max(chunksMaxBytes ?? USUAL_BYTES, MIN_AREA_BYTES),
       required: true,
     },
   }));
-  conform("area", lentStreams, area);
+  conform("area", receivingStreams, area);
 } else {
   const skipped = suite("area: io_uring");
   skip(skipped, "receiving into an area", reason);

@@ -82,7 +82,7 @@ function registerCounting(suite: Suite): void {
 }
 
 function registerRefused(suite: Suite, family: Family): void {
-  suite.test(`${family.name} is no TCP: it receives in memory that is lent`, async (trial) => {
+  suite.test(`${family.name} is no TCP: it receives in provided buffers`, async (trial) => {
     const { io, client, served } = await connected(trial, family);
     const sent = pattern(300_000);
     await Promise.all([client.sendAll(sent), receiveFull(served, sent)]);
@@ -103,7 +103,7 @@ function registerKept(suite: Suite): void {
     assert.ok(io.stats().zeroCopyFlushes > 0, "the kernel is asked to take what was returned");
   });
 
-  suite.test("whoever keeps all of it stops, and goes on when it returns", async (trial) => {
+  suite.test("a stream that keeps all of it stops, and goes on after a release", async (trial) => {
     const [io, listener] = await small(trial);
     const [client, served] = await connectTo(io, listener);
     const sent = pattern(4_000_000);
@@ -124,7 +124,7 @@ function registerKept(suite: Suite): void {
       if (round === 0) {
         const { submitted } = io.stats();
         await roundTrips(io, 20);
-        assert.is(io.stats().submitted - submitted, 20, "nobody asks again and again");
+        assert.is(io.stats().submitted - submitted, 20, "no receive is made again and again");
       }
       for (const chunk of kept) check(chunk);
       if (done < sent.length) check((await waiting).value as Chunk);

@@ -1,5 +1,5 @@
-// Fast streams that share a group: a receive may bring many pieces at once, and ends and begins
-// anywhere within one, while others fill the same pieces.
+// Fast streams that share a group: a receive may fill many buffers at once, and ends and begins
+// anywhere within one, while others fill the same buffers.
 
 import {
   type BufferGroup,
@@ -19,7 +19,7 @@ const STREAMS = 5;
 const STREAM_BYTES = 300_000;
 const NO_BUFFERS = negative("ENOBUFS");
 
-/** Receives a stream, and keeps its pieces for a while. */
+/** Receives a stream, and keeps its chunks for a while. */
 class Consumer {
   readonly #io: IO;
   readonly #descriptor: Descriptor;
@@ -47,8 +47,8 @@ class Consumer {
     const called = (completion: MultishotCompletion, result: number): void => {
       if (result > 0) this.#take(completion, result);
       if (completion.active) return;
-      // What it keeps may be all that there is.
-      if (result === NO_BUFFERS) this.#giveBack(0);
+      // The chunks that it keeps may be all there are.
+      if (result === NO_BUFFERS) this.#release(0);
       if (result > 0) this.start();
       else if (result === NO_BUFFERS) this.#group.whenAvailable(() => this.start());
       else [this.ended, this.result] = [true, result];
@@ -60,18 +60,18 @@ class Consumer {
   #take({ bufferId, offset }: MultishotCompletion, count: number): void {
     this.#parts.push(this.#group.view(bufferId, offset, count).slice());
     this.#kept.push(bufferId);
-    if (this.#random.below(8) === 0) this.#giveBack(this.#random.below(4));
+    if (this.#random.below(8) === 0) this.#release(this.#random.below(4));
   }
 
-  #giveBack(left: number): void {
+  #release(left: number): void {
     while (this.#kept.length > left) {
-      const [piece] = this.#kept.splice(this.#random.below(this.#kept.length), 1);
-      this.#group.release(piece as number);
+      const [bufferId] = this.#kept.splice(this.#random.below(this.#kept.length), 1);
+      this.#group.release(bufferId as number);
     }
   }
 
   close(): void {
-    this.#giveBack(0);
+    this.#release(0);
   }
 }
 
@@ -104,7 +104,7 @@ async function runCrowd(trial: Trial, mode: Mode, entries: number, seed: number)
   await until(io, () => streams.every(({ consumer }) => consumer.ended), "the ends");
   for (const { consumer, data } of streams) {
     assert.is(consumer.result, 0);
-    assert.ok(sameBytes(consumer.bytes, data), `pieces of ${bufferBytes} bytes`);
+    assert.ok(sameBytes(consumer.bytes, data), `buffers of ${bufferBytes} bytes`);
     consumer.close();
   }
   await roundTrips(io, 2);
@@ -112,9 +112,9 @@ async function runCrowd(trial: Trial, mode: Mode, entries: number, seed: number)
   assert.equal([buffersHeld, releasesRefused], [0, 0]);
 }
 
-export function lentCrowd(suite: Suite): void {
+export function receivingCrowd(suite: Suite): void {
   for (const mode of MODES) {
-    // With few entries only some of the pieces of a receive can be told of at a time.
+    // With few entries only some of the buffers of a receive can be reported at a time.
     for (const entries of [128, 1024]) {
       const name = `${mode}: fast streams of one group do not mix, ${entries} entries`;
       suite.test(name, async (trial) => {

@@ -1,5 +1,5 @@
-// Datagrams in lent memory: each with its sender, cut ones marked, empty ones too; and whoever
-// keeps them stops itself alone.
+// Datagrams in provided buffers: each with its sender, cut ones marked, empty ones too. A program
+// that keeps them stops only its own socket.
 
 import {
   type ChunkStream,
@@ -23,16 +23,17 @@ import {
   Watched,
 } from "../support/verbs.js";
 
-export function lentDatagrams(suite: Suite): void {
+export function receivingDatagrams(suite: Suite): void {
   for (const family of FAMILIES) {
     if (family.missing !== null) {
-      suite.skip(`${family.name}: datagrams in lent memory`, family.missing);
+      suite.skip(`${family.name}: datagrams in provided buffers`, family.missing);
       continue;
     }
     registerData(suite, family);
     registerCut(suite, family);
     registerMany(suite, family);
   }
+  registerHosts(suite);
   registerChunks(suite, familyOf("ipv4"));
   registerEnds(suite, familyOf("ipv4"));
   for (const name of ["ipv4", "unix"] as const) registerKept(suite, familyOf(name));
@@ -167,6 +168,37 @@ function registerMany(suite: Suite, family: Family): void {
   });
 }
 
+// Linux alone has all of 127.0.0.0/8 on its loopback.
+function registerHosts(suite: Suite): void {
+  const name = "each datagram has the host that sent it, also when that changes";
+  if (process.platform !== "linux") {
+    suite.skip(name, "the loopback has one address, 127.0.0.1");
+    return;
+  }
+  suite.test(name, async (trial) => {
+    const io = await trial.open();
+    const far = await io.openDatagram({ host: "127.0.0.1", port: 0 });
+    const hosts = ["127.0.0.1", "127.0.0.2", "127.0.1.2"];
+    const near = await Promise.all(hosts.map((host) => io.openDatagram({ host, port: 0 })));
+    const order = [0, 1, 1, 2, 0, 2];
+    for (const index of order) await near[index]!.sendTo(`${index}`, far.localAddress);
+    const chunks = far.chunks();
+    const one = new SocketAddress();
+    const kept: DatagramChunk[] = [];
+    for (const index of order) {
+      const chunk = await take(chunks);
+      assert.equal(chunk.address, near[index]!.localAddress);
+      assert.equal(chunk.sender(one).address, near[index]!.localAddress);
+      kept.push(chunk);
+    }
+    for (const [at, chunk] of kept.entries()) {
+      assert.equal(chunk.address, near[order[at]!]!.localAddress);
+      chunk.release();
+    }
+    await chunks.return();
+  });
+}
+
 function registerChunks(suite: Suite, family: Family): void {
   suite.test("calls of next() settle in the order in which they were made", async (trial) => {
     const { io, near, far } = await boundPair(trial, family);
@@ -262,7 +294,7 @@ function registerEnds(suite: Suite, family: Family): void {
     assert.is(io.stats().inFlight, 0);
   });
 
-  suite.test("nobody is there: it fails, and another one goes on", async (trial) => {
+  suite.test("no peer is there: it fails, and another one goes on", async (trial) => {
     const { io, near, far } = await connectedPair(trial, family);
     const localAddress = far.localAddress as InternetAddress;
     const chunks = near.chunks();
@@ -329,7 +361,7 @@ async function keepAndGoOn(pair: Pair, meanwhile: () => Promise<void>): Promise<
   const [more, next] = await keepAll(io, chunks);
   kept.push(...more);
   assert.ok(kept.length < count, `${kept.length} of ${count}`);
-  assert.ok(io.stats().buffersHeld <= 32, `${io.stats().buffersHeld} pieces of 64`);
+  assert.ok(io.stats().buffersHeld <= 32, `${io.stats().buffersHeld} buffers of 64`);
   await meanwhile();
   for (const [index, chunk] of kept.entries()) {
     assert.is(text(chunk.bytes), `${index}`);
@@ -345,25 +377,28 @@ async function keepAndGoOn(pair: Pair, meanwhile: () => Promise<void>): Promise<
 }
 
 function registerKept(suite: Suite, family: Family): void {
-  suite.test(`${family.name}: whoever keeps datagrams stops itself alone`, async (trial) => {
-    const io = await trial.open({ chunksMaxBytes: 64 * 2048 });
-    const open = () => io.openDatagram(family.binding(trial));
-    const [near, far, third, other] = [await open(), await open(), await open(), await open()];
-    const chunks = far.chunks({ chunkBytes: 2048 });
-    const others = other.chunks({ chunkBytes: 2048 });
-    const goOn = async (): Promise<void> => {
-      for (let index = 0; index < 100; index++) {
-        await third.sendTo(Buffer.from(`${index}`), other.localAddress!);
-        using chunk = await take(others);
-        assert.is(text(chunk.bytes), `${index}`);
-      }
-    };
-    // The second time all the memory is there that the group may have.
-    for (let round = 0; round < 2; round++) await keepAndGoOn({ io, near, far, chunks }, goOn);
-    await chunks.return();
-    await others.return();
-    assert.is(io.stats().buffersHeld, 0);
-  });
+  suite.test(
+    `${family.name}: a program that keeps datagrams stops only its own socket`,
+    async (trial) => {
+      const io = await trial.open({ chunksMaxBytes: 64 * 2048 });
+      const open = () => io.openDatagram(family.binding(trial));
+      const [near, far, third, other] = [await open(), await open(), await open(), await open()];
+      const chunks = far.chunks({ chunkBytes: 2048 });
+      const others = other.chunks({ chunkBytes: 2048 });
+      const goOn = async (): Promise<void> => {
+        for (let index = 0; index < 100; index++) {
+          await third.sendTo(Buffer.from(`${index}`), other.localAddress!);
+          using chunk = await take(others);
+          assert.is(text(chunk.bytes), `${index}`);
+        }
+      };
+      // The second time all the memory is there that the group may have.
+      for (let round = 0; round < 2; round++) await keepAndGoOn({ io, near, far, chunks }, goOn);
+      await chunks.return();
+      await others.return();
+      assert.is(io.stats().buffersHeld, 0);
+    },
+  );
 }
 
 function registerAllKept(suite: Suite, family: Family): void {
@@ -424,24 +459,24 @@ function registerNaming(suite: Suite, family: Family): void {
 }
 
 function registerRing(suite: Suite, family: Family): void {
-  suite.test("the verb: bytes, sender and the end of the pieces", async (trial) => {
+  suite.test("the verb: bytes, sender and the end of the buffers", async (trial) => {
     const { io, near, far } = await boundPair(trial, family);
     const group = io.ring.bufferGroup({ bufferBytes: 100, maxBytes: 400, messages: true });
-    const lots: { piece: number; word: string; port: unknown; truncated: boolean }[] = [];
+    const chunks: { bufferId: number; word: string; port: unknown; truncated: boolean }[] = [];
     const completion = new MultishotCompletion();
     const peer = new SocketAddress();
     let last = Number.NaN;
     const start = (): void =>
       io.ring.receiveMessageMultishot(
         completion,
-        (lent, result) => {
-          const { bufferId, offset } = lent;
+        (multishot, result) => {
+          const { bufferId, offset } = multishot;
           if (result >= 0) {
             const word = text(group.view(bufferId, offset, result));
             const port = group.sender(bufferId, peer).address!.path;
-            lots.push({ piece: bufferId, word, port, truncated: group.truncated(bufferId) });
+            chunks.push({ bufferId, word, port, truncated: group.truncated(bufferId) });
           }
-          if (!lent.active) last = result;
+          if (!multishot.active) last = result;
         },
         far.descriptor,
         group,
@@ -449,22 +484,22 @@ function registerRing(suite: Suite, family: Family): void {
     start();
     const sent = ["a", "x".repeat(100), "y".repeat(101), "d", "e"];
     for (const word of sent) await near.sendTo(Buffer.from(word), far.localAddress!);
-    await until(io, () => lots.length === 4 && !completion.active, "four of them");
+    await until(io, () => chunks.length === 4 && !completion.active, "four of them");
     assert.is(last, negative("ENOBUFS"));
     assert.equal(
-      lots.map(({ word }) => word),
+      chunks.map(({ word }) => word),
       sent.slice(0, 4).map((word) => word.slice(0, 100)),
     );
     assert.equal(
-      lots.map(({ truncated }) => truncated),
+      chunks.map(({ truncated }) => truncated),
       [false, false, true, false],
     );
-    assert.ok(lots.every(({ port }) => port === near.localAddress!.path));
-    assert.is(new Set(lots.map(({ piece }) => piece)).size, 4, "a piece for each");
-    for (const { piece } of lots.splice(0)) group.release(piece);
+    assert.ok(chunks.every(({ port }) => port === near.localAddress!.path));
+    assert.is(new Set(chunks.map(({ bufferId }) => bufferId)).size, 4, "a buffer for each");
+    for (const { bufferId } of chunks.splice(0)) group.release(bufferId);
     start();
-    await until(io, () => lots.length === 1, "the one that waited");
-    assert.is(lots[0]?.word, "e");
+    await until(io, () => chunks.length === 1, "the one that waited");
+    assert.is(chunks[0]?.word, "e");
     assert.is(
       refusalCode(() => group.close()),
       "ERR_IO_GROUP_BUSY",

@@ -1,5 +1,5 @@
-// Chunks that are kept: whoever keeps them stops its own stream and nobody else's, and returning
-// one lets it go on.
+// Kept chunks: a program that keeps them stops its own stream and no other, and releasing one lets
+// the stream go on.
 
 import type { Chunk, ChunkStream, IO, Listener, Socket } from "@io/core";
 import * as assert from "uvu/assert";
@@ -8,7 +8,7 @@ import type { Suite, Trial } from "../support/harness.js";
 import { connected, connectTo } from "../support/network.js";
 import { failureCode, refusalCode, roundTrips, turn, until, Watched } from "../support/verbs.js";
 
-export function lentKept(suite: Suite): void {
+export function receivingKept(suite: Suite): void {
   registerOne(suite);
   registerOthers(suite);
   registerOwnPieces(suite);
@@ -73,7 +73,7 @@ function registerOne(suite: Suite): void {
         done += (value as Chunk).byteLength;
         (value as Chunk).release();
       }
-      assert.ok(rounds > 2, "it stopped now and then");
+      assert.ok(rounds > 2, "it stopped sometimes");
       assert.ok(sameBytes(Buffer.concat(parts), sent));
       await sending.promise;
     },
@@ -151,8 +151,8 @@ async function waitWith(io: IO, far: Socket, chunks: ChunkStream): Promise<unkno
   return taken;
 }
 
-async function smallMemory(trial: Trial, pieces: number): Promise<[IO, Listener]> {
-  const io = await trial.open({ chunksMaxBytes: pieces * CHUNK_BYTES });
+async function smallMemory(trial: Trial, buffers: number): Promise<[IO, Listener]> {
+  const io = await trial.open({ chunksMaxBytes: buffers * CHUNK_BYTES });
   return [io, await io.listen({ port: 0 })];
 }
 
@@ -161,8 +161,8 @@ function registerOthers(suite: Suite): void {
     const [io, listener] = await smallMemory(trial, 256);
     const crowd = await keepers(io, listener, 40);
     assert.ok(countOf(crowd) > 100, `they have ${countOf(crowd)} chunks`);
-    // Their chunks share pieces, so these count what nobody else can have.
-    assert.ok(io.stats().buffersHeld < 256, `${io.stats().buffersHeld} of 256 pieces`);
+    // Their chunks share buffers, so the count is of buffers that no other stream can have.
+    assert.ok(io.stats().buffersHeld < 256, `${io.stats().buffersHeld} of 256 buffers`);
     const sent = pattern(2_000_000);
     for (let index = 0; index < 3; index++) {
       const [far, near] = await connectTo(io, listener);
@@ -186,7 +186,7 @@ function registerOthers(suite: Suite): void {
       await Promise.all([far.close(), near.close()]);
     };
     for (let round = 0; round < 3; round++) await Promise.all(Array.from({ length: 20 }, pass));
-    // They go on from memory of their own to that which is lent, and back, and lose nothing.
+    // They go on from memory of their own to provided buffers, and back, and lose nothing.
     const [far, near] = await connectTo(io, listener);
     const sending = far.sendAll(sent);
     const back = setTimeout(() => returnAll(crowd));
@@ -247,7 +247,7 @@ function registerOwnPieces(suite: Suite): void {
       await roundTrips(io, 20);
       assert.is(io.stats().submitted - submitted, 20, "it waits, and does not ask again and again");
       if (returnsOwn) (first as Chunk).release();
-      // In turn: those that wait longer may take what is returned first.
+      // In turn: the stream that has waited longest may take a released buffer first.
       const drain = setInterval(() => {
         if (!returnsOwn) returnAll(crowd);
       }, 1);
@@ -277,7 +277,7 @@ function registerTurns(suite: Suite): void {
       await roundTrips(io, 3);
       const next = near.chunks().next();
       await roundTrips(io, 3);
-      // There is one piece, and the one that waits longer has no use for it.
+      // There is one buffer, and the stream that has waited longer has no use for it.
       for (const chunk of kept.splice(0, 1)) chunk.release();
       const { value } = await next;
       assert.is(text((value as Chunk).bytes), "late");
@@ -357,7 +357,7 @@ interface Warning extends Error {
   readonly code?: string;
 }
 
-/** The warnings that a piece of work gives and that name a peer; other tests may give some too. */
+/** The warnings that some work gives and that name a peer; other tests may give some too. */
 async function warningsOf(peer: string, work: () => Promise<void>): Promise<string[]> {
   const warnings: string[] = [];
   const record = ({ code, message }: Warning): void => {
@@ -401,7 +401,7 @@ function registerClosing(suite: Suite): void {
       for await (using chunk of served.chunks()) await served.sendAll(chunk.bytes);
     };
     const ended = failureCode(echo());
-    // Nobody reads what comes back, so the echo waits in a send, with its chunk.
+    // The peer reads no answer, so the echo waits in a send, with its chunk.
     const sending = client.sendAll(pattern(20_000_000)).catch(() => undefined);
     await roundTrips(io, 50);
     const warnings = await warningsOf(peer, () => trial.close(io));

@@ -1,5 +1,5 @@
-// A loop over a socket: owned bytes, which a program may keep; and the warning for one that keeps
-// chunks, which are not its own.
+// A loop over a socket: owned bytes, which a program may keep; and the warning for a program that
+// keeps chunks, which it must not.
 
 import type { Chunk, DatagramBytes } from "@io/core";
 import * as assert from "uvu/assert";
@@ -48,7 +48,7 @@ function registerDatagrams(suite: Suite): void {
     })();
     for (const [index, word] of words.entries()) {
       await client.sendTo(word, server.localAddress);
-      while (kept.length <= index) await roundTrips(io, 1); // UDP drops what has no room
+      while (kept.length <= index) await roundTrips(io, 1); // UDP drops datagrams without space
     }
     await taking;
     assert.equal(
@@ -109,7 +109,7 @@ function registerKept(suite: Suite): void {
     const peer = `127.0.0.1:${served.remoteAddress!.port}`;
     const warnings: string[] = [];
     let tell: () => void = () => undefined;
-    const told = new Promise<void>((resolve) => {
+    const warned = new Promise<void>((resolve) => {
       tell = resolve;
     });
     const record = ({ code, message }: Warning): void => {
@@ -131,7 +131,7 @@ function registerKept(suite: Suite): void {
       }
     };
     const waiting = await fill();
-    await told;
+    await warned;
     assert.match(warnings[0] ?? "", `${kept.length} of its chunks were not released`);
     assert.match(warnings[0] ?? "", /opened at .*owned\.(js|ts):\d+/);
     for (const chunk of kept.splice(0)) chunk.release();

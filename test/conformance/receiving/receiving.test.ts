@@ -1,12 +1,21 @@
 // The conformance of receiving into borrowed buffers, and of loops over sockets.
 
 import { conform } from "../support/harness.js";
-import { lentCrowd } from "./crowd.js";
-import { lentDatagrams } from "./datagrams.js";
-import { lentKept } from "./kept.js";
+import { receivingCrowd } from "./crowd.js";
+import { receivingDatagrams } from "./datagrams.js";
+import { receivingKept } from "./kept.js";
 import { ownedBytes } from "./owned.js";
-import { lentResets } from "./resets.js";
-import { lentRing } from "./ring.js";
-import { lentStreams } from "./streams.js";
+import { receivingResets } from "./resets.js";
+import { receivingRing } from "./ring.js";
+import { receivingStreams } from "./streams.js";
 
-conform("lent", lentRing, lentCrowd, lentResets, lentStreams, lentKept, lentDatagrams, ownedBytes);
+conform(
+  "receiving",
+  receivingRing,
+  receivingCrowd,
+  receivingResets,
+  receivingStreams,
+  receivingKept,
+  receivingDatagrams,
+  ownedBytes,
+);

@@ -1,5 +1,5 @@
-// A peer that has sent much and reset the connection before anybody received: what came is lent,
-// and then the receive ends, as it would if the peer had gone later.
+// A peer that has sent much and reset the connection before the receive began: the bytes arrive,
+// and then the receive ends, as it would after a later reset.
 
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -10,7 +10,7 @@ import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js"
 import { driven, negative, until } from "../support/verbs.js";
 
 /** Many more of them are there than the kernel receives in a row. */
-const PIECE_BYTES = 256;
+const BUFFER_BYTES = 256;
 const SENT_BYTES = 50_000;
 
 interface Reset {
@@ -29,7 +29,7 @@ async function resetBefore(trial: Trial, mode: Mode): Promise<Reset> {
   await new Promise<void>((resolve) => peer.write(sent, () => resolve()));
   peer.resetAndDestroy();
   await once(peer, "close");
-  const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES });
+  const group = io.ring.bufferGroup({ bufferBytes: BUFFER_BYTES });
   return { io, socket, group, sent };
 }
 
@@ -66,7 +66,7 @@ class Reading {
   }
 }
 
-export function lentResets(suite: Suite): void {
+export function receivingResets(suite: Suite): void {
   for (const mode of MODES) {
     for (const maxBytes of [0, 20_000, 1_000_000]) {
       const limit = maxBytes === 0 ? "no limit" : `a limit of ${maxBytes}`;

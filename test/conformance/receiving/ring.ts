@@ -1,4 +1,4 @@
-// Receiving into lent memory by the verbs of the ring, in both modes.
+// Receiving into provided buffers by the verbs of the ring, in both modes.
 
 import { type BufferGroup, type Descriptor, type IO, MultishotCompletion } from "@io/core";
 import * as assert from "uvu/assert";
@@ -6,6 +6,7 @@ import { pattern, sameBytes, text } from "../support/data.js";
 import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
 import { pairOfDescriptors, unixAddress } from "../support/network.js";
 import {
+  codeOfNumber,
   negative,
   outcome,
   refusalCode,
@@ -15,7 +16,7 @@ import {
   until,
 } from "../support/verbs.js";
 
-export function lentRing(suite: Suite): void {
+export function receivingRing(suite: Suite): void {
   for (const mode of MODES) {
     registerBytes(suite, mode);
     registerRunningOut(suite, mode);
@@ -26,16 +27,16 @@ export function lentRing(suite: Suite): void {
   }
 }
 
-interface Lot {
-  readonly piece: number;
+interface HeldChunk {
+  readonly bufferId: number;
   readonly offset: number;
   readonly count: number;
 }
 
-/** A receive into lent memory, and what it has brought. */
+/** A receive into provided buffers, and its chunks. */
 class Receiver {
   readonly completion = new MultishotCompletion();
-  readonly lots: Lot[] = [];
+  readonly chunks: HeldChunk[] = [];
   /** The result of the last call, once it was the last. */
   last = Number.NaN;
 
@@ -50,21 +51,21 @@ class Receiver {
     const called = (completion: MultishotCompletion, result: number): void => {
       assert.is(completion, this.completion);
       const { bufferId, offset } = completion;
-      if (result > 0) this.lots.push({ piece: bufferId, offset, count: result });
+      if (result > 0) this.chunks.push({ bufferId, offset, count: result });
       if (!completion.active) this.last = result;
     };
     io.ring.receiveMultishot(completion, called, descriptor, group, maxBytes);
     return this;
   }
 
-  view({ piece, offset, count }: Lot): Uint8Array {
-    return this.group.view(piece, offset, count);
+  view({ bufferId, offset, count }: HeldChunk): Uint8Array {
+    return this.group.view(bufferId, offset, count);
   }
 
-  /** The bytes of all lots, which are given back. */
+  /** The bytes of all chunks, which are released. */
   takeAll(): Uint8Array {
-    const bytes = Buffer.concat(this.lots.map((lot) => this.view(lot)));
-    for (const { piece } of this.lots.splice(0)) this.group.release(piece);
+    const bytes = Buffer.concat(this.chunks.map((chunk) => this.view(chunk)));
+    for (const { bufferId } of this.chunks.splice(0)) this.group.release(bufferId);
     return bytes;
   }
 
@@ -73,7 +74,7 @@ class Receiver {
   }
 
   get receivedBytes(): number {
-    return this.lots.reduce((total, lot) => total + lot.count, 0);
+    return this.chunks.reduce((total, chunk) => total + chunk.count, 0);
   }
 
   /** Waits for so many bytes, and starts the receive again when it ends before. */
@@ -93,14 +94,14 @@ class Receiver {
   }
 }
 
-interface Lending {
+interface Pair {
   readonly io: IO;
   readonly near: Descriptor;
   readonly far: Descriptor;
   send(data: string | Uint8Array): Promise<number>;
 }
 
-async function lending(trial: Trial, mode: Mode): Promise<Lending> {
+async function openPair(trial: Trial, mode: Mode): Promise<Pair> {
   const io = await trial.open({ mode });
   const { near, far } = await pairOfDescriptors(io, unixAddress(trial));
   const send = (data: string | Uint8Array): Promise<number> =>
@@ -108,12 +109,12 @@ async function lending(trial: Trial, mode: Mode): Promise<Lending> {
   return { io, near, far, send };
 }
 
-const PIECE_BYTES = 256;
+const BUFFER_BYTES = 256;
 
 function registerBytes(suite: Suite, mode: Mode): void {
-  suite.test(`${mode}: what was sent is lent in order, and no byte twice`, async (trial) => {
-    const { io, near, send } = await lending(trial, mode);
-    const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES });
+  suite.test(`${mode}: the bytes arrive in order, and none twice`, async (trial) => {
+    const { io, near, send } = await openPair(trial, mode);
+    const group = io.ring.bufferGroup({ bufferBytes: BUFFER_BYTES });
     const receiver = new Receiver(io, near, group).start();
     const sent = pattern(30_000);
     let done = 0;
@@ -131,7 +132,7 @@ function registerBytes(suite: Suite, mode: Mode): void {
 
   suite.test(`${mode}: many streams share a group and do not mix`, async (trial) => {
     const io = await trial.open({ mode });
-    const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES });
+    const group = io.ring.bufferGroup({ bufferBytes: BUFFER_BYTES });
     const streams = [];
     for (let index = 0; index < 20; index++) {
       const { near, far } = await pairOfDescriptors(io, unixAddress(trial));
@@ -153,11 +154,11 @@ function registerBytes(suite: Suite, mode: Mode): void {
 
 function registerRunningOut(suite: Suite, mode: Mode): void {
   suite.test(
-    `${mode}: a receive ends when everything is lent, and goes on after`,
+    `${mode}: a receive ends when all buffers are held, and goes on after`,
     async (trial) => {
-      const { io, near, send } = await lending(trial, mode);
-      const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES, maxBytes: 4 * PIECE_BYTES });
-      const sent = pattern(10 * PIECE_BYTES);
+      const { io, near, send } = await openPair(trial, mode);
+      const group = io.ring.bufferGroup({ bufferBytes: BUFFER_BYTES, maxBytes: 4 * BUFFER_BYTES });
+      const sent = pattern(10 * BUFFER_BYTES);
       const receiver = new Receiver(io, near, group).start();
       await send(sent);
       await receiver.ended();
@@ -165,12 +166,12 @@ function registerRunningOut(suite: Suite, mode: Mode): void {
       assert.is(group.bufferCount, 4);
       assert.is(group.freeBuffers, 0);
       assert.is(io.stats().buffersHeld, 4);
-      let told = 0;
-      group.whenAvailable(() => told++);
+      let calls = 0;
+      group.whenAvailable(() => calls++);
       await roundTrips(io);
-      assert.is(told, 0, "nothing was given back yet");
+      assert.is(calls, 0, "nothing was released yet");
       const parts: Uint8Array[] = [receiver.takeAll()];
-      assert.is(told, 1);
+      assert.is(calls, 1);
       while (Buffer.concat(parts).length < sent.length) {
         await receiver.received(1);
         parts.push(receiver.takeAll());
@@ -180,12 +181,12 @@ function registerRunningOut(suite: Suite, mode: Mode): void {
     },
   );
 
-  suite.test(`${mode}: a group grows while all its memory is lent`, async (trial) => {
-    const { io, near, send } = await lending(trial, mode);
-    const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES, maxBytes: 64 * PIECE_BYTES });
+  suite.test(`${mode}: a group grows while all its buffers are held`, async (trial) => {
+    const { io, near, send } = await openPair(trial, mode);
+    const group = io.ring.bufferGroup({ bufferBytes: BUFFER_BYTES, maxBytes: 64 * BUFFER_BYTES });
     assert.is(group.sizeBytes, 0, "nothing before the first receive");
     const receiver = new Receiver(io, near, group).start();
-    const sent = pattern(64 * PIECE_BYTES);
+    const sent = pattern(64 * BUFFER_BYTES);
     await send(sent);
     await receiver.received(sent.length);
     assert.is(group.bufferCount, 64);
@@ -193,24 +194,24 @@ function registerRunningOut(suite: Suite, mode: Mode): void {
   });
 
   suite.test(`${mode}: a receive ends at its limit of bytes`, async (trial) => {
-    const { io, near, send } = await lending(trial, mode);
-    const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES });
-    const sent = pattern(8 * PIECE_BYTES);
+    const { io, near, send } = await openPair(trial, mode);
+    const group = io.ring.bufferGroup({ bufferBytes: BUFFER_BYTES });
+    const sent = pattern(8 * BUFFER_BYTES);
     await send(sent);
-    const receiver = new Receiver(io, near, group).start(3 * PIECE_BYTES);
+    const receiver = new Receiver(io, near, group).start(3 * BUFFER_BYTES);
     await receiver.ended();
     assert.ok(receiver.last > 0, "the last call brings bytes too");
     const first = receiver.takeAll();
-    assert.is(first.length, 3 * PIECE_BYTES);
+    assert.is(first.length, 3 * BUFFER_BYTES);
     receiver.start();
-    await receiver.received(5 * PIECE_BYTES);
+    await receiver.received(5 * BUFFER_BYTES);
     assert.ok(sameBytes(Buffer.concat([first, receiver.takeAll()]), sent));
   });
 }
 
 function registerEnds(suite: Suite, mode: Mode): void {
-  suite.test(`${mode}: the end of a stream is 0 and lends nothing`, async (trial) => {
-    const { io, near, far, send } = await lending(trial, mode);
+  suite.test(`${mode}: the end of a stream is 0 and takes no buffer`, async (trial) => {
+    const { io, near, far, send } = await openPair(trial, mode);
     const group = io.ring.bufferGroup();
     const receiver = new Receiver(io, near, group).start();
     await send("last");
@@ -221,8 +222,8 @@ function registerEnds(suite: Suite, mode: Mode): void {
     assert.is(text(receiver.takeAll()), "last");
   });
 
-  suite.test(`${mode}: a close ends the receive, and what is lent stays`, async (trial) => {
-    const { io, near, send } = await lending(trial, mode);
+  suite.test(`${mode}: a close ends the receive, and held bytes stay`, async (trial) => {
+    const { io, near, send } = await openPair(trial, mode);
     const group = io.ring.bufferGroup();
     const receiver = new Receiver(io, near, group).start();
     await send("kept");
@@ -247,7 +248,7 @@ function registerEnds(suite: Suite, mode: Mode): void {
   });
 
   suite.test(`${mode}: a receive behind it has its turn when it has ended`, async (trial) => {
-    const { io, near, send } = await lending(trial, mode);
+    const { io, near, send } = await openPair(trial, mode);
     const group = io.ring.bufferGroup();
     const receiver = new Receiver(io, near, group).start();
     const buffer = new Uint8Array(16);
@@ -264,32 +265,32 @@ function registerEnds(suite: Suite, mode: Mode): void {
 }
 
 function registerReturned(suite: Suite, mode: Mode): void {
-  suite.test(`${mode}: memory that was given back is refused everywhere`, async (trial) => {
-    const { io, near, far, send } = await lending(trial, mode);
-    const group = io.ring.bufferGroup({ bufferBytes: PIECE_BYTES });
+  suite.test(`${mode}: a released buffer is refused everywhere`, async (trial) => {
+    const { io, near, far, send } = await openPair(trial, mode);
+    const group = io.ring.bufferGroup({ bufferBytes: BUFFER_BYTES });
     const receiver = new Receiver(io, near, group).start();
-    await send(pattern(PIECE_BYTES));
-    await receiver.received(PIECE_BYTES);
-    const lots = [...receiver.lots];
-    const views = lots.map((lot) => receiver.view(lot));
+    await send(pattern(BUFFER_BYTES));
+    await receiver.received(BUFFER_BYTES);
+    const chunks = [...receiver.chunks];
+    const views = chunks.map((chunk) => receiver.view(chunk));
     receiver.takeAll();
-    for (const [index, { piece, offset, count }] of lots.entries()) {
+    for (const [index, { bufferId, offset, count }] of chunks.entries()) {
       const view = views[index] as Uint8Array;
       assert.is(
-        refusalCode(() => group.view(piece, offset, count)),
+        refusalCode(() => group.view(bufferId, offset, count)),
         "ERR_IO_CHUNK_RELEASED",
       );
       assert.is(
-        refusalCode(() => group.release(piece)),
+        refusalCode(() => group.release(bufferId)),
         "ERR_IO_CHUNK_RELEASED",
       );
       const again = new MultishotCompletion();
       const sending = (): void => io.ring.send(again, () => undefined, far, view);
       assert.is(refusalCode(sending), "ERR_IO_CHUNK_RELEASED");
     }
-    for (const piece of [-1, 0.5, 1e9, Number.NaN]) {
+    for (const bufferId of [-1, 0.5, 1e9, Number.NaN]) {
       assert.is(
-        refusalCode(() => group.release(piece)),
+        refusalCode(() => group.release(bufferId)),
         "ERR_IO_CHUNK_RELEASED",
       );
     }
@@ -300,13 +301,13 @@ function registerReturned(suite: Suite, mode: Mode): void {
 
 function registerHeld(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: memory in a send is filled again only when it was sent`, async (trial) => {
-    const { io, near, far, send } = await lending(trial, mode);
+    const { io, near, far, send } = await openPair(trial, mode);
     const group = io.ring.bufferGroup({ bufferBytes: 4096, maxBytes: 4096 });
     const receiver = new Receiver(io, near, group).start();
     const first = pattern(4096, 1);
     await send(first);
     await receiver.received(4096);
-    // Another stream is full, so a send of what is lent waits.
+    // Another stream is full, so a send of the held bytes waits.
     const other = await pairOfDescriptors(io, unixAddress(trial));
     const filler = new Uint8Array(1 << 20);
     let filled = 0;
@@ -317,11 +318,11 @@ function registerHeld(suite: Suite, mode: Mode): void {
       filled += sending.result;
       sending = new Started((c, callback) => io.ring.send(c, callback, other.near, filler));
     }
-    const view = receiver.view(receiver.lots[0] as Lot);
+    const view = receiver.view(receiver.chunks[0] as HeldChunk);
     const waiting = new Started((c, callback) => io.ring.send(c, callback, other.near, view));
     await roundTrips(io, 3);
     receiver.takeAll();
-    // There is one piece, which the next bytes would overwrite.
+    // There is one buffer, which the next bytes would overwrite.
     await send(pattern(4096, 2));
     if (!receiver.completion.active) receiver.start();
     await roundTrips(io, 5);
@@ -337,14 +338,14 @@ function registerHeld(suite: Suite, mode: Mode): void {
     const expected = filled + sending.result + waiting.result;
     while (Buffer.concat(drained).length < expected) await read();
     const tail = Buffer.concat(drained).subarray(expected - waiting.result);
-    assert.ok(sameBytes(tail, first.subarray(0, waiting.result)), "what was lent is what was sent");
+    assert.ok(sameBytes(tail, first.subarray(0, waiting.result)), "the held bytes were sent");
     assert.is(far > 0, true);
   });
 }
 
 function registerGroups(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: a group in use stays, and a closed one is refused`, async (trial) => {
-    const { io, near, send } = await lending(trial, mode);
+    const { io, near, send } = await openPair(trial, mode);
     const group = io.ring.bufferGroup();
     const receiver = new Receiver(io, near, group).start();
     assert.is(
@@ -353,7 +354,7 @@ function registerGroups(suite: Suite, mode: Mode): void {
     );
     await send("kept");
     await receiver.received(4);
-    const view = receiver.view(receiver.lots[0] as Lot);
+    const view = receiver.view(receiver.chunks[0] as HeldChunk);
     await receiver.cancel();
     const { buffers } = io.stats();
     group.close();
@@ -361,7 +362,7 @@ function registerGroups(suite: Suite, mode: Mode): void {
     assert.ok(io.stats().buffers < buffers, "its memory is let go");
     assert.is(io.stats().buffersHeld, 0);
     assert.is(text(view), "kept");
-    group.release((receiver.lots[0] as Lot).piece);
+    group.release((receiver.chunks[0] as HeldChunk).bufferId);
     assert.is(
       refusalCode(() => new Receiver(io, near, group).start()),
       "ERR_IO_CLOSED",
@@ -388,10 +389,10 @@ function registerGroups(suite: Suite, mode: Mode): void {
   });
 
   suite.test(`${mode}: arguments of groups and receives are checked`, async (trial) => {
-    const { io, near } = await lending(trial, mode);
+    const { io, near } = await openPair(trial, mode);
     for (const bufferBytes of [0, -1, 0.5, Number.NaN, 2 ** 25, "1" as unknown as number]) {
       const make = (): unknown => io.ring.bufferGroup({ bufferBytes, maxBytes: 2 ** 30 });
-      assert.is(refusalCode(make), "ERR_OUT_OF_RANGE", `bufferBytes ${bufferBytes}`);
+      assert.is(refusalCode(make), codeOfNumber(bufferBytes), `bufferBytes ${bufferBytes}`);
     }
     for (const maxBytes of [0, 4095, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
       const make = (): unknown => io.ring.bufferGroup({ bufferBytes: 4096, maxBytes });

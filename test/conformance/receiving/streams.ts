@@ -1,4 +1,4 @@
-// Receiving into lent memory with promises: the chunks, their return, and how a stream ends.
+// Receiving into provided buffers with promises: the chunks, their release, and how a stream ends.
 
 import { type Chunk, Completion, IOError, type Socket } from "@io/core";
 import * as assert from "uvu/assert";
@@ -12,9 +12,17 @@ import {
   FAMILIES,
   type Family,
 } from "../support/network.js";
-import { failureCode, refusalCode, roundTrips, turn, until, Watched } from "../support/verbs.js";
+import {
+  codeOfNumber,
+  failureCode,
+  refusalCode,
+  roundTrips,
+  turn,
+  until,
+  Watched,
+} from "../support/verbs.js";
 
-export function lentStreams(suite: Suite): void {
+export function receivingStreams(suite: Suite): void {
   for (const family of FAMILIES) {
     if (family.missing !== null) suite.skip(family.name, family.missing);
     else registerData(suite, family);
@@ -161,7 +169,7 @@ function registerChunks(suite: Suite): void {
 
 function registerLeaving(suite: Suite): void {
   suite.test(
-    "leaving the loop frees the socket, and drops what nobody has taken",
+    "leaving the loop frees the socket, and drops chunks that were not taken",
     async (trial) => {
       const { io, listener, client, served } = await connected(trial);
       await listener.close();
@@ -298,7 +306,7 @@ function registerOptions(suite: Suite): void {
     third.abort();
     assert.is(await failureCode(last.next()), "ABORT_ERR");
     await roundTrips(io);
-    assert.is(io.stats().buffersHeld, 0, "what nobody had taken was returned");
+    assert.is(io.stats().buffersHeld, 0, "chunks that were not taken were returned");
     assert.is(io.stats().inFlight, 0);
   });
 
@@ -333,7 +341,7 @@ function registerTime(suite: Suite): void {
     for (let at = 0; at < sent.length; at += 1000) {
       let next = takeInTime();
       await roundTrips(io);
-      // The system has both to tell of: that the time is up, and what has come.
+      // Both events are pending: the end of the time limit, and the arrival of bytes.
       for (const begin = performance.now(); performance.now() < begin + 10; );
       await client.sendAll(sent.subarray(at, at + 1000));
       while (done < at + 1000) {
@@ -362,7 +370,7 @@ function registerTime(suite: Suite): void {
       chunks = served.chunks({ timeoutMs: limitMs });
       first = ending(chunks.next());
     }
-    // The timer of the first wait elapses unseen, and is told of when the close has begun.
+    // The timer of the first wait elapses unseen, and is reported when the close has begun.
     for (const begin = performance.now(); performance.now() < begin + 2 * limitMs; );
     const second = chunks.next();
     await trial.close(io);
@@ -388,7 +396,7 @@ function registerLimits(suite: Suite): void {
   suite.test("chunkBytes is the most that a chunk has", async (trial) => {
     const { io, listener, client, served } = await connected(trial);
     await listener.close();
-    for (const [asked, most] of [
+    for (const [asked, max] of [
       [1, 4096],
       [4096, 4096],
       [5000, 8192],
@@ -398,7 +406,7 @@ function registerLimits(suite: Suite): void {
       const sending = client.sendAll(pattern(200_000));
       let done = 0;
       for await (using chunk of served.chunks({ chunkBytes: asked })) {
-        assert.ok(chunk.byteLength <= most, `${chunk.byteLength} bytes of ${asked}`);
+        assert.ok(chunk.byteLength <= max, `${chunk.byteLength} bytes of ${asked}`);
         done += chunk.byteLength;
         if (done === 200_000) break;
       }
@@ -461,7 +469,7 @@ function registerRefusals(suite: Suite): void {
     for (const chunkBytes of [0, -1, 0.5, Number.NaN, 2 ** 21, "1" as unknown as number]) {
       assert.is(
         refusalCode(() => served.chunks({ chunkBytes })),
-        "ERR_OUT_OF_RANGE",
+        codeOfNumber(chunkBytes),
       );
     }
     for (const timeoutMs of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {

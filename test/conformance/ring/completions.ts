@@ -1,4 +1,4 @@
-// What every operation of the ring has in common: one final completion, outside of every submit.
+// The common rules of every operation of the ring: one final completion, outside of every submit.
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { type Callback, Completion, type IO } from "@io/core";
@@ -66,7 +66,7 @@ function registerContext(suite: Suite, mode: Mode): void {
     const note = (completion: Completion<number>, result: number): void => {
       seen.push([completion.context, result, storage.getStore(), other.getStore()]);
       if (completion.context < 10) return;
-      // What a callback starts is in its own.
+      // An operation that a callback starts has the callback's context.
       completion.context -= 10;
       io.ring.nop(completion, note);
     };
@@ -121,7 +121,7 @@ function registerCallbacks(suite: Suite, mode: Mode): void {
       called++;
     };
     inside = true;
-    // More than the ring holds, so that verbs themselves hand over what is queued.
+    // More than the ring holds, so that the verbs themselves submit the queued entries.
     for (let index = 0; index < 300; index++) {
       io.ring.nop(new Completion(), callback);
       if (index % 7 === 0) io.ring.flush();

@@ -1,10 +1,11 @@
 // Who drives: run() and runFor() of a detached IO, the event loop for an attached one.
 
-import { Completion } from "@io/core";
+import { Completion, type Descriptor, type IO } from "@io/core";
 import * as assert from "uvu/assert";
 import { runChild } from "../support/children.js";
 import type { Suite } from "../support/harness.js";
-import { refusalCode, Started } from "../support/verbs.js";
+import { pairOfDescriptors } from "../support/network.js";
+import { negative, refusalCode, Started, until } from "../support/verbs.js";
 
 export function ringDriving(suite: Suite): void {
   registerRun(suite);
@@ -12,6 +13,13 @@ export function ringDriving(suite: Suite): void {
   registerFlush(suite);
   registerMisuse(suite);
   registerAlive(suite);
+}
+
+function startReceive(io: IO, descriptor: Descriptor, timeoutNs?: number): Started {
+  return new Started(
+    (completion, callback) => io.ring.receive(completion, callback, descriptor, new Uint8Array(1)),
+    timeoutNs === undefined ? {} : { timeoutNs },
+  );
 }
 
 function registerRun(suite: Suite): void {
@@ -92,6 +100,31 @@ function registerRunFor(suite: Suite): void {
       assert.is(pending.done, false);
     },
   );
+
+  // A close of what is in use is looked at again after a while: here it has ended by then.
+  suite.test("runFor() waits no shorter after a close of what was in use", async (trial) => {
+    const io = await trial.open({ mode: "detached" });
+    const { near } = await pairOfDescriptors(io);
+    const receive = startReceive(io, near);
+    io.runFor(0);
+    const close = new Started((completion, callback) => io.ring.close(completion, callback, near));
+    await until(io, () => receive.done && close.done, "the close");
+    const durationNs = 45_000_000;
+    const start = process.hrtime.bigint();
+    assert.is(io.runFor(durationNs), 0);
+    const passed = Number(process.hrtime.bigint() - start);
+    assert.ok(passed >= durationNs, `runFor(${durationNs}) returned after ${passed}`);
+  });
+
+  suite.test("runFor() calls back for a receive that was late behind another", async (trial) => {
+    const io = await trial.open({ mode: "detached" });
+    const { near } = await pairOfDescriptors(io);
+    const first = startReceive(io, near);
+    const late = startReceive(io, near, 1_000_000);
+    assert.is(io.runFor(50_000_000), 1);
+    assert.is(late.result, negative("ETIMEDOUT"));
+    assert.is(first.done, false);
+  });
 
   suite.test(
     "runFor() returns at the first completion, not at the end of its time",

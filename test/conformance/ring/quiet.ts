@@ -1,4 +1,4 @@
-// What costs nothing: an IO that waits, and readiness that nobody makes use of.
+// Things that cost nothing: an idle IO, and readiness that no operation waits for.
 
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
@@ -67,7 +67,7 @@ function registerWait(suite: Suite): void {
 function registerThreads(suite: Suite): void {
   const name = "what is done at once begins no thread";
   if (process.platform !== "linux") {
-    suite.skip(name, "only Linux tells the threads of a process here");
+    suite.skip(name, "only Linux lists the threads of a process here");
     return;
   }
   suite.test(name, async (trial) => {
@@ -102,12 +102,12 @@ export function ringQuiet(suite: Suite): void {
     assert.equal(await Promise.all(waiting), ["ECANCELED", "ECANCELED"]);
   });
 
-  suite.test("bytes that nobody receives wake nobody again and again", async (trial) => {
+  suite.test("bytes that are not received wake no loop again and again", async (trial) => {
     const { io, client, served } = await connected(trial);
-    // They lie in the socket: nobody receives them for a while.
+    // They stay in the socket: no receive runs for a while.
     served.setOptions({ sendBufferBytes: 262_144 });
     client.setOptions({ receiveBufferBytes: 262_144 });
-    // It has been waited for once, so that its readiness is told.
+    // An operation has waited for it once, so its readiness is reported.
     const receiving = client.receive(new Uint8Array(1));
     await roundTrips(io);
     await served.sendAll(new Uint8Array(100_000));
@@ -120,7 +120,7 @@ export function ringQuiet(suite: Suite): void {
     assert.is(await client.receiveFull(new Uint8Array(100_000)), 99_999);
   });
 
-  suite.test("connections that nobody accepts wake nobody again and again", async (trial) => {
+  suite.test("connections that are not accepted wake no loop again and again", async (trial) => {
     const { io, listener } = await connected(trial);
     const clients = [];
     for (let count = 0; count < 12; count++) {

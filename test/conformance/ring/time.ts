@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
 import { pairOfDescriptors } from "../support/network.js";
 import {
+  codeOfNumber,
   failure,
   failureCode,
   negative,
@@ -85,7 +86,7 @@ function registerRefusals(suite: Suite, mode: Mode): void {
     const junk = [5n, "5", "", true, {}, [], null, undefined, new Date()] as unknown as number[];
     for (const durationMs of junk) {
       const { code, message } = await failure(io.sleep(durationMs));
-      assert.is(code, "ERR_OUT_OF_RANGE", message);
+      assert.is(code, "ERR_INVALID_ARG_TYPE", message);
       assert.match(message, /^sleep: durationMs is .*: give milliseconds, 0 to 9007199254$/);
     }
     assert.is(io.stats().inFlight, 0);
@@ -143,13 +144,13 @@ async function refusesLimits(trial: Trial, mode: Mode): Promise<void> {
     const code = refusalCode(() => {
       completion.timeoutNs = timeoutNs;
     });
-    assert.is(code, "ERR_OUT_OF_RANGE", String(timeoutNs));
+    assert.is(code, codeOfNumber(timeoutNs), String(timeoutNs));
     assert.is(completion.timeoutNs, undefined);
   }
   completion.timeoutNs = 1;
   completion.timeoutNs = null;
   assert.is(completion.timeoutNs, undefined);
-  // What the engine does itself cannot take long.
+  // An operation that the engine does itself cannot take long.
   const limited = new Started((c, callback) => io.ring.cancelAll(c, callback), { timeoutNs: 1 });
   await until(io, () => limited.done, "the refusal");
   assert.is(limited.result, negative("EINVAL"));
@@ -350,7 +351,7 @@ function registerTimer(suite: Suite): void {
     assert.ok(last >= 5);
   });
 
-  suite.test("a late consumer of a timer is told the count once", async (trial) => {
+  suite.test("a late consumer of a timer gets the count once", async (trial) => {
     const io = await trial.open();
     await using timer = io.timer({ intervalMs: 1 });
     const counts: number[] = [];
@@ -403,7 +404,7 @@ function registerTimer(suite: Suite): void {
     for (const intervalMs of [0, -1, Number.NaN, "2", 2n] as unknown as number[]) {
       assert.is(
         refusalCode(() => io.timer({ intervalMs })),
-        "ERR_OUT_OF_RANGE",
+        codeOfNumber(intervalMs),
       );
     }
   });

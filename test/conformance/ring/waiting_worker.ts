@@ -1,4 +1,4 @@
-// Runs in a Worker of the suite: a detached IO that waits for nothing until it is told to stop.
+// Runs in a Worker of the suite: a detached IO that waits without an operation until it is stopped.
 
 import { workerData } from "node:worker_threads";
 import { type BackendName, Completion, IO } from "@io/core";

@@ -1,4 +1,5 @@
-// Closing one file or socket: what is in flight on it ends first, and its number is not mistaken.
+// Closing one file or socket: the operations in flight on it end first, and its number is not
+// mistaken for another file.
 
 import { type Completion, type Descriptor, File, type IO, type Socket, StatRecord } from "@io/core";
 import * as assert from "uvu/assert";
@@ -179,7 +180,7 @@ function registerReuse(suite: Suite): void {
         next = (await connectTo(io, listener)).find(isReused);
       }
       assert.ok(next, "the system hands the number out again");
-      await listener.close(); // it would accept ahead, and change what is in flight
+      await listener.close(); // it would accept ahead, and change the count in flight
       assert.is.not(next.descriptor, stale);
       const buffer = new Uint8Array(4);
       const { ring } = io;
@@ -196,7 +197,7 @@ function registerReuse(suite: Suite): void {
           (c, callback) => ring.sync(c, callback, stale, "data"),
           (c, callback) => ring.stat(c, callback, stale, new StatRecord()),
           (c, callback) => ring.truncate(c, callback, stale, 0),
-          (c, callback) => ring.allocate(c, callback, stale, 0, 1, false),
+          (c, callback) => ring.allocate(c, callback, stale, 0, 1, "grow"),
           (c, callback) => ring.accept(c, callback, stale),
           (c, callback) => ring.acceptMultishot(c, callback, stale),
           (c, callback) => ring.listen(c, callback, stale, 1),

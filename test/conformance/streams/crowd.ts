@@ -32,7 +32,7 @@ const ECHOES: readonly [string, Echo][] = [
   ],
 ];
 
-/** Serves whoever comes; `ended` says why the loop does not go on. */
+/** Serves every client; `ended` says why the loop does not go on. */
 class EchoServer {
   served = 0;
   ended: string | undefined;
@@ -95,7 +95,7 @@ function registerIdle(suite: Suite): void {
       }
       assert.is(server.ended, undefined);
       assert.ok(server.served < LIMIT, `${server.served}`);
-      // One that comes now waits in the backlog, and has its turn when others have gone.
+      // A new connection waits in the backlog, and has its turn when others have gone.
       const late = await connect();
       await Promise.all(crowd.map((socket) => socket.close()));
       await guarded("an answer for who came last", answers(late));
@@ -103,7 +103,7 @@ function registerIdle(suite: Suite): void {
       assert.is(server.ended, undefined);
       assert.equal(server.errors, []);
       await Promise.all([good.close(), late.close()]);
-      await until(io, () => server.served === CROWD + 2, "everybody to be served");
+      await until(io, () => server.served === CROWD + 2, "all to be served");
       await listener.close();
     });
   }

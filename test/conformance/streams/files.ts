@@ -1,4 +1,4 @@
-// Files to sockets: whole ones and pieces, at the peer's pace, and whatever ends them early.
+// Files to sockets: whole ones and ranges, at the peer's pace, and the ways to end them early.
 
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import type { Completion, File, IO, IOOptions, Socket } from "@io/core";
@@ -79,7 +79,7 @@ function registerWhole(suite: Suite): void {
     assert.is(hash(received), hash(made.content));
   });
 
-  suite.test("sendFile sends a piece, and no more than there is", async (trial) => {
+  suite.test("sendFile sends a range, and no more than there is", async (trial) => {
     const made = await scene(trial, 700_001);
     const ranges: [offset: number, lengthBytes: number | undefined, start: number, end: number][] =
       [
@@ -120,7 +120,8 @@ function registerWhole(suite: Suite): void {
   });
 }
 
-// What sendfile(2) refuses although it can be read, or sends nothing of although it has bytes.
+// Files that sendfile(2) refuses although a read works, or of which it sends nothing although they
+// have bytes.
 const MADE_BY_KERNEL = [
   "/proc/version",
   "/proc/filesystems",
@@ -187,7 +188,7 @@ async function blocked(trial: Trial): Promise<Scene & { sending: Promise<number>
 function registerEnds(suite: Suite): void {
   suite.test("sendFile fails when the peer resets in the middle", async (trial) => {
     const { client, sending } = await blocked(trial);
-    // What was received and not read makes the close a reset.
+    // Bytes that were received and not read make the close a reset.
     await client.close();
     const { code } = await failure(guarded("sendFile", sending));
     assert.ok(["ECONNRESET", "EPIPE"].includes(code), code);
@@ -203,7 +204,7 @@ function registerEnds(suite: Suite): void {
   suite.test("a file can be closed while it is being sent", async (trial) => {
     const { file, sending, client, served } = await blocked(trial);
     await guarded("close", file.close());
-    // A piece that was read before may still be on its way to a peer that takes nothing.
+    // A part that was read before may still be on its way to a peer that takes nothing.
     await client.close();
     await failure(guarded("sendFile", sending));
     await served.close();
@@ -248,7 +249,7 @@ function registerRefusals(suite: Suite): void {
 
   suite.test("the verb of the ring says when there is no such call", async (trial) => {
     const { io, file, served, client } = await scene(trial, 1000);
-    const supported = io.capabilities.sendFile.support !== "unsupported";
+    const supported = io.capabilities.sendFile.support !== "copied";
     const send = (descriptor: number, from: number): Promise<number> =>
       outcome(io, (completion: Completion, callback) =>
         io.ring.sendFile(completion, callback, descriptor, from, 100, 500),

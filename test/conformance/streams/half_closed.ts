@@ -1,5 +1,5 @@
-// Peers that have shut down their sending and do not read. The kernel finds their sockets ready
-// forever, in a way; still, what is sent to them waits, and keeps nobody else from sending.
+// Peers that have shut down their sending and do not read. The kernel's poll finds their sockets
+// ready forever. Sends to them have to wait anyway, and must delay no other send.
 
 import { Completion, type IO, type Socket } from "@io/core";
 import * as assert from "uvu/assert";

@@ -1,5 +1,5 @@
-// What networks and programs do to sockets: operations that wait side by side while everything is
-// closed, numbers that are reused at once, peers that reset in the middle, and no descriptors left.
+// Hostile networks and programs: operations that wait side by side while everything is closed,
+// numbers that are reused at once, peers that reset in the middle, and no descriptors left.
 
 import { once } from "node:events";
 import { createServer, type Socket as PlainSocket } from "node:net";
@@ -137,7 +137,7 @@ function registerReuse(suite: Suite, mode: Mode): void {
         assert.not(seen.has(descriptor), "no descriptor comes twice");
         seen.add(descriptor);
       }
-      assert.not(fresh.done, "nobody ended what waits on the new one");
+      assert.not(fresh.done, "the receive on the new one still waits");
       await success(io, (c, callback) => io.ring.send(c, callback, next.far, Buffer.from("new")));
       await until(io, () => fresh.done, "the receive on the new one");
       assert.equal([fresh.result, text(buffer, 3)], [3, "new"]);
@@ -196,7 +196,7 @@ function registerReset(suite: Suite, mode: Mode): void {
     peer.resetAndDestroy();
     const all = [waiting, behind, ...receives];
     await until(io, () => all.every(({ done }) => done), "the ends of all");
-    // The error of a socket is told once; after it a stream is over, and nothing can be sent.
+    // The error of a socket is reported once; after it a stream is over, and nothing can be sent.
     const results = all.map(({ result }) => result);
     assert.is(
       results.filter((result) => result === negative("ECONNRESET")).length,
@@ -239,7 +239,7 @@ function registerReset(suite: Suite, mode: Mode): void {
 }
 
 /** Far below what a loop that never waits makes in that time, far above what a patient one does. */
-const CALLS_MOST = 500;
+const MAX_CALLS = 500;
 
 function registerExhausted(suite: Suite): void {
   suite.test("accepting without descriptors waits, and loses no connection", async () => {
@@ -253,7 +253,13 @@ function registerExhausted(suite: Suite): void {
     assert.is(ring, "accept EMFILE");
     assert.is(multishot, "acceptMultishot EMFILE, last");
     const made = Number(/^system calls (\d+)$/.exec(calls ?? "")?.[1]);
-    assert.ok(made <= CALLS_MOST, output);
+    assert.ok(made <= MAX_CALLS, output);
     assert.is(served, "served 8");
+  });
+
+  suite.test("a listener that waits for descriptors keeps no process alive, unref'd", async () => {
+    const program = "accept-exhausted-unref";
+    const { status, signal, output } = await runChildWithDescriptors(160, program, suite.backend);
+    assert.equal([status, signal, output.trim()], [0, null, "unreferenced"]);
   });
 }

@@ -33,7 +33,7 @@ export function streamsListening(suite: Suite): void {
 }
 
 function registerRefused(suite: Suite, family: Family): void {
-  suite.test(`${family.name}: where nobody listens, connecting fails`, async (trial) => {
+  suite.test(`${family.name}: without a listener, connecting fails`, async (trial) => {
     const io = await trial.open();
     const listener = await io.listen(family.listening(trial));
     await listener.close();
@@ -49,9 +49,9 @@ function registerRefused(suite: Suite, family: Family): void {
       code: family.gone,
       syscall: "connect",
       operation: "connect",
-      address,
+      at: listener.address,
     });
-    assert.match(error.message, address);
+    assert.match(error.message, `connect to '${address}'`);
     assert.is(io.stats().descriptors, 0, "the socket that did not connect is closed");
   });
 
@@ -76,7 +76,7 @@ async function everyone(listener: Listener, count: number): Promise<Socket[]> {
   return sockets;
 }
 
-/** Every connection says its number and is told it back. */
+/** Every connection sends its number and gets it back. */
 async function checkNumbers(clients: readonly Socket[], served: readonly Socket[]): Promise<void> {
   const numbers = await Promise.all(
     served.map(async (socket) => {
@@ -125,15 +125,18 @@ function registerMany(suite: Suite, family: Family): void {
     await checkNumbers(clients, served);
   });
 
-  suite.test(`${family.name}: who comes before anybody accepts is not lost`, async (trial) => {
-    const io = await trial.open();
-    const listener = await io.listen(family.listening(trial));
-    const clients = await connectAndSay(io, listener, CROWD);
-    await checkNumbers(clients, await everyone(listener, CROWD));
-  });
+  suite.test(
+    `${family.name}: a client that connects before the first accept is not lost`,
+    async (trial) => {
+      const io = await trial.open();
+      const listener = await io.listen(family.listening(trial));
+      const clients = await connectAndSay(io, listener, CROWD);
+      await checkNumbers(clients, await everyone(listener, CROWD));
+    },
+  );
 
   suite.test(
-    `${family.name}: a slow consumer loses nobody, and bounds who is accepted`,
+    `${family.name}: a slow consumer loses no client, and bounds accepting`,
     async (trial) => {
       const io = await trial.open();
       const listener = await io.listen({ ...family.listening(trial), backlog: 1000 });
@@ -298,7 +301,7 @@ function registerAddresses(suite: Suite): void {
       const result = await Promise.all([io.connect(options), listener.accept()]).catch(
         (error) => error.code,
       );
-      // "localhost" may be ::1 first, where nobody listens.
+      // "localhost" may be ::1 first, where no server listens.
       assert.ok(Array.isArray(result) || result === "ECONNREFUSED", `${result}`);
       if (!Array.isArray(result)) await listener.accept({ timeoutMs: 1 }).catch(() => undefined);
     }
@@ -332,7 +335,7 @@ function registerUnixAddresses(suite: Suite): void {
       code: "ENOENT",
       syscall: "connect",
       operation: "connect",
-      address: path,
+      at: { family: "unix", path },
     });
     const long = `/tmp/${"x".repeat(120)}`;
     assert.is(await failureCode(io.connect({ path: long })), "ENAMETOOLONG");

@@ -1,4 +1,4 @@
-// Many sockets at once: what happens to one of them is of no consequence for the others.
+// Many sockets at once: an event on one of them has no effect on the others.
 
 import type { IO } from "@io/core";
 import * as assert from "uvu/assert";
@@ -39,13 +39,13 @@ async function connectMany(io: IO, count: number): Promise<Ends[]> {
 
 /** The sends of each socket follow one another, and are a call, however many sockets there are. */
 function registerCalls(suite: Suite, mode: Mode): void {
-  suite.test(`${mode}: what was sent together is told together`, async (trial) => {
+  suite.test(`${mode}: sends that go together complete together`, async (trial) => {
     // All sends fill the ring several times, so no batch has them all.
     const io = await trial.open({ mode, entries: 128 });
     const all = await connectMany(io, SOCKETS);
     const bytes = new Uint8Array(16);
     const rounds = 4;
-    const told: number[] = [];
+    const reported: number[] = [];
     const expected: number[] = [];
     let ended = 0;
     for (const [index, { near }] of all.entries()) {
@@ -60,7 +60,7 @@ function registerCalls(suite: Suite, mode: Mode): void {
                 callback(completion, result);
                 if (--left === 0) ended++;
                 else send();
-                told.push(index);
+                reported.push(index);
               },
               near,
               bytes,
@@ -71,8 +71,8 @@ function registerCalls(suite: Suite, mode: Mode): void {
       }
     }
     await until(io, () => ended === SOCKETS * SENDS, "all sends");
-    assert.equal(told.slice(0, expected.length), expected, "socket by socket");
-    assert.is(io.stats().gatheredSends, rounds * SOCKETS * (SENDS - 1));
+    assert.equal(reported.slice(0, expected.length), expected, "socket by socket");
+    assert.is(io.stats().coalescedSends, rounds * SOCKETS * (SENDS - 1));
   });
 }
 
@@ -126,11 +126,11 @@ function registerEnds(suite: Suite, mode: Mode): void {
     assert.is(await outcome(io, (c, callback) => ring.close(c, callback, closed.near)), 0);
     await ended(7, CANCELED);
     const cancelled = waiting[20] as Waiting;
-    const most = cancelled.left.length;
+    const max = cancelled.left.length;
     const count = await success(io, (c, callback) =>
       ring.cancelDescriptor(c, callback, cancelled.near),
     );
-    assert.is(count, most);
+    assert.is(count, max);
     await ended(20, CANCELED);
   });
 }

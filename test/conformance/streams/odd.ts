@@ -1,5 +1,5 @@
-// Stream sockets and pipes at their edges: what ends an operation that waits, and what is refused
-// although others of its direction may wait.
+// Stream sockets and pipes at their edges: the ends of a waiting operation, and operations that are
+// refused although others of their direction may wait.
 
 import { execFileSync } from "node:child_process";
 import { type Descriptor, type IO, OpenFlags } from "@io/core";
@@ -21,7 +21,7 @@ export function streamsOdd(suite: Suite): void {
   }
 }
 
-/** A TCP connect that waits, because the listener's backlog is full and nobody accepts. */
+/** A TCP connect that waits, because the listener's backlog is full and no accept runs. */
 async function connecting(trial: Trial): Promise<{ io: IO; socket: Descriptor; connect: Started }> {
   const io = await trial.open();
   const listener = await io.listen({ port: 0, backlog: 1 });
@@ -55,8 +55,8 @@ function registerConnecting(suite: Suite): void {
     const { io, socket, connect } = await connecting(trial);
     const buffer = new Uint8Array(4);
     const started = [connect];
-    // The kernel tells the reason once. Behind io_uring it starts the connect again when another
-    // operation was told, and that may wait again.
+    // The kernel reports the error once. Behind io_uring it starts the connect again when another
+    // operation got the error, and that connect may wait again.
     if (suite.backend !== "io_uring") {
       started.push(new Started((c, callback) => io.ring.receive(c, callback, socket, buffer)));
       started.push(new Started((c, callback) => io.ring.send(c, callback, socket, buffer)));
@@ -105,7 +105,7 @@ function registerPipes(suite: Suite): void {
         new Started((c, callback) => io.ring.read(c, callback, reader, new Uint8Array(8), -1));
       const waiting = read();
       await roundTrips(io);
-      assert.is(waiting.done, false, "nobody has opened it for writing yet");
+      assert.is(waiting.done, false, "it has had no writer yet");
       const socketsOnly = await outcome(io, (c, callback) => io.ring.accept(c, callback, reader));
       assert.is(socketsOnly, negative("ENOTSOCK"));
       const writer = await open(OpenFlags.write);
@@ -134,7 +134,7 @@ function registerShutdowns(suite: Suite, family: Family): void {
     } while (send.done);
     await client.shutdown("send");
     await until(io, () => send.done, "the send");
-    // What fitted before, or nothing.
+    // The bytes that had space before, or nothing.
     assert.ok(send.result > 0 || send.result === negative("EPIPE"), `${send.result}`);
   });
 
@@ -186,9 +186,9 @@ function registerShutdowns(suite: Suite, family: Family): void {
   });
 }
 
-/** An end or a reset is told once, perhaps while there are bytes left. */
+/** An end or a reset is reported once, perhaps while there are bytes left. */
 function registerLeftover(suite: Suite, family: Family): void {
-  // What the other side has not read makes it reset, on Linux.
+  // On Linux, unread bytes at the other side make it reset.
   for (const resets of isLinux ? [false, true] : [false]) {
     const how = resets ? "reset" : "end";
     suite.test(`${family.name}: bytes that are left come before the ${how}`, async (trial) => {

@@ -1,5 +1,5 @@
-// Many sends of one stream at once. They go together where they can, and nobody can tell but by the
-// speed: each has its own completion, its own end, and its place in the stream.
+// Many sends of one stream at once. They share calls where they can, which only the speed shows:
+// each has its own completion, its own end, and its place in the stream.
 
 import type { Completion, IO, Socket } from "@io/core";
 import * as assert from "uvu/assert";
@@ -60,7 +60,7 @@ function registerOrder(suite: Suite, family: Family): void {
       await Promise.all(sends),
       messages.map(({ length }) => length),
     );
-    assert.ok(io.stats().gatheredSends > 100, "they share calls");
+    assert.ok(io.stats().coalescedSends > 100, "they share calls");
   });
 }
 
@@ -80,20 +80,20 @@ function registerSizes(suite: Suite, family: Family): void {
       await Promise.all(sends),
       messages.map(({ length }) => length),
     );
-    assert.ok(io.stats().gatheredSends >= 62, "all but the first, and perhaps one for its room");
+    assert.ok(io.stats().coalescedSends >= 62, "all but the first, and perhaps one for its room");
   });
 
   suite.test(`${family.name}: all that wait go in one call`, async (trial) => {
     const { io, client, served } = await connected(trial, family);
     const messages = Array.from({ length: 900 }, (_, number) => message(number, 8));
     const expected = Buffer.concat(messages);
-    const before = io.stats().gatheredSends;
+    const before = io.stats().coalescedSends;
     const sends = messages.map((bytes) => client.send(bytes));
     const received = Buffer.alloc(expected.length);
     await served.receiveFull(received);
     assert.ok(received.equals(expected), "the messages, one after the other");
     await Promise.all(sends);
-    assert.is(io.stats().gatheredSends - before, 899);
+    assert.is(io.stats().coalescedSends - before, 899);
   });
 }
 
@@ -118,7 +118,7 @@ function registerMixed(suite: Suite, family: Family): void {
       const count = await to.receive(buffer, { timeoutMs: 20 }).catch(() => 0);
       received.push(Buffer.from(buffer.subarray(0, count)));
     }
-    // Of those that may be short, what was taken.
+    // For a send that may be short, the bytes that were taken.
     const taken = (await counts).map((count, number) => messages[number]?.subarray(0, count));
     const expected = Buffer.concat(taken as Buffer[]);
     let length = received.reduce((sum, { byteLength }) => sum + byteLength, 0);
@@ -228,7 +228,7 @@ function registerCancelled(suite: Suite, mode: Mode): void {
     const waiting = sent.findIndex(({ started }) => !started.done);
     const cancel = (completion: Completion): Promise<number> =>
       outcome(io, (c, callback) => io.ring.cancel(c, callback, completion));
-    // The first one that waits, the second, one in the middle, and the last.
+    // The first that waits, the second, one in the middle, and the last.
     for (const index of [waiting, waiting + 1, waiting + 9, sent.length - 1]) {
       const { started } = sent[index] as Sent;
       const result = await cancel(started.completion);
@@ -256,7 +256,7 @@ function registerCancelled(suite: Suite, mode: Mode): void {
       "all",
     );
     const counted = cancels.reduce((sum, { result }) => sum + result, 0);
-    // The one that waits in the kernel is found by both.
+    // Both find the send that waits in the kernel.
     const twice = counted - waiting.length;
     assert.ok(twice === 0 || twice === 1, `${counted} were counted of ${waiting.length}`);
     await checkStream(io, far, sent);

@@ -178,7 +178,7 @@ function registerMultishot(suite: Suite, mode: Mode): void {
 }
 
 function registerCancelled(suite: Suite, mode: Mode): void {
-  suite.test(`${mode}: an accept that is cancelled leaves nobody waiting`, async (trial) => {
+  suite.test(`${mode}: an accept that is cancelled leaves no client waiting`, async (trial) => {
     const io = await trial.open({ mode });
     const { ring } = io;
     const address = unixAddress();

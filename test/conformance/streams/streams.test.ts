@@ -9,9 +9,15 @@ import { streamsHalfClosed } from "./half_closed.js";
 import { streamsHostile } from "./hostile.js";
 import { streamsListening } from "./listening.js";
 import { streamsMany } from "./many.js";
+import { streamsMessages } from "./messages.js";
 import { streamsOdd } from "./odd.js";
+import { streamsOptions } from "./options.js";
+import { streamsPieces } from "./pieces.js";
 import { streamsPipelined } from "./pipelined.js";
+import { streamsPiping } from "./piping.js";
+import { streamsReader } from "./reader.js";
 import { streamsRing } from "./ring.js";
+import { streamsStalledFiles } from "./stalled_files.js";
 
 conform(
   "streams",
@@ -19,10 +25,16 @@ conform(
   streamsListening,
   streamsClosing,
   streamsFiles,
+  streamsStalledFiles,
   streamsRing,
   streamsOdd,
   streamsHostile,
   streamsHalfClosed,
+  streamsMessages,
+  streamsOptions,
+  streamsPieces,
+  streamsPiping,
+  streamsReader,
   streamsPipelined,
   streamsMany,
   streamsCrowd,

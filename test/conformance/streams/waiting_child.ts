@@ -1,6 +1,6 @@
-// Programs that tests run in a network namespace of their own. In that of `waiting.ts` what is sent
-// to an address stays in the queue of a device: so the sends of UDP find their socket full, as they
-// never do on loopback. Called with the name of a program and of a backend; prints what it sees as
+// Programs that tests run in a network namespace of their own. In that of `waiting.ts` datagrams to
+// an address stay in the queue of a device: so the sends of UDP find their socket full, as they
+// never do on loopback. Called with the name of a program and of a backend; prints its findings as
 // JSON.
 
 import { execFileSync } from "node:child_process";

@@ -1,5 +1,5 @@
-// Programs that the suite runs in processes of their own: for what would end or hang a test.
-// Called with the name of a program and of a backend; prints what it sees.
+// Programs that the suite runs in processes of their own, since they would end or hang a test.
+// Called with the name of a program and of a backend; prints its findings.
 
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
@@ -64,8 +64,9 @@ function acceptOnce(io: IO, verb: "accept" | "acceptMultishot", descriptor: numb
 const programs: Record<string, Program> = {
   lock: async (backend) => {
     const io = await IO.open({ backend });
-    const file = await io.openFile(process.argv[4] ?? "", { read: true });
-    say(`locked ${file.tryLock()}`);
+    const file = await io.openFile(process.argv[4] ?? "", { read: true, write: true });
+    await file.lock();
+    say("locked");
     await io.sleep(HOUR_MS);
   },
   idle: async (backend) => {
@@ -185,6 +186,28 @@ const programs: Record<string, Program> = {
     for (; served < count; served++) await (await listener.accept()).close();
     say(`served ${served}`);
     for (const client of clients) client.destroy();
+    await io.close();
+  },
+
+  // An accept that finds no descriptor is tried again by a timer, which is the listener's.
+  "accept-exhausted-unref": async (backend) => {
+    const io = await IO.open({ backend });
+    const listener = (await io.listen({ port: 0 })).unref();
+    const client = connect({ port: listener.address.port as number, host: "127.0.0.1" });
+    await once(client, "connect");
+    client.unref();
+    takeDescriptors();
+    void listener.accept().then(() => say("accepted"));
+    await io.nop();
+    await io.sleep(100);
+    say("unreferenced");
+  },
+
+  "copy-tree": async (backend) => {
+    const io = await IO.open({ backend });
+    const { COPY_FROM: from = "", COPY_TO: to = "" } = process.env;
+    const { files } = await io.cp(from, to, { recursive: true });
+    say(`${files} files`);
     await io.close();
   },
 

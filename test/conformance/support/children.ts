@@ -23,12 +23,13 @@ export function runChild(
 
 /** The same with so many descriptors at most, for all that the process opens. */
 export function runChildWithDescriptors(
-  most: number,
+  max: number,
   program: string,
   backend: string,
+  environment: Record<string, string> = {},
 ): Promise<Ended> {
-  const limited = ["/bin/sh", "-c", `ulimit -n ${most} && exec "$0" "$@"`];
-  return run([...limited, process.execPath, childPath, program, backend], {});
+  const limited = ["/bin/sh", "-c", `ulimit -n ${max} && exec "$0" "$@"`];
+  return run([...limited, process.execPath, childPath, program, backend], environment);
 }
 
 const waitingPath = fileURLToPath(new URL("../streams/waiting_child.js", import.meta.url));

@@ -117,7 +117,7 @@ export class Trial {
     } finally {
       await this.#end(record);
     }
-    assert.equal(this.#uncaught, [], "nothing is thrown where nobody can catch it");
+    assert.equal(this.#uncaught, [], "nothing is thrown where no code can catch it");
   }
 
   async #end(record: (error: unknown) => void): Promise<void> {

@@ -27,7 +27,7 @@ export interface Family {
   /** Why it is not available here, or null. */
   readonly missing: string | null;
   listening(trial: Trial): ListenOptions;
-  /** What a connect is told when the listener was closed: the file of a path goes with it. */
+  /** The error of a connect when the listener was closed: the file of a path goes with it. */
   readonly gone: "ECONNREFUSED" | "ENOENT";
 }
 
@@ -98,7 +98,7 @@ export async function connectedToNode(trial: Trial): Promise<NodePair> {
   const io = await trial.open();
   const listener = await io.listen({ host: "127.0.0.1", port: 0 });
   const peer = connect(listener.address.port, "127.0.0.1");
-  peer.on("error", () => undefined); // of what it still sends
+  peer.on("error", () => undefined); // of later sends
   trial.defer(() => peer.destroy());
   const socket = await listener.accept();
   await once(peer, "connect");
@@ -127,7 +127,7 @@ function pathOfProcess(name: string): string {
   return join(folder, name);
 }
 
-/** A unix address that nobody else has: a path of the trial, or an abstract one where there are. */
+/** A unix address of its own: a path of the trial, or an abstract one where there are. */
 export function unixAddress(trial?: Trial): Address {
   const name = `io-conformance-ring-${process.pid}-${names++}`;
   const unnamed = isBsdHere() ? pathOfProcess(name) : `\0${name}`;

@@ -1,4 +1,4 @@
-// Connections whose sends spare the copy, for the tests of the conformance suite.
+// Connections with zero-copy sends, for the tests of the conformance suite.
 
 import type { IO, IOOptions, Socket } from "@io/core";
 import type { Trial } from "./harness.js";
@@ -26,7 +26,7 @@ export async function narrow(trial: Trial, options: IOOptions = {}): Promise<Nar
   const io = await trial.open(options);
   const listener = await io.listen({ host: "127.0.0.1", port: 0 });
   const [client, served] = await connectTo(io, listener);
-  await listener.close(); // it would accept ahead, and change what is in flight
+  await listener.close(); // it would accept ahead, and change the count in flight
   client.setOptions({ sendBufferBytes: 262_144 });
   return { io, client, served };
 }

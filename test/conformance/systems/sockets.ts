@@ -1,5 +1,5 @@
-// What the sockets of other systems do in a way of their own: the program must lose nothing by it,
-// and no operation may go on forever.
+// Sockets of other systems, where they differ: the program must lose nothing by it, and no
+// operation may go on forever.
 
 import type { DatagramSocket, IO, Socket } from "@io/core";
 import * as assert from "uvu/assert";
@@ -173,7 +173,7 @@ function registerLimits(suite: Suite): void {
     }
   });
 
-  const name = "UDP: a device whose queue is full is told to the program";
+  const name = "UDP: a full queue of a device fails the send";
   if (process.platform !== "linux" || !isBsdHere()) {
     suite.skip(name, "only the tests' own kqueue has such a device");
     return;

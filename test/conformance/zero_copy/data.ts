@@ -1,4 +1,4 @@
-// Sends that spare the copy: what arrives, in which order, and what the counters say of it.
+// Zero-copy sends: the bytes that arrive, their order, and the counters.
 
 import type { DatagramSocket, IO, Socket, SocketStats } from "@io/core";
 import * as assert from "uvu/assert";
@@ -52,7 +52,7 @@ export function zeroCopyData(suite: Suite): void {
 function registerVectors(suite: Suite): void {
   for (const registered of [false, true]) {
     const memory = registered ? "memory of io.buffers" : "any memory";
-    suite.test(`several pieces of ${memory} go in one send`, async (trial) => {
+    suite.test(`several buffers of ${memory} go in one send`, async (trial) => {
       const { io, client, served } = await connected(trial);
       const whole = registered ? io.buffers.acquire(60_000) : new Uint8Array(60_000);
       whole.set(pattern(60_000, 5));
@@ -134,7 +134,7 @@ function registerDatagrams(suite: Suite): void {
     });
   }
 
-  suite.test("a datagram in more pieces than one packet can refer to", async (trial) => {
+  suite.test("a datagram in more buffers than one packet can refer to", async (trial) => {
     const { io, near, far } = await connectedPair(trial);
     // Each lies in a page of its own, so none can be joined with the next.
     const pages = io.buffers.acquire(4096 * 64);
@@ -227,7 +227,7 @@ function registerAuto(suite: Suite): void {
     client.setOptions({ sendBufferBytes: 4096 });
     await served.shutdown("send");
     await client.receive(new Uint8Array(1));
-    // What follows finds no room, and the peer keeps it ready.
+    // Later sends find no space, and the peer keeps the poll ready.
     await fill(io, client);
     const data = pattern(32_768);
     const first = client.sendAll(data, { zeroCopy: "auto" });
@@ -251,13 +251,13 @@ function registerAuto(suite: Suite): void {
     const none = near.stats();
     assert.equal([none.zeroCopySends, none.zeroCopyFallenBack], [0, 0], "it has sent little");
     for (let count = 0; count < 168; count++) await send();
-    // Loopback copies, so one answer is enough for what has gone here.
+    // Loopback copies, so one answer is enough for all bytes sent here.
     const { zeroCopySends, zeroCopyCopied, zeroCopyFallenBack } = near.stats();
     assert.equal([zeroCopySends, zeroCopyCopied], canSpare(io) ? [1, 1] : [0, 0]);
     if (canSpare(io)) assert.is(zeroCopyFallenBack, 0);
   });
 
-  suite.test("auto leaves short messages alone, as long as it is told", async (trial) => {
+  suite.test("auto copies short messages, up to the threshold", async (trial) => {
     const { io, near, far } = await connectedPair(trial);
     const buffer = new Uint8Array(8192);
     const send = async (sizeBytes: number): Promise<void> => {

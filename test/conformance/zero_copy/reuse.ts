@@ -72,7 +72,7 @@ function registerWaiting(suite: Suite): void {
     assert.is(await sending, REUSED);
   });
 
-  suite.test("written to while it waits: a callback of the ring is not told", async (trial) => {
+  suite.test("written to while it waits: a callback of the ring gets no error", async (trial) => {
     const { io, client, served } = await full(trial);
     const data = pattern(1000, 3);
     const results: number[] = [];
@@ -129,13 +129,13 @@ function registerBetween(suite: Suite): void {
 function registerFine(suite: Suite): void {
   suite.test("what may be done with memory is no misuse", async (trial) => {
     const { io, client, served } = await narrow(trial, { debug: { detectReuse: true } });
-    // Written to behind what was sent.
+    // Written to beyond the bytes that were sent.
     const data = pattern(MUCH_BYTES, 6);
     const { sent, released } = client.sendZeroCopy(data, ALWAYS);
     const count = await sent;
     assert.ok(count < MUCH_BYTES);
     data.fill(0, count);
-    // Given back while it is in use: it is overwritten when it is free.
+    // Released while it is in use: it is overwritten when it is free.
     const block = io.buffers.acquire(5000);
     block.set(pattern(5000, 7));
     const expected = Buffer.from(block);
@@ -155,7 +155,7 @@ function registerFine(suite: Suite): void {
     assert.is(io.stats().inFlight, 0);
   });
 
-  suite.test("a failed send, and one that nobody looks at, are no misuse", async (trial) => {
+  suite.test("a failed send, and one that is not awaited, are no misuse", async (trial) => {
     const { near, far } = await boundPair(trial, undefined, { debug: { detectReuse: true } });
     const data = pattern(1000);
     const failing = failureCode(near.send(data, ALWAYS));

@@ -1,4 +1,4 @@
-// The two steps of a send that spares the copy, and what may happen between them.
+// The two steps of a zero-copy send, and events between them.
 
 import { existsSync, readFileSync } from "node:fs";
 import { Completion, type IO, type IOError, OpenFlags, type SendSteps } from "@io/core";
@@ -165,7 +165,7 @@ function registerRing(suite: Suite, mode: Mode): void {
 async function tcpPair(io: IO): Promise<{ near: number; far: number }> {
   const make = (): Promise<number> => outcome(io, (c, done) => io.ring.socket(c, done, "ipv4"));
   const listening = await make();
-  // The system may give the port to nobody else meanwhile: it is bound.
+  // The system cannot give the port to another socket meanwhile: it is bound.
   const port = await bindAnywhere(io, listening);
   const address = { family: "ipv4", host: "127.0.0.1", port } as const;
   assert.is(await outcome(io, (c, done) => io.ring.listen(c, done, listening, 4)), 0);
@@ -229,7 +229,7 @@ function registerBetween(suite: Suite): void {
     await drain(served, count);
     await guarded("the release", released.promise);
     for (const other of others) {
-      // What came of the old socket's send is not counted for the new one.
+      // The result of the old socket's send is not counted for the new one.
       assert.equal([...new Set(Object.values(other.stats()))], [0]);
       await other.close();
     }
@@ -297,7 +297,7 @@ function registerEnds(suite: Suite): void {
       return steps;
     };
     assert.is(await endOfWaiting(aborted, sent), "ABORT_ERR");
-    // What ended has sent nothing, and what was sent is whole.
+    // A send that was ended has sent nothing, and the bytes that were sent are whole.
     const counts = await Promise.all(sent.map((steps) => steps.sent));
     const expected = counts.map((sizeBytes) => full.subarray(0, sizeBytes));
     await client.shutdown("send");
@@ -341,7 +341,7 @@ function registerEnds(suite: Suite): void {
 /** Bytes of this process that may not be in huge pages, or undefined if none may be. */
 function bytesWithoutHugePages(): number | undefined {
   if (!existsSync("/sys/kernel/mm/transparent_hugepage")) return undefined;
-  // The words "Size:" and, at last, "VmFlags:" stand once for each mapping.
+  // Each mapping has a line "Size:", and "VmFlags:" as its last line.
   const words = readFileSync("/proc/self/smaps", "utf8").matchAll(/^(Size|VmFlags): *(.*)$/gm);
   let [sizeBytes, total] = [0, 0];
   for (const [, name, value = ""] of words) {
@@ -352,25 +352,28 @@ function bytesWithoutHugePages(): number | undefined {
 }
 
 function registerMemory(suite: Suite): void {
-  suite.test("a block that is given back is not given out before its release", async (trial) => {
-    const { io, client, served } = await narrow(trial, { buffersMaxBytes: 1024 * 1024 });
-    const block = io.buffers.acquire(1024 * 1024);
-    block.set(pattern(1024 * 1024, 6));
-    const expected = Buffer.from(block);
-    const { sent, released } = client.sendZeroCopy(block, ALWAYS);
-    const count = await sent;
-    io.buffers.release(block);
-    const taken = new Watched(released);
-    await roundTrips(io);
-    if (canSpare(io)) {
-      assert.is(taken.state, "pending");
-      assert.throws(() => io.buffers.acquire(1024 * 1024), /limit/);
-    }
-    assert.ok(sameBytes(await drain(served, count), expected.subarray(0, count)));
-    await guarded("the release", released);
-    using again = io.buffers.acquire(1024 * 1024);
-    assert.is(again.byteLength, 1024 * 1024);
-  });
+  suite.test(
+    "a block that is released is not reused before the kernel releases it",
+    async (trial) => {
+      const { io, client, served } = await narrow(trial, { buffersMaxBytes: 1024 * 1024 });
+      const block = io.buffers.acquire(1024 * 1024);
+      block.set(pattern(1024 * 1024, 6));
+      const expected = Buffer.from(block);
+      const { sent, released } = client.sendZeroCopy(block, ALWAYS);
+      const count = await sent;
+      io.buffers.release(block);
+      const taken = new Watched(released);
+      await roundTrips(io);
+      if (canSpare(io)) {
+        assert.is(taken.state, "pending");
+        assert.throws(() => io.buffers.acquire(1024 * 1024), /limit/);
+      }
+      assert.ok(sameBytes(await drain(served, count), expected.subarray(0, count)));
+      await guarded("the release", released);
+      using again = io.buffers.acquire(1024 * 1024);
+      assert.is(again.byteLength, 1024 * 1024);
+    },
+  );
 
   // From a huge page a socket is charged with far more than it sends, and so sends little at once.
   suite.test("registered memory has pages of the usual size", async (trial) => {
@@ -383,8 +386,8 @@ function registerMemory(suite: Suite): void {
     if (registeredBytes > 0 && before !== undefined) {
       while (io.stats().registeredBytes <= before) blocks.push(io.buffers.acquire(2 * MUCH_BYTES));
       const found = bytesWithoutHugePages() ?? 0;
-      const least = io.stats().registeredBytes;
-      assert.ok(found >= least, `${found} bytes of ${least}`);
+      const min = io.stats().registeredBytes;
+      assert.ok(found >= min, `${found} bytes of ${min}`);
     }
     for (const block of blocks) assert.ok(block.every((byte) => byte === 0));
   });

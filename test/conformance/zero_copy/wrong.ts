@@ -1,5 +1,5 @@
-// Sends that spare the copy where they cannot: what is wrong fails by its own name, and what only
-// cannot be spared goes plainly.
+// Zero-copy sends where there are none: a wrong argument fails with its own error, and a send whose
+// copy cannot be avoided goes with a copy.
 
 import type { IO } from "@io/core";
 import * as assert from "uvu/assert";
@@ -30,10 +30,10 @@ function registerWrong(suite: Suite): void {
     assert.is(await failureCode(open.sendTo(new Uint8Array(70_000), target, options)), "EMSGSIZE");
     assert.is(await open.sendTo(new Uint8Array(60_000), target, options), 60_000);
     const wrong = { zeroCopy: "sometimes" as "auto" };
-    assert.is(await failureCode(client.send(data, wrong)), "ERR_INVALID_ARG_TYPE");
-    assert.is(await failureCode(open.sendTo(data, target, wrong)), "ERR_INVALID_ARG_TYPE");
+    assert.is(await failureCode(client.send(data, wrong)), "ERR_INVALID_ARG_VALUE");
+    assert.is(await failureCode(open.sendTo(data, target, wrong)), "ERR_INVALID_ARG_VALUE");
     const { sent, released } = client.sendZeroCopy(data, wrong);
-    assert.is(await failureCode(sent), "ERR_INVALID_ARG_TYPE");
+    assert.is(await failureCode(sent), "ERR_INVALID_ARG_VALUE");
     await released;
     await client.shutdown("send");
     assert.is(await failureCode(client.send(data, options)), "EPIPE");
@@ -60,7 +60,7 @@ function registerUnconnected(suite: Suite): void {
         assertSays(await failureCode(sent));
         await released;
       }
-      // Of a stream; the ring gives sockets that nobody has connected.
+      // Of a stream; the ring gives sockets that are not connected.
       const stream = (family: "ipv4" | "unix") =>
         success(io, (c, callback) => io.ring.socket(c, callback, family));
       const sending = (descriptor: number) =>
@@ -140,7 +140,7 @@ async function sendLocked(backend: string, spares: boolean): Promise<number[][]>
 }
 
 function registerLocked(suite: Suite): void {
-  const name = "more memory than may be held goes plainly";
+  const name = "a send over the memory limit is copied";
   const missing = whyNoNamespace(LIMITED);
   if (missing !== null) {
     suite.skip(name, missing);

@@ -1,8 +1,8 @@
-// What the model says of a step of a file program: the result of each operation, and its data.
+// The model's answer to a step of a file program: the result of each operation, and its data.
 
 import { constants } from "node:os";
+import { type FileTree, OpenFile } from "./model.js";
 import type { FileOperation } from "./steps.js";
-import { type FileTree, OpenFile } from "./tree.js";
 
 const { EBADF, ECANCELED, EINVAL, ENOTSOCK } = constants.errno;
 
@@ -73,6 +73,7 @@ export function apply(
       return { result: tree.mkdir(operation.path, operation.mode) };
     default:
       if (opened === undefined || opened.closed) return { result: -EBADF };
+      if (operation.do === "closeFile") opened.closed = true;
       return applyToFile(tree, operation, opened.file, writeSeed);
   }
 }
@@ -95,8 +96,8 @@ function applyToFile(
     case "sync":
       return { result: 0 };
     case "allocate": {
-      const { offset, sizeBytes, keepSize } = operation;
-      return { result: tree.allocate(file, offset, sizeBytes, keepSize) };
+      const { offset, sizeBytes, mode } = operation;
+      return { result: tree.allocate(file, offset, sizeBytes, mode) };
     }
     case "truncate":
       return { result: tree.truncate(file, operation.sizeBytes) };
@@ -104,6 +105,8 @@ function applyToFile(
       return statOf(tree, file);
     case "asSocket":
       return { result: -ENOTSOCK };
+    case "closeFile":
+      return { result: 0 };
   }
 }
 
@@ -114,11 +117,10 @@ export function breaksChain(operation: FileOperation, result: number | string): 
   return transfers && result < sum(operation.sizes);
 }
 
-const NOT_LINKABLE: ReadonlySet<string> = new Set(["acceptMultishot", "bind", "listen"]);
-
 /** Why the engine refuses an operation of a chain before anything of the chain is started, or 0. */
-export function refusal(operation: FileOperation, opened: Opened | undefined): number {
-  if (operation.do === "asSocket" && NOT_LINKABLE.has(operation.verb)) return -EINVAL;
+function refusal(operation: FileOperation, opened: Opened | undefined, isLast: boolean): number {
+  const isMultishot = operation.do === "asSocket" && operation.verb === "acceptMultishot";
+  if (isMultishot && !isLast) return -EINVAL;
   if ("file" in operation && (opened === undefined || opened.closed)) return -EBADF;
   return 0;
 }
@@ -129,11 +131,14 @@ export function applyChain(
   members: readonly FileOperation[],
   files: readonly (Opened | undefined)[],
   writeSeed: number,
+  hard = 0,
 ): (Outcome & { opened?: OpenFile })[] {
   const only = members[0];
   // One operation alone is no chain.
   if (members.length === 1 && only) return [apply(tree, only, files[0], writeSeed)];
-  const refusals = members.map((member, index) => refusal(member, files[index]));
+  const refusals = members.map((member, index) =>
+    refusal(member, files[index], index === members.length - 1),
+  );
   const refused = refusals.findIndex((error) => error !== 0);
   if (refused !== -1) {
     // Linked entries stand or fall together.
@@ -150,7 +155,7 @@ export function applyChain(
     }
     const outcome = apply(tree, member, files[index], writeSeed + index);
     outcomes.push(outcome);
-    broken = breaksChain(member, outcome.result);
+    broken = (hard & (1 << index)) === 0 && breaksChain(member, outcome.result);
   }
   return outcomes;
 }

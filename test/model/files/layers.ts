@@ -15,8 +15,8 @@ import {
   StatRecord,
 } from "@io/core";
 import { type Outcome, writtenBytes } from "./expected.js";
+import type { Path } from "./model.js";
 import type { FileOperation, SocketVerb } from "./steps.js";
-import type { Path } from "./tree.js";
 
 const STALE: Descriptor = 0x7ff00001;
 
@@ -140,9 +140,12 @@ export class FileLayers {
       case "sync":
         ring.sync(c, callback, descriptor, operation.level);
         break;
+      case "closeFile":
+        ring.close(c, callback, descriptor);
+        break;
       case "allocate": {
-        const { offset, sizeBytes, keepSize } = operation;
-        ring.allocate(c, callback, descriptor, offset, sizeBytes, keepSize);
+        const { offset, sizeBytes, mode } = operation;
+        ring.allocate(c, callback, descriptor, offset, sizeBytes, mode);
         break;
       }
       case "truncate":
@@ -309,8 +312,8 @@ function onFile(
     case "sync":
       return settled(handle.sync(operation.level));
     case "allocate": {
-      const { offset, sizeBytes, keepSize } = operation;
-      return settled(handle.allocate(offset, sizeBytes, { keepSize }));
+      const { offset, sizeBytes, mode } = operation;
+      return settled(handle.allocate(offset, sizeBytes, { mode }));
     }
     case "truncate":
       return settled(handle.truncate(operation.sizeBytes));

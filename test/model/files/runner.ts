@@ -19,8 +19,8 @@ import { closed, settledWith, until } from "../drive.js";
 import { tally } from "../tally.js";
 import { apply, applyChain, breaksChain, type Opened, type Outcome } from "./expected.js";
 import { FileLayers, failed, settled, type Target } from "./layers.js";
+import { FileTree, type FolderNode, type OpenFile } from "./model.js";
 import type { FileOperation, FileProgram, FileStep } from "./steps.js";
-import { FileTree, type FolderNode, type OpenFile } from "./tree.js";
 
 const { EBADF, ECANCELED } = constants.errno;
 
@@ -100,7 +100,7 @@ class FileRun {
     const promise = asPromise ? this.#layers.promise(operation, handle, seed) : null;
     const actual =
       promise === null
-        ? (await this.#onRing([operation], [file], seed))[0]
+        ? (await this.#onRing([operation], [file], seed, 0))[0]
         : await settledWith(this.#io, promise, operation.do);
     this.#compare(operation, expected, actual as Outcome, opened);
   }
@@ -167,8 +167,8 @@ class FileRun {
     const seed = this.#writes;
     this.#writes += step.members.length;
     this.executed += step.members.length;
-    const expected = applyChain(this.#tree, step.members, files, seed);
-    const actual = await this.#onRing(step.members, files, seed);
+    const expected = applyChain(this.#tree, step.members, files, seed, step.hard);
+    const actual = await this.#onRing(step.members, files, seed, step.hard);
     for (const [index, member] of step.members.entries()) {
       const { opened, ...outcome } = expected[index] as Outcome & { opened?: OpenFile };
       this.#compare(member, outcome, actual[index] as Outcome, opened);
@@ -180,6 +180,7 @@ class FileRun {
     operations: readonly FileOperation[],
     files: readonly (RunningFile | undefined)[],
     seed: number,
+    hard: number,
   ): Promise<Outcome[]> {
     const prepared = operations.map((operation, index) =>
       this.#layers.prepare(operation, files[index], seed + index),
@@ -188,7 +189,8 @@ class FileRun {
     const order: number[] = [];
     for (const [index, one] of prepared.entries()) {
       const member = new Completion();
-      member.link = index < prepared.length - 1;
+      const isHard = (hard & (1 << index)) !== 0;
+      member.link = index < prepared.length - 1 && (isHard ? "hard" : true);
       one.start(this.#ring, member, (completion, result) => {
         this.callbacks++;
         assert.is(completion.active, false, "a single operation has one completion");
@@ -321,7 +323,7 @@ export async function runFiles(
     run.end(folder);
     failedRun = false;
   } finally {
-    // What failed stays the error, even when closing fails as well.
+    // The first failure stays the error, even when closing fails as well.
     if (failedRun) await closed(io).catch(() => undefined);
     else await closed(io);
     rmSync(folder, { recursive: true });

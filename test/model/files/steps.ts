@@ -3,7 +3,7 @@
 
 import { OpenFlags } from "@io/core";
 import fc from "fast-check";
-import type { Path } from "./tree.js";
+import type { Path } from "./model.js";
 
 /** A step is made with a verb of the ring or with a method that returns a promise. */
 export type Layer = "ring" | "promise";
@@ -16,7 +16,7 @@ export type FileOperation =
   | { do: "read"; file: FileIndex; sizes: number[]; offset: number }
   | { do: "write"; file: FileIndex; sizes: number[]; offset: number }
   | { do: "sync"; file: FileIndex; level: "data" | "full" }
-  | { do: "allocate"; file: FileIndex; offset: number; sizeBytes: number; keepSize: boolean }
+  | { do: "allocate"; file: FileIndex; offset: number; sizeBytes: number; mode: SpaceMode }
   | { do: "truncate"; file: FileIndex; sizeBytes: number }
   | { do: "stat"; file: FileIndex }
   | { do: "statPath"; path: Path }
@@ -26,7 +26,12 @@ export type FileOperation =
   | { do: "readlink"; path: Path }
   | { do: "unlink"; path: Path; directory: boolean }
   | { do: "mkdir"; path: Path; mode: number }
-  | { do: "asSocket"; file: FileIndex; verb: SocketVerb };
+  | { do: "asSocket"; file: FileIndex; verb: SocketVerb }
+  // Of a chain.
+  | { do: "closeFile"; file: FileIndex };
+
+/** Modes that take any range; the others take blocks of the file system. */
+export type SpaceMode = "grow" | "keepSize" | "punchHole" | "zeroRange";
 
 export type SocketVerb =
   | "receive"
@@ -41,7 +46,8 @@ export type SocketVerb =
 
 export type FileStep =
   | { do: "close"; layer: Layer; file: FileIndex }
-  | { do: "chain"; layer: Layer; members: FileOperation[] }
+  // `hard` has a bit for each member whose link is hard, where the ring makes the chain.
+  | { do: "chain"; layer: Layer; members: FileOperation[]; hard: number }
   | ({ layer: Layer } & FileOperation);
 
 export interface FileProgram {
@@ -73,7 +79,7 @@ const sizes = fc.oneof(
   { weight: 1, arbitrary: fc.array(size, { minLength: 2, maxLength: 6 }) },
 );
 
-// Readable by their owner, so that a program does the same whoever runs it.
+// Readable by their owner, so that a program does the same as any user.
 const fileMode = fc.nat(0o177).map((bits) => 0o600 | (bits & 0o077));
 const folderMode = fc.nat(0o77).map((bits) => 0o700 | bits);
 
@@ -92,7 +98,7 @@ const flags = fc
   )
   .map((bits) => {
     const all = bits.reduce((sum, bit) => sum | bit, 0);
-    // What these mean together differs from kernel to kernel (open(2), BUGS).
+    // The meaning of these together differs from kernel to kernel (open(2), BUGS).
     const isFolder = (all & OpenFlags.directory) !== 0;
     const sane = isFolder ? all & ~OpenFlags.create & ~OpenFlags.exclusive : all;
     return (sane & OpenFlags.create) === 0 ? sane & ~OpenFlags.exclusive : sane;
@@ -110,7 +116,7 @@ const rows: readonly [weight: number, arbitrary: fc.Arbitrary<FileOperation>][] 
       file,
       offset: fc.nat(9000),
       sizeBytes: size,
-      keepSize: fc.boolean(),
+      mode: fc.constantFrom<SpaceMode>("grow", "keepSize", "punchHole", "zeroRange"),
     }),
   ],
   [4, fc.record({ do: fc.constant("truncate"), file, sizeBytes: size })],
@@ -137,12 +143,18 @@ const rows: readonly [weight: number, arbitrary: fc.Arbitrary<FileOperation>][] 
 
 const operation = fc.oneof(...rows.map(([weight, arbitrary]) => ({ weight, arbitrary })));
 const layer = fc.constantFrom<Layer>("ring", "promise");
-const members = fc.array(operation, { minLength: 1, maxLength: 8, size: "max" });
+const closeFile = fc.record({ do: fc.constant("closeFile"), file });
+const member: fc.Arbitrary<FileOperation> = fc.oneof(
+  { weight: 12, arbitrary: operation },
+  { weight: 1, arbitrary: closeFile },
+);
+const members = fc.array(member, { minLength: 1, maxLength: 8, size: "max" });
+const hard = fc.oneof(fc.constant(0), fc.nat(255));
 
 const step: fc.Arbitrary<FileStep> = fc.oneof(
   { weight: 80, arbitrary: fc.tuple(layer, operation).map(([l, o]) => ({ layer: l, ...o })) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant("close"), layer, file }) },
-  { weight: 14, arbitrary: fc.record({ do: fc.constant("chain"), layer, members }) },
+  { weight: 14, arbitrary: fc.record({ do: fc.constant("chain"), layer, members, hard }) },
 );
 
 export const filePrograms: fc.Arbitrary<FileProgram> = fc.record({

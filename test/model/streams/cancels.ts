@@ -1,7 +1,7 @@
 // The steps of a program that ask for the end of operations: of one, of a descriptor's, of all.
 
+import { Violation } from "./model.js";
 import { isEnd, type Operation, REFUSED } from "./operation.js";
-import { Violation } from "./stream.js";
 import type { Endpoint, World } from "./world.js";
 
 /** One cancel in so many is of an operation that may have ended already. */
@@ -54,7 +54,7 @@ export function cancelDescriptor(world: World, endpoint: Endpoint): void {
     { verb: "cancelDescriptor", on: endpoint, ...refused },
     (c, callback) => world.ring.cancelDescriptor(c, callback, endpoint.descriptor),
     (result) => {
-      // One that was aborted may still receive.
+      // A stream that was aborted may still receive.
       const streams = endpoint.stream === null ? 0 : 1;
       if (result <= inFlight.length + streams) return;
       throw new Violation(`a cancel ended ${result} of ${inFlight.length} operations`);

@@ -81,23 +81,23 @@ export class Chains {
     }
   }
 
-  // What is linked keeps no place among the operations of its socket, so it must be the only one.
+  // A linked operation has no place among the operations of its socket, so it must be the only one.
   #send(endpoint: Endpoint, size: number): Startable | null {
     if (endpoint.sends.length > 0 || endpoint.sendsAlone > 0 || endpoint.sendsUnknown) return null;
-    const piece = endpoint.out.begin(size);
+    const payload = endpoint.out.begin(size);
     const done = this.#sockets.sendDone(endpoint);
     endpoint.sendsAlone++;
     return {
-      fields: { verb: "send", on: endpoint, sizeBytes: size, piece },
+      fields: { verb: "send", on: endpoint, sizeBytes: size, payload },
       begin: (c, callback) =>
-        this.#world.ring.send(c, callback, endpoint.descriptor, contentOf(piece.id, size)),
+        this.#world.ring.send(c, callback, endpoint.descriptor, contentOf(payload.id, size)),
       done: (result, operation) => {
         endpoint.sendsAlone--;
         done(result, operation);
       },
       undo: () => {
         endpoint.sendsAlone--;
-        endpoint.out.sent(piece, 0);
+        endpoint.out.sent(payload, 0);
       },
     };
   }

@@ -1,4 +1,4 @@
-// What a program begins with: listeners, and connections between our own sockets or to plain peers.
+// The start of a program: listeners, and connections between our own sockets or to plain peers.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -43,7 +43,7 @@ export class Connections {
     if (present !== undefined) return present;
     const isUnix = (at & 1) === 1;
     const withPromises = (at & 2) === 2;
-    // The ring does not tell which port it was given, so the promises make that listener as well.
+    // The ring does not return the port of a listener, so the promises make that listener as well.
     const made =
       withPromises || !isUnix
         ? await this.#listenWithPromises(`listener ${at}`, isUnix, withPromises)

@@ -1,12 +1,12 @@
-// The bytes that are sent: each piece of a stream has its own, so that a byte that is lost,
-// doubled, invented or out of its order shows.
+// The bytes that are sent: each send of a stream has its own, so that a byte that is lost, doubled,
+// invented or out of its order shows.
 
 const TABLE_BYTES = 1024 * 1024;
 
-/** The longest piece. */
-export const PIECE_BYTES_MOST = 512 * 1024;
+/** The longest payload. */
+export const MAX_PAYLOAD_BYTES = 512 * 1024;
 
-/** So many bytes at its beginning tell one piece from all others. */
+/** So many bytes at its beginning distinguish a payload from all others. */
 export const TELLING_BYTES = 6;
 
 const table = makeTable();
@@ -24,8 +24,8 @@ function makeTable(): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** What a piece carries. The memory is shared: it is there to be sent and compared with. */
-export function contentOf(piece: number, sizeBytes: number): Uint8Array<ArrayBuffer> {
-  const start = (Math.imul(piece, 2654435761) >>> 0) % (TABLE_BYTES - PIECE_BYTES_MOST);
+/** The bytes of a payload. The memory is shared: it is only sent and compared with. */
+export function contentOf(payload: number, sizeBytes: number): Uint8Array<ArrayBuffer> {
+  const start = (Math.imul(payload, 2654435761) >>> 0) % (TABLE_BYTES - MAX_PAYLOAD_BYTES);
   return table.subarray(start, start + sizeBytes);
 }

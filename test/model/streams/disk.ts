@@ -4,8 +4,8 @@
 import { writeFileSync } from "node:fs";
 import { type Descriptor, OpenFlags } from "@io/core";
 import { contentOf } from "./content.js";
+import { Violation } from "./model.js";
 import { type Operation, type OperationFields, REFUSED } from "./operation.js";
-import { Violation } from "./stream.js";
 import type { Done, World } from "./world.js";
 
 export const REGIONS = 8;
@@ -105,7 +105,7 @@ export class Disk {
       fields: { verb: "write", sizeBytes: REGION_BYTES },
       begin: (c, callback) =>
         this.#world.ring.write(c, callback, descriptor, memory, index * REGION_BYTES),
-      // One that was cancelled has written nothing.
+      // A write that was cancelled has written nothing.
       done: (result) => {
         region.busy = false;
         if (result > 0) region.content = content;
@@ -139,7 +139,7 @@ export class Disk {
     };
   }
 
-  /** What is in flight on the file; the caller of a start tells of it here. */
+  /** The operations in flight on the file; the caller of a start adds them here. */
   started(operation: Operation): void {
     this.#old.push(operation);
   }

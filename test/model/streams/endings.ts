@@ -7,13 +7,13 @@ import { closed, Patience, turn } from "../drive.js";
 import { cancelAll } from "./cancels.js";
 import type { Disk } from "./disk.js";
 import { keptChunks } from "./kept_chunks.js";
-import type { Lent } from "./lent.js";
-import type { LentStreams } from "./lent_streams.js";
+import { Violation } from "./model.js";
 import type { Operation } from "./operation.js";
 import type { Pace } from "./pace.js";
+import type { Provided } from "./provided.js";
+import type { ProvidedStreams } from "./provided_streams.js";
 import type { Sockets } from "./sockets.js";
 import type { Ending } from "./steps.js";
-import { Violation } from "./stream.js";
 import { Endpoint, type World } from "./world.js";
 
 /** A socket whose bytes have not all arrived, and the receive that it has in flight. */
@@ -33,8 +33,8 @@ interface Parts {
   readonly world: World;
   readonly pace: Pace;
   readonly sockets: Sockets;
-  readonly lent: Lent;
-  readonly streams: LentStreams;
+  readonly provided: Provided;
+  readonly streams: ProvidedStreams;
   readonly disk: Disk;
 }
 
@@ -42,22 +42,22 @@ export class Endings {
   readonly #world: World;
   readonly #pace: Pace;
   readonly #sockets: Sockets;
-  readonly #lent: Lent;
-  readonly #streams: LentStreams;
+  readonly #provided: Provided;
+  readonly #streams: ProvidedStreams;
   readonly #disk: Disk;
 
-  constructor({ world, pace, sockets, lent, streams, disk }: Parts) {
+  constructor({ world, pace, sockets, provided, streams, disk }: Parts) {
     this.#world = world;
     this.#pace = pace;
     this.#sockets = sockets;
-    this.#lent = lent;
+    this.#provided = provided;
     this.#streams = streams;
     this.#disk = disk;
   }
 
   async end(ending: Ending): Promise<void> {
     const world = this.#world;
-    this.#lent.ending = true;
+    this.#provided.ending = true;
     if (ending === "drain") await this.#drain();
     if (ending !== "abandon") await this.#close(ending === "drain");
     world.over = true;
@@ -73,8 +73,8 @@ export class Endings {
     world.check();
     const left = [...world.inFlight].filter(({ fields }) => fields.verb !== "connect");
     if (left.length > 0) throw new Violation(`the IO is closed, and ${left[0]?.name} is in flight`);
-    // What is held outlives the IO.
-    this.#lent.giveAllBack();
+    // Held chunks outlive the IO.
+    this.#provided.releaseAll();
     await this.#endPeers();
     for (const side of [...world.endpoints, ...world.peers]) side.check(ending === "drain");
     this.#sockets.checkMemory();
@@ -89,8 +89,9 @@ export class Endings {
     await this.#pace.endEverything(
       () => {
         cancelAll(world);
-        // What waits for memory is not in flight: it has to get some before it can be cancelled.
-        this.#lent.giveAllBack();
+        // A stream that waits for memory is not in flight: it has to get some before it can be
+        // cancelled.
+        this.#provided.releaseAll();
         this.#streams.takeFromAll();
       },
       () => this.#sockets.connecting > 0,
@@ -111,9 +112,9 @@ export class Endings {
     }
   }
 
-  // All of them receive at once. Linux drops what a connection may no longer keep in memory, and
-  // with it an acknowledgement that comes behind it: of two ends whose receive buffers were made
-  // smaller and are full, none gets the other's end while only one of them is read.
+  // All of them receive at once. Linux drops segments for which a connection has no memory left,
+  // and with them the acknowledgements behind. Two ends with small, full receive buffers both miss
+  // the other's end while only one of them is read.
   async #receiveRest(): Promise<void> {
     this.#unclog();
     const step = { do: "receive", socket: 0, size: 65_536, layer: "ring", limitNs: null } as const;
@@ -193,17 +194,17 @@ export class Endings {
     this.#disk.close();
   }
 
-  /** Nothing receives any more, and everything that is held is given back. */
+  /** Nothing receives any more, and everything that is held is released. */
   async #endLending(closesGroups: boolean): Promise<void> {
     const { io, ring } = this.#world;
-    this.#lent.lots.check();
+    this.#provided.heldChunks.check();
     const { buffersHeld } = io.stats();
-    const most = this.#lent.piecesHeld + this.#streams.held;
-    if (buffersHeld > most)
-      throw new Violation(`stats: ${buffersHeld} buffers are held, and ${most} are held`);
-    if (closesGroups) this.#lent.closeGroups();
-    this.#lent.giveAllBack();
-    // What was given back is taken with the next batch.
+    const max = this.#provided.buffersHeld + this.#streams.held;
+    if (buffersHeld > max)
+      throw new Violation(`stats: ${buffersHeld} buffers are held, and ${max} are held`);
+    if (closesGroups) this.#provided.closeGroups();
+    this.#provided.releaseAll();
+    // The next batch takes the released chunks.
     await this.#pace.zero((c, callback) => ring.nop(c, callback));
   }
 

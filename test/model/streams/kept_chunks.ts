@@ -1,9 +1,9 @@
-// The warning by which io.close() tells of chunks that were never released.
+// The warning of io.close() about chunks that were never released.
 
 const CODE = "IO_CHUNKS_KEPT";
 
 /**
- * How many chunks the warning names that a piece of work gives, which nobody else sees; null when
+ * How many chunks the warning names that some work gives, hidden from others; null when
  * it does not name all of them.
  */
 export async function keptChunks(work: () => Promise<void>): Promise<number | null> {

@@ -1,8 +1,8 @@
-// What the model knows of one operation, and the results that it may have.
+// The model's knowledge of one operation, and the results that it may have.
 
 import { constants } from "node:os";
 import type { Completion } from "@io/core";
-import { type Piece, Side, Violation } from "./stream.js";
+import { type Payload, Side, Violation } from "./model.js";
 
 const { EBADF, ECANCELED, ECONNREFUSED, ECONNRESET, EALREADY, ENOBUFS, ENOENT, ENOTCONN, EPIPE } =
   constants.errno;
@@ -52,7 +52,7 @@ export interface OperationFields {
   readonly layer: "ring" | "promise";
   readonly on?: Side | Listening;
   readonly sizeBytes?: number;
-  readonly piece?: Piece;
+  readonly payload?: Payload;
   /** A timeout's duration, or the time limit of a promise, in nanoseconds. */
   readonly durationNs?: number;
   readonly limitNs?: number;
@@ -62,7 +62,7 @@ export interface OperationFields {
   readonly mustFailWith?: number;
   readonly target?: Operation;
   readonly chain?: Chain;
-  /** What receives into lent memory, of one that waits for a chunk. */
+  /** The receive into provided buffers of a call that waits for a chunk. */
   readonly stream?: Operation;
 }
 
@@ -88,7 +88,7 @@ export class Operation {
   ended = false;
   /** A send with others behind it on its socket. */
   hasBehind = false;
-  /** All memory that it may receive into was lent at some time since its start. */
+  /** All buffers that it may receive into were held at some time since its start. */
   mayLackMemory = false;
   /** Bytes that it has brought. */
   received = 0;
@@ -147,7 +147,7 @@ export class Operation {
       return "a cancel said that it had ended this operation";
     }
     const asked = this.askedToEnd || this.fields.stream?.askedToEnd === true;
-    if (result === -ECANCELED) return asked ? null : "nobody asked for its end";
+    if (result === -ECANCELED) return asked ? null : "it ended without a request";
     if (result === CLOSED) return asked ? null : "nothing was closed";
     if (this.composite && result === REFUSED && this.side.gone) return null;
     if (result === -ETIMEDOUT) {
@@ -226,7 +226,7 @@ export class Operation {
     // ENOENT: the file of a unix path has gone with its listener.
     const refused = [-ECONNREFUSED, -ECONNRESET, -ENOENT].includes(result);
     const { on } = this.fields;
-    return refused && on?.gone ? null : "somebody listens";
+    return refused && on?.gone ? null : "a listener is there";
   }
 
   #problemOfSend(result: number): string | null {
@@ -266,5 +266,5 @@ export function isEnd(result: number): boolean {
 /** What an operation on a closed descriptor gives. */
 export const REFUSED = -EBADF;
 
-/** What a receive into lent memory ends with when all of it is lent. */
+/** The result of a receive when all provided buffers are held. */
 export const NO_BUFFERS = -ENOBUFS;

@@ -1,11 +1,11 @@
 // A plain peer of node:net under the program's control: it sends, reads slowly or not at all, ends,
-// resets and vanishes, and what it gets is checked like everything else.
+// resets and vanishes, and the bytes that it gets are checked like all others.
 
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Address } from "@io/core";
 import { contentOf } from "./content.js";
-import { Side, Violation } from "./stream.js";
+import { Side, Violation } from "./model.js";
 
 export interface PlainTarget {
   readonly host?: string;
@@ -56,7 +56,7 @@ export class Peer extends Side {
     });
   }
 
-  // What is thrown in a handler of an event would end the process.
+  // An exception in an event handler would end the process.
   #on(event: string, handle: (value: unknown) => void): void {
     this.socket.on(event, (value: unknown) => {
       try {
@@ -72,11 +72,11 @@ export class Peer extends Side {
   }
 
   send(sizeBytes: number): void {
-    const piece = this.out.begin(sizeBytes);
-    this.socket.write(contentOf(piece.id, sizeBytes), (error) => {
+    const payload = this.out.begin(sizeBytes);
+    this.socket.write(contentOf(payload.id, sizeBytes), (error) => {
       try {
         // An error does not say how much of it has left.
-        this.out.sent(piece, error ? null : sizeBytes);
+        this.out.sent(payload, error ? null : sizeBytes);
       } catch (violation) {
         this.#report(violation);
       }

@@ -11,13 +11,13 @@ import { Connections, newPath } from "./connections.js";
 import { Disk, type Startable } from "./disk.js";
 import { Endings } from "./endings.js";
 import { keptChunks } from "./kept_chunks.js";
-import { Lent } from "./lent.js";
-import { LentStreams, limitBytesFor } from "./lent_streams.js";
+import { Violation } from "./model.js";
 import { Pace } from "./pace.js";
 import { type Peer, plainServer } from "./peer.js";
+import { Provided } from "./provided.js";
+import { limitBytesFor, ProvidedStreams } from "./provided_streams.js";
 import { Sockets } from "./sockets.js";
 import type { StreamProgram, StreamStep } from "./steps.js";
-import { Violation } from "./stream.js";
 import { type Endpoint, type OwnListener, recent, World } from "./world.js";
 
 type StepWith<K extends string> = Extract<StreamStep, Record<K, number>>;
@@ -27,8 +27,8 @@ class StreamRun {
   readonly #io: IO;
   readonly #pace: Pace;
   readonly #sockets: Sockets;
-  readonly #lent: Lent;
-  readonly #lentStreams: LentStreams;
+  readonly #provided: Provided;
+  readonly #providedStreams: ProvidedStreams;
   readonly #disk: Disk;
   readonly #chains: Chains;
   readonly #connections: Connections;
@@ -40,8 +40,8 @@ class StreamRun {
     this.world = new World(io, wrap(io.ring));
     this.#pace = new Pace(this.world);
     this.#sockets = new Sockets(this.world);
-    this.#lent = new Lent(this.world);
-    this.#lentStreams = new LentStreams(this.world, this.#lent);
+    this.#provided = new Provided(this.world);
+    this.#providedStreams = new ProvidedStreams(this.world, this.#provided);
     this.#disk = new Disk(this.world, newPath("file"));
     this.#chains = new Chains(this.world, this.#sockets, this.#disk);
     this.#connections = new Connections(this.world, this.#pace, this.#sockets);
@@ -49,8 +49,8 @@ class StreamRun {
       world: this.world,
       pace: this.#pace,
       sockets: this.#sockets,
-      lent: this.#lent,
-      streams: this.#lentStreams,
+      provided: this.#provided,
+      streams: this.#providedStreams,
       disk: this.#disk,
     });
   }
@@ -78,7 +78,7 @@ class StreamRun {
     } else if (step.do === "turn") await this.#pace.turns(step.count);
     else if (step.do === "settle") {
       await this.#pace.settle();
-      this.#lent.lots.check();
+      this.#provided.heldChunks.check();
     } else this.#otherStep(step);
   }
 
@@ -92,10 +92,10 @@ class StreamRun {
     if (step.do === "receive") this.#sockets.receive(endpoint, step);
     else if (step.do === "send") this.#sockets.send(endpoint, step);
     else if (step.do === "burst") this.#sockets.burst(endpoint, step);
-    else if (step.do === "receiveLent") this.#lent.receive(endpoint, step);
+    else if (step.do === "receiveProvided") this.#provided.receive(endpoint, step);
     else if (step.do === "echo") this.#echo(endpoint, step);
-    else if (step.do === "takeChunks") this.#lentStreams.take(endpoint, step);
-    else if (step.do === "leave") this.#lentStreams.leave(endpoint);
+    else if (step.do === "takeChunks") this.#providedStreams.take(endpoint, step);
+    else if (step.do === "leave") this.#providedStreams.leave(endpoint);
     else if (step.do === "receiveFull") this.#sockets.receiveFull(endpoint, step);
     else if (step.do === "sendAll") this.#sockets.sendAll(endpoint, step);
     else if (step.do === "shutdown") this.#sockets.shutdown(endpoint, step);
@@ -104,10 +104,10 @@ class StreamRun {
   }
 
   #echo(endpoint: Endpoint, step: Extract<StreamStep, { do: "echo" }>): void {
-    const lot = this.#lent.lots.recent(step.lot);
-    if (lot === undefined) return;
-    this.#sockets.echo(endpoint, lot, step.layer);
-    if (step.giveBack) this.#lent.giveBack(step.lot, 1);
+    const heldChunk = this.#provided.heldChunks.recent(step.heldChunk);
+    if (heldChunk === undefined) return;
+    this.#sockets.echo(endpoint, heldChunk, step.layer);
+    if (step.release) this.#provided.release(step.heldChunk, 1);
   }
 
   #listenerStep(listener: OwnListener, step: StepWith<"listener">): void {
@@ -132,8 +132,8 @@ class StreamRun {
 
   #otherStep(step: StreamStep): void {
     if (step.do === "cancel") cancel(this.world, step.operation);
-    else if (step.do === "giveBack") this.#lent.giveBack(step.lot, step.count);
-    else if (step.do === "giveAllBack") this.#lent.giveAllBack();
+    else if (step.do === "release") this.#provided.release(step.heldChunk, step.count);
+    else if (step.do === "releaseAll") this.#provided.releaseAll();
     else if (step.do === "cancelAll") cancelAll(this.world);
     else if (step.do === "nop") this.#nop(step.layer);
     else if (step.do === "timeout") this.#timeout(step);
@@ -199,7 +199,7 @@ export async function runStreams(
     mode: program.mode,
     entries: 128,
     inFlightLimit: 512,
-    chunksMaxBytes: limitBytesFor(program.pieces),
+    chunksMaxBytes: limitBytesFor(program.buffers),
     debug: { detectReuse: program.poison },
   });
   const run = new StreamRun(io, wrap);
@@ -212,8 +212,8 @@ export async function runStreams(
   } catch (error) {
     if (error instanceof Error) error.message += `\n${world.history.join("\n")}`;
     for (const peer of world.peers) peer.socket.destroy();
-    // The first failure is the one to be told of, and a hang leaves nothing that could be closed.
-    // Its IO is kept: as garbage it would be closed while the next one's are counted.
+    // The first failure is the one to report, and a hang leaves nothing that could be closed. Its
+    // IO is kept: as garbage it would be closed while the next one's are counted.
     if (error instanceof Hang) hung.push(io);
     else await keptChunks(() => closed(io)).catch(() => undefined);
     throw error;

@@ -4,11 +4,11 @@
 import type { Socket } from "@io/core";
 import type { Layer } from "../files/steps.js";
 import { contentOf } from "./content.js";
-import type { Lot } from "./lots.js";
+import type { HeldChunk } from "./held_chunks.js";
+import { type Payload, type Side, Violation } from "./model.js";
 import { CLOSED, type Operation, type OperationFields, REFUSED } from "./operation.js";
 import { Peer, plainConnection, targetOf } from "./peer.js";
 import type { Limit, StreamStep } from "./steps.js";
-import { type Piece, type Side, Violation } from "./stream.js";
 import { type Done, Endpoint, type OwnListener, type World } from "./world.js";
 
 /** What memory is filled with before anything is received into it. */
@@ -21,15 +21,29 @@ function limitOf(limitNs: Limit, layer: Layer): { limitNs?: number } {
   return limitNs === null || layer === "ring" ? {} : { limitNs };
 }
 
+/** Memory of some lengths is received into as several buffers, one of them without bytes. */
+function scattered(memory: Uint8Array): Uint8Array[] {
+  if (memory.length % 3 !== 0 || memory.length === 0) return [memory];
+  const third = memory.length / 3;
+  return [memory.subarray(0, third), memory.subarray(third, third), memory.subarray(third)];
+}
+
 function forget(from: Operation[], operation: Operation): void {
   const index = from.indexOf(operation);
   if (index !== -1) from.splice(index, 1);
 }
 
+/** Some lengths are sent as a list. */
+function listed(content: Uint8Array): Uint8Array | Uint8Array[] {
+  const middle = Math.floor(content.length / 2);
+  if (content.length % 2 === 0) return content;
+  return [content.subarray(0, middle), content.subarray(middle)];
+}
+
 export class Sockets {
   readonly #world: World;
   #names = 0;
-  /** Memory of receives that have ended, which nobody may write to any more. */
+  /** Memory of receives that have ended, which must not change any more. */
   readonly #released: { memory: Uint8Array; from: number; name: string }[] = [];
   /** Connections of plain peers that are being made. */
   connecting = 0;
@@ -76,17 +90,27 @@ export class Sockets {
       ...this.#mustFail(endpoint, layer),
     } as const;
     const memory = new Uint8Array(size).fill(UNTOUCHED);
+    const parts = scattered(memory);
     const done = this.receiveDone(endpoint, memory);
+    const { ring } = this.#world;
+    const { descriptor } = endpoint;
+    const socket = endpoint.socket as Socket;
     const operation =
       layer === "ring"
         ? this.#world.start(
             fields,
-            (c, callback) => this.#world.ring.receive(c, callback, endpoint.descriptor, memory),
+            (c, callback) =>
+              parts.length > 1
+                ? ring.receiveVectored(c, callback, descriptor, parts)
+                : ring.receive(c, callback, descriptor, memory),
             done,
           )
         : this.#world.startPromise(
             fields,
-            (options) => (endpoint.socket as Socket).receive(memory, options),
+            (options) =>
+              parts.length > 1
+                ? socket.receiveVectored(parts, options)
+                : socket.receive(memory, options),
             done,
           );
     if (operation !== null) endpoint.receives.push(operation);
@@ -117,7 +141,7 @@ export class Sockets {
       (result, ended) => {
         forget(endpoint.receives, ended);
         endpoint.receivesAlone--;
-        // What it had received before it failed is not told.
+        // The bytes that it had received before it failed are not reported.
         if (result < 0) this.#receivesUnknown(endpoint);
         if (result > 0) {
           const found = endpoint.inbox.receive(memory.slice(0, result));
@@ -142,9 +166,9 @@ export class Sockets {
     if (endpoint.sendsAlone > 0 || endpoint.sendsUnknown) return;
     const layer = this.#layer(endpoint, wanted);
     const size = sizes.reduce((sum, one) => sum + one, 0);
-    const piece = endpoint.out.begin(size);
-    const parts = partsOf(contentOf(piece.id, size), sizes);
-    this.#startSend(endpoint, piece, parts, layer, limitNs, this.sendDone(endpoint));
+    const payload = endpoint.out.begin(size);
+    const parts = partsOf(contentOf(payload.id, size), sizes);
+    this.#startSend(endpoint, payload, parts, layer, limitNs, this.sendDone(endpoint));
   }
 
   burst(endpoint: Endpoint, { count, size, layer }: Step<"burst">): void {
@@ -154,23 +178,24 @@ export class Sockets {
     }
   }
 
-  /** Sends what is lent to the program from where it stands. */
-  echo(endpoint: Endpoint, lot: Lot, wanted: Layer): void {
+  /** Sends a held chunk from its place. */
+  echo(endpoint: Endpoint, heldChunk: HeldChunk, wanted: Layer): void {
     if (endpoint.sendsAlone > 0 || endpoint.sendsUnknown) return;
     const layer = this.#layer(endpoint, wanted);
-    const piece = endpoint.out.begin(lot.bytes.length, lot.bytes);
+    const payload = endpoint.out.begin(heldChunk.bytes.length, heldChunk.bytes);
     const done = this.sendDone(endpoint);
-    lot.use(1);
+    heldChunk.use(1);
     const released: Done = (result, operation) => {
-      lot.use(-1);
+      heldChunk.use(-1);
       done(result, operation);
     };
-    if (!this.#startSend(endpoint, piece, [lot.view()], layer, null, released)) lot.use(-1);
+    if (!this.#startSend(endpoint, payload, [heldChunk.view()], layer, null, released))
+      heldChunk.use(-1);
   }
 
   #startSend(
     endpoint: Endpoint,
-    piece: Piece,
+    payload: Payload,
     parts: readonly Uint8Array[],
     layer: Layer,
     limitNs: Limit,
@@ -179,8 +204,8 @@ export class Sockets {
     const fields: Fields = {
       verb: "send",
       on: endpoint,
-      sizeBytes: piece.sizeBytes,
-      piece,
+      sizeBytes: payload.sizeBytes,
+      payload,
       ...limitOf(limitNs, layer),
       ...this.#mustFail(endpoint, layer),
     };
@@ -205,7 +230,7 @@ export class Sockets {
               single === null ? socket.sendVectored(parts, options) : socket.send(single, options),
             done,
           );
-    if (operation === null) endpoint.out.sent(piece, 0);
+    if (operation === null) endpoint.out.sent(payload, 0);
     else endpoint.beginSend(operation);
     return operation !== null;
   }
@@ -213,8 +238,8 @@ export class Sockets {
   sendDone(endpoint: Endpoint): (result: number, operation: Operation) => void {
     return (result, operation) => {
       forget(endpoint.sends, operation);
-      const { piece } = operation.fields;
-      if (piece !== undefined) endpoint.out.sent(piece, Math.max(result, 0));
+      const { payload } = operation.fields;
+      if (payload !== undefined) endpoint.out.sent(payload, Math.max(result, 0));
     };
   }
 
@@ -223,14 +248,14 @@ export class Sockets {
     if (socket === null || endpoint.sends.length > 0 || endpoint.sendsUnknown) return;
     if (endpoint.closing || endpoint.sendsAlone > 0) return;
     endpoint.sendsAlone++;
-    const piece = endpoint.out.begin(size);
+    const payload = endpoint.out.begin(size);
     const operation = this.#world.startPromise(
-      { verb: "send", on: endpoint, sizeBytes: size, piece },
-      () => socket.sendAll(contentOf(piece.id, size)).then(() => size),
+      { verb: "send", on: endpoint, sizeBytes: size, payload },
+      () => socket.sendAll(listed(contentOf(payload.id, size))).then(() => size),
       (result, ended) => {
         forget(endpoint.sends, ended);
         endpoint.sendsAlone--;
-        endpoint.out.sent(piece, result === size ? size : null);
+        endpoint.out.sent(payload, result === size ? size : null);
         if (result < 0) endpoint.sendsUnknown = true;
       },
     );
@@ -270,7 +295,7 @@ export class Sockets {
   }
 
   close(endpoint: Endpoint, wanted: Layer): void {
-    // What waits for memory is no operation, so the verb of the ring would not end it.
+    // A stream that waits for memory is no operation, so the verb of the ring would not end it.
     const receiving = endpoint.stream !== null && !endpoint.closing;
     const layer = this.#layer(endpoint, receiving ? "promise" : wanted);
     const { descriptor, socket } = endpoint;
@@ -358,7 +383,7 @@ export class Sockets {
     this.#world.say(`     ${endpoint.name} was accepted on ${listener.name}`);
   }
 
-  /** A new connection to one of our listeners; who accepted it is told by the bytes. */
+  /** A new connection to one of our listeners; its bytes show who accepted it. */
   connect(listener: OwnListener, { layer, limitNs }: Step<"connect">): void {
     if (layer === "promise") {
       this.#connectPromise(listener, limitNs);
@@ -463,7 +488,7 @@ export class Sockets {
 
   // ---- the end
 
-  /** Nobody may have written to memory after the operation that it belonged to had ended. */
+  /** Memory must not have changed after its operation had ended. */
   checkMemory(): void {
     for (const { memory, from, name } of this.#released) {
       for (let index = from; index < memory.length; index++) {

@@ -1,10 +1,10 @@
 // Programs of sockets, timers and cancels as plain data, and how they are generated. Steps name
-// sockets, operations and peers by number, counted from the latest; one that names nothing is left
-// out, so that every part of a program is a program too.
+// sockets, operations and peers by number, counted from the latest. A step whose number names
+// nothing is left out, so that every part of a program is a program too.
 
 import fc from "fast-check";
 import type { Layer } from "../files/steps.js";
-import { GROUP_COUNT } from "./lent.js";
+import { GROUP_COUNT } from "./provided.js";
 
 export type ConnectionKind = "own" | "peer";
 
@@ -33,18 +33,18 @@ export type StreamStep =
   | { do: "send"; socket: number; sizes: number[]; layer: Layer; limitNs: Limit }
   | { do: "burst"; socket: number; count: number; size: number; layer: Layer }
   | {
-      do: "receiveLent";
+      do: "receiveProvided";
       socket: number;
       group: number;
       maxBytes: number;
-      /** Of so many lots one is kept; the others are given back at once. */
+      /** Of so many chunks one is kept; the others are released at once. */
       keepOneIn: number;
       /** It is started again when it ended with bytes, or when there is memory again. */
       again: boolean;
     }
-  | { do: "echo"; socket: number; lot: number; layer: Layer; giveBack: boolean }
-  | { do: "giveBack"; lot: number; count: number }
-  | { do: "giveAllBack" }
+  | { do: "echo"; socket: number; heldChunk: number; layer: Layer; release: boolean }
+  | { do: "release"; heldChunk: number; count: number }
+  | { do: "releaseAll" }
   | { do: "takeChunks"; socket: number; count: number; limitNs: Limit }
   | { do: "leave"; socket: number }
   | { do: "receiveFull"; socket: number; size: number }
@@ -78,10 +78,10 @@ export type Ending = "drain" | "close" | "abandon";
 
 export interface StreamProgram {
   mode: "attached" | "detached";
-  /** Memory that was given back is overwritten. */
+  /** Released memory is overwritten. */
   poison: boolean;
-  /** Pieces of memory that the streams of `chunks()` share. */
-  pieces: number;
+  /** Buffers that the streams of `chunks()` share. */
+  buffers: number;
   connections: ConnectionPlan[];
   steps: StreamStep[];
   ending: Ending;
@@ -97,14 +97,14 @@ const size = fc.oneof(
   { weight: 10, arbitrary: fc.integer({ min: 1, max: 5000 }) },
   { weight: 2, arbitrary: fc.integer({ min: 5000, max: 300_000 }) },
 );
-const SHORT_NS_MOST = 1_500_000;
+const MAX_SHORT_NS = 1_500_000;
 const duration = fc.oneof(
-  { weight: 4, arbitrary: fc.nat(SHORT_NS_MOST) },
+  { weight: 4, arbitrary: fc.nat(MAX_SHORT_NS) },
   { weight: 3, arbitrary: fc.constant(3600e9) },
 );
 const limit: fc.Arbitrary<Limit> = fc.oneof(
   { weight: 5, arbitrary: fc.constant(null) },
-  { weight: 1, arbitrary: fc.nat(SHORT_NS_MOST) },
+  { weight: 1, arbitrary: fc.nat(MAX_SHORT_NS) },
   { weight: 1, arbitrary: fc.constant(3600e9) },
 );
 
@@ -152,7 +152,7 @@ const rows: readonly Row[] = [
     size: fc.integer({ min: 1, max: 5000 }),
     layer,
   }),
-  row(10, "receiveLent", {
+  row(10, "receiveProvided", {
     socket,
     group: fc.nat(GROUP_COUNT - 1),
     maxBytes: fc.oneof(
@@ -162,9 +162,9 @@ const rows: readonly Row[] = [
     keepOneIn: fc.constantFrom(1, 2, 7),
     again: fc.boolean(),
   }),
-  row(4, "echo", { socket, lot: fc.nat(7), layer, giveBack: fc.boolean() }),
-  row(9, "giveBack", { lot: fc.nat(7), count: fc.integer({ min: 1, max: 4 }) }),
-  row(2, "giveAllBack", {}),
+  row(4, "echo", { socket, heldChunk: fc.nat(7), layer, release: fc.boolean() }),
+  row(9, "release", { heldChunk: fc.nat(7), count: fc.integer({ min: 1, max: 4 }) }),
+  row(2, "releaseAll", {}),
   row(10, "takeChunks", { socket, count: fc.integer({ min: 1, max: 4 }), limitNs: limit }),
   row(1, "leave", { socket }),
   row(2, "receiveFull", { socket, size }),
@@ -197,7 +197,7 @@ const rows: readonly Row[] = [
 ];
 
 /** What makes memory scarce: few sockets that receive much, and chunks that are held. */
-const SCARCE = ["send", "plainSend", "receiveLent", "takeChunks", "giveBack", "turn", "settle"];
+const SCARCE = ["send", "plainSend", "receiveProvided", "takeChunks", "release", "turn", "settle"];
 
 function stepsOf(from: readonly Row[]): fc.Arbitrary<StreamStep[]> {
   const step = fc.oneof(...from.map(([weight, , arbitrary]) => ({ weight, arbitrary })));
@@ -219,7 +219,7 @@ const connection: fc.Arbitrary<ConnectionPlan> = fc.record({
 export const streamPrograms: fc.Arbitrary<StreamProgram> = fc.record({
   mode: fc.constantFrom("attached", "detached"),
   poison: fc.boolean(),
-  pieces: fc.constantFrom(2, 4),
+  buffers: fc.constantFrom(2, 4),
   connections: fc.array(connection, { minLength: 0, maxLength: 3, size: "max" }),
   steps,
   ending: fc.constantFrom<Ending>("drain", "close", "abandon"),

@@ -15,7 +15,7 @@ import {
   type Socket,
 } from "@io/core";
 import { tally } from "../tally.js";
-import type { LentStream } from "./lent_streams.js";
+import { restartPayloadIds, Side, Violation } from "./model.js";
 import {
   CLOSED,
   countOperationsAnew,
@@ -25,7 +25,7 @@ import {
   type OperationFields,
 } from "./operation.js";
 import type { Peer } from "./peer.js";
-import { countPiecesAnew, Side, Violation } from "./stream.js";
+import type { ProvidedStream } from "./provided_streams.js";
 
 const { ECANCELED, ETIMEDOUT } = constants.errno;
 
@@ -51,7 +51,7 @@ export class Endpoint extends Side {
   sendsUnknown = false;
   receivesUnknown = false;
   /** What it receives from by `chunks()`, or did. */
-  stream: LentStream | null = null;
+  stream: ProvidedStream | null = null;
   shutdownDone = false;
   /** The system keeps little for it. */
   hasSmallBuffers = false;
@@ -127,7 +127,7 @@ export class World {
   startedOnRing = 0;
   completions = 0;
   usesPromises = false;
-  /** What is asked again and again is not told each time. */
+  /** A check that is repeated is not logged each time. */
   quiet = false;
   /** The IO is being closed, so nothing more is started. */
   over = false;
@@ -135,7 +135,7 @@ export class World {
   constructor(io: IO, ring: Ring) {
     this.io = io;
     this.ring = ring;
-    countPiecesAnew();
+    restartPayloadIds();
     countOperationsAnew();
   }
 
@@ -163,8 +163,8 @@ export class World {
     done: Done = () => undefined,
   ): Operation | null {
     const operation = new Operation({ ...fields, layer: "ring" });
-    const lends = fields.verb === "receiveMultishot";
-    const completion = lends ? new MultishotCompletion() : new Completion();
+    const isMultishot = fields.verb === "receiveMultishot";
+    const completion = isMultishot ? new MultishotCompletion() : new Completion();
     operation.completion = completion;
     try {
       begin(completion, (same, result) => {
@@ -300,11 +300,11 @@ export function recent<T>(from: readonly T[], index: number): T | undefined {
   return from.at(-1 - (index % Math.max(1, from.length)));
 }
 
-// While a connection may keep no more in memory, Linux drops what comes for it, acknowledgements
-// too: what it has sent then goes on when it has received.
+// While a connection has no memory left, Linux drops its segments, acknowledgements too: its own
+// sends go on when it has received.
 function mayMissAcknowledgements(side: Side | null): boolean {
   if (!(side instanceof Endpoint) || side.isUnix || !side.hasSmallBuffers) return false;
-  return (side.inbox.stream?.outstandingMost ?? 0) > 0;
+  return (side.inbox.stream?.maxOutstanding ?? 0) > 0;
 }
 
 function mustReceive(endpoint: Endpoint, operation: Operation): boolean {
@@ -320,8 +320,8 @@ function mustTake(endpoint: Endpoint, next: Operation): boolean {
   const { stream } = endpoint;
   if (endpoint.closed || stream === null || stream.over) return true;
   if (stream.nexts[0] !== next) return false;
-  if (stream.toldBehind) return true;
-  // One that holds nothing is served, whatever others keep.
+  if (stream.reportedBehind) return true;
+  // A stream that holds no chunk is served, whatever others keep.
   const incoming = endpoint.inbox.stream;
   if (incoming === null || stream.held > 0) return false;
   if (mayMissAcknowledgements(endpoint.other)) return false;

@@ -1,8 +1,8 @@
-// What it costs that many connections are there: each has received a byte and waits for more, while
-// this process measures the processor time of what it does beside them, and then with them.
+// The cost of many idle connections: each has received a byte and waits for more, while this
+// process measures the processor time of other work, first without them and then with them.
 //
 // The other ends are a process of their own. A pair of ports is used once for each address, so they
-// come to several addresses of the loopback.
+// connect to several addresses of the loopback.
 //
 // Usage: crowd <io_uring|epoll|node> <connections> <seconds>, or crowd clients <connections> <port>
 

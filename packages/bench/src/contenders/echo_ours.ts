@@ -48,7 +48,7 @@ class ConnectionBuffers {
     throw new Error(`There are more than ${connectionsLimit} connections.`);
   }
 
-  giveBack(buffer: Uint8Array): void {
+  release(buffer: Uint8Array): void {
     this.#free.push(buffer);
   }
 }
@@ -110,7 +110,7 @@ class CallbackServer {
     this.#ring.close(
       connection,
       () => {
-        this.#buffers.giveBack(connection.buffer);
+        this.#buffers.release(connection.buffer);
       },
       connection.descriptor,
     );

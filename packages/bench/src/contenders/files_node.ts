@@ -37,7 +37,7 @@ async function measureCallbacks(): Promise<void> {
   function loop(page: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       function onRead(error: Error | null, bytesRead: number): void {
-        // What add throws ends the process, as it should.
+        // An exception of add ends the process, as it should.
         if (!error) count.add(bytesRead);
         if (error) reject(error);
         else if (count.stopped) resolve();

@@ -1,7 +1,7 @@
-// What many connections cost that have received something once and now wait: the memory of the
-// process that accepted them. The other ends are a process of their own.
+// The memory of many connections that have received something once and now wait, in the process
+// that accepted them. The other ends are a process of their own.
 //
-// Usage: idle <lent|single|node> <connections>, or idle clients <connections> <port>
+// Usage: idle <provided|single|node> <connections>, or idle clients <connections> <port>
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -33,7 +33,7 @@ function counter(): { served: Promise<void>; serve(): void } {
   return { served, serve };
 }
 
-async function waitLent(socket: Socket, serve: () => void): Promise<void> {
+async function waitProvided(socket: Socket, serve: () => void): Promise<void> {
   for await (using chunk of socket.chunks()) {
     if (chunk.byteLength > 0) serve();
   }
@@ -44,7 +44,7 @@ async function waitSingle(socket: Socket, serve: () => void): Promise<void> {
   while ((await socket.receive(buffer)) > 0) serve();
 }
 
-async function serveOurs(wait: typeof waitLent): Promise<Server> {
+async function serveOurs(wait: typeof waitProvided): Promise<Server> {
   const io = await IO.open();
   const listener = await io.listen({ host: "127.0.0.1", port: 0, backlog: 1024 });
   const { served, serve } = counter();
@@ -88,7 +88,7 @@ function memory(): { rss: number; buffers: number } {
 async function measure(): Promise<void> {
   const server = await (how === "node"
     ? serveNode()
-    : serveOurs(how === "lent" ? waitLent : waitSingle));
+    : serveOurs(how === "provided" ? waitProvided : waitSingle));
   const before = memory();
   const self = process.argv[1] as string;
   const clients = spawn(process.execPath, [self, "clients", `${connections}`, `${server.port}`]);

@@ -14,19 +14,19 @@ const durationSeconds = numberArgument(2);
 /** The clock is read once per this many operations, so that reading it does not show. */
 const operationsPerClock = 16_384;
 
-// Plain variables, not an object: what counts is in the loop that is measured.
+// Plain variables, not an object: the counters are in the loop that is measured.
 let operations = 0;
 let stopped = false;
 let startMs = 0;
 let endMs = 0;
 let operationsLimit = 0;
 
-function startCounting({ seconds = Infinity, atMost = Infinity }): void {
+function startCounting({ seconds = Infinity, maxOperations = Infinity }): void {
   operations = 0;
   stopped = false;
   startMs = performance.now();
   endMs = startMs + seconds * 1000;
-  operationsLimit = atMost;
+  operationsLimit = maxOperations;
 }
 
 /** Is called once per `operationsPerClock` operations. */
@@ -102,16 +102,16 @@ async function measureHeap(): Promise<void> {
   const io = await IO.open({ mode: "detached" });
   const completions = Array.from({ length: inFlight }, () => new Completion());
 
-  async function allocatedBytes(atMost: number): Promise<number> {
+  async function allocatedBytes(maxOperations: number): Promise<number> {
     collect?.();
     await nextTurn();
     observer.observe({ entryTypes: ["gc"] });
     collections = 0;
-    startCounting({ atMost });
+    startCounting({ maxOperations });
     const beforeBytes = process.memoryUsage().heapUsed;
     runCallbacks(io, completions);
     const grownBytes = process.memoryUsage().heapUsed - beforeBytes;
-    // The observer is told in a later turn.
+    // The observer is called in a later turn.
     await nextTurn();
     await nextTurn();
     observer.disconnect();

@@ -1,6 +1,6 @@
-// A server that sends a file to whoever connects, with node:fs and node:net.
+// A server that sends a file to every client, with node:fs and node:net.
 //
-// Usage: send_file_node <path> <piece bytes, or 0 for the default>
+// Usage: send_file_node <path> <chunk bytes, or 0 for the default>
 
 import { createReadStream } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";

@@ -1,4 +1,4 @@
-// A server that sends a file to whoever connects, with @io/core.
+// A server that sends a file to every client, with @io/core.
 //
 // Usage: send_file_ours <path> [backend]
 

@@ -1,5 +1,5 @@
 // Sends that are made again and again on one socket, each from memory of its own, by the verbs of
-// the ring: what the programs that measure zero copy share.
+// the ring. The programs that measure zero copy share it.
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Completion, type DatagramSocket, IO, type Socket, type ZeroCopy } from "@io/core";

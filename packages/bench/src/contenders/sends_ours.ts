@@ -35,8 +35,9 @@ function start(sending: Sending): void {
   io.ring.send(sending, onSent, sending.descriptor, sending.message);
 }
 
-for (let made = 0; made < connections; made++) {
-  const { descriptor } = await io.connect({ path });
+const descriptors: number[] = [];
+while (descriptors.length < connections) descriptors.push((await io.connect({ path })).descriptor);
+for (const descriptor of descriptors) {
   for (let index = 0; index < inFlight; index++) start(new Sending(descriptor));
 }
 

@@ -1,3 +1,3 @@
-// What a program pays that imports node:http and ends.
+// A program that imports node:http and ends, for the cost of the import.
 
 import "node:http";

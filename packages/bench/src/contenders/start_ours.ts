@@ -1,4 +1,4 @@
-// What a program pays that opens an IO, closes it and ends.
+// A program that opens an IO, closes it and ends, for the cost of both.
 
 import { IO } from "@io/core";
 

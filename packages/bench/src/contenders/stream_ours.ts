@@ -1,5 +1,5 @@
-// A program that only receives, with @io/core: into lent memory, on the ring or with promises, or
-// into a buffer of each connection.
+// A program that only receives, with @io/core: into provided buffers, on the ring or with promises,
+// or into a buffer of each connection.
 //
 // Usage: stream_ours <callback|promise|single> <port> <connections>
 
@@ -13,13 +13,13 @@ const how = process.argv[2];
 const target = { host: "127.0.0.1", port: numberArgument(1) };
 const connections = numberArgument(2);
 const chunkBytes = 64 * 1024;
-/** Of one receive: with a limit the kernel may fill several pieces at once. */
+/** Of one receive: with a limit the kernel may fill several buffers at once. */
 const maxBytes = 256 * 1024;
 const noBuffers = -constants.errno.ENOBUFS;
 /** Nothing else is done with what is received. */
 const count = countReceived();
 
-async function receiveLent(socket: Socket): Promise<void> {
+async function receiveProvided(socket: Socket): Promise<void> {
   for await (using chunk of socket.chunks({ chunkBytes })) {
     count(chunk.bytes.byteLength);
   }
@@ -74,4 +74,4 @@ async function receiveWithCallbacks(): Promise<void> {
 }
 
 if (how === "callback") await receiveWithCallbacks();
-else await receiveWithPromises(how === "single" ? receiveSingle : receiveLent);
+else await receiveWithPromises(how === "single" ? receiveSingle : receiveProvided);

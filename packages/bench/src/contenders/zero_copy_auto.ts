@@ -1,5 +1,5 @@
-// What "auto" costs beside its two ways, in one process: sends in turns plainly, without a copy and
-// as "auto" decides, in slices so short that the machine is the same for the three.
+// The cost of "auto" beside its two ways, in one process: sends in turns with a copy, without one
+// and as "auto" decides, in slices so short that the machine is the same for the three.
 //
 // Usage: zero_copy_auto <udp|tcp> <address> <port> <bytes> <registered|unregistered> <in flight>
 //          <seconds>
@@ -28,7 +28,7 @@ function cost(mode: ZeroCopy): number {
   return (user + system) / sender.sends;
 }
 
-// "auto" has learned by then what it can: a fifth of the time is its own.
+// "auto" has finished learning by then: a fifth of the time is its own.
 sender.runFor("auto", durationMs / 5);
 const rounds = Math.max(3, Math.round(durationMs / (modes.length * sliceMs)));
 const costs: Record<ZeroCopy, number[]> = { never: [], always: [], auto: [] };
@@ -39,8 +39,8 @@ for (let round = 0; round < rounds; round++) {
   }
 }
 
-// Which way is the better one is a matter of all rounds: the better of two in each round would be
-// the luckier one as well.
+// All rounds together decide which way is better. The better of two in each round would also be the
+// luckier one.
 const middle = (mode: ZeroCopy) => summarize(costs[mode]).median;
 const better = middle("never") <= middle("always") ? costs.never : costs.always;
 const ratios = costs.auto.map((auto, round) => (better[round] ?? 0) / auto);

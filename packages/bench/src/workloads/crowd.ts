@@ -1,20 +1,20 @@
-// What many connections cost that are there: memory for each that waits, and the processor time of
-// what is done beside them and with them. None of it may depend on how many there are.
+// The cost of many connections: memory for each that waits, and the processor time of other work,
+// with them and without. Neither may depend on how many connections there are.
 //
 // The figures are processor time of the server alone, so that the pace of the other ends, which are
 // a process of their own, is no part of them.
 //
-// A kernel works longer on a send where there are many sockets, since nothing of them is in a
-// cache. So sends are made by a loop in C as well, on as many unix sockets.
+// A kernel needs longer for a send where there are many sockets, since their data is not in a
+// cache. So a loop in C makes the same sends, on as many unix sockets.
 
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { contenderPath, nodeCommand, parseFigures } from "../contender.js";
+import { descriptorLimit, withDescriptors } from "../descriptors.js";
 import type { Case, Contender, Figures, Settings, Workload } from "../harness.js";
 import { type Built, buildNative } from "../native_build.js";
-import { findProgram, Running, runProcess } from "../processes.js";
+import { Running, runProcess } from "../processes.js";
 
 const sizes = [10, 1_000, 10_000, 100_000];
 const smallSizes = [10, 200];
@@ -24,20 +24,6 @@ const smallUnixSizes = [10, 50];
 const sparedDescriptors = 100;
 
 const contenders = { ours: "io_uring", "ours on epoll": "epoll", "node:net": "node" };
-
-function descriptorLimit(): number {
-  const limit = /^Max open files\s+\S+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
-  return limit === null ? Number.POSITIVE_INFINITY : Number(limit[1]);
-}
-
-/** What a program is started with to have so many descriptors; undefined when it cannot. */
-function withDescriptors(count: number): string[] | undefined {
-  if (count <= descriptorLimit()) return [];
-  if (!findProgram("prlimit")) return undefined;
-  const prefix = ["prlimit", `--nofile=${count}:${count}`, "--"];
-  const [program = "", ...rest] = [...prefix, process.execPath, "--version"];
-  return spawnSync(program, rest).status === 0 ? prefix : undefined;
-}
 
 /** As many as wanted, or as the limit of open files allows. */
 function crowdCase(wanted: number): Case {

@@ -11,8 +11,10 @@ import { type Built, buildNative } from "../native_build.js";
 import { Running, startServer } from "../processes.js";
 
 interface Shape {
-  connections: number;
-  messageBytes: number;
+  readonly connections: number;
+  readonly messageBytes: number;
+  /** How messages go; as they are when nothing is named. */
+  readonly protocol?: "websocket";
 }
 
 const shapes: Shape[] = [1, 50, 500].flatMap((connections) =>
@@ -31,14 +33,15 @@ export async function runLoad(
   load: string,
   server: Running,
   port: number,
-  { connections, messageBytes }: Shape,
+  { connections, messageBytes, protocol }: Shape,
   { durationSeconds }: Settings,
 ): Promise<Figures> {
   const warmUpSeconds = durationSeconds / 2;
   const numbers = [port, connections, messageBytes, warmUpSeconds, durationSeconds].map(String);
   let startNs = 0;
   let usedNs = 0;
-  const generator = new Running([load, ...numbers], {
+  const words = protocol === undefined ? numbers : [...numbers, protocol];
+  const generator = new Running([load, ...words], {
     core: "load",
     timeoutSeconds: 20 + 4 * durationSeconds,
     onLine: (line) => {
@@ -53,7 +56,8 @@ export async function runLoad(
 
 type Server = Omit<Contender, "measure"> & { command: string[] };
 
-function contender(server: Server, load: Built, shape: Shape): Contender {
+/** An echo server, and the load that asks it. */
+export function echoContender(server: Server, load: Built, shape: Shape): Contender {
   const { command, ...names } = server;
   const path = "path" in load ? load.path : "";
   return {
@@ -102,7 +106,7 @@ export const echo: Workload = {
     const cases = (small ? smallShapes : shapes).map((shape): Case => {
       const { connections, messageBytes } = shape;
       const name = `${connections} x ${messageBytes === 128 ? "128 B" : "4 KiB"}`;
-      const contenders = all.map((server) => contender(server, load, shape));
+      const contenders = all.map((server) => echoContender(server, load, shape));
       return { name, better: "higher", contenders };
     });
     return { cases, dispose: () => undefined };

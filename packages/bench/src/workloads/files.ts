@@ -74,14 +74,14 @@ function nodeContenders(path: string, cache: Cache): Contender[] {
   );
 }
 
-/** fio hands over one read at a time unless told to collect, which only pays from the cache. */
+/** fio submits one read at a time without the option to collect, which only pays from the cache. */
 function fioContenders(path: string, cache: Cache): Contender[] {
   const batches = {
     buffered: { "batches of 16": [16, 16, 16], "batches of 32": [32, 32, 32] },
     direct: { "batches of 1": [1, 1, 32], "batches of 16": [16, 1, 32] },
   };
   const unavailable = findProgram("fio") ? {} : { unavailable: "fio is not installed" };
-  return Object.entries(batches[cache]).map(([variant, [submit, least, most]]) => ({
+  return Object.entries(batches[cache]).map(([variant, [submit, min, max]]) => ({
     name: "fio",
     variant,
     ...unavailable,
@@ -89,8 +89,8 @@ function fioContenders(path: string, cache: Cache): Contender[] {
       const options = [
         ...fioArguments(path, cache === "direct", depth),
         `--iodepth_batch_submit=${submit}`,
-        `--iodepth_batch_complete_min=${least}`,
-        `--iodepth_batch_complete_max=${most}`,
+        `--iodepth_batch_complete_min=${min}`,
+        `--iodepth_batch_complete_max=${max}`,
       ];
       return runFio(options, durationSeconds);
     },

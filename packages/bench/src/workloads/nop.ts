@@ -1,7 +1,7 @@
 // How many operations that do nothing complete in a second: the cost of the library itself.
 //
-// The limit is a loop in C on liburing. Both cases are held against it, although only the first
-// does the same work: a promise costs what it costs, and the ratio says how much that is.
+// The limit is a loop in C on liburing. Both cases are compared with it, although only the first
+// does the same work: the ratio shows the cost of a promise.
 
 import { nodeCommand, parseFigures } from "../contender.js";
 import type { Case, Contender, Settings, Workload } from "../harness.js";

@@ -1,9 +1,9 @@
 // Many small sends at once on one connection over loopback, as a program makes them that answers a
-// pipeline of requests. What is compared is how they are put together on their way to the kernel.
+// pipeline of requests. The workload compares how they are combined on their way to the kernel.
 //
 // A receiver on the other core takes the bytes and throws them away. With the longest messages its
 // pace is most of the figure, so each row is followed by the processor time of the sender. Nagle's
-// algorithm is off for everyone.
+// algorithm is off for all.
 
 import { findBun } from "../bun.js";
 import { contenderPath, nodeCommand, parseFigures } from "../contender.js";

@@ -1,5 +1,5 @@
 // From the start of a process to its end: one that opens an IO and closes it, and one that imports
-// node:http, which is what a server without this library would do.
+// node:http, as a server without this library would do.
 
 import { contenderPath, nodeCommand, parseFigures } from "../contender.js";
 import type { Contender, Settings, Workload } from "../harness.js";

@@ -1,6 +1,6 @@
-// What "auto" costs beside the better of its two ways, at 24 sizes: datagrams to a sink that copies
-// nothing and streams over loopback, from memory that is registered and from any other, with little
-// memory in flight, which stays in the cache, and with much.
+// The cost of "auto" beside the better of its two ways, at 24 sizes: datagrams to a sink that
+// copies nothing and streams over loopback, from registered memory and from other memory, with
+// little memory in flight, which stays in the cache, and with much.
 
 import { nodeCommand, parseFigures } from "../contender.js";
 import type { Case, Figures, Settings, Workload } from "../harness.js";

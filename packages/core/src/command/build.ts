@@ -1,5 +1,5 @@
-// What `npx @io/core build` does: it compiles the engine from the sources in the package, for a
-// machine for which there is none. Nothing is downloaded but the three npm packages named below.
+// `npx @io/core build`: compiles the engine from the sources in the package, for a machine for
+// which there is none. It downloads nothing but the three npm packages named below.
 import { spawnSync } from "node:child_process";
 import {
   accessSync,

@@ -1,14 +1,19 @@
-// What `npx @io/core doctor` says: the choice of the backend, why each better one was not taken,
-// what to change, the limits, and how each operation is done. It prints nothing itself.
+// The report of `npx @io/core doctor`: the choice of the backend, why each better one was not
+// taken, what to change, the limits, and how each operation is done. It prints nothing itself.
 import { release } from "node:os";
-import { CHAIN_LIMIT, ENTRIES_MOST, IN_FLIGHT_LIMIT_MOST, VECTOR_LIMIT } from "../engine/abi.js";
+import { CHAIN_LIMIT, MAX_ENTRIES, MAX_IN_FLIGHT_LIMIT, VECTOR_LIMIT } from "../engine/abi.js";
 import {
   type Candidate,
   type Limits,
   type Probe,
   probe as probeMachine,
 } from "../probe/backend.js";
-import { type Capabilities, capabilitiesOf } from "../probe/capabilities.js";
+import {
+  type Capabilities,
+  type Capability,
+  type CapabilityName,
+  capabilitiesOf,
+} from "../probe/capabilities.js";
 
 /** What the program is to print, and how it is to end. */
 export interface Findings {
@@ -55,7 +60,7 @@ interface Examined {
   readonly problem?: string;
 }
 
-/** Also where the engine is missing or broken: that is one of the things to be told about. */
+/** Also where the engine is missing or broken: the report names that too. */
 function examine(): Examined {
   let found: Probe;
   try {
@@ -75,15 +80,25 @@ function withoutEngine(why: string): Probe {
     candidates: [],
     kernel: release(),
     limits: {
-      entriesMost: ENTRIES_MOST,
-      inFlightMost: IN_FLIGHT_LIMIT_MOST,
-      vectorsMost: VECTOR_LIMIT,
-      chainMost: CHAIN_LIMIT,
+      maxEntries: MAX_ENTRIES,
+      maxInFlight: MAX_IN_FLIGHT_LIMIT,
+      maxVectors: VECTOR_LIMIT,
+      maxChain: CHAIN_LIMIT,
       lockedMemoryBytes: null,
       descriptors: null,
     },
-    capabilities: capabilitiesOf(null, [], 0),
+    capabilities: untried(),
   };
+}
+
+/** Without an engine nothing is known of any operation. */
+function untried(): Capabilities {
+  const unknown: Capability = { support: "unknown", reason: "there is no engine to try it" };
+  const names = Object.keys(capabilitiesOf(null, [], 0)) as CapabilityName[];
+  return Object.fromEntries(names.map((name) => [name, unknown])) as Record<
+    CapabilityName,
+    Capability
+  >;
 }
 
 // ---- For a person
@@ -99,7 +114,7 @@ function describe(found: Probe, columns: number): string {
     ...(found.candidates.length === 0 ? ["  unknown, because there is no engine to try them"] : []),
     "",
     "Limits",
-    ...limitLines(found.limits, columns),
+    ...limitLines(found.limits, found.candidates.length > 0, columns),
     "",
     found.chosen === null ? "Operations" : `Operations on ${found.chosen}`,
     ...capabilityLines(found.capabilities, columns),
@@ -133,9 +148,11 @@ function candidateLines(candidate: Candidate, chosen: string | null, columns: nu
   return lines;
 }
 
-function limitLines(limits: Limits, columns: number): string[] {
+/** The engine asks the system for the limits of the process: without one they are not known. */
+function limitLines(limits: Limits, isKnown: boolean, columns: number): string[] {
+  const absent = isKnown ? "no limit" : "unknown";
   const inWords = (limit: number | null, unit = "") =>
-    limit === null ? "none" : `${limit.toLocaleString("en-US")}${unit}`;
+    limit === null ? absent : `${limit.toLocaleString("en-US")}${unit}`;
   const rows: [string, string][] = [
     [
       "locked memory",
@@ -143,10 +160,10 @@ function limitLines(limits: Limits, columns: number): string[] {
         "that io_uring keeps mapped count, and from Linux 6.14 on its rings",
     ],
     ["descriptors", `${inWords(limits.descriptors)} (RLIMIT_NOFILE, ulimit -n)`],
-    ["entries", `${inWords(limits.entriesMost)} at most in the ring of an IO`],
-    ["in flight", `${inWords(limits.inFlightMost)} operations at most of an IO`],
-    ["vectors", `${inWords(limits.vectorsMost)} buffers at most of one operation`],
-    ["chain", `${inWords(limits.chainMost)} operations at most`],
+    ["entries", `${inWords(limits.maxEntries)} at most in the ring of an IO`],
+    ["in flight", `${inWords(limits.maxInFlight)} operations at most of an IO`],
+    ["vectors", `${inWords(limits.maxVectors)} buffers at most of one operation`],
+    ["chain", `${inWords(limits.maxChain)} operations at most`],
   ];
   return rows.map(([label, text]) => paragraph(`  ${label.padEnd(17)}`, text, columns));
 }

@@ -36,16 +36,73 @@ export const OPCODE_SEND_FILE = 41;
 export const OPCODE_LINK = 42;
 export const OPCODE_SYMLINK = 43;
 export const OPCODE_READLINK = 44;
+export const OPCODE_LOCK = 45;
+export const OPCODE_UNLOCK = 46;
+export const OPCODE_ADVISE = 47;
+export const OPCODE_SYNC_RANGE = 48;
+export const OPCODE_FCHMOD = 49;
+export const OPCODE_FCHOWN = 50;
+export const OPCODE_FUTIMES = 51;
+export const OPCODE_GET_XATTR = 52;
+export const OPCODE_SET_XATTR = 53;
+export const OPCODE_LIST_XATTR = 54;
+export const OPCODE_REMOVE_XATTR = 55;
+export const OPCODE_COPY_RANGE = 56;
+export const OPCODE_REFLINK = 57;
+export const OPCODE_FSTATFS = 58;
+export const OPCODE_LINK_DESCRIPTOR = 59;
+export const OPCODE_READ_DIRECTORY = 65;
+export const OPCODE_REALPATH = 66;
+export const OPCODE_CHMOD = 67;
+export const OPCODE_CHOWN = 68;
+export const OPCODE_UTIMES = 69;
+export const OPCODE_ACCESS = 70;
+export const OPCODE_STATFS = 71;
+export const OPCODE_WATCH = 72;
+export const OPCODE_WATCH_ADD = 73;
+export const OPCODE_WATCH_REMOVE = 74;
+export const OPCODE_GET_XATTR_AT = 75;
+export const OPCODE_SET_XATTR_AT = 76;
+export const OPCODE_LIST_XATTR_AT = 77;
+export const OPCODE_REMOVE_XATTR_AT = 78;
+export const OPCODE_PEEK = 90;
+export const OPCODE_RECEIVE_VECTORED = 91;
+export const OPCODE_POLL = 115;
+export const OPCODE_POLL_MULTISHOT = 116;
+export const OPCODE_DETACH = 117;
+export const OPCODE_SEND_CONTROL = 118;
+export const OPCODE_RECEIVE_CONTROL = 119;
 
 export const ENTRY_FLAG_LINKED = 256;
 export const ENTRY_FLAG_DEADLINE = 512;
 export const ENTRY_FLAG_UNREF = 1024;
-export const ENTRY_FLAGS_ALL = 1792;
+export const ENTRY_RESOLVE_SHIFT = 11;
+export const ENTRY_FLAG_HARD_LINK = 16384;
+export const ENTRY_FLAGS_ALL = 32512;
+export const SECOND_RESOLVE_SHIFT = 8;
+export const RESOLVE_NO_SYMLINKS = 1;
+export const RESOLVE_BENEATH = 2;
+export const RESOLVE_IN_ROOT = 4;
+export const RESOLVE_ALL = 7;
+export const NO_DIRECTORY = 4294967295;
+export const CHAIN_DESCRIPTOR = 4294967294;
+export const RENAME_NO_REPLACE = 1;
+export const RENAME_EXCHANGE = 2;
+export const DIRECTORY_ENTRY_HEAD_BYTES = 3;
+export const DIRECTORY_BUFFER_MIN_BYTES = 4096;
+export const KIND_UNKNOWN = 0;
+export const KIND_FILE = 1;
+export const KIND_DIRECTORY = 2;
+export const KIND_LINK = 3;
+export const KIND_FIFO = 4;
+export const KIND_SOCKET = 5;
+export const KIND_CHARACTER_DEVICE = 6;
+export const KIND_BLOCK_DEVICE = 7;
 export const COMPLETION_FLAG_MORE = 1;
 export const COMPLETION_FLAG_REFUSED = 2;
-export const COMPLETION_FLAG_LENT = 4;
+export const COMPLETION_FLAG_BUFFER = 4;
 export const COMPLETION_FLAG_OPEN = 8;
-export const COMPLETION_PIECE_SHIFT = 8;
+export const COMPLETION_BUFFER_SHIFT = 8;
 export const HEADER_QUEUED = 0;
 export const HEADER_TEXT_USED = 1;
 export const HEADER_ACTIVE = 2;
@@ -57,14 +114,14 @@ export const TEXT_SIZE_BYTES = 65536;
 export const TEXT_HANDLE = 0;
 export const CHAIN_LIMIT = 32;
 export const VECTOR_LIMIT = 1024;
-export const GROUPS_MOST = 256;
-export const PIECES_MOST = 32768;
-export const CHUNKS_MOST = 1048576;
-export const AREA_BYTES_LEAST = 65536;
-export const AREA_BYTES_MOST = 1073741824;
-export const ENTRIES_LEAST = 128;
-export const ENTRIES_MOST = 32768;
-export const IN_FLIGHT_LIMIT_MOST = 1000000;
+export const MAX_GROUPS = 256;
+export const MAX_GROUP_BUFFERS = 32768;
+export const MAX_CHUNKS = 1048576;
+export const MIN_AREA_BYTES = 65536;
+export const MAX_AREA_BYTES = 1073741824;
+export const MIN_ENTRIES = 128;
+export const MAX_ENTRIES = 32768;
+export const MAX_IN_FLIGHT_LIMIT = 1000000;
 export const TRANSFER_LIMIT_BYTES = 2147479552;
 export const DESCRIPTOR_NUMBER_BITS = 20;
 export const DESCRIPTOR_GENERATION_LIMIT = 2047;
@@ -77,7 +134,41 @@ export const OPEN_FLAG_TRUNCATE = 32;
 export const OPEN_FLAG_DIRECT = 64;
 export const OPEN_FLAG_DIRECTORY = 128;
 export const OPEN_FLAG_NO_FOLLOW = 256;
-export const OPEN_FLAGS_ALL = 511;
+export const OPEN_FLAG_DATA_SYNC = 512;
+export const OPEN_FLAG_TEMPORARY = 1024;
+export const OPEN_FLAG_NO_ACCESS_TIME = 2048;
+export const OPEN_FLAGS_ALL = 4095;
+export const WRITE_FLAG_DATA_SYNC = 1;
+export const WRITE_FLAG_UNCACHED = 2;
+export const WRITE_FLAG_ATOMIC = 4;
+export const WRITE_FLAG_APPEND = 8;
+export const WRITE_FLAG_NO_WAIT = 16;
+export const WRITE_FLAGS_ALL = 31;
+export const ALLOCATE_GROW = 0;
+export const ALLOCATE_KEEP_SIZE = 1;
+export const ALLOCATE_PUNCH_HOLE = 2;
+export const ALLOCATE_ZERO_RANGE = 3;
+export const ALLOCATE_COLLAPSE = 4;
+export const ALLOCATE_INSERT = 5;
+export const ADVICE_NORMAL = 0;
+export const ADVICE_SEQUENTIAL = 1;
+export const ADVICE_RANDOM = 2;
+export const ADVICE_WILL_NEED = 3;
+export const ADVICE_DONT_NEED = 4;
+export const ADVICE_NO_REUSE = 5;
+export const XATTR_ANY = 0;
+export const XATTR_CREATE = 1;
+export const XATTR_REPLACE = 2;
+export const XATTR_OF_LINK = 4;
+export const XATTR_PATH_SHIFT = 3;
+export const STATFS_TYPE = 0;
+export const STATFS_BLOCK_SIZE_BYTES = 1;
+export const STATFS_BLOCKS = 2;
+export const STATFS_FREE_BLOCKS = 3;
+export const STATFS_AVAILABLE_BLOCKS = 4;
+export const STATFS_FILES = 5;
+export const STATFS_FREE_FILES = 6;
+export const STATFS_FIELDS = 7;
 export const STAT_BY_PATH = 0;
 export const STAT_BY_PATH_NO_FOLLOW = 1;
 export const STAT_BY_DESCRIPTOR = 2;
@@ -90,8 +181,43 @@ export const SYNC_LEVEL_BARRIER = 3;
 export const FAMILY_IPV4 = 1;
 export const FAMILY_IPV6 = 2;
 export const FAMILY_UNIX = 3;
+export const POLL_READABLE = 1;
+export const POLL_WRITABLE = 2;
+export const POLL_HANG_UP = 4;
+export const POLL_ERROR = 8;
+export const DESCRIPTOR_KIND_OTHER = 0;
+export const DESCRIPTOR_KIND_FILE = 1;
+export const DESCRIPTOR_KIND_SOCKET = 2;
+export const DESCRIPTOR_KIND_LISTENER = 3;
+export const DESCRIPTOR_KIND_DATAGRAM = 4;
+export const DESCRIPTOR_KIND_PIPE = 5;
+export const DESCRIPTOR_KIND_TERMINAL = 6;
+export const DESCRIPTOR_KIND_DEVICE = 7;
+export const CONTROL_FLAGS = 0;
+export const CONTROL_SEGMENT_BYTES = 1;
+export const CONTROL_TOS = 2;
+export const CONTROL_TTL = 3;
+export const CONTROL_INTERFACE = 4;
+export const CONTROL_DROPS = 5;
+export const CONTROL_DESCRIPTORS = 6;
+export const CONTROL_SECONDS = 32;
+export const CONTROL_NANOSECONDS = 40;
+export const CONTROL_PEER = 64;
+export const CONTROL_LOCAL = 192;
+export const CONTROL_LIST = 320;
+export const MAX_PASSED = 253;
+export const CONTROL_SIZE_BYTES = 1336;
+export const CONTROL_HAS_SEGMENTS = 1;
+export const CONTROL_HAS_TOS = 2;
+export const CONTROL_HAS_TTL = 4;
+export const CONTROL_HAS_LOCAL = 8;
+export const CONTROL_HAS_TIME = 16;
+export const CONTROL_HAS_DROPS = 32;
+export const CONTROL_HAS_PEER = 64;
+export const CONTROL_WAS_TRUNCATED = 128;
 export const SOCKET_KIND_STREAM = 1;
 export const SOCKET_KIND_DATAGRAM = 2;
+export const SOCKET_KIND_SEQPACKET = 3;
 export const PEER_FAMILY = 0;
 export const PEER_PORT = 1;
 export const PEER_LENGTH = 2;
@@ -104,21 +230,19 @@ export const ZERO_COPY_NEVER = 0;
 export const ZERO_COPY_AUTO = 1;
 export const ZERO_COPY_ALWAYS = 2;
 export const MESSAGE_VECTORED = 256;
+export const SEND_MORE = 512;
 export const SHUTDOWN_RECEIVE = 1;
 export const SHUTDOWN_SEND = 2;
 export const SHUTDOWN_BOTH = 3;
-export const SOCKET_OPTION_NO_DELAY = 1;
-export const SOCKET_OPTION_KEEP_ALIVE = 2;
-export const SOCKET_OPTION_REUSE_ADDRESS = 3;
-export const SOCKET_OPTION_REUSE_PORT = 4;
-export const SOCKET_OPTION_RECEIVE_BUFFER_BYTES = 5;
-export const SOCKET_OPTION_SEND_BUFFER_BYTES = 6;
-export const SOCKET_OPTION_BROADCAST = 7;
-export const SOCKET_OPTION_ZERO_COPY_THRESHOLD_BYTES = 8;
 export const FEATURE_SEND_ZERO_COPY = 1;
 export const FEATURE_SEND_VECTORS_ZERO_COPY = 2;
 export const FEATURE_REPORTS_COPIES = 4;
 export const FEATURE_REGISTERED_VECTORS = 8;
+export const FEATURE_WRITE_DATA_SYNC = 16;
+export const FEATURE_WRITE_UNCACHED = 32;
+export const FEATURE_WRITE_ATOMIC = 64;
+export const FEATURE_WRITE_APPEND = 128;
+export const FEATURE_WRITE_NO_WAIT = 256;
 export const SOCKET_COUNTER_ZERO_COPY_SENDS = 0;
 export const SOCKET_COUNTER_ZERO_COPY_BYTES = 1;
 export const SOCKET_COUNTER_ZERO_COPY_COPIED = 2;
@@ -140,7 +264,20 @@ export const STAT_ACCESSED_MS = 9;
 export const STAT_MODIFIED_MS = 10;
 export const STAT_CHANGED_MS = 11;
 export const STAT_CREATED_MS = 12;
-export const STAT_FIELDS = 13;
+export const STAT_MOUNT = 13;
+export const STAT_DIRECT_MEMORY_BYTES = 14;
+export const STAT_DIRECT_POSITION_BYTES = 15;
+export const STAT_ATOMIC_MIN_BYTES = 16;
+export const STAT_ATOMIC_MAX_BYTES = 17;
+export const STAT_ATOMIC_SEGMENTS = 18;
+export const STAT_EXACT_INODE = 19;
+export const STAT_EXACT_SIZE = 20;
+export const STAT_ACCESSED_NS = 21;
+export const STAT_MODIFIED_NS = 22;
+export const STAT_CHANGED_NS = 23;
+export const STAT_CREATED_NS = 24;
+export const STAT_EXACT_MOUNT = 25;
+export const STAT_FIELDS = 26;
 
 export const ENTRY_OPERATION = 0;
 export const ENTRY_SLOT = 1;
@@ -162,7 +299,11 @@ export const ENTRY_WORDS = 16;
 export const COMPLETION_WORDS = 4;
 export const VECTOR_DOUBLES = 3;
 
-/** The names of the operations. */
+/**
+ * The names of the operations.
+ *
+ * @category Diagnostics
+ */
 export type OperationName =
   | "nop"
   | "timeout"
@@ -199,7 +340,43 @@ export type OperationName =
   | "sendFile"
   | "link"
   | "symlink"
-  | "readlink";
+  | "readlink"
+  | "lock"
+  | "unlock"
+  | "advise"
+  | "syncRange"
+  | "fchmod"
+  | "fchown"
+  | "futimes"
+  | "getXattr"
+  | "setXattr"
+  | "listXattr"
+  | "removeXattr"
+  | "copyRange"
+  | "reflink"
+  | "fstatfs"
+  | "linkDescriptor"
+  | "readDirectory"
+  | "realpath"
+  | "chmod"
+  | "chown"
+  | "utimes"
+  | "access"
+  | "statfs"
+  | "watch"
+  | "watchAdd"
+  | "watchRemove"
+  | "getXattrAt"
+  | "setXattrAt"
+  | "listXattrAt"
+  | "removeXattrAt"
+  | "peek"
+  | "receiveVectored"
+  | "poll"
+  | "pollMultishot"
+  | "detach"
+  | "sendControl"
+  | "receiveControl";
 
 /** A row of abi.def: its name here, the system call that errors name, the Linux whose io_uring has
  * it ("" where none has), and what abi.def says of it. */
@@ -610,6 +787,402 @@ export const OPERATIONS: ReadonlyMap<number, OperationRow> = new Map([
       endsOthers: false,
     },
   ],
+  [
+    45,
+    {
+      name: "lock",
+      syscall: "fcntl",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    46,
+    {
+      name: "unlock",
+      syscall: "fcntl",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    47,
+    {
+      name: "advise",
+      syscall: "posix_fadvise",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    48,
+    {
+      name: "syncRange",
+      syscall: "sync_file_range",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    49,
+    {
+      name: "fchmod",
+      syscall: "fchmod",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    50,
+    {
+      name: "fchown",
+      syscall: "fchown",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    51,
+    {
+      name: "futimes",
+      syscall: "futime",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    52,
+    {
+      name: "getXattr",
+      syscall: "fgetxattr",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    53,
+    {
+      name: "setXattr",
+      syscall: "fsetxattr",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    54,
+    {
+      name: "listXattr",
+      syscall: "flistxattr",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    55,
+    {
+      name: "removeXattr",
+      syscall: "fremovexattr",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    56,
+    {
+      name: "copyRange",
+      syscall: "copy_file_range",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    57,
+    {
+      name: "reflink",
+      syscall: "ioctl",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    58,
+    {
+      name: "fstatfs",
+      syscall: "fstatfs",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    59,
+    {
+      name: "linkDescriptor",
+      syscall: "linkat",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    65,
+    {
+      name: "readDirectory",
+      syscall: "scandir",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    66,
+    {
+      name: "realpath",
+      syscall: "realpath",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    67,
+    {
+      name: "chmod",
+      syscall: "chmod",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    68,
+    {
+      name: "chown",
+      syscall: "chown",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    69,
+    {
+      name: "utimes",
+      syscall: "utime",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    70,
+    {
+      name: "access",
+      syscall: "access",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    71,
+    {
+      name: "statfs",
+      syscall: "statfs",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    72,
+    {
+      name: "watch",
+      syscall: "inotify_init1",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    73,
+    {
+      name: "watchAdd",
+      syscall: "inotify_add_watch",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    74,
+    {
+      name: "watchRemove",
+      syscall: "inotify_rm_watch",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    75,
+    {
+      name: "getXattrAt",
+      syscall: "getxattr",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    76,
+    {
+      name: "setXattrAt",
+      syscall: "setxattr",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    77,
+    {
+      name: "listXattrAt",
+      syscall: "listxattr",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    78,
+    {
+      name: "removeXattrAt",
+      syscall: "removexattr",
+      since: "",
+      kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    90,
+    {
+      name: "peek",
+      syscall: "recv",
+      since: "5.6",
+      kind: "stream",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    91,
+    {
+      name: "receiveVectored",
+      syscall: "recvmsg",
+      since: "5.3",
+      kind: "stream",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    115,
+    {
+      name: "poll",
+      syscall: "poll",
+      since: "5.1",
+      kind: "stream",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    116,
+    {
+      name: "pollMultishot",
+      syscall: "poll",
+      since: "5.13",
+      kind: "multishot",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    117,
+    {
+      name: "detach",
+      syscall: "close",
+      since: "",
+      kind: "close",
+      madeByEngine: false,
+      endsOthers: true,
+    },
+  ],
+  [
+    118,
+    {
+      name: "sendControl",
+      syscall: "sendmsg",
+      since: "5.3",
+      kind: "stream",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    119,
+    {
+      name: "receiveControl",
+      syscall: "recvmsg",
+      since: "5.3",
+      kind: "stream",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
 ]);
 
 /** The engine's counters, in the order of its array. */
@@ -618,10 +1191,10 @@ export const COUNTER_NAMES = [
   "completed",
   "refused",
   "inFlight",
-  "inFlightMost",
+  "maxInFlight",
   "systemCalls",
   "wakeUps",
-  "gatheredSends",
+  "coalescedSends",
   "cancels",
   "overflows",
   "descriptors",

@@ -23,6 +23,12 @@ export function inContext<C>(callback: Called<C>): Called<C> {
   };
 }
 
+/** The same of a function that is called once and gives something. */
+export function boundToContext<R>(callback: () => R): () => R {
+  const resource = new AsyncResource("IOCallback");
+  return () => resource.runInAsyncScope(callback);
+}
+
 // Of what was used before this module was loaded a fresh resource tells: it has the stores (Node up
 // to 22) or the frame (since 24) of its maker.
 function usedBefore(): boolean {

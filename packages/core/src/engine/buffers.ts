@@ -1,12 +1,27 @@
 // Page-aligned memory that the kernel keeps mapped: slabs, cut into blocks of whole pages.
-import { IOError, rangeError } from "../errors.js";
+import { IOError, numberError, typeError } from "../errors.js";
 import { checkMade, shown } from "../support/check.js";
 import { type Memory, PAGE_SIZE_BYTES, POISON, Region } from "./memory.js";
 
-// Memory is asked for in pieces of 2^8 pages, 1 MiB, or more where one block needs it.
+// Memory is allocated in slabs of 2^8 pages, 1 MiB, or more where one block needs it.
 const SLAB_POWER = 8;
+/** The block beside the limit that the library keeps for its own transfers: 2^4 pages, 64 KiB. */
+const RESERVE_POWER = 4;
 
-/** Memory that was acquired: `using` releases it. */
+function powerOf(sizeBytes: number): number {
+  return Math.max(0, Math.ceil(Math.log2(sizeBytes / PAGE_SIZE_BYTES)));
+}
+
+/** What a block of so many bytes takes. */
+export function blockBytes(sizeBytes: number): number {
+  return PAGE_SIZE_BYTES * 2 ** powerOf(sizeBytes);
+}
+
+/**
+ * Memory that was acquired: `using` releases it.
+ *
+ * @category Memory
+ */
 export type AcquiredBuffer = Uint8Array & Disposable;
 
 /** One piece of memory, cut into blocks of 2^n pages: the buddy scheme. */
@@ -43,6 +58,7 @@ class Slab {
     const start = this.#start + page * PAGE_SIZE_BYTES;
     const sizeBytes = PAGE_SIZE_BYTES * 2 ** power;
     const region = new Region(this.#memory, this.#handle, this.#start, start, sizeBytes);
+    region.isBlock = true;
     this.#pages.fill(region, page, page + 2 ** power);
     return region;
   }
@@ -76,6 +92,8 @@ interface Block {
  * only when its last operation has completed. Memory goes back to the system when the `IO` is
  * closed.
  *
+ * @category Memory
+ *
  * @example
  * ```ts
  * import { IO } from "@io/core";
@@ -88,8 +106,12 @@ interface Block {
 export class Buffers {
   /** The IO, which lives as long as its memory is asked for. @internal */
   owner: object | null = null;
+  /** Called when a block has become free. @internal */
+  onFreed: () => void = ignore;
+  /** @internal */
+  readonly maxBytes: number;
   readonly #memory: Memory;
-  readonly #maxBytes: number;
+  #reserve: Slab | null = null;
   readonly #blocks = new WeakMap<Uint8Array, Block>();
   readonly #slabs: Slab[] = [];
   #sizeBytes = 0;
@@ -98,28 +120,71 @@ export class Buffers {
   constructor(memory: Memory, maxBytes: number) {
     checkMade(memory, "Buffers", "io.buffers.acquire()");
     this.#memory = memory;
-    this.#maxBytes = maxBytes;
+    this.maxBytes = maxBytes;
   }
 
-  /** Bytes in slabs, in use or free. */
+  /** Bytes of memory that the IO has for blocks, in use or free. */
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
 
-  /** A block of at least `sizeBytes`, page-aligned; the view has exactly that many bytes. */
+  /**
+   * Takes a block of page-aligned memory. It holds what was last in it.
+   *
+   * @param sizeBytes How many bytes, 1 or more; the block behind them is a power of two times
+   *   4,096.
+   * @returns a view of exactly that many bytes; `using` releases it
+   * @throws `ERR_OUT_OF_RANGE` for a size that is no whole number above 0, `ERR_IO_BUFFERS_LIMIT`
+   *   when `buffersMaxBytes` would be exceeded
+   */
   acquire(sizeBytes: number): AcquiredBuffer {
     if (!(Number.isSafeInteger(sizeBytes) && sizeBytes > 0)) {
-      throw rangeError("acquire", `sizeBytes is ${shown(sizeBytes)}: give a whole number above 0`);
+      const message = `sizeBytes is ${shown(sizeBytes)}: give a whole number above 0`;
+      throw numberError("acquire", sizeBytes, message);
     }
-    const power = Math.max(0, Math.ceil(Math.log2(sizeBytes / PAGE_SIZE_BYTES)));
-    const block = this.#take(power) ?? this.#grow(power, sizeBytes);
+    const acquired = this.acquireIfFree(sizeBytes);
+    if (acquired !== null) return acquired;
+    throw new IOError({
+      code: "ERR_IO_BUFFERS_LIMIT",
+      operation: "acquire",
+      message:
+        `acquire: ${sizeBytes} bytes more would exceed the limit of ${this.maxBytes} ` +
+        "bytes: release buffers, or open the IO with a higher buffersMaxBytes",
+    });
+  }
+
+  /** The same, or null when the limit would be exceeded. @internal */
+  acquireIfFree(sizeBytes: number): AcquiredBuffer | null {
+    const power = powerOf(sizeBytes);
+    const block = this.#take(power) ?? this.#grow(power);
+    return block === null ? null : this.#given(block, sizeBytes);
+  }
+
+  /** The one block of 64 KiB beside the limit; null while it is in use. @internal */
+  acquireReserve(): AcquiredBuffer | null {
+    this.#reserve ??= new Slab(this.#memory, RESERVE_POWER);
+    const slab = this.#reserve;
+    const region = slab.take(RESERVE_POWER);
+    return region === null ? null : this.#given({ region, slab }, region.sizeBytes);
+  }
+
+  #given(block: Block, sizeBytes: number): AcquiredBuffer {
     const view = new Uint8Array(block.slab.buffer, block.region.start, sizeBytes);
     this.#blocks.set(view, block);
     return Object.assign(view, { [Symbol.dispose]: () => this.release(view) });
   }
 
-  /** Gives a block back. It must be the view that `acquire` returned, once. */
+  /**
+   * Releases a block. An operation that still uses it is not disturbed.
+   *
+   * @param buffer The view that `acquire` returned, not a part of it.
+   * @throws `ERR_IO_BUFFER_RELEASED` when it was released before, or is another view
+   */
   release(buffer: Uint8Array): void {
+    if (!ArrayBuffer.isView(buffer)) {
+      const right = "give the view that acquire() returned";
+      throw typeError("release", `the buffer is ${shown(buffer)}: ${right}`);
+    }
     const block = this.#blocks.get(buffer);
     if (block === undefined) {
       throw new IOError({
@@ -131,8 +196,12 @@ export class Buffers {
     this.#blocks.delete(buffer);
     const { region, slab } = block;
     region.acquired = false;
-    if (region.inFlight === 0) slab.put(region);
-    else region.onIdle = () => slab.put(region);
+    const free = (): void => {
+      slab.put(region);
+      this.onFreed();
+    };
+    if (region.inFlight === 0) free();
+    else region.onIdle = free;
   }
 
   #take(power: number): Block | null {
@@ -143,18 +212,10 @@ export class Buffers {
     return null;
   }
 
-  #grow(power: number, askedBytes: number): Block {
+  #grow(power: number): Block | null {
     const slabPower = Math.max(SLAB_POWER, power);
     const sizeBytes = PAGE_SIZE_BYTES * 2 ** slabPower;
-    if (this.#sizeBytes + sizeBytes > this.#maxBytes) {
-      throw new IOError({
-        code: "ERR_IO_BUFFERS_LIMIT",
-        operation: "acquire",
-        message:
-          `acquire: ${askedBytes} bytes more would exceed the limit of ${this.#maxBytes} ` +
-          "bytes: release buffers, or open the IO with a higher buffersMaxBytes",
-      });
-    }
+    if (this.#sizeBytes + sizeBytes > this.maxBytes) return null;
     const slab = new Slab(this.#memory, slabPower);
     this.#slabs.push(slab);
     this.#sizeBytes += sizeBytes;
@@ -163,3 +224,5 @@ export class Buffers {
     return { region, slab };
   }
 }
+
+function ignore(): void {}

@@ -1,4 +1,4 @@
-// What the first bytes of a program or an addon say, where those are ELF files.
+// Reads the first bytes of a program or an addon, where those are ELF files.
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
 export type Libc = "gnu" | "musl";

@@ -1,5 +1,5 @@
-// Where the engine is: in this package, or in the package for this machine that npm installs beside
-// it. Nowhere else: what lies in the folders of an application is the application's.
+// The place of the engine: in this package, or in the package for this machine that npm installs
+// beside it. Nowhere else: the folders of an application are the application's.
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -14,7 +14,7 @@ export interface EngineFile {
   readonly packageName?: string;
 }
 
-/** What was looked for in vain. */
+/** The packages that were not found. */
 export interface Search {
   /** The folder of @io/core, where there is one: a bundle may be anywhere. */
   readonly packageFolder: string | undefined;
@@ -66,7 +66,7 @@ function resolved(from: string, name: string): string | undefined {
   try {
     return createRequire(from).resolve(name);
   } catch {
-    // Not installed, or not readable: the caller's error names what was not found.
+    // Not installed, or not readable: the caller's error names the missing file.
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-// What an operation holds.
+// The memory that an operation holds.
 
 /** What an operation uses until its final completion. */
 export interface Held {

@@ -1,4 +1,4 @@
-// Which engine is loaded, and what is said of one that cannot be.
+// The choice of the engine file, and the error for an engine that cannot be loaded.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import {
@@ -225,7 +225,7 @@ for (const format of ["esm", "cjs"]) {
   });
 }
 
-test("import and require give one library", () => {
+test("import and require give one library, whose classes have their names", () => {
   const application = applicationWith(readFileSync(built));
   const path = join(application, "both.mjs");
   writeFileSync(
@@ -236,6 +236,8 @@ test("import and require give one library", () => {
      const { default: _, ...names } = imported;
      for (const name of new Set([...Object.keys(names), ...Object.keys(required)])) {
        if (names[name] !== required[name]) console.log(name, "is not the same");
+       const own = typeof names[name] === "function" ? names[name].name : name;
+       if (own !== name) console.log(name, "calls itself", own);
      }
      const io = await required.IO.open();
      console.log(io instanceof imported.IO);
@@ -259,7 +261,7 @@ test("the C library is that of the program", () => {
   assert.is(libcOf(join(folder, "nothing")), undefined);
 });
 
-// In this order: what is loaded stays loaded.
+// In this order: a loaded engine stays loaded.
 test("IO_ENGINE names an engine that is not there", () => {
   process.env["IO_ENGINE"] = "/nowhere/io.node";
   const error = failure();

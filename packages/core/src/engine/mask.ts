@@ -1,8 +1,8 @@
 // The process's mask of permissions (umask). A call that makes a file is carried out after the turn
-// in which it was made, and process.umask() in between must not change what it makes: a file that
-// was to be private would be readable for all. No system tells the mask without setting it, so
-// process.umask() is wrapped: before the mask changes, what is queued gets the one that it was
-// called under. The reasons are in docs/decisions/calls-and-turns.md.
+// in which it was made, and process.umask() in between must not change the file's mode: a private
+// file would be readable for all. No system returns the mask without setting it, so process.umask()
+// is wrapped: before the mask changes, the queued calls get the mask under which they were made.
+// The reasons are in docs/decisions/calls-and-turns.md.
 import { syncBuiltinESMExports } from "node:module";
 
 /** What queues calls that make files. */

@@ -1,4 +1,4 @@
-// Regions and blocks over an engine that only writes down what it is asked.
+// Regions and blocks over an engine that only records its calls.
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -117,7 +117,7 @@ test("memory that was in flight is let go when others have come meanwhile", () =
   for (const region of again) region.finish();
   for (let index = 0; index < 1024; index++) memory.regionOf(new Uint8Array(8), "read");
   assert.is(engine.alive.size, 1024);
-  // What was forgotten is known again at its next use.
+  // A forgotten buffer is registered again at its next use.
   const [first] = again;
   assert.not(engine.alive.has(first!.handle));
   assert.ok(engine.alive.has(memory.regionOf(views[0]!, "read").handle));

@@ -1,8 +1,8 @@
-// Which memory the engine knows, and how long. A region is a piece of memory that operations use as
-// one: a whole ArrayBuffer that a user brought, or one acquired block of a slab of io.buffers.
+// The memory that the engine knows, and for how long. A region is memory that operations use as
+// one: a whole ArrayBuffer of the user, or one acquired block of a slab of io.buffers.
 //
 // Who owns what: the map holds the ArrayBuffer, the engine shares its memory, and a region counts
-// the operations in flight on it, so that nothing is let go before the kernel has.
+// the operations in flight on it, so that no memory is released before the kernel has finished.
 import { types } from "node:util";
 import { closedError, IOError, rangeError, typeError } from "../errors.js";
 import { Reuses } from "../sockets/sent_check.js";
@@ -21,15 +21,15 @@ export const PAGE_SIZE_BYTES = 4096;
 /** What stands in memory that was returned, where that is wanted. */
 export const POISON = 0xdb;
 
-// How much memory of users stays known to the engine while it is idle, because it will likely come
-// again. What is in flight may be more.
+// The bytes of user memory that stay known to the engine while idle, because the program will
+// likely use them again. Memory in flight may be more.
 const IDLE_LIMIT_COUNT = 1024;
 const IDLE_LIMIT_BYTES = 16 * 1024 * 1024;
 
 // Node 20 makes no Uint8Array of more bytes than that.
 const VIEW_LIMIT_BYTES = 2 ** 32 - 1;
 
-// What the session answers when it is closed, instead of a handle.
+// The session's answer after it was closed, instead of a handle.
 const HANDLE_CLOSED = -2;
 
 export class Region implements Held {
@@ -41,6 +41,8 @@ export class Region implements Held {
   inFlight = 0;
   /** Set while it may be used: a block until it is released, user memory while it is known. */
   acquired = true;
+  /** Of `io.buffers`: the memory stays until the IO is closed. */
+  isBlock = false;
   /** Memory of a user that may be used as soon as it is taken out of the list of idle ones. */
   listed: Known | null = null;
   /** Called when nothing is in flight any more. */
@@ -78,12 +80,23 @@ interface Known {
   readonly pagesStart: number;
   readonly pageBytes: number;
   /** The slab is a group's, whose blocks are lent. */
-  readonly lent: boolean;
+  readonly provided: boolean;
   readonly handle: number;
   /** Its neighbours in the list of idle ones. */
   previous: Known | null;
   next: Known | null;
 }
+
+// What all views of bytes have for `buffer`, `byteOffset` and `byteLength`. When they are called by
+// these names, Node.js 20 looks the name up each time, because its compiler does not know the
+// prototype of the views when it runs beside the program: 90 ns instead of 20.
+function getterOf<T>(name: string): (this: Uint8Array) => T {
+  const views: object = Object.getPrototypeOf(Uint8Array.prototype);
+  return Object.getOwnPropertyDescriptor(views, name)?.get as (this: Uint8Array) => T;
+}
+const bufferOf = getterOf<ArrayBufferLike>("buffer");
+const startOf = getterOf<number>("byteOffset");
+const bytesOf = getterOf<number>("byteLength");
 
 export class Memory {
   readonly #native: Native;
@@ -92,10 +105,10 @@ export class Memory {
   #last: Known | null = null;
   /** Memory of ours that was lent, and is there only because somebody has kept a view of it. */
   readonly #returned = new WeakSet<ArrayBufferLike>();
-  // User memory that is idle, oldest first. One that is used again stays in the list until it is
-  // the oldest, so that using few of them costs nothing here. Where there are many it leaves the
-  // list then, comes back whenever it is idle, and leaves it when it is used: so no step looks at
-  // memory of other operations, except once for each.
+  // Idle user memory, oldest first. A buffer that is used again stays in the list until it is the
+  // oldest, so a program that uses few buffers pays nothing here. With many buffers it leaves the
+  // list then, comes back whenever it is idle, and leaves it when it is used. So no step looks at
+  // the memory of other operations, except once for each.
   #oldestIdle: Known | null = null;
   #newestIdle: Known | null = null;
   #idleCount = 0;
@@ -125,15 +138,20 @@ export class Memory {
 
   /** The region that a view lies in, checked; it is not in flight yet. */
   regionOf(view: ArrayBufferView, operation: string): Region {
-    const buffer = view.buffer;
+    const isBytes = view instanceof Uint8Array;
+    const buffer = isBytes ? bufferOf.call(view) : view.buffer;
     let known = this.#last;
     if (known === null || known.buffer !== buffer) {
-      known = this.#known.get(buffer) ?? this.#add(view, operation);
+      known = this.#known.get(buffer) ?? this.#add(buffer, operation);
       this.#last = known;
     }
+    let byteLength = isBytes ? bytesOf.call(view) : 0;
     // A detached ArrayBuffer has no bytes any more, whatever it had when it was first seen.
-    if (buffer.byteLength !== known.sizeBytes) throw this.#detached(operation);
-    const { byteOffset, byteLength } = view;
+    if (byteLength === 0) {
+      if (buffer.byteLength !== known.sizeBytes) throw this.#detached(operation);
+      if (!isBytes) byteLength = view.byteLength;
+    }
+    const byteOffset = isBytes ? startOf.call(view) : view.byteOffset;
     this.viewStart = byteOffset;
     this.viewBytes = byteLength;
     const { whole } = known;
@@ -143,7 +161,7 @@ export class Memory {
     }
     const region = blockOf(known, byteOffset, byteLength);
     if (region === undefined || region === null || !region.acquired) {
-      throw known.lent ? returnedError(operation) : releasedError(operation);
+      throw known.provided ? returnedError(operation) : releasedError(operation);
     }
     if (byteOffset + byteLength > region.start + region.sizeBytes) {
       throw rangeError(operation, "the buffer reaches beyond the memory that was acquired with it");
@@ -152,21 +170,18 @@ export class Memory {
   }
 
   /**
-   * Whether a Uint8Array whose region this was may be used again as it is; then it notes where it
-   * begins, as `regionOf` does. Asking the view for its ArrayBuffer and looking that up costs much
-   * of a short operation, most of all where there are so many that none of it is in the cache.
+   * Whether a Uint8Array whose region this was may be used again, as it was. V8 makes a call of
+   * each question to a view: for its ArrayBuffer, its place and its length. That, and looking the
+   * ArrayBuffer up, costs much of a short operation. So what asked before knows the place, which
+   * never changes. Only the memory may have been transferred since: then there is no first byte.
    */
   findsAgain(region: Region, view: ArrayBufferView): boolean {
     if (region.memory !== this) return false;
-    const { byteLength } = view;
-    // A detached one has no bytes, and others are seldom.
-    if (byteLength === 0) return false;
+    if ((view as Uint8Array)[0] === undefined) return false;
     if (!region.acquired) {
       if (region.listed === null) return false;
       this.#takeOut(region);
     }
-    this.viewStart = view.byteOffset;
-    this.viewBytes = byteLength;
     return true;
   }
 
@@ -188,18 +203,18 @@ export class Memory {
   }
 
   /** The same for memory that is lent in `count` pieces, which begin `strideBytes` apart. */
-  addPieces(
+  provideBuffers(
     buffer: ArrayBuffer,
     start: number,
     strideBytes: number,
-    pieceBytes: number,
+    bufferBytes: number,
     count: number,
   ): [number, Region[]] {
     markAsUntransferable(buffer);
     const memory = new Uint8Array(buffer, start);
     const handle = this.#handle(memory, memory.byteLength, false, "receiveMultishot");
     const regions = Array.from({ length: count }, (_, index) => {
-      const region = new Region(this, handle, start, start + index * strideBytes, pieceBytes);
+      const region = new Region(this, handle, start, start + index * strideBytes, bufferBytes);
       region.acquired = false;
       return region;
     });
@@ -213,7 +228,7 @@ export class Memory {
     pages: (Region | null)[],
     pagesStart: number,
     pageBytes: number,
-    lent: boolean,
+    provided: boolean,
   ): void {
     const sizeBytes = buffer.byteLength;
     this.#known.set(buffer, {
@@ -223,7 +238,7 @@ export class Memory {
       pages,
       pagesStart,
       pageBytes,
-      lent,
+      provided,
       handle,
       previous: null,
       next: null,
@@ -243,8 +258,7 @@ export class Memory {
     this.#session.releaseBuffer(known.handle);
   }
 
-  #add(view: ArrayBufferView, operation: string): Known {
-    const buffer = view.buffer;
+  #add(buffer: ArrayBufferLike, operation: string): Known {
     if (this.#returned.has(buffer)) throw returnedError(operation);
     this.#refuseUnfit(buffer, operation);
     const sizeBytes = buffer.byteLength;
@@ -262,13 +276,13 @@ export class Memory {
       pages: [],
       pagesStart: 0,
       pageBytes: PAGE_SIZE_BYTES,
-      lent: false,
+      provided: false,
       handle,
       previous: null,
       next: null,
     };
     this.#known.set(buffer, known);
-    // One that is larger than all that may stay known is forgotten as soon as it is idle.
+    // A buffer that is larger than this whole limit is forgotten as soon as it is idle.
     if (sizeBytes > IDLE_LIMIT_BYTES) whole.onIdle = () => this.#forget(known);
     else this.#enlist(known);
     return known;
@@ -308,7 +322,7 @@ export class Memory {
     return new IOError({
       code: "ERR_IO_BUFFER_DETACHED",
       operation,
-      message: `${operation}: the buffer is detached: its memory was transferred to somebody else`,
+      message: `${operation}: the buffer is detached: its memory was transferred`,
     });
   }
 
@@ -320,7 +334,7 @@ export class Memory {
     this.#newestIdle = known;
     this.#idleCount++;
     this.#idleBytes += known.sizeBytes;
-    // Never the one that has just come: its operation is still to be queued.
+    // Never the buffer that was added last: its operation is not queued yet.
     while (this.#idleCount > IDLE_LIMIT_COUNT || this.#idleBytes > IDLE_LIMIT_BYTES) {
       if (!this.#retireOldest(known)) return;
     }

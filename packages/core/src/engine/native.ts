@@ -16,7 +16,7 @@ export interface NativeSession {
   readonly backend: string;
   /** Slots for operations that there are by now, and at most. */
   readonly slots: number;
-  readonly slotsMost: number;
+  readonly maxSlots: number;
   /** Makes more slots, and says how many there are then; 0 when it is closed. */
   grow(): number;
   /** Of the area that was asked for: whether it is there, why, and what to change. */
@@ -33,20 +33,50 @@ export interface NativeSession {
   releaseBuffer(handle: number): boolean;
   /** A group of lent memory, or a negative errno. */
   addGroup(returned: ArrayBuffer, capacity: number, messages: boolean): number;
-  addPieces(
+  provideBuffers(
     group: number,
     buffer: number,
     offset: number,
     strideBytes: number,
-    pieceBytes: number,
+    bufferBytes: number,
     count: number,
   ): number;
   removeGroup(group: number): number;
   /** The area's group, or a negative errno. */
   addArea(words: ArrayBuffer, capacity: number): number;
-  setOption(descriptor: number, option: number, value: number): number;
-  /** 0, or a negative errno: EAGAIN when another open of the file has it locked. */
-  lockFile(descriptor: number, level: number): number;
+  /** Level and name are the system's own numbers. 0, or a negative errno. */
+  setOption(descriptor: number, level: number, name: number, value: number | Uint8Array): number;
+  /** How many bytes the system has written into `into`, or a negative errno. */
+  getOption(descriptor: number, level: number, name: number, into: Uint8Array): number;
+  /** Sets from how many bytes on "auto" spares the copy; with -1 it only says it. */
+  zeroCopyThreshold(descriptor: number, bytes: number): number;
+  /** A descriptor for a duplicate of the system's number, or a negative errno. */
+  borrow(number: number): number;
+  /** Takes over a number of the system; a negative errno when that stays its owner's. */
+  adopt(number: number): number;
+  /** One that came over a socket blocks from now on, also for those that share it. */
+  setBlocking(descriptor: number): void;
+  /** By DESCRIPTOR_KIND_*: the ends of a pipe, or two connected sockets; or a negative errno. */
+  openPair(kind: number): [descriptor: number, descriptor: number] | number;
+  /** DESCRIPTOR_KIND_*, or a negative errno. */
+  kindOf(descriptor: number): number;
+  /** A descriptor that is readable when the process has ended, or a negative errno. */
+  openProcess(process: number): number;
+  processEnd(descriptor: number): [hasCode: boolean, value: number] | number;
+  /** 0, or a negative errno; the group and its source are records of addresses. */
+  changeGroup(
+    descriptor: number,
+    joins: boolean,
+    interfaceIndex: number,
+    group: Uint8Array,
+    source: Uint8Array | null,
+  ): number;
+  /** A process of -1 is not known. */
+  peerCredentials(descriptor: number): [process: number, user: number, group: number] | number;
+  openNotifier(): [descriptor: number, id: number] | number;
+  /** How many values it was given, or a negative errno. */
+  takeNotifications(id: number, descriptor: number, values: Int32Array): number;
+  closeNotifier(id: number): void;
   /** Whether operations of a descriptor, or of all with -1, keep the event loop alive. */
   setRef(descriptor: number, keeps: boolean): void;
   name(descriptor: number, peer: boolean): NativeName | number;
@@ -55,8 +85,8 @@ export interface NativeSession {
   counters(out: Float64Array): void;
   /** Of one socket; 0 or a negative errno. */
   socketCounters(descriptor: number, out: Float64Array): number;
-  /** Closes all, when only the memory of zero-copy sends is waited for. */
-  abortUnreleased(): void;
+  /** Cancels what is in flight until nothing is, also what starts later. */
+  endAll(): void;
   /** The call that has failed, and its errno, when the engine can carry out nothing any more. */
   loss(): [call: string, errno: number] | null;
   close(): void;
@@ -89,7 +119,7 @@ export interface Native {
   readonly Session: new (
     backend: string,
     entries: number,
-    slotsMost: number,
+    maxSlots: number,
     attached: boolean,
     waitElsewhere: boolean,
     shared: ArrayBuffer,
@@ -106,6 +136,10 @@ export interface Native {
   ): { available: boolean; reason: string; advice: string };
   /** Limits in force now: Infinity for none, -1 when nobody knows. */
   processLimits(): { lockedMemoryBytes: number; descriptors: number };
+  /** DESCRIPTOR_KIND_* of a number of the system, or a negative errno. */
+  kindOf(number: number): number;
+  /** A value for a notifier of any thread of the process; 0 or a negative errno. */
+  notify(id: number, value: number): number;
   /** Name and text of an error number of the system, which is positive here. */
   errorName(errno: number): readonly [name: string, text: string] | undefined;
   /** The address of a buffer's memory, modulo `alignment`. */
@@ -113,6 +147,8 @@ export interface Native {
   /** Writes the record of an address; 0, or a negative errno. */
   writeAddress(family: number, port: number, host: string | Uint8Array, record: Uint8Array): number;
   readAddress(record: Uint8Array): NativeName | number;
+  /** Levels and options of sockets by name, those that this system has. */
+  readonly socketConstants: Readonly<Record<string, number>>;
   /** Whether memory stays alive although its ArrayBuffer is detached. */
   readonly holdsMemory: boolean;
   /** The size of the system's pages. */

@@ -18,6 +18,7 @@ import {
   HEADER_PUMPING,
   HEADER_QUEUED,
   HEADER_WORDS,
+  OPCODE_CANCEL_ALL,
   OPCODE_NOP,
   OPCODE_TIMEOUT,
 } from "./abi.js";
@@ -57,7 +58,7 @@ function nothing(): void {}
 /** Ends everything, counting the completions, and checks that the queue still works. */
 function finish(queue: Queue): void {
   while (queue.inFlight > 0) {
-    queue.cancelAll(new Completion(), nothing);
+    queue.whenFree(() => queue.begin(new Completion(), nothing, OPCODE_CANCEL_ALL));
     queue.poll(ROUND_NS);
   }
   let answer = Number.NaN;
@@ -129,11 +130,11 @@ test("single damaged words are answered, whatever they mean", () => {
       if (identity.includes(word)) continue;
       const value = random(2) === 0 ? random(2 ** 32) : random(64);
       queue.words[at + word] = (queue.words[at + word] as number) ^ value;
-      // Paths come from the text area, which is empty: no operation can name a file.
+      // Paths come from the text area, which is empty, so no operation can name a file.
       if (word === ENTRY_OPERATION) queue.words[at + 5] = 0;
     }
     while (queue.inFlight > 0) {
-      queue.cancelAll(new Completion(), nothing);
+      queue.whenFree(() => queue.begin(new Completion(), nothing, OPCODE_CANCEL_ALL));
       queue.poll(ROUND_NS);
     }
   }
@@ -232,6 +233,18 @@ test("the limit, a completion in use, and chains that are too long throw and que
 });
 
 /** A queue whose session hands nothing over, and notes how many entries it was given each time. */
+test("a completion that cannot be written to throws, and queues nothing", () => {
+  const queue = openQueue();
+  const frozen = new Completion();
+  frozen._callback = nothing; // so that the slot is the first that would be written
+  Object.freeze(frozen);
+  for (let round = 0; round < LIMIT; round++) {
+    assert.throws(() => queue.begin(frozen, nothing, OPCODE_NOP), TypeError);
+  }
+  assert.is(queue.inFlight, 0);
+  finish(queue);
+});
+
 function openFed(ready: (handedOver: number) => number) {
   const CAPACITY_FED = 256;
   const handed: number[] = [];
@@ -346,9 +359,10 @@ test("the memory of the rings stays where it is", () => {
   finish(queue);
 });
 
-test("the table grows while entries are queued, refused and in flight", () => {
+function growTable(queued: number): void {
   const limit = 5000;
   const queue = openQueue(CAPACITY, limit);
+  Reflect.set(queue, "sequence", queued | 0);
   const random = randomFrom(seed + 3);
   for (let round = 0; round < 3; round++) {
     const calls = new Int32Array(limit);
@@ -376,7 +390,18 @@ test("the table grows while entries are queued, refused and in flight", () => {
     assert.ok(calls.every((count) => count === 1));
   }
   finish(queue);
+}
+
+test("the table grows while entries are queued, refused and in flight", () => {
+  growTable(0);
 });
+
+// Numbers whose low bits are 0, as those of the engine's first entry are.
+for (const queued of [2 ** 31 - 8192, 2 ** 32 - 8192]) {
+  test(`the table grows after about ${queued} entries were queued`, () => {
+    growTable(queued);
+  });
+}
 
 test("what callbacks throw reaches the program, and the rest of the batch is called", () => {
   const queue = openQueue();

@@ -10,13 +10,13 @@ import type { Callback, Completion } from "../ring/completion.js";
 import { checkFunction, shown } from "../support/check.js";
 import {
   CHAIN_LIMIT,
-  COMPLETION_FLAG_LENT,
+  COMPLETION_BUFFER_SHIFT,
+  COMPLETION_FLAG_BUFFER,
   COMPLETION_FLAG_MORE,
   COMPLETION_FLAG_OPEN,
   COMPLETION_FLAG_REFUSED,
   COMPLETION_FLAGS,
   COMPLETION_GENERATION,
-  COMPLETION_PIECE_SHIFT,
   COMPLETION_RESULT,
   COMPLETION_SLOT,
   COMPLETION_WORDS,
@@ -37,7 +37,6 @@ import {
   HEADER_TEXT_USED,
   HEADER_WORDS,
   OPCODE_BIND,
-  OPCODE_CANCEL_ALL,
   OPCODE_MKDIR,
   OPCODE_NOP,
   OPCODE_OPEN,
@@ -47,6 +46,7 @@ import {
   OPCODE_TIMEOUT,
   OPCODE_WRITE,
   OPEN_FLAG_CREATE,
+  OPEN_FLAG_TEMPORARY,
   OPERATIONS,
   TEXT_SIZE_BYTES,
   VECTOR_DOUBLES,
@@ -60,13 +60,13 @@ const HEADER_BYTES = HEADER_WORDS * 4;
 const ENTRY_BYTES = ENTRY_WORDS * 4;
 const COMPLETION_BYTES = COMPLETION_WORDS * 4;
 
-// Once or twice a batch looks as if it came from memory because others end at the same moment, but
-// not so often in a row. From then on twice as many batches go unfed each time, 64 at most: to try
-// it again costs a few system calls, which is nothing beside so many batches.
+// Once or twice, a batch looks as if it came from memory because other reads end at the same
+// moment, but not so often in a row. From then on twice as many batches go unfed each time, 64 at
+// most. Another trial costs a few system calls, which is nothing beside so many batches.
 const SURE_IN_ROW = 8;
-const UNFED_MOST_LOG2 = 6;
+const MAX_UNFED_LOG2 = 6;
 
-// The hottest operations, whose verbs put no text.
+// The hottest operations, whose verbs write no text.
 const WITHOUT_TEXT: ReadonlySet<number> = new Set([
   OPCODE_NOP,
   OPCODE_TIMEOUT,
@@ -115,31 +115,29 @@ export class Queue {
   dispatching = false;
   /** Batches of completions dispatched, with the one that is being dispatched. */
   batches = 0;
-  /** A cancel of everything is in flight. */
-  cancelling = false;
   /**
    * Entries that the engine gave back under slots that are not theirs; 0 unless rings are damaged.
    */
   strays = 0;
 
-  readonly #header: Int32Array;
-  readonly #completionWords: Int32Array;
+  private readonly header: Int32Array;
+  private readonly completionWords: Int32Array;
   readonly #text: Buffer;
   readonly #textDoubles: Float64Array;
   // The tables by slot, which grow with the engine's. The arrays of numbers are longer than there
   // are slots.
-  readonly #completions: (Completion<unknown> | null)[] = [];
-  #generations = new Int32Array(0);
-  #free = new Int32Array(0);
+  private readonly completions: (Completion<unknown> | null)[] = [];
+  private generations = new Int32Array(0);
+  private free = new Int32Array(0);
   #slots = 0;
-  #freeCount = 0;
-  // Which slot an entry was queued for, by its sequence number: the engine names a refused entry by
-  // that, because what stands in the entry cannot be trusted.
-  #slotsBySequence = new Int32Array(1);
-  #sequenceMask = 0;
-  #sequence = 0;
+  private freeCount = 0;
+  // The slot of each queued entry, by its sequence number. The engine names a refused entry by that
+  // number, because the contents of a refused entry cannot be trusted.
+  private slotsBySequence = new Int32Array(1);
+  private sequenceMask = 0;
+  private sequence = 0; // counts with 32 bits, as the engine does
   // Entries queued of the chain to which the next entry belongs; 0 when the last one links nothing.
-  #chainQueued = 0;
+  private chainQueued = 0;
   #chainWatched = false;
   #thrown: unknown[] = [];
   // Feeding devices: how many entries are handed over next, how many were of this batch, whether as
@@ -153,8 +151,8 @@ export class Queue {
   readonly #waitingForRoom: (() => void)[] = [];
   readonly #waitingForSlot: (() => void)[] = [];
   // The batch of completions that is being dispatched, and which of them is next.
-  #published = 0;
-  #next = 0;
+  private published = 0;
+  private next = 0;
 
   constructor(capacity: number, open: OpenSession) {
     const completionsBytes = capacity * COMPLETION_BYTES;
@@ -162,19 +160,19 @@ export class Queue {
     const textStart = entriesEnd + completionsBytes;
     const shared = new ArrayBuffer(textStart + TEXT_SIZE_BYTES);
     this.capacity = capacity;
-    this.#header = new Int32Array(shared, 0, HEADER_WORDS);
+    this.header = new Int32Array(shared, 0, HEADER_WORDS);
     this.words = new Int32Array(shared, HEADER_BYTES, capacity * ENTRY_WORDS);
     this.doubles = new Float64Array(shared, HEADER_BYTES, (capacity * ENTRY_WORDS) / 2);
     keepInPlace(this.words, shared);
     keepInPlace(this.doubles, shared);
-    this.#completionWords = new Int32Array(shared, entriesEnd, capacity * COMPLETION_WORDS);
+    this.completionWords = new Int32Array(shared, entriesEnd, capacity * COMPLETION_WORDS);
     this.#text = Buffer.from(shared, textStart, TEXT_SIZE_BYTES);
     this.#textDoubles = new Float64Array(shared, textStart, TEXT_SIZE_BYTES / 8);
     this.session = open(shared, (published) => {
       this.dispatch(published);
       if (this.#thrown.length > 0) this.#reportLater(0);
     });
-    this.inFlightLimit = this.session.slotsMost - RESERVED_SLOTS;
+    this.inFlightLimit = this.session.maxSlots - RESERVED_SLOTS;
     this.#addSlots(this.session.slots);
   }
 
@@ -188,28 +186,28 @@ export class Queue {
   #addSlots(slots: number): void {
     const added = slots - this.#slots;
     if (added <= 0) return;
-    if (slots > this.#generations.length) this.#lengthen(slots);
-    while (this.#completions.length < slots) this.#completions.push(null);
-    // Those that were free go first, which keeps what is in use together, and then the lowest.
-    this.#free.copyWithin(added, 0, this.#freeCount);
-    for (let index = 0; index < added; index++) this.#free[index] = slots - 1 - index;
-    this.#freeCount += added;
+    if (slots > this.generations.length) this.#lengthen(slots);
+    while (this.completions.length < slots) this.completions.push(null);
+    // The slots that were free go first, which keeps used slots together, and then the lowest.
+    this.free.copyWithin(added, 0, this.freeCount);
+    for (let index = 0; index < added; index++) this.free[index] = slots - 1 - index;
+    this.freeCount += added;
     this.#slots = slots;
   }
 
   // To a power of two, so that growing slot by slot costs each slot the same.
   #lengthen(slots: number): void {
     const length = 1 << Math.ceil(Math.log2(slots)); // an integer for V8, which a power is not
-    this.#generations = lengthened(this.#generations, length);
-    this.#free = lengthened(this.#free, length);
+    this.generations = lengthened(this.generations, length);
+    this.free = lengthened(this.free, length);
     const slotsBySequence = new Int32Array(length);
-    const first = Math.max(0, this.#sequence - this.#slotsBySequence.length);
-    for (let sequence = first; sequence < this.#sequence; sequence++) {
-      const slot = this.#slotsBySequence[sequence & this.#sequenceMask] as number;
+    for (let back = 1; back <= this.slotsBySequence.length; back++) {
+      const sequence = this.sequence - back;
+      const slot = this.slotsBySequence[sequence & this.sequenceMask] as number;
       slotsBySequence[sequence & (length - 1)] = slot;
     }
-    this.#slotsBySequence = slotsBySequence;
-    this.#sequenceMask = length - 1;
+    this.slotsBySequence = slotsBySequence;
+    this.sequenceMask = length - 1;
   }
 
   /**
@@ -217,63 +215,70 @@ export class Queue {
    * begin. Everything that can be wrong with the arguments has been checked before: what throws
    * after this would leave an operation behind that nobody asked for.
    *
-   * V8 puts it in its place in the verbs as long as its bytecode has at most 460 bytes.
+   * V8 inlines it into the verbs, and these into the callbacks that call them, while the bytecode
+   * is short: 460 bytes of one function, 920 of all in one place. So what is seldom needed stands
+   * in functions of its own, and the members that are used here are `private` and not `#`, for
+   * which the bytecode is twice as long.
    */
   begin<C>(completion: Completion<C>, callback: Callback<C>, opcode: number): number {
-    if (completion?.slot !== -1) throw this.#unfit(completion);
+    if (completion?._slot !== -1) throw this.unfit(completion);
     if (storages.inUse) callback = inContextOf(completion, callback);
     // Mostly the same as before, and not writing it is cheaper than writing it.
-    if (completion.callback !== callback) this.#setCallback(completion, callback);
-    const flags = completion.flags;
-    const flagged = flags | this.#chainQueued;
-    if (flagged) this.#checkLink(flags, opcode);
-    if (this.#freeCount <= RESERVED_SLOTS) this.#checkReserve(opcode);
-    const header = this.#header;
-    if (header[HEADER_ACTIVE] === 0) this.session.activate();
+    if (completion._callback !== callback) this.setCallback(completion, callback);
+    const { _flags: flags } = completion;
+    const flagged = flags | this.chainQueued;
+    if (flagged !== 0) this.checkLink(flags, opcode);
+    if (this.freeCount <= RESERVED_SLOTS) this.checkReserve(opcode, flags);
+    const { header, words } = this;
     let position = header[HEADER_QUEUED] as number;
-    if (position === this.capacity) position = this.#submitAll();
+    if (position === 0 || position === this.capacity) position = this.beginBatch(position);
+    const left = this.freeCount - 1;
+    const slot = this.free[left] as number;
+    completion._slot = slot; // a frozen one throws here, before anything is queued
+    completion._opcode = opcode;
+    this.freeCount = left;
     header[HEADER_QUEUED] = position + 1;
-    if (position === 0) this.#beginBatch();
-    const slot = this.#free[--this.#freeCount] as number;
     const at = position * ENTRY_WORDS;
-    this.words[at + ENTRY_OPERATION] = opcode | flags;
-    this.words[at + ENTRY_SLOT] = slot;
-    this.words[at + ENTRY_GENERATION] = this.#generations[slot] as number;
-    this.#slotsBySequence[this.#sequence++ & this.#sequenceMask] = slot;
-    this.#completions[slot] = completion as Completion<unknown>;
-    completion.slot = slot;
-    completion.opcode = opcode;
-    if (flagged) this.#noteFlags(at, completion);
+    words[at + ENTRY_OPERATION] = opcode | flags;
+    words[at + ENTRY_SLOT] = slot;
+    words[at + ENTRY_GENERATION] = this.generations[slot] as number;
+    this.slotsBySequence[this.sequence & this.sequenceMask] = slot;
+    this.sequence = (this.sequence + 1) | 0;
+    this.completions[slot] = completion as Completion<unknown>;
+    if (flagged !== 0) this.noteFlags(at, completion);
     return at;
   }
 
-  #submitAll(): number {
-    this.session.submit();
-    return 0;
-  }
-
-  #setCallback<C>(completion: Completion<C>, callback: Callback<C>): void {
+  private setCallback<C>(completion: Completion<C>, callback: Callback<C>): void {
     checkFunction(callback, "the callback", "submit");
-    completion.callback = callback;
+    completion._callback = callback;
   }
 
-  #unfit(completion: unknown): IOError {
-    const { slot } = (completion ?? {}) as { slot?: unknown };
+  private unfit(completion: unknown): IOError {
+    const { _slot: slot } = (completion ?? {}) as { _slot?: unknown };
     if (typeof slot === "number") return refusal("ERR_IO_COMPLETION_ACTIVE", BUSY);
     return typeError("submit", `the completion is ${shown(completion)}: give a Completion`);
   }
 
-  // The next turn of the event loop takes the batch. When this one's is over, which is so while the
-  // loop calls the handles of other programs or of another IO, it must not wait before that.
-  #beginBatch(): void {
+  // The next entry is the first one of a batch, or has no room behind `queued` others. An IO that
+  // has nothing queued may not keep the process alive: the first entry sees to that.
+  // The next turn of the event loop takes the batch. The batch must not wait longer when this
+  // turn's pump is over, as it is while the loop runs handles of other libraries or of another IO.
+  private beginBatch(queued: number): number {
+    const { header } = this;
+    if (queued !== 0) this.session.submit();
+    if (header[HEADER_ACTIVE] === 0) this.session.activate();
     if (this.onBatchBegun !== null) this.onBatchBegun();
-    else if (this.#header[HEADER_ASLEEP] !== 0) this.session.wake();
+    else if (header[HEADER_ASLEEP] !== 0) this.session.wake();
+    return 0;
   }
 
   // Ending operations must be possible when the limit is reached, so the last slots are for that.
-  #checkReserve(opcode: number): void {
+  // One of a chain may wait for others, and would keep its slot all that time.
+  private checkReserve(opcode: number, flags: number): void {
     if (this.#grow()) return;
-    if (this.#freeCount > 0 && OPERATIONS.get(opcode)?.endsOthers === true) return;
+    const isAlone = this.chainQueued === 0 && (flags & ENTRY_FLAG_LINKED) === 0;
+    if (isAlone && this.freeCount > 0 && OPERATIONS.get(opcode)?.endsOthers === true) return;
     this.#cancelChain(); // the caller sees the thrown error
     throw refusal("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
   }
@@ -283,7 +288,7 @@ export class Queue {
    * it; what is in the reserved slots ends by itself.
    */
   whenFree(start: () => void): void {
-    if (this.#freeCount > 0) start();
+    if (this.freeCount > 0) start();
     else this.#waiting.push(start);
   }
 
@@ -303,7 +308,7 @@ export class Queue {
 
   /** Whether an operation that is no cancel or close may be begun. */
   hasSlot(): boolean {
-    return this.#freeCount > RESERVED_SLOTS || this.#grow();
+    return this.freeCount > RESERVED_SLOTS || this.#grow();
   }
 
   /** Calls `start` once, when an operation that is no cancel or close may be begun. */
@@ -311,39 +316,24 @@ export class Queue {
     this.#waitingForSlot.push(start);
   }
 
-  /** Cancels everything, also after `closed` was set. */
-  cancelAll(completion: Completion, callback: Callback): void {
-    this.cancelling = true;
-    this.whenFree(() => {
-      this.begin(
-        completion,
-        (ended, result) => {
-          this.cancelling = false;
-          callback(ended, result);
-        },
-        OPCODE_CANCEL_ALL,
-      );
-    });
-  }
-
   /**
    * What names an operation in flight to the engine; a slot that never exists when there is none.
    */
   tokenOf<C>(completion: Completion<C>): [slot: number, generation: number] {
-    const slot = completion.slot;
+    const slot = completion._slot;
     // It may also be in flight on another IO.
-    if (slot === -1 || this.#completions[slot] !== completion) return [-1, 0];
-    return [slot, this.#generations[slot] as number];
+    if (slot === -1 || this.completions[slot] !== completion) return [-1, 0];
+    return [slot, this.generations[slot] as number];
   }
 
   /** Operations queued or in flight. */
   get inFlight(): number {
-    return this.#slots - this.#freeCount;
+    return this.#slots - this.freeCount;
   }
 
   /** The bind of a unix socket makes a file, and the engine makes that call when it takes it. */
   beforeMaskChanges(): void {
-    if (this.chainOpen) return; // a bind cannot be part of it
+    if (this.chainOpen) return; // what is queued of a chain starts together, when it is whole
     for (let at = this.#queuedEnd(); at >= 0; at -= ENTRY_WORDS) {
       if (((this.words[at + ENTRY_OPERATION] as number) & OPCODE_BITS) !== OPCODE_BIND) continue;
       this.session.submit();
@@ -359,14 +349,15 @@ export class Queue {
       const argument = words[at + ENTRY_ARGUMENT] as number;
       const extra = words[at + ENTRY_ARGUMENT_EXTRA] as number;
       if (opcode === OPCODE_MKDIR) words[at + ENTRY_ARGUMENT] = argument & ~mask;
-      if (opcode !== OPCODE_OPEN || (argument & OPEN_FLAG_CREATE) === 0) continue;
+      const makes = (argument & (OPEN_FLAG_CREATE | OPEN_FLAG_TEMPORARY)) !== 0;
+      if (opcode !== OPCODE_OPEN || !makes) continue;
       words[at + ENTRY_ARGUMENT_EXTRA] = extra & ~mask;
     }
   }
 
   // Where the words of the last entry begin; below 0 when there is none.
   #queuedEnd(): number {
-    return ((this.#header[HEADER_QUEUED] as number) - 1) * ENTRY_WORDS;
+    return ((this.header[HEADER_QUEUED] as number) - 1) * ENTRY_WORDS;
   }
 
   /** Throws when the IO is closed. */
@@ -378,36 +369,36 @@ export class Queue {
    * The same for a verb that puts text: a chain that its operation begins finds room in the batch,
    * because linked entries must reach the engine together. For other verbs `begin` sees to that.
    */
-  checkText(operation: string, completion: { readonly flags: number } | null | undefined): void {
+  checkText(operation: string, completion: { readonly _flags: number } | null | undefined): void {
     this.check(operation);
-    if (completion && completion.flags & ENTRY_FLAG_LINKED) this.#makeRoomForChain();
+    if (completion && completion._flags & ENTRY_FLAG_LINKED) this.#makeRoomForChain();
   }
 
   #makeRoomForChain(): void {
-    if (this.#chainQueued > 0) return;
-    const queued = this.#header[HEADER_QUEUED] as number;
-    const textUsed = this.#header[HEADER_TEXT_USED] as number;
+    if (this.chainQueued > 0) return;
+    const queued = this.header[HEADER_QUEUED] as number;
+    const textUsed = this.header[HEADER_TEXT_USED] as number;
     if (queued + CHAIN_LIMIT > this.capacity || textUsed > 0) this.session.submit();
   }
 
-  #checkLink(flags: number, opcode: number): void {
+  private checkLink(flags: number, opcode: number): void {
     if ((flags & ENTRY_FLAG_LINKED) === 0) return;
     if (WITHOUT_TEXT.has(opcode)) this.#makeRoomForChain();
     if (flags & ENTRY_FLAG_DEADLINE) throw refusal("ERR_INVALID_ARG_VALUE", LINK_AND_DEADLINE);
-    if (this.#chainQueued < CHAIN_LIMIT - 1) return;
+    if (this.chainQueued < CHAIN_LIMIT - 1) return;
     const message = `${CHAIN_LIMIT} operations are linked at most: the last of them has no link`;
     throw refusal("ERR_OUT_OF_RANGE", message);
   }
 
-  #noteFlags(at: number, completion: { flags: number; deadlineNs: number }): void {
-    const { flags } = completion;
+  private noteFlags(at: number, completion: { _flags: number; _deadlineNs: number }): void {
+    const { _flags: flags } = completion;
     if (flags & ENTRY_FLAG_DEADLINE)
-      this.doubles[at / 2 + ENTRY_DEADLINE_NS] = completion.deadlineNs;
+      this.doubles[at / 2 + ENTRY_DEADLINE_NS] = completion._deadlineNs;
     if ((flags & ENTRY_FLAG_LINKED) === 0) {
-      this.#chainQueued = 0;
+      this.chainQueued = 0;
       return;
     }
-    this.#chainQueued++;
+    this.chainQueued++;
     if (this.#chainWatched) return;
     this.#chainWatched = true;
     queueMicrotask(this.#watchChain);
@@ -420,17 +411,18 @@ export class Queue {
    * queued. The first one goes at once, then each time twice as many as before.
    */
   feedDevice(): void {
-    if (!this.dispatching && this.#header[HEADER_PUMPING] === 0) return;
-    if (this.#chainQueued > 0 || this.#unfed > 0) return;
-    const queued = this.#header[HEADER_QUEUED] as number;
+    if (!this.dispatching && this.header[HEADER_PUMPING] === 0) return;
+    if (this.chainQueued > 0 || this.#unfed > 0) return;
+    const queued = this.header[HEADER_QUEUED] as number;
     if (queued < this.#feedLength) return;
     this.#feedLength *= 2;
     this.#fed += queued;
-    // A disk may have finished some; what comes from memory is there in full.
+    // A disk may have finished some reads; reads from memory are all there.
     this.#fedFromMemory = this.session.submit() >= this.#fed;
   }
 
-  // A batch of completions begins: what was fed in the last one tells whether feeding is of use.
+  // A batch of completions begins: the result of feeding in the last one decides whether to feed
+  // on.
   #judgeFeeding(): void {
     if (this.#unfed > 0) this.#unfed--;
     if (this.#fed === 0) return;
@@ -438,12 +430,12 @@ export class Queue {
     this.#feedLength = 1;
     this.#fromMemoryInRow = this.#fedFromMemory ? this.#fromMemoryInRow + 1 : 0;
     const sure = this.#fromMemoryInRow - SURE_IN_ROW;
-    if (sure >= 0) this.#unfed = 2 ** Math.min(sure, UNFED_MOST_LOG2);
+    if (sure >= 0) this.#unfed = 2 ** Math.min(sure, MAX_UNFED_LOG2);
   }
 
   /** A group has memory to give back: the engine takes it before the next batch. */
   noteReturned(): void {
-    this.#header[HEADER_RETURNED] = 1;
+    this.header[HEADER_RETURNED] = 1;
   }
 
   /**
@@ -464,7 +456,7 @@ export class Queue {
 
   /** Whether the last entry is linked to one that is not queued yet. */
   get chainOpen(): boolean {
-    return this.#chainQueued > 0;
+    return this.chainQueued > 0;
   }
 
   /**
@@ -472,18 +464,18 @@ export class Queue {
    * together. The chain stays as it is, so what is missing can be queued still.
    */
   checkChain(operation: string): void {
-    if (this.#chainQueued > 0) throw this.#chainError(operation);
+    if (this.chainQueued > 0) throw this.#chainError(operation);
   }
 
   /** Throws unless so many operations can be queued at once. */
   checkRoom(length: number): void {
-    while (this.#freeCount < length + RESERVED_SLOTS && this.#grow());
-    if (this.#freeCount >= length + RESERVED_SLOTS) return;
+    while (this.freeCount < length + RESERVED_SLOTS && this.#grow());
+    if (this.freeCount >= length + RESERVED_SLOTS) return;
     throw refusal("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
   }
 
-  // A chain is complete before the code that queues it returns or awaits: what is queued after that
-  // belongs to other parts of the program, and would become a member.
+  // A chain is complete before the code that queues it returns or awaits: entries queued after that
+  // belong to other parts of the program, and would become members.
   readonly #watchChain = (): void => {
     this.#chainWatched = false;
     this.dropChain();
@@ -494,20 +486,20 @@ export class Queue {
    * -ECANCELED, and nothing of it runs; the error is an uncaught one.
    */
   dropChain(): void {
-    if (this.#chainQueued === 0) return;
+    if (this.chainQueued === 0) return;
     this.#thrown.push(this.#chainError("link"));
     this.#cancelChain();
     if (!this.dispatching) this.#reportLater(0);
   }
 
   #cancelChain(): void {
-    if (this.#chainQueued === 0) return;
-    this.#chainQueued = 0;
+    if (this.chainQueued === 0) return;
+    this.chainQueued = 0;
     this.session.submit(); // the engine refuses entries that are linked to nothing
   }
 
   #chainError(operation: string): IOError {
-    const count = this.#chainQueued;
+    const count = this.chainQueued;
     const message =
       `${operation}: ${count === 1 ? "the last operation queued is" : `the last ${count} are`} ` +
       "linked to one that is missing: queue it, with a completion that has no link, before " +
@@ -522,22 +514,30 @@ export class Queue {
     // The entry that names the text must follow in the same batch, so there must be room for it.
     this.reserveText(sizeBytes);
     const needed = (sizeBytes + 7) & ~7;
-    const used = this.#header[HEADER_TEXT_USED] as number;
+    const used = this.header[HEADER_TEXT_USED] as number;
     if (used + needed > TEXT_SIZE_BYTES) {
       const message = `${operation}: paths and vectors of one batch are limited to 64 KiB`;
       throw refusal("ERR_OUT_OF_RANGE", message);
     }
-    this.#header[HEADER_TEXT_USED] = used + needed;
+    this.header[HEADER_TEXT_USED] = used + needed;
     return used;
   }
 
   /** Makes room for an entry and so much text, so that nothing is flushed between the two. */
   reserveText(sizeBytes: number): void {
-    if (this.#chainQueued > 0) return; // check() has made what room there can be
-    const full = this.#header[HEADER_QUEUED] === this.capacity;
-    const used = this.#header[HEADER_TEXT_USED] as number;
-    // Every piece is rounded up to 8 bytes; an entry has two pieces at most.
+    if (this.chainQueued > 0) return; // check() has made what room there can be
+    const full = this.header[HEADER_QUEUED] === this.capacity;
+    const used = this.header[HEADER_TEXT_USED] as number;
+    // Every part is rounded up to 8 bytes; an entry has two parts at most.
     if (full || used + sizeBytes + 16 > TEXT_SIZE_BYTES) this.session.submit();
+  }
+
+  /** Bytes of the text area in use. What a verb has put that then fails is given back. */
+  get textUsed(): number {
+    return this.header[HEADER_TEXT_USED] as number;
+  }
+  set textUsed(sizeBytes: number) {
+    this.header[HEADER_TEXT_USED] = sizeBytes;
   }
 
   /** Puts text, or bytes as they are. */
@@ -601,14 +601,14 @@ export class Queue {
     if (published > 0) {
       this.batches++;
       this.#judgeFeeding();
-      this.#next = 0;
-      this.#published = published;
+      this.next = 0;
+      this.published = published;
     }
-    while (this.#next < this.#published) {
+    while (this.next < this.published) {
       try {
-        while (this.#next < this.#published) {
-          this.#complete(this.#next++ * COMPLETION_WORDS);
-          if (this.#chainQueued > 0) this.dropChain();
+        while (this.next < this.published) {
+          this.complete(this.next++ * COMPLETION_WORDS);
+          if (this.chainQueued > 0) this.dropChain();
         }
       } catch (error) {
         // The rest of the batch must not be lost because one callback threw.
@@ -617,52 +617,53 @@ export class Queue {
       }
     }
     this.dispatching = outer;
-    while (this.#waiting.length > 0 && this.#freeCount > 0) this.#waiting.shift()?.();
-    if (this.#waitingForRoom.length > 0 && this.hasRoomBeside(0)) this.#tellOfRoom();
-    if (this.#waitingForSlot.length > 0 && this.#freeCount > RESERVED_SLOTS) this.#tellOfSlot();
+    while (this.#waiting.length > 0 && this.freeCount > 0) this.#waiting.shift()?.();
+    if (this.#waitingForRoom.length > 0 && this.hasRoomBeside(0)) this.#notifyRoomWaiters();
+    if (this.#waitingForSlot.length > 0 && this.freeCount > RESERVED_SLOTS)
+      this.#notifySlotWaiters();
     if (this.onDispatched !== null) this.onDispatched();
   }
 
-  #tellOfRoom(): void {
+  #notifyRoomWaiters(): void {
     for (const start of this.#waitingForRoom.splice(0)) start();
   }
 
-  #tellOfSlot(): void {
+  #notifySlotWaiters(): void {
     for (const start of this.#waitingForSlot.splice(0)) start();
   }
 
-  #complete(at: number): void {
-    const words = this.#completionWords;
+  private complete(at: number): void {
+    const words = this.completionWords;
     const flags = words[at + COMPLETION_FLAGS] as number;
     const result = words[at + COMPLETION_RESULT] as number;
     const generation = words[at + COMPLETION_GENERATION] as number;
     let slot = words[at + COMPLETION_SLOT] as number;
     if (flags & COMPLETION_FLAG_REFUSED) {
-      slot = this.#slotsBySequence[slot & this.#sequenceMask] as number;
-    } else if (this.#generations[slot] !== generation) {
+      slot = this.slotsBySequence[slot & this.sequenceMask] as number;
+    } else if (this.generations[slot] !== generation) {
       this.strays++;
       return;
     }
-    const completion = this.#completions[slot];
+    const completion = this.completions[slot];
     if (completion === null || completion === undefined) {
       this.strays++;
       return;
     }
-    const callback = completion.callback;
-    // The number of a piece stands above all flags.
-    if (flags >= COMPLETION_FLAG_LENT) take(completion as MultishotCompletion, flags, result);
+    const callback = completion._callback;
+    // The buffer's id stands above all flags.
+    if (flags >= COMPLETION_FLAG_BUFFER) take(completion as MultishotCompletion, flags, result);
     if ((flags & COMPLETION_FLAG_MORE) === 0) {
-      this.#completions[slot] = null;
+      this.completions[slot] = null;
       // The engine never started a refused entry, so its generation stays.
-      if ((flags & COMPLETION_FLAG_REFUSED) === 0) this.#generations[slot] = generation + 1;
-      this.#free[this.#freeCount++] = slot;
-      completion.slot = -1;
-      if (completion.held !== null) letGo(completion, result);
+      if ((flags & COMPLETION_FLAG_REFUSED) === 0) this.generations[slot] = generation + 1;
+      this.free[this.freeCount++] = slot;
+      completion._slot = -1;
+      if (completion._held !== null) letGo(completion, result);
     }
     callback(completion, result);
   }
 
-  // What callbacks threw goes where the errors of Node's own callbacks go: "uncaughtException".
+  // Exceptions of callbacks go where those of Node's own callbacks go: "uncaughtException".
   #reportLater(from: number): void {
     const thrown = this.#thrown.slice(from);
     this.#thrown = [];
@@ -682,16 +683,16 @@ export class Queue {
 }
 
 function inContextOf<C>(completion: Completion<C>, callback: Callback<C>): Callback<C> {
-  return typeof callback === "function" ? completion.inContext(callback) : callback;
+  return typeof callback === "function" ? completion._inContext(callback) : callback;
 }
 
 function refusal(code: string, message: string): IOError {
   return new IOError({ code, operation: "submit", message });
 }
 
-// The engine works in the rings' memory, so it must not go to another thread. What marks it so is a
-// module that takes some milliseconds to load, and the library never asks a view for its memory: so
-// it is marked when somebody else does.
+// The engine works in the rings' memory, so that must not be transferred to another thread. Marking
+// it takes a module that needs some milliseconds to load, and the library never reads the `buffer`
+// of these views. So it is marked when other code does.
 function keepInPlace(view: Int32Array | Float64Array, shared: ArrayBuffer): void {
   Object.defineProperty(view, "buffer", {
     get: () => {
@@ -702,16 +703,16 @@ function keepInPlace(view: Int32Array | Float64Array, shared: ArrayBuffer): void
 }
 
 function take(completion: MultishotCompletion, flags: number, result: number): void {
-  const piece = flags >>> COMPLETION_PIECE_SHIFT;
-  const group = completion.group as ChunkSource;
-  completion.bufferId = piece;
-  completion.offset = group.lend(piece, result, (flags & COMPLETION_FLAG_OPEN) !== 0);
+  const bufferId = flags >>> COMPLETION_BUFFER_SHIFT;
+  const group = completion._group as ChunkSource;
+  completion.bufferId = bufferId;
+  completion.offset = group.markHeld(bufferId, result, (flags & COMPLETION_FLAG_OPEN) !== 0);
 }
 
 // The kernel has released the memory, and so do we.
 function letGo(completion: Completion, result: number): void {
-  const { held } = completion;
-  completion.held = null;
+  const { _held: held } = completion;
+  completion._held = null;
   if (Array.isArray(held)) for (const one of held) one.finish(result);
   else held?.finish(result);
 }

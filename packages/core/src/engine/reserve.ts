@@ -1,9 +1,9 @@
-// Memory for streams that hold nothing while all that is lent is in other hands: a buffer for each
-// of them, so that a stream that keeps its chunks stops no other. There are as many buffers as such
-// streams at once, and what is not used any more is let go.
+// Memory for streams that hold no chunk while other streams hold all buffers: one buffer for each,
+// so that a stream that keeps its chunks stops no other. There are as many buffers as such streams
+// at once, and unused ones are freed.
 //
-// Who owns a buffer: the stream, from `take` until its receive has ended; the program, when that
-// has brought something, until the chunk is returned; then the reserve again, as soon as no
+// Who owns a buffer: the stream, from `take` until its receive has ended; the program, when the
+// receive has brought bytes, until the chunk is released; then the reserve again, as soon as no
 // operation uses it.
 import type { ChunkMemory } from "../receiving/chunk.js";
 import type { SocketAddress } from "../sockets/socket_address.js";
@@ -11,7 +11,7 @@ import { PEER_SIZE_BYTES } from "./abi.js";
 import { type Memory, POISON, type Region } from "./memory.js";
 
 // Of one slab.
-const PIECES = 16;
+const BUFFERS_PER_SLAB = 16;
 
 interface Slab {
   readonly buffer: ArrayBuffer;
@@ -45,7 +45,7 @@ export class Reserve implements ChunkMemory {
     const index = free.pop() as number;
     if (free.length === 0) this.#open.delete(number);
     (regions[index] as Region).acquired = true;
-    return number * PIECES + index;
+    return number * BUFFERS_PER_SLAB + index;
   }
 
   /** Where a receive writes to. */
@@ -60,7 +60,7 @@ export class Reserve implements ChunkMemory {
   }
 
   /** It has brought something. */
-  lend(bufferId: number): void {
+  markHeld(bufferId: number): void {
     const [, region] = this.#find(bufferId);
     region.acquired = true;
   }
@@ -101,18 +101,27 @@ export class Reserve implements ChunkMemory {
   }
 
   #find(bufferId: number): [Slab, Region] {
-    const slab = this.#slabs[Math.floor(bufferId / PIECES)] as Slab;
-    return [slab, slab.regions[bufferId % PIECES] as Region];
+    const slab = this.#slabs[Math.floor(bufferId / BUFFERS_PER_SLAB)] as Slab;
+    return [slab, slab.regions[bufferId % BUFFERS_PER_SLAB] as Region];
   }
 
   #grow(): number {
     const stride = this.#strideBytes;
-    const buffer = new ArrayBuffer(stride * PIECES + 64);
+    const buffer = new ArrayBuffer(stride * BUFFERS_PER_SLAB + 64);
     const start = this.#memory.alignedStart(buffer, 64);
     const sizeBytes = this.headBytes + this.bufferBytes;
-    const [, regions] = this.#memory.addPieces(buffer, start, stride, sizeBytes, PIECES);
+    const [, regions] = this.#memory.provideBuffers(
+      buffer,
+      start,
+      stride,
+      sizeBytes,
+      BUFFERS_PER_SLAB,
+    );
     const number = this.#unused.pop() ?? this.#slabs.length;
-    const free = Array.from({ length: PIECES }, (_, index) => PIECES - 1 - index);
+    const free = Array.from(
+      { length: BUFFERS_PER_SLAB },
+      (_, index) => BUFFERS_PER_SLAB - 1 - index,
+    );
     this.#slabs[number] = { buffer, regions, free };
     this.#open.add(number);
     return number;
@@ -120,11 +129,11 @@ export class Reserve implements ChunkMemory {
 
   // One empty slab is kept, for the next stream.
   #return(bufferId: number): void {
-    const number = Math.floor(bufferId / PIECES);
+    const number = Math.floor(bufferId / BUFFERS_PER_SLAB);
     const slab = this.#slabs[number] as Slab;
-    slab.free.push(bufferId % PIECES);
+    slab.free.push(bufferId % BUFFERS_PER_SLAB);
     this.#open.add(number);
-    if (slab.free.length < PIECES || this.#open.size === 1) return;
+    if (slab.free.length < BUFFERS_PER_SLAB || this.#open.size === 1) return;
     this.#open.delete(number);
     this.#slabs[number] = undefined;
     this.#unused.push(number);

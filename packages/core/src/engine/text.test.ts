@@ -24,7 +24,7 @@ test("bytes that are not come back", () => {
     roundTrip(Buffer.of(first));
     for (let second = 0; second < 256; second++) roundTrip(Buffer.of(first, second));
   }
-  // Cut, overlong, a surrogate as bytes, beyond Unicode, and mixed with what is right.
+  // Cut, overlong, a surrogate as bytes, beyond Unicode, and mixed with valid text.
   roundTrip(Buffer.of(0xe2, 0x82));
   roundTrip(Buffer.of(0xc0, 0x80, 0xe0, 0x80, 0x80));
   roundTrip(Buffer.of(0xed, 0xb2, 0x80));

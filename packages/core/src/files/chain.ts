@@ -1,22 +1,37 @@
 // Linked operations with promises: described first, then queued next to each other.
 import { constants } from "node:os";
 import { CHAIN_LIMIT } from "../engine/abi.js";
-import { IOError, operationError, rangeError, type Subject, typeError } from "../errors.js";
+import { IOError, operationError, rangeError, typeError } from "../errors.js";
 import { Completion } from "../ring/completion.js";
 import {
+  type About,
   aborted,
   type Endings,
   endingsFrom,
+  failed,
   type OperationOptions,
   type Operations,
-} from "../ring/operations.js";
+} from "../ring/promises.js";
 import type { Ring } from "../ring/ring.js";
 import { follow, unfollow } from "../support/aborts.js";
 import { checkMade, knows, shown } from "../support/check.js";
 
 /**
- * An operation that is described and not started: what `file.prepareRead()` and its like return,
- * and `io.chain()` takes. Its arguments were checked. It has no members of its own.
+ * An operation that is described and not started: what `file.prepareRead()`, `prepareWrite()`
+ * and `prepareSync()` return, and `io.chain()` takes. Its arguments were checked. It has no members
+ * of its own.
+ *
+ * @category Chains and cancel
+ *
+ * @example
+ * ```ts
+ * import { IO } from "@io/core";
+ *
+ * await using io = await IO.open();
+ * await using file = await io.openFile("log", { write: true, create: true });
+ * const writing = file.prepareWrite("an entry\n", 0); // checked, and not started
+ * await io.chain([writing, file.prepareSync("data")]);
+ * ```
  */
 export class PreparedOperation {
   // Private, so that the type in the declarations is not an empty one, which anything would fit.
@@ -27,16 +42,21 @@ export class PreparedOperation {
     callback: (c: Completion<number>, result: number) => void,
   ) => void;
   /** What it is about, for its error. @internal */
-  readonly subject: Subject;
+  readonly subject: About;
   /** The memory that it uses, if any. @internal */
   readonly buffer: ArrayBufferView | null;
   /** The count that means success in full, or -1 where any count does. @internal */
   readonly whole: number;
 
   /** @internal */
+  static isOne(value: unknown): value is PreparedOperation {
+    return typeof value === "object" && value !== null && #ring in value;
+  }
+
+  /** @internal */
   constructor(
     ring: Ring,
-    subject: Subject,
+    subject: About,
     buffer: ArrayBufferView | null,
     start: PreparedOperation["start"],
   ) {
@@ -62,23 +82,24 @@ export function runChain(
   prepared: readonly PreparedOperation[],
   options?: OperationOptions | null,
 ): Promise<number[]> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const endings = endingsFrom(options, CHAIN);
-    checkPrepared(operations.ring, prepared);
-    operations.checkRoom(prepared.length + (endings.timeoutMs === undefined ? 0 : 1));
-    new Running(operations, [...prepared], endings, resolve, reject).start();
+    const members = membersOf(operations.ring, prepared);
+    operations.checkRoom(members.length + (endings.timeoutMs === undefined ? 0 : 1));
+    new Running(operations, members, endings, resolve).start();
   });
 }
 
-function checkPrepared(ring: Ring, prepared: readonly PreparedOperation[]): void {
-  if (!Array.isArray(prepared)) {
-    throw typeError("chain", `the operations are ${shown(prepared)}: give an array of them`);
+function membersOf(ring: Ring, given: readonly PreparedOperation[]): PreparedOperation[] {
+  if (!Array.isArray(given)) {
+    throw typeError("chain", `the operations are ${shown(given)}: give an array of them`);
   }
+  const prepared: PreparedOperation[] = [...given];
   if (prepared.length < 1 || prepared.length > CHAIN_LIMIT) {
     throw rangeError("chain", `give 1 to ${CHAIN_LIMIT} operations, not ${prepared.length}`);
   }
   for (const one of prepared) {
-    if (!(one instanceof PreparedOperation))
+    if (!PreparedOperation.isOne(one))
       throw typeError(
         "chain",
         "give what file.prepareRead(), prepareWrite() or prepareSync() returns",
@@ -87,6 +108,7 @@ function checkPrepared(ring: Ring, prepared: readonly PreparedOperation[]): void
     // It may have been released or detached since; then none of them starts.
     if (one.buffer !== null) ring.checkBuffer(one.buffer, "chain");
   }
+  return prepared;
 }
 
 /** A chain in flight: its operations, its time limit, and the signal that it follows. */
@@ -97,8 +119,7 @@ class Running {
   readonly #results: number[];
   readonly #opcodes: number[];
   readonly #endings: Endings;
-  readonly #resolve: (results: number[]) => void;
-  readonly #reject: (error: unknown) => void;
+  readonly #resolve: (results: number[] | Promise<never>) => void;
   readonly #limit = new Completion();
   #left: number;
   #ended: "aborted" | "late" | null = null;
@@ -107,8 +128,7 @@ class Running {
     operations: Operations,
     prepared: readonly PreparedOperation[],
     endings: Endings,
-    resolve: (results: number[]) => void,
-    reject: (error: unknown) => void,
+    resolve: (results: number[] | Promise<never>) => void,
   ) {
     this.#operations = operations;
     this.#prepared = prepared;
@@ -117,7 +137,6 @@ class Running {
     this.#opcodes = new Array<number>(prepared.length).fill(0);
     this.#endings = endings;
     this.#resolve = resolve;
-    this.#reject = reject;
     this.#left = prepared.length;
   }
 
@@ -144,8 +163,8 @@ class Running {
     this.#cancel();
   };
 
-  // The first that is in flight; its end is that of those behind it. One that was faster than the
-  // cancel is followed by the next, which is cancelled then.
+  // The first member that is in flight; when it ends, those behind it end too. If it was faster
+  // than the cancel, the next member follows and is cancelled then.
   #cancel(): void {
     const first = this.#members.find((member) => member.active);
     if (first !== undefined) this.#operations.cancel(first);
@@ -153,7 +172,7 @@ class Running {
 
   readonly #completed = (completion: Completion<number>, result: number): void => {
     this.#results[completion.context] = result;
-    this.#opcodes[completion.context] = completion.opcode;
+    this.#opcodes[completion.context] = completion._opcode;
     this.#left--;
     if (this.#left > 0) {
       if (this.#ended !== null) this.#cancel();
@@ -163,8 +182,7 @@ class Running {
     if (signal !== undefined) unfollow(signal, this.#abort);
     if (this.#limit.active) this.#operations.cancel(this.#limit);
     const error = this.#error();
-    if (error === undefined) this.#resolve(this.#results);
-    else this.#reject(error);
+    this.#resolve(error === undefined ? this.#results : failed(error));
   };
 
   #error(): IOError | undefined {

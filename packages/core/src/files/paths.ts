@@ -3,9 +3,9 @@
 // the working folder when the call is made. The reasons are in docs/decisions/calls-and-turns.md.
 
 // PATH_MAX of every system that we know, with the zero byte at the end.
-export const PATH_BYTES_MOST = 4096;
+export const MAX_PATH_BYTES = 4096;
 // The room for the path of a unix socket, less its end mark.
-const SOCKET_PATH_BYTES_MOST = process.platform === "linux" ? 107 : 103;
+const MAX_SOCKET_PATH_BYTES = process.platform === "linux" ? 107 : 103;
 
 const SLASH = 47;
 
@@ -23,27 +23,27 @@ function joinedBytes(path: Uint8Array): Uint8Array {
   const folder = workingFolder();
   if (folder === null) return path;
   const whole = Buffer.concat([Buffer.from(folder === "/" ? "/" : `${folder}/`), path]);
-  return whole.byteLength > PATH_BYTES_MOST - 1 ? path : whole;
+  return whole.byteLength > MAX_PATH_BYTES - 1 ? path : whole;
 }
 
-function joined(path: string, bytesMost: number): string {
+function joined(path: string, maxBytes: number): string {
   if (path === "" || path.charCodeAt(0) === SLASH || path.charCodeAt(0) === 0) return path;
   const folder = workingFolder();
   if (folder === null) return path;
   // Not path.resolve(): "a/../b" goes another way when "a" is a symbolic link.
   const whole = folder === "/" ? `/${path}` : `${folder}/${path}`;
-  // What is too long for the system as a whole may still do by itself.
-  return Buffer.byteLength(whole) > bytesMost ? path : whole;
+  // A relative path may be short enough where the joined path is too long for the system.
+  return Buffer.byteLength(whole) > maxBytes ? path : whole;
 }
 
 /** The path of a file, as it is at this moment. */
 export function pathFromHere(path: string): string;
 export function pathFromHere(path: string | Uint8Array): string | Uint8Array;
 export function pathFromHere(path: string | Uint8Array): string | Uint8Array {
-  return typeof path === "string" ? joined(path, PATH_BYTES_MOST - 1) : joinedBytes(path);
+  return typeof path === "string" ? joined(path, MAX_PATH_BYTES - 1) : joinedBytes(path);
 }
 
 /** The path of a unix socket, as it is at this moment. Abstract names stay. */
 export function socketPathFromHere(path: string): string {
-  return joined(path, SOCKET_PATH_BYTES_MOST);
+  return joined(path, MAX_SOCKET_PATH_BYTES);
 }

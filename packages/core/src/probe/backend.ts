@@ -1,42 +1,60 @@
-// Which backend there is, which is chosen, and why.
+// The backends of this machine, the one that is chosen, and why.
 import { release } from "node:os";
-import { CHAIN_LIMIT, ENTRIES_MOST, IN_FLIGHT_LIMIT_MOST, VECTOR_LIMIT } from "../engine/abi.js";
+import { CHAIN_LIMIT, MAX_ENTRIES, MAX_IN_FLIGHT_LIMIT, VECTOR_LIMIT } from "../engine/abi.js";
 import { loadNative } from "../engine/load.js";
 import type { Native, NativeCandidate, NativeSession } from "../engine/native.js";
-import { errnoName, IOError } from "../errors.js";
+import { errnoName, IOError, typeError } from "../errors.js";
 import { shown } from "../support/check.js";
 import { type Capabilities, capabilitiesOf, machineRow } from "./capabilities.js";
 
-/** The names of the backends. */
+/**
+ * The names of the backends.
+ *
+ * @category Diagnostics
+ */
 export type BackendName = "io_uring" | "epoll" | "kqueue";
 
-/** A backend that could be chosen, and the sentence that says why or why not. */
+/**
+ * A backend that could be chosen, and the sentence that says why or why not.
+ *
+ * @category Diagnostics
+ */
 export interface Candidate {
+  /** The backend's name, or that of one which this build lacks. */
   name: string;
   /** Whether it opens by its name. "auto" passes it over anyway on some kernels. */
   available: boolean;
+  /** One sentence: what was tried, and what came of it. */
   reason: string;
   /** What to change to have it, where something can be changed. */
   advice?: string;
 }
 
-/** Limits of the library and of the process; null where there is none. */
+/**
+ * Limits of the library and of the process; null where there is none.
+ *
+ * @category Diagnostics
+ */
 export interface Limits {
   /** What `IOOptions.entries` may be at most. */
-  entriesMost: number;
+  maxEntries: number;
   /** What `IOOptions.inFlightLimit` may be at most. */
-  inFlightMost: number;
+  maxInFlight: number;
   /** Buffers of one vectored operation. */
-  vectorsMost: number;
+  maxVectors: number;
   /** Operations of one chain. */
-  chainMost: number;
+  maxChain: number;
   /** RLIMIT_MEMLOCK: memory that the process may keep mapped (`ulimit -l`). */
   lockedMemoryBytes: number | null;
   /** RLIMIT_NOFILE: descriptors that the process may have open (`ulimit -n`). */
   descriptors: number | null;
 }
 
-/** What {@link probe} found. */
+/**
+ * What {@link probe} found.
+ *
+ * @category Diagnostics
+ */
 export interface Probe {
   /** The backend that `IO.open()` takes here and now, or null when it would fail. */
   chosen: string | null;
@@ -46,6 +64,7 @@ export interface Probe {
   candidates: Candidate[];
   /** The release of the kernel: "6.18.44". */
   kernel: string;
+  /** Limits of the library and of this process. */
   limits: Limits;
   /** Per operation, on the backend that is chosen. */
   capabilities: Capabilities;
@@ -55,6 +74,11 @@ export interface Probe {
  * What this machine offers: every backend is really tried, in order of preference. Respects the
  * environment variable IO_BACKEND as `IO.open()` does, and throws only when the engine is not there
  * or cannot be loaded.
+ *
+ * @returns the backend that `IO.open()` takes, every candidate with its reason, and the limits
+ * @throws `ERR_IO_ENGINE_MISSING`, `ERR_IO_ENGINE_BROKEN` or `ERR_IO_ENGINE_VERSION` when the
+ *   compiled engine cannot be loaded
+ * @category Diagnostics
  *
  * @example
  * ```ts
@@ -96,10 +120,10 @@ function limitFrom(value: number): number | null {
 function limitsOf(native: Native): Limits {
   const { lockedMemoryBytes, descriptors } = native.processLimits();
   return {
-    entriesMost: ENTRIES_MOST,
-    inFlightMost: IN_FLIGHT_LIMIT_MOST,
-    vectorsMost: VECTOR_LIMIT,
-    chainMost: CHAIN_LIMIT,
+    maxEntries: MAX_ENTRIES,
+    maxInFlight: MAX_IN_FLIGHT_LIMIT,
+    maxVectors: VECTOR_LIMIT,
+    maxChain: CHAIN_LIMIT,
     lockedMemoryBytes: limitFrom(lockedMemoryBytes),
     descriptors: limitFrom(descriptors),
   };
@@ -110,7 +134,7 @@ interface Choice {
   readonly why: string;
 }
 
-/** What opening with "auto" would do, by the rules of native/backend/choice.cc. */
+/** What opening with "auto" would do, by the rules of native/backend/candidates.cc. */
 function choose(found: readonly NativeCandidate[]): Choice {
   let request: Request;
   try {
@@ -150,9 +174,12 @@ export function requestedBackend(option: string): Request {
   const fromEnvironment = process.env["IO_BACKEND"];
   const overridden = fromEnvironment !== undefined && fromEnvironment !== "";
   const name = overridden ? fromEnvironment : option;
+  if (typeof name !== "string") {
+    throw typeError("open", `backend is ${shown(name)}: give one of ${NAMES.join(", ")}`);
+  }
   if (!NAMES.includes(name)) {
     const source = overridden ? "the environment variable IO_BACKEND" : "the option backend";
-    const given = typeof name === "string" ? JSON.stringify(name) : shown(name);
+    const given = JSON.stringify(name);
     throw new IOError({
       code: "ERR_IO_BACKEND_UNKNOWN",
       operation: "open",

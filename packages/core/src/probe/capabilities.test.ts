@@ -5,14 +5,20 @@ import * as assert from "uvu/assert";
 import {
   FEATURE_REPORTS_COPIES,
   FEATURE_SEND_ZERO_COPY,
+  FEATURE_WRITE_APPEND,
+  FEATURE_WRITE_DATA_SYNC,
   OPCODE_READLINK,
+  OPCODE_SEND_FILE,
   OPCODE_TRUNCATE,
   OPERATIONS,
 } from "../engine/abi.js";
 import { capabilitiesOf } from "./capabilities.js";
 
 const test = suite("capabilities");
-const added = ["chain", "deadline", "registeredMemory", "zeroCopySend", "zeroCopyReceive"];
+const added = [
+  ...["chain", "deadline", "registeredMemory", "zeroCopySend", "zeroCopyReceive"],
+  ...["writeDsync", "writeUncached", "writeAtomic", "writeAppend", "writeNowait"],
+];
 const names = [...[...OPERATIONS.values()].map(({ name }) => name), ...added];
 
 for (const backend of ["io_uring", "epoll", "kqueue", null]) {
@@ -20,14 +26,14 @@ for (const backend of ["io_uring", "epoll", "kqueue", null]) {
     const table = capabilitiesOf(backend, [], 0);
     assert.equal(Object.keys(table).sort(), [...names].sort());
     for (const [name, { support, reason }] of Object.entries(table)) {
-      assert.ok(["native", "emulated", "unsupported"].includes(support), name);
+      assert.ok(["native", "emulated", "copied", "unsupported", "unknown"].includes(support), name);
       assert.ok(reason.length > 10, name);
       if (backend === null) assert.is(support, "unsupported", name);
     }
   });
 }
 
-test("files are for threads where only readiness is told, and sockets are not", () => {
+test("files are for threads where the kernel only reports readiness, and sockets are not", () => {
   const table = capabilitiesOf("epoll", [], 0);
   for (const name of [
     "open",
@@ -53,11 +59,24 @@ test("what the kernel's io_uring lacks is emulated, and says so", () => {
   assert.is(read.support, "native");
   const { readlink } = capabilitiesOf("io_uring", [OPCODE_READLINK], 0);
   assert.match(readlink.reason, "no such operation: a thread");
+  assert.is(capabilitiesOf("io_uring", [], 0).sendFile.support, "emulated");
+  assert.is(capabilitiesOf("kqueue", [OPCODE_SEND_FILE], 0).sendFile.support, "copied");
+});
+
+test("a flag of writes that the kernel does not know names the version that has it", () => {
+  const none = capabilitiesOf("epoll", [], 0);
+  assert.is(none.writeUncached.support, "unsupported");
+  assert.match(none.writeUncached.reason, "since 6.14");
+  assert.match(none.writeAtomic.reason, "since 6.11");
+  const all = capabilitiesOf("epoll", [], FEATURE_WRITE_DATA_SYNC | FEATURE_WRITE_APPEND);
+  assert.is(all.writeDsync.support, "native");
+  const alone = capabilitiesOf("kqueue", [], FEATURE_WRITE_DATA_SYNC);
+  assert.is(alone.writeDsync.support, "emulated");
 });
 
 test("sends without a copy are as good as the kernel", () => {
   const of = (features: number) => capabilitiesOf("io_uring", [], features).zeroCopySend;
-  assert.is(of(0).support, "emulated");
+  assert.is(of(0).support, "copied");
   assert.is(of(FEATURE_SEND_ZERO_COPY).support, "native");
   assert.match(of(FEATURE_SEND_ZERO_COPY).reason, '"auto" copies');
   const full = of(FEATURE_SEND_ZERO_COPY | FEATURE_REPORTS_COPIES);

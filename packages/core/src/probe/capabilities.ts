@@ -1,7 +1,12 @@
-// What each backend does natively, what the engine does around it, and why.
+// The operations that each backend does natively, those that the engine emulates, and why.
 import {
   FEATURE_REPORTS_COPIES,
   FEATURE_SEND_ZERO_COPY,
+  FEATURE_WRITE_APPEND,
+  FEATURE_WRITE_ATOMIC,
+  FEATURE_WRITE_DATA_SYNC,
+  FEATURE_WRITE_NO_WAIT,
+  FEATURE_WRITE_UNCACHED,
   OPERATIONS,
   type OperationName,
   type OperationRow,
@@ -10,22 +15,35 @@ import type { Native } from "../engine/native.js";
 
 /**
  * How an operation is done: "native" by the kernel's own interface, without a thread waiting for
- * it; "emulated" by the engine around other calls; "unsupported" not at all.
+ * it; "emulated" by the engine around other calls; "copied" where it spares a copy elsewhere, and
+ * here the bytes are copied with the same result;
+ * "unsupported" not at all; "unknown" where it was not tried.
+ *
+ * @category Diagnostics
  */
-export type Support = "native" | "emulated" | "unsupported";
+export type Support = "native" | "emulated" | "copied" | "unsupported" | "unknown";
 
-/** How one operation is done, and the sentence that says why. */
+/**
+ * How one operation is done, and the sentence that says why.
+ *
+ * @category Diagnostics
+ */
 export interface Capability {
+  /** How it is done. */
   readonly support: Support;
+  /** One sentence that says why. */
   readonly reason: string;
 }
 
 /**
  * What a {@link Capability} is of: an operation ("read", "acceptMultishot"), or what is added to
  * operations: "chain" (linked operations), "deadline" (`timeoutMs`), "registeredMemory"
- * (`io.buffers` that the kernel keeps mapped), "zeroCopySend" (`zeroCopy` of sends) and
+ * (`io.buffers` that the kernel keeps mapped), "zeroCopySend" (`zeroCopy` of sends),
  * "zeroCopyReceive" (the network device writes into the program's memory, see
- * {@link probeZeroCopyReceive}).
+ * {@link probeZeroCopyReceive}), and the flags of a write ("writeDsync" and so on, see
+ * {@link WriteOptions}), which a file system may still refuse.
+ *
+ * @category Diagnostics
  */
 export type CapabilityName =
   | OperationName
@@ -33,9 +51,26 @@ export type CapabilityName =
   | "deadline"
   | "registeredMemory"
   | "zeroCopySend"
-  | "zeroCopyReceive";
+  | "zeroCopyReceive"
+  | WriteFlagName;
 
-/** A {@link Capability} by name. */
+/**
+ * The flags of a write, as {@link CapabilityName} has them.
+ *
+ * @category Diagnostics
+ */
+export type WriteFlagName =
+  | "writeDsync"
+  | "writeUncached"
+  | "writeAtomic"
+  | "writeAppend"
+  | "writeNowait";
+
+/**
+ * A {@link Capability} by name.
+ *
+ * @category Diagnostics
+ */
 export type Capabilities = Readonly<Record<CapabilityName, Capability>>;
 
 const MADE_AT_ONCE: Capability = {
@@ -50,7 +85,7 @@ function byThread({ since }: OperationRow): Capability {
 }
 const BY_IO_URING: Capability = {
   support: "native",
-  reason: "the kernel carries it out and tells when it has happened",
+  reason: "the kernel carries it out and reports its completion",
 };
 
 /** The same for epoll and kqueue, which tell what is ready and no more. */
@@ -94,30 +129,62 @@ const ADDED_BY_REACTOR = {
     reason: "only io_uring can keep memory mapped; it is used as any other memory",
   },
   zeroCopyReceive: {
-    support: "unsupported",
+    support: "copied",
     reason: "only io_uring lets a network device write into the memory of the program",
   },
 };
 
 const NO_SEND_FILE: Capability = {
-  support: "unsupported",
+  support: "copied",
   reason: "there is no such call: socket.sendFile() reads into io.buffers and sends that",
+};
+
+const NO_WATCH: Capability = {
+  support: "unsupported",
+  reason: "Linux alone has inotify; kqueue does not say what has changed in a directory",
 };
 
 // "auto" needs the kernel's word on what became of a send, so without it every send is plain.
 function zeroCopySend(features: number): Capability {
   if ((features & FEATURE_SEND_ZERO_COPY) === 0) {
     const reason = "the bytes are copied as in any other send, which is counted as fallen back";
-    return { support: "emulated", reason };
+    return { support: "copied", reason };
   }
-  const told = (features & FEATURE_REPORTS_COPIES) !== 0;
-  const reason = told
-    ? "the kernel sends from the memory itself, and tells if it copied anyway"
-    : 'the kernel sends from the memory itself; Linux 6.2 tells if it copied, so "auto" copies';
+  const reports = (features & FEATURE_REPORTS_COPIES) !== 0;
+  const reason = reports
+    ? "the kernel sends from the memory itself, and reports if it copied anyway"
+    : 'the kernel sends from the memory itself; copies are reported since Linux 6.2: "auto" copies';
   return { support: "native", reason };
 }
 
-const UNTRIED: Capability = { support: "unsupported", reason: "nobody has tried it" };
+const WRITE_FLAGS: readonly [name: WriteFlagName, feature: number, since: string][] = [
+  ["writeDsync", FEATURE_WRITE_DATA_SYNC, "4.7"],
+  ["writeUncached", FEATURE_WRITE_UNCACHED, "6.14"],
+  ["writeAtomic", FEATURE_WRITE_ATOMIC, "6.11"],
+  ["writeAppend", FEATURE_WRITE_APPEND, "4.16"],
+  ["writeNowait", FEATURE_WRITE_NO_WAIT, "4.14"],
+];
+
+function writeFlags(features: number): Partial<Record<WriteFlagName, Capability>> {
+  const rows: Partial<Record<WriteFlagName, Capability>> = {};
+  for (const [name, feature, since] of WRITE_FLAGS) {
+    if ((features & feature) === 0) {
+      rows[name] = { support: "unsupported", reason: `Linux has it since ${since}` };
+    } else {
+      rows[name] = {
+        support: "native",
+        reason: "the kernel knows it, and the file system decides",
+      };
+    }
+  }
+  // Only Linux has such flags at all.
+  if ((features & FEATURE_WRITE_DATA_SYNC) !== 0 && (features & FEATURE_WRITE_APPEND) === 0) {
+    rows.writeDsync = { support: "emulated", reason: "a sync of the file follows the write" };
+  }
+  return rows;
+}
+
+const UNTRIED: Capability = { support: "unknown", reason: "it was not tried" };
 
 /**
  * What the machine says of zero-copy receive, without a device that was named.
@@ -126,7 +193,7 @@ const UNTRIED: Capability = { support: "unsupported", reason: "nobody has tried 
  */
 export function machineRow(native: Native): Capability {
   const { available, reason } = native.probeZeroCopyReceive("", 0);
-  if (!available) return { support: "emulated", reason: `memory is lent instead: ${reason}` };
+  if (!available) return { support: "copied", reason: `the kernel copies: ${reason}` };
   return { support: "native", reason: `IO.open({ zeroCopyReceive }): ${reason}` };
 }
 
@@ -150,11 +217,13 @@ export function capabilitiesOf(
   const table: Partial<Record<CapabilityName, Capability>> = {};
   for (const [opcode, row] of OPERATIONS) {
     const { name } = row;
-    if (name === "sendFile" && lacking.includes(opcode)) table[name] = NO_SEND_FILE;
-    else if (backend === "io_uring") table[name] = onIoUring(row, lacking.includes(opcode));
+    const lacks = lacking.includes(opcode);
+    if (backend === "io_uring") table[name] = onIoUring(row, lacks || row.since === "");
+    else if (lacks) table[name] = name === "sendFile" ? NO_SEND_FILE : NO_WATCH;
     else table[name] = BY_REACTOR[row.kind];
   }
   Object.assign(table, backend === "io_uring" ? ADDED_BY_IO_URING : ADDED_BY_REACTOR);
+  Object.assign(table, writeFlags(features));
   table.zeroCopySend = zeroCopySend(features);
   if (backend === "io_uring" || zeroCopyReceive !== UNTRIED) {
     table.zeroCopyReceive = zeroCopyReceive;

@@ -1,4 +1,4 @@
-// The probe of zero-copy receive: what is not there is an answer, what is no name is an error.
+// The probe of zero-copy receive: a missing device is an answer, an invalid name is an error.
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -28,13 +28,14 @@ test("what is no name and no queue", () => {
   for (const name of [null, 7, {}, "eth0\0"]) {
     assert.throws(
       () => probeZeroCopyReceive(name as string, 0),
-      (error: { code: string }) => error.code === "ERR_INVALID_ARG_TYPE",
+      (error: { code: string }) => /^ERR_INVALID_ARG_(TYPE|VALUE)$/.test(error.code),
     );
   }
   for (const queue of [-1, 0.5, Number.NaN, 65_536, 2 ** 32, "0" as unknown as number]) {
+    const right = typeof queue === "number" ? "ERR_OUT_OF_RANGE" : "ERR_INVALID_ARG_TYPE";
     assert.throws(
       () => probeZeroCopyReceive("lo", queue),
-      (error: { code: string }) => error.code === "ERR_OUT_OF_RANGE",
+      (error: { code: string }) => error.code === right,
     );
   }
 });
@@ -43,10 +44,10 @@ test("the doctor's table says it with the reason of this machine", () => {
   const { chosen, capabilities } = probe();
   const row = capabilities.zeroCopyReceive;
   if (chosen === "io_uring") {
-    assert.is(row?.support, general.available ? "native" : "emulated");
+    assert.is(row?.support, general.available ? "native" : "copied");
     assert.ok(row?.reason.includes(general.reason), row?.reason);
   } else {
-    assert.is(row?.support, "unsupported");
+    assert.is(row?.support, "copied");
   }
 });
 

@@ -1,13 +1,17 @@
 // Receiving into memory of the program that a network device writes to: whether it is available,
 // and how an IO is opened with it.
 
-import { AREA_BYTES_LEAST, AREA_BYTES_MOST } from "../engine/abi.js";
+import { MAX_AREA_BYTES, MIN_AREA_BYTES } from "../engine/abi.js";
 import { loadNative } from "../engine/load.js";
 import type { Native, NativeArea, NativeSession } from "../engine/native.js";
-import { IOError, rangeError, typeError } from "../errors.js";
-import { checkOptions, flag, knowsOnly, shown } from "../support/check.js";
+import { IOError, numberError, typeError } from "../errors.js";
+import { checkOptions, flag, knowsOnly, shown, wordError } from "../support/check.js";
 
-/** What `IO.open({ zeroCopyReceive })` is given. */
+/**
+ * What `IO.open({ zeroCopyReceive })` is given.
+ *
+ * @category Memory
+ */
 export type ZeroCopyReceiveOptions = {
   /**
    * Bytes of memory for it, rounded up to 64 KiB, from 64 KiB to 1 GiB; 64 MiB by default. All of
@@ -24,14 +28,23 @@ export type ZeroCopyReceiveOptions = {
   | {
       /** The network device, by its name ("eth0"). */
       interface: string;
-      /** The receive queue of it that is to write into the memory, from 0. */
+      /** The receive queue of the device that writes into the memory, from 0. */
       queue: number;
     }
   /** The kernel copies into the memory. The rest is the same: for tests, since Linux 7.1. */
-  | { withoutDevice: true }
+  | {
+      /**
+       * The kernel copies into the memory, and the rest is the same: for tests, since Linux 7.1.
+       */
+      withoutDevice: true;
+    }
 );
 
-/** How an IO receives in `socket.chunks()`: `io.zeroCopyReceive`. */
+/**
+ * How an IO receives in `socket.chunks()`: `io.zeroCopyReceive`.
+ *
+ * @category Diagnostics
+ */
 export interface ZeroCopyReceive {
   /**
    * "native": into memory that a network device, or the kernel for it, writes to. "emulated": it
@@ -45,7 +58,11 @@ export interface ZeroCopyReceive {
   readonly advice?: string;
 }
 
-/** What {@link probeZeroCopyReceive} found. */
+/**
+ * What {@link probeZeroCopyReceive} found.
+ *
+ * @category Diagnostics
+ */
 export interface ZeroCopyReceiveProbe {
   /** With an interface: it works on that queue. Without: the kernel and the rights are there. */
   available: boolean;
@@ -55,7 +72,7 @@ export interface ZeroCopyReceiveProbe {
   advice?: string;
 }
 
-const QUEUES_MOST = 65_536;
+const MAX_QUEUES = 65_536;
 const AREA = knowsOnly(
   "zeroCopyReceive",
   ...["interface", "queue", "withoutDevice", "sizeBytes", "required"],
@@ -64,8 +81,8 @@ const AREA = knowsOnly(
 /**
  * Finds out by trying whether a queue of a network device can write what it receives into memory of
  * the program (io_uring's zcrx). Says what is missing first: the kernel, the capability
- * CAP_NET_ADMIN, the interface or its queue, the driver, header split; flow steering is told as far
- * as the device tells.
+ * CAP_NET_ADMIN, the interface or its queue, the driver, header split; flow steering is reported as
+ * far as the device reports it.
  *
  * Without an interface only the kernel and the rights are tried, which changes nothing. With one,
  * and when everything is there, the device restarts that queue twice, which can lose packets.
@@ -73,8 +90,13 @@ const AREA = knowsOnly(
  * Throws "ERR_INVALID_ARG_TYPE" or "ERR_OUT_OF_RANGE" for arguments of the wrong kind, and nothing
  * for an interface or queue that does not exist: that is an answer.
  *
- * @param networkInterface its name ("eth0"); "" for none
- * @param queue the number of the receive queue, from 0
+ * @param networkInterface The interface's name, such as "eth0"; "" (the default) for none.
+ * @param queue The number of the receive queue, from 0; 0 by default.
+ * @returns whether it works, and the sentence that says why
+ * @throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for arguments of the wrong kind; an
+ *   interface or queue that does not exist is an answer and no error
+ * @category Diagnostics
+ *
  * @example
  * ```ts
  * import { probeZeroCopyReceive } from "@io/core";
@@ -86,7 +108,7 @@ const AREA = knowsOnly(
 export function probeZeroCopyReceive(networkInterface = "", queue = 0): ZeroCopyReceiveProbe {
   if (typeof networkInterface !== "string" || networkInterface.includes("\0")) {
     const message = `networkInterface is ${shown(networkInterface)}: give a name like eth0`;
-    throw typeError("probeZeroCopyReceive", message);
+    throw wordError("probeZeroCopyReceive", networkInterface, message);
   }
   checkQueue("probeZeroCopyReceive", "queue", queue);
   const found = loadNative().probeZeroCopyReceive(networkInterface, queue);
@@ -95,9 +117,9 @@ export function probeZeroCopyReceive(networkInterface = "", queue = 0): ZeroCopy
 }
 
 function checkQueue(operation: string, name: string, queue: unknown): asserts queue is number {
-  if (Number.isInteger(queue) && (queue as number) >= 0 && (queue as number) < QUEUES_MOST) return;
-  const message = `${name} is ${shown(queue)}: give a whole number below ${QUEUES_MOST}`;
-  throw rangeError(operation, message);
+  if (Number.isInteger(queue) && (queue as number) >= 0 && (queue as number) < MAX_QUEUES) return;
+  const message = `${name} is ${shown(queue)}: give a whole number below ${MAX_QUEUES}`;
+  throw numberError(operation, queue, message);
 }
 
 const DEFAULT_SIZE_BYTES = 64 * 1024 * 1024;
@@ -116,11 +138,11 @@ export function areaFrom(
   if (options === undefined) return undefined;
   const [name, queue] = deviceFrom(options);
   const asked = options.sizeBytes ?? DEFAULT_SIZE_BYTES;
-  if (!(Number.isInteger(asked) && asked >= AREA_BYTES_LEAST && asked <= AREA_BYTES_MOST)) {
+  if (!(Number.isInteger(asked) && asked >= MIN_AREA_BYTES && asked <= MAX_AREA_BYTES)) {
     const message =
-      `zeroCopyReceive.sizeBytes is ${shown(asked)}: give ${AREA_BYTES_LEAST} to ` +
-      `${AREA_BYTES_MOST}`;
-    throw rangeError("open", message);
+      `zeroCopyReceive.sizeBytes is ${shown(asked)}: give ${MIN_AREA_BYTES} to ` +
+      `${MAX_AREA_BYTES}`;
+    throw numberError("open", asked, message);
   }
   const sizeBytes = Math.ceil(asked / GRAIN_BYTES) * GRAIN_BYTES;
   const memory = new ArrayBuffer(sizeBytes + GRAIN_BYTES);
@@ -129,7 +151,7 @@ export function areaFrom(
   return { interface: name, queue, memory, start, sizeBytes };
 }
 
-// What a program without types may have written is told apart here.
+// Checks the values that a program without types may have passed.
 function deviceFrom(options: ZeroCopyReceiveOptions): [name: string, queue: number] {
   const given = options as {
     interface?: unknown;
@@ -165,7 +187,7 @@ export function zeroCopyReceiveOf(
   options: ZeroCopyReceiveOptions | undefined,
 ): ZeroCopyReceive {
   if (options === undefined) {
-    const reason = "IO.open({ zeroCopyReceive }) did not ask for it: memory is lent";
+    const reason = "IO.open({ zeroCopyReceive }) did not ask for it: provided buffers are used";
     return { support: "off", reason };
   }
   const { available, reason, advice } = session.area;

@@ -1,17 +1,17 @@
 // The area that a network device writes to, as memory that receives are served from: IO.open({
-// zeroCopyReceive }). It is lent in chunks as large as what came.
+// zeroCopyReceive }). A chunk of it is as large as the bytes that arrived.
 //
 // Who owns a part of it: the kernel and the device, until a completion names it as a chunk; the
-// program, from there until it has given the chunk back and no operation uses its page any more;
-// then the kernel again. The memory is V8's, and the engine holds it as long as it lives. When the
-// IO is closed the pages are taken from the kernel, and what is still lent keeps its bytes.
+// program, from there until it has released the chunk and no operation uses its page; then the
+// kernel again. The memory is V8's, and the engine holds it as long as it lives. When the IO is
+// closed, the pages are taken from the kernel, and chunks that are still held keep their bytes.
 
-import { CHUNKS_MOST as NUMBERS_MOST } from "../engine/abi.js";
+import { MAX_CHUNKS } from "../engine/abi.js";
 import { type Memory, POISON, type Region } from "../engine/memory.js";
 import type { Queue } from "../engine/queue.js";
 import { errnoName, IOError } from "../errors.js";
 import type { SocketAddress } from "../sockets/socket_address.js";
-import { CHUNKS_FEW, CHUNKS_MOST } from "./buffer_group.js";
+import { CHUNKS_FEW, MAX_CHUNKS_OF_STREAM } from "./buffer_group.js";
 import type { ChunkSource } from "./chunk_source.js";
 
 // The kernel writes a packet's payload to a page, or the device several to one: so there are more
@@ -32,11 +32,11 @@ export class Area implements ChunkSource {
   readonly #placesAt: number;
   // By page.
   readonly #regions: Region[];
-  readonly #lentOf: Int32Array;
+  readonly #chunksOfPage: Int32Array;
   readonly #late = new Map<number, number[]>();
   // By chunk: its bytes, below 0 when it was released while an operation uses its page, and 0 when
-  // it is not lent.
-  readonly #lent: Int32Array;
+  // it is not held.
+  readonly #heldBytes: Int32Array;
   #held = 0;
   readonly #waiting: (() => unknown)[] = [];
   #eased: (() => void)[] = [];
@@ -56,13 +56,13 @@ export class Area implements ChunkSource {
     this.#start = start;
     this.bufferBytes = pageBytes;
     const pages = sizeBytes / pageBytes;
-    const numbers = Math.min(pages * NUMBERS_PER_PAGE, NUMBERS_MOST);
+    const numbers = Math.min(pages * NUMBERS_PER_PAGE, MAX_CHUNKS);
     const words = new ArrayBuffer(4 * (2 * numbers + 1));
     this.#words = new Uint32Array(words);
     this.#placesAt = numbers + 1;
-    this.#lent = new Int32Array(numbers);
-    this.#lentOf = new Int32Array(pages);
-    [, this.#regions] = memory.addPieces(buffer, start, pageBytes, pageBytes, pages);
+    this.#heldBytes = new Int32Array(numbers);
+    this.#chunksOfPage = new Int32Array(pages);
+    [, this.#regions] = memory.provideBuffers(buffer, start, pageBytes, pageBytes, pages);
     this.handle = queue.session.addArea(words, numbers);
     if (this.handle < 0) throw areaError(this.handle);
   }
@@ -77,25 +77,25 @@ export class Area implements ChunkSource {
     return Math.max(0, this.#regions.length - this.#held);
   }
 
-  /** As with a group: whoever keeps all of its chunks can take half of the memory. */
+  /** As with a group: a stream that keeps all of its chunks can take half of the memory. */
   get share(): number {
     const { freePages } = this;
     const pages = this.#regions.length;
-    if (freePages >= pages >> 1) return CHUNKS_MOST;
+    if (freePages >= pages >> 1) return MAX_CHUNKS_OF_STREAM;
     return freePages >= pages >> 2 ? CHUNKS_FEW : 1;
   }
 
   view(bufferId: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
-    if (!((this.#lent[bufferId] as number) > 0)) throw releasedError(bufferId);
+    if (!((this.#heldBytes[bufferId] as number) > 0)) throw releasedError(bufferId);
     return new Uint8Array(this.#buffer, this.#start + offset, length);
   }
 
   release(bufferId: number): void {
-    if (!((this.#lent[bufferId] as number) > 0)) throw releasedError(bufferId);
+    if (!((this.#heldBytes[bufferId] as number) > 0)) throw releasedError(bufferId);
     const page = this.#pageOf(bufferId);
     const region = this.#regions[page] as Region;
-    const left = (this.#lentOf[page] as number) - 1;
-    this.#lentOf[page] = left;
+    const left = (this.#chunksOfPage[page] as number) - 1;
+    this.#chunksOfPage[page] = left;
     if (left === 0) region.acquired = false;
     if (region.inFlight === 0) this.#return(bufferId);
     else this.#returnLate(bufferId, page, region);
@@ -127,7 +127,7 @@ export class Area implements ChunkSource {
   }
 
   /** Bytes of a stream have no sender of their own. */
-  sender(_piece: number, into: SocketAddress): SocketAddress {
+  sender(_bufferId: number, into: SocketAddress): SocketAddress {
     return into;
   }
 
@@ -135,11 +135,11 @@ export class Area implements ChunkSource {
   begin(): void {}
   finish(): void {}
 
-  lend(bufferId: number, count: number): number {
+  markHeld(bufferId: number, count: number): number {
     const offset = this.#words[this.#placesAt + bufferId] as number;
     const page = Math.floor(offset / this.bufferBytes);
-    this.#lent[bufferId] = count;
-    this.#lentOf[page] = (this.#lentOf[page] as number) + 1;
+    this.#heldBytes[bufferId] = count;
+    this.#chunksOfPage[page] = (this.#chunksOfPage[page] as number) + 1;
     (this.#regions[page] as Region).acquired = true;
     this.#held++;
     return offset;
@@ -153,7 +153,7 @@ export class Area implements ChunkSource {
 
   // An operation uses the page, if not these bytes of it.
   #returnLate(bufferId: number, page: number, region: Region): void {
-    this.#lent[bufferId] = -(this.#lent[bufferId] as number);
+    this.#heldBytes[bufferId] = -(this.#heldBytes[bufferId] as number);
     const late = this.#late.get(page);
     if (late !== undefined) {
       late.push(bufferId);
@@ -165,7 +165,7 @@ export class Area implements ChunkSource {
       region.onIdle = null;
       this.#late.delete(page);
       for (const one of buffers) {
-        this.#lent[one] = -(this.#lent[one] as number);
+        this.#heldBytes[one] = -(this.#heldBytes[one] as number);
         if (this.#memory.poisons) this.#poison(one);
         this.#return(one);
       }
@@ -173,7 +173,7 @@ export class Area implements ChunkSource {
   }
 
   #return(bufferId: number): void {
-    this.#lent[bufferId] = 0;
+    this.#heldBytes[bufferId] = 0;
     this.#held--;
     const count = (this.#words[0] as number) + 1;
     this.#words[count] = bufferId;
@@ -202,7 +202,7 @@ export class Area implements ChunkSource {
     const region = this.#regions[this.#pageOf(bufferId)] as Region;
     if (region.inFlight > 0) return;
     const offset = this.#words[this.#placesAt + bufferId] as number;
-    this.view(bufferId, offset, this.#lent[bufferId] as number).fill(POISON);
+    this.view(bufferId, offset, this.#heldBytes[bufferId] as number).fill(POISON);
   }
 }
 
@@ -220,6 +220,6 @@ function areaError(errno: number): IOError {
     code,
     errno,
     operation: "open",
-    message: `open: the area for zeroCopyReceive cannot be lent: ${code}, ${text}`,
+    message: `open: the area for zeroCopyReceive cannot be set up: ${code}, ${text}`,
   });
 }

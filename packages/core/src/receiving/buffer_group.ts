@@ -5,32 +5,42 @@
 // until it has released all bytes of it and no operation uses it any more; then the backend again.
 // The memory itself is V8's, and the engine holds it as long as the group exists.
 import { constants } from "node:os";
-import { PEER_FLAG_TRUNCATED, PEER_FLAGS, PEER_SIZE_BYTES, PIECES_MOST } from "../engine/abi.js";
+import {
+  MAX_GROUP_BUFFERS,
+  PEER_FLAG_TRUNCATED,
+  PEER_FLAGS,
+  PEER_SIZE_BYTES,
+} from "../engine/abi.js";
+import { boundToContext, storages } from "../engine/async_context.js";
 import { type Memory, POISON, type Region } from "../engine/memory.js";
 import type { Queue } from "../engine/queue.js";
-import { errnoName, IOError, rangeError, typeError } from "../errors.js";
+import { errnoName, IOError, numberError, typeError } from "../errors.js";
 import { SocketAddress } from "../sockets/socket_address.js";
 import { checkFunction, checkInstance, checkMade, shown } from "../support/check.js";
 import { MovedMessage } from "./chunk.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;
 /** Chunks that a stream may have while there is memory for all, and when it becomes scarce. */
-export const CHUNKS_MOST = 32;
+export const MAX_CHUNKS_OF_STREAM = 32;
 export const CHUNKS_FEW = 4;
-const BUFFER_BYTES_MOST = 16 * 1024 * 1024;
-// What a group begins with; then it doubles whenever it has nothing left to give.
+const MAX_BUFFER_BYTES = 16 * 1024 * 1024;
+// The number of buffers that a group begins with. It doubles whenever all are held.
 const FIRST_BUFFERS = 16;
 // Pages apart, the beginnings of buffers would compete for the same few lines of the processor's
 // cache.
 const GAP_BYTES = 192;
 
-/** How a {@link BufferGroup} is made. */
+/**
+ * How a {@link BufferGroup} is made.
+ *
+ * @category Ring
+ */
 export interface BufferGroupOptions {
-  /** Bytes of one buffer, and so of one chunk at most; 16 KiB by default. */
+  /** Bytes of one buffer, and so of one chunk at most, 1 to 16 MiB; 16 KiB by default. */
   bufferBytes?: number | null | undefined;
   /**
-   * Bytes of all buffers at most; 4 MiB by default. The group begins with 16 buffers and doubles
-   * when it has none left.
+   * Bytes of all buffers at most, `bufferBytes` or more; 4 MiB by default. The group begins with 16
+   * buffers and doubles when it has none left; it has 32,768 at most.
    */
   maxBytes?: number | null | undefined;
   /**
@@ -55,6 +65,17 @@ export interface GroupSize {
  * for every time that the callback named the buffer, because several receives may fill one buffer.
  * When the program holds all buffers the receives end with -ENOBUFS: `await group.available()`, or
  * `whenAvailable()` in detached mode, and start them again.
+ *
+ * @category Ring
+ *
+ * @example
+ * ```ts
+ * import { IO } from "@io/core";
+ *
+ * await using io = await IO.open();
+ * using group = io.ring.bufferGroup({ bufferBytes: 4096, maxBytes: 1024 * 1024 });
+ * process.stdout.write(`${group.maxBuffers} buffers at most\n`);
+ * ```
  */
 export class BufferGroup {
   /** Bytes of one buffer. */
@@ -67,7 +88,7 @@ export class BufferGroup {
   readonly handle: number;
   readonly #queue: Queue;
   readonly #memory: Memory;
-  // What stands in front of the bytes: the record of the sender of a message.
+  // The bytes in front of a message: the record of its sender.
   readonly #headBytes: number;
   // A count and then the numbers of buffers that go back, which the engine takes with the next
   // batch of entries. A buffer stands in it once at most, so there is always room.
@@ -79,7 +100,7 @@ export class BufferGroup {
   readonly #words: Uint32Array[] = [];
   readonly #views: (Uint8Array<ArrayBuffer> | null)[] = [];
   /** How often it was lent and not released. */
-  readonly #lent: Int32Array;
+  readonly #timesHeld: Int32Array;
   /** Where the bytes end that were lent. */
   readonly #ends: Int32Array;
   /** 1 when the backend has released it. */
@@ -95,18 +116,23 @@ export class BufferGroup {
   #easedShare = Number.POSITIVE_INFINITY;
 
   /** @internal */
+  static isOne(value: unknown): value is BufferGroup {
+    return typeof value === "object" && value !== null && #queue in value;
+  }
+
+  /** @internal */
   constructor(queue: Queue, memory: Memory, options: GroupSize) {
     checkMade(queue, "BufferGroup", "ring.bufferGroup()");
     const { bufferBytes, maxBytes, messages } = options;
-    checkNumber(bufferBytes, 1, BUFFER_BYTES_MOST, "bufferBytes");
+    checkNumber(bufferBytes, 1, MAX_BUFFER_BYTES, "bufferBytes");
     checkNumber(maxBytes, bufferBytes, Number.MAX_SAFE_INTEGER, "maxBytes");
     this.#queue = queue;
     this.#memory = memory;
     this.bufferBytes = bufferBytes;
     this.messages = messages;
     this.#headBytes = messages ? PEER_SIZE_BYTES : 0;
-    this.maxBuffers = Math.min(Math.floor(maxBytes / bufferBytes), PIECES_MOST);
-    this.#lent = new Int32Array(this.maxBuffers);
+    this.maxBuffers = Math.min(Math.floor(maxBytes / bufferBytes), MAX_GROUP_BUFFERS);
+    this.#timesHeld = new Int32Array(this.maxBuffers);
     this.#ends = new Int32Array(this.maxBuffers).fill(this.#headBytes);
     this.#full = new Uint8Array(this.maxBuffers);
     const returned = new ArrayBuffer(4 * (this.maxBuffers + 1));
@@ -130,7 +156,16 @@ export class BufferGroup {
     return this.#stock + this.maxBuffers - this.bufferCount;
   }
 
-  /** Bytes of a buffer that a completion named. The view is valid until they are released. */
+  /**
+   * Bytes of a buffer that a completion named. The view is valid until they are released.
+   *
+   * @param bufferId The buffer that a completion named.
+   * @param offset Where the bytes begin in it: `completion.offset`.
+   * @param length How many bytes: the result.
+   * @returns a view of them, valid until they are released
+   * @throws `ERR_IO_CHUNK_RELEASED` when the program holds nothing of the buffer,
+   *   `ERR_OUT_OF_RANGE` outside of it
+   */
   view(bufferId: number, offset: number, length: number): Uint8Array {
     const start = this.#regionOf(bufferId).start + offset;
     // Messages often have the length of the last one, and a new view costs more than the rest.
@@ -144,16 +179,29 @@ export class BufferGroup {
     return view;
   }
 
-  /** Who sent the message that stands in buffer `bufferId`, written into `into`; returns that. */
+  /**
+   * Reads the sender of the message in a buffer.
+   *
+   * @param bufferId The buffer that a completion named.
+   * @param into What the sender is written into.
+   * @returns `into`
+   * @throws `ERR_IO_CHUNK_RELEASED` when the program holds nothing of the buffer; the codes of a
+   *   refused argument: {@link IOError.code}
+   */
   sender(bufferId: number, into: SocketAddress): SocketAddress {
     checkInstance(into, SocketAddress, "a SocketAddress", "what it is written into", "sender");
     const { start } = this.#regionOf(bufferId);
-    const buffer = this.#slabOf[bufferId] as ArrayBuffer;
-    into.record.set(new Uint8Array(buffer, start, PEER_SIZE_BYTES));
+    into.copyFrom(this.#words[bufferId] as Uint32Array, start / 4);
     return into;
   }
 
-  /** Whether the message that stands in buffer `bufferId` was longer than it; the rest is lost. */
+  /**
+   * Whether the message in a buffer was longer than it; the kernel dropped the rest.
+   *
+   * @param bufferId The buffer that a completion named.
+   * @returns whether it was cut
+   * @throws `ERR_IO_CHUNK_RELEASED` when the program holds nothing of the buffer
+   */
   truncated(bufferId: number): boolean {
     const at = this.#regionOf(bufferId).start / 4 + PEER_FLAGS;
     const flags = (this.#words[bufferId] as Uint32Array)[at] as number;
@@ -161,14 +209,16 @@ export class BufferGroup {
   }
 
   /**
-   * Releases bytes of buffer `bufferId`: once for each completion that named it. Throws
-   * "ERR_IO_CHUNK_RELEASED" when the program holds nothing of it. While an operation still uses the
-   * bytes they stay as they are until it has completed.
+   * Releases bytes of a buffer: call it once for each completion that named the buffer. While an
+   * operation still uses the bytes they stay as they are until it has completed.
+   *
+   * @param bufferId The buffer that a completion named.
+   * @throws `ERR_IO_CHUNK_RELEASED` when the program holds nothing of the buffer
    */
   release(bufferId: number): void {
     const region = this.#regionOf(bufferId);
-    const left = (this.#lent[bufferId] as number) - 1;
-    this.#lent[bufferId] = left;
+    const left = (this.#timesHeld[bufferId] as number) - 1;
+    this.#timesHeld[bufferId] = left;
     if (left > 0 || this.#full[bufferId] === 0) return;
     region.acquired = false;
     if (region.inFlight === 0) this.#return(bufferId);
@@ -182,7 +232,7 @@ export class BufferGroup {
 
   /**
    * Resolves when a buffer is free. Of several that wait one is resolved for each buffer that is
-   * released.
+   * released. It takes neither `signal` nor `timeoutMs`: what it waits for the program does itself.
    */
   available(): Promise<void> {
     return new Promise((resolve) => this.whenAvailable(resolve));
@@ -193,16 +243,21 @@ export class BufferGroup {
    * when one is. A callback that has no use for it returns false, and the next one is called. A
    * receive that is started then and has nothing to receive uses no buffer, and the next callback
    * waits until one is released.
+   *
+   * @param callback Called once. `false` passes the turn to the next callback.
+   * @throws the codes of a refused argument: {@link IOError.code}
    */
   whenAvailable(callback: () => unknown): void {
     checkFunction(callback, "the callback", "whenAvailable");
     if (this.#stock > 0 || this.bufferCount < this.maxBuffers) callback();
-    else this.#waiting.push(callback);
+    else this.#waiting.push(storages.inUse ? boundToContext(callback) : callback);
   }
 
   /**
-   * Frees the memory. Throws "ERR_IO_GROUP_BUSY" while a receive is in flight on it. Views that the
-   * program holds stay valid as long as they are reachable, and need not be released.
+   * Frees the memory. Views that the program holds stay valid as long as they are reachable, and
+   * need not be released.
+   *
+   * @throws `ERR_IO_GROUP_BUSY` while a receive is in flight on it
    */
   close(): void {
     if (this.#closed) return;
@@ -218,7 +273,11 @@ export class BufferGroup {
     for (const slab of this.#slabs) this.#memory.dropSlab(slab);
   }
 
-  /** Frees the memory: what `using` calls. */
+  /**
+   * Frees the memory: what `using` calls.
+   *
+   * @throws `ERR_IO_GROUP_BUSY` while a receive is in flight on it
+   */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -226,13 +285,13 @@ export class BufferGroup {
   // ---- for streams, which share it
 
   /**
-   * Chunks that one stream may have now. Whoever keeps all of them can take half of the memory;
-   * then there are few for each, and at last one: so a crowd that keeps its chunks has to be half
-   * as large as there are buffers before there is nothing left for the others. @internal
+   * Chunks that one stream may have now. A stream that keeps all of them can take half of
+   * the memory; then there are few for each, and finally one. So streams that keep their chunks can
+   * starve the others only when they are half as many as there are buffers. @internal
    */
   get share(): number {
     const left = this.freeBuffers;
-    if (left >= this.maxBuffers >> 1) return CHUNKS_MOST;
+    if (left >= this.maxBuffers >> 1) return MAX_CHUNKS_OF_STREAM;
     return left >= this.maxBuffers >> 2 ? CHUNKS_FEW : 1;
   }
 
@@ -302,10 +361,10 @@ export class BufferGroup {
   }
 
   /** Bytes have come in a buffer; returns where they begin in it. @internal */
-  lend(bufferId: number, count: number, open: boolean): number {
+  markHeld(bufferId: number, count: number, open: boolean): number {
     const offset = this.#ends[bufferId] as number;
     this.#ends[bufferId] = offset + count;
-    this.#lent[bufferId] = (this.#lent[bufferId] as number) + 1;
+    this.#timesHeld[bufferId] = (this.#timesHeld[bufferId] as number) + 1;
     (this.#regions[bufferId] as Region).acquired = true;
     if (!open) {
       this.#full[bufferId] = 1;
@@ -318,10 +377,10 @@ export class BufferGroup {
 
   #regionOf(bufferId: number): Region {
     if (typeof bufferId !== "number") {
-      throw rangeError("bufferGroup", `the buffer is ${shown(bufferId)}: give completion.bufferId`);
+      throw typeError("bufferGroup", `the buffer is ${shown(bufferId)}: give completion.bufferId`);
     }
     const region = this.#regions[bufferId];
-    if (region !== undefined && (this.#lent[bufferId] as number) > 0) return region;
+    if (region !== undefined && (this.#timesHeld[bufferId] as number) > 0) return region;
     throw new IOError({
       code: "ERR_IO_CHUNK_RELEASED",
       operation: "bufferGroup",
@@ -373,9 +432,15 @@ export class BufferGroup {
     const strideBytes = Math.ceil(sizeBytes / 64) * 64 + GAP_BYTES;
     const slab = new ArrayBuffer(strideBytes * count + 64);
     const start = this.#memory.alignedStart(slab, 64);
-    const [handle, regions] = this.#memory.addPieces(slab, start, strideBytes, sizeBytes, count);
+    const [handle, regions] = this.#memory.provideBuffers(
+      slab,
+      start,
+      strideBytes,
+      sizeBytes,
+      count,
+    );
     const { session } = this.#queue;
-    const error = session.addPieces(this.handle, handle, 0, strideBytes, sizeBytes, count);
+    const error = session.provideBuffers(this.handle, handle, 0, strideBytes, sizeBytes, count);
     if (error < 0) {
       this.#memory.dropSlab(slab);
       throw groupError(error);
@@ -394,11 +459,12 @@ export class BufferGroup {
 }
 
 // Groups count in numbers, not in bigints.
-function checkNumber(value: unknown, least: number, most: number, name: string): void {
-  if (Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most) {
+function checkNumber(value: unknown, min: number, max: number, name: string): void {
+  if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) {
     return;
   }
-  throw rangeError("bufferGroup", `${name} is ${shown(value)}: give ${least} to ${most}`);
+  const message = `${name} is ${shown(value)}: give ${min} to ${max}`;
+  throw numberError("bufferGroup", value, message);
 }
 
 function groupError(errno: number): IOError {

@@ -1,4 +1,4 @@
-// What a stream gives the program: a chunk, which is memory of a group until it is released.
+// A chunk: memory of a group that a stream hands to the program until it is released.
 import type { Address } from "../address.js";
 import { PEER_SIZE_BYTES } from "../engine/abi.js";
 import { POISON } from "../engine/memory.js";
@@ -32,9 +32,27 @@ export interface ChunkOwner {
  *
  * `bytes` is a view of memory that the next bytes of any stream will be received into, so do not
  * use it after the release. `chunk.bytes` throws then, and so do the operations of this library
- * when they are given the old view and its whole buffer was released. Other code that reads an old
- * view finds the bytes of another stream; `detectReuse` of `IO.open({ debug })` overwrites released
- * memory, so that tests find such code.
+ * when they are given the old view and its whole buffer was released. Other code that reads an
+ * old view finds the bytes of another stream; `detectReuse` of `IO.open({ debug })` overwrites
+ * released memory, so that tests find such code.
+ *
+ * @category Memory
+ *
+ * @example
+ * ```ts
+ * import { IO } from "@io/core";
+ *
+ * await using io = await IO.open();
+ * await using listener = await io.listen({ port: 0 });
+ * const connecting = io.connect({ port: listener.address.port });
+ * await using served = await listener.accept();
+ * await using socket = await connecting;
+ * await socket.sendAll("hello");
+ * await socket.shutdown("send");
+ * const kept: Uint8Array[] = [];
+ * for await (using chunk of served.chunks()) kept.push(chunk.bytes.slice()); // a copy to keep
+ * process.stdout.write(`${Buffer.concat(kept)}\n`);
+ * ```
  */
 export class Chunk implements Disposable {
   /** How many bytes there are. */
@@ -55,7 +73,11 @@ export class Chunk implements Disposable {
     this.byteLength = byteLength;
   }
 
-  /** The bytes, until the chunk is released; then "ERR_IO_CHUNK_RELEASED". */
+  /**
+   * The bytes, until the chunk is released; then "ERR_IO_CHUNK_RELEASED".
+   *
+   * @throws `ERR_IO_CHUNK_RELEASED` after the release
+   */
   get bytes(): Uint8Array {
     if (this.#owner === null) throw releasedError("bytes", "its bytes are another's by now");
     return this.#memory.view(this.#bufferId, this.#offset, this.byteLength);
@@ -69,6 +91,8 @@ export class Chunk implements Disposable {
   /**
    * Releases the memory. An operation that still uses it is not disturbed: the memory goes back
    * when that has completed. Releasing it twice throws "ERR_IO_CHUNK_RELEASED".
+   *
+   * @throws `ERR_IO_CHUNK_RELEASED` when it was released before
    */
   release(): void {
     const owner = this.#owner;
@@ -91,12 +115,30 @@ export class Chunk implements Disposable {
   }
 }
 
+let reading: SocketAddress | undefined;
+
 /**
  * One datagram that was received, in a borrowed buffer: a {@link Chunk} with its sender. It may
  * be empty, which ends nothing.
+ *
+ * @category Memory
+ *
+ * @example
+ * ```ts
+ * import { IO } from "@io/core";
+ *
+ * await using io = await IO.open();
+ * await using server = await io.openDatagram({ host: "127.0.0.1", port: 0 });
+ * await using client = await io.openDatagram({ family: "ipv4" });
+ * await client.sendTo("ping", server.localAddress);
+ * for await (using chunk of server.chunks({ chunkBytes: 2048 })) {
+ *   process.stdout.write(`${Buffer.from(chunk.bytes)} from ${chunk.address?.host}\n`);
+ *   break;
+ * }
+ * ```
  */
 export class DatagramChunk extends Chunk {
-  /** Whether it was longer than a chunk may be; the rest of it is lost. */
+  /** Whether the datagram was longer than `chunkBytes`; the kernel dropped the rest. */
   readonly truncated: boolean;
   #address: Address | null | undefined = undefined;
 
@@ -107,17 +149,27 @@ export class DatagramChunk extends Chunk {
   }
 
   /**
-   * Who sent it; null for a unix socket without an address. What was read once
-   * stays known; else it throws "ERR_IO_CHUNK_RELEASED" after the release.
+   * The sender; null for a unix socket without an address. What was read once stays known.
+   *
+   * @throws `ERR_IO_CHUNK_RELEASED` when it is first read after the release
    */
   get address(): Address | null {
     if (this.#address === undefined) {
-      this.#address = this.readSender(new SocketAddress()).address;
+      // One record for all of them: to make one costs more than the rest of a datagram.
+      reading ??= new SocketAddress();
+      this.#address = this.readSender(reading).address;
     }
     return this.#address;
   }
 
-  /** The sender as an address to send to, written into `into`, which may be used again. */
+  /**
+   * The sender as an address to send to.
+   *
+   * @param into What it is written into, and may be used again; a new one by default.
+   * @returns `into`
+   * @throws `ERR_IO_CHUNK_RELEASED` after the release; the codes of a refused argument: {@link
+   *   IOError.code}
+   */
   sender(into: SocketAddress = new SocketAddress()): SocketAddress {
     checkInstance(into, SocketAddress, "a SocketAddress", "what it is written into", "sender");
     return this.readSender(into);
@@ -139,7 +191,7 @@ export class MovedMessage implements ChunkMemory {
     this.#poisons = poisons;
   }
 
-  view(_piece: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
+  view(_bufferId: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(offset, offset + length);
   }
 
@@ -149,7 +201,7 @@ export class MovedMessage implements ChunkMemory {
 
   release(): void {}
 
-  sender(_piece: number, into: SocketAddress): SocketAddress {
+  sender(_bufferId: number, into: SocketAddress): SocketAddress {
     into.record.set(this.#bytes.subarray(0, PEER_SIZE_BYTES));
     return into;
   }

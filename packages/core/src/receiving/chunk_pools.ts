@@ -1,22 +1,22 @@
-// The memory that an IO's streams are lent, by the size of a chunk; and which streams there are.
+// The provided buffers of an IO's streams, by the size of a chunk; and the list of its streams.
 
 import type { Memory } from "../engine/memory.js";
 import { Reserve } from "../engine/reserve.js";
-import { rangeError } from "../errors.js";
+import { numberError } from "../errors.js";
 import type { Ring } from "../ring/ring.js";
 import { shown } from "../support/check.js";
 import type { Area } from "./area.js";
 import type { BufferGroup } from "./buffer_group.js";
 import type { ChunkSource } from "./chunk_source.js";
 
-const CHUNK_BYTES_LEAST = 4096;
-const CHUNK_BYTES_MOST = 1024 * 1024;
+const MIN_CHUNK_BYTES = 4096;
+const MAX_CHUNK_BYTES = 1024 * 1024;
 const CHUNK_BYTES = 16 * 1024;
 // A UDP datagram is shorter. Of a buffer only the pages that were written to take memory.
 const MESSAGE_BYTES = 64 * 1024;
-const MESSAGE_BYTES_LEAST = 2048;
+const MIN_MESSAGE_BYTES = 2048;
 // Streams that a warning names.
-const NAMED_MOST = 8;
+const MAX_NAMED = 8;
 
 /** A stream of chunks, as far as it is looked after here. */
 export interface TrackedStream {
@@ -35,7 +35,7 @@ export class ChunkPools {
   readonly #reserves = new Map<number, Reserve>();
   /** What a network device writes to, where the IO was opened with it. */
   readonly area: Area | null;
-  // Those that receive, and those that have chunks which were not released.
+  // Streams that receive, or that have chunks which were not released.
   readonly #streams = new Set<TrackedStream>();
 
   constructor(ring: Ring, memory: Memory, maxBytes: number, area: Area | null) {
@@ -48,8 +48,8 @@ export class ChunkPools {
   /** The group that streams with chunks of this size share; those of datagrams have their own. */
   groupFor(messages: boolean, chunkBytes = messages ? MESSAGE_BYTES : CHUNK_BYTES): BufferGroup {
     checkChunkBytes(chunkBytes);
-    const leastBytes = messages ? MESSAGE_BYTES_LEAST : CHUNK_BYTES_LEAST;
-    const bufferBytes = 2 ** Math.ceil(Math.log2(Math.max(chunkBytes, leastBytes)));
+    const minBytes = messages ? MIN_MESSAGE_BYTES : MIN_CHUNK_BYTES;
+    const bufferBytes = 2 ** Math.ceil(Math.log2(Math.max(chunkBytes, minBytes)));
     const groups = messages ? this.#messageGroups : this.#groups;
     let group = groups.get(bufferBytes);
     if (group === undefined) {
@@ -75,7 +75,7 @@ export class ChunkPools {
     const key = messages?.bufferBytes ?? 0;
     let reserve = this.#reserves.get(key);
     if (reserve === undefined) {
-      reserve = new Reserve(this.#memory, key || CHUNK_BYTES_LEAST, messages !== null);
+      reserve = new Reserve(this.#memory, key || MIN_CHUNK_BYTES, messages !== null);
       this.#reserves.set(key, reserve);
     }
     return reserve;
@@ -101,7 +101,7 @@ export class ChunkPools {
       .filter((description) => description.kept > 0);
     if (kept.length === 0) return undefined;
     const names = kept
-      .slice(0, NAMED_MOST)
+      .slice(0, MAX_NAMED)
       .map(({ kept: count, address }) => `${count} of ${address}`);
     const others = kept.length - names.length;
     if (others > 0) names.push(`others of ${others} sockets`);
@@ -110,6 +110,7 @@ export class ChunkPools {
 }
 
 function checkChunkBytes(chunkBytes: number): void {
-  if (Number.isInteger(chunkBytes) && chunkBytes >= 1 && chunkBytes <= CHUNK_BYTES_MOST) return;
-  throw rangeError("chunks", `chunkBytes is ${shown(chunkBytes)}: give 1 to ${CHUNK_BYTES_MOST}`);
+  if (Number.isInteger(chunkBytes) && chunkBytes >= 1 && chunkBytes <= MAX_CHUNK_BYTES) return;
+  const message = `chunkBytes is ${shown(chunkBytes)}: give 1 to ${MAX_CHUNK_BYTES}`;
+  throw numberError("chunks", chunkBytes, message);
 }

@@ -1,5 +1,5 @@
-// What receives into lent memory need of that memory, be it a group's or the area that a network
-// device writes to.
+// The source of provided buffers for receives: a group, or the area that a network device writes
+// to.
 
 import type { Held } from "../engine/held.js";
 import type { ChunkMemory } from "./chunk.js";
@@ -25,5 +25,5 @@ export interface ChunkSource extends ChunkMemory, Held {
   prepare(operation: string, messages: boolean): void;
   begin(): void;
   /** Bytes have come in a buffer; gives where they begin in it. */
-  lend(bufferId: number, count: number, open: boolean): number;
+  markHeld(bufferId: number, count: number, open: boolean): number;
 }

@@ -2,21 +2,22 @@
 //
 // Who owns a chunk: the stream from the completion that brings it, the program from the `next` that
 // takes it, until it is released; then it is memory of the group again. A stream has a bounded
-// number of chunks, those that nobody has taken yet included, so a consumer that keeps its chunks
-// stops its own stream: what comes then waits in the kernel, and at last in the peer.
+// number of chunks, including those that the program has not taken yet. So a consumer that keeps
+// its chunks stops its own stream: later bytes wait in the kernel, and then in the peer.
 import { constants } from "node:os";
+import { type Address, peerOf } from "../address.js";
 import { OPCODE_RECEIVE_MESSAGE_MULTISHOT, OPCODE_RECEIVE_MULTISHOT } from "../engine/abi.js";
 import type { Reserve } from "../engine/reserve.js";
-import { Turns } from "../engine/turns.js";
 import { IOError, operationError } from "../errors.js";
 import { Completion } from "../ring/completion.js";
-import { aborted, type OperationOptions, type Operations } from "../ring/operations.js";
+import { aborted, failed, type OperationOptions, type Operations } from "../ring/promises.js";
 import type { Descriptor } from "../ring/types.js";
 import { SocketAddress } from "../sockets/socket_address.js";
 import { follow, unfollow } from "../support/aborts.js";
 import { checkMade, checkSignal, checkTimeout } from "../support/check.js";
 import { Line } from "../support/line.js";
-import { type BufferGroup, CHUNKS_MOST } from "./buffer_group.js";
+import { Turns } from "../support/loop_turns.js";
+import { type BufferGroup, MAX_CHUNKS_OF_STREAM } from "./buffer_group.js";
 import type { Chunk, ChunkOwner, ChunkPlace } from "./chunk.js";
 import type { ChunkPools } from "./chunk_pools.js";
 import type { ChunkSource } from "./chunk_source.js";
@@ -30,13 +31,17 @@ const NOT_READABLE = -constants.errno.EFAULT;
 // memory than the processor's cache holds: 16 of them received 3,419 MB/s in chunks of 64 KiB
 // with 2 MiB, 3,944 with 512 KiB and 4,627 with this.
 const RECEIVE_BYTES = 256 * 1024;
-// What the kernel says of a socket that is not TCP, and of an area that its device has taken whole.
+// The kernel's errors for a socket that is not TCP, and for an area whose chunks are all held.
 const NOT_INTO_AREA: ReadonlySet<number> = new Set([
   -constants.errno.EPROTONOSUPPORT,
   -constants.errno.ENOMEM,
 ]);
 
-/** How `socket.chunks()` receives. */
+/**
+ * How `socket.chunks()` receives.
+ *
+ * @category Memory
+ */
 export interface ChunkOptions extends OperationOptions {
   /**
    * Bytes of one chunk at most, rounded up to a power of two from 4 KiB to 1 MiB; 16 KiB by
@@ -48,8 +53,7 @@ export interface ChunkOptions extends OperationOptions {
 }
 
 interface Waiter<C> {
-  resolve(result: IteratorResult<C, undefined>): void;
-  reject(error: unknown): void;
+  resolve(result: IteratorResult<C, undefined> | Promise<IteratorResult<C, undefined>>): void;
 }
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
@@ -57,6 +61,8 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 /** The socket of a stream, as far as that has to know it. */
 export interface ChunkSocket {
   readonly number: Descriptor;
+  /** Its peer, for errors. */
+  readonly place: Address | null;
   /** For messages: it asks the system. */
   describe(): string;
   /** Throws when the socket or its IO is closed. */
@@ -81,12 +87,32 @@ export interface ChunkKind<C> {
  * A program that waits for a chunk and holds so many that nothing more can be received is warned
  * after a second: an `IOWarning` with code "IO_CHUNKS_KEPT", once for a stream, which names the
  * place where `chunks()` was called.
+ *
+ * @category Memory
+ *
+ * @example
+ * ```ts
+ * import { IO } from "@io/core";
+ *
+ * await using io = await IO.open();
+ * await using listener = await io.listen({ port: 0 });
+ * const connecting = io.connect({ port: listener.address.port });
+ * await using served = await listener.accept();
+ * await using socket = await connecting;
+ * await socket.sendAll("head and body");
+ * await using stream = served.chunks();
+ * const first = await stream.next(); // one chunk; a loop over the stream takes the rest
+ * if (!first.done) {
+ *   process.stdout.write(`${first.value.byteLength} bytes\n`);
+ *   first.value.release();
+ * }
+ * ```
  */
 export class ChunkStream<C extends Chunk = Chunk>
   implements AsyncIterableIterator<C>, AsyncDisposable
 {
   readonly #operations: Operations;
-  readonly #lending: ChunkPools;
+  readonly #pools: ChunkPools;
   readonly #socket: ChunkSocket;
   readonly #kind: ChunkKind<C>;
   readonly #chunkBytes: number | undefined;
@@ -108,7 +134,7 @@ export class ChunkStream<C extends Chunk = Chunk>
   // Called when the receive has ended for good.
   #leavers: (() => void)[] | null = null;
   #onAbort: (() => void) | null = null;
-  /** Chunks that are not released, whoever has them. */
+  /** Chunks that are not released, here or in the program. */
   #held = 0;
   #started = false;
   /** Nothing comes any more. */
@@ -137,7 +163,7 @@ export class ChunkStream<C extends Chunk = Chunk>
   /** @internal */
   constructor(
     operations: Operations,
-    lending: ChunkPools,
+    pools: ChunkPools,
     socket: ChunkSocket,
     kind: ChunkKind<C>,
     options: ChunkOptions,
@@ -145,17 +171,17 @@ export class ChunkStream<C extends Chunk = Chunk>
   ) {
     checkMade(operations, "ChunkStream", "socket.chunks()");
     this.#operations = operations;
-    this.#lending = lending;
+    this.#pools = pools;
     this.#socket = socket;
     this.#kind = kind;
     const chunkBytes = options.chunkBytes ?? undefined;
     const { signal, timeoutMs } = options;
-    // One that has aborted ends the stream, not this call.
+    // A signal that has aborted ends the stream, not this call.
     if (signal !== undefined && signal !== null) checkSignal(signal, "chunks");
     if (timeoutMs !== undefined && timeoutMs !== null) checkTimeout(timeoutMs, "chunks");
     this.#chunkBytes = chunkBytes;
-    this.#messages = kind.messages ? lending.groupFor(true, chunkBytes) : null;
-    this.#group = this.#messages ?? lending.memoryFor(chunkBytes);
+    this.#messages = kind.messages ? pools.groupFor(true, chunkBytes) : null;
+    this.#group = this.#messages ?? pools.memoryFor(chunkBytes);
     this.#signal = signal ?? undefined;
     this.#kept = opener === null ? null : new KeptWatch(this, opener);
     this.#timeoutMs = timeoutMs ?? undefined;
@@ -166,7 +192,13 @@ export class ChunkStream<C extends Chunk = Chunk>
     return this.#started && !this.#ended;
   }
 
-  /** The next chunk. Rejects when the connection or the signal fails, and is done then. */
+  /**
+   * The next chunk. After a rejection the stream has ended.
+   *
+   * @returns the chunk, or `done`
+   * @throws `ABORT_ERR`, `ETIMEDOUT`, `ECANCELED`, `ERR_IO_IN_FLIGHT_LIMIT`, or the code of the
+   *   connection's error
+   */
   next(): Promise<IteratorResult<C, undefined>> {
     const before = this.#before;
     if (before === null) {
@@ -177,7 +209,7 @@ export class ChunkStream<C extends Chunk = Chunk>
     return this.#beforeOthers(before.then(next, next));
   }
 
-  // A call that waits for a turn of the event loop settles before those that come after it.
+  // A call that waits for a turn of the event loop settles before later calls.
   #beforeOthers(next: Promise<IteratorResult<C, undefined>>): typeof next {
     this.#before = next;
     const over = () => {
@@ -206,16 +238,18 @@ export class ChunkStream<C extends Chunk = Chunk>
     }
     if (this.#timeoutMs !== undefined && !this.#ended) this.#watchTime();
     if (this.#ended) return this.#end();
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
+    return new Promise((resolve) => {
+      this.#waiters.push({ resolve });
       this.#go();
       if (this.#starves) this.#kept?.begin();
     });
   }
 
   /**
-   * Ends the receiving, as leaving a `for await` loop does: bytes that have come and that nobody
-   * has taken are dropped. Resolves when the socket is free for other receives.
+   * Ends the receiving, as leaving a `for await` loop does: bytes that have come and that the
+   * program has not taken are dropped. Resolves when the socket is free for other receives.
+   *
+   * @returns `done`
    */
   async return(): Promise<IteratorReturnResult<undefined>> {
     this.#leave();
@@ -228,7 +262,11 @@ export class ChunkStream<C extends Chunk = Chunk>
     return DONE;
   }
 
-  /** Itself. */
+  /**
+   * Itself.
+   *
+   * @returns itself
+   */
   [Symbol.asyncIterator](): this {
     return this;
   }
@@ -254,7 +292,7 @@ export class ChunkStream<C extends Chunk = Chunk>
     if (!this.#ended) {
       this.#go();
       if (!this.#starves) this.#kept?.end();
-    } else if (this.#held === 0) this.#lending.forget(this);
+    } else if (this.#held === 0) this.#pools.forget(this);
   }
 
   /**
@@ -275,26 +313,26 @@ export class ChunkStream<C extends Chunk = Chunk>
     this.#socket.check("chunks");
     if (this.#signal?.aborted) throw aborted("chunks", this.#signal);
     this.#started = true;
-    this.#lending.remember(this);
+    this.#pools.remember(this);
     if (this.#signal === undefined) return;
     this.#onAbort = () => this.#aborted();
     follow(this.#signal, this.#onAbort);
   }
 
   // Receives when it may have more chunks, and when there is memory for one. A program that waits
-  // for a chunk gets what there is; for one that is busy half of the room is worth an operation. A
-  // stream that holds nothing never waits for the others.
+  // for a chunk gets any space there is; for a busy program an operation is worth it only with half
+  // of the space free. A stream that holds no chunk never waits for the others.
   #go(): void {
     if (this.#ended || this.#completion.active) return;
     if (this.#waits && this.#held > 0) return;
-    const most = this.#group.share;
-    const room = most - this.#held;
+    const max = this.#group.share;
+    const room = max - this.#held;
     const hungry = this.#waiters.length > 0;
-    if (room <= 0 || (!hungry && room < most >> 1)) {
-      if (most < CHUNKS_MOST) this.#waitForMore();
+    if (room <= 0 || (!hungry && room < max >> 1)) {
+      if (max < MAX_CHUNKS_OF_STREAM) this.#waitForMore();
       return;
     }
-    this.#allowed = most;
+    this.#allowed = max;
     try {
       this.#socket.check("chunks");
       if (this.#held === 0 && this.#group.exhausted) this.#receiveInReserve();
@@ -317,12 +355,12 @@ export class ChunkStream<C extends Chunk = Chunk>
     }
   }
 
-  // Whoever keeps what is lent may keep it forever: a peer that sends and does not read makes an
-  // echo wait with it. So this stream has a buffer of its own, as long as it holds no other.
+  // A program may keep its chunks forever: when a peer sends and does not read, an echo waits with
+  // a chunk in hand. So this stream has a buffer of its own, as long as it holds no other.
   #receiveInReserve(): void {
     const { ring } = this.#operations;
     const { number: descriptor } = this.#socket;
-    const reserve = this.#lending.reserveFor(this.#messages);
+    const reserve = this.#pools.reserveFor(this.#messages);
     const bufferId = reserve.take();
     this.#reserve = reserve;
     this.#reserveId = bufferId;
@@ -346,24 +384,24 @@ export class ChunkStream<C extends Chunk = Chunk>
     this.#reserve = null;
   }
 
-  // There is no memory for it, or it has received as much as it may. What is left of the area only
-  // the kernel knows: so it is asked once more. Where nothing is lent that could come back the
-  // device has it all, for connections of its own.
+  // There is no memory for it, or it has received as much as it may. Only the kernel knows the free
+  // space of the area, so it is asked once more. Where the program holds no chunk that could come
+  // back, the device uses all of the area for connections of its own.
   #lackMemory(): void {
-    const { area } = this.#lending;
+    const { area } = this.#pools;
     if (area === null || this.#group !== area) {
-      this.#lackLent();
+      this.#lackBuffers();
     } else if (area.freePages > 0 && !this.#lacked) {
       this.#lacked = true;
       this.#go();
     } else if (area.held > 0) {
-      this.#lackLent();
+      this.#lackBuffers();
     } else {
       this.#leaveArea();
     }
   }
 
-  #lackLent(): void {
+  #lackBuffers(): void {
     if (this.#held > 0) {
       this.#waitForMemory();
       return;
@@ -375,14 +413,14 @@ export class ChunkStream<C extends Chunk = Chunk>
     }
   }
 
-  // The kernel cannot receive into the area from this socket, as from one that is not TCP: it goes
-  // on in memory of its own. Nothing has been received by what was refused.
+  // The kernel cannot receive into the area from this socket, for example because it is not TCP.
+  // The stream goes on in memory of its own. The refused operation has received nothing.
   #leaveArea(): void {
-    this.#group = this.#lending.groupFor(false, this.#chunkBytes);
+    this.#group = this.#pools.groupFor(false, this.#chunkBytes);
     this.#go();
   }
 
-  // Everything is lent.
+  // Every buffer is held.
   #waitForMemory(): void {
     if (this.#waits) return;
     this.#waits = true;
@@ -405,7 +443,7 @@ export class ChunkStream<C extends Chunk = Chunk>
     try {
       this.#operations.ring.nop(new Completion(), () => group.passOn());
     } catch {
-      // Refused, by the limit in flight or a close: then nobody tells when, and it is done now.
+      // Refused, by the limit in flight or a close: no completion will follow, so it is done now.
       group.passOn();
     }
   }
@@ -427,6 +465,7 @@ export class ChunkStream<C extends Chunk = Chunk>
     if (brought) this.#take(result);
     this.#leaveReserve();
     if (this.#completion.active) return;
+    if (this.#ended) this.#unfollow();
     this.#callLeavers();
     const paused = this.#pausing;
     const late = this.#late;
@@ -438,10 +477,10 @@ export class ChunkStream<C extends Chunk = Chunk>
     else if (late && (result === CANCELED || result === NO_BUFFERS)) this.#fail(this.#lateError());
     else if (brought || (result === CANCELED && paused)) this.#go();
     else if (result === NO_BUFFERS) this.#lackMemory();
-    else if (result === NOT_READABLE && hadOwn && this.#group === this.#lending.area) {
-      // What the device has written only the area can hold.
+    else if (result === NOT_READABLE && hadOwn && this.#group === this.#pools.area) {
+      // Only the area can hold bytes that the device has written.
       this.#waitForMemory();
-    } else if (this.#group === this.#lending.area && NOT_INTO_AREA.has(result)) this.#leaveArea();
+    } else if (this.#group === this.#pools.area && NOT_INTO_AREA.has(result)) this.#leaveArea();
     else if (result === 0) this.#finish();
     else {
       this.#fail(this.#errorOf(result));
@@ -462,11 +501,11 @@ export class ChunkStream<C extends Chunk = Chunk>
     const { backend } = this.#operations;
     const { messages } = this.#kind;
     const opcode = messages ? OPCODE_RECEIVE_MESSAGE_MULTISHOT : OPCODE_RECEIVE_MULTISHOT;
-    return operationError(opcode, result, backend);
+    return operationError(opcode, result, backend, { peer: peerOf(this.#socket.place) });
   }
 
   #take(byteLength: number): void {
-    // One that has failed is not asked for chunks again.
+    // A stream that has failed starts no further receive.
     if (this.#left || this.#ended) {
       if (this.#reserve === null) this.#group.release(this.#completion.bufferId);
       return;
@@ -504,7 +543,7 @@ export class ChunkStream<C extends Chunk = Chunk>
     const bufferId = this.#reserveId;
     const offset = memory.headBytes;
     this.#reserve = null;
-    memory.lend(bufferId);
+    memory.markHeld(bufferId);
     const sender = this.#messages === null ? null : this.#sender;
     if (sender !== null) memory.writeSender(bufferId, sender);
     const truncated = sender?.truncated ?? false;
@@ -519,11 +558,11 @@ export class ChunkStream<C extends Chunk = Chunk>
 
   // ---- ending
 
-  // Whoever waits is told of the failure first, if there is one, and then that it is over.
+  // A waiting call gets the failure first, if there is one, and later calls get the end.
   #end(): Promise<IteratorResult<C, undefined>> {
     const failure = this.#failure;
     this.#failure = undefined;
-    return failure === undefined ? Promise.resolve(DONE) : Promise.reject(failure);
+    return failure === undefined ? Promise.resolve(DONE) : failed(failure);
   }
 
   #fail(failure: unknown): void {
@@ -536,15 +575,20 @@ export class ChunkStream<C extends Chunk = Chunk>
     if (this.#ended) return;
     this.#ended = true;
     this.#kept?.end();
+    if (!this.#completion.active) this.#unfollow();
+    if (this.#timer?.active) this.#operations.cancel(this.#timer);
+    if (this.#completion.active) this.#operations.cancel(this.#completion);
+    if (this.#held === 0) this.#pools.forget(this);
+    const [first, ...others] = this.#waiters.takeAll();
+    first?.resolve(this.#end());
+    for (const { resolve } of others) resolve(DONE);
+  }
+
+  // It follows its signal until its receive has ended.
+  #unfollow(): void {
     if (this.#signal !== undefined && this.#onAbort !== null) {
       unfollow(this.#signal, this.#onAbort);
     }
-    if (this.#timer?.active) this.#operations.cancel(this.#timer);
-    if (this.#completion.active) this.#operations.cancel(this.#completion);
-    if (this.#held === 0) this.#lending.forget(this);
-    const [first, ...others] = this.#waiters.takeAll();
-    if (first !== undefined) this.#end().then(first.resolve, first.reject);
-    for (const { resolve } of others) resolve(DONE);
   }
 
   // The program has no use for what still comes.
@@ -560,17 +604,18 @@ export class ChunkStream<C extends Chunk = Chunk>
     const signal = this.#signal as AbortSignal;
     this.#left = true;
     for (const chunk of this.#arrived.takeAll()) chunk.release();
-    this.#fail(aborted("chunks", signal));
+    this.#fail(aborted("chunks", signal, { peer: peerOf(this.#socket.place) }));
   }
 
-  // One timer for all waits: when it elapses too early for the one that is going on, it is set
-  // again for the rest.
+  // One timer for all waits: when it elapses too early for the current wait, it is set again for
+  // the rest.
   #watchTime(): void {
     this.#waitingSinceMs = performance.now();
     if (!this.#timer?.active) this.#setTimer(this.#timeoutMs as number);
   }
 
-  // What cannot be started ends the stream, unless the close that refuses it is about to.
+  // An operation that cannot be started ends the stream, unless the close that refuses it is about
+  // to.
   #setTimer(durationMs: number): void {
     const durationNs = Math.max(1, Math.round(durationMs * 1e6));
     try {
@@ -581,7 +626,8 @@ export class ChunkStream<C extends Chunk = Chunk>
     }
   }
 
-  // Or somebody has cancelled everything, and what waits for memory was not in flight.
+  // Or the program has cancelled everything while the stream waited for memory and was not in
+  // flight.
   #timeIsUp(): void {
     if (this.#ended || this.#waiters.length === 0) return;
     const leftMs = this.#waitingSinceMs + (this.#timeoutMs as number) - performance.now();

@@ -1,5 +1,5 @@
-// The bytes of a stream of chunks, each copied once into memory of its own: what a loop over a
-// socket gives.
+// The bytes of a stream of chunks, each copied once into memory of its own: the values of a loop
+// over a socket.
 import type { Chunk } from "./chunk.js";
 import type { ChunkStream } from "./chunk_stream.js";
 

@@ -1,5 +1,6 @@
-// The caller-owned completion: what an operation of the ring is started with and comes back as.
-import { ENTRY_FLAG_DEADLINE, ENTRY_FLAG_LINKED } from "../engine/abi.js";
+// The caller-owned completion: the caller starts an operation of the ring with it, and gets it back
+// with the result.
+import { ENTRY_FLAG_DEADLINE, ENTRY_FLAG_HARD_LINK, ENTRY_FLAG_LINKED } from "../engine/abi.js";
 import { inContext } from "../engine/async_context.js";
 import type { Held } from "../engine/held.js";
 import { flag, wholeNumber } from "../support/check.js";
@@ -11,8 +12,15 @@ import { flag, wholeNumber } from "../support/check.js";
  *
  * It runs in the `AsyncLocalStorage` of the code that called the verb, as what awaits a promise
  * does.
+ *
+ * @param completion The completion that the operation was started with.
+ * @param result A count, a descriptor or 0; or a negative error number.
+ * @category Ring
  */
 export type Callback<C = unknown> = (completion: Completion<C>, result: number) => void;
+
+const SOFT = ENTRY_FLAG_LINKED;
+const HARD = ENTRY_FLAG_LINKED | ENTRY_FLAG_HARD_LINK;
 
 /** Stands in for the callback while there is none. */
 export function noCallback(): void {
@@ -22,6 +30,8 @@ export function noCallback(): void {
 /**
  * One operation of the ring, owned by the caller and used again and again: starting an operation
  * with it allocates nothing. It can carry one operation at a time.
+ *
+ * @category Ring
  *
  * @example
  * ```ts
@@ -38,30 +48,39 @@ export function noCallback(): void {
  * ```
  */
 export class Completion<C = unknown> {
-  /** Yours: whatever the callback needs to go on. */
+  /** The program's own: whatever the callback needs to go on. */
   context: C;
 
   /** The slot of the operation in flight, or -1. @internal */
-  slot = -1;
+  _slot = -1;
   /** ENTRY_FLAG_* of the operations that are started with it. @internal */
-  flags = 0;
+  _flags = 0;
   /** The time limit that ENTRY_FLAG_DEADLINE stands for. @internal */
-  deadlineNs = 0;
+  _deadlineNs = 0;
   /** @internal */
-  opcode = 0;
+  _opcode = 0;
   /** @internal */
-  callback: Callback<C> = noCallback;
+  _callback: Callback<C> = noCallback;
   /** Memory in use by the operation; several regions by a vectored one. @internal */
-  held: Held | Held[] | null = null;
+  _held: Held | Held[] | null = null;
   /**
    * What it was used with last, and the region that this lies in: the next operation is mostly
-   * about the same memory. Undefined keeps none.
+   * about the same memory.
    * @internal
    */
-  view: ArrayBufferView | null | undefined = null;
+  _view: ArrayBufferView | null = null;
   /** @internal */
-  region: Held | null = null;
+  _region: Held | null = null;
+  /** Where that begins in its ArrayBuffer, and its bytes. @internal */
+  _viewStart = 0;
+  /** @internal */
+  _viewBytes = 0;
 
+  /**
+   * Makes a completion that carries no operation yet.
+   *
+   * @param context What the callback finds in `completion.context`.
+   */
   constructor(
     ...context: C extends undefined ? [] : unknown extends C ? [context?: C] : [context: C]
   ) {
@@ -70,19 +89,26 @@ export class Completion<C = unknown> {
 
   /** Whether an operation is queued or in flight with it. */
   get active(): boolean {
-    return this.slot !== -1;
+    return this._slot !== -1;
+  }
+
+  /** Whether `_view` is any memory, or only such as stays until the IO is closed. @internal */
+  get _keepsAny(): boolean {
+    return true;
   }
 
   /** The callback as it is called for an operation that is started now. @internal */
-  inContext(callback: Callback<C>): Callback<C> {
+  _inContext(callback: Callback<C>): Callback<C> {
     return inContext(callback);
   }
 
   /**
    * Whether the operation that is started with it next is linked to the one that is queued behind
-   * that: it starts when this one has succeeded in full. After a failure, or a read or write of a
-   * file that was short, the rest of the chain completes with -ECANCELED. false unless set, and it
-   * stays as it was set.
+   * that: with `true` it starts when this one has succeeded in full. After a failure, or a read or
+   * write of a file that was short, all the rest of the chain completes with -ECANCELED. With
+   * "hard" the next one starts whatever came of this one, as a close does behind a read. One that
+   * did not start itself, because the chain had failed before it, starts nothing. false unless set,
+   * and it stays as it was set.
    *
    * A chain is 32 operations at most. It ends with the first operation whose completion has no
    * link, and all of it is queued before the code returns or awaits, and before anything else is
@@ -92,8 +118,8 @@ export class Completion<C = unknown> {
    * throws has queued nothing, so the chain still waits for its next operation; but at the limit of
    * operations in flight the chain ends: what was queued of it completes with -ECANCELED.
    *
-   * What cannot be in a chain, such as a close, completes with -EINVAL, and the others of its chain
-   * with -ECANCELED.
+   * Every verb can be in a chain, and a multishot one at its end. When one of them is refused, as
+   * with -EBADF, none of the chain starts, and the others complete with -ECANCELED.
    *
    * @example
    * ```ts
@@ -115,13 +141,19 @@ export class Completion<C = unknown> {
    * await io.close();
    * ```
    */
-  get link(): boolean {
-    return (this.flags & ENTRY_FLAG_LINKED) !== 0;
+  get link(): boolean | "hard" {
+    if ((this._flags & ENTRY_FLAG_HARD_LINK) !== 0) return "hard";
+    return (this._flags & ENTRY_FLAG_LINKED) !== 0;
   }
 
-  set link(link: boolean | null | undefined) {
-    const linked = flag(link, false, "link", "Completion");
-    this.flags = linked ? this.flags | ENTRY_FLAG_LINKED : this.flags & ~ENTRY_FLAG_LINKED;
+  /**
+   * Sets it for the operations that are started from here on.
+   *
+   * @param link Whether the next operation is linked, and how; null and undefined mean `false`.
+   */
+  set link(link: boolean | "hard" | null | undefined) {
+    const linked = link === "hard" ? HARD : flag(link, false, "link", "Completion") ? SOFT : 0;
+    this._flags = (this._flags & ~HARD) | linked;
   }
 
   /**
@@ -135,15 +167,26 @@ export class Completion<C = unknown> {
    * they complete with -EINVAL.
    */
   get timeoutNs(): number | undefined {
-    return this.flags & ENTRY_FLAG_DEADLINE ? this.deadlineNs : undefined;
+    return this._flags & ENTRY_FLAG_DEADLINE ? this._deadlineNs : undefined;
   }
 
+  /**
+   * Sets it for the operations that are started from here on.
+   *
+   * @param timeoutNs Nanoseconds, 0 to 2^53 - 1; null and undefined for no limit.
+   */
   set timeoutNs(timeoutNs: number | null | undefined) {
     if (timeoutNs === undefined || timeoutNs === null) {
-      this.flags &= ~ENTRY_FLAG_DEADLINE;
+      this._flags &= ~ENTRY_FLAG_DEADLINE;
       return;
     }
-    this.deadlineNs = wholeNumber(timeoutNs, 0, Number.MAX_SAFE_INTEGER, "timeoutNs", "Completion");
-    this.flags |= ENTRY_FLAG_DEADLINE;
+    this._deadlineNs = wholeNumber(
+      timeoutNs,
+      0,
+      Number.MAX_SAFE_INTEGER,
+      "timeoutNs",
+      "Completion",
+    );
+    this._flags |= ENTRY_FLAG_DEADLINE;
   }
 }

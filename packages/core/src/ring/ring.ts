@@ -2,16 +2,17 @@
 // per operation. Everything else in this package is made of these verbs.
 
 import * as abi from "../engine/abi.js";
-import { StatRecord } from "../files/stat.js";
-import { checkInstance, type Path } from "../support/check.js";
+import { checkInstance } from "../support/check.js";
 import { type Callback, Completion } from "./completion.js";
-import { MultishotVerbs } from "./ring_multishot.js";
+import { FileVerbs } from "./ring_files.js";
 import type { Descriptor } from "./types.js";
 
 /**
  * What `sync` promises: "data" that a file's bytes and its size are durable, "full" that all its
  * metadata is too, "barrier" only that what was written before becomes durable before what is
- * written after. What each system does for them is in `docs/guides/durability.md`.
+ * written after. The guide "Durability" has what each system does for them.
+ *
+ * @category Files
  */
 export type SyncLevel = "data" | "full" | "barrier";
 
@@ -22,17 +23,23 @@ export const SYNC_LEVELS: Readonly<Record<SyncLevel, number>> = {
   barrier: abi.SYNC_LEVEL_BARRIER,
 };
 
-/** How a file is opened, as bits for {@link Ring.open}. */
-export const OpenFlags = {
-  read: abi.OPEN_FLAG_READ,
-  write: abi.OPEN_FLAG_WRITE,
-  append: abi.OPEN_FLAG_APPEND,
-  create: abi.OPEN_FLAG_CREATE,
-  exclusive: abi.OPEN_FLAG_EXCLUSIVE,
-  truncate: abi.OPEN_FLAG_TRUNCATE,
-  direct: abi.OPEN_FLAG_DIRECT,
-  directory: abi.OPEN_FLAG_DIRECTORY,
-  noFollow: abi.OPEN_FLAG_NO_FOLLOW,
+/**
+ * How one write is made, as bits for {@link Ring.write} and {@link Ring.writeVectored}. What the
+ * kernel or the file system does not know is -EOPNOTSUPP.
+ *
+ * @category Ring
+ */
+export const WriteFlags = {
+  /** Durable when it completes, as with `sync("data")` behind it (RWF_DSYNC). */
+  dsync: abi.WRITE_FLAG_DATA_SYNC,
+  /** Its pages leave the page cache once they are written out (RWF_DONTCACHE, Linux 6.14). */
+  uncached: abi.WRITE_FLAG_UNCACHED,
+  /** All of it or nothing after a loss of power (RWF_ATOMIC, Linux 6.11). */
+  atomic: abi.WRITE_FLAG_ATOMIC,
+  /** At the end of the file, whatever its position (RWF_APPEND, Linux). */
+  append: abi.WRITE_FLAG_APPEND,
+  /** Fail with -EAGAIN where it would have to wait (RWF_NOWAIT, Linux). */
+  nowait: abi.WRITE_FLAG_NO_WAIT,
 } as const;
 
 /**
@@ -51,17 +58,68 @@ export const OpenFlags = {
  *
  * Chains and time limits are flags of an entry, set on its completion before the verb is called:
  * {@link Completion.link} and {@link Completion.timeoutNs}.
+ *
+ * @category Ring
+ *
+ * @example
+ * ```ts
+ * import { Completion, IO } from "@io/core";
+ *
+ * const io = await IO.open({ mode: "detached" });
+ * io.ring.nop(new Completion(), (_completion, result) => process.stdout.write(`${result}\n`));
+ * io.run();
+ * await io.close();
+ * ```
  */
-export class Ring extends MultishotVerbs {
+export class Ring extends FileVerbs {
+  /**
+   * In a chain, in the place of the descriptor that an operation works on: the one that the chain
+   * yields, by the first `open`, `socket` or `accept` in it. That completes with 0 then, so that
+   * nothing else can use its descriptor. It cannot be the second descriptor of an operation, as
+   * the file of `sendFile`, nor be passed to another process. A chain that uses it closes it too,
+   * with its last use; else the operation that yields it is refused with -EINVAL. The close is
+   * made whatever fails before it, unless nothing was opened.
+   *
+   * @example
+   * ```ts
+   * import { Completion, IO, OpenFlags } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * const { ring } = io;
+   * const memory = Buffer.alloc(4096);
+   * const [opened, read, closed] = [new Completion(), new Completion(), new Completion()];
+   * opened.link = true;
+   * read.link = "hard"; // a file that is shorter than the memory is a success here
+   * ring.open(opened, () => undefined, "settings.json", OpenFlags.read, 0);
+   * const done = (_read: Completion, result: number) => process.stdout.write(`${result}\n`);
+   * ring.read(read, done, ring.chainDescriptor, memory, 0);
+   * ring.close(closed, () => undefined, ring.chainDescriptor);
+   * ```
+   */
+  readonly chainDescriptor: Descriptor = abi.CHAIN_DESCRIPTOR | 0;
+
   // ---- ring
 
-  /** Does nothing and completes with 0. */
+  /**
+   * Does nothing and completes with 0.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @throws As every verb: see {@link Ring}
+   */
   nop<C>(completion: Completion<C>, callback: Callback<C>): void {
     this.queue.check("nop");
     this.queue.begin(completion, callback, abi.OPCODE_NOP);
   }
 
-  /** Completes with 0 after `durationNs` nanoseconds of the monotonic clock. */
+  /**
+   * Completes with 0 after `durationNs` nanoseconds of the monotonic clock.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param durationNs Nanoseconds, 0 to 2^53 - 1.
+   * @throws As every verb: see {@link Ring}
+   */
   timeout<C>(completion: Completion<C>, callback: Callback<C>, durationNs: number): void {
     this.queue.check("timeout");
     this.checkSize(durationNs, "timeout", "durationNs");
@@ -74,6 +132,23 @@ export class Ring extends MultishotVerbs {
    * in flight any more, -EALREADY when it can no longer be ended. The target completes as always:
    * with
    * -ECANCELED, or with its result when it was faster.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param target The completion of the operation to end.
+   * @throws As every verb: see {@link Ring}
+   *
+   * @example
+   * ```ts
+   * import { Completion, IO } from "@io/core";
+   *
+   * const io = await IO.open({ mode: "detached" });
+   * const sleeping = new Completion();
+   * io.ring.timeout(sleeping, (_one, result) => process.stdout.write(`${result}\n`), 60e9);
+   * io.ring.cancel(new Completion(), () => undefined, sleeping); // the timeout ends: -ECANCELED
+   * io.run();
+   * await io.close();
+   * ```
    */
   cancel<C, T>(completion: Completion<C>, callback: Callback<C>, target: Completion<T>): void {
     this.queue.checkText("cancel", completion);
@@ -86,6 +161,11 @@ export class Ring extends MultishotVerbs {
 
   /**
    * Asks for the end of everything in flight on a descriptor; completes with how many were ended.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param descriptor The descriptor whose operations end.
+   * @throws As every verb: see {@link Ring}
    */
   cancelDescriptor<C>(
     completion: Completion<C>,
@@ -98,9 +178,13 @@ export class Ring extends MultishotVerbs {
 
   /**
    * Asks for the end of everything in flight; completes with how many operations were found, which
-   * need not be how many end. epoll and kqueue count what they end. io_uring tells the kernel's
+   * need not be how many end. epoll and kqueue count what they end. io_uring returns the kernel's
    * count, which has one for all writes of one file that wait for a kernel worker together. Whether
-   * an operation was ended is told by its own completion, `-ECANCELED`.
+   * an operation was ended shows in its own completion, `-ECANCELED`.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @throws As every verb: see {@link Ring}
    */
   cancelAll<C>(completion: Completion<C>, callback: Callback<C>): void {
     this.queue.checkText("cancelAll", completion);
@@ -109,25 +193,14 @@ export class Ring extends MultishotVerbs {
 
   // ---- files
 
-  /** Opens a file; completes with its descriptor. `flags` are {@link OpenFlags}, or-ed. */
-  open<C>(
-    completion: Completion<C>,
-    callback: Callback<C>,
-    path: Path,
-    flags: number,
-    mode: number,
-  ): void {
-    this.queue.checkText("open", completion);
-    const bytes = this.pathFrom(path, "open");
-    this.checkWhole(flags, 0x7fffffff, "open", "flags"); // unknown ones are EINVAL
-    const bits = this.modeFrom(mode, "open");
-    const at = this.onPath(completion, callback, abi.OPCODE_OPEN, bytes, flags);
-    this.queue.words[at + abi.ENTRY_ARGUMENT_EXTRA] = bits;
-  }
-
   /**
    * Closes a descriptor: no new operation is taken for it, what is in flight on it is cancelled and
    * completes, and then it is closed.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param descriptor The descriptor to close.
+   * @throws As every verb: see {@link Ring}
    */
   close<C>(completion: Completion<C>, callback: Callback<C>, descriptor: Descriptor): void {
     this.queue.checkText("close", completion);
@@ -137,6 +210,13 @@ export class Ring extends MultishotVerbs {
   /**
    * Reads into `buffer` from `offset` bytes into the file, or from the current position when it is
    * -1. Completes with the bytes read, 0 at the end of the file; it may be fewer than asked.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param descriptor What the operation works on: a descriptor of this IO.
+   * @param buffer The memory, which is the kernel's until the final callback.
+   * @param offset Bytes from the beginning of the file, 0 to 2^53 - 1; -1 for the current position.
+   * @throws As every verb: see {@link Ring}
    */
   read<C>(
     completion: Completion<C>,
@@ -152,22 +232,44 @@ export class Ring extends MultishotVerbs {
     this.queue.feedDevice();
   }
 
-  /** Writes `buffer`, as {@link read} reads. Completes with the bytes written. */
+  /**
+   * Writes `buffer`, as {@link read} reads. Completes with the bytes written.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param descriptor What the operation works on: a descriptor of this IO.
+   * @param buffer The memory, which is the kernel's until the final callback.
+   * @param offset Bytes from the beginning of the file, 0 to 2^53 - 1; -1 for the current position.
+   * @param flags {@link WriteFlags}, or-ed; 0 by default.
+   * @throws As every verb: see {@link Ring}
+   */
   write<C>(
     completion: Completion<C>,
     callback: Callback<C>,
     descriptor: Descriptor,
     buffer: ArrayBufferView,
     offset: number,
+    flags = 0,
   ): void {
     this.queue.check("write");
     this.checkOffset(offset, "write");
+    if (flags !== 0) this.checkWriteFlags(flags, "write");
     const at = this.transfer(completion, callback, abi.OPCODE_WRITE, "write", descriptor, buffer);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = flags;
     this.queue.feedDevice();
   }
 
-  /** Reads into several buffers in turn (scatter), up to 1,024 of them. */
+  /**
+   * Reads into several buffers in turn (scatter), up to 1,024 of them.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param descriptor What the operation works on: a descriptor of this IO.
+   * @param buffers The memory in order, up to 1,024 views; the kernel's until the final callback.
+   * @param offset Bytes from the beginning of the file, 0 to 2^53 - 1; -1 for the current position.
+   * @throws As every verb: see {@link Ring}
+   */
   readVectored<C>(
     completion: Completion<C>,
     callback: Callback<C>,
@@ -183,59 +285,44 @@ export class Ring extends MultishotVerbs {
     this.queue.feedDevice();
   }
 
-  /** Writes several buffers in turn (gather), up to 1,024 of them. */
+  /**
+   * Writes several buffers in turn (gather), up to 1,024 of them.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param descriptor What the operation works on: a descriptor of this IO.
+   * @param buffers The memory in order, up to 1,024 views; the kernel's until the final callback.
+   * @param offset Bytes from the beginning of the file, 0 to 2^53 - 1; -1 for the current position.
+   * @param flags {@link WriteFlags}, or-ed; 0 by default.
+   * @throws As every verb: see {@link Ring}
+   */
   writeVectored<C>(
     completion: Completion<C>,
     callback: Callback<C>,
     descriptor: Descriptor,
     buffers: readonly ArrayBufferView[],
     offset: number,
+    flags = 0,
   ): void {
     this.queue.checkText("writeVectored", completion);
     this.checkOffset(offset, "writeVectored");
+    if (flags !== 0) this.checkWriteFlags(flags, "writeVectored");
     const opcode = abi.OPCODE_WRITE_VECTORED;
     const at = this.vectored(completion, callback, opcode, "writeVectored", descriptor, buffers);
     this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = flags;
     this.queue.feedDevice();
   }
 
   /**
-   * Writes what is known of a file into `into`; completes with 0. `followLinks` counts for a path
-   * only.
+   * Makes what was written durable, or (level "barrier") orders it; completes with 0.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param descriptor What the operation works on: a descriptor of this IO.
+   * @param level What to promise.
+   * @throws As every verb: see {@link Ring}
    */
-  stat<C>(
-    completion: Completion<C>,
-    callback: Callback<C>,
-    target: Descriptor | Path,
-    into: StatRecord,
-    followLinks = true,
-  ): void {
-    this.queue.checkText("stat", completion);
-    checkInstance(into, StatRecord, "a StatRecord", "the record", "stat");
-    const follow = this.flag(followLinks, true, "followLinks", "stat");
-    const region = this.region(into.fields, "stat");
-    const offset = into.fields.byteOffset - region.handleStart;
-    let start = 0;
-    let length = 0;
-    const byDescriptor = typeof target === "number";
-    if (byDescriptor) this.checkDescriptor(target, abi.OPCODE_STAT);
-    else [start, length] = this.queue.putText(this.pathFrom(target, "stat"), "stat");
-    const at = this.queue.begin(completion, callback, abi.OPCODE_STAT);
-    this.use(completion, region);
-    const { words, doubles } = this.queue;
-    words[at + abi.ENTRY_BUFFER] = region.handle;
-    doubles[at / 2 + abi.ENTRY_BUFFER_OFFSET] = offset;
-    words[at + abi.ENTRY_LENGTH] = length;
-    doubles[at / 2 + abi.ENTRY_OFFSET] = start;
-    if (byDescriptor) {
-      words[at + abi.ENTRY_DESCRIPTOR] = target;
-      words[at + abi.ENTRY_ARGUMENT] = abi.STAT_BY_DESCRIPTOR;
-    } else {
-      words[at + abi.ENTRY_ARGUMENT] = follow ? abi.STAT_BY_PATH : abi.STAT_BY_PATH_NO_FOLLOW;
-    }
-  }
-
-  /** Makes what was written durable, or (level "barrier") orders it; completes with 0. */
   sync<C>(
     completion: Completion<C>,
     callback: Callback<C>,
@@ -248,26 +335,15 @@ export class Ring extends MultishotVerbs {
     this.queue.words[at + abi.ENTRY_ARGUMENT] = number;
   }
 
-  /** Reserves disk space for a range of a file; with `keepSize` the file does not grow. */
-  allocate<C>(
-    completion: Completion<C>,
-    callback: Callback<C>,
-    descriptor: Descriptor,
-    offset: number,
-    lengthBytes: number,
-    keepSize: boolean,
-  ): void {
-    this.queue.checkText("allocate", completion);
-    this.checkSize(offset, "allocate", "offset");
-    this.checkSize(lengthBytes, "allocate", "lengthBytes");
-    const keeps = this.flag(keepSize, false, "keepSize", "allocate");
-    const at = this.descriptor(completion, callback, abi.OPCODE_ALLOCATE, descriptor);
-    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = offset;
-    this.queue.doubles[at / 2 + abi.ENTRY_EXTENT] = lengthBytes;
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = keeps ? 1 : 0;
-  }
-
-  /** Sets a file's size; completes with 0. */
+  /**
+   * Sets a file's size; completes with 0.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param descriptor What the operation works on: a descriptor of this IO.
+   * @param lengthBytes The size that the file shall have, in bytes.
+   * @throws As every verb: see {@link Ring}
+   */
   truncate<C>(
     completion: Completion<C>,
     callback: Callback<C>,
@@ -282,74 +358,16 @@ export class Ring extends MultishotVerbs {
     this.queue.words[at + abi.ENTRY_ARGUMENT] = 0;
   }
 
-  /** Renames a file, replacing what is there; completes with 0. */
-  rename<C>(completion: Completion<C>, callback: Callback<C>, from: Path, to: Path): void {
-    this.queue.checkText("rename", completion);
-    const source = this.pathFrom(from, "rename");
-    const target = this.pathFrom(to, "rename");
-    this.onTwoPaths(completion, callback, abi.OPCODE_RENAME, source, target);
-  }
-
-  /** Gives a file another name (a hard link), also a symbolic link; completes with 0. */
-  link<C>(completion: Completion<C>, callback: Callback<C>, existing: Path, path: Path): void {
-    this.queue.checkText("link", completion);
-    const source = this.pathFrom(existing, "link");
-    const target = this.pathFrom(path, "link");
-    this.onTwoPaths(completion, callback, abi.OPCODE_LINK, source, target);
+  private checkWriteFlags(flags: number, operation: string): void {
+    this.checkWhole(flags, abi.WRITE_FLAGS_ALL, operation, "flags");
   }
 
   /**
-   * Makes a symbolic link to `target`, which is kept as it is given: a relative one begins at the
-   * link. Completes with 0.
+   * Hands what is queued to the kernel now.
+   *
+   * @throws `ERR_IO_CLOSED` when the IO is closed, `ERR_IO_CHAIN_OPEN` while a chain waits for its
+   *   next operation
    */
-  symlink<C>(completion: Completion<C>, callback: Callback<C>, target: Path, path: Path): void {
-    this.queue.checkText("symlink", completion);
-    const text = this.pathAsGiven(target, "symlink");
-    const bytes = this.pathFrom(path, "symlink");
-    this.onTwoPaths(completion, callback, abi.OPCODE_SYMLINK, text, bytes);
-  }
-
-  /**
-   * Writes what a symbolic link leads to into `into`, as bytes; completes with how many that are,
-   * or for how many there was space. 4,096 bytes are enough for any link.
-   */
-  readlink<C>(
-    completion: Completion<C>,
-    callback: Callback<C>,
-    path: Path,
-    into: ArrayBufferView,
-  ): void {
-    this.queue.checkText("readlink", completion);
-    const bytes = this.pathFrom(path, "readlink");
-    this.queue.reserveText(Buffer.byteLength(bytes));
-    const [start, length] = this.queue.putText(bytes, "readlink");
-    const at = this.transfer(completion, callback, abi.OPCODE_READLINK, "readlink", -1, into);
-    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = start;
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = length;
-  }
-
-  /** Removes a file, or an empty directory when `directory` is set; completes with 0. */
-  unlink<C>(
-    completion: Completion<C>,
-    callback: Callback<C>,
-    path: Path,
-    directory: boolean,
-  ): void {
-    this.queue.checkText("unlink", completion);
-    const bytes = this.pathFrom(path, "unlink");
-    const isDirectory = this.flag(directory, false, "directory", "unlink");
-    this.onPath(completion, callback, abi.OPCODE_UNLINK, bytes, isDirectory ? 1 : 0);
-  }
-
-  /** Makes a directory; completes with 0. */
-  mkdir<C>(completion: Completion<C>, callback: Callback<C>, path: Path, mode: number): void {
-    this.queue.checkText("mkdir", completion);
-    const bytes = this.pathFrom(path, "mkdir");
-    const bits = this.modeFrom(mode, "mkdir");
-    this.onPath(completion, callback, abi.OPCODE_MKDIR, bytes, bits);
-  }
-
-  /** Hands what is queued to the kernel now. */
   flush(): void {
     this.queue.check("flush");
     this.queue.flush();

@@ -11,7 +11,7 @@ import type { Descriptor } from "./types.js";
 
 const DEFAULT_BUFFER_BYTES = 16 * 1024;
 const DEFAULT_MAX_BYTES = 4 * 1024 * 1024;
-const MAX_BYTES_MOST = 0x7fffffff;
+const MAX_BYTES_LIMIT = 0x7fffffff;
 const GROUP = knowsOnly("bufferGroup", "bufferBytes", "maxBytes", "messages");
 
 /** The verbs of {@link Ring} that receive into a {@link BufferGroup}. */
@@ -19,6 +19,11 @@ export abstract class MultishotVerbs extends SocketVerbs {
   /**
    * Makes a group of buffers, for {@link receiveMultishot} or, with `messages`, {@link
    * receiveMessageMultishot}. It exists until it or the IO is closed.
+   *
+   * @param options The size of a buffer, and of all of them.
+   * @returns the group; `using` or `close()` frees it
+   * @throws `ERR_IO_CLOSED`; `ENOSPC` when the IO has 256 groups; the codes of a refused argument:
+   *   {@link IOError.code}
    */
   bufferGroup(options?: BufferGroupOptions | null): BufferGroup {
     this.queue.check("bufferGroup");
@@ -40,7 +45,15 @@ export abstract class MultishotVerbs extends SocketVerbs {
    * The receive ends by itself when about `maxBytes` have come, or earlier when no buffer is left;
    * 0 is no limit. io_uring knows a limit since Linux 6.17, and gives more before. With a limit of
    * 256 KiB or so fast streams cost least: since 6.18 the kernel may then fill several buffers at
-   * once. It cannot be linked.
+   * once. In a chain it can be the last one.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param descriptor What the operation works on: a descriptor of this IO.
+   * @param group The buffers to receive into.
+   * @param maxBytes Bytes after which the receive ends by itself, 0 to 2^31 - 1; 0 (the default)
+   *   for no limit.
+   * @throws As every verb: see {@link Ring}
    *
    * @example
    * ```ts
@@ -87,7 +100,7 @@ export abstract class MultishotVerbs extends SocketVerbs {
     maxBytes: number,
   ): void {
     this.queue.checkText("receiveMultishot", completion);
-    this.checkWhole(maxBytes, MAX_BYTES_MOST, "receiveMultishot", "maxBytes");
+    this.checkWhole(maxBytes, MAX_BYTES_LIMIT, "receiveMultishot", "maxBytes");
     group.prepare("receiveMultishot", false);
     const opcode = abi.OPCODE_RECEIVE_MULTISHOT;
     const at = this.descriptor(completion, callback as Callback<C>, opcode, descriptor);
@@ -102,7 +115,14 @@ export abstract class MultishotVerbs extends SocketVerbs {
    * that buffer. `group.sender()` reads who sent the datagram, and `group.truncated()` says
    * whether it was cut. `completion.active` is false on the last call. That comes after an error, a
    * negative result (-ENOTCONN when receiving was shut down and nothing is left), and now and then
-   * without one: then the program starts it again. It cannot be linked.
+   * without one: then the program starts it again. In a chain it can be
+   * the last one.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param descriptor What the operation works on: a descriptor of this IO.
+   * @param group The buffers to receive into.
+   * @throws As every verb: see {@link Ring}
    *
    * @example
    * ```ts
@@ -154,8 +174,8 @@ export abstract class MultishotVerbs extends SocketVerbs {
   }
 
   #take<C>(completion: MultishotCompletion<C>, group: ChunkSource, at: number): void {
-    completion.group = group;
-    completion.held = group;
+    completion._group = group;
+    completion._held = group;
     group.begin();
     this.queue.words[at + abi.ENTRY_ARGUMENT] = group.handle;
   }

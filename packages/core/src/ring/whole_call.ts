@@ -3,7 +3,7 @@
 import { constants } from "node:os";
 import { IOError } from "../errors.js";
 import { checkTimeout } from "../support/check.js";
-import type { OperationOptions } from "./operations.js";
+import type { OperationOptions } from "./promises.js";
 
 /** What is left of the time of such a call. */
 export class TimeLeft<O extends OperationOptions> {
@@ -27,20 +27,22 @@ export class TimeLeft<O extends OperationOptions> {
   next(): O {
     const leftMs = this.#endMs - performance.now();
     // The first one is tried in any case: a limit of 0 moves what can be moved at once.
-    if (leftMs <= 0 && this.#begun) throw this.#elapsed();
+    if (leftMs <= 0 && this.#begun) {
+      throw elapsedError(this.#operation, this.#step, this.#timeoutMs);
+    }
     this.#begun = true;
     return { ...this.#options, timeoutMs: Math.max(0, leftMs) };
   }
+}
 
-  #elapsed(): IOError {
-    const why = `it took longer than ${this.#timeoutMs} ms`;
-    return new IOError({
-      code: "ETIMEDOUT",
-      errno: -constants.errno.ETIMEDOUT,
-      operation: this.#step,
-      message: `${this.#operation} failed: ETIMEDOUT, ${why}`,
-    });
-  }
+/** Of a call whose time is up between two of its operations. */
+export function elapsedError(operation: string, step: string, timeoutMs: number): IOError {
+  return new IOError({
+    code: "ETIMEDOUT",
+    errno: -constants.errno.ETIMEDOUT,
+    operation: step,
+    message: `${operation} failed: ETIMEDOUT, it took longer than ${timeoutMs} ms`,
+  });
 }
 
 /** The time of a call, checked; null when it has no limit. */
@@ -56,8 +58,8 @@ export function timeLeft<O extends OperationOptions>(
 }
 
 /**
- * The error of such a call, after `transferred` bytes. A close that comes between two operations is
- * told like one that comes during an operation, which the system ends with ECANCELED.
+ * The error of such a call, after `transferred` bytes. A close between two operations has the same
+ * error as one during an operation, which the system ends with ECANCELED.
  */
 export function stoppedAfter(error: unknown, transferred: number, operation: string): unknown {
   if (!(error instanceof IOError)) return error;

@@ -3,6 +3,9 @@ import { type Address, addressFrom, formatAddress } from "../address.js";
 import type { NativeSession } from "../engine/native.js";
 import type { Descriptor } from "../ring/types.js";
 
+/**
+ * @category Ring
+ */
 export type SocketKind = "socket" | "datagram socket";
 
 /** Its own address, or its peer's; null when the system knows none. */

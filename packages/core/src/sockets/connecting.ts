@@ -2,8 +2,8 @@
 // RFC 8305 ("happy eyeballs").
 import type { Address } from "../address.js";
 import { builtin } from "../engine/builtin.js";
-import { rangeError } from "../errors.js";
-import type { OperationOptions } from "../ring/operations.js";
+import { numberError } from "../errors.js";
+import { fromHere, type OperationOptions } from "../ring/promises.js";
 import { flag, shown } from "../support/check.js";
 import {
   addressesOf,
@@ -14,16 +14,20 @@ import {
   lookupFrom,
 } from "./lookup.js";
 
-/** How a name with several addresses becomes a connection. */
+/**
+ * How a name with several addresses becomes a connection.
+ *
+ * @category Sockets
+ */
 export interface AttemptOptions extends LookupOptions {
   /**
-   * `false`: only the first address of a name is tried. When nothing is said Node's own default
-   * counts, which `net.setDefaultAutoSelectFamily()` changes.
+   * `false`: only the first address of a name is tried. Node's own default counts where it is
+   * absent (`true` from Node 20 on), which `net.setDefaultAutoSelectFamily()` changes.
    */
   autoSelectFamily?: boolean | null | undefined;
   /**
-   * How long an attempt goes on before the next address is tried beside it, 10 at least. When
-   * nothing is said Node's own default counts, which is 250.
+   * Milliseconds that an attempt has to itself before the next address is tried beside it, 10 at
+   * least. Node's own default counts where it is absent, which is 250.
    */
   autoSelectFamilyAttemptTimeoutMs?: number | null | undefined;
 }
@@ -36,22 +40,23 @@ export interface Attempts {
 }
 
 // As in Node, and for the same reason: attempts at all addresses at once are none in turn.
-const LEAST_DELAY_MS = 10;
-const MOST_DELAY_MS = 0x7fffffff;
+const MIN_DELAY_MS = 10;
+const MAX_DELAY_MS = 0x7fffffff;
 
 /** Checks how a name is to be tried. */
 export function attemptsFrom(options: AttemptOptions): Attempts {
   const { autoSelectFamily, autoSelectFamilyAttemptTimeoutMs: delayMs } = options;
   const given = autoSelectFamily !== undefined && autoSelectFamily !== null;
-  const isDelay = typeof delayMs === "number" && delayMs > 0 && delayMs <= MOST_DELAY_MS;
+  const isDelay = typeof delayMs === "number" && delayMs > 0 && delayMs <= MAX_DELAY_MS;
   if (delayMs !== undefined && delayMs !== null && !isDelay) {
     const right = "give milliseconds above 0";
-    throw rangeError("connect", `autoSelectFamilyAttemptTimeoutMs is ${shown(delayMs)}: ${right}`);
+    const message = `autoSelectFamilyAttemptTimeoutMs is ${shown(delayMs)}: ${right}`;
+    throw numberError("connect", delayMs, message);
   }
   return {
     lookup: lookupFrom(options, "connect"),
     all: given ? flag(autoSelectFamily, true, "autoSelectFamily", "connect") : undefined,
-    delayMs: isDelay ? Math.max(LEAST_DELAY_MS, delayMs) : undefined,
+    delayMs: isDelay ? Math.max(MIN_DELAY_MS, delayMs) : undefined,
   };
 }
 
@@ -66,22 +71,28 @@ export type Attempt<S> = (address: Address, options: OperationOptions) => Promis
 /**
  * Connects to a name. Each attempt has a head start over the next one, which begins at once when an
  * attempt has failed. The first that succeeds ends the others. When this settles none is left.
+ * With a `family` only addresses of that are tried.
  */
 export async function connectByName<S extends Closable>(
   { host, port }: { host: string; port: number },
   options: Attempts,
   limit: Limit,
   attempt: Attempt<S>,
+  family: Address["family"] | null = null,
 ): Promise<S> {
-  const [found, defaults] = await limit.race(
-    Promise.all([addressesOf(host, port, "connect", options.lookup), nodeDefaults()]),
-  );
+  const looking = Promise.all([addressesOf(host, port, "connect", options.lookup), nodeDefaults()]);
+  const [found, defaults] = await limit.race(looking).catch((error: unknown) => {
+    throw fromHere(error);
+  });
   const all = options.all ?? defaults.autoSelectFamily;
-  const addresses = all ? alternated(found) : found.slice(0, 1);
+  const usable = family === null ? found : found.filter((one) => one.family === family);
+  // When there is none its own error says why.
+  const tried = usable.length === 0 ? found : usable;
+  const addresses = all ? alternated(tried) : tried.slice(0, 1);
   const race = new Race(limit, attempt);
   const winner = await race.run(addresses, options.delayMs ?? defaults.delayMs);
   if (winner !== null) return winner;
-  throw limit.error ?? allFailed(`${host}:${port}`, host, addresses, race.errors);
+  throw fromHere(limit.error ?? allFailed(`${host}:${port}`, host, addresses, race.errors));
 }
 
 async function nodeDefaults(): Promise<{ autoSelectFamily: boolean; delayMs: number }> {

@@ -1,29 +1,21 @@
 // From a file to a socket. Where the system has a call for that (sendfile), a thread makes it and
-// the bytes never pass through our memory. io_uring has none. Its splice goes through a pipe and by
-// workers of the kernel, one of which waits for each slow peer. It takes as much processor time as
-// reading into memory that the kernel keeps mapped and sending that (measured on Linux 6.18: 0.45
-// to 0.5 s for a GB, both of them), or a fifth less (a loop in C on another machine: 0.23 s and
-// 0.28 s). So the latter is done, and the next piece is read while one is sent.
-import type { Buffers } from "../engine/buffers.js";
+// the bytes never pass through our memory, and a peer that takes nothing holds none. io_uring has
+// no such operation, and it is made by a thread there too: reading into memory that the kernel
+// keeps mapped and sending that reached a third to a half of the bytes per second (Linux 6.18, an
+// Intel Xeon of 2 cores, files of 16 KiB to 64 MiB). What the call cannot send is read and sent.
+import type { Address } from "../address.js";
+import type { AcquiredBuffer, Buffers } from "../engine/buffers.js";
 import { IOError } from "../errors.js";
 import type { File } from "../files/file.js";
-import type { OperationOptions, Operations } from "../ring/operations.js";
+import type { About, OperationOptions, Operations } from "../ring/promises.js";
 import type { Descriptor } from "../ring/types.js";
 import { stoppedAfter, type TimeLeft, timeLeft } from "../ring/whole_call.js";
 import { wholeOrBigint } from "../support/check.js";
+import { FilePieces } from "./file_pieces.js";
 
-// Each file on its way has two of them, so the more files there are, the smaller they become.
-// Larger ones cost fewer operations, but two that do not fit into the processor's second-level
-// cache come from the one beyond it when they are sent (1 MiB of cache, a file of 64 MiB and one of
-// 1 MiB, seconds for a GB: 0.38 and 0.42 with 64 KiB, 0.28 and 0.31 with 128 KiB, 0.29 and 0.29
-// with 256 KiB, 0.26 and 0.50 with 512 KiB, 0.37 and 0.49 with 1 MiB).
-const PIECES: readonly [files: number, sizeBytes: number][] = [
-  [16, 256 * 1024],
-  [Number.POSITIVE_INFINITY, 64 * 1024],
-];
-const LEAST_BYTES = 4096;
-// When the limit of `io.buffers` is reached.
-const PLAIN_BYTES = 64 * 1024;
+// A thread in the call cannot be ended, and as long as the peer takes what the file gives the call
+// does not return. So a signal, a time limit or a close waits for so much at most.
+const CALL_BYTES = 8 * 1024 * 1024;
 
 /** What is to be sent. */
 export interface FileRange {
@@ -36,6 +28,8 @@ export interface FileRange {
 /** The socket that it is sent to. */
 export interface FileTarget {
   readonly number: Descriptor;
+  /** Its peer, for errors. */
+  place(): Address | null;
   /** Throws when the socket is closed. */
   check(operation: string): void;
   sendAll(piece: Uint8Array, options?: OperationOptions): Promise<void>;
@@ -43,13 +37,12 @@ export interface FileTarget {
 
 export class FileSender {
   readonly #operations: Operations;
-  readonly #buffers: Buffers;
+  readonly #pieces: FilePieces;
   readonly #byCall: boolean;
-  #sending = 0;
 
   constructor(operations: Operations, buffers: Buffers, byCall: boolean) {
     this.#operations = operations;
-    this.#buffers = buffers;
+    this.#pieces = new FilePieces(operations, buffers);
     this.#byCall = byCall;
   }
 
@@ -70,8 +63,8 @@ export class FileSender {
       progress.sent += first;
       if (first > 0) return this.#sendByCall(target, range, progress);
     }
-    // Nothing was sent. A file whose size is 0 and that has bytes anyway (in /proc, /sys) may
-    // have no end that the call knows of, so only a read tells that there are none.
+    // Nothing was sent. A file whose size is 0 and that has bytes anyway (in /proc, /sys) may have
+    // an end that the call does not see, so only a read shows that it has no bytes.
     return this.#sendByRead(target, range, progress);
   }
 
@@ -90,7 +83,7 @@ export class FileSender {
     progress: Progress,
   ): Promise<number> {
     const done = progress.sent;
-    const left = Math.min(lengthBytes - done, Number.MAX_SAFE_INTEGER);
+    const left = Math.min(lengthBytes - done, CALL_BYTES);
     return this.#operations.run(
       (pending, settle) => {
         target.check("sendFile");
@@ -99,46 +92,35 @@ export class FileSender {
         ring.sendFile(pending, settle, target.number, file.number, offset + done, left);
       },
       progress.options,
-      file,
+      new Sent(file, target),
     );
   }
 
   async #sendByRead(target: FileTarget, range: FileRange, progress: Progress): Promise<number> {
-    const row = PIECES.find(([files]) => this.#sending < files) as [number, number];
-    const sizeBytes = Math.min(row[1], Math.max(LEAST_BYTES, range.lengthBytes));
-    // One that is sent, and one that is read into meanwhile.
-    const count = range.lengthBytes > sizeBytes ? 2 : 1;
-    const acquired: Uint8Array[] = [];
-    this.#sending++;
+    const { lengthBytes } = range;
+    const first = await this.#pieces.acquire(target.number, lengthBytes, progress.options);
+    const pieces: AcquiredBuffer[] = [first];
     try {
-      while (acquired.length < count && this.#acquire(sizeBytes, range.file, acquired));
-      const plain = Array.from(
-        { length: count - acquired.length },
-        () => new Uint8Array(Math.min(sizeBytes, PLAIN_BYTES)),
-      );
-      return await sendPieces(target, range, [...acquired, ...plain], progress);
+      // One that is sent, and one that is read into meanwhile.
+      const left = lengthBytes - first.byteLength;
+      const second = left > 0 ? this.#pieces.acquireSecond(left) : null;
+      if (second !== null) pieces.push(second);
+      return await sendPieces(target, range, pieces, progress);
     } finally {
-      this.#sending--;
-      for (const block of acquired) this.#buffers.release(block);
+      for (const piece of pieces) this.#pieces.release(piece);
     }
   }
 
-  // False when there is no more of it: other memory will do, unless it has to be aligned.
-  #acquire(sizeBytes: number, file: File, acquired: Uint8Array[]): boolean {
-    try {
-      acquired.push(this.#buffers.acquire(sizeBytes));
-      return true;
-    } catch (error) {
-      const full = error instanceof IOError && error.code === "ERR_IO_BUFFERS_LIMIT";
-      if (!full || file.direct) throw error;
-      return false;
-    }
+  /** The socket is being closed. */
+  closing(number: Descriptor): void {
+    this.#pieces.closing(number);
   }
 }
 
-// What sendfile says of a file that it cannot send, and a read can read: most of /proc (EINVAL; all
-// of it before Linux 6.5), a FIFO or a terminal (ESPIPE), a file on some file systems. macOS has
-// ENOTSUP for what is no regular file. What is wrong with the socket a send says once more.
+// The errors of sendfile for a file that it cannot send, and a read can read: most of /proc
+// (EINVAL; all of it before Linux 6.5), a FIFO or a terminal (ESPIPE), a file on some file systems.
+// macOS has ENOTSUP for a file that is not regular. If the socket is at fault, a send returns the
+// error again.
 const REFUSALS: ReadonlySet<string> = new Set([
   "EINVAL",
   "ENOSYS",
@@ -172,7 +154,8 @@ async function sendPieces(
   while (count > 0) {
     const block = blocks[(turn - 1) % blocks.length] as Uint8Array;
     const next = blocks.length > 1 ? read(progress.sent + count) : undefined;
-    // It may fail while the piece before is still being sent; whoever awaits it below is told.
+    // It may fail while the part before is still being sent; the code that awaits it below gets the
+    // error.
     const ended = next?.catch(() => undefined);
     try {
       await target.sendAll(block.subarray(0, count), progress.options);
@@ -186,6 +169,23 @@ async function sendPieces(
     count = Math.min(await (next ?? read(progress.sent)), lengthBytes - progress.sent);
   }
   return progress.sent;
+}
+
+/** What is sent and where to, for an error. */
+class Sent implements About {
+  readonly path: string;
+  readonly only: File["only"];
+  readonly #target: FileTarget;
+
+  constructor(file: File, target: FileTarget) {
+    this.path = file.path;
+    this.only = file.only;
+    this.#target = target;
+  }
+
+  get place(): Address | null {
+    return this.#target.place();
+  }
 }
 
 /** How far one call has come, and the options of its next operation. */

@@ -1,11 +1,12 @@
-// A listener over a ring that fails as it is told to: what ends a loop over it, and what does not.
+// A listener over a ring whose operations fail on request: the errors that end a loop over it, and
+// those that do not.
 
 import { constants } from "node:os";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { NativeSession } from "../engine/native.js";
 import type { Callback, Completion } from "../ring/completion.js";
-import type { Operations } from "../ring/operations.js";
+import type { Operations } from "../ring/promises.js";
 import { Listener } from "./listener.js";
 import type { Socket } from "./socket.js";
 
@@ -50,7 +51,7 @@ class FakeRing {
   /** Ends the oldest accept, or timer. */
   end(list: Accept[], result: number): void {
     const { completion, callback } = list.shift() as Accept;
-    completion.slot = -1;
+    completion._slot = -1;
     callback(completion, result);
   }
 
@@ -62,7 +63,7 @@ class FakeRing {
 
 function start(list: Accept[], completion: Completion, callback: Callback): void {
   assert.not(completion.active);
-  completion.slot = 1;
+  completion._slot = 1;
   list.push({ completion, callback });
 }
 
@@ -163,7 +164,7 @@ test("without room nothing is accepted, and with room it goes on", async () => {
   await listener.close();
   await turn();
   assert.is(taken.at(-1), "done");
-  // What waits for room while it is closed asks for nothing any more.
+  // A listener that is closed while it waits for space starts nothing more.
   fake.giveRoom();
   assert.ok(fake.accepts.every(({ completion }) => completion.active));
 });

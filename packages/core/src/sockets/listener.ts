@@ -4,34 +4,51 @@ import { constants } from "node:os";
 import type { Address } from "../address.js";
 import { ENTRY_FLAG_UNREF, OPCODE_ACCEPT } from "../engine/abi.js";
 import type { NativeSession } from "../engine/native.js";
-import { Turns } from "../engine/turns.js";
 import { closedError, errnoName, IOError, operationError } from "../errors.js";
 import { Completion } from "../ring/completion.js";
 import {
+  aborted,
   type Endings,
   endingsFrom,
+  failed,
   type OperationOptions,
   type Operations,
-} from "../ring/operations.js";
+} from "../ring/promises.js";
 import type { Descriptor } from "../ring/types.js";
 import { follow, unfollow } from "../support/aborts.js";
-import { checkMade, knows } from "../support/check.js";
+import { checkGiven, checkMade, knows, knowsOnly } from "../support/check.js";
 import { OpenedListener } from "../support/forgotten.js";
+import { Turns } from "../support/loop_turns.js";
+import {
+  type OptionsOf,
+  type RawOptionValue,
+  type SocketOptions,
+  STREAM_OPTIONS,
+} from "./option_types.js";
+import {
+  applySettings,
+  type OptionTarget,
+  type OptionValues,
+  readOptions,
+  readRaw,
+  setRaw,
+  settingsFrom,
+} from "./options.js";
 import type { Socket } from "./socket.js";
 
-// Connections that were accepted and that nobody has taken: with so many the accepting stops, and
-// the rest wait in the kernel's backlog. A multishot accept could not be bounded: it takes the
+// Connections that were accepted and that the program has not taken: with so many, accepting stops,
+// and the rest wait in the kernel's backlog. A multishot accept could not be bounded: it takes the
 // whole backlog before a cancel reaches it.
 const QUEUE_LIMIT = 128;
 const ACCEPTS = 8;
 
-// No descriptor or memory is left: accepting again at once would spin. Nothing tells when one is
-// free, so it is tried again after a while.
+// No descriptor or memory is left: accepting again at once would spin. No event says when one is
+// free, so the listener tries again after a while.
 const EXHAUSTED_CODES = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
 const EXHAUSTED_WAIT_NS = 50_000_000;
 
-// These say something of one connection and nothing of the listener: accept(2) of Linux hands on
-// what has happened to a connection that is new.
+// These errors are about one connection, not about the listener: accept(2) of Linux passes on
+// errors of a new connection.
 const PASSING_CODES = new Set([
   "ECONNABORTED",
   "ECONNRESET",
@@ -46,6 +63,7 @@ const PASSING_CODES = new Set([
 ]);
 
 const ACCEPT = knows("accept");
+const SET_OPTIONS = knowsOnly("setOptions", ...STREAM_OPTIONS);
 
 interface Waiter {
   resolve(socket: Socket): void;
@@ -59,6 +77,8 @@ interface Waiter {
  * It accepts ahead of the program, up to 128 connections, and then leaves the rest to the kernel's
  * backlog. When the process runs out of descriptors, or half of the `inFlightLimit` of
  * the IO is in use, it waits and tries again, and loses none.
+ *
+ * @category Sockets
  *
  * @example
  * ```ts
@@ -89,9 +109,11 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   readonly #turns = new Turns();
   #failure: IOError | null = null;
   #waitsForRoom = false;
-  // Connections that the program was given in this turn: what it does with them is yet to come.
+  // Connections that the program got in this turn: its operations on them are yet to come.
   #given = 0;
   #closing: Promise<void> | null = null;
+  // The descriptor is given away; what was accepted before is still given.
+  #detaching = false;
 
   /** @internal */
   constructor(
@@ -119,9 +141,16 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     return this.#descriptor;
   }
 
-  /** The next connection. */
+  /**
+   * Takes the next connection, and waits for one where there is none.
+   *
+   * @param options `signal` and `timeoutMs`; no limit by default.
+   * @returns the connection; close it with `await using` or `close()`
+   * @throws what accept(2) said of the listener; errors of one connection are passed over; the
+   *   codes of every operation: {@link IOError.code}
+   */
   accept(options?: OperationOptions | null): Promise<Socket> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       this.#check("accept");
       this.#operations.check("accept");
       const endings = endingsFrom(options, ACCEPT);
@@ -135,25 +164,93 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
         else void turn.then(() => resolve(socket));
         return;
       }
+      if (this.#detaching) throw closedError("accept", "the listener");
       this.#turns.waited();
       if (this.#failure !== null) throw this.#failure;
-      this.#wait({ resolve, reject }, endings);
+      this.#wait({ resolve, reject: (error) => resolve(failed(error)) }, endings);
       this.#arm();
     });
   }
 
-  /** Connections, one after the other, until the listener is closed. */
+  /**
+   * Connections, one after the other, until the listener or its IO is closed. Then the loop ends
+   * without an error, and so does one that begins after the close.
+   */
   async *[Symbol.asyncIterator](): AsyncIterator<Socket> {
     while (this.#closing === null) {
       let socket: Socket;
       try {
         socket = await this.accept();
       } catch (error) {
-        if (this.#closing !== null || this.#operations.closed) return;
+        const isOver = this.#closing !== null || this.#detaching;
+        if (isOver || this.#operations.closed) return;
         throw error;
       }
       yield socket;
     }
+  }
+
+  /**
+   * Sets options of the listener, which the connections that it accepts from then on inherit.
+   * `noDelay` is given to `io.listen()` for them. What is absent stays as it is.
+   *
+   * @param options The options to set.
+   * @throws `ERR_IO_CLOSED`; `ENOTSUP` for what this system does not have, with those that have it;
+   *   what setsockopt(2) said; the codes of a refused argument: {@link IOError.code}
+   */
+  setOptions(options: SocketOptions): void {
+    checkGiven(options, SET_OPTIONS);
+    this.#check("setOptions");
+    const settings = settingsFrom(options as OptionValues, STREAM_OPTIONS, "setOptions");
+    applySettings(this.#optionTarget, settings, "setOptions");
+  }
+
+  /**
+   * The values of options of the listener.
+   *
+   * @param names The names of the options.
+   * @returns an object with the value of each of them
+   * @throws `ERR_IO_CLOSED`; `ENOTSUP` for what this system does not have; what getsockopt(2) said;
+   *   the codes of a refused argument: {@link IOError.code}
+   */
+  getOptions<Name extends keyof SocketOptions>(...names: Name[]): OptionsOf<SocketOptions, Name> {
+    this.#check("getOptions");
+    const values = readOptions(this.#optionTarget, names, STREAM_OPTIONS, "getOptions");
+    return values as OptionsOf<SocketOptions, Name>;
+  }
+
+  /**
+   * Sets any option, also one that has no name here: as `socket.setOption()`.
+   *
+   * @param level The level: its number, or its name in the system's headers ("SOL_SOCKET").
+   * @param name The option: its number, or its name in the system's headers ("SO_PRIORITY").
+   * @param value A number of 32 bits, a flag, bytes in the system's own layout, or text.
+   * @throws `ERR_IO_CLOSED`; what setsockopt(2) said; the codes of a refused argument, also for a
+   *   name that this system does not have: {@link IOError.code}
+   */
+  setOption(level: number | string, name: number | string, value: RawOptionValue): void {
+    this.#check("setOption");
+    setRaw(this.#optionTarget, level, name, value);
+  }
+
+  /**
+   * Reads any option, also one that has no name here: as `socket.getOption()`.
+   *
+   * @param level The level: its number, or its name in the system's headers ("SOL_SOCKET").
+   * @param name The option: its number, or its name in the system's headers ("SO_ACCEPTCONN").
+   * @param sizeBytes How many bytes the system may write; 4 by default, 65,536 at most.
+   * @returns what the system has written, in its own layout; its length is what that was
+   * @throws `ERR_IO_CLOSED`; what getsockopt(2) said; the codes of a refused argument, also for a
+   *   name that this system does not have: {@link IOError.code}
+   */
+  getOption(level: number | string, name: number | string, sizeBytes?: number | null): Buffer {
+    this.#check("getOption");
+    return readRaw(this.#optionTarget, level, name, sizeBytes ?? 4);
+  }
+
+  get #optionTarget(): OptionTarget {
+    const { backend } = this.#operations;
+    return { session: this.#session, number: this.#descriptor, backend };
   }
 
   /**
@@ -181,14 +278,44 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     return this.#closing;
   }
 
+  /**
+   * Gives the listener away: ends what is in flight on it, and resolves with the number that the
+   * system has for it. The descriptor stays open and is the caller's from then on: for
+   * `new net.Socket({ fd })`, for `io.adopt()` in another Worker, or to be closed. It may not
+   * block. Connections that were accepted
+   * before are still given by `accept()` and by the loops, until none is left.
+   *
+   * It takes neither `signal` nor `timeoutMs`: who gave up would not know whose it is.
+   *
+   * @returns the number
+   * @throws `ERR_IO_CLOSED`
+   */
+  detach(): Promise<number> {
+    return new Promise((resolve) => {
+      this.#check("detach");
+      this.#operations.check("detach");
+      if (this.#detaching) throw closedError("detach", "the listener");
+      this.#detaching = true;
+      this.#operations.forgotten.release(this);
+      this.#operations.cancel(this.#timer);
+      const detached = this.#operations.detach(this.#descriptor);
+      const end = (): void => {
+        for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#canceled());
+      };
+      void detached.then(end, end);
+      resolve(detached);
+    });
+  }
+
   /** Closes the listener: what `await using` calls. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
   #setRef(keeps: boolean): void {
-    this.#timer.flags = keeps ? 0 : ENTRY_FLAG_UNREF;
-    if (this.#closing === null) this.#session.setRef(this.#descriptor, keeps);
+    this.#timer._flags = keeps ? 0 : ENTRY_FLAG_UNREF;
+    if (this.#closing !== null || this.#detaching) return;
+    this.#session.setRef(this.#descriptor, keeps);
   }
 
   #check(operation: string): void {
@@ -196,7 +323,8 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   }
 
   #arm(): void {
-    if (this.#closing !== null || this.#failure !== null || this.#timer.active) return;
+    const isOver = this.#closing !== null || this.#detaching;
+    if (isOver || this.#failure !== null || this.#timer.active) return;
     const active = this.#accepts.filter((completion) => completion.active).length;
     this.#operations.apart();
     let room = QUEUE_LIMIT - this.#accepted.length - active;
@@ -213,21 +341,23 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     } catch (error) {
       // The IO was closed: that ends the calls that wait, unless another accept is in flight.
       if (this.#accepts.some((completion) => completion.active)) return;
-      const told = this.#operations.closed ? this.#canceled() : error;
-      for (const waiter of this.#waiters.splice(0)) waiter.reject(told);
+      const { closed } = this.#operations;
+      for (const waiter of this.#waiters.splice(0)) {
+        waiter.reject(closed ? this.#canceled() : error);
+      }
     }
   }
 
   readonly #onAccept = (_completion: Completion, result: number): void => {
     if (result >= 0) this.#deliver(result);
     else this.#onError(result);
-    // After a cancel of everything nobody may want to go on: the next accept() says so.
+    // After a cancel of everything the program may not want to go on: the next accept() shows it.
     if (result >= 0 || this.#waiters.length > 0) this.#arm();
   };
 
   #deliver(descriptor: Descriptor): void {
     const waiter = this.#waiters.shift();
-    if (this.#closing !== null) void this.#operations.close(descriptor);
+    if (this.#closing !== null) this.#operations.discard(descriptor, "a connection");
     else if (waiter === undefined) this.#accepted.push(descriptor);
     else {
       this.#noteGiven();
@@ -254,7 +384,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#failure);
   }
 
-  // So many operations are in flight that new connections would take the place of what is there.
+  // So many operations are in flight that new connections would take the slots of existing ones.
   #waitForRoom(): void {
     if (this.#waitsForRoom) return;
     this.#waitsForRoom = true;
@@ -276,7 +406,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     }
   }
 
-  // A signal or a time limit ends the waiting only: the accept goes on for whoever comes next.
+  // A signal or a time limit ends the waiting only: the accept goes on for the next caller.
   #wait(waiter: Waiter, { signal, timeoutMs }: Endings): void {
     if (signal === undefined && timeoutMs === undefined) {
       this.#waiters.push(waiter);
@@ -289,8 +419,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
       this.#waiters.splice(index, 1);
       entry.reject(error);
     };
-    const onAbort = (): void =>
-      leave(acceptError("ABORT_ERR", "was aborted by its signal", signal));
+    const onAbort = (): void => leave(aborted("accept", signal));
     const settled = (): void => {
       finished.abort();
       if (signal !== undefined) unfollow(signal, onAbort);
@@ -308,7 +437,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
     if (signal !== undefined) follow(signal, onAbort);
     this.#waiters.push(entry);
     if (timeoutMs === undefined) return;
-    const elapsed = acceptError("ETIMEDOUT", `took longer than ${timeoutMs} ms`);
+    const elapsed = elapsedError(timeoutMs);
     this.#operations
       .run(
         (pending, settle) =>
@@ -318,7 +447,7 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
       .then(() => leave(elapsed), leave);
   }
 
-  // What a close ends while it waits has the code of what it ends in the system.
+  // A close that ends a waiting accept has the system's error code for that.
   #canceled(): IOError {
     const { backend } = this.#operations;
     return operationError(OPCODE_ACCEPT, -constants.errno.ECANCELED, backend);
@@ -327,15 +456,15 @@ export class Listener implements AsyncIterable<Socket>, AsyncDisposable {
   async #close(): Promise<void> {
     this.#operations.forgotten.release(this);
     this.#operations.cancel(this.#timer);
-    const error = this.#canceled();
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#canceled());
     const closing = this.#accepted.splice(0).map((taken) => this.#operations.close(taken));
-    closing.push(this.#operations.close(this.#descriptor));
+    if (!this.#detaching) closing.push(this.#operations.close(this.#descriptor));
     await Promise.all(closing);
   }
 }
 
-function acceptError(code: string, why: string, signal?: AbortSignal): IOError {
-  const message = `accept ${why}`;
-  return new IOError({ code, operation: "accept", message, cause: signal?.reason });
+function elapsedError(timeoutMs: number): IOError {
+  const errno = -constants.errno.ETIMEDOUT;
+  const message = `accept took longer than ${timeoutMs} ms`;
+  return new IOError({ code: "ETIMEDOUT", errno, operation: "accept", message });
 }

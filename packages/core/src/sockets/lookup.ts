@@ -15,14 +15,16 @@ import { closedError, IOError, operationError } from "../errors.js";
 import {
   aborted,
   type Endings,
+  failed,
+  fromHere,
   type OperationOptions,
   type Operations,
-} from "../ring/operations.js";
+} from "../ring/promises.js";
 import { follow, unfollow } from "../support/aborts.js";
 import { checkFunction } from "../support/check.js";
 
 // The longest delay of setTimeout().
-const MOST_DELAY_MS = 0x7fffffff;
+const MAX_DELAY_MS = 0x7fffffff;
 
 /**
  * The end of a call that is made of several steps: its time limit, its signal, and the close of its
@@ -44,7 +46,7 @@ export class Limit {
   constructor(
     operations: Operations,
     operation: string,
-    address: string,
+    { host, port }: { host: string; port: number },
     { signal, timeoutMs }: Endings,
   ) {
     operations.check(operation);
@@ -58,8 +60,9 @@ export class Limit {
     operations.limits.add(this);
     if (timeoutMs === undefined) return;
     const elapsed = -constants.errno.ETIMEDOUT;
+    const peer = { address: host, port, name: `${host}:${port}` };
     this.#wait(performance.now() + timeoutMs, () =>
-      this.#end(operationError(OPCODE_CONNECT, elapsed, operations.backend, { address })),
+      this.#end(operationError(OPCODE_CONNECT, elapsed, operations.backend, { peer })),
     );
   }
 
@@ -72,8 +75,17 @@ export class Limit {
   race<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.error !== null) throw this.error;
-      this.signal.addEventListener("abort", () => reject(this.error), { once: true });
-      promise.then(resolve, reject);
+      let over = false;
+      const settled = (settle: () => void): void => {
+        if (!over) settle();
+        over = true;
+      };
+      const end = (): void => settled(() => resolve(failed(this.error)));
+      this.signal.addEventListener("abort", end, { once: true });
+      promise.then(
+        (value) => settled(() => resolve(value)),
+        (error: unknown) => settled(() => reject(error)),
+      );
     });
   }
 
@@ -96,11 +108,15 @@ export class Limit {
       if (performance.now() >= endMs) elapsed();
       else this.#wait(endMs, elapsed);
     };
-    this.#timer = setTimeout(again, Math.min(Math.max(0, Math.ceil(leftMs)), MOST_DELAY_MS));
+    this.#timer = setTimeout(again, Math.min(Math.max(0, Math.ceil(leftMs)), MAX_DELAY_MS));
   }
 }
 
-/** How a name becomes an address. */
+/**
+ * How a name becomes an address.
+ *
+ * @category Sockets
+ */
 export interface LookupOptions {
   /** Looks up a name in the place of `dns.lookup`, as the option of `net.connect` does. */
   lookup?: LookupFunction | null | undefined;
@@ -123,12 +139,12 @@ export async function withAddress<T>(
   const { host, port } = place;
   const family = await familyOf(host);
   if (family !== 0) return use(addressOf({ address: host, family }, port), options);
-  const limit = new Limit(operations, operation, `${host}:${port}`, options);
+  const limit = new Limit(operations, operation, place, options);
   try {
     const [address] = await limit.race(addressesOf(host, port, operation, lookup));
     return await use(address as Address, { signal: limit.signal });
   } catch (error) {
-    throw limit.error ?? error;
+    throw fromHere(limit.error ?? error);
   } finally {
     limit.finish();
   }
@@ -219,7 +235,6 @@ function lookupError(operation: string, host: string, cause: unknown): IOError {
     code: name,
     operation,
     host,
-    address: host,
     message: `${operation} failed: ${name}, the name "${host}" cannot be looked up (${text})`,
     ...(typeof errno === "number" ? { errno } : {}),
     ...(typeof syscall === "string" ? { syscall } : {}),
@@ -256,12 +271,13 @@ export function allFailed(
     const code = error instanceof IOError ? error.code : String(error);
     return `${code} at ${formatAddress(addresses[index] as Address)}`;
   });
-  const { code, errno, syscall, operation, backend } = first;
+  const { code, errno, syscall, operation, backend, address, port } = first;
   return new IOError({
     code,
     operation,
     host,
-    address: target,
+    ...(address === undefined ? {} : { address }),
+    ...(port === undefined ? {} : { port }),
     message: `${operation} of '${target}' failed at all of its addresses: ${each.join(", ")}`,
     errors,
     cause: first,

@@ -1,7 +1,7 @@
 // For tests (`detectReuse` of `IO.open({ debug })`): finds memory that was written to while a send
 // still had it. Until a send releases its memory the kernel may read from it at any time, so code
-// that changes it sends something else, now and then, without an error. Here a copy of what was to
-// be sent is kept and compared at the end.
+// that changes it sometimes sends other bytes, without an error. Here a copy of the bytes is kept
+// and compared at the end.
 
 import type { Held } from "../engine/held.js";
 import { IOError } from "../errors.js";
@@ -11,7 +11,7 @@ import type { Completion } from "../ring/completion.js";
 export class Reuses {
   #found: { completion: unknown; error: IOError } | null = null;
 
-  /** Tells of one. When the callback that follows at once does not take it, it is thrown. */
+  /** Reports one. When the callback that follows at once does not take it, it is thrown. */
   report<C>(completion: Completion<C>, error: IOError): void {
     const found = { completion, error };
     this.#found = found;
@@ -55,7 +55,7 @@ export class SentCheck<C> implements Held {
   finish(result: number): void {
     let left = result;
     for (const [index, copy] of this.#copies.entries()) {
-      if (left <= 0) return; // what was not sent was nobody's
+      if (left <= 0) return; // bytes that were not sent may be written to
       const view = this.#views[index] as ArrayBufferView;
       const length = Math.min(left, copy.byteLength);
       const at = firstChange(copy.subarray(0, length), view);
@@ -74,8 +74,8 @@ export class SentCheck<C> implements Held {
       operation: this.#operation,
       message:
         `${this.#operation}: byte ${at}${several} was written to before the send released its ` +
-        "memory, so that nobody knows what was sent: wait for its promise, or for `released` of " +
-        "sendZeroCopy(), or for the last callback",
+        "memory, so the bytes that were sent are unknown: wait for its promise, or for " +
+        "`released` of sendZeroCopy(), or for the last callback",
     });
   }
 }
@@ -84,7 +84,7 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Arra
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-// A view whose memory was transferred has no bytes, and nobody can look at what the kernel has.
+// A view whose memory was transferred has no bytes, and the kernel's copy cannot be read.
 function firstChange(before: Uint8Array, view: ArrayBufferView): number {
   if (view.byteLength < before.byteLength) return -1;
   const now = bytesOf(view).subarray(0, before.byteLength);

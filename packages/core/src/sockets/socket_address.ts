@@ -6,10 +6,16 @@ import type { Region } from "../engine/memory.js";
 import { bytesFromText } from "../engine/text.js";
 import { valueError } from "../support/check.js";
 
+const RECORD_WORDS = abi.PEER_SIZE_BYTES / 4;
+/** The rest of the record says nothing of an IPv4 address. */
+const IPV4_WORDS = abi.PEER_BYTES / 4 + 1;
+
 /**
  * The sender or the receiver of a datagram: a record that the caller owns and uses again and again.
  * `ring.receiveMessage` writes the sender into it, and `ring.sendMessage` takes it as it is, so an
  * answer costs neither an allocation nor a look at the address.
+ *
+ * @category Datagrams
  *
  * @example
  * ```ts
@@ -36,15 +42,36 @@ export class SocketAddress {
   /** What a receive into it holds; one array for all of them. @internal */
   readonly held: Region[] = [];
   readonly #words = new Uint32Array(this.record.buffer);
+  // Of the IPv4 host that was last read: many datagrams come from the same one.
+  #hostWord = 0;
+  #host = "0.0.0.0";
 
-  /** The one with this address. Throws "ERR_INVALID_ARG_VALUE" when the host is not in digits. */
+  /** @internal */
+  static isOne(value: unknown): value is SocketAddress {
+    return typeof value === "object" && value !== null && #words in value;
+  }
+
+  /**
+   * Makes one with this address.
+   *
+   * @param address A numeric address with a port, or a path.
+   * @returns the new record
+   * @throws `ERR_INVALID_ARG_VALUE` when the host is not numeric, `ERR_INVALID_ARG_TYPE`,
+   *   `ERR_OUT_OF_RANGE`
+   */
   static of(address: Address): SocketAddress {
     const made = new SocketAddress();
     made.set(address);
     return made;
   }
 
-  /** Changes the address that it names. */
+  /**
+   * Changes the address that it names.
+   *
+   * @param address A numeric address with a port, or a path.
+   * @throws `ERR_INVALID_ARG_VALUE` when the host is not numeric, `ERR_INVALID_ARG_TYPE`,
+   *   `ERR_OUT_OF_RANGE`
+   */
   set(address: Address): void {
     this.name(address, "SocketAddress.set");
   }
@@ -64,17 +91,33 @@ export class SocketAddress {
     throw valueError(operation, `${digits}: look a name up first, by node:dns`);
   }
 
+  /** Takes the record that begins at this word. @internal */
+  copyFrom(words: Uint32Array, at: number): void {
+    const isIPv4 = words[at + abi.PEER_FAMILY] === abi.FAMILY_IPV4;
+    const count = isIPv4 ? IPV4_WORDS : RECORD_WORDS;
+    for (let index = 0; index < count; index++) this.#words[index] = words[at + index] as number;
+  }
+
   /** The address; null when there is none, as of a unix socket that sent and was not bound. */
   get address(): Address | null {
     const family = this.#words[abi.PEER_FAMILY] as number;
     if (family === 0) return null;
     if (family === abi.FAMILY_IPV4) {
-      const [a, b, c, d] = this.record.subarray(abi.PEER_BYTES, abi.PEER_BYTES + 4);
-      return addressFrom(family, this.#words[abi.PEER_PORT] as number, `${a}.${b}.${c}.${d}`);
+      return addressFrom(family, this.#words[abi.PEER_PORT] as number, this.#ipv4Host());
     }
     const name = loadNative().readAddress(this.record);
     if (typeof name === "number") throw new Error("the engine has written a record it cannot read");
     return addressFrom(...name);
+  }
+
+  #ipv4Host(): string {
+    const word = this.#words[abi.PEER_BYTES / 4] as number;
+    if (word !== this.#hostWord) {
+      const [a, b, c, d] = this.record.subarray(abi.PEER_BYTES, abi.PEER_BYTES + 4);
+      this.#hostWord = word;
+      this.#host = `${a}.${b}.${c}.${d}`;
+    }
+    return this.#host;
   }
 
   /** Whether what was received did not fit into the buffer: the rest of the datagram is lost. */

@@ -1,5 +1,13 @@
-// What stream and datagram sockets have in common: names, options and their end.
+// The common part of stream and datagram sockets: names, options and their end.
 import type { Address } from "../address.js";
+import { callError } from "../descriptors/call_error.js";
+import {
+  type Passable,
+  type PassingSocket,
+  type ReceivedDescriptors,
+  receiveDescriptors,
+  sendDescriptors,
+} from "../descriptors/passing.js";
 import {
   SOCKET_COUNTER_ZERO_COPY_BYTES,
   SOCKET_COUNTER_ZERO_COPY_CHUNK_BYTES,
@@ -9,73 +17,25 @@ import {
   SOCKET_COUNTER_ZERO_COPY_SENDS,
   SOCKET_COUNTER_ZERO_COPY_UNRELEASED,
   SOCKET_COUNTERS,
-  SOCKET_OPTION_BROADCAST,
-  SOCKET_OPTION_KEEP_ALIVE,
-  SOCKET_OPTION_NO_DELAY,
-  SOCKET_OPTION_RECEIVE_BUFFER_BYTES,
-  SOCKET_OPTION_REUSE_ADDRESS,
-  SOCKET_OPTION_REUSE_PORT,
-  SOCKET_OPTION_SEND_BUFFER_BYTES,
-  SOCKET_OPTION_ZERO_COPY_THRESHOLD_BYTES,
 } from "../engine/abi.js";
 import type { Moment } from "../engine/mask.js";
 import type { NativeSession } from "../engine/native.js";
-import { closedError, IOError, operationError } from "../errors.js";
+import { closedError, IOError } from "../errors.js";
 import type { Chunk } from "../receiving/chunk.js";
 import type { ChunkPools } from "../receiving/chunk_pools.js";
 import { type ChunkKind, type ChunkOptions, ChunkStream } from "../receiving/chunk_stream.js";
 import type { Opener } from "../receiving/kept_watch.js";
-import type { Operations } from "../ring/operations.js";
+import { ignore, type OperationOptions, type Operations } from "../ring/promises.js";
 import type { Descriptor } from "../ring/types.js";
-import { checkMade, checkOptions, flag, knows, wholeNumber } from "../support/check.js";
+import type { SocketStats } from "../stats.js";
+import { type Bytes, checkMade, checkOptions, knows } from "../support/check.js";
 import { OpenedSocket } from "../support/forgotten.js";
 import { addressOf, nameOf, type SocketKind } from "./address_of.js";
+import type { RawOptionValue } from "./option_types.js";
+import { type OptionTarget, readRaw, setRaw } from "./options.js";
 import { ownFile } from "./socket_file.js";
 
-const OPTION_NUMBERS = {
-  noDelay: SOCKET_OPTION_NO_DELAY,
-  keepAlive: SOCKET_OPTION_KEEP_ALIVE,
-  receiveBufferBytes: SOCKET_OPTION_RECEIVE_BUFFER_BYTES,
-  sendBufferBytes: SOCKET_OPTION_SEND_BUFFER_BYTES,
-  broadcast: SOCKET_OPTION_BROADCAST,
-  reuseAddress: SOCKET_OPTION_REUSE_ADDRESS,
-  reusePort: SOCKET_OPTION_REUSE_PORT,
-  zeroCopyThresholdBytes: SOCKET_OPTION_ZERO_COPY_THRESHOLD_BYTES,
-} as const;
-
-/** What is counted for one socket; `io.stats()` has the sums of all. */
-export interface SocketStats {
-  /** Sends that went without a copy of ours. */
-  zeroCopySends: number;
-  /** The bytes that they moved. */
-  zeroCopyBytes: number;
-  /** Of them, the sends of which the kernel said that it copied anyway (Linux 6.2). */
-  zeroCopyCopied: number;
-  /** Sends that should have gone without a copy and went plainly. */
-  zeroCopyFallenBack: number;
-  /** Sent without a copy, and the kernel still has their memory. */
-  zeroCopyUnreleased: number;
-  /** Chunks that were received into memory that a network device writes to. */
-  zeroCopyChunks: number;
-  /** The bytes in them. */
-  zeroCopyChunkBytes: number;
-}
-
 const RECEIVING = knows("chunks", "chunkBytes");
-
-type OptionName = keyof typeof OPTION_NUMBERS;
-const OPTION_NAMES = Object.keys(OPTION_NUMBERS) as OptionName[];
-export type OptionValues = { [Name in OptionName]?: boolean | number | null | undefined };
-
-const OPTION_BYTES_MOST = 0x7fffffff;
-
-/** The number that the system is given for an option, checked. */
-function optionNumber(name: OptionName, value: unknown): number {
-  if (name.endsWith("Bytes")) {
-    return wholeNumber(value, 0, OPTION_BYTES_MOST, name, "setOptions");
-  }
-  return flag(value, false, name, "setOptions") ? 1 : 0;
-}
 
 export abstract class SocketBase implements AsyncDisposable {
   /** @internal */
@@ -160,9 +120,92 @@ export abstract class SocketBase implements AsyncDisposable {
     if (this.#closing === null) {
       this.operations.forgotten.release(this);
       this.#endReceiving();
+      this.operations.fileSender?.closing(this.number);
       this.#closing = this.operations.close(this.number);
     }
     return this.#closing;
+  }
+
+  /**
+   * Gives the socket away: ends what is in flight on it, and resolves with the number that the
+   * system has for it. The descriptor stays open and is the caller's from then on: for
+   * `new net.Socket({ fd })`, for `io.adopt()` in another Worker, or to be closed. It may not
+   * block. Later calls fail with "ERR_IO_CLOSED".
+   *
+   * It takes neither `signal` nor `timeoutMs`: who gave up would not know whose it is.
+   *
+   * @returns the number
+   * @throws `ERR_IO_CLOSED`
+   */
+  detach(): Promise<number> {
+    return new Promise((resolve) => {
+      this.check("detach");
+      this.checkReceiving("detach");
+      this.operations.forgotten.release(this);
+      const detached = this.operations.detach(this.number);
+      this.#closing = detached.then(ignore, ignore); // the caller of detach() gets its error
+      resolve(detached);
+    });
+  }
+
+  /**
+   * Sends bytes together with open descriptors over a unix socket (SCM_RIGHTS). The other end gets
+   * descriptors of its own for the same files and sockets; those that were passed stay open here.
+   *
+   * @param data The bytes, or text, one at least on a stream; the kernel's until the promise
+   *   settles.
+   * @param descriptors What is passed, up to 253: files, sockets and listeners of this IO, or
+   *   numbers of the system.
+   * @param options `signal` and `timeoutMs`; no limit by default.
+   * @returns the bytes sent, which may be fewer; the descriptors went with the first of them
+   * @throws `EPIPE`, `ECONNRESET`, `EINVAL` on a socket that is not a unix socket, `ETOOMANYREFS`;
+   *   `EBADF` for a number that is not open; the codes of every operation: {@link IOError.code}
+   */
+  sendDescriptors(
+    data: Bytes | string,
+    descriptors: readonly Passable[],
+    options?: OperationOptions | null,
+  ): Promise<number> {
+    return sendDescriptors(this.#passing, data, descriptors, options);
+  }
+
+  /**
+   * Receives bytes together with the descriptors that came with them over a unix socket. What a
+   * plain `receive` takes comes without its descriptors, which the system then closes.
+   *
+   * @param bytes The memory to receive into; the kernel's until the promise settles.
+   * @param options `signal` and `timeoutMs`; no limit by default.
+   * @returns the bytes received, 0 when a stream has ended, and the descriptors. Adopt each with
+   *   `io.adopt()`, or close it; one that becomes garbage is closed, with a warning.
+   * @throws `ERR_IO_RECEIVING` while a loop receives from the socket; `ECONNRESET`; the codes of
+   *   every operation: {@link IOError.code}
+   */
+  receiveDescriptors(
+    bytes: Bytes,
+    options?: OperationOptions | null,
+  ): Promise<ReceivedDescriptors> {
+    return receiveDescriptors(this.#passing, bytes, options);
+  }
+
+  /** @internal */
+  protected credentials(): { pid: number | null; uid: number; gid: number } {
+    const found = this.#session.peerCredentials(this.number);
+    if (typeof found === "number") {
+      throw callError("peerCredentials", "getsockopt", found, this.operations.backend);
+    }
+    const [pid, uid, gid] = found;
+    return { pid: pid === -1 ? null : pid, uid, gid };
+  }
+
+  get #passing(): PassingSocket {
+    return {
+      operations: this.operations,
+      session: this.#session,
+      number: this.number,
+      about: this,
+      check: (operation) => this.check(operation),
+      checkReceiving: (operation) => this.checkReceiving(operation),
+    };
   }
 
   /** Closes the socket: what `await using` calls. */
@@ -170,7 +213,12 @@ export abstract class SocketBase implements AsyncDisposable {
     return this.close();
   }
 
-  /** What was counted for this socket since it was opened. */
+  /**
+   * What was counted for this socket since it was opened.
+   *
+   * @returns the counters of this socket, as they stand now
+   * @throws `ERR_IO_CLOSED`
+   */
   stats(): SocketStats {
     this.check("stats");
     const counters = new Float64Array(SOCKET_COUNTERS);
@@ -187,26 +235,55 @@ export abstract class SocketBase implements AsyncDisposable {
     };
   }
 
+  /** What the errors of its operations name. @internal */
+  get place(): Address | null {
+    return this.remoteAddress;
+  }
+
   /** Throws when the socket or its IO is closed. @internal */
   check(operation: string): void {
     if (this.#closing !== null) throw closedError(operation, "the socket");
     this.operations.check(operation);
   }
 
-  protected applyOptions(options: OptionValues): void {
-    this.check("setOptions");
-    // All of them are checked before the first is set.
-    const given: [option: number, value: number][] = [];
-    for (const name of OPTION_NAMES) {
-      const value = options[name];
-      if (value === undefined || value === null) continue;
-      given.push([OPTION_NUMBERS[name], optionNumber(name, value)]);
-    }
-    for (const [option, value] of given) {
-      const result = this.#session.setOption(this.number, option, value);
-      if (result >= 0) continue;
-      throw socketCallError("setOptions", "setsockopt", result, this.operations.backend);
-    }
+  /**
+   * Sets any option, also one that has no name here: setsockopt(2).
+   *
+   * @param level The level: its number, or its name in the system's headers ("IPPROTO_TCP").
+   * @param name The option: its number, or its name in the system's headers ("TCP_MAXSEG").
+   * @param value A number of 32 bits, a flag, bytes in the system's own layout, or text.
+   * @throws `ERR_IO_CLOSED`; what setsockopt(2) said; the codes of a refused argument, also for a
+   *   name that this system does not have: {@link IOError.code}
+   */
+  setOption(level: number | string, name: number | string, value: RawOptionValue): void {
+    this.check("setOption");
+    setRaw(this.optionTarget, level, name, value);
+  }
+
+  /**
+   * Reads any option, also one that has no name here: getsockopt(2).
+   *
+   * @param level The level: its number, or its name in the system's headers ("IPPROTO_TCP").
+   * @param name The option: its number, or its name in the system's headers ("TCP_MAXSEG").
+   * @param sizeBytes How many bytes the system may write; 4 by default, 65,536 at most.
+   * @returns what the system has written, in its own layout; its length is what that was
+   * @throws `ERR_IO_CLOSED`; what getsockopt(2) said; the codes of a refused argument, also for a
+   *   name that this system does not have: {@link IOError.code}
+   */
+  getOption(level: number | string, name: number | string, sizeBytes?: number | null): Buffer {
+    this.check("getOption");
+    return readRaw(this.optionTarget, level, name, sizeBytes ?? 4);
+  }
+
+  /** Whether its close has begun. @internal */
+  protected get closing(): boolean {
+    return this.#closing !== null;
+  }
+
+  /** @internal */
+  protected get optionTarget(): OptionTarget {
+    const { backend } = this.operations;
+    return { session: this.#session, number: this.number, backend };
   }
 
   /** @internal */
@@ -219,8 +296,8 @@ export abstract class SocketBase implements AsyncDisposable {
     this.check("chunks");
     this.checkReceiving("chunks");
     const { operations } = this;
-    const lending = operations.chunkPools as ChunkPools;
-    const receiving = new ChunkStream(operations, lending, this, kind, options ?? {}, opener);
+    const pools = operations.chunkPools as ChunkPools;
+    const receiving = new ChunkStream(operations, pools, this, kind, options ?? {}, opener);
     this.#receiving = receiving;
     return receiving;
   }
@@ -268,16 +345,4 @@ export abstract class SocketBase implements AsyncDisposable {
   #name(peer: boolean): Address | null {
     return addressOf(this.#session, this.number, peer);
   }
-}
-
-/** The error of a call on a socket that is no submission. */
-export function socketCallError(
-  operation: string,
-  syscall: string,
-  errno: number,
-  backend: string,
-): IOError {
-  const { code, message } = operationError(0, errno, backend);
-  const text = message.replace(/^[^:]*:/, `${operation} failed in ${syscall}:`);
-  return new IOError({ code, errno, syscall, operation, backend, message: text });
 }

@@ -21,7 +21,7 @@ export function ownFile(
   if (address.family !== "unix") return;
   const path = socketPath(address.path, "bind");
   if (path.startsWith("\0")) return;
-  // When somebody has removed it meanwhile there is nothing that could go, or be changed.
+  // If other code has removed the file meanwhile, nothing is left to remove or change.
   if (session.ownFile(descriptor, pathFromHere(path)) < 0 || mask === undefined) return;
   chmodSync(path, ALL & ~mask);
 }

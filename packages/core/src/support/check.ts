@@ -1,14 +1,16 @@
-// What callers give, checked: one function for each kind of argument, used by every public call.
+// The arguments of callers, checked: one function for each kind of argument, used by every public
+// call.
 //
 // The rules. `undefined` and `null` both mean "not given": options, their members, a position. An
-// invalid number, or one that is not allowed, is ERR_OUT_OF_RANGE, whatever its type, as Node has
-// it for ports. Any other argument of the wrong kind is ERR_INVALID_ARG_TYPE, and one of
-// the right kind that cannot be meant is ERR_INVALID_ARG_VALUE. The message has the call, the
-// argument's name, what was given, and what is right. Nothing is converted by its own methods.
+// argument of the wrong type is ERR_INVALID_ARG_TYPE. A number that is not allowed is
+// ERR_OUT_OF_RANGE, and anything else of the right type that cannot be meant, such as an unknown
+// word, is ERR_INVALID_ARG_VALUE. The message has the call, the argument's name, what was given,
+// and what is right. Nothing is converted by its own methods. What a value itself throws when it is
+// looked at (a getter, a proxy) is thrown as it is.
 import { fileURLToPath } from "node:url";
 import { types } from "node:util";
 import { textFromBytes } from "../engine/text.js";
-import { IOError, rangeError, typeError } from "../errors.js";
+import { IOError, numberError, typeError } from "../errors.js";
 
 /** The options that a call knows, with its name for errors. */
 export interface Known {
@@ -63,8 +65,9 @@ function kindOf(value: object): string {
   return Object.prototype.toString.call(value).slice("[object ".length, -1);
 }
 
-// An AbortController has a signal, so it may stand for { signal }.
+// An AbortController has a signal, so it may stand for { signal }. An array has a method "filter".
 function hasKnown(options: object, { names }: Known): boolean {
+  if (Array.isArray(options) || ArrayBuffer.isView(options)) return false;
   for (const name of names) if (name in options) return true;
   return false;
 }
@@ -117,33 +120,34 @@ function listed({ names }: Known): string {
 /** A whole number within bounds. */
 export function wholeNumber(
   value: unknown,
-  least: number,
-  most: number,
+  min: number,
+  max: number,
   name: string,
   operation: string,
 ): number {
   if (Number.isSafeInteger(value)) {
-    if ((value as number) >= least && (value as number) <= most) return value as number;
+    if ((value as number) >= min && (value as number) <= max) return value as number;
   }
-  const message = `${name} is ${shown(value)}: give ${bounds(least, most)}`;
-  throw rangeError(operation, message);
+  const message = `${name} is ${shown(value)}: give ${bounds(min, max)}`;
+  throw numberError(operation, value, message);
 }
 
 /** The same for what may be a bigint: positions, lengths and times. */
 export function wholeOrBigint(
   value: unknown,
-  least: number,
+  min: number,
   name: string,
   operation: string,
 ): number {
   const number = typeof value === "bigint" ? Number(value) : value;
-  if (Number.isSafeInteger(number) && (number as number) >= least) return number as number;
-  return wholeNumber(value, least, Number.MAX_SAFE_INTEGER, name, operation);
+  if (Number.isSafeInteger(number) && (number as number) >= min) return number as number;
+  const right = bounds(min, Number.MAX_SAFE_INTEGER);
+  throw numberError(operation, value, `${name} is ${shown(value)}: give ${right}`, true);
 }
 
-function bounds(least: number, most: number): string {
-  if (most === Number.MAX_SAFE_INTEGER) return `a whole number from ${least} to 2^53 - 1`;
-  return `a whole number from ${least} to ${most}`;
+function bounds(min: number, max: number): string {
+  if (max === Number.MAX_SAFE_INTEGER) return `a whole number from ${min} to 2^53 - 1`;
+  return `a whole number from ${min} to ${max}`;
 }
 
 /** `true` or `false`, or what it is when it is not given. */
@@ -162,7 +166,12 @@ export function oneOf<Word extends string>(
 ): Word {
   if (typeof value === "string" && Object.hasOwn(words, value)) return value as Word;
   const right = Object.keys(words).map((word) => `"${word}"`);
-  throw typeError(operation, `${name} is ${shown(value)}: give ${right.join(" or ")}`);
+  throw wordError(operation, value, `${name} is ${shown(value)}: give ${right.join(" or ")}`);
+}
+
+/** The error of what should be one of a few words: of another type, or an unknown word. */
+export function wordError(operation: string, value: unknown, message: string): IOError {
+  return (typeof value === "string" ? valueError : typeError)(operation, message);
 }
 
 export function checkFunction(value: unknown, name: string, operation: string): void {
@@ -170,15 +179,23 @@ export function checkFunction(value: unknown, name: string, operation: string): 
   throw typeError(operation, `${name} is ${shown(value)}: give a function`);
 }
 
+/** A class of the library. Those with private fields tell what only looks like one of theirs. */
+export interface OwnClass {
+  readonly prototype: object;
+  isOne?(value: unknown): boolean;
+}
+
 /** Throws unless it is one of the library's own objects. */
 export function checkInstance(
   value: unknown,
-  kind: abstract new (...given: never[]) => unknown,
+  kind: OwnClass,
   right: string,
   name: string,
   operation: string,
 ): void {
-  if (value instanceof kind) return;
+  const isOne =
+    kind.isOne?.(value) ?? Object.prototype.isPrototypeOf.call(kind.prototype, value as object);
+  if (isOne) return;
   throw typeError(operation, `${name} is ${shown(value)}: give ${right}`);
 }
 
@@ -210,13 +227,13 @@ function isLikeSignal(signal: unknown): boolean {
 }
 
 /** The longest time in milliseconds: 104 days. */
-const MOST_MS = Number.MAX_SAFE_INTEGER / 1e6;
+const MAX_MS = Number.MAX_SAFE_INTEGER / 1e6;
 
 /** A time in milliseconds, of which there may be fractions. */
 export function milliseconds(value: unknown, name: string, operation: string): number {
-  if (typeof value === "number" && value >= 0 && value <= MOST_MS) return value;
-  const right = `give milliseconds, 0 to ${Math.floor(MOST_MS)}`;
-  throw rangeError(operation, `${name} is ${shown(value)}: ${right}`);
+  if (typeof value === "number" && value >= 0 && value <= MAX_MS) return value;
+  const right = `give milliseconds, 0 to ${Math.floor(MAX_MS)}`;
+  throw numberError(operation, value, `${name} is ${shown(value)}: ${right}`);
 }
 
 /** Milliseconds as the ring takes them; what is above 0 stays above 0. */
@@ -236,7 +253,7 @@ export function checkPort(port: unknown, operation: string): void {
 /** The port of a socket that has no path. */
 export function checkPortGiven(port: unknown, operation: string): void {
   if (port === undefined || port === null) {
-    throw rangeError(operation, "no port is given: give { port } or { path }");
+    throw typeError(operation, "no port is given: give { port } or { path }");
   }
   checkPort(port, operation);
 }
@@ -269,18 +286,20 @@ export function checkSocketPath(path: unknown, operation: string): asserts path 
  * A path as Node takes it: a string, a `file:` URL, or bytes, which need not be UTF-8. In a string
  * a lone surrogate from U+DC80 to U+DCFF is a byte from 0x80 to 0xff: so the library writes names
  * that are not UTF-8.
+ *
+ * @category Files
  */
 export type Path = string | URL | Uint8Array;
 
 /** What of a path goes to the system. */
 export function pathFrom(path: unknown, operation: string): string | Uint8Array {
   const given = path instanceof URL ? filePath(path, operation) : path;
-  const isBytes = given instanceof Uint8Array;
+  const isBytes = types.isUint8Array(given);
   if (typeof given !== "string" && !isBytes) {
     const right = "give a string, a Buffer or a file: URL";
     throw typeError(operation, `the path is ${shown(given)}: ${right}`);
   }
-  // One that is detached has no bytes to look at.
+  // A detached buffer has no bytes to look at.
   const hasZero = isBytes ? given.length > 0 && given.includes(0) : given.includes("\0");
   if (hasZero) throw valueError(operation, "the path has a zero byte, which no file name can have");
   return given;
@@ -300,11 +319,13 @@ function filePath(url: URL, operation: string): string {
   }
 }
 
-const MODE_MOST = 0o7777;
+const MAX_MODE = 0o7777;
 
 /**
  * Permissions: a number, or octal digits that begin with a 0. Without that "644" would be octal for
  * some and decimal for others.
+ *
+ * @category Files
  */
 export type FileMode = number | string;
 
@@ -313,14 +334,20 @@ const OCTAL = /^0o?[0-7]{1,5}$/;
 export function modeFrom(mode: unknown, operation: string): number {
   const isOctal = typeof mode === "string" && OCTAL.test(mode);
   const bits = isOctal ? Number.parseInt(mode.replace("o", ""), 8) : mode;
-  if (Number.isInteger(bits) && (bits as number) >= 0 && (bits as number) <= MODE_MOST) {
+  if (Number.isInteger(bits) && (bits as number) >= 0 && (bits as number) <= MAX_MODE) {
     return bits as number;
   }
   const right = 'give a number from 0 to 0o7777, such as 0o644, or octal digits such as "0644"';
-  throw rangeError(operation, `mode is ${shown(mode)}: ${right}`);
+  const message = `mode is ${shown(mode)}: ${right}`;
+  if (typeof mode === "string") throw valueError(operation, message);
+  throw numberError(operation, mode, message);
 }
 
-/** Memory of a call: a view, or all of an ArrayBuffer or SharedArrayBuffer. */
+/**
+ * Memory of a call: a view, or all of an ArrayBuffer or SharedArrayBuffer.
+ *
+ * @category Start
+ */
 export type Bytes = ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
 
 /** The view that the ring is given. What is no memory stays as it is, and the ring refuses it. */

@@ -1,15 +1,16 @@
-// What is garbage and was never closed: a warning names it. A file is closed then, and so is an IO.
-// A socket and a listener stay open until their IO is closed, because a connection that ends when
-// the garbage collector runs would surprise the peer. What is in flight on a file keeps it. Nothing
-// is said of one whose descriptor the program has asked for: the verbs of the ring may use that.
+// Objects that were collected as garbage and never closed: a warning names them. A file is closed
+// then, and so is an IO. A socket and a listener stay open until their IO is closed, because a
+// connection that ends when the garbage collector runs would surprise the peer. An operation in
+// flight keeps its file. There is no warning for an object whose descriptor the program has asked
+// for: the verbs of the ring may use that.
 import { type Address, formatAddress } from "../address.js";
 import type { NativeSession } from "../engine/native.js";
 import type { Descriptor } from "../ring/types.js";
 import { addressOf, nameOf, type SocketKind } from "../sockets/address_of.js";
 
 const CODE = "IO_FORGOTTEN";
-// Those that a warning names.
-const NAMED_MOST = 8;
+// How many of them a warning names.
+const MAX_NAMED = 8;
 const ADVICE = 'close what you open, by close() or "await using"';
 
 /** What is known of one without keeping it. */
@@ -21,6 +22,14 @@ abstract class Opened {
   constructor(descriptor: Descriptor) {
     this.descriptor = descriptor;
   }
+
+  /** Whether it is closed when it is found. */
+  get isClosed(): boolean {
+    return false;
+  }
+
+  /** Called for each one that was found, before it is closed. */
+  end(): void {}
 
   /** Called when it was found, so that nothing is spent on what is closed in time. */
   abstract describe(): string;
@@ -34,8 +43,25 @@ export class OpenedFile extends Opened {
     this.#path = path;
   }
 
+  override get isClosed(): boolean {
+    return true;
+  }
+
   describe(): string {
     return `the file '${this.#path}'`;
+  }
+}
+
+export class OpenedDirectory extends OpenedFile {
+  readonly #path: string;
+
+  constructor(descriptor: Descriptor, path: string) {
+    super(descriptor, path);
+    this.#path = path;
+  }
+
+  override describe(): string {
+    return `the directory '${this.#path}'`;
   }
 }
 
@@ -66,6 +92,30 @@ export class OpenedSocket extends Opened {
     const own = addressOf(this.#session, this.descriptor, false);
     const peer = addressOf(this.#session, this.descriptor, true);
     return nameOf(this.#kind, this.descriptor, own, peer);
+  }
+}
+
+/** A descriptor that nothing else needs when its object is gone. */
+export class OpenedDescriptor extends Opened {
+  readonly #what: string;
+  readonly #found: () => void;
+
+  constructor(descriptor: Descriptor, what: string, found: () => void = () => undefined) {
+    super(descriptor);
+    this.#what = what;
+    this.#found = found;
+  }
+
+  override get isClosed(): boolean {
+    return true;
+  }
+
+  override end(): void {
+    this.#found();
+  }
+
+  describe(): string {
+    return this.#what;
   }
 }
 
@@ -108,23 +158,31 @@ export class Forgotten {
     const found = this.#found;
     this.#found = [];
     if (this.#finder.isClosed()) return;
-    const files = found.filter((opened) => opened instanceof OpenedFile);
-    const others = found.filter((opened) => !(opened instanceof OpenedFile));
-    warn(files, "It is closed now");
+    const closed = found.filter((opened) => opened.isClosed);
+    const others = found.filter((opened) => !opened.isClosed);
+    warn(closed, "It is closed now");
     warn(others, "It stays open until its IO is closed");
-    for (const { descriptor } of files) {
-      // It fails when the system has refused to write back what a disk had no room for, and nobody
-      // is left who could be told more than that.
-      this.#finder.close(descriptor).catch((error: unknown) => {
-        process.emitWarning(`garbage could not be closed: ${String(error)}`, "IOWarning", CODE);
-      });
+    for (const opened of closed) {
+      const { descriptor } = opened;
+      opened.end();
+      warnOfFailure(this.#finder.close(descriptor), "garbage");
     }
   }
 }
 
+/**
+ * For a close that no caller waits for. It fails when the system cannot write data back that the
+ * disk had no space for, or when the server of the file says so.
+ */
+export function warnOfFailure(closing: Promise<void>, what: string): void {
+  closing.catch((error: unknown) => {
+    process.emitWarning(`${what} could not be closed: ${String(error)}`, "IOWarning", CODE);
+  });
+}
+
 function warn(found: readonly Opened[], outcome: string): void {
   if (found.length === 0) return;
-  const names = found.slice(0, NAMED_MOST).map((opened) => opened.describe());
+  const names = found.slice(0, MAX_NAMED).map((opened) => opened.describe());
   if (found.length > names.length) names.push(`${found.length - names.length} others`);
   process.emitWarning(`garbage that was never closed: ${names.join(", ")}. ${outcome}; ${ADVICE}`, {
     type: "IOWarning",
@@ -136,7 +194,7 @@ function warn(found: readonly Opened[], outcome: string): void {
 function stacksOf(found: readonly Opened[]): string {
   const stacks = new Set(found.flatMap(({ stack }) => (stack === undefined ? [] : [stack])));
   if (stacks.size === 0)
-    return "IO.open({ debug: { traceOpens: true } }) tells where it was opened.";
+    return "IO.open({ debug: { traceOpens: true } }) shows where it was opened.";
   return [...stacks].map((stack) => `opened\n${stack}`).join("\n");
 }
 
@@ -156,7 +214,7 @@ const ios = new FinalizationRegistry<{ rest: Rest; stack: string | undefined }>(
     process.emitWarning(`an IO is garbage and was never closed. It is closed now; ${ADVICE}`, {
       type: "IOWarning",
       code: CODE,
-      detail: stack ?? "IO.open({ debug: { traceOpens: true } }) tells where it was opened.",
+      detail: stack ?? "IO.open({ debug: { traceOpens: true } }) shows where it was opened.",
     });
     const end = (): void => {
       if (rest.inFlight > 0 || rest.closed) return;

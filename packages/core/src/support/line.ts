@@ -1,5 +1,5 @@
-// A first-in first-out line that mostly has one in it or none, of which there are as many as there
-// are connections: the first stands by itself, so that nothing is allocated for it.
+// A first-in first-out queue that usually has one item or none. Every connection has some, so the
+// first item stands by itself, and nothing is allocated for it.
 
 export class Line<T extends object> {
   #first: T | null = null;

@@ -10,7 +10,7 @@ import { type Value, writeValue } from "../value.js";
 import { Operation, RECORD_HEADER_BYTES } from "./format.js";
 
 const INITIAL_BYTES = 64 * 1024;
-/** After a commit larger than this the memory is given back. */
+/** After a commit larger than this the memory is released. */
 const KEEP_BYTES = 4 * 1024 * 1024;
 
 const scratch = new Float64Array(1);

@@ -216,7 +216,7 @@ export class GroupCommit {
       await this.refuseWrites(error);
       return;
     }
-    // Before anybody is told: who has the answer finds nothing of it in the log.
+    // Before the answers are sent: a client that has an answer must find its command in the log.
     try {
       await this.storage.cutBack();
     } catch (failure) {
@@ -231,7 +231,7 @@ export class GroupCommit {
     );
   }
 
-  /** Undoes everything that is not in the log, newest first, and tells whoever waits for it. */
+  /** Undoes everything that is not in the log, newest first, and fails the waiting requests. */
   private takeBack(reason: string): void {
     const { keyspace } = this.data;
     keyspace.rollback(keyspace.seal());

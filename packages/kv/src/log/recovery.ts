@@ -3,7 +3,7 @@
  *
  * Records are applied in order up to the first bad one. The rest is what a crash in the middle of a
  * write leaves behind, or damage; either way it is copied into a file beside the log before the log
- * is cut, so that nothing is lost that somebody may want to look at. Only zeros behind the last
+ * is cut, so that a person can look at it later. Only zeros behind the last
  * record are no loss: they were written ahead (see storage.ts).
  *
  * A file that does not begin as a log is left alone and is an error: to cut it at its beginning
@@ -209,7 +209,7 @@ export async function readPieces(
   const startRead = () => {
     const memory = io.buffers.acquire(PIECE_BYTES);
     const done = file.readFull(memory, next);
-    done.catch(() => undefined); // Looked at below, unless an earlier piece ends the reading.
+    done.catch(() => undefined); // Awaited below, unless an earlier piece ends the reading.
     reads.push({ memory, position: next, done });
     next += PIECE_BYTES;
   };

@@ -7,7 +7,7 @@
 
 import { LONG_VALUE_BYTES, type Value } from "../value.js";
 
-/** The size of an ordinary chunk; also what the pool below lends. */
+/** The size of an ordinary chunk; also that of the pool's chunks. */
 export const CHUNK_BYTES = 16 * 1024;
 
 /** From this length on a Buffer value is sent from where it is. */
@@ -21,28 +21,28 @@ const ZERO = 0x30;
 export class ChunkPool {
   private readonly free: Buffer[] = [];
 
-  constructor(private readonly keepAtMost = 256) {}
+  constructor(private readonly maxKept = 256) {}
 
   take(): Buffer {
     return this.free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
   }
 
-  give(chunk: Buffer): void {
-    if (chunk.length === CHUNK_BYTES && this.free.length < this.keepAtMost) this.free.push(chunk);
+  release(chunk: Buffer): void {
+    if (chunk.length === CHUNK_BYTES && this.free.length < this.maxKept) this.free.push(chunk);
   }
 }
 
 /** Replies taken out of a writer, on their way to the socket. */
 export interface Outgoing {
   chunks: Buffer[];
-  /** The memory to give back to the pool once everything is sent. */
-  readonly lent: Buffer[];
+  /** The chunks to release to the pool once everything is sent. */
+  readonly pooled: Buffer[];
   sizeBytes: number;
 }
 
 /** Bytes of memory that replies hold. */
 export function heldBytesOf(outgoing: Outgoing): number {
-  return Math.max(outgoing.sizeBytes, outgoing.lent.length * CHUNK_BYTES);
+  return Math.max(outgoing.sizeBytes, outgoing.pooled.length * CHUNK_BYTES);
 }
 
 /** Puts `text` in the place of parts: `ranges` has where each begins and ends, in order. */
@@ -82,7 +82,7 @@ function oneLine(text: string): string {
 export class ReplyWriter {
   protocol: 2 | 3 = 2;
   private chunks: Buffer[] = [];
-  private lent: Buffer[] = [];
+  private pooled: Buffer[] = [];
   private chunksBytes = 0;
   private current: Buffer | undefined;
   private from = 0;
@@ -174,10 +174,10 @@ export class ReplyWriter {
   take(): Outgoing {
     const sizeBytes = this.sizeBytes;
     this.closeChunk();
-    if (this.current !== undefined) this.lent.push(this.current);
-    const outgoing = { chunks: this.chunks, lent: this.lent, sizeBytes };
+    if (this.current !== undefined) this.pooled.push(this.current);
+    const outgoing = { chunks: this.chunks, pooled: this.pooled, sizeBytes };
     this.chunks = [];
-    this.lent = [];
+    this.pooled = [];
     this.chunksBytes = 0;
     this.current = undefined;
     this.from = this.used = 0;
@@ -185,7 +185,7 @@ export class ReplyWriter {
   }
 
   release(outgoing: Outgoing): void {
-    for (const chunk of outgoing.lent) this.pool.give(chunk);
+    for (const chunk of outgoing.pooled) this.pool.release(chunk);
   }
 
   private raw(text: string): void {
@@ -232,7 +232,7 @@ export class ReplyWriter {
     const current = this.current;
     if (current !== undefined && this.used + length <= current.length) return current;
     this.closeChunk();
-    if (current !== undefined) this.lent.push(current);
+    if (current !== undefined) this.pooled.push(current);
     const chunk = length <= CHUNK_BYTES ? this.pool.take() : Buffer.allocUnsafeSlow(length);
     this.current = chunk;
     this.from = this.used = 0;

@@ -9,7 +9,7 @@
  * request that does not fit moves into larger memory, which at least doubles each time (so the
  * copying stays linear), follows the size the client has announced (so a large value is received
  * where it stays) and grows only as bytes do arrive (so an announcement alone costs nothing). It is
- * given back as soon as the request is done. The offsets lie outside of JavaScript's heap, where a
+ * released as soon as the request is done. The offsets lie outside of JavaScript's heap, where a
  * million of them per connection would end the process.
  */
 
@@ -257,7 +257,7 @@ export class Request {
     this.count = count + 1;
   }
 
-  /** The last request is done, so what it needed for its arguments is given back. */
+  /** The last request is done, so the memory of its arguments is released. */
   private forgetArguments(): void {
     if (this.starts.length === FEW_ARGUMENTS) return;
     this.count = 0;

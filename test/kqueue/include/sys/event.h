@@ -1,9 +1,9 @@
 // kqueue(2) for Linux, for tests only: the interface that macOS and the BSDs have in this header,
-// so that a file which is written for them compiles unchanged. The names and what they mean come
+// so that a file which is written for them compiles unchanged. The names and their meanings come
 // from the manual pages; the numbers are FreeBSD's where the pages leave them open. Filters that
 // the backend does not use are left out.
 //
-// KQUEUE_LAYER_OLD leaves out what OpenBSD and NetBSD lacked for a long time (user events,
+// KQUEUE_LAYER_OLD leaves out features that OpenBSD and NetBSD lacked for a long time (user events,
 // receipts), so that the other way of doing it is tested too.
 #pragma once
 
@@ -18,7 +18,7 @@
 #define EVFILT_USER (-11)
 #endif
 
-// What a change asks for.
+// The requests of a change.
 #define EV_ADD 0x0001
 #define EV_DELETE 0x0002
 #define EV_ENABLE 0x0004
@@ -35,7 +35,7 @@
 #define EV_DISPATCH 0x0080
 #endif
 
-// What an event that is returned says.
+// The flags of a returned event.
 #define EV_ERROR 0x4000
 #define EV_EOF 0x8000
 

@@ -1,0 +1,84 @@
+// The times at which operations have to be looked at: a binary heap in which each operation knows
+// its own place, so that one that ends early is removed at once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "support/check.h"
+#include "engine/operation.h"
+
+namespace io {
+
+class Timers {
+ public:
+  bool empty() const { return heap_.empty(); }
+  size_t size() const { return heap_.size(); }
+  // The time of the first.
+  int64_t due_ns() const { return heap_.front().due_ns; }
+  Operation& first() const { return *heap_.front().operation; }
+  Operation& at(size_t index) const { return *heap_[index].operation; }
+
+  void add(Operation& operation, int64_t due_ns) {
+    CHECK(operation.timer_index == 0);
+    heap_.push_back({due_ns, sequence_++, &operation});
+    rise(heap_.size() - 1);
+  }
+
+  void remove(Operation& operation) {
+    const size_t index = operation.timer_index - 1;
+    CHECK(index < heap_.size());
+    CHECK(heap_[index].operation == &operation);
+    operation.timer_index = 0;
+    const Entry last = heap_.back();
+    heap_.pop_back();
+    if (index == heap_.size()) return;
+    heap_[index] = last;
+    rise(index);
+    sink(last.operation->timer_index - 1);
+  }
+
+ private:
+  struct Entry {
+    int64_t due_ns;
+    uint64_t sequence;  // of two that are due together the older one goes first
+    Operation* operation;
+    bool before(const Entry& other) const {
+      return due_ns != other.due_ns ? due_ns < other.due_ns : sequence < other.sequence;
+    }
+  };
+
+  void put(size_t index, const Entry& entry) {
+    heap_[index] = entry;
+    entry.operation->timer_index = static_cast<uint32_t>(index + 1);
+  }
+
+  void rise(size_t index) {
+    const Entry entry = heap_[index];
+    while (index > 0 && entry.before(heap_[(index - 1) / 2])) {
+      put(index, heap_[(index - 1) / 2]);
+      index = (index - 1) / 2;
+    }
+    put(index, entry);
+  }
+
+  void sink(size_t index) {
+    const Entry entry = heap_[index];
+    for (;;) {
+      size_t child = 2 * index + 1;
+      if (child >= heap_.size()) break;
+      if (child + 1 < heap_.size() && heap_[child + 1].before(heap_[child])) child++;
+      if (!heap_[child].before(entry)) break;
+      put(index, heap_[child]);
+      index = child;
+    }
+    put(index, entry);
+  }
+
+  std::vector<Entry> heap_;
+  uint64_t sequence_ = 0;
+};
+
+}  // namespace io

@@ -1,0 +1,58 @@
+// Whole files: 1,000 of 16 KiB read by fs.readFile. The interface is that of node:fs/promises on
+// both sides, which @io/node has too.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { nodeCommand, parseFigures } from "../contender.js";
+import type { Case, Contender, Settings, Workload } from "../harness.js";
+import { buildFolder } from "../native_build.js";
+import { runProcess } from "../processes.js";
+
+const fileBytes = 16 * 1024;
+const contenders = { ours: "ours", "node:fs": "node" };
+
+function contendersFor(folder: string, inFlight: number): Contender[] {
+  return Object.entries(contenders).map(([name, who]) => ({
+    name,
+    measure: async ({ durationSeconds }: Settings) => {
+      const command = nodeCommand("whole_files", who, folder, inFlight, durationSeconds);
+      const timeoutSeconds = 60 + 8 * durationSeconds;
+      return parseFigures(await runProcess(command, { timeoutSeconds }));
+    },
+  }));
+}
+
+function writeFiles(folder: string, count: number): void {
+  mkdirSync(folder);
+  const bytes = Buffer.alloc(fileBytes);
+  for (let index = 0; index < count; index++) {
+    writeFileSync(`${folder}/${index}`, bytes.fill(index));
+  }
+}
+
+function casesIn(folder: string, small: boolean): Case[] {
+  const read = `${folder}/read`;
+  writeFiles(read, small ? 100 : 1000);
+  const inFlight = { "one at a time": 1, "32 at a time": 32, "all at once": small ? 100 : 1000 };
+  return Object.entries(inFlight).map(([name, count]) => ({
+    name,
+    better: "higher" as const,
+    contenders: contendersFor(read, count),
+  }));
+}
+
+export const wholeFiles: Workload = {
+  name: "whole_files",
+  async prepare({ small }: Settings) {
+    mkdirSync(buildFolder, { recursive: true });
+    const folder = mkdtempSync(`${buildFolder}/whole-files-`);
+    const dispose = () => rmSync(folder, { recursive: true, force: true });
+    // An interrupted run must not leave the files behind either.
+    process.on("exit", dispose);
+    try {
+      return { cases: casesIn(folder, small), dispose };
+    } catch (error) {
+      dispose();
+      throw error;
+    }
+  },
+};

@@ -1,0 +1,61 @@
+// Waiting for the end of a process.
+import { constants } from "node:os";
+import type { NativeSession } from "../engine/native.js";
+import { IOError } from "../errors.js";
+import { endingsFrom, fromHere, type OperationOptions, type Operations } from "../ring/promises.js";
+import { knows, wholeNumber } from "../support/check.js";
+import { BorrowedDescriptor } from "./borrowed.js";
+import { callError } from "./call_error.js";
+
+const WAIT = knows("waitProcess");
+const MAX_PROCESS = 0x7fffffff;
+
+/**
+ * How a process has ended. Both are null when it was no child of this one, or when another part of
+ * the program has asked the system first.
+ *
+ * @category Descriptors
+ */
+export interface ProcessEnd {
+  /** The code that it has exited with; null when a signal has ended it. */
+  readonly code: number | null;
+  /** The number of the signal that has ended it. */
+  readonly signal: number | null;
+}
+
+/** See `IO.waitProcess`. */
+export async function waitProcess(
+  operations: Operations,
+  session: NativeSession,
+  pid: number,
+  options: OperationOptions | null | undefined,
+): Promise<ProcessEnd> {
+  wholeNumber(pid, 1, MAX_PROCESS, "pid", "waitProcess");
+  endingsFrom(options, WAIT);
+  operations.check("waitProcess");
+  const descriptor = session.openProcess(pid);
+  if (descriptor < 0) throw fromHere(openError(descriptor, operations.backend));
+  const borrowed = new BorrowedDescriptor(operations, session, descriptor);
+  try {
+    await borrowed.poll("readable", options);
+    const end = session.processEnd(descriptor);
+    if (typeof end === "number") return { code: null, signal: null };
+    const [hasCode, value] = end;
+    return { code: hasCode ? value : null, signal: hasCode ? null : value };
+  } finally {
+    await borrowed.close();
+  }
+}
+
+function openError(errno: number, backend: string): IOError {
+  if (errno !== -constants.errno.ENOSYS) {
+    return callError("waitProcess", "pidfd_open", errno, backend);
+  }
+  return new IOError({
+    code: "ENOTSUP",
+    operation: "waitProcess",
+    message:
+      `waitProcess: ${process.platform} has no descriptors of processes; Linux has them since ` +
+      '5.3. Use the "exit" event of the ChildProcess',
+  });
+}

@@ -1,0 +1,403 @@
+// What clients and handlers do wrong: a right status or a closed connection, and nothing of one
+// request in the answer of another.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { runInNewContext } from "node:vm";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Client, calm, exchange, get, turn, withServer } from "./client.test.support.js";
+import type { Exchange, HttpError, ServeOptions } from "./index.js";
+
+const test = suite("bad input");
+const seed = Number(process.env["HTTP_SEED"] ?? Date.now() % 1_000_000_000);
+
+test("a handler that goes on after its answer keeps its own request", async () => {
+  const seen: string[] = [];
+  const errors: string[] = [];
+  const request = async (one: Exchange): Promise<void> => {
+    one.respond(200, null, one.target);
+    for (let left = 20; left > 0; left--) await turn();
+    seen.push(one.target);
+    one.respond(200, null, "late");
+  };
+  const onError = (error: unknown): undefined => void errors.push((error as HttpError).code);
+  await withServer({ request, onError }, async (_server, port) => {
+    using client = new Client(port);
+    for (const path of ["/1", "/2", "/3"]) {
+      assert.is((await client.send(get(path)).answer()).body, path);
+    }
+    while (errors.length < 3) await turn();
+    assert.equal(seen, ["/1", "/2", "/3"]);
+    assert.equal(errors, ["ERR_HTTP_ANSWERED", "ERR_HTTP_ANSWERED", "ERR_HTTP_ANSWERED"]);
+    assert.is((await client.send(get("/4")).answer()).body, "/4");
+  });
+});
+
+test("a client that ends behind its requests gets all answers", async () => {
+  const request = async (one: Exchange): Promise<void> => {
+    await turn();
+    one.respond(200, null, one.target);
+  };
+  await withServer({ request }, async (_server, port) => {
+    using client = new Client(port);
+    client.send(get("/1") + get("/2") + get("/3"));
+    client.socket.end();
+    const all = await client.ended();
+    assert.equal(all.match(/\/[0-9]$|\/[0-9](?=HTTP)/g), ["/1", "/2", "/3"]);
+  });
+});
+
+test("a body that is cut off ends the connection, and the handler gets an error", async () => {
+  const codes: unknown[] = [];
+  const request = async (one: Exchange): Promise<void> => {
+    try {
+      await one.body.bytes();
+    } catch (error) {
+      codes.push((error as HttpError).code);
+      throw error;
+    }
+  };
+  const post = "POST / HTTP/1.1\nHost: a\n";
+  await withServer({ request }, async (server, port) => {
+    const bodies = ["Content-Length: 5\n\nab", "Transfer-Encoding: chunked\n\n5\nab"];
+    for (const body of bodies) {
+      using client = new Client(port);
+      client.send(post + body);
+      while (server.metrics.requests < codes.length + 1) await turn();
+      client.socket.end();
+      assert.match(await client.ended(), /^HTTP\/1\.1 500 |^$/);
+    }
+    using bad = new Client(port);
+    const all = await bad.send(`${post}Transfer-Encoding: chunked\n\n2\nabX`).ended();
+    assert.match(all, /^HTTP\/1\.1 400 /);
+    assert.equal(codes, ["ERR_HTTP_ABORTED", "ERR_HTTP_ABORTED", "ERR_HTTP_CHUNK_END"]);
+    while (server.connections > 0) await turn();
+  });
+});
+
+test("a body that was not wanted is dropped, up to a limit that costs the connection", async () => {
+  const request = (one: Exchange): void => one.respond(403);
+  await withServer({ request }, async (server, port) => {
+    using client = new Client(port);
+    const post = (length: number) => `POST / HTTP/1.1\nHost: a\nContent-Length: ${length}\n\n`;
+    client.send(post(100_000)).sendBytes(Buffer.alloc(100_000)).send(get("/"));
+    assert.is((await client.answer()).status, 403);
+    assert.is((await client.answer()).status, 403);
+    client.send(post(1e12)).sendBytes(Buffer.alloc(8 * 1024 * 1024));
+    assert.is((await client.answer()).status, 403);
+    while (server.connections > 0) await turn();
+    assert.is(server.metrics.requests, 3);
+  });
+});
+
+test("garbage, many clients at once: the server answers as before", async () => {
+  process.stdout.write(`bad input: seed ${seed} (repeat with HTTP_SEED=${seed})\n`);
+  let state = seed;
+  const below = (limit: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * limit);
+  };
+  const request = async (one: Exchange): Promise<void> =>
+    one.respond(200, { "x-target": encodeURI(one.target) }, await one.body.text());
+  await withServer({ request, onError: () => undefined }, async (server, port) => {
+    for (let round = 0; round < 20; round++) {
+      const clients = Array.from({ length: 20 }, () => new Client(port));
+      for (const client of clients) {
+        const bytes = Buffer.from(Array.from({ length: below(200) }, () => below(256)));
+        if (below(2) === 0) client.send(get(`/${round}`));
+        client.sendBytes(bytes);
+        client.socket[below(2) === 0 ? "end" : "destroySoon"]();
+      }
+      await Promise.all(clients.map((client) => client.ended()));
+      for (const client of clients) {
+        const own = client.received.match(/x-target: (.*)\r/)?.[1];
+        assert.ok(own === undefined || own === `/${round}`, own);
+      }
+    }
+    while (server.connections > 0) await turn();
+    assert.match(await exchange(port, get("/", "Connection: close\n")), /^HTTP\/1\.1 200 /);
+  });
+});
+
+test("descriptors run out: those that are there are served, and the others later", async () => {
+  const index = new URL("./index.js", import.meta.url).href;
+  const program =
+    `const { serve } = await import(${JSON.stringify(index)});` +
+    `const request = (one) => one.respond(200, null, one.target);` +
+    `const server = await serve({ port: 0, request });` +
+    `console.log(server.address.port);`;
+  const limited = `ulimit -n 60 && exec "$0" --input-type=module -e "$1"`;
+  const child = spawn("sh", ["-c", limited, process.execPath, program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
+    const port = Number(line);
+    const clients = Array.from({ length: 80 }, () => new Client(port));
+    const answered = new Set<Client>();
+    for (const client of clients) {
+      void client
+        .send(get("/a"))
+        .answer()
+        .then(
+          () => answered.add(client),
+          () => undefined, // it is destroyed below
+        );
+    }
+    while (answered.size < 20) await turn();
+    // As those leave that were served, the others get their turn.
+    while (answered.size < 80) {
+      for (const client of answered) client.socket.destroy();
+      await turn();
+    }
+    using last = new Client(port);
+    assert.is((await last.send(get("/last")).answer()).body, "/last");
+  } finally {
+    child.kill();
+  }
+});
+
+test("a handler that answers twice reaches no other request", async () => {
+  const seen: unknown[] = [];
+  let answerLate: () => void = () => undefined;
+  let answerSecond: () => void = () => undefined;
+  const request = (one: Exchange): void => {
+    if (one.path === "/2") {
+      answerSecond = () => one.respond(200, null, "second");
+      return;
+    }
+    one.respond(200, null, "first");
+    answerLate = () => {
+      seen.push(one.target, one.field("cookie"), one.fields(), one.trailer());
+      try {
+        one.respond(200, null, "late");
+      } catch (error) {
+        seen.push((error as HttpError).code);
+      }
+    };
+  };
+  await withServer({ request }, async (server, port) => {
+    using client = new Client(port);
+    assert.is((await client.send(get("/1")).answer()).body, "first");
+    client.send(get("/2", "Cookie: secret\n"));
+    while (server.metrics.requests < 2) await turn();
+    answerLate();
+    answerSecond();
+    assert.is((await client.answer()).body, "second");
+    assert.equal(seen, ["", undefined, [], [], "ERR_HTTP_ANSWERED"]);
+  });
+});
+
+test("a handler that goes on behind the end of its connection keeps its own request", async () => {
+  const seen: unknown[] = [];
+  const request = async (one: Exchange): Promise<void> => {
+    if (one.path !== "/own") return one.respond(200);
+    one.destroy();
+    while (server === null || server.metrics.requests < 400) await turn();
+    seen.push(one.target, one.field("x"));
+  };
+  let server: { metrics: { requests: number } } | null = null;
+  await withServer({ request }, async (started, port) => {
+    server = started;
+    using client = new Client(port);
+    await client.send(get("/own", "X: own\n")).ended();
+    using other = new Client(port);
+    // Until the memory of the first request has held others.
+    const more = "X: not\n".repeat(100);
+    for (let round = 0; round < 400; round++) await other.send(get("/not", more)).answer();
+    while (seen.length < 2) await turn();
+    assert.equal(seen, ["/own", "own"]);
+  });
+});
+
+test("a body that is dropped and malformed gets no second answer", async () => {
+  const request = (one: Exchange): void => one.respond(200, null, "once");
+  await withServer({ request }, async (_server, port) => {
+    using client = new Client(port);
+    client.send("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n");
+    assert.is((await client.answer()).body, "once");
+    // More than is dropped in a chunk, and what is no chunk behind it in the same piece.
+    const chunk = Buffer.alloc(1024 * 1024 + 1000, 0x61);
+    client
+      .send(`${chunk.length.toString(16)}\n`)
+      .sendBytes(chunk)
+      .send("nonsense");
+    assert.is(await client.ended(), "");
+  });
+});
+
+test("a body that waited for its turn fails when its client has ended within it", async () => {
+  const codes: unknown[] = [];
+  let go: () => void = () => undefined;
+  const request = async (one: Exchange): Promise<void> => {
+    if (one.path === "/slow") {
+      await new Promise<void>((resolve) => {
+        go = resolve;
+      });
+      return one.respond(200);
+    }
+    try {
+      await one.body.bytes();
+    } catch (error) {
+      codes.push((error as HttpError).code);
+      throw error;
+    }
+  };
+  await withServer({ request }, async (server, port) => {
+    using client = new Client(port);
+    client.send(`${get("/slow")}POST / HTTP/1.1\nHost: a\nContent-Length: 5\n\nab`);
+    while (server.metrics.requests < 1) await turn();
+    client.socket.end();
+    await calm(() => server.metrics.receivedBytes);
+    go();
+    await client.ended();
+    while (server.connections > 0) await turn();
+    assert.equal(codes, ["ERR_HTTP_ABORTED"]);
+  });
+});
+
+test("a body that is read late, behind the end of its client, comes as a whole", async () => {
+  let go: () => void = () => undefined;
+  const request = async (one: Exchange): Promise<void> => {
+    await new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    one.respond(200, null, String((await one.body.bytes()).length));
+  };
+  await withServer({ request, onError: () => undefined }, async (server, port) => {
+    using client = new Client(port);
+    const sizeBytes = 100_000;
+    client.send(`POST / HTTP/1.1\nHost: a\nContent-Length: ${sizeBytes}\n\n`);
+    client.sendBytes(Buffer.alloc(sizeBytes));
+    client.socket.end();
+    await calm(() => server.metrics.receivedBytes);
+    go();
+    assert.match(await client.ended(), /^HTTP\/1\.1 200 [\s\S]*\r\n\r\n100000$/);
+  });
+});
+
+test("a body that is asked for late, when its client has ended within it, fails", async () => {
+  const codes: unknown[] = [];
+  const request = async (one: Exchange): Promise<void> => {
+    await new Promise((resolve) => one.signal.addEventListener("abort", resolve));
+    await one.body.bytes().catch((error: HttpError) => codes.push(error.code));
+    one.respond(400);
+  };
+  await withServer({ request }, async (server, port) => {
+    using client = new Client(port);
+    client.send("POST / HTTP/1.1\nHost: a\nContent-Length: 5\n\n");
+    client.socket.end();
+    assert.match(await client.ended(), /^HTTP\/1\.1 400 /);
+    while (server.connections > 0) await turn();
+    assert.equal(codes, ["ERR_HTTP_ABORTED"]);
+  });
+});
+
+test("a body that is neither text nor bytes is an error", async () => {
+  const codes: unknown[] = [];
+  const bodies = [5, new ArrayBuffer(4), new Uint16Array(2), {}] as unknown as string[];
+  const request = (one: Exchange): void => {
+    const body = bodies[Number(one.path.slice(2))]!;
+    try {
+      if (one.path.startsWith("/r")) one.respond(200, null, body);
+      else {
+        one.begin(200);
+        one.write(body);
+      }
+    } catch (error) {
+      codes.push((error as HttpError).code);
+    }
+    if (one.begun) one.end();
+    else one.respond(500);
+  };
+  await withServer({ request }, async (_server, port) => {
+    using client = new Client(port);
+    for (const index of bodies.keys()) {
+      assert.is((await client.send(get(`/r${index}`)).answer()).status, 500);
+      assert.is((await client.send(get(`/w${index}`)).answer()).body, "0\r\n\r\n");
+    }
+    assert.equal(codes, Array(8).fill("ERR_HTTP_BODY"));
+  });
+});
+
+test("null is an error as any other that a handler throws", async () => {
+  const errors: unknown[] = [];
+  const request = (): void => {
+    throw null;
+  };
+  const onError = (error: unknown): undefined => void errors.push(error);
+  await withServer({ request, onError }, async (_server, port) => {
+    using client = new Client(port);
+    assert.is((await client.send(get("/")).answer()).status, 500);
+    assert.equal(errors, [null]);
+  });
+});
+
+test("chunks of a byte come to the handler together", async () => {
+  const count = 5000;
+  const lengths: number[] = [];
+  const request = async (one: Exchange): Promise<void> => {
+    for await (const piece of one.body) lengths.push(piece.length);
+    one.respond(200);
+  };
+  await withServer({ request }, async (_server, port) => {
+    using client = new Client(port);
+    const head = "POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n";
+    await client.send(`${head}${"1\na\n".repeat(count)}0\n\n`).answer();
+    assert.is(
+      lengths.reduce((sum, length) => sum + length, 0),
+      count,
+    );
+    assert.ok(lengths.length < count / 10, `${lengths.length}`);
+  });
+});
+
+test("a handler that ends its connection late does not end another request", async () => {
+  const late: (() => void)[] = [];
+  const request = (one: Exchange): void => {
+    const { path } = one;
+    late.push(path === "/2" ? () => one.respond(200, null, "second") : () => one.destroy());
+    if (path !== "/2") one.respond(200);
+  };
+  await withServer({ request }, async (_server, port) => {
+    using client = new Client(port);
+    await client.send(get("/1")).answer();
+    client.send(get("/2"));
+    while (late.length < 2) await turn();
+    for (const call of late) call();
+    assert.is((await client.answer()).body, "second");
+    late[0]!();
+    await client.ended();
+  });
+});
+
+test("a promise of another realm is waited for, and its error is an answer", async () => {
+  const program = "(path, answer) => Promise.resolve().then(() => answer(path))";
+  type Later = (path: string, answer: (path: string) => unknown) => never;
+  const later = runInNewContext(program) as Later;
+  const answer = (path: string): Response => {
+    if (path.endsWith("/error")) throw new Error(path);
+    return new Response("web");
+  };
+  const errors: unknown[] = [];
+  const onError = (error: unknown): undefined => void errors.push((error as Error).message);
+  const forms: ServeOptions[] = [
+    { onError, fetch: (request) => later(request.url, answer) },
+    {
+      onError,
+      request: (one) => later(one.path, (path) => answer(path) && one.respond(200, null, "web")),
+    },
+  ];
+  for (const form of forms) {
+    await withServer(form, async (_server, port) => {
+      using client = new Client(port);
+      assert.is((await client.send(get("/")).answer()).body, "web");
+      assert.is((await client.send(get("/error")).answer()).status, 500);
+    });
+  }
+  assert.equal(errors, ["http://a.example/error", "/error"]);
+});
+
+test.run();

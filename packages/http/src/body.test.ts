@@ -1,0 +1,197 @@
+// The body of a request, by every way to read it.
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Client, get, turn, withServer } from "./client.test.support.js";
+import type { Exchange, HttpError } from "./index.js";
+
+const test = suite("body");
+const codeOf = (error: unknown): string => (error as HttpError).code;
+
+/** Bytes that tell where they belong. */
+function bytesOf(length: number, seed: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  for (let at = 0; at < length; at++) bytes[at] = (at * 7 + (at >> 8) * 13 + seed * 31) & 0xff;
+  return bytes;
+}
+
+function head(path: string, fields: string): string {
+  return `POST ${path} HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n`;
+}
+
+function withLength(path: string, body: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(head(path, `Content-Length: ${body.length}`)), body]);
+}
+
+function inChunks(path: string, body: Buffer, chunkBytes: number): Buffer {
+  const parts: Buffer[] = [Buffer.from(head(path, "Transfer-Encoding: chunked"))];
+  for (let at = 0; at < body.length; at += chunkBytes) {
+    const chunk = body.subarray(at, at + chunkBytes);
+    parts.push(Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n"));
+  }
+  return Buffer.concat([...parts, Buffer.from("0\r\n\r\n")]);
+}
+
+type Reader = (one: Exchange) => Promise<Uint8Array>;
+
+const readers: Record<string, Reader> = {
+  bytes: (one) => one.body.bytes(),
+  text: async (one) => Buffer.from(await one.body.text(), "latin1"),
+  async lent(one) {
+    const copies: Buffer[] = [];
+    await one.body.forEachLent((piece) => copies.push(Buffer.from(piece)));
+    return Buffer.concat(copies);
+  },
+  async pieces(one) {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of one.body) pieces.push(piece);
+    return Buffer.concat(pieces);
+  },
+  async lateBytes(one) {
+    for (let turns = 0; turns < 5; turns++) await turn();
+    return one.body.bytes();
+  },
+  async firstAndRest(one) {
+    const first = (await one.body.next()).value ?? new Uint8Array(0);
+    for (let turns = 0; turns < 5; turns++) await turn();
+    return Buffer.concat([first, await one.body.bytes()]);
+  },
+};
+
+/** Answers with what it has read. */
+const echo = async (one: Exchange): Promise<void> => {
+  const bytes = await readers[one.path.slice(1)]!(one);
+  one.respond(200, null, bytes);
+};
+
+const sizes = [0, 1, 1000, 16 * 1024, 65_535, 65_536, 65_537, 700_000];
+
+test("every way to read gives what was sent, whatever comes on other connections", async () => {
+  await withServer({ request: echo }, async (_server, port) => {
+    const one = async (name: string, seed: number): Promise<void> => {
+      using client = new Client(port);
+      for (const [index, size] of sizes.entries()) {
+        // Each byte of a text of ASCII is one of UTF-8.
+        const body = bytesOf(size, seed + index).map((byte) =>
+          name === "text" ? byte & 0x7f : byte,
+        );
+        const bytes = Buffer.from(body);
+        for (const sent of [withLength(`/${name}`, bytes), inChunks(`/${name}`, bytes, 3000)]) {
+          client.sendBytes(sent);
+          const answer = Buffer.from((await client.answer()).body, "latin1");
+          assert.ok(answer.equals(bytes), `${name}, ${size} bytes: ${answer.length} came back`);
+        }
+      }
+    };
+    await Promise.all(Object.keys(readers).map((name, index) => one(name, 100 * index)));
+  });
+});
+
+test("what the callback of a reading throws ends it, and the connection goes on", async () => {
+  const request = async (one: Exchange): Promise<void> => {
+    const failure = new Error("enough");
+    let calls = 0;
+    const reading = one.body.forEachLent(() => {
+      calls++;
+      throw failure;
+    });
+    const thrown = await reading.then(
+      () => null,
+      (error: unknown) => error,
+    );
+    if (one.hasBody) assert.is(thrown, failure);
+    one.respond(200, null, String(calls));
+  };
+  await withServer({ request }, async (_server, port) => {
+    using client = new Client(port);
+    client.sendBytes(withLength("/", bytesOf(300_000, 1)));
+    client.send(get("/"));
+    assert.is((await client.answer()).body, "1");
+    assert.is((await client.answer()).body, "0");
+  });
+});
+
+test("a body that is longer than asked for is refused, announced or not", async () => {
+  const request = async (one: Exchange): Promise<void> => {
+    const code = await one.body.bytes(10).then(({ length }) => String(length), codeOf);
+    one.respond(200, null, code);
+  };
+  await withServer({ request }, async (_server, port) => {
+    using client = new Client(port);
+    for (const [length, expected] of [
+      [10, "10"],
+      [11, "ERR_HTTP_BODY_SIZE"],
+      [200_000, "ERR_HTTP_BODY_SIZE"],
+    ] as const) {
+      const body = bytesOf(length, 2);
+      for (const sent of [withLength("/", body), inChunks("/", body, 4)]) {
+        assert.is((await client.sendBytes(sent).answer()).body, expected, `${length} bytes`);
+      }
+    }
+  });
+});
+
+test("a body is read by one reader at a time", async () => {
+  const request = async (one: Exchange): Promise<void> => {
+    const whole = one.body.bytes();
+    const codes = [one.body.next(), one.body.bytes(), one.body.forEachLent(() => undefined)];
+    const refused = await Promise.all(codes.map((code) => code.then(() => "", codeOf)));
+    one.respond(200, null, `${refused.join()} ${(await whole).length}`);
+  };
+  await withServer({ request }, async (_server, port) => {
+    using client = new Client(port);
+    client.send("POST / HTTP/1.1\nHost: a\nContent-Length: 4\n\n");
+    await turn();
+    const { body } = await client.send("four").answer();
+    assert.is(body, `${new Array(3).fill("ERR_HTTP_BODY_READ").join()} 4`);
+  });
+});
+
+test("a client that goes within the body ends each reading", async () => {
+  const codes: string[] = [];
+  const request = (one: Exchange): Promise<void> =>
+    readers[one.path.slice(1)]!(one).then(
+      () => undefined,
+      (error: unknown) => {
+        codes.push(codeOf(error));
+        throw error;
+      },
+    );
+  await withServer({ request }, async (_server, port) => {
+    for (const name of Object.keys(readers)) {
+      const before = codes.length;
+      using client = new Client(port);
+      client.sendBytes(withLength(`/${name}`, bytesOf(100_000, 3)).subarray(0, 50_000));
+      client.socket.end();
+      while (codes.length === before) await turn();
+      assert.is(codes.at(-1), "ERR_HTTP_ABORTED", name);
+    }
+  });
+});
+
+test("the callback of a reading runs in the context of the handler", async () => {
+  const storage = new AsyncLocalStorage<string>();
+  const request = (one: Exchange): Promise<void> =>
+    storage.run(one.path, async () => {
+      const seen = new Set<string | undefined>();
+      await one.body.forEachLent(() => seen.add(storage.getStore()));
+      one.respond(200, null, [...seen].join());
+    });
+  await withServer({ request }, async (_server, port) => {
+    using one = new Client(port);
+    using two = new Client(port);
+    const body = bytesOf(100_000, 4);
+    const both = [
+      { client: one, bytes: withLength("/1", body) },
+      { client: two, bytes: withLength("/2", body) },
+    ];
+    for (const { client, bytes } of both) client.sendBytes(bytes.subarray(0, 60_000));
+    await turn();
+    for (const { client, bytes } of both) client.sendBytes(bytes.subarray(60_000));
+    assert.is((await one.answer()).body, "/1");
+    assert.is((await two.answer()).body, "/2");
+  });
+});
+
+test.run();

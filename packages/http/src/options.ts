@@ -1,0 +1,206 @@
+// The options of `serve`, checked.
+
+import type { IO } from "@io/core";
+import type { Exchange } from "./exchange.js";
+import { HttpError } from "./fields.js";
+
+/**
+ * How much of the server a client may use.
+ *
+ * @category Server
+ */
+export interface Limits {
+  /** Bytes of a request's head; 16 KiB by default, as in Node. More is answered with 431. */
+  headBytes?: number | undefined;
+  /** Bytes of a request's target; 8 KiB by default. More is answered with 414. */
+  targetBytes?: number | undefined;
+  /** Fields of a request, and of its trailer; 128 by default. More is answered with 431. */
+  fields?: number | undefined;
+  /** Bytes of a request's body; no limit by default. More is answered with 413. */
+  bodyBytes?: number | undefined;
+  /** Connections at once; no limit by default. One more is closed at once. */
+  connections?: number | undefined;
+  /** Connections at once of one address; no limit by default. One more is closed at once. */
+  connectionsPerAddress?: number | undefined;
+  /** For the head of a request, from its first byte on; 60 s by default. 0 is no limit. */
+  headTimeoutMs?: number | undefined;
+  /** For the body of a request; 300 s by default. 0 is no limit. */
+  bodyTimeoutMs?: number | undefined;
+  /** From the head of a request to the end of its answer; none by default. */
+  requestTimeoutMs?: number | undefined;
+  /** For the next request of a connection to begin; 5 s by default, as in Node. 0 is no limit. */
+  idleTimeoutMs?: number | undefined;
+  /** For a client to take some of what is sent; 60 s by default. 0 is no limit. */
+  sendTimeoutMs?: number | undefined;
+}
+
+/**
+ * Answers a request with the classes of the web. A handler that has answered by the exchange
+ * returns nothing.
+ *
+ * @category Server
+ *
+ * @param request an instance of `Request`
+ * @param exchange the same in the plain form
+ */
+export type FetchHandler = (
+  request: Request,
+  exchange: Exchange,
+) => Response | undefined | Promise<Response | undefined>;
+
+/**
+ * Answers a request by the methods of its exchange, now or later.
+ *
+ * @category Server
+ *
+ * @param exchange the request and its answer
+ */
+export type RequestHandler = (exchange: Exchange) => void | Promise<void>;
+
+/**
+ * What was answered, for a log.
+ *
+ * @category Logs and metrics
+ */
+export interface Answered {
+  /** Of the request. */
+  readonly method: string;
+  /** As it was sent. */
+  readonly target: string;
+  /** Of the answer. */
+  readonly status: number;
+  /** Bytes of the answer, its head included. */
+  readonly sentBytes: number;
+  /** From the head of the request to the end of the answer. */
+  readonly durationMs: number;
+  /** 1 for HTTP/1.1, 0 for HTTP/1.0. */
+  readonly minorVersion: number;
+  /** The client's; empty for a unix socket. */
+  readonly address: string;
+  /** The field; empty when there is none. */
+  readonly referer: string;
+  /** The field; empty when there is none. */
+  readonly userAgent: string;
+}
+
+/**
+ * How {@link serve} is called. Either `fetch` or `request` answers.
+ *
+ * @category Server
+ */
+export interface ServeOptions {
+  /** Answers with the web's `Request` and `Response`. */
+  fetch?: FetchHandler | undefined;
+  /** Answers with the plain form, which costs least. */
+  request?: RequestHandler | undefined;
+  /**
+   * Called instead for requests that ask for another protocol, and for CONNECT. Without it the
+   * former are answered as any other request, and CONNECT with 405.
+   */
+  upgrade?: RequestHandler | undefined;
+  /** Default: 127.0.0.1. */
+  host?: string | undefined;
+  /** Default: 3000; 0 takes any that is free. */
+  port?: number | undefined;
+  /** The path of a unix socket, instead of a host and a port. */
+  path?: string | undefined;
+  /** Several servers share the port, each with a part of the connections (SO_REUSEPORT). */
+  reusePort?: boolean | undefined;
+  /** Connections that may wait in the kernel; 511 by default. */
+  backlog?: number | undefined;
+  /** An IO of your own. Without one the server opens one, and closes it when it stops. */
+  io?: IO | undefined;
+  /** How much of the server a client may use. */
+  limits?: Limits | undefined;
+  /**
+   * What a handler throws: gives the answer, unless one was begun. By default the error is printed
+   * and the answer is 500 without any detail of it.
+   *
+   * @param error what was thrown
+   * @param exchange the request
+   */
+  onError?: ((error: unknown, exchange: Exchange) => Response | undefined) | undefined;
+  /**
+   * Called after each answer. A server without it measures no times.
+   *
+   * @param answered what was answered
+   */
+  onAnswered?: ((answered: Answered) => void) | undefined;
+  /**
+   * With `fetch`: puts a `Response` in the place of Node's, whose parts are made when they are
+   * asked for, and which costs a tenth; and lets the global `Request` and `fetch` take the requests
+   * of this server. True by default. With false Node's stay, responses of Node's are taken in any
+   * case, and since Node 24 each request is one of Node's, which costs more.
+   */
+  replaceGlobals?: boolean | undefined;
+}
+
+/** The limits with all defaults. */
+export type FullLimits = { readonly [Name in keyof Limits]-?: number };
+
+const DEFAULTS: FullLimits = {
+  headBytes: 16 * 1024,
+  targetBytes: 8 * 1024,
+  fields: 128,
+  bodyBytes: Number.MAX_SAFE_INTEGER,
+  connections: Number.MAX_SAFE_INTEGER,
+  connectionsPerAddress: Number.MAX_SAFE_INTEGER,
+  headTimeoutMs: 60_000,
+  bodyTimeoutMs: 300_000,
+  requestTimeoutMs: 0,
+  idleTimeoutMs: 5_000,
+  sendTimeoutMs: 60_000,
+};
+
+const KNOWN: ReadonlySet<string> = new Set([
+  ...[
+    "fetch",
+    "request",
+    "upgrade",
+    "host",
+    "port",
+    "path",
+    "reusePort",
+    "backlog",
+    "io",
+    "limits",
+  ],
+  ...["onError", "onAnswered", "replaceGlobals"],
+]);
+
+function refuse(message: string): never {
+  throw new HttpError("ERR_HTTP_OPTION", `serve: ${message}`);
+}
+
+/** Throws an `HttpError` that says which option is wrong and what is right. */
+export function checkOptions(options: ServeOptions): void {
+  if (typeof options !== "object" || options === null) refuse("give an object with options");
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) refuse(`there is no option ${name}; known are ${[...KNOWN].join(", ")}`);
+  }
+  const { fetch, request, path, port } = options;
+  if ((fetch === undefined) === (request === undefined)) {
+    refuse("give one of fetch and request, a function that answers");
+  }
+  if (typeof (fetch ?? request) !== "function") refuse("fetch and request are functions");
+  if (path !== undefined && port !== undefined) refuse("give a path or a port, not both");
+}
+
+/** The limits, checked. */
+export function limitsFrom(limits: Limits | undefined): FullLimits {
+  const full: Record<string, number> = { ...DEFAULTS };
+  for (const [name, value] of Object.entries(limits ?? {})) {
+    if (!(name in DEFAULTS)) {
+      refuse(`there is no limit ${name}; known are ${Object.keys(DEFAULTS).join(", ")}`);
+    }
+    if (value === undefined) continue;
+    const isTime = name.endsWith("Ms");
+    if (typeof value !== "number" || !(value >= 0) || (!isTime && !Number.isInteger(value))) {
+      refuse(`limits.${name} is ${String(value)}: give ${isTime ? "milliseconds" : "a number"}`);
+    }
+    full[name] = Math.min(value, isTime ? MAX_MS : Number.MAX_SAFE_INTEGER);
+  }
+  return full as unknown as FullLimits;
+}
+
+const MAX_MS = 0x7fffffff;

@@ -1,0 +1,72 @@
+// What a connection needs of its server.
+
+import type { AsyncResource } from "node:async_hooks";
+import type { BufferGroup, IO, Ring } from "@io/core";
+import type { Connection } from "./connection.js";
+import type { Exchange } from "./exchange.js";
+import type { Metrics } from "./metrics.js";
+import type { BlockPool } from "./outbox.js";
+import { type HeadLimits, RequestHead } from "./parser/request_head.js";
+import type { Wheel } from "./wheel.js";
+
+/** The times of the options, as ticks of the wheel; 0 is no limit. */
+export interface Ticks {
+  readonly head: number;
+  readonly body: number;
+  readonly idle: number;
+  readonly send: number;
+  readonly request: number;
+  readonly linger: number;
+}
+
+/** Heads that are in no use. */
+export class HeadPool {
+  readonly #free: RequestHead[] = [];
+  readonly #limits: HeadLimits;
+
+  constructor(limits: HeadLimits) {
+    this.#limits = limits;
+  }
+
+  take(): RequestHead {
+    return this.#free.pop() ?? new RequestHead(this.#limits);
+  }
+
+  give(head: RequestHead): void {
+    head.reset();
+    this.#free.push(head);
+  }
+}
+
+export interface ServerCore {
+  readonly io: IO;
+  readonly ring: Ring;
+  readonly group: BufferGroup;
+  readonly blocks: BlockPool;
+  readonly heads: HeadPool;
+  readonly headLimits: HeadLimits;
+  readonly wheel: Wheel;
+  readonly ticks: Ticks;
+  readonly metrics: Metrics;
+  readonly maxBodyBytes: number;
+  readonly sendTimeoutMs: number;
+  /** The answers are the last ones of their connections. */
+  readonly stopping: boolean;
+  /** The context of the code that started the server: no request runs in that of another. */
+  readonly root: AsyncResource;
+  /**
+   * Calls the handler. What it throws has been dealt with when this returns: whether the handler
+   * has nothing more to do.
+   */
+  handle(exchange: Exchange): boolean;
+  /** An answer is complete, or its connection has ended before. */
+  onAnswered(exchange: Exchange, startedMs: number, sentBytes: number): void;
+  /** Whether `onAnswered` wants to know when requests began. */
+  readonly timesRequests: boolean;
+  /** A request was refused before a handler saw it. */
+  onRefused(fault: number): void;
+  /** `closing` resolves when the socket is closed. */
+  onClosed(connection: Connection, closing: Promise<void>): void;
+  /** Something went wrong that no handler can get. */
+  report(error: unknown): void;
+}

@@ -1,0 +1,472 @@
+// The form `fetch`: the web's Request and Response, in and out, and the frameworks that are made of
+// them.
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import crossws from "crossws/adapters/node";
+import { H3 } from "h3";
+import { Hono } from "hono";
+import { AutoRouter } from "itty-router";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { WebSocket, WebSocketServer } from "ws";
+import { Client, get, turn, withServer } from "./client.test.support.js";
+import type { Exchange } from "./index.js";
+
+const test = suite("web");
+const NodeResponse = globalThis.Response;
+const NodeRequest = globalThis.Request;
+
+test("a request of a server that replaces nothing is one for Node's own classes", async () => {
+  const fetch = async (request: Request): Promise<Response> => {
+    if (request.method === "GET") return new Response("inner");
+    const copy = new Request(request, { headers: { x: "y" } });
+    const inner = await globalThis.fetch(new Request(request.url));
+    return new Response(`${copy.headers.get("x")} ${await copy.text()} ${await inner.text()}`);
+  };
+  await withServer({ fetch, replaceGlobals: false }, async (server) => {
+    // No other server of this process has replaced them yet.
+    assert.equal([globalThis.Response, globalThis.Request], [NodeResponse, NodeRequest]);
+    const answer = await globalThis.fetch(server.url, { method: "POST", body: "d" });
+    assert.is(await answer.text(), "y d inner");
+  });
+});
+
+test("a request is a Request, and a response a Response", async () => {
+  const fetch = async (request: Request): Promise<Response> => {
+    assert.instance(request, Request);
+    assert.instance(request, NodeRequest);
+    assert.instance(new (class extends Request {})(request.url), Request);
+    if (request.method === "OPTIONS") return new Response(request.headers.get("b"));
+    if (request.url.endsWith("/passed")) return globalThis.fetch(request, { method: "OPTIONS" });
+    const copy = new Request(request, { headers: { x: "y" } });
+    const { pathname, searchParams } = new URL(request.url);
+    const text = [request.method, pathname, searchParams.get("a"), request.headers.get("b")];
+    return Response.json([...text, copy.headers.get("x"), request.cache, await copy.text()]);
+  };
+  await withServer({ fetch }, async (server) => {
+    const answer = await globalThis.fetch(`${server.url}c?a=1`, {
+      method: "POST",
+      headers: { b: "2" },
+      body: "d",
+    });
+    assert.is(answer.headers.get("content-type"), "application/json");
+    assert.equal(await answer.json(), ["POST", "/c", "1", "2", "y", "default", "d"]);
+    const passed = await globalThis.fetch(`${server.url}passed`, { headers: { b: "3" } });
+    assert.is(await passed.text(), "3");
+    assert.is(passed.headers.get("date")?.split("GMT").length, 2);
+    assert.instance(new Response(), NodeResponse);
+    assert.instance(new NodeResponse(), Response);
+    assert.not.instance({}, Response);
+  });
+});
+
+test("each kind of body is sent, of Node's Response and of ours", async () => {
+  const stream = () =>
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue(Buffer.from("a"));
+        controller.enqueue(Buffer.from("b"));
+        controller.close();
+      },
+    });
+  const bodies: Record<string, () => ConstructorParameters<typeof NodeResponse>[0]> = {
+    text: () => "ab",
+    umlaut: () => "ä€",
+    bytes: () => Buffer.from("ab"),
+    buffer: () => new Uint8Array([97, 98]).buffer,
+    stream,
+    blob: () => new Blob(["ab"]),
+    form: () => new URLSearchParams({ a: "b" }),
+    none: () => null,
+  };
+  const fetch = (request: Request): Response => {
+    const [, which, name] = new URL(request.url).pathname.split("/");
+    const Kind = which === "node" ? NodeResponse : Response;
+    return new Kind(bodies[name!]!(), { status: 201, headers: { "x-a": "1" } });
+  };
+  await withServer({ fetch }, async (server) => {
+    for (const name of Object.keys(bodies)) {
+      const [ours, nodes] = await Promise.all(
+        ["ours", "node"].map(async (which) => {
+          const answer = await globalThis.fetch(`${server.url}${which}/${name}`);
+          const type = answer.headers.get("content-type");
+          return [answer.status, answer.headers.get("x-a"), type, await answer.text()];
+        }),
+      );
+      assert.equal(ours, nodes, name);
+      assert.is(ours![3], await new NodeResponse(bodies[name]!()).text(), name);
+    }
+  });
+});
+
+test("what is read of a response before it is sent changes nothing", async () => {
+  const fetch = (): Response => {
+    const response = new Response("ab", { headers: { a: "1" } });
+    response.headers.append("set-cookie", "a=1");
+    response.headers.append("set-cookie", "b=2");
+    assert.is(response.headers.get("content-type"), "text/plain;charset=UTF-8");
+    assert.is(response.ok, true);
+    const copy = response.clone();
+    return new Response(copy.body, response);
+  };
+  await withServer({ fetch }, async (server) => {
+    const answer = await globalThis.fetch(server.url);
+    assert.equal(answer.headers.getSetCookie(), ["a=1", "b=2"]);
+    assert.is(await answer.text(), "ab");
+  });
+});
+
+test("a body goes up and down as a stream", async () => {
+  const fetch = (request: Request): Response => new Response(request.body);
+  await withServer({ fetch }, async (server) => {
+    const bytes = Buffer.alloc(8 * 1024 * 1024);
+    for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(at, at);
+    const answer = await globalThis.fetch(server.url, { method: "POST", body: bytes });
+    assert.ok(Buffer.from(await answer.arrayBuffer()).equals(bytes));
+  });
+});
+
+test("the URL of a request is what the parser of URLs makes of it", async () => {
+  const fetch = (request: Request): Response => new Response(request.url);
+  await withServer({ fetch }, async (_server, port) => {
+    using client = new Client(port);
+    const hosts = [
+      "a.example",
+      "A.example",
+      "127.0.0.1",
+      "127.1",
+      "a:80",
+      "a:8080",
+      "a:08",
+      "[::1]:3",
+    ];
+    const paths = [
+      "/",
+      "/a/b.c?d=e.f",
+      "/a/../b",
+      "/a/./b",
+      "/.a",
+      "/a/%2e%2E/b",
+      "/a%20b",
+      "//b/c",
+    ];
+    for (const host of hosts) {
+      for (const path of [...paths, "/a|b", "/a?b=/../c", "/a'b?c'd", "/a%zz"]) {
+        client.sendBytes(Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`));
+        const { status, body } = await client.answer();
+        assert.equal([status, body], [200, new URL(`http://${host}${path}`).href]);
+      }
+    }
+  });
+});
+
+test("a request stays what it was after its answer", async () => {
+  const kept: Request[] = [];
+  const fetch = (request: Request): Response => {
+    kept.push(request);
+    return new Response(null, { status: 204 });
+  };
+  await withServer({ fetch }, async (_server, port) => {
+    using client = new Client(port);
+    for (const path of ["/1", "/2", "/3"]) await client.send(get(path, `X: ${path}\n`)).answer();
+    const seen = kept.map(({ url, headers }) => `${url} ${headers.get("x")}`);
+    assert.equal(seen, ["http://a.example/1 /1", "http://a.example/2 /2", "http://a.example/3 /3"]);
+  });
+});
+
+test("what is no Response, and what throws, is 500; onError may answer", async () => {
+  const fetch = (request: Request): Response => {
+    if (request.url.endsWith("/none")) return undefined as unknown as Response;
+    throw new Error("no");
+  };
+  const codes: unknown[] = [];
+  const onError = (error: unknown, { path }: Exchange): Response | undefined => {
+    codes.push((error as { code?: string }).code);
+    return path === "/own" ? new Response("sorry", { status: 503 }) : undefined;
+  };
+  await withServer({ fetch, onError }, async (_server, port) => {
+    using client = new Client(port);
+    assert.is((await client.send(get("/none")).answer()).status, 500);
+    assert.is((await client.send(get("/")).answer()).status, 500);
+    const { status, body } = await client.send(get("/own")).answer();
+    assert.equal([status, body], [503, "sorry"]);
+    assert.equal(codes, ["ERR_HTTP_RESPONSE", undefined, undefined]);
+  });
+});
+
+test("a stream that fails breaks the connection; without a client it is cancelled", async () => {
+  let cancelled = false;
+  const fetch = (request: Request): Response => {
+    const fails = request.url.endsWith("/fails");
+    return new Response(
+      new ReadableStream({
+        pull(controller) {
+          if (fails) throw new Error("no");
+          controller.enqueue(Buffer.alloc(1000));
+        },
+        cancel() {
+          cancelled = true;
+        },
+      }),
+    );
+  };
+  await withServer({ fetch, onError: () => undefined }, async (_server, port) => {
+    using client = new Client(port);
+    const all = await client.send(get("/fails")).ended();
+    assert.is(all.includes("\r\n0\r\n\r\n"), false);
+    using other = new Client(port);
+    other.send(get("/"));
+    await other.until(() => other.received.length > 5000);
+    other.socket.destroy();
+    while (!cancelled) await turn();
+  });
+});
+
+test("no request runs in the AsyncLocalStorage of another", async () => {
+  const storage = new AsyncLocalStorage<string>();
+  const seen: (string | undefined)[] = [];
+  const fetch = (request: Request): Promise<Response> => {
+    seen.push(storage.getStore());
+    storage.enterWith(request.url);
+    return storage.run("inner", async () => {
+      await turn();
+      const text = await request.text();
+      seen.push(storage.getStore());
+      return new Response(text);
+    });
+  };
+  await withServer({ fetch }, async (_server, port) => {
+    using client = new Client(port);
+    const post = "POST / HTTP/1.1\nHost: a\nContent-Length: 2\n\nab";
+    client.send(post + post);
+    await client.answer();
+    await client.answer();
+    await client.send(post).answer();
+    assert.equal(seen, [undefined, "inner", undefined, "inner", undefined, "inner"]);
+  });
+});
+
+test("Hono runs on it", async () => {
+  const app = new Hono();
+  app.use(async (context, next) => {
+    await next();
+    context.res.headers.set("x-after", "1");
+  });
+  app.get("/hello/:name", (context) => context.text(`Hello ${context.req.param("name")}`));
+  app.post("/json", async (context) => context.json({ got: await context.req.json() }));
+  await withServer({ fetch: app.fetch as never }, async (server) => {
+    const hello = await fetch(`${server.url}hello/you`);
+    assert.is(hello.headers.get("x-after"), "1");
+    assert.is(await hello.text(), "Hello you");
+    const json = await fetch(`${server.url}json`, { method: "POST", body: '{"a":1}' });
+    assert.equal(await json.json(), { got: { a: 1 } });
+    assert.is((await fetch(`${server.url}none`)).status, 404);
+  });
+});
+
+test("h3 runs on it", async () => {
+  const app = new H3();
+  app.get("/hello", (event) => `Hello ${event.url.searchParams.get("name")}`);
+  app.post("/json", async (event) => ({ got: await event.req.json() }));
+  await withServer({ fetch: app.fetch as never }, async (server) => {
+    assert.is(await (await fetch(`${server.url}hello?name=you`)).text(), "Hello you");
+    const json = await fetch(`${server.url}json`, { method: "POST", body: '{"a":1}' });
+    assert.equal(await json.json(), { got: { a: 1 } });
+  });
+});
+
+test("itty-router runs on it", async () => {
+  const router = AutoRouter();
+  router.get("/hello/:name", ({ params }) => `Hello ${params["name"]}`);
+  await withServer({ fetch: router.fetch as never }, async (server) => {
+    assert.match(await (await fetch(`${server.url}hello/you`)).text(), /Hello you/);
+  });
+});
+
+test("ws takes a connection over", async () => {
+  const sockets = new WebSocketServer({ noServer: true });
+  sockets.on("connection", (socket) => {
+    socket.on("message", (data) => socket.send(`got ${String(data)}`));
+  });
+  const upgrade = (one: Exchange): void => {
+    const { method, target: url } = one;
+    const incoming = { method, url, headers: Object.fromEntries(one.fields()) };
+    sockets.handleUpgrade(incoming as never, one.upgrade() as never, Buffer.alloc(0), (socket) =>
+      sockets.emit("connection", socket, incoming),
+    );
+  };
+  await withServer({ fetch: () => new Response("web"), upgrade }, async (server, port) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+    const answers: string[] = [];
+    const large = "x".repeat(300_000);
+    await new Promise<void>((resolve, reject) => {
+      socket.on("open", () => {
+        socket.send("a");
+        socket.send(large);
+      });
+      socket.on("message", (data) => {
+        answers.push(String(data));
+        if (answers.length === 2) socket.close();
+      });
+      socket.on("close", resolve);
+      socket.on("error", reject);
+    });
+    assert.equal(answers, ["got a", `got ${large}`]);
+    assert.is(await (await fetch(server.url)).text(), "web");
+    while (server.connections > 1) await turn();
+  });
+});
+
+test("crossws takes a connection over", async () => {
+  const sockets = crossws({
+    hooks: {
+      open: (peer) => void peer.send("welcome"),
+      message: (peer, message) => void peer.send(`got ${message.text()}`),
+    },
+  });
+  const upgrade = (one: Exchange): Promise<void> => {
+    const { method, target: url } = one;
+    const headers = Object.fromEntries(one.fields());
+    const stream = one.upgrade();
+    const incoming = { method, url, headers, socket: stream };
+    return sockets.handleUpgrade(incoming as never, stream as never, Buffer.alloc(0));
+  };
+  await withServer({ fetch: () => new Response("web"), upgrade }, async (_server, port) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+    const answers: string[] = [];
+    await new Promise<void>((resolve, reject) => {
+      socket.on("message", (data) => {
+        answers.push(String(data));
+        if (answers.length === 1) socket.send("a");
+        else socket.close();
+      });
+      socket.on("close", resolve);
+      socket.on("error", reject);
+    });
+    assert.equal(answers, ["welcome", "got a"]);
+  });
+});
+
+test("the path of a URL is the one that was asked for, whatever the host is", async () => {
+  await withServer({ fetch: (request) => new Response(request.url) }, async (_server, port) => {
+    using client = new Client(port);
+    const cases = [
+      ["a:99999", "/admin?x", "http://localhost/admin?x"],
+      ["a%2f", "/b/c", "http://localhost/b/c"],
+      ["[::1", "/b", "http://localhost/b"],
+      ["a", "/b/%2e%2E/c", "http://a/c"],
+      ["a", "/%2E/c", "http://a/c"],
+      ["A:80", "/c", "http://a/c"],
+      ["1", "/c", "http://0.0.0.1/c"],
+      ["a", "//b/c", "http://a//b/c"],
+    ];
+    for (const [host, path, url] of cases) {
+      const { body } = await client.send(`GET ${path} HTTP/1.1\nHost: ${host}\n\n`).answer();
+      assert.is(body, url);
+    }
+  });
+});
+
+test("a body is read once, and a response whose body was read is not sent", async () => {
+  const errors: string[] = [];
+  const fetch = async (request: Request): Promise<Response> => {
+    const { pathname } = new URL(request.url);
+    const response = new Response(await request.text());
+    if (pathname === "/twice") await request.text();
+    if (pathname === "/used") await response.text();
+    if (pathname === "/locked") response.body?.getReader();
+    return response;
+  };
+  const onError = (error: unknown): undefined => void errors.push((error as Error).name);
+  await withServer({ fetch, onError }, async (_server, port) => {
+    using client = new Client(port);
+    const post = (path: string) => `POST ${path} HTTP/1.1\nHost: a\nContent-Length: 2\n\nab`;
+    assert.is((await client.send(post("/")).answer()).body, "ab");
+    for (const path of ["/twice", "/used", "/locked"]) {
+      assert.is((await client.send(post(path)).answer()).status, 500, path);
+    }
+    assert.equal(errors, ["TypeError", "HttpError", "TypeError"]);
+  });
+});
+
+test("a response has the headers that it was made with", async () => {
+  const fetch = async (request: Request): Promise<Response> => {
+    const object: Record<string, string> = { x: "1" };
+    const kinds = { object, headers: new Headers(object), pairs: [["x", "1"]] };
+    const kind = new URL(request.url).pathname.slice(1) as keyof typeof kinds;
+    const response = new Response("a", { headers: kinds[kind] as Record<string, string> });
+    object["x"] = "2";
+    kinds.headers.set("x", "2");
+    kinds.pairs[0]![1] = "2";
+    return response;
+  };
+  await withServer({ fetch }, async (server) => {
+    for (const kind of ["object", "headers", "pairs"]) {
+      const answer = await globalThis.fetch(server.url + kind);
+      assert.equal([answer.headers.get("x"), await answer.text()], ["1", "a"], kind);
+    }
+  });
+});
+
+test("a field that cannot be sent is refused where it is set", async () => {
+  const wrong: [string, string][] = [
+    ["a b", "c"],
+    ["", "c"],
+    ["a", "b\r\nc: d"],
+    ["a", "\u0001"],
+    ["a", "\u0100"],
+  ];
+  const seen: string[] = [];
+  const attempt = (call: () => unknown): void => {
+    try {
+      call();
+      seen.push("taken");
+    } catch (error) {
+      seen.push((error as Error).name);
+    }
+  };
+  const fetch = (): Response => {
+    const response = new Response("ab");
+    for (const [name, value] of wrong) {
+      attempt(() => new Response("", { headers: { [name]: value } }));
+      attempt(() => new Response("", { headers: [[name, value]] }));
+      attempt(() => new Response(new ReadableStream(), { headers: { [name]: value } }));
+      attempt(() => Response.json({}, { headers: { [name]: value } }));
+      attempt(() => response.headers.set(name, value));
+      attempt(() => response.headers.append(name, value));
+    }
+    // What the web takes off a value is no fault of it.
+    response.headers.set("x", " 1\r\n");
+    assert.is(new Response("", { headers: { y: "\t2 " } }).headers.get("y"), "2");
+    assert.is(response.headers instanceof Headers, true);
+    return response;
+  };
+  await withServer({ fetch }, async (_server, port) => {
+    using client = new Client(port);
+    const { status, fields } = await client.send(get("/")).answer();
+    assert.equal([status, fields["x"], fields["a"]], [200, "1", undefined]);
+    assert.equal(seen, Array(wrong.length * 6).fill("TypeError"));
+  });
+});
+
+test("a stream that was cancelled does not look complete", async () => {
+  const fetch = (): Response =>
+    new Response(
+      new ReadableStream({
+        async pull(controller) {
+          await turn();
+          controller.enqueue(Buffer.from("piece"));
+        },
+      }),
+    );
+  await withServer({ fetch, onError: () => undefined }, async (server, port) => {
+    using client = new Client(port);
+    client.send(get("/"));
+    await client.until(() => client.received.includes("piece"));
+    client.socket.end();
+    assert.is((await client.ended()).includes("\r\n0\r\n"), false);
+    while (server.connections > 0) await turn();
+  });
+});
+
+test.run();

@@ -1,0 +1,121 @@
+// Answers exchanges by handlers of the form `fetch`: a request in, a response out.
+
+import { isThenable } from "../errors.js";
+import type { Exchange } from "../exchange.js";
+import { FieldBlock, type Fields, HttpError } from "../fields.js";
+import type { FetchHandler } from "../options.js";
+import { LazyRequest } from "./request.js";
+import { type CheckedPairs, partsOf, type ResponseParts } from "./response.js";
+
+const NOT_ALLOWED = "Method Not Allowed\n";
+// Texts with the fields that most answers have.
+const NO_FIELDS = new FieldBlock({});
+const blocks = new Map<string, FieldBlock>();
+
+/**
+ * Answers by the handler. What it throws, or rejects with, is passed on. With `real` it is given a
+ * request of Node's.
+ */
+export function answerByFetch(
+  exchange: Exchange,
+  handler: FetchHandler,
+  real: boolean,
+): Promise<void> | undefined {
+  if (exchange.method === "TRACE") {
+    // The web has no such request.
+    exchange.respond(405, null, NOT_ALLOWED);
+    return undefined;
+  }
+  const request = new LazyRequest(exchange);
+  exchange.attached = request;
+  const given = real ? request.real() : (request as unknown as Request);
+  const answer = handler(given, exchange);
+  if (isThenable(answer)) {
+    return Promise.resolve(answer).then((response) => answerWith(exchange, response));
+  }
+  return answerWith(exchange, answer);
+}
+
+/** Sends the response; a promise when that takes longer than the call. */
+export function answerWith(exchange: Exchange, response: unknown): Promise<void> | undefined {
+  // The client has gone, or the handler has answered by the exchange.
+  if (exchange.begun) return undefined;
+  if (typeof response !== "object" || response === null) {
+    const message = `the handler gave ${String(response)}: a Response must be returned`;
+    throw new HttpError("ERR_HTTP_RESPONSE", message);
+  }
+  const parts = partsOf(response);
+  if (parts !== null) {
+    exchange.respond(parts.status, fieldsOf(parts), parts.body);
+    return undefined;
+  }
+  const given = response as Response;
+  if (given.status === 0) {
+    exchange.destroy();
+    return undefined;
+  }
+  if (given.bodyUsed) {
+    throw new HttpError("ERR_HTTP_RESPONSE", "the body of the response was read before");
+  }
+  const { body } = given;
+  if (body === null) {
+    exchange.respond(given.status, given.headers);
+    return undefined;
+  }
+  return sendStream(exchange, given, body);
+}
+
+function fieldsOf({ headers, type }: ResponseParts): FieldBlock | Fields {
+  if (headers === undefined) return type === null ? NO_FIELDS : blockOf(type);
+  return type === null || hasType(headers) ? headers : [...headers, ["content-type", type]];
+}
+
+function hasType(headers: Headers | CheckedPairs): boolean {
+  if (headers instanceof Headers) return headers.has("content-type");
+  return headers.some(([name]) => name.length === 12 && name.toLowerCase() === "content-type");
+}
+
+function blockOf(type: string): FieldBlock {
+  let block = blocks.get(type);
+  if (block === undefined) {
+    block = new FieldBlock({ "content-type": type });
+    blocks.set(type, block);
+  }
+  return block;
+}
+
+async function sendStream(
+  exchange: Exchange,
+  response: Response,
+  body: ReadableStream<Uint8Array>,
+): Promise<void> {
+  if (exchange.method === "HEAD") {
+    exchange.respond(response.status, response.headers);
+    await body.cancel();
+    return;
+  }
+  const reader = body.getReader();
+  let isCancelled = false;
+  const cancel = (reason: unknown): void => {
+    isCancelled = true;
+    reader.cancel(reason).catch(() => undefined); // it may have failed itself
+  };
+  const onAbort = (): void => cancel(exchange.signal.reason);
+  try {
+    exchange.begin(response.status, response.headers);
+    exchange.signal.addEventListener("abort", onAbort, { once: true });
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (exchange.ended) return;
+      if (done) break;
+      await exchange.write(value);
+      if (exchange.ended) return;
+    }
+  } catch (error) {
+    cancel(error);
+    throw error;
+  }
+  // What was cancelled is not complete, and must not look as if it were.
+  if (isCancelled) exchange.destroy();
+  else exchange.end();
+}

@@ -1,0 +1,189 @@
+// A Response that costs little: it keeps what it was given, and makes the rest when it is asked
+// for. It stands in the place of Node's, which makes a stream for every text.
+
+import { checkName, checkValue } from "../fields.js";
+import { inherit } from "./inherit.js";
+
+const NodeResponse: typeof globalThis.Response = globalThis.Response;
+const TEXT_TYPE = "text/plain;charset=UTF-8";
+const JSON_TYPE = "application/json";
+
+type Init = ResponseInit;
+/** Fields that are checked, so that they can be sent. */
+export type CheckedPairs = readonly (readonly [name: string, value: string])[];
+/** What is kept as it is; any other body needs Node's Response. */
+type PlainBody = string | Uint8Array | null;
+
+/** What stands in a response that nothing has been read of. */
+export interface ResponseParts {
+  readonly status: number;
+  readonly headers: Headers | CheckedPairs | undefined;
+  /** The content type that a text has when none was given. */
+  readonly type: string | null;
+  readonly body: PlainBody;
+}
+
+// The caller learns at the call what is wrong with a field. A Headers of Node's has refused some of
+// it itself, and takes other control characters than line ends, which no server may send.
+function check(name: string, value: string): void {
+  try {
+    checkName(name);
+    checkValue(name, value);
+  } catch (error) {
+    // As the web's classes have it.
+    throw new TypeError((error as Error).message, { cause: error });
+  }
+}
+
+/** What the web takes off both ends of a value. */
+function trimmed(value: string): string {
+  const { length } = value;
+  const isBare =
+    length === 0 || (value.charCodeAt(0) > 0x20 && value.charCodeAt(length - 1) > 0x20);
+  return isBare ? value : value.replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, "");
+}
+
+interface Setters {
+  append(name: string, value: string): void;
+  set(name: string, value: string): void;
+}
+
+// The declarations of Node have its methods as members of each object, which no class can override.
+const NodeHeaders = Headers as unknown as new (init?: Init["headers"]) => Setters;
+
+class CheckedHeaders extends NodeHeaders {
+  override append(name: string, value: string): void {
+    check(String(name), trimmed(String(value)));
+    super.append(name, value);
+  }
+
+  override set(name: string, value: string): void {
+    check(String(name), trimmed(String(value)));
+    super.set(name, value);
+  }
+}
+
+// A copy: what happens to the caller's later must not change the answer.
+function ownPairs(headers: Init["headers"]): CheckedPairs | undefined {
+  if (headers === undefined || headers === null) return undefined;
+  const given = Symbol.iterator in headers ? headers : Object.entries(headers);
+  return Array.from(given as Iterable<[unknown, unknown]>, ([name, value]) => {
+    const pair = [String(name), trimmed(String(value))] as const;
+    check(...pair);
+    return pair;
+  });
+}
+
+let partsOfLight: (response: object) => ResponseParts | null;
+
+/** A `Response` of the web. */
+export class LightResponse {
+  #body: PlainBody | undefined;
+  #status: number;
+  #init: Init | undefined;
+  #given: CheckedPairs | undefined;
+  #type: string | null = null;
+  #headers: Headers | null = null;
+  #real: Response | null = null;
+
+  static {
+    partsOfLight = (response) => {
+      if (!(#body in response) || response.#real !== null) return null;
+      const headers = response.#headers ?? response.#given;
+      const type = response.#headers === null ? response.#type : null;
+      return { status: response.#status, headers, type, body: response.#body! };
+    };
+  }
+
+  constructor(body?: unknown, init?: Init) {
+    const status = init?.status ?? 200;
+    if (!Number.isInteger(status) || status < 200 || status > 599) {
+      throw new RangeError(`The status of a Response is from 200 to 599, not ${status}.`);
+    }
+    this.#status = status;
+    this.#init = init;
+    this.#given = ownPairs(init?.headers);
+    if (body === undefined || body === null) this.#body = null;
+    else if (typeof body === "string") {
+      this.#body = body;
+      this.#type = TEXT_TYPE;
+    } else if (body instanceof Uint8Array) this.#body = body.slice();
+    else if (body instanceof ArrayBuffer) this.#body = new Uint8Array(body.slice(0));
+    else {
+      this.#body = null;
+      this.#real = new NodeResponse(body as ConstructorParameters<typeof NodeResponse>[0], init);
+    }
+    if (this.#body !== null && (status === 204 || status === 205 || status === 304)) {
+      throw new TypeError(`A Response of status ${status} has no body.`);
+    }
+  }
+
+  static json(data: unknown, init?: Init): LightResponse {
+    const body = JSON.stringify(data);
+    if (body === undefined) throw new TypeError("Value is not JSON serializable");
+    const response = new LightResponse(body, init);
+    response.#type = JSON_TYPE;
+    return response;
+  }
+
+  static redirect(...given: Parameters<typeof NodeResponse.redirect>): Response {
+    return NodeResponse.redirect(...given);
+  }
+
+  static error(): Response {
+    return NodeResponse.error();
+  }
+
+  get status(): number {
+    return this.#status;
+  }
+
+  get ok(): boolean {
+    return this.#status < 300;
+  }
+
+  get headers(): Headers {
+    if (this.#real !== null) return this.#real.headers;
+    if (this.#headers === null) {
+      const made: Setters = new CheckedHeaders(this.#given as Init["headers"]);
+      this.#headers = made as Headers;
+      if (this.#type !== null && !this.#headers.has("content-type")) {
+        this.#headers.set("content-type", this.#type);
+      }
+    }
+    return this.#headers;
+  }
+
+  clone(): Response {
+    return this.real().clone();
+  }
+
+  /** Node's own. */
+  real(): Response {
+    if (this.#real === null) {
+      const { headers } = this;
+      const init = { ...this.#init, status: this.#status, headers };
+      const real = new NodeResponse(this.#body, init);
+      // Who has the headers already goes on with those.
+      Object.defineProperty(real, "headers", { value: headers, configurable: true });
+      this.#real = real;
+    }
+    return this.#real;
+  }
+}
+
+inherit(LightResponse, NodeResponse, new NodeResponse(null), (response) => response.real());
+Object.setPrototypeOf(LightResponse, NodeResponse);
+Object.defineProperty(LightResponse, "name", { value: "Response" });
+Object.defineProperty(LightResponse, Symbol.hasInstance, {
+  // A class that extends this one has its own instances.
+  value(this: unknown, asked: unknown): boolean {
+    const whose = this === LightResponse ? NodeResponse : (this as typeof NodeResponse);
+    return Function.prototype[Symbol.hasInstance].call(whose, asked);
+  },
+});
+
+/** The parts of a response that is one of ours and of which nothing was read; otherwise null. */
+export function partsOf(response: object): ResponseParts | null {
+  return partsOfLight(response);
+}

@@ -1,0 +1,72 @@
+// Several Workers on one port.
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { pathToFileURL } from "node:url";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { exchange, get, turn } from "./client.test.support.js";
+import { serveInWorkers } from "./index.js";
+
+const test = suite("workers");
+const folder = mkdtempSync(`${tmpdir()}/io-http-workers-`);
+test.after(() => rmSync(folder, { recursive: true }));
+
+function moduleOf(name: string, text: string): URL {
+  writeFileSync(`${folder}/${name}.mjs`, text);
+  return pathToFileURL(`${folder}/${name}.mjs`);
+}
+
+const serving = moduleOf(
+  "serving",
+  `import { threadId } from "node:worker_threads";
+  export default {
+    request(exchange) {
+      if (exchange.path === "/die") setImmediate(() => { throw new Error("as asked"); });
+      exchange.respond(200, null, String(threadId));
+    },
+  };`,
+);
+
+const close = "Connection: close\n";
+async function threadAt(port: number): Promise<string> {
+  const all = await exchange(port, get("/", close));
+  return all.slice(all.indexOf("\r\n\r\n") + 4);
+}
+
+test("connections are spread, one that dies is replaced, all can be", async () => {
+  const errors: string[] = [];
+  const onWorkerError = (error: unknown): void => void errors.push((error as Error).message);
+  await using server = await serveInWorkers({
+    module: serving,
+    workers: 2,
+    port: 0,
+    onWorkerError,
+  });
+  const { port } = server.address;
+  const threads = new Set<string>();
+  while (threads.size < 2) threads.add(await threadAt(port));
+  await exchange(port, get("/die", close));
+  while (errors.length < 1) await turn();
+  assert.equal(errors, ["as asked"]);
+  while (threads.size < 3 || server.workers < 2) {
+    const thread = await threadAt(port);
+    if (thread !== "") threads.add(thread);
+  }
+  await server.restart();
+  assert.is(server.workers, 2);
+  const later = await threadAt(port);
+  assert.is(threads.has(later), false, later);
+});
+
+test("a module that cannot serve is an error", async () => {
+  const bad = moduleOf("bad", "export default { requst() {} };");
+  try {
+    await serveInWorkers({ module: bad, workers: 2, port: 0 });
+    assert.unreachable();
+  } catch (error) {
+    assert.match((error as Error).message, /no option requst/);
+  }
+});
+
+test.run();
