@@ -11,7 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 
@@ -27,12 +27,24 @@ export function findProgram(name: string, ...folders: string[]): string | undefi
     .find((path) => existsSync(path));
 }
 
+/**
+ * A port that nobody listens on. It lies below those that systems give to clients (Linux from 32,768,
+ * the others from 49,152), so no connection of another test takes it before the server does.
+ */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const server = createServer();
+    const port = 10_000 + Math.floor(Math.random() * 22_000);
+    const listening = new Promise<boolean>((resolve) => {
+      server.once("listening", () => resolve(true));
+      server.once("error", () => resolve(false));
+    });
+    server.listen(port, "127.0.0.1");
+    const free = await listening;
+    if (!free) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 /** Resolves when the program has said that it is ready. */
@@ -45,9 +57,30 @@ function ready(child: ChildProcess, words: RegExp): Promise<void> {
     };
     child.stdout?.on("data", look);
     child.stderr?.on("data", look);
-    child.once("exit", (code) => reject(new Error(`it has ended with ${code}: ${text}`)));
+    // "close" comes behind the last words, which say why.
+    child.once("close", (code, signal) => {
+      const lastWords = text.slice(-1500);
+      reject(new Error(`${child.spawnfile} has ended with ${code ?? signal}: ${lastWords}`));
+    });
     child.once("error", reject);
   });
+}
+
+/** Starts a server on a free port, and on another one where somebody else was faster. */
+async function startOnFreePort(
+  start: (port: number) => ChildProcess,
+  words: RegExp,
+): Promise<{ child: ChildProcess; port: number }> {
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort();
+    const child = start(port);
+    try {
+      await ready(child, words);
+      return { child, port };
+    } catch (error) {
+      if (attempt === 5 || !/address already in use/i.test(String(error))) throw error;
+    }
+  }
 }
 
 function running(child: ChildProcess, port: number, folder: string): Running {
@@ -64,10 +97,11 @@ function running(child: ChildProcess, port: number, folder: string): Running {
 
 export async function startRedis(program: string): Promise<Running> {
   const folder = mkdtempSync(join(tmpdir(), "io-redis-"));
-  const port = await freePort();
-  const words = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder];
-  const child = spawn(program, [...words, "--save", "", "--appendonly", "no"]);
-  await ready(child, /Ready to accept connections/);
+  const start = (port: number): ChildProcess => {
+    const words = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder];
+    return spawn(program, [...words, "--save", "", "--appendonly", "no"]);
+  };
+  const { child, port } = await startOnFreePort(start, /Ready to accept connections/);
   return running(child, port, folder);
 }
 
@@ -115,12 +149,11 @@ export async function startMariaDB({
     "create database test;\ncreate user tester identified by 'secret';\n" +
       "grant all on *.* to tester;\n",
   );
-  const port = await freePort();
   const path = `${folder}/socket`;
   const own = [`--init-file=${init}`, `--socket=${path}`, `--pid-file=${folder}/pid`];
-  const words = [...own, `--port=${port}`, "--bind-address=127.0.0.1"];
-  const child = spawn(program, [...common, ...words]);
-  await ready(child, /ready for connections/);
+  const start = (port: number): ChildProcess =>
+    spawn(program, [...common, ...own, `--port=${port}`, "--bind-address=127.0.0.1"]);
+  const { child, port } = await startOnFreePort(start, /ready for connections/);
   return { ...running(child, port, folder), path };
 }
 
@@ -151,9 +184,10 @@ export async function startPostgres(programs: string): Promise<Running> {
   const make = ["-D", data, "-U", "tester", "--auth=trust", "--no-sync", "-E", "UTF8"];
   const made = spawnSync(`${programs}/initdb`, make, { ...user, cwd: folder });
   if (made.status !== 0) throw new Error(String(made.stderr));
-  const port = await freePort();
-  const words = ["-D", data, "-p", String(port), "-h", "127.0.0.1", "-k", folder, "-F"];
-  const child = spawn(`${programs}/postgres`, words, { ...user, cwd: folder });
-  await ready(child, /ready to accept connections/);
+  const start = (port: number): ChildProcess => {
+    const words = ["-D", data, "-p", String(port), "-h", "127.0.0.1", "-k", folder, "-F"];
+    return spawn(`${programs}/postgres`, words, { ...user, cwd: folder });
+  };
+  const { child, port } = await startOnFreePort(start, /ready to accept connections/);
   return running(child, port, folder);
 }
