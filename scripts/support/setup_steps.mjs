@@ -2,7 +2,6 @@
 
 import {
   copyFileSync,
-  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -12,6 +11,7 @@ import {
 } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
+import { brotliCompressSync, constants } from "node:zlib";
 import { bundleCore, bundleTypes } from "./bundle.mjs";
 import { forgetMovedCache } from "./cmake_cache.mjs";
 import { filesUnder, fingerprint } from "./fingerprint.mjs";
@@ -279,22 +279,26 @@ function withoutComments(text) {
   return text.replace(/^[ \t]*\/\/.*$| {2}\/\/ [^"\n]*$/gm, "");
 }
 
-/** The sources in the package, for machines for which there is no engine: io-core build. */
+/**
+ * The sources in the package, for machines for which there is no engine: io-core build. They are one
+ * file, since brotli makes of them four fifths of what the packages' own gzip does.
+ */
 const sources = {
   name: "sources",
-  title: "copy the sources of the engine",
-  inputs: () => fingerprint(["CMakeLists.txt", "LICENSE", ...packedSources()]),
-  outputs: () =>
-    ["native", "CMakeLists.txt", "LICENSE"].map((name) => `${root}/packages/core/${name}`),
+  title: "pack the sources of the engine",
+  inputs: () => fingerprint(["CMakeLists.txt", ...packedSources()]),
+  outputs: () => [`${root}/packages/core/native.json.br`],
   work: () => {
-    rmSync(`${root}/packages/core/native`, { recursive: true, force: true });
-    for (const path of ["CMakeLists.txt", "LICENSE", ...packedSources()]) {
-      const copy = `${root}/packages/core/${path}`;
-      cpSync(`${root}/${path}`, copy);
-      const text = readFileSync(copy, "utf8");
-      if (/\.(cc|c|h|def)$/.test(path)) writeFileSync(copy, withoutComments(text));
-      if (path === "CMakeLists.txt") writeFileSync(copy, text.replace(/^[ \t]*#.*$/gm, ""));
+    const texts = {};
+    for (const path of ["CMakeLists.txt", ...packedSources()]) {
+      const text = readFileSync(`${root}/${path}`, "utf8");
+      texts[path] = text;
+      if (/\.(cc|c|h|def)$/.test(path)) texts[path] = withoutComments(text);
+      if (path === "CMakeLists.txt") texts[path] = text.replace(/^[ \t]*#.*$/gm, "");
     }
+    const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24 };
+    const packed = brotliCompressSync(JSON.stringify(texts), { params });
+    writeFileSync(`${root}/packages/core/native.json.br`, packed);
   },
 };
 

@@ -5,10 +5,10 @@ import {
   accessSync,
   constants,
   copyFileSync,
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -16,6 +16,7 @@ import {
 import { availableParallelism, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliDecompressSync } from "node:zlib";
 import { BUILD_TOOLS, VERSION } from "../engine/version.js";
 
 /** A failure that is said in words, without a stack trace. */
@@ -79,8 +80,11 @@ function checkNeeds(): void {
   );
 }
 
+/** The text of each file, by its path, as the build of this package has packed them. */
+const sourcesFile = join(packageFolder, "native.json.br");
+
 function checkSources(): void {
-  if (existsSync(join(packageFolder, "CMakeLists.txt"))) return;
+  if (existsSync(sourcesFile)) return;
   throw new BuildError(`${packageFolder} has no sources of the engine: install @io/core again`);
 }
 
@@ -130,8 +134,10 @@ function npm(words: readonly string[], folder: string): void {
 }
 
 function buildIn(folder: string): string {
-  for (const name of ["native", "CMakeLists.txt"]) {
-    cpSync(join(packageFolder, name), join(folder, name), { recursive: true });
+  const packed = brotliDecompressSync(readFileSync(sourcesFile)).toString();
+  for (const [path, text] of Object.entries<string>(JSON.parse(packed))) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
   }
   const description = {
     name: "@io/core",
