@@ -1,5 +1,6 @@
 // A folder over HTTP: a handler of the plain form that answers with its files.
 
+import { AsyncResource } from "node:async_hooks";
 import { realpathSync } from "node:fs";
 import type { IO } from "@io/core";
 import { lookup } from "mrmime";
@@ -73,7 +74,7 @@ export function pathBelow(path: string, dotFiles: boolean): string | null {
  * files that were compressed before (`a.js.br`, `.zst`, `.gz` beside `a.js`), and `index.html` for
  * a folder. Nothing outside of the folder is served, whatever the target or a link says. Files are
  * kept open. A change of one, its removal, and one that takes its place are seen by the requests
- * that come a second later.
+ * that come a second later, and mostly at once where the system tells of changes (Linux).
  *
  * @category Files
  *
@@ -100,6 +101,7 @@ class Folder {
   readonly #index: string;
   readonly #dotFiles: boolean;
   readonly #cacheControl: string;
+  readonly #context = new AsyncResource("IOHTTPFILES");
   // Files belong to the IO that has opened them.
   readonly #opened = new WeakMap<IO, OpenFiles>();
   /** The fields of whole answers, which a file has as long as it stays the same. */
@@ -138,7 +140,7 @@ class Folder {
   #openedBy(io: IO): OpenFiles {
     let opened = this.#opened.get(io);
     if (opened === undefined) {
-      opened = new OpenFiles(io, this.#root);
+      opened = new OpenFiles(io, this.#root, this.#context);
       this.#opened.set(io, opened);
     }
     return opened;

@@ -1,17 +1,20 @@
-// The open files of a folder: kept for the next request, looked at again after a second, and closed
-// when nothing has asked for them for a while.
+// The open files of a folder: kept for the next request, opened again when the system says that they
+// have changed, looked at again after a second in any case, and closed when nothing has asked for
+// them for a while.
 
+import type { AsyncResource } from "node:async_hooks";
 import { realpath } from "node:fs/promises";
 import { sep } from "node:path";
-import type { File, IO } from "@io/core";
+import type { Directory, File, IO, WatchAction } from "@io/core";
 import { codeOf } from "../errors.js";
+import { type NoticedFolder, type NoticeOwner, Notices } from "./notices.js";
 import type { Version } from "./ranges.js";
 
 const MAX_FILES = 512;
 /** What is not larger is kept in memory, up to so much of all files. */
 const MAX_CONTENT_BYTES = 32 * 1024;
 const MAX_CONTENTS_BYTES = 16 * 1024 * 1024;
-/** A change, a removal or a new file is seen by the requests that come so much later. */
+/** A change that the system says nothing of is seen by the requests that come so much later. */
 const FRESH_MS = 1000;
 /**
  * Two changes within the granularity of the file system's times look like one. The coarsest is 2 s
@@ -35,6 +38,8 @@ export interface OpenFile extends Version {
   readonly settled: boolean;
   /** When it was last known to be as it is. */
   checkedMs: number;
+  /** The folder whose changes are told. */
+  folder: NoticedFolder | null;
   /** Answers that send it, and the list of those that are kept. */
   users: number;
 }
@@ -45,9 +50,19 @@ export type Found = OpenFile | "folder" | null;
 // That it is not there, or may not be read, is the same to a client.
 const ABSENT: ReadonlySet<string> = new Set([
   ...["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "ENAMETOOLONG", "EINVAL"],
+  "ERR_IO_RESOLVE",
 ]);
+const NO_DESCRIPTORS: ReadonlySet<string> = new Set(["EMFILE", "ENFILE"]);
+/** The kernel itself keeps every path below the root where it can (openat2). */
+const BENEATH = { resolve: { beneath: true } };
 
-export class OpenFiles {
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+export class OpenFiles implements NoticeOwner {
   readonly #io: IO;
   readonly #root: string;
   // The last used stands last.
@@ -57,12 +72,20 @@ export class OpenFiles {
     { readonly found: "folder" | null; readonly untilMs: number }
   >();
   readonly #opening = new Map<string, Promise<Found>>();
+  readonly #closing = new Set<Promise<void>>();
+  readonly #notices: Notices;
+  // How many changes the system has told of.
+  #changes = 0;
   #contentBytes = 0;
   #sweeping: NodeJS.Timeout | null = null;
+  readonly #context: AsyncResource;
 
-  constructor(io: IO, root: string) {
+  /** `context` is that of the program, as what is kept outlives each request. */
+  constructor(io: IO, root: string, context: AsyncResource) {
     this.#io = io;
     this.#root = root;
+    this.#context = context;
+    this.#notices = new Notices(io, root, this, context);
   }
 
   /** The file as it is kept, when that needs no look at the system. */
@@ -91,11 +114,19 @@ export class OpenFiles {
     file.users++;
   }
 
+  /** Closes it behind the turn: who was given it meanwhile has called `use` by then. */
   release(file: OpenFile): void {
     if (--file.users > 0) return;
-    // Nothing waits for it, and a file that cannot be closed is of no use to a client.
-    file.file.close().catch((error: unknown) => {
-      process.emitWarning(`a file could not be closed: ${String(error)}`);
+    setImmediate(() => {
+      if (file.users > 0) return;
+      // Nothing waits for it, and a file that cannot be closed is of no use to a client.
+      const closed = file.file
+        .close()
+        .catch((error: unknown) => {
+          process.emitWarning(`a file could not be closed: ${String(error)}`);
+        })
+        .finally(() => this.#closing.delete(closed));
+      this.#closing.add(closed);
     });
   }
 
@@ -104,12 +135,21 @@ export class OpenFiles {
     try {
       if (kept?.settled && (await this.#isUnchanged(kept))) return kept;
       if (kept !== undefined) this.#forget(kept);
-      return await this.#open(path);
+      return await this.#open(path).catch((error: unknown) => this.#openOnceMore(path, error));
     } catch (error) {
       if (kept !== undefined) this.#forget(kept);
       if (!ABSENT.has(codeOf(error))) throw error;
       return this.#note(path, null);
     }
+  }
+
+  // What is kept has the descriptors that are missing.
+  async #openOnceMore(path: string, error: unknown): Promise<Found> {
+    if (!NO_DESCRIPTORS.has(codeOf(error)) || this.#files.size === 0) throw error;
+    for (const file of [...this.#files.values()]) this.#forget(file);
+    await turn();
+    await Promise.all(this.#closing);
+    return await this.#open(path);
   }
 
   // Asks the path, not the open file: another one may have taken its place.
@@ -128,6 +168,24 @@ export class OpenFiles {
     return true;
   }
 
+  /** @internal */
+  onChange(path: string, action: WatchAction): void {
+    this.#changes++;
+    const kept = this.#files.get(path);
+    if (kept !== undefined) this.#forget(kept);
+    // Below a folder that has come there are other paths, too.
+    if (action !== "modified") this.#absent.clear();
+  }
+
+  /** @internal */
+  onUnknown(folder: string): void {
+    this.#changes++;
+    for (const file of this.#files.values()) {
+      if (file.folder?.path === folder) file.checkedMs = Number.NEGATIVE_INFINITY;
+    }
+    this.#absent.clear();
+  }
+
   #note(path: string, found: "folder" | null): "folder" | null {
     if (this.#absent.size >= MAX_FILES) this.#absent.clear();
     this.#absent.set(path, { found, untilMs: performance.now() + FRESH_MS });
@@ -135,23 +193,37 @@ export class OpenFiles {
   }
 
   async #open(path: string): Promise<Found> {
-    const real = await this.#resolve(path);
-    if (real === null) return this.#note(path, null);
+    const folder = await this.#io.openDirectory(this.#root, BENEATH);
+    try {
+      return await this.#openIn(folder, path, path);
+    } catch (error) {
+      if (codeOf(error) !== "ERR_IO_RESOLVE") throw error;
+      // The rule refuses every absolute link, also one that stays below the root.
+      const real = await this.#resolve(path);
+      return real === null ? this.#note(path, null) : await this.#openIn(folder, path, real);
+    } finally {
+      await folder.close();
+    }
+  }
+
+  // What is asked for as `path` stands at `place`, which begins with "/" as well.
+  async #openIn(folder: Directory, path: string, place: string): Promise<Found> {
+    const changes = this.#changes;
     const sinceMs = performance.now();
     const nowMs = Date.now();
-    const before = await this.#io.stat(real);
+    const below = place.replace(/^\/+/, "") || ".";
+    const before = await folder.stat(below);
     if (before.isDirectory()) return this.#note(path, "folder");
     // What is no file, such as a FIFO, might never end.
     if (!before.isFile()) return this.#note(path, null);
-    const file = await this.#io.openFile(real, { read: true, followLinks: false });
+    const file = await folder.openFile(below);
     try {
-      const { size, ino, dev, mtimeMs, ctimeMs } = await file.stat();
-      // A part of the path that was changed to a link meanwhile leads to another file.
-      const same = ino === before.ino && dev === before.dev && (await realpath(real)) === real;
-      if (!same) {
+      const status = await file.stat();
+      if (!status.isFile()) {
         await file.close();
         return this.#note(path, null);
       }
+      const { size, ino, mtimeMs, ctimeMs } = status;
       return this.#keep({
         path,
         file,
@@ -162,7 +234,9 @@ export class OpenFiles {
         settled: nowMs - Math.max(mtimeMs, ctimeMs) > SETTLED_MS,
         etag: `"${size.toString(16)}-${Math.round(mtimeMs * 1000).toString(16)}"`,
         content: await this.#contentOf(file, size),
-        checkedMs: sinceMs,
+        // A change meanwhile may have been one of it.
+        checkedMs: this.#changes === changes ? sinceMs : Number.NEGATIVE_INFINITY,
+        folder: this.#notices.add(path.slice(0, path.lastIndexOf("/"))),
         users: 1,
       });
     } catch (error) {
@@ -174,13 +248,14 @@ export class OpenFiles {
   // Part by part, as a link at any of them may lead out of the folder; null when one does, even
   // where a later one leads back.
   async #resolve(path: string): Promise<string | null> {
+    const start = this.#root.endsWith(sep) ? this.#root : this.#root + sep;
     let real = this.#root;
     for (const part of path.split("/")) {
       if (part === "") continue;
       real = await realpath(real + sep + part);
-      if (real !== this.#root && !real.startsWith(this.#root + sep)) return null;
+      if (real !== this.#root && !real.startsWith(start)) return null;
     }
-    return real;
+    return real.slice(this.#root.length);
   }
 
   async #contentOf(file: File, sizeBytes: number): Promise<Uint8Array | null> {
@@ -201,7 +276,9 @@ export class OpenFiles {
       const [oldest] = this.#files.values();
       this.#forget(oldest!);
     }
-    this.#sweeping ??= setInterval(() => this.#sweep(), UNUSED_MS).unref();
+    this.#sweeping ??= this.#context.runInAsyncScope(() =>
+      setInterval(() => this.#sweep(), UNUSED_MS).unref(),
+    );
     return file;
   }
 
@@ -220,6 +297,7 @@ export class OpenFiles {
     if (this.#files.get(file.path) !== file) return;
     this.#files.delete(file.path);
     this.#contentBytes -= file.content?.length ?? 0;
+    if (file.folder !== null) this.#notices.remove(file.folder);
     this.release(file);
   }
 }
