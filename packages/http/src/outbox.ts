@@ -6,6 +6,8 @@ import { writeText } from "./native_text.js";
 
 const BLOCK_BYTES = 16 * 1024;
 const BLOCKS_IN_SLAB = 32;
+/** So many are made in slabs and kept (32 MiB). More are for a crowd, and are garbage with it. */
+const MAX_KEPT_BLOCKS = 2048;
 // Pages apart, the beginnings of blocks would compete for the same lines of the processor's cache.
 const GAP_BYTES = 192;
 /** A piece of this size is not copied. */
@@ -19,10 +21,12 @@ export class Block {
   /** Whose bytes it holds while it is sent. */
   outbox: Outbox | null = null;
   used = 0;
+  readonly isKept: boolean;
   #view: Uint8Array;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, isKept: boolean) {
     this.bytes = bytes;
+    this.isKept = isKept;
     this.#view = bytes;
   }
 
@@ -38,14 +42,19 @@ export class Block {
 /** The blocks that are in no use, the last used first. */
 export class BlockPool {
   readonly #free: Block[] = [];
+  #kept = 0;
 
   take(): Block {
     const block = this.#free.pop();
     if (block !== undefined) return block;
+    if (this.#kept >= MAX_KEPT_BLOCKS) {
+      return new Block(Buffer.allocUnsafeSlow(BLOCK_BYTES), false);
+    }
+    this.#kept += BLOCKS_IN_SLAB;
     const strideBytes = BLOCK_BYTES + GAP_BYTES;
     const slab = new ArrayBuffer(strideBytes * BLOCKS_IN_SLAB);
     for (let index = BLOCKS_IN_SLAB - 1; index >= 0; index--) {
-      this.#free.push(new Block(Buffer.from(slab, index * strideBytes, BLOCK_BYTES)));
+      this.#free.push(new Block(Buffer.from(slab, index * strideBytes, BLOCK_BYTES), true));
     }
     return this.#free.pop()!;
   }
@@ -53,7 +62,7 @@ export class BlockPool {
   give(block: Block): void {
     block.used = 0;
     block.outbox = null;
-    this.#free.push(block);
+    if (block.isKept) this.#free.push(block);
   }
 }
 
