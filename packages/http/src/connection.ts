@@ -72,6 +72,8 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   #timesHead = true;
   /** The tick at which the request has taken too long; 0 for none. */
   #requestEnd = 0;
+  /** The tick since which it waits for its next request. */
+  #idleSince = 0;
   #startedMs = 0;
   #writtenBefore = 0;
 
@@ -261,7 +263,8 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
       return;
     }
     this.#phase = HEAD;
-    this.#await(server.ticks.idle);
+    this.#idleSince = server.wheel.now;
+    this.#await(server.ticks.rest);
   }
 
   #sentSince(): number {
@@ -590,6 +593,12 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     wheel.set(this, left);
   }
 
+  // It may have been looked at earlier, because of what it had to send.
+  get #hasIdled(): boolean {
+    const { ticks, wheel } = this.#server;
+    return ticks.idle > 0 && wheel.now >= this.#idleSince + ticks.idle;
+  }
+
   onDeadline(): void {
     const { ticks, wheel } = this.#server;
     if (this.#requestEnd > 0 && wheel.now >= this.#requestEnd) {
@@ -605,7 +614,8 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     if (this.#phase === LINGERING) this.destroy();
     else if (this.#phase === HEAD) {
       if (this.#head?.inRequest) this.#refuse(faults.SLOW_HEAD);
-      else this.destroy();
+      else if (this.#timesHead || this.#hasIdled) this.destroy();
+      else if (ticks.idle > 0) this.#await(this.#idleSince + ticks.idle - wheel.now);
     } else if (this.#phase === BODY) {
       // A handler that does not read is not the client's fault.
       if (!this.#body?.drops && this.#exchange?.startedBody?.isFull) this.#await(ticks.body);

@@ -335,6 +335,22 @@ test("times: for a head, for the next request, for a body, for taking the answer
   });
 });
 
+test("an answer that is not taken ends its connection, where idling has no limit", async () => {
+  const limits = { idleTimeoutMs: 0, sendTimeoutMs: 100 };
+  const body = Buffer.alloc(64 * 1024 * 1024);
+  const request = (one: Exchange): void =>
+    one.respond(200, null, one.path === "/large" ? body : one.path);
+  await withServer({ request, limits }, async (server, port) => {
+    using idle = new Client(port);
+    await idle.send(get("/idle")).answer();
+    using client = new Client(port);
+    client.socket.pause();
+    client.send(get("/large"));
+    while (server.metrics.requests < 2 || server.connections > 1) await turn();
+    assert.is((await idle.send(get("/still")).answer()).body, "/still");
+  });
+});
+
 test("limits: head, target, fields, body, connections", async () => {
   const limits = { headBytes: 400, targetBytes: 100, fields: 4, bodyBytes: 10 };
   const request = async (one: Exchange): Promise<void> =>

@@ -379,11 +379,14 @@ function otherwise(
 
 function ticksOf(times: Record<string, number>, wheel: Wheel): Ticks {
   const ticks = (durationMs: number): number => (durationMs === 0 ? 0 : wheel.ticks(durationMs));
+  const idle = ticks(times["idleTimeoutMs"]!);
+  const send = ticks(times["sendTimeoutMs"]!);
   return {
     head: ticks(times["headTimeoutMs"]!),
     body: ticks(times["bodyTimeoutMs"]!),
-    idle: ticks(times["idleTimeoutMs"]!),
-    send: ticks(times["sendTimeoutMs"]!),
+    idle,
+    send,
+    rest: idle === 0 || send === 0 ? Math.max(idle, send) : Math.min(idle, send),
     request: ticks(times["requestTimeoutMs"]!),
     linger: ticks(LINGER_MS),
   };

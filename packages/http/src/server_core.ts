@@ -15,6 +15,8 @@ export interface Ticks {
   readonly body: number;
   readonly idle: number;
   readonly send: number;
+  /** The shorter one of the two: an answer may still wait when the next request is waited for. */
+  readonly rest: number;
   readonly request: number;
   readonly linger: number;
 }
