@@ -526,7 +526,7 @@ export class IO extends PathOperations implements AsyncDisposable {
    */
   openDatagram(options: DatagramOptions & OperationOptions): Promise<DatagramSocket>;
   openDatagram(options: DatagramOptions & OperationOptions): Promise<DatagramSocket> {
-    return openDatagram(this.#operations, this.#session, options);
+    return openDatagram(this.#operations, options);
   }
 
   // ---- descriptors and threads

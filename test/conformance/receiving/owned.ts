@@ -133,7 +133,7 @@ function registerKept(suite: Suite): void {
     const waiting = await fill();
     await warned;
     assert.match(warnings[0] ?? "", `${kept.length} of its chunks were not released`);
-    assert.match(warnings[0] ?? "", /opened at .*owned\.(js|ts):\d+/);
+    assert.match(warnings[0] ?? "", /its program waits at fill .*owned\.(js|ts):\d+/);
     for (const chunk of kept.splice(0)) chunk.release();
     await waiting.promise;
     const again = await fill();

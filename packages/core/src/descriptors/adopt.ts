@@ -59,10 +59,9 @@ class Adopter {
 
   make(descriptor: Descriptor, kind: DescriptorKind, name: string): Adopted[DescriptorKind] {
     const operations = this.#operations;
-    const session = this.#session;
-    if (kind === "socket") return new Socket(operations, session, descriptor);
+    if (kind === "socket") return new Socket(operations, descriptor);
     if (kind === "datagram") {
-      return new DatagramSocket(operations, session, descriptor, "datagram socket");
+      return new DatagramSocket(operations, descriptor, "datagram socket");
     }
     if (kind === "listener") return this.#listener(descriptor);
     return new File(operations, descriptor, name, false, undefined);
@@ -82,7 +81,7 @@ class Adopter {
       address ?? { family: "unix", path: "" },
       (accepted) => {
         trySettings({ session, number: accepted, backend }, ofConnections);
-        return new Socket(operations, session, accepted);
+        return new Socket(operations, accepted);
       },
       session,
     );

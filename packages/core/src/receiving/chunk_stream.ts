@@ -21,7 +21,7 @@ import { type BufferGroup, MAX_CHUNKS_OF_STREAM } from "./buffer_group.js";
 import type { Chunk, ChunkOwner, ChunkPlace } from "./chunk.js";
 import type { ChunkPools } from "./chunk_pools.js";
 import type { ChunkSource } from "./chunk_source.js";
-import { KeptWatch, type Opener } from "./kept_watch.js";
+import { KeptWatch } from "./kept_watch.js";
 import { MultishotCompletion } from "./multishot_completion.js";
 
 const NO_BUFFERS = -constants.errno.ENOBUFS;
@@ -52,9 +52,9 @@ export interface ChunkOptions extends OperationOptions {
   chunkBytes?: number | null | undefined;
 }
 
-interface Waiter<C> {
-  resolve(result: IteratorResult<C, undefined> | Promise<IteratorResult<C, undefined>>): void;
-}
+// Settles a call that waits. Its parameter has no type, because a stream of one kind of chunk is also
+// a stream of chunks.
+type Settle = (result: unknown) => void;
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
@@ -67,6 +67,31 @@ export interface ChunkSocket {
   describe(): string;
   /** Throws when the socket or its IO is closed. */
   check(operation: string): void;
+}
+
+/** The signal and the time limit of a stream that was given one. */
+interface Limits {
+  readonly signal: AbortSignal | undefined;
+  /** Of one wait for a chunk. */
+  readonly timeoutMs: number | undefined;
+  onAbort: (() => void) | null;
+  timer: Completion | null;
+  waitingSinceMs: number;
+  /** Nothing has come in time, unless something still does before the receive has ended. */
+  late: boolean;
+}
+
+/** What is known of a stream that has met a lack of memory. */
+interface Lack {
+  /** The group will call when there is memory, or when the stream may have more of it. */
+  waits: boolean;
+  waitsForMore: boolean;
+  /** The last receive found no memory in the area. */
+  inArea: boolean;
+  /** While it receives into memory of its own, because everything is lent: which. */
+  reserve: Reserve | null;
+  reserveId: number;
+  sender: SocketAddress | null;
 }
 
 /** What a kind of socket gives. */
@@ -86,7 +111,7 @@ export interface ChunkKind<C> {
  *
  * A program that waits for a chunk and holds so many that nothing more can be received is warned
  * after a second: an `IOWarning` with code "IO_CHUNKS_KEPT", once for a stream, which names the
- * place where `chunks()` was called.
+ * place that waits: the loop, or the call of `next()`.
  *
  * @category Memory
  *
@@ -111,31 +136,33 @@ export interface ChunkKind<C> {
 export class ChunkStream<C extends Chunk = Chunk>
   implements AsyncIterableIterator<C>, AsyncDisposable
 {
+  // There are as many streams as connections, and most of them wait for their next bytes. So what
+  // only some need, or only while they have something, is made when it is needed.
   readonly #operations: Operations;
-  readonly #pools: ChunkPools;
   readonly #socket: ChunkSocket;
   readonly #kind: ChunkKind<C>;
   readonly #chunkBytes: number | undefined;
-  /** Of messages: where their memory is. */
-  readonly #messages: BufferGroup | null;
   #group: ChunkSource;
   readonly #completion = new MultishotCompletion<unknown>(this);
-  readonly #signal: AbortSignal | undefined;
-  /** Of one wait for a chunk. */
-  readonly #timeoutMs: number | undefined;
-  // There are as many streams as connections, so what only some of them need is made when it is.
-  #timer: Completion | null = null;
-  #waitingSinceMs = 0;
-  readonly #arrived = new Line<C>();
-  readonly #waiters = new Line<Waiter<C>>();
+  readonly #limits: Limits | null;
+  /** False where the library releases the chunks. */
+  readonly #warns: boolean;
+  #kept: KeptWatch | null = null;
+  #arrived: Line<C> | null = null;
+  /** The first call that waits, and those behind it. */
+  #waiter: Settle | null = null;
+  #laterWaiters: Line<Settle> | null = null;
   #turns: Turns | null = null;
   /** The last next() of those that settle one after the other. */
   #before: Promise<IteratorResult<C, undefined>> | null = null;
   // Called when the receive has ended for good.
   #leavers: (() => void)[] | null = null;
-  #onAbort: (() => void) | null = null;
+  #lack: Lack | null = null;
+  #failure: unknown;
   /** Chunks that are not released, here or in the program. */
   #held = 0;
+  /** Chunks that it may have, since the receive was started. */
+  #allowed = 0;
   #started = false;
   /** Nothing comes any more. */
   #ended = false;
@@ -143,22 +170,6 @@ export class ChunkStream<C extends Chunk = Chunk>
   #left = false;
   /** The receive is to end, and to go on when there is room. */
   #pausing = false;
-  /** Nothing has come in time, unless something still does before the receive has ended. */
-  #late = false;
-  /** The group will call when there is memory, or when the stream may have more of it. */
-  #waits = false;
-  #waitsForMore = false;
-  /** While it receives into memory of its own, because everything is lent: which. */
-  #reserve: Reserve | null = null;
-  #reserveId = -1;
-  #sender: SocketAddress | null = null;
-  /** The last receive found no memory in the area. */
-  #lacked = false;
-  /** Chunks that it may have, since the receive was started. */
-  #allowed = 0;
-  #failure: unknown;
-  /** Null where the library releases the chunks. */
-  readonly #kept: KeptWatch | null;
 
   /** @internal */
   constructor(
@@ -167,24 +178,26 @@ export class ChunkStream<C extends Chunk = Chunk>
     socket: ChunkSocket,
     kind: ChunkKind<C>,
     options: ChunkOptions,
-    opener: Opener | null,
+    warns: boolean,
   ) {
     checkMade(operations, "ChunkStream", "socket.chunks()");
     this.#operations = operations;
-    this.#pools = pools;
     this.#socket = socket;
     this.#kind = kind;
     const chunkBytes = options.chunkBytes ?? undefined;
-    const { signal, timeoutMs } = options;
-    // A signal that has aborted ends the stream, not this call.
-    if (signal !== undefined && signal !== null) checkSignal(signal, "chunks");
-    if (timeoutMs !== undefined && timeoutMs !== null) checkTimeout(timeoutMs, "chunks");
+    this.#limits = limitsFrom(options);
     this.#chunkBytes = chunkBytes;
-    this.#messages = kind.messages ? pools.groupFor(true, chunkBytes) : null;
-    this.#group = this.#messages ?? pools.memoryFor(chunkBytes);
-    this.#signal = signal ?? undefined;
-    this.#kept = opener === null ? null : new KeptWatch(this, opener);
-    this.#timeoutMs = timeoutMs ?? undefined;
+    this.#group = kind.messages ? pools.groupFor(true, chunkBytes) : pools.memoryFor(chunkBytes);
+    this.#warns = warns;
+  }
+
+  get #pools(): ChunkPools {
+    return this.#operations.chunkPools as ChunkPools;
+  }
+
+  /** Of messages: where their memory is. */
+  get #messages(): BufferGroup | null {
+    return this.#kind.messages ? (this.#group as BufferGroup) : null;
   }
 
   /** Whether it receives, or will. @internal */
@@ -220,7 +233,7 @@ export class ChunkStream<C extends Chunk = Chunk>
   }
 
   #next(): Promise<IteratorResult<C, undefined>> {
-    const chunk = this.#arrived.shift();
+    const chunk = this.#arrived?.shift();
     if (chunk !== undefined) {
       const result: IteratorResult<C, undefined> = { done: false, value: chunk };
       this.#turns ??= new Turns();
@@ -236,13 +249,26 @@ export class ChunkStream<C extends Chunk = Chunk>
         return Promise.reject(error);
       }
     }
-    if (this.#timeoutMs !== undefined && !this.#ended) this.#watchTime();
+    if (this.#limits !== null && !this.#ended) this.#watchTime(this.#limits);
     if (this.#ended) return this.#end();
     return new Promise((resolve) => {
-      this.#waiters.push({ resolve });
+      const settle = resolve as Settle;
+      if (this.#waiter === null) this.#waiter = settle;
+      else {
+        this.#laterWaiters ??= new Line();
+        this.#laterWaiters.push(settle);
+      }
       this.#go();
-      if (this.#starves) this.#kept?.begin();
+      if (!this.#warns || this.#held === 0) return;
+      this.#kept ??= new KeptWatch(this, this.next);
+      if (this.#starves) this.#kept.begin();
     });
+  }
+
+  #takeWaiter(): Settle | null {
+    const waiter = this.#waiter;
+    if (waiter !== null) this.#waiter = this.#laterWaiters?.shift() ?? null;
+    return waiter;
   }
 
   /**
@@ -278,12 +304,13 @@ export class ChunkStream<C extends Chunk = Chunk>
 
   // The program waits for a chunk, and nothing can come before it releases one.
   get #starves(): boolean {
-    return this.#held > 0 && this.#waiters.length > 0 && !this.#completion.active && !this.#ended;
+    return this.#held > 0 && this.#waiter !== null && !this.#completion.active && !this.#ended;
   }
 
   /** For the warning of `io.close()`. @internal */
   describe(): { kept: number; address: string } {
-    return { kept: this.#held - this.#arrived.length, address: this.#socket.describe() };
+    const arrived = this.#arrived?.length ?? 0;
+    return { kept: this.#held - arrived, address: this.#socket.describe() };
   }
 
   /** A chunk of it was released. @internal */
@@ -303,20 +330,26 @@ export class ChunkStream<C extends Chunk = Chunk>
    */
   onClosing(): void {
     this.#left = true;
-    for (const chunk of this.#arrived.takeAll()) chunk.release();
+    this.#dropArrived();
     if (this.#started && !this.#completion.active) this.#finish();
+  }
+
+  #dropArrived(): void {
+    for (const chunk of this.#arrived?.takeAll() ?? []) chunk.release();
   }
 
   // ---- starting, and going on
 
   #start(): void {
     this.#socket.check("chunks");
-    if (this.#signal?.aborted) throw aborted("chunks", this.#signal);
+    const limits = this.#limits;
+    const signal = limits?.signal;
+    if (signal?.aborted) throw aborted("chunks", signal);
     this.#started = true;
     this.#pools.remember(this);
-    if (this.#signal === undefined) return;
-    this.#onAbort = () => this.#aborted();
-    follow(this.#signal, this.#onAbort);
+    if (limits === null || signal === undefined) return;
+    limits.onAbort = () => this.#aborted(signal);
+    follow(signal, limits.onAbort);
   }
 
   // Receives when it may have more chunks, and when there is memory for one. A program that waits
@@ -324,10 +357,10 @@ export class ChunkStream<C extends Chunk = Chunk>
   // of the space free. A stream that holds no chunk never waits for the others.
   #go(): void {
     if (this.#ended || this.#completion.active) return;
-    if (this.#waits && this.#held > 0) return;
+    if (this.#lack?.waits && this.#held > 0) return;
     const max = this.#group.share;
     const room = max - this.#held;
-    const hungry = this.#waiters.length > 0;
+    const hungry = this.#waiter !== null;
     if (room <= 0 || (!hungry && room < max >> 1)) {
       if (max < MAX_CHUNKS_OF_STREAM) this.#waitForMore();
       return;
@@ -362,15 +395,16 @@ export class ChunkStream<C extends Chunk = Chunk>
     const { number: descriptor } = this.#socket;
     const reserve = this.#pools.reserveFor(this.#messages);
     const bufferId = reserve.take();
-    this.#reserve = reserve;
-    this.#reserveId = bufferId;
+    const lack = this.#lacking();
+    lack.reserve = reserve;
+    lack.reserveId = bufferId;
     const room = reserve.room(bufferId);
     try {
       if (this.#messages === null) {
         ring.receive(this.#completion, onCompletion, descriptor, room);
       } else {
-        this.#sender ??= new SocketAddress();
-        ring.receiveMessage(this.#completion, onCompletion, descriptor, room, this.#sender);
+        lack.sender ??= new SocketAddress();
+        ring.receiveMessage(this.#completion, onCompletion, descriptor, room, lack.sender);
       }
       reserve.started(bufferId);
     } catch (error) {
@@ -380,8 +414,22 @@ export class ChunkStream<C extends Chunk = Chunk>
   }
 
   #leaveReserve(): void {
-    this.#reserve?.release(this.#reserveId);
-    this.#reserve = null;
+    const lack = this.#lack;
+    if (lack === null) return;
+    lack.reserve?.release(lack.reserveId);
+    lack.reserve = null;
+  }
+
+  #lacking(): Lack {
+    this.#lack ??= {
+      waits: false,
+      waitsForMore: false,
+      inArea: false,
+      reserve: null,
+      reserveId: -1,
+      sender: null,
+    };
+    return this.#lack;
   }
 
   // There is no memory for it, or it has received as much as it may. Only the kernel knows the free
@@ -391,8 +439,8 @@ export class ChunkStream<C extends Chunk = Chunk>
     const { area } = this.#pools;
     if (area === null || this.#group !== area) {
       this.#lackBuffers();
-    } else if (area.freePages > 0 && !this.#lacked) {
-      this.#lacked = true;
+    } else if (area.freePages > 0 && !this.#lack?.inArea) {
+      this.#lacking().inArea = true;
       this.#go();
     } else if (area.held > 0) {
       this.#lackBuffers();
@@ -422,11 +470,12 @@ export class ChunkStream<C extends Chunk = Chunk>
 
   // Every buffer is held.
   #waitForMemory(): void {
-    if (this.#waits) return;
-    this.#waits = true;
+    const lack = this.#lacking();
+    if (lack.waits) return;
+    lack.waits = true;
     this.#group.whenAvailable(() => {
-      this.#waits = false;
-      this.#lacked = false;
+      lack.waits = false;
+      lack.inArea = false;
       if (this.#completion.active) return false; // it holds nothing and goes on without
       this.#go();
       if (!this.#completion.active) return false;
@@ -450,10 +499,11 @@ export class ChunkStream<C extends Chunk = Chunk>
 
   // It has as much as it may have while memory is scarce.
   #waitForMore(): void {
-    if (this.#waitsForMore) return;
-    this.#waitsForMore = true;
+    const lack = this.#lacking();
+    if (lack.waitsForMore) return;
+    lack.waitsForMore = true;
     this.#group.whenEased(() => {
-      this.#waitsForMore = false;
+      lack.waitsForMore = false;
       this.#go();
     });
   }
@@ -461,20 +511,21 @@ export class ChunkStream<C extends Chunk = Chunk>
   /** A completion of the receive. @internal */
   onCompletion(result: number): void {
     const brought = result > 0 || (result === 0 && this.#kind.messages);
-    const hadOwn = this.#reserve !== null;
+    const hadOwn = this.#lack !== null && this.#lack.reserve !== null;
     if (brought) this.#take(result);
     this.#leaveReserve();
     if (this.#completion.active) return;
     if (this.#ended) this.#unfollow();
     this.#callLeavers();
+    const limits = this.#limits;
     const paused = this.#pausing;
-    const late = this.#late;
+    const late = limits?.late ?? false;
     this.#pausing = false;
-    this.#late = false;
+    if (limits !== null) limits.late = false;
     if (this.#ended) return;
     // While the socket is being closed it does not go on, whatever this receive has ended with.
     if (this.#left) this.#finish();
-    else if (late && (result === CANCELED || result === NO_BUFFERS)) this.#fail(this.#lateError());
+    else if (late && (result === CANCELED || result === NO_BUFFERS)) this.#fail(lateError(limits));
     else if (brought || (result === CANCELED && paused)) this.#go();
     else if (result === NO_BUFFERS) this.#lackMemory();
     else if (result === NOT_READABLE && hadOwn && this.#group === this.#pools.area) {
@@ -486,8 +537,8 @@ export class ChunkStream<C extends Chunk = Chunk>
       this.#fail(this.#errorOf(result));
     }
     // The time of others that wait begins again when something has come just in time.
-    const waits = !this.#ended && this.#waiters.length > 0 && !this.#timer?.active;
-    if (waits && this.#timeoutMs !== undefined) this.#watchTime();
+    const waits = !this.#ended && this.#waiter !== null;
+    if (waits && limits !== null && !limits.timer?.active) this.#watchTime(limits);
     if (this.#starves) this.#kept?.begin();
   }
 
@@ -507,17 +558,20 @@ export class ChunkStream<C extends Chunk = Chunk>
   #take(byteLength: number): void {
     // A stream that has failed starts no further receive.
     if (this.#left || this.#ended) {
-      if (this.#reserve === null) this.#group.release(this.#completion.bufferId);
+      if (!this.#lack?.reserve) this.#group.release(this.#completion.bufferId);
       return;
     }
-    this.#late = false;
+    if (this.#limits !== null) this.#limits.late = false;
     const chunk = this.#makeChunk(byteLength);
     this.#held++;
-    this.#lacked = false;
-    const waiter = this.#waiters.shift();
+    if (this.#lack !== null) this.#lack.inArea = false;
+    const waiter = this.#takeWaiter();
     this.#kept?.end();
-    if (waiter === undefined) this.#arrived.push(chunk);
-    else waiter.resolve({ done: false, value: chunk });
+    if (waiter !== null) waiter({ done: false, value: chunk });
+    else {
+      this.#arrived ??= new Line();
+      this.#arrived.push(chunk);
+    }
     // Small messages reach the number of chunks before the limit of bytes.
     if (this.#held >= this.#allowed && this.#completion.active) this.#pause();
   }
@@ -525,7 +579,7 @@ export class ChunkStream<C extends Chunk = Chunk>
   // The kernel knows no limit for messages, so some come before a cancel has reached it. They may
   // not take what belongs to other streams.
   #makeChunk(byteLength: number): C {
-    if (this.#reserve !== null) return this.#makeOwnChunk(this.#reserve, byteLength);
+    if (this.#lack?.reserve) return this.#makeOwnChunk(this.#lack, this.#lack.reserve, byteLength);
     const [group, kind, { bufferId, offset }] = [this.#messages, this.#kind, this.#completion];
     if (group === null) {
       return kind.makeChunk(this, { memory: this.#group, bufferId, offset }, byteLength, false);
@@ -539,12 +593,12 @@ export class ChunkStream<C extends Chunk = Chunk>
   }
 
   // The buffer goes with the chunk, and comes back with it.
-  #makeOwnChunk(memory: Reserve, byteLength: number): C {
-    const bufferId = this.#reserveId;
+  #makeOwnChunk(lack: Lack, memory: Reserve, byteLength: number): C {
+    const bufferId = lack.reserveId;
     const offset = memory.headBytes;
-    this.#reserve = null;
+    lack.reserve = null;
     memory.markHeld(bufferId);
-    const sender = this.#messages === null ? null : this.#sender;
+    const sender = this.#messages === null ? null : lack.sender;
     if (sender !== null) memory.writeSender(bufferId, sender);
     const truncated = sender?.truncated ?? false;
     return this.#kind.makeChunk(this, { memory, bufferId, offset }, byteLength, truncated);
@@ -576,19 +630,21 @@ export class ChunkStream<C extends Chunk = Chunk>
     this.#ended = true;
     this.#kept?.end();
     if (!this.#completion.active) this.#unfollow();
-    if (this.#timer?.active) this.#operations.cancel(this.#timer);
+    const timer = this.#limits?.timer;
+    if (timer?.active) this.#operations.cancel(timer);
     if (this.#completion.active) this.#operations.cancel(this.#completion);
     if (this.#held === 0) this.#pools.forget(this);
-    const [first, ...others] = this.#waiters.takeAll();
-    first?.resolve(this.#end());
-    for (const { resolve } of others) resolve(DONE);
+    const first = this.#waiter;
+    const others = this.#laterWaiters?.takeAll() ?? [];
+    this.#waiter = null;
+    first?.(this.#end());
+    for (const settle of others) settle(DONE);
   }
 
   // It follows its signal until its receive has ended.
   #unfollow(): void {
-    if (this.#signal !== undefined && this.#onAbort !== null) {
-      unfollow(this.#signal, this.#onAbort);
-    }
+    const limits = this.#limits;
+    if (limits?.signal && limits.onAbort !== null) unfollow(limits.signal, limits.onAbort);
   }
 
   // The program has no use for what still comes.
@@ -597,30 +653,30 @@ export class ChunkStream<C extends Chunk = Chunk>
     this.#started = true;
     this.#finish();
     this.#failure = undefined;
-    for (const chunk of this.#arrived.takeAll()) chunk.release();
+    this.#dropArrived();
   }
 
-  #aborted(): void {
-    const signal = this.#signal as AbortSignal;
+  #aborted(signal: AbortSignal): void {
     this.#left = true;
-    for (const chunk of this.#arrived.takeAll()) chunk.release();
+    this.#dropArrived();
     this.#fail(aborted("chunks", signal, { peer: peerOf(this.#socket.place) }));
   }
 
   // One timer for all waits: when it elapses too early for the current wait, it is set again for
   // the rest.
-  #watchTime(): void {
-    this.#waitingSinceMs = performance.now();
-    if (!this.#timer?.active) this.#setTimer(this.#timeoutMs as number);
+  #watchTime(limits: Limits): void {
+    if (limits.timeoutMs === undefined) return;
+    limits.waitingSinceMs = performance.now();
+    if (!limits.timer?.active) this.#setTimer(limits, limits.timeoutMs);
   }
 
   // An operation that cannot be started ends the stream, unless the close that refuses it is about
   // to.
-  #setTimer(durationMs: number): void {
+  #setTimer(limits: Limits, durationMs: number): void {
     const durationNs = Math.max(1, Math.round(durationMs * 1e6));
     try {
-      this.#timer ??= new Completion();
-      this.#operations.ring.timeout(this.#timer, () => this.#timeIsUp(), durationNs);
+      limits.timer ??= new Completion();
+      this.#operations.ring.timeout(limits.timer, () => this.#timeIsUp(limits), durationNs);
     } catch (error) {
       if (!this.#left) this.#fail(error);
     }
@@ -628,23 +684,38 @@ export class ChunkStream<C extends Chunk = Chunk>
 
   // Or the program has cancelled everything while the stream waited for memory and was not in
   // flight.
-  #timeIsUp(): void {
-    if (this.#ended || this.#waiters.length === 0) return;
-    const leftMs = this.#waitingSinceMs + (this.#timeoutMs as number) - performance.now();
+  #timeIsUp(limits: Limits): void {
+    if (this.#ended || this.#waiter === null) return;
+    const leftMs = limits.waitingSinceMs + (limits.timeoutMs as number) - performance.now();
     if (leftMs > 0) {
-      this.#setTimer(leftMs);
+      this.#setTimer(limits, leftMs);
     } else if (this.#completion.active) {
-      this.#late = true;
+      limits.late = true;
       this.#pause();
     } else {
-      this.#fail(this.#lateError());
+      this.#fail(lateError(limits));
     }
   }
+}
 
-  #lateError(): IOError {
-    const message = `chunks failed: ETIMEDOUT, no bytes came for ${this.#timeoutMs} ms`;
-    return new IOError({ code: "ETIMEDOUT", operation: "chunks", message });
-  }
+function limitsFrom({ signal, timeoutMs }: ChunkOptions): Limits | null {
+  // A signal that has aborted ends the stream, not this call.
+  if (signal !== undefined && signal !== null) checkSignal(signal, "chunks");
+  if (timeoutMs !== undefined && timeoutMs !== null) checkTimeout(timeoutMs, "chunks");
+  if ((signal ?? timeoutMs ?? null) === null) return null;
+  return {
+    signal: signal ?? undefined,
+    timeoutMs: timeoutMs ?? undefined,
+    onAbort: null,
+    timer: null,
+    waitingSinceMs: 0,
+    late: false,
+  };
+}
+
+function lateError(limits: Limits | null): IOError {
+  const message = `chunks failed: ETIMEDOUT, no bytes came for ${limits?.timeoutMs} ms`;
+  return new IOError({ code: "ETIMEDOUT", operation: "chunks", message });
 }
 
 function onCompletion(completion: Completion, result: number): void {

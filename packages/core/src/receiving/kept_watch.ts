@@ -3,52 +3,49 @@
 const CODE = "IO_CHUNKS_KEPT";
 const AFTER_MS = 1000;
 
-/** The function that the program calls to open a stream: its caller is where that is opened. */
-export type Opener = (...given: never[]) => unknown;
-
 interface Keeper {
   describe(): { kept: number; address: string };
 }
 
-/** One stream's: it warns once. */
+/** One stream's: it warns once. A stream has none before its program waits and holds a chunk. */
 export class KeptWatch {
+  /** Who waits: V8 keeps the frame, and makes it text when that is read. */
+  declare readonly stack?: string;
   readonly #keeper: Keeper;
-  // Holds the frame; V8 makes it text when that is first read.
-  readonly #opened: { stack?: string } = {};
-  #timer: NodeJS.Timeout | null = null;
-  #warned = false;
+  /** Undefined once it has warned. */
+  #timer: NodeJS.Timeout | null | undefined = null;
 
-  constructor(keeper: Keeper, opener: Opener) {
+  /** `next` is the method by which the program waits: its caller is the place. */
+  constructor(keeper: Keeper, next: () => unknown) {
     this.#keeper = keeper;
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 1;
-    Error.captureStackTrace(this.#opened, opener);
+    Error.captureStackTrace(this, next);
     Error.stackTraceLimit = stackTraceLimit;
   }
 
   /** The stream cannot go on before the program releases a chunk. */
   begin(): void {
-    if (this.#warned || this.#timer !== null) return;
+    if (this.#timer !== null) return;
     this.#timer = setTimeout(() => this.#warn(), AFTER_MS);
     this.#timer.unref();
   }
 
   /** It goes on, or has ended. */
   end(): void {
-    if (this.#timer === null) return;
+    if (this.#timer === null || this.#timer === undefined) return;
     clearTimeout(this.#timer);
     this.#timer = null;
   }
 
   #warn(): void {
-    this.#timer = null;
-    this.#warned = true;
+    this.#timer = undefined;
     const { kept, address } = this.#keeper.describe();
-    const frame = /\n\s*(at .*)/.exec(this.#opened.stack ?? "")?.[1];
-    const opened = frame === undefined ? "" : `, opened ${frame},`;
+    const frame = /\n\s*(at .*)/.exec(this.stack ?? "")?.[1];
+    const waits = frame === undefined ? "waits" : `waits ${frame}`;
     const message =
-      `chunks(): the stream of ${address}${opened} cannot receive, and its program waits: ` +
-      `${kept} of its chunks were not released for a second: release each, by "using" or release()`;
+      `chunks(): the stream of ${address} cannot receive, and its program ${waits}: ${kept} of ` +
+      'its chunks were not released for a second: release each, by "using" or release()';
     process.emitWarning(message, "IOWarning", CODE);
   }
 }

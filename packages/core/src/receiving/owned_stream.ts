@@ -3,24 +3,34 @@
 import type { Chunk } from "./chunk.js";
 import type { ChunkStream } from "./chunk_stream.js";
 
-/** Copies what comes, and releases its chunk before the program sees the copy. */
-export class OwnedStream<C extends Chunk, T> implements AsyncIterableIterator<T> {
-  readonly #chunks: ChunkStream<C>;
-  readonly #copy: (chunk: C) => T;
+/** Of what a stream of chunks gives, what its program gets. */
+export type Owning<C extends Chunk, T> = (
+  result: IteratorResult<C, undefined>,
+) => IteratorResult<T, undefined>;
 
-  constructor(chunks: ChunkStream<C>, copy: (chunk: C) => T) {
-    this.#chunks = chunks;
-    this.#copy = copy;
-  }
-
-  async next(): Promise<IteratorResult<T, undefined>> {
-    const { done, value: chunk } = await this.#chunks.next();
+/** Copies each chunk, and releases it before the program sees the copy. */
+export function owning<C extends Chunk, T>(copy: (chunk: C) => T): Owning<C, T> {
+  return ({ done, value: chunk }) => {
     if (done) return { done, value: undefined };
     try {
-      return { done: false, value: this.#copy(chunk) };
+      return { done: false, value: copy(chunk) };
     } finally {
       chunk.release();
     }
+  };
+}
+
+export class OwnedStream<C extends Chunk, T> implements AsyncIterableIterator<T> {
+  readonly #chunks: ChunkStream<C>;
+  readonly #own: Owning<C, T>;
+
+  constructor(chunks: ChunkStream<C>, own: Owning<C, T>) {
+    this.#chunks = chunks;
+    this.#own = own;
+  }
+
+  next(): Promise<IteratorResult<T, undefined>> {
+    return this.#chunks.next().then(this.#own);
   }
 
   return(): Promise<IteratorReturnResult<undefined>> {

@@ -3,6 +3,7 @@
 // promise waits for its answer, because until then the memory is the kernel's.
 
 import { type Address, peerOf } from "../address.js";
+import type { NativeSession } from "../engine/native.js";
 import type { Queue } from "../engine/queue.js";
 import {
   abortedError,
@@ -214,6 +215,7 @@ export class Operations {
   constructor(ring: Ring, queue: Queue, backend: string, traces = false) {
     this.forgotten = new Forgotten(
       {
+        session: queue.session,
         isClosed: () => queue.closed,
         close: (descriptor) => this.close(descriptor),
       },
@@ -226,6 +228,10 @@ export class Operations {
     this.settleReleased = (completion, result) => {
       if (!completion.active) this.#settle(completion as Pending, result);
     };
+  }
+
+  get session(): NativeSession {
+    return this.#queue.session;
   }
 
   /** Whether the IO is closed or being closed. */

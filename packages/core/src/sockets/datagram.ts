@@ -3,12 +3,11 @@ import { type Address, checkFamily, type Place, socketPath } from "../address.js
 import { callError } from "../descriptors/call_error.js";
 import { MessageControl } from "../descriptors/message_control.js";
 import { type Moment, momentOfMask } from "../engine/mask.js";
-import type { NativeSession } from "../engine/native.js";
 import { IOError, rangeError, typeError } from "../errors.js";
 import { socketPathFromHere } from "../files/paths.js";
 import { DatagramChunk } from "../receiving/chunk.js";
 import type { ChunkKind, ChunkOptions, ChunkStream } from "../receiving/chunk_stream.js";
-import { OwnedStream } from "../receiving/owned_stream.js";
+import { OwnedStream, owning } from "../receiving/owned_stream.js";
 import {
   type About,
   type Endings,
@@ -139,6 +138,11 @@ const DATAGRAMS: ChunkKind<DatagramChunk> = {
   makeChunk: (owner, place, byteLength, truncated) =>
     new DatagramChunk(owner, place, byteLength, truncated),
 };
+
+const ownDatagram = owning((chunk: DatagramChunk): DatagramBytes => {
+  const { address, truncated } = chunk;
+  return Object.assign(chunk.bytes.slice(), { address, truncated });
+});
 
 /**
  * The receiver of a datagram: a numeric address, a path, or a {@link SocketAddress}.
@@ -524,7 +528,7 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
    * ```
    */
   chunks(options?: ChunkOptions | null): ChunkStream<DatagramChunk> {
-    return this.startChunks(options, DATAGRAMS, this.chunks);
+    return this.startChunks(options, DATAGRAMS, true);
   }
 
   /**
@@ -549,10 +553,7 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
    * ```
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<DatagramBytes> {
-    return new OwnedStream(this.startChunks(null, DATAGRAMS), (chunk) => {
-      const { address, truncated } = chunk;
-      return Object.assign(chunk.bytes.slice(), { address, truncated });
-    });
+    return new OwnedStream(this.startChunks(null, DATAGRAMS, false), ownDatagram);
   }
 
   /**
@@ -851,7 +852,6 @@ function addressOf(target: Exclude<DatagramTarget, SocketAddress>): Address {
 /** Opens a datagram socket; see `IO.openDatagram`. */
 export async function openDatagram(
   operations: Operations,
-  session: NativeSession,
   options: DatagramOptions & OperationOptions,
 ): Promise<DatagramSocket> {
   checkGiven(options, OPEN);
@@ -865,16 +865,15 @@ export async function openDatagram(
   const moment = momentOfMask();
   if (!named) {
     const family = oneOf(asked, FAMILIES, "the family", "openDatagram");
-    return openAt(operations, session, settings, family, null, moment);
+    return openAt(operations, settings, family, null, moment);
   }
   return withAddress(operations, "openDatagram", options as Place, endings, (address) =>
-    openAt(operations, session, settings, address.family, address, moment),
+    openAt(operations, settings, address.family, address, moment),
   );
 }
 
 async function openAt(
   operations: Operations,
-  session: NativeSession,
   settings: Settings,
   family: Address["family"],
   address: Address | null,
@@ -885,7 +884,7 @@ async function openAt(
     undefined,
     { place: address },
   );
-  const socket = new DatagramSocket(operations, session, descriptor, "datagram socket");
+  const socket = new DatagramSocket(operations, descriptor, "datagram socket");
   try {
     socket.applySettings(settings);
     if (address === null) return socket;

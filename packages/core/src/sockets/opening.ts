@@ -376,7 +376,7 @@ class Opener {
   }
 
   #socket(descriptor: Descriptor, type: Type): Socket {
-    const socket = new Socket(this.#operations, this.#session, descriptor);
+    const socket = new Socket(this.#operations, descriptor);
     socket.carriesMessages = type === "seqpacket";
     return socket;
   }

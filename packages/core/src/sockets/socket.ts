@@ -6,7 +6,7 @@ import { File, rest } from "../files/file.js";
 import type { Position } from "../files/file_base.js";
 import { Chunk } from "../receiving/chunk.js";
 import type { ChunkKind, ChunkOptions, ChunkStream } from "../receiving/chunk_stream.js";
-import { OwnedStream } from "../receiving/owned_stream.js";
+import { OwnedStream, owning } from "../receiving/owned_stream.js";
 import {
   aborted,
   checkedEndings,
@@ -78,6 +78,8 @@ const STREAM: ChunkKind<Chunk> = {
   makeChunk: (owner, place, byteLength) => new Chunk(owner, place, byteLength),
 };
 
+const ownBytes = owning((chunk: Chunk) => chunk.bytes.slice());
+
 /**
  * A connected stream socket, TCP or unix.
  *
@@ -111,11 +113,10 @@ const STREAM: ChunkKind<Chunk> = {
 export class Socket extends SocketBase implements AsyncIterable<Uint8Array> {
   /** Whether it is of the type "seqpacket". @internal */
   carriesMessages = false;
-  readonly #isOne = true;
 
   /** @internal */
   static isOne(value: unknown): boolean {
-    return typeof value === "object" && value !== null && #isOne in value;
+    return typeof value === "object" && value !== null && #checkStream in value;
   }
 
   /**
@@ -261,7 +262,7 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array> {
    */
   chunks(options?: ChunkOptions | null): ChunkStream {
     this.#checkStream("chunks");
-    return this.startChunks(options, STREAM, this.chunks);
+    return this.startChunks(options, STREAM, true);
   }
 
   /**
@@ -274,7 +275,7 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array> {
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
     this.#checkStream("chunks");
-    return new OwnedStream(this.startChunks(null, STREAM), (chunk) => chunk.bytes.slice());
+    return new OwnedStream(this.startChunks(null, STREAM, false), ownBytes);
   }
 
   /**

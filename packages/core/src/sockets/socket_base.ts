@@ -24,12 +24,10 @@ import { closedError, IOError } from "../errors.js";
 import type { Chunk } from "../receiving/chunk.js";
 import type { ChunkPools } from "../receiving/chunk_pools.js";
 import { type ChunkKind, type ChunkOptions, ChunkStream } from "../receiving/chunk_stream.js";
-import type { Opener } from "../receiving/kept_watch.js";
 import { ignore, type OperationOptions, type Operations } from "../ring/promises.js";
 import type { Descriptor } from "../ring/types.js";
 import type { SocketStats } from "../stats.js";
 import { type Bytes, checkMade, checkOptions, knows } from "../support/check.js";
-import { OpenedSocket } from "../support/forgotten.js";
 import { addressOf, nameOf, type SocketKind } from "./address_of.js";
 import type { RawOptionValue } from "./option_types.js";
 import { type OptionTarget, readRaw, setRaw } from "./options.js";
@@ -42,7 +40,6 @@ export abstract class SocketBase implements AsyncDisposable {
   readonly number: Descriptor;
   /** @internal */
   protected readonly operations: Operations;
-  readonly #session: NativeSession;
   /** What it was connected to, for when the system does not know the peer any more. @internal */
   target: Address | null = null;
   #localAddress: Address | null = null;
@@ -52,17 +49,15 @@ export abstract class SocketBase implements AsyncDisposable {
   #receiving: ChunkStream<Chunk> | null = null;
 
   /** @internal */
-  constructor(
-    operations: Operations,
-    session: NativeSession,
-    descriptor: Descriptor,
-    kind: SocketKind = "socket",
-  ) {
+  constructor(operations: Operations, descriptor: Descriptor, kind: SocketKind = "socket") {
     checkMade(operations, "Socket", "await io.connect(), io.listen() or io.openDatagram()");
     this.operations = operations;
-    this.#session = session;
     this.number = descriptor;
-    operations.forgotten.watch(this, new OpenedSocket(descriptor, kind, session));
+    operations.forgotten.watchSocket(this, descriptor, kind);
+  }
+
+  get #session(): NativeSession {
+    return this.operations.session;
   }
 
   /**
@@ -290,14 +285,14 @@ export abstract class SocketBase implements AsyncDisposable {
   protected startChunks<C extends Chunk>(
     options: ChunkOptions | null | undefined,
     kind: ChunkKind<C>,
-    opener: Opener | null = null,
+    warns: boolean,
   ): ChunkStream<C> {
     checkOptions(options, RECEIVING);
     this.check("chunks");
     this.checkReceiving("chunks");
     const { operations } = this;
     const pools = operations.chunkPools as ChunkPools;
-    const receiving = new ChunkStream(operations, pools, this, kind, options ?? {}, opener);
+    const receiving = new ChunkStream(operations, pools, this, kind, options ?? {}, warns);
     this.#receiving = receiving;
     return receiving;
   }

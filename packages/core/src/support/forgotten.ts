@@ -78,7 +78,7 @@ export class OpenedListener extends Opened {
   }
 }
 
-export class OpenedSocket extends Opened {
+class OpenedSocket extends Opened {
   readonly #kind: SocketKind;
   readonly #session: NativeSession;
 
@@ -121,6 +121,7 @@ export class OpenedDescriptor extends Opened {
 
 /** What an IO does with them. */
 export interface Finder {
+  readonly session: NativeSession;
   isClosed(): boolean;
   close(descriptor: Descriptor): Promise<void>;
 }
@@ -128,7 +129,7 @@ export interface Finder {
 export class Forgotten {
   readonly #finder: Finder;
   readonly #traces: boolean;
-  readonly #registry = new FinalizationRegistry<Opened>((opened) => this.#find(opened));
+  readonly #registry = new FinalizationRegistry<Opened | Descriptor>((held) => this.#find(held));
   #found: Opened[] = [];
 
   constructor(finder: Finder, traces: boolean) {
@@ -142,15 +143,25 @@ export class Forgotten {
     this.#registry.register(object, opened, object);
   }
 
+  /** The same for a socket. There may be very many of streams, so of these a number is enough. */
+  watchSocket(socket: object, descriptor: Descriptor, kind: SocketKind): void {
+    if (kind === "socket" && !this.#traces) this.#registry.register(socket, descriptor, socket);
+    else this.watch(socket, this.#socketOf(descriptor, kind));
+  }
+
+  #socketOf(descriptor: Descriptor, kind: SocketKind): Opened {
+    return new OpenedSocket(descriptor, kind, this.#finder.session);
+  }
+
   /** It is being closed, or the program looks after its descriptor. */
   release(object: object): void {
     this.#registry.unregister(object);
   }
 
-  #find(opened: Opened): void {
+  #find(held: Opened | Descriptor): void {
     if (this.#finder.isClosed()) return;
     if (this.#found.length === 0) setImmediate(() => this.#end());
-    this.#found.push(opened);
+    this.#found.push(typeof held === "number" ? this.#socketOf(held, "socket") : held);
   }
 
   // Many are found at once: they share a warning.
