@@ -195,8 +195,10 @@ int32_t attempt(Operation& operation) {
     case Opcode::receive_message:
     case Opcode::receive_vectored:
       return system::receive_message(number, operation.extra->message);
+    case Opcode::peek_message:
+      return system::receive_message(number, operation.extra->message, MSG_PEEK);
     case Opcode::receive_control:
-      return system::receive_control(number, operation.extra->message);
+      return system::receive_message(number, operation.extra->message, system::control_flags);
     case Opcode::receive_multishot:
     case Opcode::receive_message_multishot:
       return system::receive_bytes(number, nullptr, 0);  // to get the error of the descriptor
@@ -382,8 +384,9 @@ bool ends_datagrams(const Operation& shutdown, int32_t result) {
 
 int32_t nothing_received(Operation& operation) {
   if (operation.opcode == Opcode::receive_message_multishot) return -ENOTCONN;
-  const bool is_message =
-      operation.opcode == Opcode::receive_message || operation.opcode == Opcode::receive_control;
+  const bool is_message = operation.opcode == Opcode::receive_message ||
+                          operation.opcode == Opcode::peek_message ||
+                          operation.opcode == Opcode::receive_control;
   if (is_message) {
     operation.extra->message.msg_namelen = 0;
     operation.extra->message.msg_controllen = 0;

@@ -522,6 +522,7 @@ int32_t Engine::take_socket(const Operation& operation, int32_t number) {
       }
       return result;
     case Opcode::receive_message:
+    case Opcode::peek_message:
       if (result >= 0) {
         const Extra& extra = *operation.extra;
         write_sender(extra.message, extra.address, extra.peer);

@@ -180,8 +180,8 @@ int32_t peek_bytes(int number, uint8_t* data, size_t length) {
   return result_of([&] { return ::recv(number, data, capped(length), MSG_PEEK | MSG_DONTWAIT); });
 }
 
-int32_t receive_message(int number, msghdr& message) {
-  return result_of([&] { return ::recvmsg(number, &message, MSG_DONTWAIT); });
+int32_t receive_message(int number, msghdr& message, int flags) {
+  return result_of([&] { return ::recvmsg(number, &message, MSG_DONTWAIT | flags); });
 }
 
 #if defined(MSG_CMSG_CLOEXEC)
@@ -189,10 +189,6 @@ const int control_flags = MSG_CMSG_CLOEXEC;
 #else
 const int control_flags = 0;
 #endif
-
-int32_t receive_control(int number, msghdr& message) {
-  return result_of([&] { return ::recvmsg(number, &message, MSG_DONTWAIT | control_flags); });
-}
 
 int shut_down_socket(int number, int direction) {
   return ::shutdown(number, direction) == 0 ? 0 : -errno;

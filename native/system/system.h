@@ -256,11 +256,10 @@ int32_t receive_bytes(int number, uint8_t* data, size_t length);
 // The bytes stay in the socket.
 int32_t peek_bytes(int number, uint8_t* data, size_t length);
 // Writes the sender's address, its size and the flags into `message`.
-int32_t receive_message(int number, msghdr& message);
+int32_t receive_message(int number, msghdr& message, int flags = 0);
 // For every receive of control messages: descriptors among them are close-on-exec, where the system
 // has a flag for that.
 extern const int control_flags;
-int32_t receive_control(int number, msghdr& message);
 // From a file to a socket, through no memory of ours. It may wait for the disk, but not for the
 // socket: -EAGAIN when that takes nothing now. 0 at the end of the file.
 #if defined(__linux__) || defined(__APPLE__) || defined(__FreeBSD__) || defined(__DragonFly__)

@@ -83,7 +83,7 @@ void check_message(const World& world, const Operation& operation) {
   REQUIRE(extra.message.msg_namelen <= sizeof(extra.address));
   const bool named = extra.message.msg_name == &extra.address;
   REQUIRE(named || (extra.message.msg_name == nullptr && extra.message.msg_namelen == 0));
-  if (operation.opcode == Opcode::receive_message) {
+  if (operation.opcode != Opcode::send_message) {
     REQUIRE(named);
     REQUIRE(world.inside(extra.peer, io::abi::peer_size_bytes));
   }
@@ -102,7 +102,8 @@ void check_accepted(const World& world, const Operation& operation) {
                         operation.opcode == Opcode::send_vectored ||
                         operation.opcode == Opcode::receive_vectored;
   if (vectored) check_vectors(world, *operation.extra);
-  if (operation.opcode == Opcode::send_message || operation.opcode == Opcode::receive_message) {
+  if (operation.opcode == Opcode::send_message || operation.opcode == Opcode::receive_message ||
+      operation.opcode == Opcode::peek_message) {
     check_message(world, operation);
   }
   if (operation.opcode == Opcode::receive_multishot) {

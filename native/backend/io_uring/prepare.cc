@@ -241,6 +241,8 @@ void prepare_stream(Operation& operation, uint32_t features, io_uring_sqe* entry
       return;
     case Opcode::peek:
       return io_uring_prep_recv(entry, number, operation.address, operation.length, MSG_PEEK);
+    case Opcode::peek_message:
+      return io_uring_prep_recvmsg(entry, number, &extra->message, MSG_PEEK);
     case Opcode::receive_message:
     case Opcode::receive_vectored:
       io_uring_prep_recvmsg(entry, number, &extra->message, 0);

@@ -603,6 +603,7 @@ function ringRows({ group, messages }: Scene): Rows<Ring> {
     sendMessage: [...onDescriptor, messageOrList, target, zeroCopy],
     receiveMessage: [...onDescriptor, viewOrEmpty, peer],
     shutdown: [...onDescriptor, argument(() => "send", oneWord("send", "receive", "both"))],
+    peekMessage: [...onDescriptor, viewOrEmpty, peer],
     detach: onDescriptor,
     sendControl: [...onDescriptor, messageOrList, control],
     receiveControl: [...onDescriptor, viewOrEmpty, control],
@@ -738,6 +739,7 @@ function socketClasses(scene: Scene): Pick<Table, "Socket" | "DatagramSocket"> {
         ...bothSockets(),
         receive: [bytesOrEmpty, endings],
         receiveMessage: [bytesOrEmpty, endings],
+        peek: [bytesOrEmpty, endings],
         joinGroup: [digitsOf("224.0.0.251"), grouping],
         leaveGroup: [digitsOf("224.0.0.251"), grouping],
         sendMany: [

@@ -149,6 +149,7 @@ const OF_DATAGRAMS: Rows<DatagramSocket> = {
   receive: ({ datagrams }) => datagrams.receive(bytes(), LIMIT),
   send: ({ datagrams }) => datagrams.send(bytes()),
   sendVectored: ({ datagrams }) => datagrams.sendVectored([bytes()]),
+  peek: ({ datagrams }) => datagrams.peek(bytes(), LIMIT),
   receiveMessage: ({ datagrams }) => datagrams.receiveMessage(bytes(), LIMIT),
   sendMany: ({ datagrams }) => datagrams.sendMany([bytes()]),
   sendTo: ({ datagrams, listener }) => {

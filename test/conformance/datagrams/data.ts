@@ -100,6 +100,34 @@ function registerMessages(suite: Suite, family: Family): void {
     assert.equal([none.byteLength, none.truncated], [0, true]);
   });
 
+  suite.test(`${family.name}: a peek leaves the datagram where it is`, async (trial) => {
+    const { near, far } = await boundPair(trial, family);
+    const buffer = new Uint8Array(32);
+    const waiting = far.peek(buffer);
+    const address = near.localAddress;
+    await near.sendTo(Buffer.from("first"), far.localAddress!);
+    await near.sendTo(Buffer.from("second"), far.localAddress!);
+    assert.equal(await waiting, { byteLength: 5, address, truncated: false });
+    assert.is(text(buffer, 5), "first");
+    const start = new Uint8Array(2);
+    assert.equal(await far.peek(start), { byteLength: 2, address, truncated: true });
+    assert.is(text(start, 2), "fi");
+    assert.equal(await far.peek(new Uint8Array(0)), { byteLength: 0, address, truncated: true });
+    // The order is that of the calls: each peek sees what the receive before it has left.
+    const [one, between, two] = await Promise.all([
+      far.receive(buffer.subarray(0, 8)),
+      far.peek(buffer.subarray(8, 16)),
+      far.receive(buffer.subarray(16)),
+    ]);
+    assert.equal([one.byteLength, between.byteLength, two.byteLength], [5, 6, 6]);
+    assert.is(text(buffer.subarray(8), 6), "second");
+    assert.is(await failureCode(far.peek(buffer, { timeoutMs: 1 })), "ETIMEDOUT");
+    await near.sendTo(new Uint8Array(0), far.localAddress!);
+    for (const verb of ["peek", "receive"] as const) {
+      assert.equal(await far[verb](buffer), { byteLength: 0, address, truncated: false });
+    }
+  });
+
   suite.test(`${family.name}: several buffers are one datagram`, async (trial) => {
     const { near, far } = await boundPair(trial, family);
     const parts = ["one ", "", "two ", "three"].map((part) => Buffer.from(part));

@@ -28,22 +28,23 @@ function plain({ io, near }: Pair): Promise<number[]> {
   });
 }
 
-function message({ io, near }: Pair): Promise<number[]> {
-  return new Promise((resolve, reject) => {
-    const peer = new SocketAddress();
-    const memory = new Uint8Array(16);
-    io.ring.receiveMessage(
-      new Completion(),
-      (_, result) => {
-        if (result === 0 && peer.address !== null) reject(new Error("a sender"));
-        else resolve([result]);
-      },
-      near.descriptor,
-      memory,
-      peer,
-    );
-  });
-}
+const message =
+  (verb: "receiveMessage" | "peekMessage"): Receive =>
+  ({ io, near }) =>
+    new Promise((resolve, reject) => {
+      const peer = new SocketAddress();
+      const memory = new Uint8Array(16);
+      io.ring[verb](
+        new Completion(),
+        (_, result) => {
+          if (result === 0 && peer.address !== null) reject(new Error("a sender"));
+          else resolve([result]);
+        },
+        near.descriptor,
+        memory,
+        peer,
+      );
+    });
 
 const multishot =
   (maxBytes: number): Receive =>
@@ -75,7 +76,8 @@ const messages: Receive = ({ io, near }, { messages: group }) =>
 
 const KINDS: readonly [name: string, receive: Receive, end: number][] = [
   ["receive", plain, 0],
-  ["receiveMessage", message, 0],
+  ["receiveMessage", message("receiveMessage"), 0],
+  ["peekMessage", message("peekMessage"), 0],
   ["receiveMultishot", multishot(0), 0],
   ["receiveMultishot with a limit", multishot(11_545), 0],
   ["receiveMessageMultishot", messages, negative("ENOTCONN")],
@@ -126,6 +128,7 @@ export function datagramsShut(suite: Suite): void {
         assert.equal(await guarded(name, receiving), [end]);
       });
 
+      if (name === "peekMessage") continue; // it takes nothing
       suite.test(`${family.name}: ${name} takes what had arrived before`, async (trial) => {
         const pair = await connectedPair(trial, family);
         const { ring } = pair.io;

@@ -65,6 +65,7 @@ export const OPCODE_GET_XATTR_AT = 75;
 export const OPCODE_SET_XATTR_AT = 76;
 export const OPCODE_LIST_XATTR_AT = 77;
 export const OPCODE_REMOVE_XATTR_AT = 78;
+export const OPCODE_PEEK_MESSAGE = 80;
 export const OPCODE_PEEK = 90;
 export const OPCODE_RECEIVE_VECTORED = 91;
 export const OPCODE_POLL = 115;
@@ -370,6 +371,7 @@ export type OperationName =
   | "setXattrAt"
   | "listXattrAt"
   | "removeXattrAt"
+  | "peekMessage"
   | "peek"
   | "receiveVectored"
   | "poll"
@@ -1102,6 +1104,17 @@ export const OPERATIONS: ReadonlyMap<number, OperationRow> = new Map([
       syscall: "removexattr",
       since: "",
       kind: "file",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    80,
+    {
+      name: "peekMessage",
+      syscall: "recvmsg",
+      since: "5.3",
+      kind: "stream",
       madeByEngine: false,
       endsOthers: false,
     },

@@ -364,24 +364,27 @@ export abstract class SocketVerbs extends ControlVerbs {
     buffer: ArrayBufferView,
     sender: SocketAddress,
   ): void {
-    this.queue.checkText("receiveMessage", completion);
-    this.#checkAddress(sender, "a SocketAddress", "the sender", "receiveMessage");
-    const region = this.region(sender.record, "receiveMessage");
-    if (region.inFlight > 0) throw addressActive();
-    region.inFlight++; // before making room for the buffer could release it
-    let at: number;
-    try {
-      const opcode = abi.OPCODE_RECEIVE_MESSAGE;
-      at = this.transfer(completion, callback, opcode, "receiveMessage", descriptor, buffer);
-    } catch (error) {
-      region.finish();
-      throw error;
-    }
-    sender.held[0] = completion._held as Region;
-    sender.held[1] = region;
-    completion._held = sender.held;
-    this.queue.words[at + abi.ENTRY_ARGUMENT] = region.handle;
-    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = sender.record.byteOffset - region.handleStart;
+    this.#message(completion, callback, abi.OPCODE_RECEIVE_MESSAGE, descriptor, buffer, sender);
+  }
+
+  /**
+   * The same, and leaves the datagram in the socket, for the next receive.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param descriptor What the operation works on: a descriptor of this IO.
+   * @param buffer The memory, which is the kernel's until the final callback.
+   * @param sender What the sender is written into.
+   * @throws As {@link receiveMessage}
+   */
+  peekMessage<C>(
+    completion: Completion<C>,
+    callback: Callback<C>,
+    descriptor: Descriptor,
+    buffer: ArrayBufferView,
+    sender: SocketAddress,
+  ): void {
+    this.#message(completion, callback, abi.OPCODE_PEEK_MESSAGE, descriptor, buffer, sender);
   }
 
   /**
@@ -444,6 +447,35 @@ export abstract class SocketVerbs extends ControlVerbs {
     return readRaw(this.#optionTarget(descriptor, "getOption"), level, name, sizeBytes ?? 4);
   }
 
+  #message<C>(
+    completion: Completion<C>,
+    callback: Callback<C>,
+    opcode: number,
+    descriptor: Descriptor,
+    buffer: ArrayBufferView,
+    sender: SocketAddress,
+  ): void {
+    const peeks = opcode === abi.OPCODE_PEEK_MESSAGE;
+    const operation = peeks ? "peekMessage" : "receiveMessage";
+    this.queue.checkText(operation, completion);
+    this.#checkAddress(sender, "a SocketAddress", "the sender", operation);
+    const region = this.region(sender.record, operation);
+    if (region.inFlight > 0) throw addressActive(operation);
+    region.inFlight++; // before making room for the buffer could release it
+    let at: number;
+    try {
+      at = this.transfer(completion, callback, opcode, operation, descriptor, buffer);
+    } catch (error) {
+      region.finish();
+      throw error;
+    }
+    sender.held[0] = completion._held as Region;
+    sender.held[1] = region;
+    completion._held = sender.held;
+    this.queue.words[at + abi.ENTRY_ARGUMENT] = region.handle;
+    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = sender.record.byteOffset - region.handleStart;
+  }
+
   #sendMode(zeroCopy: ZeroCopy | null, more: boolean, operation: string): number {
     const mode = this.zeroCopyMode(zeroCopy, operation);
     if (more === false) return mode;
@@ -466,11 +498,8 @@ export abstract class SocketVerbs extends ControlVerbs {
   }
 }
 
-function addressActive(): IOError {
-  return new IOError({
-    code: "ERR_IO_ADDRESS_ACTIVE",
-    operation: "receiveMessage",
-    message:
-      "receiveMessage: another receive writes into this SocketAddress; wait for it, or use another",
-  });
+function addressActive(operation: string): IOError {
+  const why = "another receive writes into this SocketAddress; wait for it, or use another";
+  const message = `${operation}: ${why}`;
+  return new IOError({ code: "ERR_IO_ADDRESS_ACTIVE", operation, message });
 }

@@ -120,6 +120,7 @@ const SEND_TO_TARGET = knowsOnly("sendTo", ...PLACE);
 const BIND = knows("bind");
 const CONNECT = knows("connect");
 const RECEIVE = knows("receive");
+const PEEK = knows("peek");
 const RECEIVE_MESSAGE = knows("receiveMessage");
 const JOIN = knowsOnly("joinGroup", "source", "interfaceIndex");
 const LEAVE = knowsOnly("leaveGroup", "source", "interfaceIndex");
@@ -305,15 +306,36 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
    *   socket; the codes of every operation: {@link IOError.code}
    */
   async receive(bytes: Bytes, options?: OperationOptions | null): Promise<Datagram> {
+    return this.#receive("receiveMessage", bytes, options, RECEIVE);
+  }
+
+  /**
+   * The same, and leaves the datagram in the socket: the next receive gets it again.
+   *
+   * @param bytes The memory to receive into; the kernel's until the promise settles.
+   * @param options `signal` and `timeoutMs`; no limit by default.
+   * @returns its length, its sender, and whether it is longer than `bytes`
+   * @throws as `receive`
+   */
+  async peek(bytes: Bytes, options?: OperationOptions | null): Promise<Datagram> {
+    return this.#receive("peekMessage", bytes, options, PEEK);
+  }
+
+  async #receive(
+    verb: "receiveMessage" | "peekMessage",
+    bytes: Bytes,
+    options: OperationOptions | null | undefined,
+    known: Known,
+  ): Promise<Datagram> {
     const sender = this.#senders.pop() ?? new SocketAddress();
     const start = (pending: Pending, settle: Operations["settle"]): void => {
-      this.check("receive");
-      this.checkReceiving("receive");
-      const buffer = viewFrom(bytes, "receive");
-      this.operations.ring.receiveMessage(pending, settle, this.number, buffer, sender);
+      this.check(known.operation);
+      this.checkReceiving(known.operation);
+      const buffer = viewFrom(bytes, known.operation);
+      this.operations.ring[verb](pending, settle, this.number, buffer, sender);
     };
     try {
-      const byteLength = await this.operations.run(start, options, this, RECEIVE);
+      const byteLength = await this.operations.run(start, options, this, known);
       return { byteLength, address: sender.address, truncated: sender.truncated };
     } finally {
       this.#senders.push(sender);
