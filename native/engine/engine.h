@@ -92,6 +92,9 @@ class Engine {
   // Provided buffers: see buffer_groups.h.
   BufferGroups& groups() { return groups_; }
   int32_t adopt(int number) { return descriptors_.add(number); }
+  // Takes a new number, or a negative errno, over: the descriptor, or a negative errno, and then the
+  // number is closed.
+  int32_t take_descriptor(int32_t number);
   // Takes over a number that other code has opened and gives up; a negative errno when it stays
   // that code's: -EEXIST when it is one of ours.
   int32_t adopt_number(int number);
@@ -227,7 +230,6 @@ class Engine {
   void reset_unreleased();
   void go_on_ending(bool has_ended);
   int32_t settle(Operation& operation, int32_t result);
-  int32_t take_descriptor(int32_t number);
   enum class Sharing { none, with_sender };
   int32_t take_number(int number, Sharing sharing = Sharing::none);
   void take_control(Extra& extra);

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <limits>
 #include <memory>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "support/check.h"
 #include "support/clock.h"
 #include "engine/engine.h"
+#include "node/signals.h"
 #include "node/uv_loop.h"
 #include "system/socket_constants.h"
 #include "system/socket_options.h"
@@ -142,6 +144,9 @@ class Session : public Napi::ObjectWrap<Session> {
                            InstanceMethod<&Session::open_notifier>("openNotifier"),
                            InstanceMethod<&Session::take_notifications>("takeNotifications"),
                            InstanceMethod<&Session::close_notifier>("closeNotifier"),
+                           InstanceMethod<&Session::open_signals>("openSignals"),
+                           InstanceMethod<&Session::take_signal>("takeSignal"),
+                           InstanceMethod<&Session::close_signals>("closeSignals"),
                            InstanceMethod<&Session::set_ref>("setRef"),
                            InstanceMethod<&Session::name>("name"),
                            InstanceMethod<&Session::own_file>("ownFile"),
@@ -537,6 +542,40 @@ class Session : public Napi::ObjectWrap<Session> {
     if (engine_ != nullptr) engine_->notifiers().close(info[0].As<Napi::Number>().Int64Value());
   }
 
+  // (numbers) -> a descriptor, from which takeSignal() takes, or a negative errno
+  Napi::Value open_signals(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    auto numbers = info[0].As<Napi::Array>();
+    uint64_t signals = 0;
+    for (uint32_t index = 0; index < numbers.Length(); index++) {
+      const uint32_t signal = numbers.Get(index).As<Napi::Number>().Uint32Value();
+      const bool right = signal > 0 && signal < io::signals_limit;
+      if (!expect(env, right, "a signal that there is not")) return Napi::Value();
+      signals |= uint64_t{1} << signal;
+    }
+    if (engine_ == nullptr) return Napi::Number::New(env, -EBADF);
+    auto taker = std::make_unique<io::SignalTaker>();
+    int number = -1;
+    const int error = taker->open(signals, number);
+    if (error < 0) return Napi::Number::New(env, error);
+    const int32_t descriptor = engine_->take_descriptor(number);
+    if (descriptor >= 0) signal_takers_.insert_or_assign(descriptor, std::move(taker));
+    return Napi::Number::New(env, descriptor);
+  }
+
+  // (descriptor) -> the number of the next signal, or 0 or less
+  Napi::Value take_signal(const Napi::CallbackInfo& info) {
+    const int number = number_of(info[0]);
+    uint8_t signal = 0;
+    if (number >= 0) static_cast<void>(io::system::read_file(number, &signal, 1, -1));
+    return Napi::Number::New(info.Env(), signal);
+  }
+
+  // (descriptor)
+  void close_signals(const Napi::CallbackInfo& info) {
+    signal_takers_.erase(info[0].As<Napi::Number>().Int32Value());
+  }
+
   // (descriptor, keeps): whether its operations keep the event loop alive; -1: those of all.
   void set_ref(const Napi::CallbackInfo& info) {
     if (engine_ == nullptr || !attached_) return;
@@ -830,6 +869,7 @@ class Session : public Napi::ObjectWrap<Session> {
   // ---- the end
 
   void end_engine() {
+    signal_takers_.clear();
     if (loop_ != nullptr) loop_->stop_waiting();
     if (engine_->shut_down()) {
       engine_.reset();
@@ -882,6 +922,7 @@ class Session : public Napi::ObjectWrap<Session> {
   std::string area_advice_;
   Napi::FunctionReference dispatch_;
   std::unique_ptr<io::Engine> engine_;
+  std::unordered_map<int32_t, std::unique_ptr<io::SignalTaker>> signal_takers_;
   std::unique_ptr<io::UvLoop> loop_;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
 };

@@ -25,6 +25,7 @@ export {
   type ReceivedDescriptors,
 } from "./descriptors/passing.js";
 export type { ProcessEnd } from "./descriptors/process.js";
+export { type SignalName, Signals } from "./descriptors/signals.js";
 export type { OperationName } from "./engine/abi.js";
 export { type AcquiredBuffer, Buffers } from "./engine/buffers.js";
 export { IOError, type IOErrorFields } from "./errors.js";

@@ -7,6 +7,7 @@ import type { Notifier } from "./descriptors/notifier.js";
 import { borrow, openNotifier, pollOnce } from "./descriptors/open.js";
 import type { ReceivedDescriptor } from "./descriptors/passing.js";
 import { type ProcessEnd, waitProcess } from "./descriptors/process.js";
+import { openSignals, type SignalName, type Signals } from "./descriptors/signals.js";
 import * as abi from "./engine/abi.js";
 import { Buffers } from "./engine/buffers.js";
 import { loadNative, waitsElsewhere } from "./engine/load.js";
@@ -541,6 +542,22 @@ export class IO extends PathOperations implements AsyncDisposable {
    */
   notifier(): Notifier {
     return openNotifier(this.#operations, this.#session);
+  }
+
+  /**
+   * Takes signals that are sent to the process: they do nothing else then, until the close. Listeners
+   * of `process.on()` and other takers get them too. For programs whose event loop does not turn,
+   * and for loops.
+   *
+   * @param names The names of the signals: `["SIGTERM", "SIGINT"]`.
+   * @returns what receives them; close it with `await using` or `close()`
+   * @throws `EMFILE` and `ENFILE` without descriptors, `ENOTSUP` in Bun and Deno;
+   *   `ERR_INVALID_ARG_VALUE` for "SIGKILL" and "SIGSTOP", which no program receives, and for those
+   *   of an instruction that has failed; the codes of every operation: {@link IOError.code}
+   * @category Descriptors
+   */
+  signals(names: readonly SignalName[]): Signals {
+    return openSignals(this.#operations, this.#session, names);
   }
 
   /**

@@ -311,6 +311,7 @@ function ioRows(scene: Scene): Rows<IO> {
     connect: [record(() => ({ port: listener.address.port }), { ...connecting, family })],
     openDatagram: [record(() => ({ port: 0 }), opening)],
     notifier: [],
+    signals: [argument(() => ["SIGUSR2"], list)],
     borrow: [systemNumber],
     poll: [systemNumber, pollEvent, endings],
     adopt: [systemNumber, argument(() => "listener", oneWord("listener", "terminal"))],
@@ -602,8 +603,8 @@ function ringRows({ group, messages }: Scene): Rows<Ring> {
     receiveVectored: [...onDescriptor, views],
     sendMessage: [...onDescriptor, messageOrList, target, zeroCopy],
     receiveMessage: [...onDescriptor, viewOrEmpty, peer],
-    shutdown: [...onDescriptor, argument(() => "send", oneWord("send", "receive", "both"))],
     peekMessage: [...onDescriptor, viewOrEmpty, peer],
+    shutdown: [...onDescriptor, argument(() => "send", oneWord("send", "receive", "both"))],
     detach: onDescriptor,
     sendControl: [...onDescriptor, messageOrList, control],
     receiveControl: [...onDescriptor, viewOrEmpty, control],
@@ -738,8 +739,8 @@ function socketClasses(scene: Scene): Pick<Table, "Socket" | "DatagramSocket"> {
       methods: {
         ...bothSockets(),
         receive: [bytesOrEmpty, endings],
-        receiveMessage: [bytesOrEmpty, endings],
         peek: [bytesOrEmpty, endings],
+        receiveMessage: [bytesOrEmpty, endings],
         joinGroup: [digitsOf("224.0.0.251"), grouping],
         leaveGroup: [digitsOf("224.0.0.251"), grouping],
         sendMany: [
@@ -777,6 +778,7 @@ function notifyRow({ notifier }: Scene): [token: Argument, value: Argument] {
 type DescriptorClass =
   | "Listener"
   | "Notifier"
+  | "Signals"
   | "BorrowedDescriptor"
   | "ReceivedDescriptor"
   | "MessageControl"
@@ -816,6 +818,11 @@ function descriptorClasses(scene: Scene): Pick<Table, DescriptorClass> {
         unref: [],
         close: [],
       },
+      statics: {},
+    },
+    Signals: {
+      on: scene.signals,
+      methods: { take: [], receive: [endings], ref: [], unref: [], close: [] },
       statics: {},
     },
     BorrowedDescriptor: {

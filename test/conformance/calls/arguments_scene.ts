@@ -15,6 +15,7 @@ import type {
   PreparedOperation,
   ReceivedDescriptor,
   Scope,
+  Signals,
   Socket,
   SocketReader,
   Timer,
@@ -42,6 +43,7 @@ export interface Scene {
   readonly message: DatagramChunk;
   readonly prepared: PreparedOperation;
   readonly notifier: Notifier;
+  readonly signals: Signals;
   readonly borrowed: BorrowedDescriptor;
   readonly received: ReceivedDescriptor;
   readonly watch: Watch;
@@ -85,6 +87,7 @@ export async function sceneOf(trial: Trial): Promise<Scene> {
     message,
     prepared: file.prepareSync("data"),
     notifier: io.notifier(),
+    signals: io.signals(["SIGUSR2"]),
     borrowed: io.borrow(1),
     // Its calls take nothing: where there is none, anything stands for it.
     watch: await io.watch(trial.path(".")).catch(() => Object.create(null) as Watch),

@@ -49,6 +49,7 @@ const REASONS: Reasons = {
   ReceivedDescriptor: { close: CLOSING },
   Directory: { close: CLOSING },
   Notifier: { close: "it waits for nothing but its own receives" },
+  Signals: { close: "it waits for nothing but its own receives" },
   BorrowedDescriptor: { close: "it waits for nothing but its own polls" },
   Watch: { close: "it waits for nothing but its own read", next: SIGNAL, return: SIGNAL },
   Timer: { close: "it never waits" },

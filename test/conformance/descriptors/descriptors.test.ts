@@ -6,6 +6,7 @@ import { descriptorsNotifier } from "./notifier.js";
 import { descriptorsPassing } from "./passing.js";
 import { descriptorsPoll } from "./poll.js";
 import { descriptorsProcess } from "./process.js";
+import { descriptorsSignals } from "./signals.js";
 
 conform(
   "descriptors",
@@ -14,4 +15,5 @@ conform(
   descriptorsAdopt,
   descriptorsPassing,
   descriptorsProcess,
+  descriptorsSignals,
 );

@@ -211,6 +211,29 @@ const programs: Record<string, Program> = {
     await io.close();
   },
 
+  signals: async (backend) => {
+    const io = await IO.open({ backend });
+    const signals = io.signals(["SIGTERM", "SIGPIPE"]);
+    for (const name of ["SIGTERM", "SIGPIPE"] as const) {
+      process.kill(process.pid, name);
+      say(await signals.receive());
+    }
+    if (process.env["SIGNALS_END"] === "io") await io.close();
+    else await signals.close();
+    process.kill(process.pid, "SIGPIPE"); // which Node ignores from its start on
+    say("goes on");
+    process.kill(process.pid, "SIGTERM");
+    await new Promise((resolve) => setTimeout(resolve, HOUR_MS));
+  },
+
+  "signals-unref": async (backend) => {
+    const io = await IO.open({ backend });
+    const signals = io.signals(["SIGUSR2"]).unref();
+    void signals.receive();
+    await io.nop();
+    say("unreferenced");
+  },
+
   "close-at-limit": async (backend) => {
     const io = await IO.open({ backend, mode: "detached", inFlightLimit: 2 });
     let ended = 0;

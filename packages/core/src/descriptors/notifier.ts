@@ -1,18 +1,14 @@
 // Notifiers: small values from any thread of the process, which end the wait of the IO's thread.
 import { constants } from "node:os";
-import { OPCODE_POLL } from "../engine/abi.js";
 import { loadNative } from "../engine/load.js";
 import type { NativeSession } from "../engine/native.js";
-import { closedError, IOError, operationError } from "../errors.js";
-import { endingsFrom, fromHere, type OperationOptions, type Operations } from "../ring/promises.js";
+import { IOError } from "../errors.js";
+import type { Operations } from "../ring/promises.js";
 import type { Descriptor } from "../ring/types.js";
-import { timeLeft } from "../ring/whole_call.js";
-import { checkMade, knows, shown, valueError, wholeNumber } from "../support/check.js";
-import { OpenedDescriptor } from "../support/forgotten.js";
-import { Turns } from "../support/loop_turns.js";
+import { checkMade, shown, valueError, wholeNumber } from "../support/check.js";
 import { callError } from "./call_error.js";
+import { Values } from "./values.js";
 
-const RECEIVE = knows("receive");
 const MAX_VALUE = 0x7fffffff;
 
 /**
@@ -97,15 +93,9 @@ function notifyError(errno: number): IOError {
  * process.stdout.write(`${await notifier.receive()}\n`);
  * ```
  */
-export class Notifier implements AsyncIterable<number>, AsyncDisposable {
+export class Notifier extends Values<number> {
   /** What other threads are given. */
   readonly token: NotifierToken;
-  readonly #operations: Operations;
-  readonly #session: NativeSession;
-  readonly #descriptor: Descriptor;
-  readonly #values = new Int32Array(1);
-  readonly #turns = new Turns();
-  #closing: Promise<void> | null = null;
 
   /** @internal */
   constructor(
@@ -115,72 +105,18 @@ export class Notifier implements AsyncIterable<number>, AsyncDisposable {
     number: number,
   ) {
     checkMade(operations, "Notifier", "io.notifier()");
-    this.#operations = operations;
-    this.#session = session;
-    this.#descriptor = descriptor;
+    const values = new Int32Array(1);
+    super(operations, {
+      session,
+      descriptor,
+      name: "notifier",
+      take: () => {
+        const count = session.takeNotifications(number, descriptor, values);
+        return count === 1 ? values[0] : undefined;
+      },
+      end: () => session.closeNotifier(number),
+    });
     this.token = Object.freeze({ notifier: number });
-    const found = (): void => session.closeNotifier(number);
-    operations.forgotten.watch(this, new OpenedDescriptor(descriptor, "a notifier", found));
-  }
-
-  /**
-   * For `io.ring.poll()`: readable as long as there is a value. Once it was asked for, no warning
-   * says that the notifier is garbage and was never closed.
-   */
-  get descriptor(): Descriptor {
-    this.#operations.forgotten.release(this);
-    return this.#descriptor;
-  }
-
-  /**
-   * The next value, without waiting.
-   *
-   * @returns the value, or undefined where there is none
-   * @throws `ERR_IO_CLOSED`
-   */
-  take(): number | undefined {
-    this.#check("take");
-    // One at a time: the descriptor stays readable for other receivers.
-    const { notifier } = this.token;
-    const count = this.#session.takeNotifications(notifier, this.#descriptor, this.#values);
-    return count === 1 ? this.#values[0] : undefined;
-  }
-
-  /**
-   * Waits for the next value.
-   *
-   * @param options `signal` and `timeoutMs`; no limit by default.
-   * @returns the value
-   * @throws `ECANCELED` when the notifier is closed meanwhile; the codes of every operation: {@link
-   *   IOError.code}
-   */
-  async receive(options?: OperationOptions | null): Promise<number> {
-    try {
-      endingsFrom(options, RECEIVE);
-      const ready = this.take();
-      if (ready !== undefined) {
-        await this.#turns.take();
-        return ready;
-      }
-    } catch (error) {
-      throw fromHere(error);
-    }
-    this.#turns.waited();
-    const left = timeLeft("receive", "poll", options);
-    const { ring } = this.#operations;
-    for (;;) {
-      await this.#operations.run(
-        (pending, settle) => ring.poll(pending, settle, this.#descriptor, "readable"),
-        left === null ? options : left.next(),
-        undefined,
-        RECEIVE,
-      );
-      // A close also makes the descriptor readable, before it ends the poll.
-      if (this.#isClosed()) throw fromHere(this.#ended());
-      // Another receive may have taken it.
-      const value = this.take();
-      if (value !== undefined) return value;
-    }
   }
 
   /**
@@ -192,67 +128,5 @@ export class Notifier implements AsyncIterable<number>, AsyncDisposable {
    */
   notify(value = 0): void {
     notify(this.token, value);
-  }
-
-  /** Values, one after the other, until the notifier or its IO is closed. */
-  async *[Symbol.asyncIterator](): AsyncIterator<number> {
-    while (!this.#isClosed()) {
-      let value: number;
-      try {
-        value = await this.receive();
-      } catch (error) {
-        if (this.#isClosed()) return;
-        throw error;
-      }
-      yield value;
-    }
-  }
-
-  /**
-   * A receive keeps the process alive, as it does unless `unref` was called. Returns itself.
-   */
-  ref(): this {
-    return this.#setRef(true);
-  }
-
-  /** A receive does not keep the process alive. Returns itself. */
-  unref(): this {
-    return this.#setRef(false);
-  }
-
-  /**
-   * Refuses values from now on, drops those that wait, and ends the receives. It takes neither
-   * `signal` nor `timeoutMs`: it waits for nothing but its own receives.
-   */
-  close(): Promise<void> {
-    if (this.#closing === null) {
-      this.#operations.forgotten.release(this);
-      this.#session.closeNotifier(this.token.notifier);
-      this.#closing = this.#operations.close(this.#descriptor);
-    }
-    return this.#closing;
-  }
-
-  /** Closes the notifier: what `await using` calls. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  #isClosed(): boolean {
-    return this.#closing !== null || this.#operations.closed;
-  }
-
-  #ended(): IOError {
-    return operationError(OPCODE_POLL, -constants.errno.ECANCELED, this.#operations.backend);
-  }
-
-  #check(operation: string): void {
-    if (this.#closing !== null) throw closedError(operation, "the notifier");
-    this.#operations.check(operation);
-  }
-
-  #setRef(keeps: boolean): this {
-    if (!this.#isClosed()) this.#session.setRef(this.#descriptor, keeps);
-    return this;
   }
 }

@@ -77,6 +77,12 @@ export interface NativeSession {
   /** How many values it was given, or a negative errno. */
   takeNotifications(id: number, descriptor: number, values: Int32Array): number;
   closeNotifier(id: number): void;
+  /** A descriptor that is readable when one of these signals has come, or a negative errno. */
+  openSignals(numbers: readonly number[]): number;
+  /** The number of the next signal; 0 or less when there is none. */
+  takeSignal(descriptor: number): number;
+  /** Before the descriptor is closed. */
+  closeSignals(descriptor: number): void;
   /** Whether operations of a descriptor, or of all with -1, keep the event loop alive. */
   setRef(descriptor: number, keeps: boolean): void;
   name(descriptor: number, peer: boolean): NativeName | number;
