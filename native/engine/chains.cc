@@ -26,6 +26,13 @@ bool is_on_chain(const Operation& operation) {
   return (operation.links & link_on_chain) != 0;
 }
 
+// Whether the descriptor that its chain yields is the second one that it uses.
+bool has_source_on_chain(const Operation& operation) {
+  return is_on_chain(operation) && is(operation.opcode, trait::from_file | trait::resolves) &&
+         operation.extra->source == no_descriptor &&
+         operation.extra->source_value != no_descriptor;
+}
+
 void clear(Operation& operation, uint8_t links) {
   operation.links &= static_cast<uint8_t>(~links);
 }
@@ -118,10 +125,11 @@ void Engine::hold(Operation& operation) {
   const auto value_of = [this](int number) {
     return number == no_descriptor ? no_descriptor : descriptors_.value(number);
   };
-  operation.descriptor_value = value_of(operation.number);
+  if (!is_on_chain(operation) || operation.number != no_descriptor)
+    operation.descriptor_value = value_of(operation.number);
   if ((operation.uses & uses_source) != 0)
     operation.extra->source_value = value_of(operation.source());
-  else if (operation.extra)
+  else if (operation.extra && !has_source_on_chain(operation))
     operation.extra->source_value = no_descriptor;
   leave_descriptors(context_, operation);
   operation.links |= link_held;
@@ -133,10 +141,11 @@ int Engine::release_held(Operation& operation) {
     const Descriptor* found = descriptors_.find(value);
     return value == no_descriptor || (found != nullptr && !found->closing);
   };
-  const bool has_none = operation.descriptor_value == no_descriptor;
-  if (has_none ? is_on_chain(operation) : !is_there(operation.descriptor_value)) return -EBADF;
+  if (!is_there(operation.descriptor_value)) return -EBADF;
   if (operation.extra && !is_there(operation.extra->source_value)) return -EBADF;
-  if (is_on_chain(operation)) {
+  if (has_source_on_chain(operation))
+    operation.extra->source = Descriptors::number(operation.extra->source_value);
+  if (operation.number == no_descriptor && operation.descriptor_value != no_descriptor) {
     operation.number = Descriptors::number(operation.descriptor_value);
     operation.unix_datagram = descriptors_.at(operation.number).unix_datagram;
   }
@@ -153,7 +162,7 @@ void Engine::start_due() {
 void Engine::start_held(Operation& first) {
   const auto may_start = [](const Operation& operation) {
     const bool closes = is_on_chain(operation) && operation.opcode == abi::Opcode::close &&
-                        operation.descriptor_value != no_descriptor;
+                        operation.descriptor_value != of_chain;
     return (operation.links & link_broken) == 0 || closes;
   };
   if (!may_start(first)) return end_held(first);
@@ -199,7 +208,10 @@ void Engine::end_held(Operation& first) {
 int32_t Engine::give_to_chain(Operation& yielder, int32_t descriptor) {
   if (descriptor < 0) return descriptor;
   for (Operation* one = &next_in_chain(yielder); one != &yielder; one = &next_in_chain(*one)) {
-    if (is_on_chain(*one)) one->descriptor_value = descriptor;
+    if (!is_on_chain(*one)) continue;
+    if (one->descriptor_value == of_chain) one->descriptor_value = descriptor;
+    if (has_source_on_chain(*one) && one->extra->source_value == of_chain)
+      one->extra->source_value = descriptor;
   }
   return 0;
 }

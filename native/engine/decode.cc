@@ -40,10 +40,32 @@ int decode_descriptor(const abi::Entry& entry, const DecodeContext& context, Ope
     const bool is_of_chain = static_cast<uint32_t>(entry.descriptor) == abi::chain_descriptor;
     if (!is_of_chain || !context.in_chain) return -EBADF;
     operation.links |= link_on_chain;  // its number is known when it starts
+    operation.descriptor_value = of_chain;
     return 0;
   }
   if (descriptor->closing) return -EBADF;
   operation.number = Descriptors::number(entry.descriptor);
+  return 0;
+}
+
+void have_no_source(Extra& extra) {
+  extra.source = no_descriptor;
+  extra.source_value = no_descriptor;
+}
+
+// The second descriptor, behind the first: a file that is read, or the directory of a second path.
+int decode_source(uint32_t value, const DecodeContext& context, Operation& operation) {
+  Extra& extra = operation.need_extra();
+  have_no_source(extra);
+  const Descriptor* found = context.descriptors.find(static_cast<int32_t>(value));
+  if (found != nullptr && !found->closing) {
+    extra.source = Descriptors::number(static_cast<int32_t>(value));
+    return 0;
+  }
+  if (value != abi::chain_descriptor || !context.in_chain) return -EBADF;
+  if ((operation.links & link_on_chain) == 0) operation.descriptor_value = no_descriptor;
+  operation.links |= link_on_chain;
+  extra.source_value = of_chain;
   return 0;
 }
 
@@ -96,7 +118,7 @@ int decode_path(const DecodeContext& context, double offset, uint32_t length, st
 
 // The directory that a path is relative to, where it has one.
 int decode_directory(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
-  operation.need_extra().source = no_descriptor;
+  have_no_source(operation.need_extra());
   if (static_cast<uint32_t>(entry.descriptor) == abi::no_directory) return 0;
   return decode_descriptor(entry, context, operation);
 }
@@ -178,7 +200,7 @@ int decode_stat(const abi::Entry& entry, const DecodeContext& context, Operation
   operation.argument = entry.argument;
   Extra& extra = operation.need_extra();
   extra.path.clear();
-  extra.source = no_descriptor;
+  have_no_source(extra);
   if (entry.argument == abi::stat_by_descriptor) {
     return decode_descriptor(entry, context, operation);
   }
@@ -204,28 +226,23 @@ int decode_lock(const abi::Entry& entry, const DecodeContext& context, Operation
 
 // The socket stands where every operation has its descriptor, the file in `argument`.
 int decode_send_file(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
-  const auto file = static_cast<int32_t>(entry.argument);
-  const Descriptor* source = context.descriptors.find(file);
-  if (source == nullptr || source->closing || file == entry.descriptor) return -EBADF;
-  operation.need_extra().source = Descriptors::number(file);
+  if (static_cast<int32_t>(entry.argument) == entry.descriptor) return -EBADF;
+  int error = decode_descriptor(entry, context, operation);
+  if (error == 0) error = decode_source(entry.argument, context, operation);
+  if (error != 0) return error;
   operation.length = std::min(entry.length, abi::transfer_limit_bytes);
-  if (!whole(entry.offset, operation.offset)) return -EINVAL;
-  return decode_descriptor(entry, context, operation);
+  return whole(entry.offset, operation.offset) ? 0 : -EINVAL;
 }
 
 // The directory of the first path stands where every operation has its descriptor, that of the
 // second in `argument_extra`; the flags of a rename in `buffer`, and above them the rules of the
 // second path. Each path is resolved under the rules of its own directory.
 int decode_two_paths(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
-  const int error = decode_directory(entry, context, operation);
+  int error = decode_directory(entry, context, operation);
+  if (error == 0 && entry.argument_extra != abi::no_directory)
+    error = decode_source(entry.argument_extra, context, operation);
   if (error != 0) return error;
   Extra& extra = *operation.extra;
-  if (entry.argument_extra != abi::no_directory) {
-    const auto directory = static_cast<int32_t>(entry.argument_extra);
-    const Descriptor* second = context.descriptors.find(directory);
-    if (second == nullptr || second->closing) return -EBADF;
-    extra.source = Descriptors::number(directory);
-  }
   const uint32_t rename_flags = entry.buffer & ((1u << abi::second_resolve_shift) - 1);
   const uint32_t rules_to = entry.buffer >> abi::second_resolve_shift;
   operation.argument = rename_flags;
@@ -552,14 +569,12 @@ int decode_attribute(const abi::Entry& entry, const DecodeContext& context, Oper
 
 // The file that is read stands in `argument`, its place at `offset`, that of the other at `extent`.
 int decode_two_files(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
-  const auto file = static_cast<int32_t>(entry.argument);
-  const Descriptor* source = context.descriptors.find(file);
-  if (source == nullptr || source->closing) return -EBADF;
-  operation.need_extra().source = Descriptors::number(file);
+  int error = decode_descriptor(entry, context, operation);
+  if (error == 0) error = decode_source(entry.argument, context, operation);
+  if (error != 0) return error;
   operation.length = std::min(entry.length, abi::transfer_limit_bytes);
   if (!whole(entry.offset, operation.offset)) return -EINVAL;
-  if (!whole(entry.extent, operation.extent)) return -EINVAL;
-  return decode_descriptor(entry, context, operation);
+  return whole(entry.extent, operation.extent) ? 0 : -EINVAL;
 }
 
 // The result goes into a Float64Array of the caller, as that of a stat does.
@@ -773,7 +788,7 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   if (operation.links != 0 || operation.has_deadline) {
     const bool linked = (operation.links & link_next) != 0;
     if (operation.has_deadline && !is(operation.opcode, trait::linkable)) return -EINVAL;
-    if (linked == operation.has_deadline) return -EINVAL;
+    if (operation.links == link_hard) return -EINVAL;
     if (linked && is(operation.opcode, trait::multishot)) return -EINVAL;  // it can be the last one
     if (operation.has_deadline && !whole(entry.deadline_ns, operation.deadline_ns)) return -EINVAL;
     operation.due_ns = 0;

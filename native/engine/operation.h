@@ -67,7 +67,7 @@ inline constexpr uint8_t link_broken = 8;       // an earlier one has failed: it
 inline constexpr uint8_t link_held = 16;        // it has not started, and the engine has it
 inline constexpr uint8_t link_lent_unref = 32;  // held, so that it keeps no event loop alive
 inline constexpr uint8_t link_yields = 64;      // its descriptor is that of the chain
-inline constexpr uint8_t link_on_chain = 128;   // it is on the descriptor of the chain
+inline constexpr uint8_t link_on_chain = 128;   // it uses the descriptor of the chain
 
 namespace trait = abi::trait;
 
@@ -79,6 +79,8 @@ struct Links {
 };
 
 inline constexpr int no_descriptor = -1;
+// In the place of a descriptor's value: what the chain will yield, or has not yielded.
+inline constexpr int32_t of_chain = static_cast<int32_t>(abi::chain_descriptor);
 inline constexpr uint32_t no_buffer = UINT32_MAX;
 
 // Which file a number stands for.

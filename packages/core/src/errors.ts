@@ -104,7 +104,7 @@ export interface IOErrorFields {
   errors?: readonly unknown[];
   /** Of a call that is made of many operations: the bytes that were moved before. */
   transferred?: number;
-  /** What led to it: the reason of an abort, or the results of a chain. */
+  /** What led to it: the reason of an abort. */
   cause?: unknown;
 }
 
@@ -200,6 +200,13 @@ export class IOError extends Error {
    * before the failure, the abort or the end of the time.
    */
   declare readonly transferred?: number;
+  /** Of `io.chain`: which of its operations failed, counted from 0. */
+  declare readonly member?: number;
+  /**
+   * Of `io.chain`: the result of every operation, in their order: what it gave, or a negative error
+   * number; -ECANCELED of those that were not started.
+   */
+  declare readonly results?: readonly number[];
 
   /**
    * Makes an error of this class. Programs that wrap the library may use it; the library does so

@@ -29,7 +29,14 @@ export { type SignalName, Signals } from "./descriptors/signals.js";
 export type { OperationName } from "./engine/abi.js";
 export { type AcquiredBuffer, Buffers } from "./engine/buffers.js";
 export { IOError, type IOErrorFields } from "./errors.js";
-export type { PreparedOperation } from "./files/chain.js";
+export type {
+  ChainValues,
+  MemberOptions,
+  MemberValue,
+  Prepare,
+  PreparedOperation,
+  VerbArguments,
+} from "./files/chain.js";
 export type { CopyFileOptions, CopyProgress } from "./files/copy_file.js";
 export type {
   CopyTreeFilter,

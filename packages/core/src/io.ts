@@ -17,7 +17,13 @@ import type { Native, NativeArea, NativeSession } from "./engine/native.js";
 import { Queue, slotsFor } from "./engine/queue.js";
 import { IOError, numberError, rangeError, typeError } from "./errors.js";
 import { type PathBase, workingBase } from "./files/base.js";
-import { type PreparedOperation, runChain } from "./files/chain.js";
+import {
+  type ChainValues,
+  type Prepare,
+  type PreparedOperation,
+  prepareOn,
+  runChain,
+} from "./files/chain.js";
 import { type CopyFileOptions, copyFile } from "./files/copy_file.js";
 import { PathOperations } from "./files/directory.js";
 import type { File } from "./files/file.js";
@@ -219,6 +225,7 @@ export class IO extends PathOperations implements AsyncDisposable {
   readonly #operations: Operations;
   readonly #base: PathBase;
   readonly #leaveMask: () => void;
+  #prepare: Prepare | null = null;
   #capabilities: Capabilities | null = null;
   #closing: Promise<void> | null = null;
 
@@ -767,39 +774,62 @@ export class IO extends PathOperations implements AsyncDisposable {
   }
 
   /**
-   * Runs operations, 32 at most, one after the other as one submission: each starts when the one
-   * before it has succeeded in full. Resolves with all results; rejects with the error of the first
-   * that failed, or with "ERR_IO_CHAIN_SHORT" when one moved fewer bytes than it was given.
+   * Runs operations, 32 at most, one after the other: each starts when the one before it has
+   * succeeded in full, or, behind one that is `hard`, whatever came of that
+   * ({@link PreparedOperation.with}). Resolves with the value of each; rejects with the error of
+   * the first that failed, or with "ERR_IO_CHAIN_SHORT" when one moved fewer bytes than it was
+   * given. The error says which it was (`member`) and what came of all (`results`).
    *
-   * `signal` and `timeoutMs` are for all of it: they cancel what has not completed by then. The
-   * `cause` of the "ETIMEDOUT" is the list of all results.
+   * `signal` and `timeoutMs` are for all of it: they cancel what has not completed by then.
    *
-   * @param prepared 1 to 32 operations, from `file.prepareRead()`, `prepareWrite()` and
-   *   `prepareSync()`.
+   * In the place of a descriptor, `io.ring.chainDescriptor` is the one that the chain itself opens.
+   *
+   * @param prepared 1 to 32 operations, from {@link IO.prepare} or the `prepare` methods of a file.
    * @param options `signal` and `timeoutMs` of the whole chain; no limit by default.
-   * @returns the results, in the order of the operations
-   * @throws `ERR_IO_CHAIN_SHORT` when an operation moved fewer bytes than it was given; `cause` has
-   *   all results; the code of the first operation that failed; the codes of every operation:
-   *   {@link IOError.code}
+   * @returns the values, in the order of the operations: their results, unless
+   *   {@link PreparedOperation.with} makes others of them
+   * @throws `ERR_IO_CHAIN_SHORT` when an operation moved fewer bytes than it was given; the code of
+   *   the first operation that failed; the codes of every operation: {@link IOError.code}
    * @category Chains and cancel
    *
    * @example
    * ```ts
-   * import { IO } from "@io/core";
+   * import { IO, OpenFlags } from "@io/core";
    *
    * await using io = await IO.open();
    * await using log = await io.openFile("wal.log", { write: true, create: true });
    * const entry = Buffer.from("an entry\n");
    * const results = await io.chain([log.prepareWrite(entry, 0), log.prepareSync("data")]);
    * process.stdout.write(`${results}\n`); // 9,0: the bytes written, and the sync
+   *
+   * const memory = Buffer.alloc(4096);
+   * const here = io.ring.chainDescriptor; // what the chain opens
+   * const [, count] = await io.chain([
+   *   io.prepare.open("settings.json", OpenFlags.read, 0),
+   *   io.prepare.read(here, memory, 0).with({ hard: true }), // it may be shorter than the memory
+   *   io.prepare.close(here),
+   * ]);
+   * process.stdout.write(memory.subarray(0, count));
    * ```
    */
-  chain(
-    prepared: readonly PreparedOperation[],
+  chain<const Members extends readonly PreparedOperation<unknown>[]>(
+    prepared: Members,
     options?: OperationOptions | null,
-  ): Promise<number[]> {
+  ): Promise<ChainValues<Members>> {
     this.#operations.apart();
-    return runChain(this.#operations, prepared, options);
+    return runChain(this.#operations, prepared, options) as Promise<ChainValues<Members>>;
+  }
+
+  /**
+   * The verbs of the ring as operations for `io.chain`: `io.prepare.rename(from, to)` is
+   * `io.ring.rename` without completion and callback. The arguments are checked when the chain
+   * starts. What closes the descriptor of a `File` is `file.prepareClose()`.
+   *
+   * @category Chains and cancel
+   */
+  get prepare(): Prepare {
+    this.#prepare ??= prepareOn(this.ring);
+    return this.#prepare;
   }
 
   /**

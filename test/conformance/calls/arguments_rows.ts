@@ -402,6 +402,7 @@ const fileRows = (scene: Scene): Rows<File> => ({
   prepareRead: [bytesOrEmpty, position],
   prepareWrite: [data, prepared],
   prepareSync: [argument(() => "data", orUndefined(oneWord("data", "full", "barrier")))],
+  prepareClose: [],
   detach: [],
   lock: [options({ ...ENDINGS, ...range, exclusive: KINDS.boolean, wait: KINDS.boolean })],
   unlock: [options({ ...ENDINGS, ...range })],
@@ -904,7 +905,20 @@ export function tableOf(scene: Scene): Table {
     DirectoryEntry: { on: {}, methods: kindRows, statics: {} },
     StatFsRecord: { on: new StatFsRecord(), ...none },
     IOError: { on: {}, ...none },
-    PreparedOperation: { on: scene.prepared, ...none },
+    PreparedOperation: {
+      on: scene.prepared,
+      methods: {
+        value: [argument(() => 0, anything())],
+        with: [
+          record(() => ({}), {
+            hard: KINDS.boolean,
+            timeoutMs: orAbsent(KINDS.milliseconds),
+            value: orAbsent(KINDS.callback),
+          }),
+        ],
+      },
+      statics: {},
+    },
     Stat: { on: {}, methods: kindRows, statics: {} },
     BigIntStat: { on: {}, methods: kindRows, statics: {} },
     functions: {

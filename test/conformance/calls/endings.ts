@@ -55,6 +55,7 @@ const REASONS: Reasons = {
   Timer: { close: "it never waits" },
   Scope: { close: "memory stays the kernel's until each operation has ended" },
   BufferGroup: { available: "what it waits for the program does itself" },
+  PreparedOperation: { value: "it makes a value of a result" },
   ChunkStream: { next: STREAM, return: STREAM },
 };
 

@@ -1,7 +1,7 @@
 // What a chain may consist of: any verb, hard links, and a descriptor of its own.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { type Address, type IO, OpenFlags } from "@io/core";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type Address, type IO, OpenFlags, StatRecord } from "@io/core";
 import * as assert from "uvu/assert";
 import { runChildTool } from "../support/children.js";
 import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
@@ -29,6 +29,10 @@ export function links(suite: Suite): void {
     registerDescriptor(suite, mode);
     registerDescriptorFailures(suite, mode);
     registerDescriptorRefused(suite, mode);
+    registerSecondDescriptor(suite, mode);
+    registerSecondDirectory(suite, mode);
+    registerLimits(suite, mode);
+    registerLimitsOfOthers(suite, mode);
     registerEndings(suite, mode);
   }
 }
@@ -486,6 +490,220 @@ function registerDescriptorRefused(suite: Suite, mode: Mode): void {
     }
     await idle(io);
     assert.is(descriptors(io), before);
+  });
+}
+
+function registerSecondDescriptor(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: what a chain opens is the second descriptor`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    const here = ring.chainDescriptor;
+    const [one, two] = [trial.path("one"), trial.path("two")];
+    writeFileSync(one, "content");
+    const before = descriptors(io);
+    const file = await openFor(io, two, OpenFlags.read | OpenFlags.write);
+    const copied = await run(
+      io,
+      [true, openOf(io, one)],
+      [true, (c, done) => ring.copyRange(c, done, file, here, 0, 0, 7)],
+      [false, closeOf(io)],
+    );
+    assert.equal(copied, [0, 7, 0]);
+    assert.is(readFileSync(two, "latin1"), "content");
+    // Within the file of the chain, and out of another into it.
+    const within = await run(
+      io,
+      [true, openOf(io, two, OpenFlags.read | OpenFlags.write)],
+      [true, (c, done) => ring.copyRange(c, done, here, here, 7, 0, 3)],
+      [true, (c, done) => ring.copyRange(c, done, here, file, 10, 5, 2)],
+      [false, closeOf(io)],
+    );
+    assert.equal(within, [0, 3, 2, 0]);
+    assert.is(readFileSync(two, "latin1"), "contentconnt");
+    await success(io, (c, done) => ring.close(c, done, file));
+    assert.is(descriptors(io), before);
+  });
+
+  suite.test(`${mode}: a chain sends a file that it opens`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    const { near, far } = await pairOfDescriptors(io);
+    writeFileSync(trial.path(), "content");
+    const results = await run(
+      io,
+      [true, openOf(io, trial.path())],
+      ["hard", (c, done) => ring.sendFile(c, done, near, ring.chainDescriptor, 3, 100)],
+      [false, closeOf(io)],
+    );
+    if (io.capabilities.sendFile.support === "copied") {
+      assert.equal(results, [0, negative("EOPNOTSUPP"), 0]);
+      return;
+    }
+    assert.equal(results, [0, 4, 0]);
+    const memory = new Uint8Array(8);
+    assert.is(await success(io, (c, done) => ring.receive(c, done, far, memory)), 4);
+    assert.is(Buffer.from(memory.subarray(0, 4)).toString(), "tent");
+  });
+}
+
+function registerSecondDirectory(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: both paths begin at the directory of a chain`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    const here = ring.chainDescriptor;
+    mkdirSync(trial.path("folder"));
+    writeFileSync(trial.path("outside"), "content");
+    const before = descriptors(io);
+    const results = await run(
+      io,
+      [true, openOf(io, trial.path("folder"), OpenFlags.read | OpenFlags.directory)],
+      [true, (c, done) => ring.link(c, done, trial.path("outside"), "a", -1, here)],
+      [true, (c, done) => ring.rename(c, done, "a", "b", 0, here, here)],
+      [true, (c, done) => ring.symlink(c, done, "b", "c", here)],
+      [true, (c, done) => ring.rename(c, done, "b", trial.path("moved"), 0, here, -1)],
+      [false, closeOf(io)],
+    );
+    assert.equal(results, [0, 0, 0, 0, 0, 0]);
+    assert.equal(readdirSync(trial.path("folder")), ["c"]);
+    assert.is(readFileSync(trial.path("moved"), "latin1"), "content");
+    assert.is(descriptors(io), before);
+  });
+
+  suite.test(`${mode}: a second descriptor that the chain has not`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    writeFileSync(trial.path(), "content");
+    const before = descriptors(io);
+    const file = await openFor(io, trial.path("to"), OpenFlags.write);
+    const here = ring.chainDescriptor;
+    const copy: Start = (c, done) => ring.copyRange(c, done, file, here, 0, 0, 7);
+    const open = openOf(io, trial.path());
+    const missing = openOf(io, trial.path("none"));
+    const [bad, invalid] = [negative("EBADF"), negative("EINVAL")];
+    assert.is(await outcome(io, copy), bad);
+    assert.equal(await allDone(io, startChain(copy, open, closeOf(io))), [bad, CANCELED, CANCELED]);
+    assert.equal(await allDone(io, startChain(open, copy)), [invalid, CANCELED]);
+    assert.equal(await allDone(io, startChain(open, closeOf(io), copy)), [CANCELED, CANCELED, bad]);
+    // The slot has had such operations before.
+    for (let round = 0; round < 3; round++) {
+      assert.equal(await run(io, ["hard", missing], ["hard", copy], [false, closeOf(io)]), [
+        negative("ENOENT"),
+        bad,
+        bad,
+      ]);
+      const read: Start = (c, done) => ring.readVectored(c, done, here, [new Uint8Array(7)], 0);
+      const stat = new StatRecord();
+      const others = await run(
+        io,
+        [true, open],
+        [true, read],
+        [true, (c, done) => ring.stat(c, done, here, stat)],
+        [true, (c, done) => ring.stat(c, done, trial.path(), stat)],
+        [false, closeOf(io)],
+      );
+      assert.equal(others, [0, 7, 0, 0, 0]);
+    }
+    await success(io, (c, done) => ring.close(c, done, file));
+    assert.is(descriptors(io), before);
+  });
+}
+
+const LATE = negative("ETIMEDOUT");
+
+function registerLimits(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: each operation of a chain may have a limit`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    const { near } = await pairOfDescriptors(io);
+    const file = await openFor(io, trial.path(), OpenFlags.write);
+    const nop: Start = (c, done) => ring.nop(c, done);
+    const receive: Start = (c, done) => ring.receive(c, done, near, new Uint8Array(4));
+    for (const [link, behind] of [
+      [true, CANCELED],
+      ["hard", 0],
+    ] as const) {
+      const path = trial.path(String(link));
+      const members = [
+        new Started(nop, { link: true, timeoutNs: 3600e9 }),
+        new Started(receive, { link, timeoutNs: 5_000_000 }),
+        new Started((c, done) => ring.mkdir(c, done, path, 0o700), { link: true }),
+        new Started((c, done) => ring.sync(c, done, file, "data"), { timeoutNs: 3600e9 }),
+      ];
+      assert.equal(await allDone(io, members), [0, LATE, behind, behind]);
+      assert.is(existsSync(path), link === "hard");
+    }
+    await idle(io);
+  });
+
+  suite.test(`${mode}: a limit in a chain begins with its operation`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    const file = await openFor(io, trial.path(), OpenFlags.write);
+    const before = descriptors(io);
+    const wait: Start = (c, done) => ring.timeout(c, done, 30_000_000);
+    // Each limit is over long before its operation starts.
+    const limited = (start: Start): Started => {
+      return new Started(start, { link: true, timeoutNs: 25_000_000 });
+    };
+    const members = [
+      new Started(wait, { link: true }),
+      limited((c, done) => ring.write(c, done, file, Buffer.from("x"), 0)),
+      new Started(wait, { link: true }),
+      limited(openOf(io, trial.path())),
+      new Started(wait, { link: true }),
+      limited((c, done) => ring.fchmod(c, done, ring.chainDescriptor, 0o640)),
+      new Started(closeOf(io)),
+    ];
+    assert.equal(await allDone(io, members), [0, 1, 0, 0, 0, 0, 0]);
+    assert.is(descriptors(io), before);
+  });
+}
+
+function registerLimitsOfOthers(suite: Suite, mode: Mode): void {
+  suite.test(`${mode}: a limit ends what a thread waits for in a chain`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    const flags = OpenFlags.read | OpenFlags.write;
+    const holder = await openFor(io, trial.path(), flags);
+    await success(io, (c, done) => ring.lock(c, done, holder, true, 0, 0, true));
+    const members = [
+      new Started(openOf(io, trial.path(), flags), { link: true }),
+      new Started((c, done) => ring.lock(c, done, ring.chainDescriptor, true, 0, 0, true), {
+        link: true,
+        timeoutNs: 20_000_000,
+      }),
+      new Started((c, done) => ring.mkdir(c, done, trial.path("never"), 0o700), { link: true }),
+      new Started(closeOf(io)),
+    ];
+    assert.equal(await allDone(io, members), [0, LATE, CANCELED, 0]);
+    assert.not(existsSync(trial.path("never")));
+    await idle(io);
+  });
+
+  suite.test(`${mode}: what has no limit is refused with its chain`, async (trial) => {
+    const io = await trial.open({ mode });
+    const { ring } = io;
+    const socket = await success(io, (c, done) => ring.socket(c, done, "ipv4"));
+    const pending = new Started((c, done) => ring.timeout(c, done, 3600e9));
+    const refused: Start[] = [
+      (c, done) => ring.close(c, done, socket),
+      (c, done) => ring.listen(c, done, socket, 1),
+      (c, done) => ring.bind(c, done, socket, { family: "ipv4", host: "127.0.0.1", port: 0 }),
+      (c, done) => ring.cancel(c, done, pending.completion),
+      (c, done) => ring.cancelAll(c, done),
+    ];
+    const nop: Start = (c, done) => ring.nop(c, done);
+    for (const start of refused) {
+      const members = [
+        new Started(nop, { link: true }),
+        new Started(start, { link: true, timeoutNs: 3600e9 }),
+        new Started(nop),
+      ];
+      assert.equal(await allDone(io, members), [CANCELED, negative("EINVAL"), CANCELED]);
+    }
+    assert.is(await outcome(io, (c, done) => ring.cancel(c, done, pending.completion)), 0);
+    await until(io, () => pending.done, "the timeout");
+    await success(io, (c, done) => ring.close(c, done, socket));
   });
 }
 

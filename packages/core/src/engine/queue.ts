@@ -279,7 +279,7 @@ export class Queue {
     if (this.#grow()) return;
     const isAlone = this.chainQueued === 0 && (flags & ENTRY_FLAG_LINKED) === 0;
     if (isAlone && this.freeCount > 0 && OPERATIONS.get(opcode)?.endsOthers === true) return;
-    this.#cancelChain(); // the caller sees the thrown error
+    this.cancelChain(); // the caller sees the thrown error
     throw refusal("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
   }
 
@@ -384,7 +384,6 @@ export class Queue {
   private checkLink(flags: number, opcode: number): void {
     if ((flags & ENTRY_FLAG_LINKED) === 0) return;
     if (WITHOUT_TEXT.has(opcode)) this.#makeRoomForChain();
-    if (flags & ENTRY_FLAG_DEADLINE) throw refusal("ERR_INVALID_ARG_VALUE", LINK_AND_DEADLINE);
     if (this.chainQueued < CHAIN_LIMIT - 1) return;
     const message = `${CHAIN_LIMIT} operations are linked at most: the last of them has no link`;
     throw refusal("ERR_OUT_OF_RANGE", message);
@@ -488,11 +487,12 @@ export class Queue {
   dropChain(): void {
     if (this.chainQueued === 0) return;
     this.#thrown.push(this.#chainError("link"));
-    this.#cancelChain();
+    this.cancelChain();
     if (!this.dispatching) this.#reportLater(0);
   }
 
-  #cancelChain(): void {
+  /** What is queued of a chain completes with -ECANCELED, and nothing of it runs. */
+  cancelChain(): void {
     if (this.chainQueued === 0) return;
     this.chainQueued = 0;
     this.session.submit(); // the engine refuses entries that are linked to nothing
@@ -716,9 +716,6 @@ function letGo(completion: Completion, result: number): void {
   if (Array.isArray(held)) for (const one of held) one.finish(result);
   else held?.finish(result);
 }
-
-const LINK_AND_DEADLINE =
-  "a completion has a link and a timeoutNs: only the last operation of a chain has a limit";
 
 const BUSY =
   "the completion already carries an operation: wait for its callback, or use another completion";

@@ -1,8 +1,13 @@
 // Linked operations with promises: described first, then queued next to each other.
 import { constants } from "node:os";
-import { CHAIN_LIMIT } from "../engine/abi.js";
+import {
+  CHAIN_LIMIT,
+  OPERATIONS,
+  type OperationName,
+  TRANSFER_LIMIT_BYTES,
+} from "../engine/abi.js";
 import { IOError, operationError, rangeError, typeError } from "../errors.js";
-import { Completion } from "../ring/completion.js";
+import { type Callback, Completion } from "../ring/completion.js";
 import {
   type About,
   aborted,
@@ -14,12 +19,60 @@ import {
 } from "../ring/promises.js";
 import type { Ring } from "../ring/ring.js";
 import { follow, unfollow } from "../support/aborts.js";
-import { checkMade, knows, shown } from "../support/check.js";
+import {
+  checkFunction,
+  checkGiven,
+  checkMade,
+  checkTimeout,
+  flag,
+  knows,
+  knowsOnly,
+  nanosecondsOf,
+  shown,
+} from "../support/check.js";
 
 /**
- * An operation that is described and not started: what `file.prepareRead()`, `prepareWrite()`
- * and `prepareSync()` return, and `io.chain()` takes. Its arguments were checked. It has no members
- * of its own.
+ * Makes the value of an operation of a chain: what `io.chain` resolves with in its place.
+ *
+ * @param result What the ring gives: a count, a descriptor or 0.
+ * @returns the value
+ * @category Chains and cancel
+ */
+export type MemberValue<Value> = (result: number) => Value;
+
+/**
+ * How an operation stands in its chain: {@link PreparedOperation.with}. `null` means the same as
+ * an option that is absent.
+ *
+ * @category Chains and cancel
+ */
+export interface MemberOptions<Value = number> {
+  /**
+   * What follows starts whatever came of this one, as a close does behind a read; and fewer bytes
+   * than it was given are no failure of it. `false` by default: what follows starts when this one
+   * has succeeded in full.
+   */
+  hard?: boolean | null | undefined;
+  /**
+   * Milliseconds that it may take, from when it starts on; then it is cancelled, and fails with
+   * `ETIMEDOUT`. No limit by default. A close, a bind, a listen and a cancel take none (`EINVAL`).
+   */
+  timeoutMs?: number | null | undefined;
+  /** Makes its value of its result, when the whole chain has succeeded; the result by default. */
+  value?: MemberValue<Value> | null | undefined;
+}
+
+/** In the place of the bytes that an operation is to move: any count is a success. */
+export const ANY_COUNT = -1;
+const WITH = knowsOnly("with", "hard", "timeoutMs", "value");
+
+function itself(result: number): number {
+  return result;
+}
+
+/**
+ * An operation that is described and not started: what {@link IO.prepare} and the `prepare` methods
+ * of a {@link File} return, and `io.chain()` takes. It may stand in any number of chains.
  *
  * @category Chains and cancel
  *
@@ -30,26 +83,26 @@ import { checkMade, knows, shown } from "../support/check.js";
  * await using io = await IO.open();
  * await using file = await io.openFile("log", { write: true, create: true });
  * const writing = file.prepareWrite("an entry\n", 0); // checked, and not started
- * await io.chain([writing, file.prepareSync("data")]);
+ * await io.chain([writing.with({ timeoutMs: 500 }), file.prepareSync("data")]);
  * ```
  */
-export class PreparedOperation {
-  // Private, so that the type in the declarations is not an empty one, which anything would fit.
+export class PreparedOperation<Value = number> {
   readonly #ring: Ring;
+  /** What the chain makes of its result. */
+  readonly value: MemberValue<Value>;
   /** Queues it. @internal */
-  readonly start: (
-    completion: Completion<number>,
-    callback: (c: Completion<number>, result: number) => void,
-  ) => void;
+  readonly start: (completion: Completion<number>, callback: Callback<number>) => void;
   /** What it is about, for its error. @internal */
   readonly subject: About;
-  /** The memory that it uses, if any. @internal */
-  readonly buffer: ArrayBufferView | null;
   /** The count that means success in full, or -1 where any count does. @internal */
   readonly whole: number;
+  /** @internal */
+  readonly hard: boolean;
+  /** @internal */
+  readonly timeoutMs: number | undefined;
 
   /** @internal */
-  static isOne(value: unknown): value is PreparedOperation {
+  static isOne(value: unknown): value is PreparedOperation<unknown> {
     return typeof value === "object" && value !== null && #ring in value;
   }
 
@@ -57,15 +110,49 @@ export class PreparedOperation {
   constructor(
     ring: Ring,
     subject: About,
-    buffer: ArrayBufferView | null,
+    whole: number,
     start: PreparedOperation["start"],
+    options: MemberOptions<Value> = {},
   ) {
-    checkMade(ring, "PreparedOperation", "file.prepareRead(), prepareWrite() or prepareSync()");
+    checkMade(ring, "PreparedOperation", "io.prepare, file.prepareRead() or prepareWrite()");
     this.#ring = ring;
     this.subject = subject;
-    this.buffer = buffer;
-    this.whole = buffer === null ? -1 : buffer.byteLength;
+    this.whole = whole;
     this.start = start;
+    this.hard = options.hard === true;
+    this.timeoutMs = options.timeoutMs ?? undefined;
+    this.value = options.value ?? (itself as MemberValue<never>);
+  }
+
+  /**
+   * The same operation with another place in its chain; what is not given is as this one has it.
+   *
+   * @param options `hard`, `timeoutMs` and `value`.
+   * @returns the operation, for `io.chain`
+   * @throws The codes of a refused argument: {@link IOError.code}
+   *
+   * @example
+   * ```ts
+   * import { IO, StatRecord } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * const record = new StatRecord();
+   * const [, stat] = await io.chain([
+   *   io.prepare.rename("draft", "log"),
+   *   io.prepare.stat("log", record).with({ timeoutMs: 500, value: () => record.stat }),
+   * ]);
+   * process.stdout.write(`${stat.size}\n`);
+   * ```
+   */
+  with<Other = Value>(options: MemberOptions<Other>): PreparedOperation<Other> {
+    checkGiven(options, WITH);
+    const hard = flag(options.hard, this.hard, "hard", "with");
+    const timeoutMs = options.timeoutMs ?? this.timeoutMs;
+    const value = options.value ?? (this.value as MemberValue<never>);
+    if (timeoutMs !== undefined) checkTimeout(timeoutMs, "with");
+    checkFunction(value, "value", "with");
+    const how = { hard, timeoutMs, value };
+    return new PreparedOperation<Other>(this.#ring, this.subject, this.whole, this.start, how);
   }
 
   /** Whether it is an operation of this ring. @internal */
@@ -74,14 +161,81 @@ export class PreparedOperation {
   }
 }
 
+/**
+ * What `io.chain` resolves with: the value of each operation, in their order.
+ *
+ * @category Chains and cancel
+ */
+export type ChainValues<Members extends readonly PreparedOperation<unknown>[]> = {
+  -readonly [Index in keyof Members]: Members[Index] extends PreparedOperation<infer Value>
+    ? Value
+    : never;
+};
+
+/**
+ * The arguments of a verb of the ring, behind the completion and the callback.
+ *
+ * @category Chains and cancel
+ */
+export type VerbArguments<Verb> = Verb extends (
+  completion: Completion,
+  callback: Callback,
+  ...given: infer Given
+) => void
+  ? Given
+  : never;
+
+/**
+ * Every verb of the ring that completes once, as `io.prepare` has it: with the arguments of the
+ * verb, without its completion and callback. It starts nothing; `io.chain` does, and checks the
+ * arguments then, before anything of the chain starts.
+ *
+ * @category Chains and cancel
+ */
+export type Prepare = {
+  readonly [Verb in Exclude<OperationName, `${string}Multishot`>]: (
+    ...given: VerbArguments<Ring[Verb]>
+  ) => PreparedOperation;
+};
+
+/** Makes `io.prepare`. */
+export function prepareOn(ring: Ring): Prepare {
+  const verbs: Record<string, (...given: unknown[]) => PreparedOperation> = {};
+  for (const { name, kind } of OPERATIONS.values()) {
+    if (name.endsWith("Multishot")) continue;
+    verbs[name] = (...given) => {
+      const verb = ring[name] as (...all: unknown[]) => void;
+      const subject = kind === "file" ? pathsIn(name, given) : {};
+      return new PreparedOperation(ring, subject, wholeOf(name, given[1]), (...first) => {
+        verb.call(ring, ...first, ...given);
+      });
+    };
+  }
+  return Object.freeze(verbs) as unknown as Prepare;
+}
+
+function pathsIn(name: string, [path, dest]: unknown[]): About {
+  if (typeof path !== "string") return {};
+  const isPair = typeof dest === "string" && /^(rename|link|symlink)$/.test(name);
+  return isPair ? { path, dest } : { path };
+}
+
+// What is refused later has any length here.
+function wholeOf(name: string, memory: unknown): number {
+  if (!/^(read|write)(Vectored)?$/.test(name)) return ANY_COUNT;
+  const views: unknown[] = Array.isArray(memory) ? memory : [memory];
+  const bytes = views.reduce<number>((sum, view) => sum + Number(Object(view).byteLength), 0);
+  return Math.min(bytes, TRANSFER_LIMIT_BYTES);
+}
+
 const CHAIN = knows("chain");
 
 /** Runs a chain; see `IO.chain`. */
 export function runChain(
   operations: Operations,
-  prepared: readonly PreparedOperation[],
+  prepared: readonly PreparedOperation<unknown>[],
   options?: OperationOptions | null,
-): Promise<number[]> {
+): Promise<unknown[]> {
   return new Promise((resolve) => {
     const endings = endingsFrom(options, CHAIN);
     const members = membersOf(operations.ring, prepared);
@@ -90,45 +244,51 @@ export function runChain(
   });
 }
 
-function membersOf(ring: Ring, given: readonly PreparedOperation[]): PreparedOperation[] {
+function membersOf(
+  ring: Ring,
+  given: readonly PreparedOperation<unknown>[],
+): PreparedOperation<unknown>[] {
   if (!Array.isArray(given)) {
     throw typeError("chain", `the operations are ${shown(given)}: give an array of them`);
   }
-  const prepared: PreparedOperation[] = [...given];
+  const prepared: PreparedOperation<unknown>[] = [...given];
   if (prepared.length < 1 || prepared.length > CHAIN_LIMIT) {
     throw rangeError("chain", `give 1 to ${CHAIN_LIMIT} operations, not ${prepared.length}`);
   }
   for (const one of prepared) {
-    if (!PreparedOperation.isOne(one))
-      throw typeError(
-        "chain",
-        "give what file.prepareRead(), prepareWrite() or prepareSync() returns",
-      );
+    if (!PreparedOperation.isOne(one)) {
+      const right = "give what io.prepare or a prepare method of a file returns";
+      throw typeError("chain", `an operation is ${shown(one)}: ${right}`);
+    }
     if (!one.isOf(ring)) throw typeError("chain", "all operations must be of this IO");
-    // It may have been released or detached since; then none of them starts.
-    if (one.buffer !== null) ring.checkBuffer(one.buffer, "chain");
   }
   return prepared;
 }
 
+type Resolve = (values: unknown[] | Promise<never>) => void;
+
+const CANCELED = -constants.errno.ECANCELED;
+
 /** A chain in flight: its operations, its time limit, and the signal that it follows. */
 class Running {
   readonly #operations: Operations;
-  readonly #prepared: readonly PreparedOperation[];
+  readonly #prepared: readonly PreparedOperation<unknown>[];
   readonly #members: Completion<number>[];
   readonly #results: number[];
   readonly #opcodes: number[];
   readonly #endings: Endings;
-  readonly #resolve: (results: number[] | Promise<never>) => void;
+  readonly #resolve: Resolve;
   readonly #limit = new Completion();
   #left: number;
   #ended: "aborted" | "late" | null = null;
+  // Why nothing of it runs: what a verb has thrown.
+  #refusal: unknown = null;
 
   constructor(
     operations: Operations,
-    prepared: readonly PreparedOperation[],
+    prepared: readonly PreparedOperation<unknown>[],
     endings: Endings,
-    resolve: (results: number[] | Promise<never>) => void,
+    resolve: Resolve,
   ) {
     this.#operations = operations;
     this.#prepared = prepared;
@@ -140,16 +300,28 @@ class Running {
     this.#left = prepared.length;
   }
 
-  /** Queues all of it; there is room for that, and its arguments were checked. */
+  /** Queues all of it; there is room for that. */
   start(): void {
-    const { signal, timeoutMs } = this.#endings;
+    const last = this.#members.length - 1;
     for (const [index, member] of this.#members.entries()) {
-      member.link = index < this.#members.length - 1;
-      this.#prepared[index]?.start(member, this.#completed);
+      const { hard, timeoutMs, start } = this.#prepared[index] as PreparedOperation;
+      member.link = index < last && (hard ? "hard" : true);
+      if (timeoutMs !== undefined) member.timeoutNs = nanosecondsOf(timeoutMs);
+      try {
+        start(member, this.#completed);
+      } catch (error) {
+        if (index === 0) throw error;
+        // Those before it complete without having started.
+        this.#refusal = error;
+        this.#left = index;
+        this.#operations.cancelChain();
+        return;
+      }
     }
+    const { signal, timeoutMs } = this.#endings;
     if (signal !== undefined) follow(signal, this.#abort);
     if (timeoutMs === undefined) return;
-    this.#operations.ring.timeout(this.#limit, this.#elapsed, Math.round(timeoutMs * 1e6));
+    this.#operations.ring.timeout(this.#limit, this.#elapsed, nanosecondsOf(timeoutMs));
   }
 
   readonly #abort = (): void => {
@@ -164,13 +336,14 @@ class Running {
   };
 
   // The first member that is in flight; when it ends, those behind it end too. If it was faster
-  // than the cancel, the next member follows and is cancelled then.
+  // than the cancel, or its link is hard, the next member follows and is cancelled then.
   #cancel(): void {
     const first = this.#members.find((member) => member.active);
     if (first !== undefined) this.#operations.cancel(first);
   }
 
   readonly #completed = (completion: Completion<number>, result: number): void => {
+    if (completion.active) return; // the first step of a send without a copy
     this.#results[completion.context] = result;
     this.#opcodes[completion.context] = completion._opcode;
     this.#left--;
@@ -181,57 +354,59 @@ class Running {
     const { signal } = this.#endings;
     if (signal !== undefined) unfollow(signal, this.#abort);
     if (this.#limit.active) this.#operations.cancel(this.#limit);
-    const error = this.#error();
-    this.#resolve(error === undefined ? this.#results : failed(error));
+    const error = this.#refusal ?? this.#error();
+    this.#resolve(error === undefined ? this.#values() : failed(error));
   };
 
+  #values(): unknown[] | Promise<never> {
+    try {
+      return this.#prepared.map(({ value }, index) => value(this.#results[index] as number));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
   #error(): IOError | undefined {
+    const results = this.#results;
+    const first = results.findIndex(this.#fails);
+    if (first === -1) return undefined;
+    const isEnded = this.#ended !== null && results[first] === CANCELED;
+    // One that was refused has ended all the others, also those before it.
+    const own = results.findIndex(
+      (result, index) => result !== CANCELED && this.#fails(result, index),
+    );
+    const member = first === 0 && own !== -1 && !isEnded ? own : first;
+    const error = isEnded ? this.#endedError() : this.#errorOf(member);
+    return Object.assign(error, { member, results });
+  }
+
+  readonly #fails = (result: number, index: number): boolean => {
+    const { hard, whole } = this.#prepared[index] as PreparedOperation;
+    return result < 0 || (!hard && result < whole);
+  };
+
+  #errorOf(member: number): IOError {
     const { backend } = this.#operations;
-    const error = chainError(this.#prepared, this.#results, this.#opcodes, backend);
-    if (error?.code !== "ECANCELED" || this.#ended === null) return error;
+    const result = this.#results[member] as number;
+    const { subject, whole } = this.#prepared[member] as PreparedOperation;
+    const place = `operation ${member + 1} of ${this.#results.length}`;
+    if (result < 0) {
+      const error = operationError(this.#opcodes[member] as number, result, backend, subject);
+      error.message = `chain, ${place}: ${error.message}`;
+      return error;
+    }
+    const message = `chain: ${place} moved ${result} of ${whole} bytes, so the ones behind it were not started`;
+    return new IOError({ code: "ERR_IO_CHAIN_SHORT", operation: "chain", backend, message });
+  }
+
+  #endedError(): IOError {
     const { signal, timeoutMs } = this.#endings;
     if (this.#ended === "aborted") return aborted("chain", signal as AbortSignal);
     const done = this.#results.filter((result) => result >= 0).length;
-    return new IOError({
-      code: "ETIMEDOUT",
-      operation: "chain",
-      backend,
-      message:
-        `chain took longer than ${timeoutMs} ms, its time limit: ${done} of ` +
-        `${this.#results.length} operations were done`,
-      cause: this.#results,
-    });
+    const message =
+      `chain took longer than ${timeoutMs} ms, its time limit: ${done} of ` +
+      `${this.#results.length} operations were done`;
+    const { backend } = this.#operations;
+    return new IOError({ code: "ETIMEDOUT", operation: "chain", backend, message });
   }
-}
-
-// The operation that broke the chain is the first that failed for a reason of its own, or that was
-// short; those behind it were cancelled for its sake.
-function chainError(
-  prepared: readonly PreparedOperation[],
-  results: number[],
-  opcodes: number[],
-  backend: string,
-): IOError | undefined {
-  const failed = (result: number, index: number): boolean => {
-    const whole = prepared[index]?.whole ?? -1;
-    return result < 0 || (whole >= 0 && result < whole);
-  };
-  const canceled = -constants.errno.ECANCELED;
-  const own = results.findIndex((result, index) => result !== canceled && failed(result, index));
-  const first = own === -1 ? results.findIndex(failed) : own;
-  if (first === -1) return undefined;
-  const result = results[first] ?? 0;
-  if (result < 0) {
-    return operationError(opcodes[first] ?? 0, result, backend, prepared[first]?.subject);
-  }
-  const whole = prepared[first]?.whole;
-  return new IOError({
-    code: "ERR_IO_CHAIN_SHORT",
-    operation: "chain",
-    backend,
-    message:
-      `chain: operation ${first + 1} of ${results.length} moved ${result} of ${whole} bytes, so ` +
-      "the ones behind it were not started",
-    cause: results,
-  });
 }

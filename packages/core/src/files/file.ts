@@ -1,6 +1,7 @@
 // Files with promises, over the ring.
 import { TRANSFER_LIMIT_BYTES } from "../engine/abi.js";
 import { closedError, IOError, numberError, rangeError, typeError } from "../errors.js";
+import type { Completion } from "../ring/completion.js";
 import {
   type About,
   aborted,
@@ -29,7 +30,7 @@ import {
   wholeOrBigint,
 } from "../support/check.js";
 import { OpenedFile } from "../support/forgotten.js";
-import { PreparedOperation } from "./chain.js";
+import { ANY_COUNT, PreparedOperation } from "./chain.js";
 import { FileBase, type Position } from "./file_base.js";
 import { type BigIntStat, type DirectAlignment, type Stat, StatRecord } from "./stat.js";
 
@@ -594,8 +595,9 @@ export class File extends FileBase implements AsyncDisposable {
     this.#operations.ring.checkBuffer(buffer, "prepareRead");
     checkWhole(buffer, "prepareRead");
     const offset = positionNumber(position, "prepareRead");
-    return new PreparedOperation(this.#operations.ring, this, buffer, (completion, callback) => {
-      this.#operations.ring.read(completion, callback, this.#descriptor, buffer, offset);
+    const { ring } = this.#operations;
+    return new PreparedOperation(ring, this, buffer.byteLength, (completion, callback) => {
+      ring.read(completion, callback, this.#descriptor, buffer, offset);
     });
   }
 
@@ -621,8 +623,8 @@ export class File extends FileBase implements AsyncDisposable {
     checkWhole(buffer, "prepareWrite");
     const offset = positionNumber(positionIn(place), "prepareWrite");
     const about = options === null ? this : this.#about(options);
-    return new PreparedOperation(this.#operations.ring, about, buffer, (completion, callback) => {
-      const { ring } = this.#operations;
+    const { ring } = this.#operations;
+    return new PreparedOperation(ring, about, buffer.byteLength, (completion, callback) => {
       ring.write(completion, callback, this.#descriptor, buffer, offset, flags);
     });
   }
@@ -637,8 +639,45 @@ export class File extends FileBase implements AsyncDisposable {
   prepareSync(level: SyncLevel = "full"): PreparedOperation {
     this.#check("prepareSync");
     const word = oneOf(level, SYNC_LEVELS, "the level", "prepareSync");
-    return new PreparedOperation(this.#operations.ring, this, null, (completion, callback) => {
-      this.#operations.ring.sync(completion, callback, this.#descriptor, word);
+    const { ring } = this.#operations;
+    return new PreparedOperation(ring, this, ANY_COUNT, (completion, callback) => {
+      ring.sync(completion, callback, this.#descriptor, word);
+    });
+  }
+
+  /**
+   * A close for `io.chain`. When it has succeeded the file is closed, as by `close()`; until then,
+   * or when the chain ends before it, the file is still to be closed.
+   *
+   * @returns the operation, for `io.chain`
+   * @throws `ERR_IO_CLOSED`
+   *
+   * @example
+   * ```ts
+   * import { IO } from "@io/core";
+   *
+   * await using io = await IO.open();
+   * await using file = await io.openFile("settings.tmp", { write: true, create: true });
+   * await io.chain([
+   *   file.prepareWrite("{}"),
+   *   file.prepareSync(),
+   *   file.prepareClose(),
+   *   io.prepare.rename("settings.tmp", "settings.json"),
+   * ]);
+   * ```
+   */
+  prepareClose(): PreparedOperation {
+    this.#check("prepareClose");
+    const { ring, forgotten } = this.#operations;
+    return new PreparedOperation(ring, this, ANY_COUNT, (completion, callback) => {
+      const closed = (one: Completion<number>, result: number): void => {
+        if (result >= 0 && this.#closing === null) {
+          forgotten.release(this);
+          this.#closing = Promise.resolve();
+        }
+        callback(one, result);
+      };
+      ring.close(completion, closed, this.#descriptor);
     });
   }
 

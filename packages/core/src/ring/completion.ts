@@ -3,7 +3,8 @@
 import { ENTRY_FLAG_DEADLINE, ENTRY_FLAG_HARD_LINK, ENTRY_FLAG_LINKED } from "../engine/abi.js";
 import { inContext } from "../engine/async_context.js";
 import type { Held } from "../engine/held.js";
-import { flag, wholeNumber } from "../support/check.js";
+import { typeError } from "../errors.js";
+import { shown, wholeNumber } from "../support/check.js";
 
 /**
  * Called when an operation has completed. `result` is a count, a descriptor or 0, or a negative
@@ -152,8 +153,10 @@ export class Completion<C = unknown> {
    * @param link Whether the next operation is linked, and how; null and undefined mean `false`.
    */
   set link(link: boolean | "hard" | null | undefined) {
-    const linked = link === "hard" ? HARD : flag(link, false, "link", "Completion") ? SOFT : 0;
-    this._flags = (this._flags & ~HARD) | linked;
+    if (typeof (link ?? false) !== "boolean" && link !== "hard") {
+      throw typeError("Completion", `link is ${shown(link)}: give true, false or "hard"`);
+    }
+    this._flags = (this._flags & ~HARD) | (link === "hard" ? HARD : link ? SOFT : 0);
   }
 
   /**
@@ -162,9 +165,9 @@ export class Completion<C = unknown> {
    * completes with -ETIMEDOUT, or with its result when it was faster than the cancel. 0 is a limit
    * that is over at once. It stays as it was set.
    *
-   * Of a chain only the last operation can have one ("ERR_INVALID_ARG_VALUE"). What the engine does
-   * itself has none (cancels, close, bind, listen), nor have multishot operations: with a limit
-   * they complete with -EINVAL.
+   * In a chain the limit of an operation begins when that one starts. What the engine does itself
+   * has none (cancels, close, bind, listen), nor have multishot operations: with a limit they
+   * complete with -EINVAL, and nothing of their chain starts.
    */
   get timeoutNs(): number | undefined {
     return this._flags & ENTRY_FLAG_DEADLINE ? this._deadlineNs : undefined;

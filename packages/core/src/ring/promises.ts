@@ -372,6 +372,11 @@ export class Operations {
     if (this.#queue.chainOpen) this.#queue.dropChain();
   }
 
+  /** For a verb that threw behind linked ones: nothing of that chain runs. */
+  cancelChain(): void {
+    this.#queue.cancelChain();
+  }
+
   /** For a verb that threw after `begin`. */
   fail(pending: Pending, error: unknown): void {
     const { resolve } = pending;

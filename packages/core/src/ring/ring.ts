@@ -75,10 +75,10 @@ export class Ring extends FileVerbs {
   /**
    * In a chain, in the place of the descriptor that an operation works on: the one that the chain
    * yields, by the first `open`, `socket` or `accept` in it. That completes with 0 then, so that
-   * nothing else can use its descriptor. It cannot be the second descriptor of an operation, as
-   * the file of `sendFile`, nor be passed to another process. A chain that uses it closes it too,
-   * with its last use; else the operation that yields it is refused with -EINVAL. The close is
-   * made whatever fails before it, unless nothing was opened.
+   * nothing else can use its descriptor. It may be the second descriptor of an operation too, as
+   * the file of `sendFile`. It cannot be detached (-EINVAL) nor passed to another process (-EBADF).
+   * A chain that uses it closes it too, with its last use; else the operation that yields it is
+   * refused with -EINVAL. The close is made whatever fails before it, unless nothing was opened.
    *
    * @example
    * ```ts
