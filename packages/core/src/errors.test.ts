@@ -109,7 +109,7 @@ test("addresses are written as people write them", () => {
   assert.equal(addressFrom(FAMILY_UNIX, 0, "/a"), { family: "unix", path: "/a" });
 });
 
-test("an address in digits needs no look-up", async () => {
+test("an IP address needs no look-up", async () => {
   const addressOf = (place: Place): Promise<Address> =>
     withAddress(null as never, "connect", place, NO_ENDINGS, async (address) => address);
   assert.is((await addressOf({ port: 1 })).host, "127.0.0.1");

@@ -48,7 +48,7 @@ export const STREAM_OPTIONS: KeyRows<SocketOptions> = {
   congestion: name((text) => text !== "" && !text.includes("\0")),
 };
 
-/** An address in digits. */
+/** An IP address. */
 export const localAddress: Kind = name(() => false);
 export const localPort: Kind = orAbsent(whole(0, 65_535));
 

@@ -132,7 +132,7 @@ function written<Flags extends Readonly<Record<string, Kind>>>(isNeeded: boolean
 const port = whole(0, 65_535);
 /** What is not given beside a path. */
 const portOrAbsent: Kind = { ...port, takes: (value) => value != null && port.takes(value) };
-// A name would be looked up, and a string is a name or digits.
+// A name would be looked up, and a string is a name or an IP address.
 const host = orAbsent(KINDS.text);
 const lookup = orAbsent(KINDS.callback);
 const family = wordOrAbsent("ipv4");
@@ -232,8 +232,8 @@ function pathsOf({ path: named }: Scene): Rows<core.PathOperations> {
 const systemNumber = argument(() => 0, whole(0, 0x7fffffff));
 const pollEvent = argument(() => "writable", oneWord("readable", "writable"));
 
-/** A host in digits; a name would be refused as well. */
-function digitsOf(host: string): Argument {
+/** An IP address; a name would be refused as well. */
+function ipAddressOf(host: string): Argument {
   return argument(() => host, {
     takes: () => false,
     codes: () => ["ERR_INVALID_ARG_TYPE", "ERR_INVALID_ARG_VALUE"],
@@ -436,7 +436,7 @@ const zeroCopy = argument(() => "never", wordOrAbsent("never", "auto", "always")
 const mode = argument(() => 0, KINDS.mode);
 const more = argument(() => false, KINDS.boolean);
 const families = oneWord("ipv4", "ipv6", "unix");
-const digits: Kind = { takes: () => false, codes: KINDS.text.codes };
+const ipAddress: Kind = { takes: () => false, codes: KINDS.text.codes };
 const address: Argument & { fields: KeyRows<Address> } = record(
   () => ({ family: "ipv4", host: "127.0.0.1", port: 9, path: undefined }),
   // The verbs take any host; the engine says that it is no address. Beside it no path counts.
@@ -692,7 +692,7 @@ function socketClasses(scene: Scene): Pick<Table, "Socket" | "DatagramSocket"> {
   const shutdownHow = wordOrAbsent("send", "receive", "both");
   const binding: KeyRows<DatagramPlace> = place3;
   const target: KeyRows<Exclude<DatagramTarget, SocketAddress>> = {
-    host: { ...digits, codes: () => ["ERR_INVALID_ARG_TYPE", "ERR_INVALID_ARG_VALUE"] },
+    host: { ...ipAddress, codes: () => ["ERR_INVALID_ARG_TYPE", "ERR_INVALID_ARG_VALUE"] },
     port: whole(0, 65_535),
     path: orAbsent(KINDS.socketPath),
   };
@@ -742,8 +742,8 @@ function socketClasses(scene: Scene): Pick<Table, "Socket" | "DatagramSocket"> {
         receive: [bytesOrEmpty, endings],
         peek: [bytesOrEmpty, endings],
         receiveMessage: [bytesOrEmpty, endings],
-        joinGroup: [digitsOf("224.0.0.251"), grouping],
-        leaveGroup: [digitsOf("224.0.0.251"), grouping],
+        joinGroup: [ipAddressOf("224.0.0.251"), grouping],
+        leaveGroup: [ipAddressOf("224.0.0.251"), grouping],
         sendMany: [
           views,
           { ...record(toThere, { ...target, family }), kind: orAbsent(KINDS.record) },
@@ -957,7 +957,7 @@ const interfaceName: Kind = {
 /** A numeric address. The setter checks it. */
 const inDigits: Argument & { fields: KeyRows<Address> } = record(
   () => ({ family: "ipv4", host: "127.0.0.1", port: 9, path: undefined }),
-  { family: { ...families, takes: () => false }, host: digits, port, path: anything() },
+  { family: { ...families, takes: () => false }, host: ipAddress, port, path: anything() },
 );
 
 // Refused by the limit of the IO, with a code of its own.

@@ -208,7 +208,7 @@ function registerMessages(suite: Suite): void {
       ],
       [
         () => wrongly(datagrams, "sendTo", bytes, { host: "localhost", port: 9 }),
-        /^sendTo: "localhost" is no ipv4 address in digits: look a name up/,
+        /^sendTo: "localhost" is no IPv4 address such as 127\.0\.0\.1: look a name up/,
       ],
       [
         () => io.rename(trial.path("one"), trial.path("two")),

@@ -81,7 +81,7 @@ function registerErrors(suite: Suite, mode: Mode): void {
     const other = await success(io, (c, callback) => ring.socket(c, callback, "unix"));
     const bind = await outcome(io, (c, callback) => ring.bind(c, callback, other, address));
     assert.is(bind, negative("EADDRINUSE"));
-    const wrong = { family: "ipv4", host: "not digits", port: 80 } as const;
+    const wrong = { family: "ipv4", host: "not an address", port: 80 } as const;
     const inet = await success(io, (c, callback) => ring.socket(c, callback, "ipv4"));
     const refused = await outcome(io, (c, callback) => ring.connect(c, callback, inet, wrong));
     assert.is(refused, negative("EINVAL"));

@@ -865,7 +865,8 @@ function addressOf(target: Exclude<DatagramTarget, SocketAddress>): Address {
     return { family: "unix", path: socketPathFromHere(text) };
   }
   if (typeof host !== "string" || host === "") {
-    throw typeError("sendTo", "the target needs a host in digits and a port, or a path");
+    const right = "an IP address such as 127.0.0.1 and a port, or a path";
+    throw typeError("sendTo", `the target needs ${right}`);
   }
   checkFamily(family, host, "sendTo");
   return { family: host.includes(":") ? "ipv6" : "ipv4", host, port: port as number };

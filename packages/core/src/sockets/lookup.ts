@@ -160,7 +160,7 @@ export function lookupFrom(
   return lookup;
 }
 
-/** Of an address in digits; 0 of a name. */
+/** Of an IP address; 0 of a name. */
 export async function familyOf(host: string): Promise<0 | 4 | 6> {
   // Loaded when first needed: a program that only uses files starts faster without it.
   const { isIP } = builtin("node:net");

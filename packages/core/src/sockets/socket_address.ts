@@ -87,8 +87,8 @@ export class SocketAddress {
       const why = "cannot be the path of a unix socket: it is empty or too long";
       throw valueError(operation, `${JSON.stringify(text)} ${why}`);
     }
-    const digits = `"${text}" is no ${family} address in digits`;
-    throw valueError(operation, `${digits}: look a name up first, by node:dns`);
+    const right = family === "ipv4" ? "IPv4 address such as 127.0.0.1" : "IPv6 address such as ::1";
+    throw valueError(operation, `"${text}" is no ${right}: look a name up first, by node:dns`);
   }
 
   /** Takes the record that begins at this word. @internal */
