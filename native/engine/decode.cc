@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "system/address.h"
 #include "system/control.h"
@@ -360,11 +361,14 @@ int decode_passed(const abi::Entry& entry, const char* list, const DecodeContext
   for (uint32_t index = 0; index < entry.argument_extra; index++) {
     int32_t value = 0;
     std::memcpy(&value, list + index * sizeof(value), sizeof(value));
-    const Descriptor* found = context.descriptors.find(value);
+    Descriptor* found = context.descriptors.find(value);
     const int number =
         found == nullptr || found->closing ? -EBADF : system::duplicate(Descriptors::number(value));
     if (number < 0) return number;
     extra.passed.push_back(number);
+    // The receiver gets the socket with all that was set of it.
+    found->is_shared = true;
+    if (std::exchange(found->sends_limited, false)) system::limit_sends(number, false);
   }
   return 0;
 }

@@ -38,6 +38,8 @@ struct Descriptor {
   bool receive_empty = false;  // the last receive took all there was
   bool unix_datagram = false;
   bool is_stream = false;  // a stream socket, for all that is known
+  bool is_shared = false;  // other code, perhaps of another process, may have the socket as well
+  bool sends_limited = false;  // its sends block for a tick: io_uring/writable_sockets.h
   bool closing = false;
   uint32_t closing_slot = 0;  // the close operation that waits until nothing is in flight
   OnDescriptor operations;    // in flight on it

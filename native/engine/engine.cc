@@ -594,6 +594,7 @@ int32_t Engine::take_number(int number, Sharing sharing) {
   const int taken = Descriptors::number(descriptor);
   const bool is_listener = kind == abi::descriptor_kind_listener;
   descriptors_.at(taken).is_stream = is_listener || kind == abi::descriptor_kind_socket;
+  descriptors_.at(taken).is_shared = sharing != Sharing::none;
   if (kind == abi::descriptor_kind_datagram) {
     const int family = system::family_of(taken);
     know_datagrams(taken, static_cast<uint32_t>(family < 0 ? AF_UNSPEC : family));
@@ -602,7 +603,7 @@ int32_t Engine::take_number(int number, Sharing sharing) {
   // What a peer has passed changes for the peer too, so that waits until the program adopts it.
   const bool waits = kind == abi::descriptor_kind_pipe || kind == abi::descriptor_kind_terminal ||
                      kind == abi::descriptor_kind_device;
-  if (waits && sharing == Sharing::none) system::set_blocking(taken);
+  if (waits && sharing != Sharing::with_sender) system::set_blocking(taken);
   return descriptor;
 }
 
@@ -613,16 +614,16 @@ int32_t Engine::adopt_number(int number) {
   if (!is_shared && descriptors_.is_open(number)) return -EEXIST;
   if (number >= Descriptors::number_limit) return -EMFILE;  // before take_descriptor() closes it
   const int own = system::make_own(number, is_shared);
-  return own < 0 ? own : take_number(own);
+  return own < 0 ? own : take_number(own, is_shared ? Sharing::with_owner : Sharing::none);
 }
 
 int Engine::open_pair(const int (&ends)[2], int32_t (&descriptors)[2]) {
-  descriptors[0] = take_number(ends[0]);
+  descriptors[0] = take_number(ends[0], Sharing::none);
   if (descriptors[0] < 0) {
     ::close(ends[1]);
     return descriptors[0];
   }
-  descriptors[1] = take_number(ends[1]);
+  descriptors[1] = take_number(ends[1], Sharing::none);
   if (descriptors[1] >= 0) return 0;
   const int number = Descriptors::number(descriptors[0]);
   descriptors_.remove(number);

@@ -230,8 +230,8 @@ class Engine {
   void reset_unreleased();
   void go_on_ending(bool has_ended);
   int32_t settle(Operation& operation, int32_t result);
-  enum class Sharing { none, with_sender };
-  int32_t take_number(int number, Sharing sharing = Sharing::none);
+  enum class Sharing { none, with_owner, with_sender };
+  int32_t take_number(int number, Sharing sharing);
   void take_control(Extra& extra);
   int32_t take_socket(const Operation& operation, int32_t number);
   void go_on_closing(int number);

@@ -2,7 +2,9 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,6 +59,11 @@ void stay_loaded() {
   if (::dladdr(reinterpret_cast<const void*>(&stay_loaded), &info) == 0) return;
   static const void* const reference = ::dlopen(info.dli_fname, RTLD_LAZY | RTLD_LOCAL);
   static_cast<void>(reference);
+}
+
+void limit_sends(int number, bool limited) {
+  const timeval tick = {.tv_sec = 0, .tv_usec = limited ? 1 : 0};
+  ::setsockopt(number, SOL_SOCKET, SO_SNDTIMEO, &tick, sizeof(tick));
 }
 
 int set_non_blocking(int number) {

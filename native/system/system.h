@@ -41,6 +41,9 @@ void stay_loaded();
 // ---- Descriptors
 
 int set_non_blocking(int number);
+// A send that blocks ends after a tick of the kernel's clock (EAGAIN), or never by itself. Of what
+// is no socket nothing changes.
+void limit_sends(int number, bool limited);
 // Both ends do not block. ends[0] is read, ends[1] is written.
 int open_pipe(int (&ends)[2]);
 // Another number for the same file, which the caller owns.

@@ -399,7 +399,8 @@ class IoUring final : public Backend {
   void begin_waiting_for_space(Operation& operation) {
     operation.was_writable = false;
     operation.without_waiting = false;
-    if (descriptors_->at(operation.number).is_stream) writable_.begin(operation);
+    Descriptor& descriptor = descriptors_->at(operation.number);
+    if (descriptor.is_stream) writable_.begin(operation, descriptor);
   }
 
   void start(Operation& operation) {
@@ -461,7 +462,7 @@ class IoUring final : public Backend {
   // A thread makes its call, or it is the cancel of one for which a thread does.
   [[gnu::noinline]] bool starts_without_entry(Operation& operation) {
     if (operation.opcode == Opcode::detach) {
-      writable_.release(operation.number);
+      writable_.release(operation.number, descriptors_->at(operation.number));
       forget(operation.number);
       end_here(operation, operation.number);
       return true;

@@ -12,7 +12,9 @@
 // of this socket are tried without waiting. A socket whose peer reads costs one call.
 //
 // The limit is the socket's, and it would end writes and connects as well, and sends in a chain,
-// which an EAGAIN would end. While one of these is in flight there is no limit.
+// which an EAGAIN would end. While one of these is in flight there is no limit. Nor is there one for
+// a socket that other code may have as well, as one that was passed to another process: it would
+// end that one's sends. Its own are tried without waiting, always.
 //
 // Nothing here owns a descriptor but the epoll's own: a socket leaves it when it is closed.
 #pragma once
@@ -21,13 +23,13 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
 #include <vector>
 
+#include "engine/descriptors.h"
 #include "engine/operation.h"
 #include "system/system.h"
 
@@ -44,17 +46,17 @@ class Writable {
 
   // An operation that may wait for space in the send buffer of a stream socket is about to be given
   // to the kernel.
-  void begin(Operation& operation) {
+  void begin(Operation& operation, Descriptor& descriptor) {
     Socket& socket = at(operation.number);
     const bool may_block = operation.chain != 0 || !is(operation.opcode, abi::trait::sends);
     if (may_block) {
       operation.may_block = true;
       socket.may_block++;
     } else {
-      operation.without_waiting = socket.was_full;
+      operation.without_waiting = socket.was_full || descriptor.is_shared;
     }
-    const bool limited = socket.may_block == 0;
-    if (limited != socket.limited) limit(operation.number, socket, limited);
+    const bool limited = socket.may_block == 0 && !descriptor.is_shared;
+    if (limited != descriptor.sends_limited) limit(operation.number, descriptor, limited);
   }
 
   // One with `may_block` has ended.
@@ -79,10 +81,8 @@ class Writable {
   }
 
   // It is given away: to code whose sends may block, and are not to end after a tick.
-  void release(int number) {
-    if (static_cast<size_t>(number) >= sockets_.size()) return;
-    Socket& socket = at(number);
-    if (socket.limited) limit(number, socket, false);
+  void release(int number, Descriptor& descriptor) {
+    if (descriptor.sends_limited) limit(number, descriptor, false);
   }
 
   // The number is about to be given up.
@@ -133,7 +133,6 @@ class Writable {
 
  private:
   struct Socket {
-    bool limited = false;   // a send blocks for a tick
     bool was_full = false;  // a send has failed with EAGAIN
     bool is_non_blocking = false;
     uint32_t may_block = 0;  // in flight, and not to be ended by the limit
@@ -145,12 +144,10 @@ class Writable {
     return sockets_[index];
   }
 
-  // On a descriptor that is not a socket it fails, and only the limit is missing.
-  void limit(int number, Socket& socket, bool limited) {
-    socket.limited = limited;
+  void limit(int number, Descriptor& descriptor, bool limited) {
+    descriptor.sends_limited = limited;
     system_calls_++;
-    const timeval tick = {.tv_sec = 0, .tv_usec = limited ? 1 : 0};
-    ::setsockopt(number, SOL_SOCKET, SO_SNDTIMEO, &tick, sizeof(tick));
+    system::limit_sends(number, limited);
   }
 
   std::vector<Socket> sockets_;  // by number

@@ -24,6 +24,9 @@ import {
 
 type Passed = ReceivedDescriptor;
 
+// SO_SNDTIMEO
+const SEND_TIMEOUT = process.platform === "linux" ? 21 : 0x1005;
+
 export function descriptorsPassing(suite: Suite): void {
   registerPassing(suite);
   registerUnasked(suite);
@@ -66,6 +69,31 @@ function registerPassing(suite: Suite): void {
     await (await connecting).close();
     await file.readFull(bytes, 0);
   });
+
+  suite.test(
+    "sends of a passed socket wait without a limit, for all that have it",
+    async (trial) => {
+      const { io, client, served } = await connected(trial);
+      const limitOf = (socket: Socket): number[] => [
+        ...socket.getOption("SOL_SOCKET", SEND_TIMEOUT, 16),
+      ];
+      const none = limitOf(client).fill(0);
+      await served.sendAll("before");
+      const [near, far] = io.socketPair();
+      await near.sendDescriptors("x", [served]);
+      const { descriptors } = await far.receiveDescriptors(new Uint8Array(1));
+      const passed = io.adopt(descriptors[0] as Passed, "socket");
+      assert.equal(limitOf(passed), none);
+      for (const socket of [served, passed]) {
+        await socket.sendAll("after");
+        assert.equal(limitOf(socket), none);
+      }
+      const sent = "beforeafterafter";
+      const bytes = new Uint8Array(sent.length);
+      await client.receiveFull(bytes);
+      assert.is(text(bytes, sent.length), sent);
+    },
+  );
 
   suite.test("datagrams pass descriptors too, and numbers of the system", async (trial) => {
     const io = await trial.open();
