@@ -340,6 +340,11 @@ bool waits_for_others(const Operation& operation) {
   return operation.opcode == Opcode::open;
 }
 
+bool refuses_to_wait(const Operation& operation) {
+  return is(operation.opcode, trait::writes) &&
+         (operation.argument & abi::write_flag_no_wait) != 0;
+}
+
 bool can_be_performed(const Operation& operation) {
   if (is(operation.opcode, trait::on_thread)) return true;
   return is(operation.opcode, trait::transfers) && is_of_disk(operation.number);

@@ -77,6 +77,8 @@ int32_t perform(Operation& operation);
 // reports the end of: a lease on a file that is opened, or a lock. Then the call is made again
 // after a while.
 bool waits_for_others(const Operation& operation);
+// A write with the flag `nowait`: what would have to wait is refused (EAGAIN), and not kept.
+bool refuses_to_wait(const Operation& operation);
 // Whether perform() can, without waiting for anything but a disk.
 bool can_be_performed(const Operation& operation);
 

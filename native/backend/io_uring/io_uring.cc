@@ -1053,6 +1053,9 @@ class IoUring final : public Backend {
     if (error == -EOPNOTSUPP && operation.linked_next == nullptr) {
       return made_plainly(operation, error);
     }
+      // The kernel leaves most writes of files to workers, and says so before it has asked the file
+      // system (io_write() of Linux 6.18). The call asks it, and does not wait either.
+      if (refuses_to_wait(operation) && is_of_disk(operation.number)) return perform(operation);
     return error;
   }
 

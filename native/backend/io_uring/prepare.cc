@@ -342,7 +342,7 @@ void prepare(Operation& operation, uint32_t features, __kernel_timespec& time,
 
 bool is_linked_by_kernel(const Operation& operation) {
   return operation.is_linked() && is(operation.opcode, trait::linked_by_kernel) &&
-         !reads_nothing(operation);
+         !reads_nothing(operation) && !refuses_to_wait(operation);
 }
 
 size_t hold_back(std::span<Operation* const> batch, size_t group) {

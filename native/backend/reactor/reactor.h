@@ -352,6 +352,7 @@ class Reactor final : public Backend {
 
   void try_or_park(Operation& operation, Watch& watch) {
     const int direction = direction_of(operation);
+    if (refuses_to_wait(operation)) return finish(operation, -EAGAIN);
     if (!would_wait(operation, watch, direction) && try_now(operation, watch, direction)) return;
     if (!watch.watched) {
       const int error = watch_it(operation.number, watch);
@@ -540,6 +541,7 @@ class Reactor final : public Backend {
   // A result of the pool that no file gives: a device has no data now, and no event says when it
   // has.
   bool must_be_asked_again(const Operation& operation) {
+    if (refuses_to_wait(operation)) return false;
     if (operation.result != -EAGAIN || !is(operation.opcode, trait::transfers)) return false;
     return watches_.at(operation.number).kind == Kind::unwatched;
   }

@@ -1,7 +1,7 @@
 // The flags of writes and of opens: what they do, and what is said where they are not known.
 
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { type File, type IO, OpenFlags, WriteFlags, type WriteOptions } from "@io/core";
+import { type File, IO, OpenFlags, WriteFlags, type WriteOptions } from "@io/core";
 import * as assert from "uvu/assert";
 import { systemHere } from "../../support/system.js";
 import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
@@ -21,6 +21,8 @@ export function filesFlags(suite: Suite): void {
   for (const name of NAMES) {
     suite.test(`a write with ${name} is made so, or says why not`, (trial) => flagged(trial, name));
   }
+  suite.test("a write with nowait has the file system's answer, in a chain too", unwaited);
+  suite.test("a write with nowait is refused by a pipe that is full", fullPipe);
   suite.test("writes with dsync: whole, vectored, in chains, at the current position", synced);
   suite.test("a flag of no kind is refused before anything is written", wrongFlags);
   suite.test("direct I/O names its alignment, and keeps to it", alignment);
@@ -65,6 +67,47 @@ async function flagged(trial: Trial, name: Name): Promise<void> {
     assert.match(reason, "Linux has it since");
   }
   if (systemHere() === "linux" && name === "append") assert.is(error, null);
+}
+
+async function unwaited(trial: Trial): Promise<void> {
+  const codes: string[] = [];
+  const plain = await IO.open({ backend: systemHere() === "linux" ? "epoll" : "auto" });
+  for (const io of [await trial.open(), plain]) {
+    const file = await open(io, trial.path());
+    const [bytes, how] = [Buffer.alloc(4096), { position: 0, nowait: true }];
+    const single = (): Promise<unknown> => file.write(bytes, how);
+    const vectored = (): Promise<unknown> => file.writeVectored([bytes, bytes], how);
+    const chained = (): Promise<unknown> =>
+      io.chain([file.prepareWrite(bytes, how), file.prepareWrite("x", 4096)]);
+    for (const write of [single, vectored, chained]) {
+      codes.push(
+        await write().then(
+          () => "",
+          (error) => error.code,
+        ),
+      );
+    }
+    await file.close();
+  }
+  await plain.close();
+  const [first = ""] = codes;
+  assert.equal(codes, Array<string>(6).fill(first));
+  assert.is(statSync(trial.path()).size, first === "" ? 8192 : 0);
+}
+
+async function fullPipe(trial: Trial): Promise<void> {
+  const io = await trial.open();
+  const [reader, writer] = io.pipe();
+  const bytes = Buffer.alloc(4096);
+  const write = (): Promise<string> =>
+    writer.write(bytes, { nowait: true }).then(
+      () => "",
+      (error) => error.code,
+    );
+  let code = await write();
+  for (let count = 0; code === "" && count < 10_000; count++) code = await write();
+  assert.is(code, systemHere() === "linux" ? "EAGAIN" : "ENOTSUP");
+  await reader.close();
 }
 
 async function synced(trial: Trial): Promise<void> {

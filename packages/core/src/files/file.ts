@@ -78,9 +78,9 @@ export interface WriteOptions extends TransferOptions {
   /** The write goes to the end of the file (RWF_APPEND); `false` by default. Linux only. */
   append?: boolean | null | undefined;
   /**
-   * Fails with `EAGAIN` where the write would have to wait for the disk or for a lock (RWF_NOWAIT);
-   * `false` by default. Linux only. A file system that has no such writes says `ENOTSUP` on epoll,
-   * and on io_uring `EAGAIN` each time: after a second one write without the flag.
+   * Fails with `EAGAIN` where the write would have to wait for the disk, for a lock or for space in
+   * a pipe (RWF_NOWAIT); `false` by default. Linux only. A file system that has no such writes says
+   * `ENOTSUP` each time, as ext4 does without `direct`.
    */
   nowait?: boolean | null | undefined;
 }
