@@ -7,7 +7,7 @@ export const usage = `Usage: npm run bench -- [workload]... [options]
 
   nop           no-ops per second, by callback and by promise
   files         4 KiB random reads, buffered and O_DIRECT
-  whole_files   files of 16 KiB by fs.readFile
+  whole_files   files of 16 KiB by fs.readFile, and of 4 KiB by a chain
   wal           appends to a log of 4 KiB, each durable before the next
   echo          a TCP echo server at 1, 50 and 500 connections
   pipeline      64 small sends at once on one connection
@@ -23,6 +23,7 @@ export const usage = `Usage: npm run bench -- [workload]... [options]
   zero_copy     sends with and without a copy, to a sink and over loopback
   start         from the start of the process to its end
   udp_receive   datagrams that a socket receives in a second
+  timers        the processor time of a timer, with 1,000 in flight
   wake          the time that it takes to wake another thread
   kill          the end of a Worker that is killed with 1,000 operations in flight
 

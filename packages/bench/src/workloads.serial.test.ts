@@ -49,6 +49,8 @@ function checkContenders(report: Report, cases: string[], names: string[]): void
 const expectations: Record<string, { cases: string[]; names: string[] }> = {
   nop: { cases: ["callback 64", "promise 64"], names: ["ours", "C loop"] },
   udp_receive: { cases: ["1200 B"], names: ["ours", "node:dgram"] },
+  timers: { cases: ["1000 timers", "10 timers"], names: ["ours", "setTimeout"] },
+  wal: { cases: ["append, durable"], names: ["ours", "fs.promises", "fio"] },
   wake: { cases: ["attached", "detached"], names: ["ours", "MessagePort"] },
   files: {
     cases: ["buffered"],
@@ -87,7 +89,7 @@ const expectations: Record<string, { cases: string[]; names: string[] }> = {
     names: ["ours", "node:http", "fastify", "Bun.serve", "Deno.serve", "nginx"],
   },
   whole_files: {
-    cases: ["one at a time", "32 at a time", "all at once"],
+    cases: ["one at a time", "32 at a time", "all at once", "4 KiB by a chain, 32 at a time"],
     names: ["ours", "node:fs"],
   },
   node_net: {

@@ -16,6 +16,7 @@ import { pipeline } from "./pipeline.js";
 import { provided } from "./provided.js";
 import { sendFile } from "./send_file.js";
 import { start } from "./start.js";
+import { timers } from "./timers.js";
 import { udpReceive } from "./udp_receive.js";
 import { wake } from "./wake.js";
 import { wal } from "./wal.js";
@@ -44,5 +45,6 @@ export const workloads: readonly Workload[] = [
   start,
   wake,
   udpReceive,
+  timers,
   kill,
 ];
