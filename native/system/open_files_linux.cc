@@ -2,6 +2,7 @@
 #if defined(__linux__)
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -143,14 +144,27 @@ int set_flags(uint32_t how) {
 }
 
 // Calls that begin at a directory are there since 6.13 only. The link that /proc has for its number
-// leads to it.
+// leads to it. That of the last directory on the way is opened where the path becomes too long so.
 template <class Call>
 int on_path(const PathOf& file, Call call) {
   std::string path = file.path;
-  if (file.folder != AT_FDCWD && path.front() != '/') {
-    path = "/proc/self/fd/" + std::to_string(file.folder) + "/" + path;
+  if (file.folder == AT_FDCWD || path.front() == '/' || path.size() >= PATH_MAX) {
+    return result_of([&] { return call(path.c_str()); });
   }
-  return result_of([&] { return call(path.c_str()); });
+  const std::string whole = "/proc/self/fd/" + std::to_string(file.folder) + "/" + path;
+  const size_t end = path.find_last_not_of('/');
+  const size_t slash = end == std::string::npos ? end : path.find_last_of('/', end);
+  if (whole.size() < PATH_MAX || slash == std::string::npos) {
+    return result_of([&] { return call(whole.c_str()); });
+  }
+  path[slash] = 0;
+  const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  const int last = result_of([&] { return ::openat(file.folder, path.c_str(), flags); });
+  if (last < 0) return last;
+  const PathOf below = {last, path.c_str() + slash + 1, file.follows};
+  const int result = on_path(below, call);
+  ::close(last);
+  return result;
 }
 
 }  // namespace

@@ -446,7 +446,7 @@ function adviceFor(
   if (access !== undefined) return access;
   const ofFlags = flagsAdvice(code, flags);
   if (flags.length > 0 && ofFlags !== undefined) return ofFlags;
-  const own = OWN_ADVICE.get(`${operation.replace("XattrAt", "Xattr")} ${code}`);
+  const own = OWN_ADVICE.get(`${rowOf(opcode).name} ${code}`);
   if (own !== undefined) return own;
   if (code === "EINVAL" && TRANSFERS.has(operation)) return DIRECT_ADVICE;
   if (code === "EINVAL") return INVALID_ADVICE.get(operation);
@@ -490,6 +490,12 @@ function brokenRule(
   return 'there is a symbolic link on the way, which the rule "noSymlinks" forbids';
 }
 
+/** What an operation is called. By path and by descriptor an attribute has one name. */
+function rowOf(opcode: number): { readonly name: string; readonly syscall: string } {
+  const { name = `operation ${opcode}`, syscall = "unknown" } = OPERATIONS.get(opcode) ?? {};
+  return { name: name.replace("XattrAt", "Xattr"), syscall };
+}
+
 /** The error of an operation that completed with a negative errno. */
 export function operationError(
   opcode: number,
@@ -497,9 +503,7 @@ export function operationError(
   backend: string,
   subject: Subject = {},
 ): IOError {
-  const row = OPERATIONS.get(opcode);
-  const operation = row?.name ?? `operation ${opcode}`;
-  const syscall = row?.syscall ?? "unknown";
+  const { name: operation, syscall } = rowOf(opcode);
   const [code, text] = errnoName(errno);
   const { path, dest, peer } = subject;
   const broken = subject.rules ? brokenRule(code, operation, subject) : undefined;
@@ -552,9 +556,7 @@ export function lostError(
   backend: string,
   [call, reason]: readonly [call: string, errno: number],
 ): IOError {
-  const row = OPERATIONS.get(opcode);
-  const operation = row?.name ?? `operation ${opcode}`;
-  const syscall = row?.syscall ?? "unknown";
+  const { name: operation, syscall } = rowOf(opcode);
   const message =
     `${operation} failed: ${LOST}, the IO can do nothing any more, because ${call} failed with ` +
     `${errnoName(-reason)[0]} (${LOST_ADVICE})`;

@@ -219,6 +219,18 @@ async function attributesByPath(trial: Trial): Promise<void> {
     assert.is(await failureCode(from.listXattr(at("none"))), "ENOENT");
     assert.is(await failureCode(from.getXattr(at("sub/file/"), "user.note")), "ENOTDIR");
   }
+  // As long as a path may be.
+  const farther = `${"./".repeat(2043)}sub/file`;
+  await free.setXattr(farther, "user.far", "text");
+  assert.is(String(await free.getXattr(farther, "user.far")), "text");
+  assert.ok((await free.listXattr(farther)).includes("user.far"));
+  await free.removeXattr(farther, "user.far");
+  assert.is(await failureCode(free.getXattr(`././${farther}`, "user.far")), "ENAMETOOLONG");
+  for (const wrong of [free.getXattr("none", "user.far"), free.getXattr("none", 1 as never)]) {
+    const { operation, message } = await failure(wrong);
+    assert.is(operation, "getXattr");
+    assert.match(message, /^getXattr\b/);
+  }
   for (const out of ["out", "../outside", trial.path("outside")]) {
     assert.is(await failureCode(ruled.setXattr(out, "user.note", "")), "ERR_IO_RESOLVE", out);
     assert.is(await failureCode(ruled.listXattr(out)), "ERR_IO_RESOLVE", out);

@@ -13,7 +13,7 @@ import {
 } from "../ring/promises.js";
 import { type Ring, SYNC_LEVELS, type SyncLevel } from "../ring/ring.js";
 import { OpenFlags, RenameFlags } from "../ring/ring_paths.js";
-import { XATTR_HOWS } from "../ring/ring_xattr.js";
+import { attributeFrom, XATTR_HOWS } from "../ring/ring_xattr.js";
 import type { Descriptor } from "../ring/types.js";
 import {
   type Bytes,
@@ -677,6 +677,7 @@ export abstract class PathOperations {
   async getXattr(path: Path, name: string, options?: PathOptions | null): Promise<Buffer> {
     checkOptions(options, GET_XATTR);
     const follow = flag(options?.followLinks, true, "followLinks", "getXattr");
+    attributeFrom(name, "getXattr");
     return readXattr((into) =>
       this.#onPath(GET_XATTR, path, options, (ring, c, settle, bytes, { at, rules }) =>
         ring.getXattrAt(c, settle, bytes, name, into, follow, at, rules),
@@ -705,6 +706,7 @@ export abstract class PathOperations {
   ): Promise<void> {
     checkOptions(options, SET_XATTR);
     const follow = flag(options?.followLinks, true, "followLinks", "setXattr");
+    attributeFrom(name, "setXattr");
     const how = oneOf(options?.how ?? "any", XATTR_HOWS, "how", "setXattr");
     const given = bytesFrom(value, "setXattr");
     await this.#onPath(SET_XATTR, path, options, (ring, c, settle, bytes, { at, rules }) =>
@@ -747,6 +749,7 @@ export abstract class PathOperations {
   async removeXattr(path: Path, name: string, options?: PathOptions | null): Promise<void> {
     checkOptions(options, REMOVE_XATTR);
     const follow = flag(options?.followLinks, true, "followLinks", "removeXattr");
+    attributeFrom(name, "removeXattr");
     await this.#onPath(REMOVE_XATTR, path, options, (ring, c, settle, bytes, { at, rules }) =>
       ring.removeXattrAt(c, settle, bytes, name, follow, at, rules),
     );
