@@ -279,7 +279,7 @@ int32_t perform_on_file(Operation& operation) {
     case Opcode::fchown:
       return system::change_owner_of(number, operation.argument, operation.argument_extra);
     case Opcode::futimes:
-      return system::change_times_of(number, extra->accessed_ms, extra->modified_ms);
+      return system::change_times_of(number, extra->times);
     case Opcode::get_xattr:
     case Opcode::set_xattr:
     case Opcode::list_xattr:

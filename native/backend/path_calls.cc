@@ -170,9 +170,8 @@ int32_t perform_on_attributes(const Operation& operation) {
     case Opcode::utimes:
       return at_place(operation, operation.argument == 0 ? Last::follow : Last::keep,
                       [&](int folder, const char* path, Last last) {
-                        const Extra& extra = *operation.extra;
-                        return system::change_times(folder, path, extra.accessed_ms,
-                                                    extra.modified_ms, last == Last::follow);
+                        return system::change_times(folder, path, operation.extra->times,
+                                                    last == Last::follow);
                       });
     case Opcode::access:
       return at_place(operation, Last::follow, [&](int folder, const char* path, Last last) {

@@ -546,15 +546,33 @@ int decode_descriptor_and_owner(const abi::Entry& entry, const DecodeContext& co
   return decode_descriptor(entry, context, operation);
 }
 
-// Two times in milliseconds since 1970, with fractions, as a Date has them.
+// Milliseconds since 1970, with fractions, as a Date has them, and nanoseconds behind them, which a
+// fraction would round.
+bool decode_time(double ms, uint32_t more_ns, timespec& time) {
+  constexpr double max_ms = 8.64e15;
+  constexpr uint32_t ns_of_ms = 1'000'000;
+  constexpr long ns_of_second = 1'000'000'000;
+  if (!(std::fabs(ms) <= max_ms) || more_ns >= ns_of_ms) return false;  // NaN is no time
+  const double seconds = std::floor(ms / 1e3);
+  const long ns = static_cast<long>(std::floor((ms - seconds * 1e3) * 1e6)) + more_ns;
+  time.tv_sec = static_cast<time_t>(seconds) + ns / ns_of_second;
+  time.tv_nsec = ns % ns_of_second;
+  return true;
+}
+
+// The milliseconds stand at `offset` and `extent`, what is behind them in `buffer` and
+// `argument_extra`.
+int decode_times(const abi::Entry& entry, Operation& operation) {
+  Extra& extra = operation.need_extra();
+  const bool are_times = decode_time(entry.offset, entry.buffer, extra.times[0]) &&
+                         decode_time(entry.extent, entry.argument_extra, extra.times[1]);
+  return are_times ? 0 : -EINVAL;
+}
+
 int decode_descriptor_and_times(const abi::Entry& entry, const DecodeContext& context,
                                 Operation& operation) {
-  constexpr double max_ms = 8.64e15;
-  const bool is_time = std::fabs(entry.offset) <= max_ms && std::fabs(entry.extent) <= max_ms;
-  if (!is_time) return -EINVAL;  // NaN is no time
-  operation.need_extra().accessed_ms = entry.offset;
-  operation.need_extra().modified_ms = entry.extent;
-  return decode_descriptor(entry, context, operation);
+  const int error = decode_times(entry, operation);
+  return error != 0 ? error : decode_descriptor(entry, context, operation);
 }
 
 // The name stands at `offset`, its length in `argument`, and in `argument_extra` whether one that
@@ -679,17 +697,13 @@ int decode_path_and_owner(const abi::Entry& entry, const DecodeContext& context,
   return decode_one_path(entry, context, operation);
 }
 
-// Two times in milliseconds since 1970, with fractions, as a Date has them. `argument` is 1 for the
-// link itself.
+// `argument` is 1 for the link itself.
 int decode_path_and_times(const abi::Entry& entry, const DecodeContext& context,
                           Operation& operation) {
-  constexpr double max_ms = 8.64e15;
-  const bool is_time = std::fabs(entry.offset) <= max_ms && std::fabs(entry.extent) <= max_ms;
-  if (!is_time || entry.argument > 1) return -EINVAL;  // NaN is no time
+  if (entry.argument > 1) return -EINVAL;
   operation.argument = entry.argument;
-  operation.need_extra().accessed_ms = entry.offset;
-  operation.need_extra().modified_ms = entry.extent;
-  return decode_one_path(entry, context, operation);
+  const int error = decode_times(entry, operation);
+  return error != 0 ? error : decode_one_path(entry, context, operation);
 }
 
 // The argument is a mode, or 1 or 0.

@@ -123,8 +123,7 @@ struct Extra {
     uint64_t mode;
     uint64_t resolve;
   } open_how;
-  double accessed_ms = 0;  // utimes, futimes
-  double modified_ms = 0;
+  timespec times[2];        // utimes, futimes: of the last read and of the last change
   uint8_t* peer = nullptr;  // receive_message: the caller's record of the address
   // receive_control: `peer` is the caller's record. send_control: duplicates of what is passed, so
   // that it may be closed meanwhile.

@@ -2,10 +2,8 @@
 #pragma once
 
 #include <cerrno>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <ctime>
 
 #include "abi/abi.h"
 #include "system/system.h"
@@ -33,13 +31,6 @@ inline constexpr uint32_t of_linux_alone = abi::open_flag_temporary | abi::open_
 // A whole number of 64 bits in the place of a field.
 inline void write_exact(double* fields, size_t field, int64_t value) {
   std::memcpy(fields + field, &value, sizeof(value));
-}
-
-// Milliseconds since 1970, as a file system takes them.
-inline timespec timespec_of_ms(double ms) {
-  const double seconds = std::floor(ms / 1e3);
-  const auto nanoseconds = static_cast<long>(std::floor((ms - seconds * 1e3) * 1e6));
-  return {.tv_sec = static_cast<time_t>(seconds), .tv_nsec = nanoseconds};
 }
 
 // The result of poll() for a pipe: see pipe_has_ended().

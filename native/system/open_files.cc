@@ -20,8 +20,7 @@ int change_owner_of(int number, uint32_t user, uint32_t group) {
   return result_of([&] { return ::fchown(number, user, group); });
 }
 
-int change_times_of(int number, double accessed_ms, double modified_ms) {
-  const timespec times[2] = {timespec_of_ms(accessed_ms), timespec_of_ms(modified_ms)};
+int change_times_of(int number, const timespec (&times)[2]) {
   return result_of([&] { return ::futimens(number, times); });
 }
 

@@ -88,9 +88,7 @@ int change_owner(int folder, const char* path, uint32_t user, uint32_t group, bo
   return result_of([&] { return ::fchownat(folder, path, user, group, link_flags(follows)); });
 }
 
-int change_times(int folder, const char* path, double accessed_ms, double modified_ms,
-                 bool follows) {
-  const timespec times[2] = {timespec_of_ms(accessed_ms), timespec_of_ms(modified_ms)};
+int change_times(int folder, const char* path, const timespec (&times)[2], bool follows) {
   return result_of([&] { return ::utimensat(folder, path, times, link_flags(follows)); });
 }
 

@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <span>
 #include <string>
 
@@ -135,8 +136,8 @@ int sync_range(int number, int64_t offset, int64_t length);
 int change_mode_of(int number, uint32_t mode);
 // Of user and group UINT32_MAX leaves it as it is.
 int change_owner_of(int number, uint32_t user, uint32_t group);
-// Milliseconds since 1970, with fractions.
-int change_times_of(int number, double accessed_ms, double modified_ms);
+// Those of the last read and of the last change.
+int change_times_of(int number, const timespec (&times)[2]);
 // Extended attributes. -ENOTSUP on the BSDs. `how` is abi::xattr_*.
 int get_xattr(int number, const char* name, uint8_t* into, size_t size_bytes);
 int set_xattr(int number, const char* name, const uint8_t* value, size_t size_bytes, uint32_t how);
@@ -183,9 +184,7 @@ int make_folder(int folder, const char* path, uint32_t mode);
 int change_mode(int folder, const char* path, uint32_t mode, bool follows);
 // Of user and group UINT32_MAX leaves it as it is.
 int change_owner(int folder, const char* path, uint32_t user, uint32_t group, bool follows);
-// Milliseconds since 1970, with fractions.
-int change_times(int folder, const char* path, double accessed_ms, double modified_ms,
-                 bool follows);
+int change_times(int folder, const char* path, const timespec (&times)[2], bool follows);
 // `wanted` is R_OK, W_OK and X_OK or-ed, or F_OK.
 int check_access(int folder, const char* path, uint32_t wanted, bool follows);
 // The path without links and dots, as bytes; how many. -ENOSYS where the system cannot say it of

@@ -155,10 +155,6 @@ function pathsOf({ path: named }: Scene): Rows<core.PathOperations> {
     none,
     options({ ...ENDINGS, encoding: wordOrAbsent("utf8", "buffer") }),
   ] as never;
-  const moment = argument(() => new Date(0), {
-    takes: (value) => value instanceof Date || isMoment(value),
-    codes: number(isMoment).codes,
-  });
   return {
     openFile: [
       none,
@@ -260,8 +256,12 @@ const DATAGRAM_FLAGS = {
   multicastTtl: orAbsent(whole(0, 255)),
 };
 
-const isMoment = (value: unknown): boolean =>
-  typeof value === "number" && Math.abs(value) <= 8.64e15;
+const isMoment = (value: unknown): boolean => {
+  const time = value instanceof Date ? value.getTime() : value;
+  if (typeof time === "bigint") return Math.abs(Number(time)) <= 8.64e21;
+  return typeof time === "number" && Math.abs(time) <= 8.64e15;
+};
+const moment = argument(() => new Date(0), number(isMoment, true));
 
 function ioRows(scene: Scene): Rows<IO> {
   const { listener, prepared } = scene;
@@ -345,11 +345,6 @@ const ALLOCATE_MODES = [
 ] as const;
 const ADVICES = ["normal", "sequential", "random", "willNeed", "dontNeed", "noReuse"] as const;
 const owner = argument(() => -1, whole(-1, 0xffffffff));
-const isTime = (value: unknown): boolean => {
-  const ms = value instanceof Date ? value.getTime() : value;
-  return typeof ms === "number" && Math.abs(ms) <= 8.64e15;
-};
-const time = argument(() => 0, number(isTime));
 const xattrName = argument(() => "user.none", KINDS.text);
 const writing = {
   ...{ dsync: KINDS.boolean, uncached: KINDS.boolean, atomic: KINDS.boolean },
@@ -377,7 +372,7 @@ const fileRows = (scene: Scene): Rows<File> => ({
   syncRange: [options({ ...ENDINGS, ...range })],
   chmod: [argument(() => 0o644, KINDS.mode), endings],
   chown: [owner, owner, endings],
-  utimes: [time, time, endings],
+  utimes: [moment, moment, endings],
   getXattr: [xattrName, endings],
   setXattr: [
     xattrName,
@@ -468,17 +463,13 @@ type FileVerb =
 /** The verbs on an open file beside reading and writing. */
 function fileVerbRows(): Pick<Rows<Ring>, FileVerb> {
   const onDescriptor = [completion, callback, descriptor] as const;
-  const timeMs = argument(
-    () => 0,
-    number((value) => typeof value === "number" && isTime(value)),
-  );
   return {
     allocate: [...onDescriptor, size, size, argument(() => "grow", oneWord(...ALLOCATE_MODES))],
     advise: [...onDescriptor, size, size, argument(() => "normal", oneWord(...ADVICES))],
     syncRange: [...onDescriptor, size, size],
     fchmod: [...onDescriptor, mode],
     fchown: [...onDescriptor, owner, owner],
-    futimes: [...onDescriptor, timeMs, timeMs],
+    futimes: [...onDescriptor, moment, moment],
     getXattr: [...onDescriptor, xattrName, viewOrEmpty],
     setXattr: [
       ...onDescriptor,
@@ -514,7 +505,6 @@ function pathVerbRows() {
   const rules = argument(() => 0, orUndefined(whole(0, 7)));
   const placed = [at, rules] as const;
   const follow = argument(() => false, orUndefined(ofBoolean));
-  const moment = argument(() => 0, number(isMoment));
   return {
     stat: [...head, byName, argument(() => new StatRecord(), KINDS.object), flag, ...placed],
     open: [...head, path, argument(() => 1, KINDS.flags), mode, ...placed],

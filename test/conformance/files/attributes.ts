@@ -75,6 +75,14 @@ async function times(trial: Trial): Promise<void> {
   await file.utimes(-1500.5, 0);
   const before = await file.stat();
   assert.equal([before.atimeMs, before.mtimeMs], [-1500.5, 0]);
+  // To the nanosecond, which a fraction of milliseconds would round.
+  const [first, second] = [1_234_567_890_123_456_789n, -1_500_000_001n];
+  await file.utimes(first, second);
+  const exact = await file.stat({ bigint: true });
+  assert.equal([exact.atimeNs, exact.mtimeNs], [first, second]);
+  await io.utimes(trial.path(), second, first);
+  const again = await file.stat({ bigint: true });
+  assert.equal([again.atimeNs, again.mtimeNs], [second, first]);
   for (const time of [Number.NaN, Number.POSITIVE_INFINITY, 8.65e15, new Date(Number.NaN)]) {
     const code = await failureCode(file.utimes(time, 0));
     assert.ok(["ERR_OUT_OF_RANGE", "ERR_INVALID_ARG_TYPE"].includes(code), `${time}: ${code}`);

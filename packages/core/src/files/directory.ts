@@ -873,7 +873,8 @@ export abstract class PathOperations {
    * Sets the times of a file: of the last read, and of the last change of its bytes.
    *
    * @param path The file's path.
-   * @param atime A Date, or milliseconds since 1970 with fractions. Node's `fs` takes seconds.
+   * @param atime A Date, milliseconds since 1970 with fractions, or nanoseconds as a bigint, as
+   *   `stat({ bigint: true })` of a file has them. Node's `fs` takes seconds.
    * @param mtime The same.
    * @param options `followLinks: false` is for a symbolic link itself; `signal` and `timeoutMs`.
    * @throws `ENOENT`, `EACCES`, `ENOTDIR`, `ELOOP`, `ENAMETOOLONG`; `EPERM` for a file of another
@@ -882,16 +883,14 @@ export abstract class PathOperations {
    */
   async utimes(
     path: Path,
-    atime: Date | number,
-    mtime: Date | number,
+    atime: Date | number | bigint,
+    mtime: Date | number | bigint,
     options?: PathOptions | null,
   ): Promise<void> {
     checkOptions(options, UTIMES);
     const follow = flag(options?.followLinks, true, "followLinks", "utimes");
-    const accessed = millisecondsOf(atime, "atime");
-    const modified = millisecondsOf(mtime, "mtime");
     await this.#onPath(UTIMES, path, options, (ring, c, settle, bytes, { at, rules }) =>
-      ring.utimes(c, settle, bytes, accessed, modified, follow, at, rules),
+      ring.utimes(c, settle, bytes, atime, mtime, follow, at, rules),
     );
   }
 
@@ -1072,13 +1071,6 @@ function resolveRules(given: ResolveRules | null | undefined, inherited: number)
     (inRoot ? abi.RESOLVE_IN_ROOT : 0) |
     (is("noSymlinks") ? abi.RESOLVE_NO_SYMLINKS : 0)
   );
-}
-
-function millisecondsOf(time: Date | number, name: string): number {
-  const ms = time instanceof Date ? time.getTime() : time;
-  if (typeof ms === "number") return ms; // the ring checks how large it is
-  const right = "give a Date, or milliseconds since 1970";
-  throw typeError("utimes", `${name} is ${shown(time)}: ${right}`);
 }
 
 /**

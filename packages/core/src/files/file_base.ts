@@ -1,7 +1,7 @@
 // What can be done with an open file beside reading and writing.
 
 import { textFromBytes } from "../engine/text.js";
-import { IOError, numberError } from "../errors.js";
+import { IOError } from "../errors.js";
 import type { OperationOptions, Operations, Pending } from "../ring/promises.js";
 import type { Ring } from "../ring/ring.js";
 import { ADVICES, type Advice, ALLOCATE_MODES, type AllocateMode } from "../ring/ring_files.js";
@@ -20,7 +20,6 @@ import {
   type Path,
   pathFrom,
   pathText,
-  shown,
   wholeOrBigint,
 } from "../support/check.js";
 import { type StatFs, StatFsRecord } from "./stat_fs.js";
@@ -98,7 +97,6 @@ const REMOVE_XATTR = knows("removeXattr");
 const FSTATFS = knows("fstatfs");
 const LINK = knows("linkDescriptor");
 
-const MAX_TIME_MS = 8.64e15;
 // The limits of Linux: XATTR_SIZE_MAX, XATTR_LIST_MAX. Most have a few bytes.
 const FIRST_XATTR_BYTES = 512;
 const MAX_XATTR_BYTES = 65_536;
@@ -129,13 +127,6 @@ function rangeIn(range: FileRange | null | undefined, operation: string): [numbe
       ? 0
       : wholeOrBigint(lengthBytes, 1, "lengthBytes", operation),
   ];
-}
-
-function millisecondsOf(time: Date | number, name: string): number {
-  const ms = time instanceof Date ? time.getTime() : time;
-  if (typeof ms === "number" && Math.abs(ms) <= MAX_TIME_MS) return ms;
-  const right = "give a Date, or milliseconds since 1970 as Date.now() has them";
-  throw numberError("futimes", time, `${name} is ${shown(time)}: ${right}`);
 }
 
 /** The base of {@link File}: what can be done with it beside reading and writing. */
@@ -308,21 +299,20 @@ export abstract class FileBase {
   /**
    * Sets the times of the file: of the last read, and of the last change of its bytes.
    *
-   * @param atime A Date, or milliseconds since 1970 with fractions. Node's `fs` takes seconds.
+   * @param atime A Date, milliseconds since 1970 with fractions, or nanoseconds as a bigint, as
+   *   `stat({ bigint: true })` has them. Node's `fs` takes seconds.
    * @param mtime The same.
    * @param options `signal` and `timeoutMs`; no limit by default.
    * @throws `EPERM` for a file of another user, `EROFS`; the codes of every operation:
    *   {@link IOError.code}
    */
   async utimes(
-    atime: Date | number,
-    mtime: Date | number,
+    atime: Date | number | bigint,
+    mtime: Date | number | bigint,
     options?: OperationOptions | null,
   ): Promise<void> {
-    const accessed = millisecondsOf(atime, "atime");
-    const modified = millisecondsOf(mtime, "mtime");
     await this.run(FUTIMES, options, (c, ring, done, descriptor) =>
-      ring.futimes(c, done, descriptor, accessed, modified),
+      ring.futimes(c, done, descriptor, atime, mtime),
     );
   }
 

@@ -1,9 +1,8 @@
 // The verbs on an open file beside reading and writing. They are part of the ring: see ring.ts.
 
 import * as abi from "../engine/abi.js";
-import { numberError } from "../errors.js";
 import { StatFsRecord } from "../files/stat_fs.js";
-import { checkInstance, type Path, shown, wholeNumber } from "../support/check.js";
+import { checkInstance, momentFrom, type Path, wholeNumber } from "../support/check.js";
 import type { Callback, Completion } from "./completion.js";
 import { MultishotVerbs } from "./ring_multishot.js";
 import { NO_DIRECTORY } from "./ring_paths.js";
@@ -50,8 +49,6 @@ export const ADVICES: Readonly<Record<Advice, number>> = {
 };
 
 const MAX_OWNER = 0xffffffff;
-// As far as a Date reaches.
-const MAX_TIME_MS = 8.64e15;
 
 /** The verbs of {@link Ring} on an open file beside reading and writing. */
 export abstract class FileVerbs extends MultishotVerbs {
@@ -237,23 +234,22 @@ export abstract class FileVerbs extends MultishotVerbs {
    * @param completion Carries the operation. It may be used again when its `active` is false.
    * @param callback Called with the completion and the result.
    * @param descriptor What the operation works on: a descriptor of this IO.
-   * @param accessedMs Milliseconds since 1970, with fractions; as far as a Date reaches.
-   * @param modifiedMs The same.
+   * @param accessed A Date, milliseconds since 1970 with fractions, or nanoseconds as a bigint.
+   * @param modified The same.
    * @throws As every verb: see {@link Ring}
    */
   futimes<C>(
     completion: Completion<C>,
     callback: Callback<C>,
     descriptor: Descriptor,
-    accessedMs: number,
-    modifiedMs: number,
+    accessed: Date | number | bigint,
+    modified: Date | number | bigint,
   ): void {
     this.queue.checkText("futimes", completion);
-    checkTime(accessedMs, "accessedMs");
-    checkTime(modifiedMs, "modifiedMs");
+    const first = momentFrom(accessed, "accessed", "futimes");
+    const second = momentFrom(modified, "modified", "futimes");
     const at = this.descriptor(completion, callback, abi.OPCODE_FUTIMES, descriptor);
-    this.queue.doubles[at / 2 + abi.ENTRY_OFFSET] = accessedMs;
-    this.queue.doubles[at / 2 + abi.ENTRY_EXTENT] = modifiedMs;
+    this.putTimes(at, first, second);
   }
 
   /**
@@ -481,11 +477,4 @@ export abstract class FileVerbs extends MultishotVerbs {
     this.queue.words[at + abi.ENTRY_ARGUMENT] = source;
     return at;
   }
-}
-
-/** Throws unless it is a time as a Date has it. */
-function checkTime(ms: number, name: string): void {
-  if (typeof ms === "number" && Math.abs(ms) <= MAX_TIME_MS) return;
-  const right = "give milliseconds since 1970, as Date.now() has them";
-  throw numberError("futimes", ms, `${name} is ${shown(ms)}: ${right}`);
 }

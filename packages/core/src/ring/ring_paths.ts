@@ -6,7 +6,7 @@ import { numberError, rangeError } from "../errors.js";
 import { pathFromHere } from "../files/paths.js";
 import { StatRecord } from "../files/stat.js";
 import { StatFsRecord } from "../files/stat_fs.js";
-import { checkInstance, type Path, shown } from "../support/check.js";
+import { checkInstance, momentFrom, type Path, shown } from "../support/check.js";
 import type { Callback, Completion } from "./completion.js";
 import type { Descriptor } from "./types.js";
 import { Verbs } from "./verb_base.js";
@@ -17,8 +17,6 @@ export const NO_DIRECTORY = -1;
 type TwoPlaces = readonly [from: Descriptor, to: Descriptor];
 type TwoTexts = readonly [from: string | Uint8Array, to: string | Uint8Array];
 
-// As far as a Date reaches.
-const MAX_MOMENT_MS = 8.64e15;
 const MAX_OWNER = 2 ** 32 - 1;
 
 /**
@@ -455,8 +453,8 @@ export abstract class PathVerbs extends Verbs {
    * @param completion Carries the operation. It may be used again when its `active` is false.
    * @param callback Called with the completion and the result.
    * @param path A path, a `file:` URL or bytes.
-   * @param accessedMs Milliseconds since 1970, with fractions; as far as a Date reaches.
-   * @param modifiedMs The same.
+   * @param accessed A Date, milliseconds since 1970 with fractions, or nanoseconds as a bigint.
+   * @param modified The same.
    * @param followLinks `false`: of a symbolic link itself; `true` by default.
    * @param at The descriptor of the directory that a relative path begins at; -1, the default, is
    *   the process's.
@@ -467,21 +465,20 @@ export abstract class PathVerbs extends Verbs {
     completion: Completion<C>,
     callback: Callback<C>,
     path: Path,
-    accessedMs: number,
-    modifiedMs: number,
+    accessed: Date | number | bigint,
+    modified: Date | number | bigint,
     followLinks = true,
     at: Descriptor = NO_DIRECTORY,
     resolve = 0,
   ): void {
     this.queue.checkText("utimes", completion);
     const bytes = this.pathAt(path, at, "utimes");
-    checkMoment(accessedMs, "accessedMs");
-    checkMoment(modifiedMs, "modifiedMs");
+    const first = momentFrom(accessed, "accessed", "utimes");
+    const second = momentFrom(modified, "modified", "utimes");
     const keeps = this.flag(followLinks, true, "followLinks", "utimes") ? 0 : 1;
     const opcode = abi.OPCODE_UTIMES;
     const entry = this.onPath(completion, callback, opcode, bytes, keeps, at, resolve);
-    this.queue.doubles[entry / 2 + abi.ENTRY_OFFSET] = accessedMs;
-    this.queue.doubles[entry / 2 + abi.ENTRY_EXTENT] = modifiedMs;
+    this.putTimes(entry, first, second);
   }
 
   /**
@@ -625,12 +622,6 @@ export abstract class PathVerbs extends Verbs {
     this.queue.words[entry + abi.ENTRY_ARGUMENT] = length;
     this.resolveBy(entry, rules);
   }
-}
-
-function checkMoment(value: number, name: string): void {
-  if (typeof value === "number" && Math.abs(value) <= MAX_MOMENT_MS) return;
-  const right = "give milliseconds since 1970, as far as a Date reaches";
-  throw numberError("utimes", value, `${name} is ${shown(value)}: ${right}`);
 }
 
 function smallBuffer(bytes: number): unknown {

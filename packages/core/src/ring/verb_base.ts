@@ -65,6 +65,19 @@ export abstract class Verbs {
     return at;
   }
 
+  /** Both times of a file, as `momentFrom` gives them. */
+  protected putTimes(
+    at: number,
+    [accessedMs, accessedNs]: readonly [number, number],
+    [modifiedMs, modifiedNs]: readonly [number, number],
+  ): void {
+    const { words, doubles } = this.queue;
+    doubles[at / 2 + abi.ENTRY_OFFSET] = accessedMs;
+    doubles[at / 2 + abi.ENTRY_EXTENT] = modifiedMs;
+    words[at + abi.ENTRY_BUFFER] = accessedNs;
+    words[at + abi.ENTRY_ARGUMENT_EXTRA] = modifiedNs;
+  }
+
   /** A range of a file, and a number beside it. */
   protected onRange<C>(
     completion: Completion<C>,

@@ -145,6 +145,27 @@ export function wholeOrBigint(
   throw numberError(operation, value, `${name} is ${shown(value)}: give ${right}`, true);
 }
 
+// As far as a Date reaches.
+const MAX_MOMENT_MS = 8.64e15;
+const NS_OF_MS = 1_000_000n;
+
+/** A time as an entry has it: whole milliseconds since 1970, and nanoseconds behind them. */
+export function momentFrom(
+  value: unknown,
+  name: string,
+  operation: string,
+): readonly [ms: number, ns: number] {
+  const time = value instanceof Date ? value.getTime() : value;
+  if (typeof time === "number" && Math.abs(time) <= MAX_MOMENT_MS) return [time, 0];
+  if (typeof time === "bigint") {
+    const ns = ((time % NS_OF_MS) + NS_OF_MS) % NS_OF_MS;
+    const ms = Number((time - ns) / NS_OF_MS);
+    if (Math.abs(ms) < MAX_MOMENT_MS) return [ms, Number(ns)];
+  }
+  const right = "give a Date, milliseconds since 1970, or nanoseconds as a bigint";
+  throw numberError(operation, value, `${name} is ${shown(value)}: ${right}`, true);
+}
+
 function bounds(min: number, max: number): string {
   if (max === Number.MAX_SAFE_INTEGER) return `a whole number from ${min} to 2^53 - 1`;
   return `a whole number from ${min} to ${max}`;
