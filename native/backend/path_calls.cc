@@ -67,6 +67,11 @@ int32_t perform_on_two_paths(const Operation& operation) {
                            });
     case Opcode::link:
       return at_two_places(operation, Last::keep, Last::file, system::link_path);
+    case Opcode::copy_file:
+      return at_two_places(operation, Last::keep, Last::file,
+                           [&](int folder, const char* path, int other, const char* to) {
+                             return system::copy_file(folder, path, other, to, operation.argument);
+                           });
     default:
       CHECK(operation.opcode == Opcode::symlink);
       // Its target is text, not a path that is looked at.

@@ -236,19 +236,23 @@ int decode_send_file(const abi::Entry& entry, const DecodeContext& context, Oper
 }
 
 // The directory of the first path stands where every operation has its descriptor, that of the
-// second in `argument_extra`; the flags of a rename in `buffer`, and above them the rules of the
-// second path. Each path is resolved under the rules of its own directory.
+// second in `argument_extra`; the flags of a rename or copy in `buffer`, and above them the rules of
+// the second path. Each path is resolved under the rules of its own directory.
 int decode_two_paths(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   int error = decode_directory(entry, context, operation);
   if (error == 0 && entry.argument_extra != abi::no_directory)
     error = decode_source(entry.argument_extra, context, operation);
   if (error != 0) return error;
   Extra& extra = *operation.extra;
-  const uint32_t rename_flags = entry.buffer & ((1u << abi::second_resolve_shift) - 1);
+  const uint32_t how = entry.buffer & ((1u << abi::second_resolve_shift) - 1);
   const uint32_t rules_to = entry.buffer >> abi::second_resolve_shift;
-  operation.argument = rename_flags;
-  if (rename_flags > abi::rename_exchange) return -EINVAL;  // one of them, or none
-  if (rename_flags != 0 && operation.opcode != abi::Opcode::rename) return -EINVAL;
+  operation.argument = how;
+  if (operation.opcode == abi::Opcode::copy_file) {
+    if (how > abi::copy_flags_all) return -EINVAL;
+  } else {
+    if (how > abi::rename_exchange) return -EINVAL;  // one of them, or none
+    if (how != 0 && operation.opcode != abi::Opcode::rename) return -EINVAL;
+  }
   if ((rules_to & ~abi::resolve_all) != 0) return -EINVAL;
   extra.rules_from = operation.rules;
   extra.rules_to = static_cast<uint8_t>(rules_to);

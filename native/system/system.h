@@ -178,6 +178,10 @@ int rename_path(int folder, const char* from, int folder_to, const char* to, uin
 int link_path(int folder, const char* existing, int folder_to, const char* path);
 int symlink_path(const char* target, int folder, const char* path);
 int read_link(int folder, const char* path, uint8_t* into, size_t size_bytes);
+// A regular file to a name that is not there, with its permissions; `how` is abi::copy_*. How many
+// bytes it has. -EFBIG for more than abi::copy_limit_bytes, -ENOTSUP for one with setuid, setgid or
+// the sticky bit. What has failed leaves no name.
+int32_t copy_file(int folder, const char* from, int folder_to, const char* to, uint32_t how);
 // A folder is removed only when `is_folder` is true, and nothing else is then.
 int unlink_path(int folder, const char* path, bool is_folder);
 int make_folder(int folder, const char* path, uint32_t mode);

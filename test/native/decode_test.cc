@@ -116,6 +116,14 @@ void check_accepted(const World& world, const Operation& operation) {
     REQUIRE(operation.extra->more_buffers.empty() && operation.extra->message.msg_iov == nullptr);
     REQUIRE(!operation.has_deadline && !operation.is_linked());
   }
+  if (operation.opcode == Opcode::utimes || operation.opcode == Opcode::futimes) {
+    for (const timespec& time : operation.extra->times) {
+      REQUIRE(time.tv_nsec >= 0 && time.tv_nsec < 1'000'000'000);
+    }
+  }
+  if (operation.opcode == Opcode::copy_file) {
+    REQUIRE(operation.argument <= io::abi::copy_flags_all);
+  }
   REQUIRE(operation.zero_copy_mode <= io::abi::zero_copy_always);
   if (operation.has_deadline) REQUIRE(operation.deadline_ns >= 0);
   REQUIRE(operation.offset >= -1);

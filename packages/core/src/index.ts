@@ -114,7 +114,7 @@ export type {
 } from "./ring/promises.js";
 export { Ring, type SyncLevel, WriteFlags } from "./ring/ring.js";
 export type { Advice, AllocateMode } from "./ring/ring_files.js";
-export { OpenFlags, RenameFlags, ResolveFlags } from "./ring/ring_paths.js";
+export { CopyFlags, OpenFlags, RenameFlags, ResolveFlags } from "./ring/ring_paths.js";
 export { type PollEvent, PollFlags } from "./ring/ring_poll.js";
 export type { ShutdownHow, SocketKind } from "./ring/ring_sockets.js";
 export type { XattrHow } from "./ring/ring_xattr.js";

@@ -456,6 +456,7 @@ async function failing(
     ["lock", "EAGAIN", (c, done) => ring.lock(c, done, locked, true, 0, 0, false)],
     ["rename", "ENOENT", (c, done) => ring.rename(c, done, missing, trial.path("new"))],
     ["link", "ENOENT", (c, done) => ring.link(c, done, missing, trial.path("new"))],
+    ["copyFile", "ENOENT", (c, done) => ring.copyFile(c, done, missing, trial.path("new"))],
     ["symlink", "ENOENT", (c, done) => ring.symlink(c, done, "x", missing)],
     ["readlink", "ENOENT", (c, done) => ring.readlink(c, done, missing, memory)],
     ["unlink", "ENOENT", (c, done) => ring.unlink(c, done, missing, false)],

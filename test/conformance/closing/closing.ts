@@ -238,7 +238,7 @@ function registerLater(suite: Suite, mode: Mode): void {
       () => ring.unlock(c, none, near, 0, 0),
       () => ring.rename(c, none, "x", "y"),
       () => ring.link(c, none, "x", "y"),
-      () => ring.symlink(c, none, "x", "y"),
+      ...[() => ring.copyFile(c, none, "x", "y"), () => ring.symlink(c, none, "x", "y")],
       () => ring.readlink(c, none, "x", view),
       () => ring.unlink(c, none, "x", false),
       () => ring.mkdir(c, none, "x", 0),

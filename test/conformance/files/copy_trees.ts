@@ -1,5 +1,6 @@
 // Copies of files, links and whole trees.
 
+import { once } from "node:events";
 import {
   appendFileSync,
   chmodSync,
@@ -19,14 +20,26 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, relative } from "node:path";
-import { type CopyTreeProgress, IO, type IOError } from "@io/core";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import {
+  CopyFlags,
+  type CopyTreeProgress,
+  type Directory,
+  IO,
+  type IOError,
+  OpenFlags,
+  ResolveFlags,
+} from "@io/core";
 import * as assert from "uvu/assert";
 import { runChildTool, runChildWithDescriptors } from "../support/children.js";
 import type { Suite, Trial } from "../support/harness.js";
-import { failure, failureCode } from "../support/verbs.js";
+import { failure, failureCode, negative, outcome, success } from "../support/verbs.js";
 
 // After so many bytes of a file a copy tells how far it is.
 const PART_BYTES = 16 * 1024 * 1024;
+// Runs in a thread of its own, and says when it begins.
+const copyingWorker = fileURLToPath(new URL("./copying_worker.js", import.meta.url));
 const wrong = new Error("of the program");
 
 /** Each name below a directory, with what it is. */
@@ -425,17 +438,26 @@ function registerDetails(suite: Suite): void {
     assert.is(await failureCode(io.cp(`${from}/run`, `${from}/run`, same)), "EINVAL");
   });
 
-  suite.test("times that are copied are never earlier", async (trial) => {
+  suite.test("times are copied to the nanosecond", async (trial) => {
     const io = await trial.open();
     const from = source(trial);
     const to = trial.path("copy");
     runChildTool("touch", "-d", "2001-02-03T04:05:06.123456789Z", `${from}/run`, `${from}/a`);
     runChildTool("touch", "-h", "-d", "2026-02-03T04:05:06.987654321Z", `${from}/out`);
+    runChildTool(
+      "touch",
+      "-d",
+      "1960-02-03T04:05:06.000000001Z",
+      `${from}/private`,
+      `${from}/wide`,
+    );
+    mkdirSync(to);
+    writeFileSync(`${to}/run`, "is replaced");
     await io.cp(from, to, { recursive: true, preserveTimestamps: true });
     for (const name of ["", ...readdirSync(from, { recursive: true, encoding: "utf8" })]) {
       const own = lstatSync(`${from}/${name}`, { bigint: true }).mtimeNs;
       const copied = lstatSync(`${to}/${name}`, { bigint: true }).mtimeNs;
-      assert.ok(copied >= own && copied - own < 1000n, `${name}: ${copied} of ${own}`);
+      if (name !== "") assert.is(copied, own, name); // which was there
     }
   });
 
@@ -512,6 +534,151 @@ function registerGrowth(suite: Suite): void {
   });
 }
 
+function registerVerb(suite: Suite): void {
+  suite.test("the ring copies a file in one call, or leaves nothing", async (trial) => {
+    const io = await trial.open();
+    const { ring } = io;
+    const copy = (from: string, to: string, flags = 0): Promise<number> =>
+      outcome(io, (c, done) => ring.copyFile(c, done, trial.path(from), trial.path(to), flags));
+    writeFileSync(trial.path("from"), "x".repeat(100_000));
+    chmodSync(trial.path("from"), 0o666); // more than the mask of the process leaves
+    utimesSync(trial.path("from"), 1000, 2000.25);
+    assert.is(await copy("from", "to"), 100_000);
+    assert.is(statSync(trial.path("to")).mode & 0o7777, 0o666);
+    assert.equal(readFileSync(trial.path("to")), readFileSync(trial.path("from")));
+    assert.is(await copy("from", "timed", CopyFlags.times), 100_000);
+    assert.is(statSync(trial.path("timed")).mtimeMs, 2_000_250);
+    const shared = await copy("from", "shared", CopyFlags.reflinkOnly);
+    assert.is(existsSync(trial.path("shared")), shared === 100_000);
+    assert.is(await copy("from", "maybe", CopyFlags.reflink), 100_000);
+    writeFileSync(trial.path("empty"), "");
+    assert.is(await copy("empty", "none"), 0);
+    writeFileSync(trial.path("large"), "");
+    truncateSync(trial.path("large"), PART_BYTES);
+    assert.is(await copy("large", "whole"), PART_BYTES);
+    truncateSync(trial.path("large"), PART_BYTES + 1);
+    symlinkSync("from", trial.path("link"));
+    mkdirSync(trial.path("sub"));
+    writeFileSync(trial.path("special"), "");
+    chmodSync(trial.path("special"), 0o4755);
+    const refused = [
+      ...([
+        ["large", "EFBIG"],
+        ["link", "ELOOP"],
+        ["sub", "EINVAL"],
+      ] as const),
+      ...([
+        ["special", "ENOTSUP"],
+        ["missing", "ENOENT"],
+        ["from/", "ENOTDIR"],
+      ] as const),
+    ];
+    for (const [from, code] of refused) {
+      assert.is(await copy(from, "not made"), negative(code), from);
+      assert.is(existsSync(trial.path("not made")), false, from);
+    }
+    assert.is(await copy("empty", "to"), negative("EEXIST"));
+    assert.is(statSync(trial.path("to")).size, 100_000);
+    assert.is(await copy("from", "sub/no/such"), negative("ENOENT"));
+    const at = await success(io, (c, done) =>
+      ring.open(c, done, trial.path("sub"), OpenFlags.read | OpenFlags.directory, 0),
+    );
+    const { beneath } = ResolveFlags;
+    const under = (from: string, to: string): Promise<number> =>
+      outcome(io, (c, done) => ring.copyFile(c, done, from, to, 0, at, at, beneath));
+    writeFileSync(trial.path("sub/own"), "own");
+    assert.is(await under("own", "./copy"), 3);
+    assert.is(await under("../from", "out"), negative("EXDEV"));
+    assert.is(await under("own", "../out"), negative("EXDEV"));
+    assert.is(readFileSync(trial.path("sub/copy"), "utf8"), "own");
+  });
+}
+
+function registerAtOnce(suite: Suite): void {
+  suite.test("a tree deeper than a path may be is copied", async (trial) => {
+    const io = await trial.open();
+    const name = "n".repeat(200);
+    const open: Directory[] = [];
+    mkdirSync(trial.path("from"));
+    const { descriptors } = io.stats();
+    open.push(await io.openDirectory(trial.path("from")));
+    for (let depth = 0; depth < 44; depth++) {
+      const at = open.at(-1) as Directory;
+      await at.mkdir(name);
+      await (await at.openFile("file", { write: true, create: true })).close();
+      open.push(await at.openDirectory(name));
+    }
+    await Promise.all(open.map((directory) => directory.close()));
+    const made = await io.cp(trial.path("from"), trial.path("to"), { recursive: true });
+    assert.equal([made.files, made.directories], [44, 45]);
+    let at = await io.openDirectory(trial.path("to"));
+    for (let depth = 0; depth < 44; depth++) {
+      assert.equal((await at.readdir(".")).sort(), ["file", name]);
+      const next = await at.openDirectory(name);
+      await at.close();
+      at = next;
+    }
+    await at.close();
+    assert.is(io.stats().descriptors, descriptors);
+    for (const folder of ["from", "to"]) await io.rm(trial.path(folder), { recursive: true });
+  });
+
+  suite.test("no directory stays its owner's alone when its source is gone", async (trial) => {
+    const io = await trial.open();
+    const from = trial.path("from");
+    for (let index = 0; index < 12; index++) {
+      mkdirSync(`${from}/a/${index}`, { recursive: true });
+      writeFileSync(`${from}/a/${index}/file`, "x");
+    }
+    mkdirSync(trial.path("secret"));
+    const filter = (path: string): boolean => {
+      if (!path.endsWith("/file")) return true;
+      // The directories are made, and most of them wait for their turn.
+      renameSync(`${from}/a`, trial.path("aside"));
+      symlinkSync(trial.path("secret"), `${from}/a`);
+      throw wrong;
+    };
+    const to = trial.path("to");
+    const copy = io.cp(from, to, { recursive: true, filter });
+    assert.is(await copy.catch((error: unknown) => error), wrong);
+    for (const [name, what] of Object.entries(contents(to))) {
+      assert.is.not(what, "directory 700", name);
+    }
+    assert.is(statSync(`${to}/a`).mode & 0o777, statSync(trial.path("aside")).mode & 0o777);
+  });
+
+  suite.test("several copies to one place end with a whole tree", async (trial) => {
+    const io = await trial.open();
+    const from = source(trial);
+    const to = trial.path("copy");
+    const { descriptors } = io.stats();
+    const all = { recursive: true, preserveTimestamps: true };
+    await Promise.all(Array.from({ length: 4 }, () => io.cp(from, to, all)));
+    assert.equal(contents(to), contents(from));
+    assert.is(io.stats().descriptors, descriptors);
+  });
+
+  suite.test("a Worker that is killed leaves whole files, and the copy goes on", async (trial) => {
+    const io = await trial.open();
+    const from = source(trial);
+    const to = trial.path("copy");
+    for (let round = 0; round < 6; round++) {
+      const worker = new Worker(copyingWorker, {
+        workerData: { backend: suite.backend, from, to },
+      });
+      await once(worker, "message");
+      for (let turn = 0; turn < round * 3; turn++) await new Promise(setImmediate);
+      await worker.terminate();
+    }
+    await io.cp(from, to, { recursive: true });
+    const copied = contents(to);
+    for (const [name, what] of Object.entries(contents(from))) {
+      if (what.startsWith("directory")) continue; // perhaps still their owner's alone
+      assert.is(copied[name], what, name);
+    }
+  });
+}
+
 export function filesCopyTrees(suite: Suite): void {
   registerWhole(suite);
   registerThere(suite);
@@ -521,4 +688,6 @@ export function filesCopyTrees(suite: Suite): void {
   registerLimits(suite);
   registerDetails(suite);
   registerGrowth(suite);
+  registerVerb(suite);
+  registerAtOnce(suite);
 }

@@ -66,6 +66,7 @@ export const OPCODE_SET_XATTR_AT = 76;
 export const OPCODE_LIST_XATTR_AT = 77;
 export const OPCODE_REMOVE_XATTR_AT = 78;
 export const OPCODE_PEEK_MESSAGE = 80;
+export const OPCODE_COPY_FILE = 87;
 export const OPCODE_PEEK = 90;
 export const OPCODE_RECEIVE_VECTORED = 91;
 export const OPCODE_POLL = 115;
@@ -89,6 +90,11 @@ export const NO_DIRECTORY = 4294967295;
 export const CHAIN_DESCRIPTOR = 4294967294;
 export const RENAME_NO_REPLACE = 1;
 export const RENAME_EXCHANGE = 2;
+export const COPY_REFLINK = 1;
+export const COPY_REFLINK_ONLY = 2;
+export const COPY_TIMES = 4;
+export const COPY_FLAGS_ALL = 7;
+export const COPY_LIMIT_BYTES = 16777216;
 export const DIRECTORY_ENTRY_HEAD_BYTES = 3;
 export const DIRECTORY_BUFFER_MIN_BYTES = 4096;
 export const KIND_UNKNOWN = 0;
@@ -372,6 +378,7 @@ export type OperationName =
   | "listXattrAt"
   | "removeXattrAt"
   | "peekMessage"
+  | "copyFile"
   | "peek"
   | "receiveVectored"
   | "poll"
@@ -1115,6 +1122,17 @@ export const OPERATIONS: ReadonlyMap<number, OperationRow> = new Map([
       syscall: "recvmsg",
       since: "5.3",
       kind: "stream",
+      madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    87,
+    {
+      name: "copyFile",
+      syscall: "copyfile",
+      since: "",
+      kind: "file",
       madeByEngine: false,
       endsOthers: false,
     },

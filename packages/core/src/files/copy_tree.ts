@@ -12,7 +12,7 @@ import {
   type Endings,
   type OperationOptions,
 } from "../ring/promises.js";
-import { OpenFlags, ResolveFlags } from "../ring/ring_paths.js";
+import { CopyFlags, OpenFlags, ResolveFlags } from "../ring/ring_paths.js";
 import type { Descriptor } from "../ring/types.js";
 import { elapsedError } from "../ring/whole_call.js";
 import { follow, unfollow } from "../support/aborts.js";
@@ -113,7 +113,13 @@ const NAMES_AT_ONCE = 32;
 const RIGHTS = 0o777;
 // setuid, setgid, sticky
 const SPECIAL_BITS = 0o7000;
-const OWNER_SEARCHES = 0o100;
+const OWNER_OPENS = 0o500;
+// A character has three bytes at most: so many are no path that is too long.
+const SHORT_PATH_LENGTH = 1300;
+// What says that a file is not to be copied in one call.
+const NOT_AT_ONCE: ReadonlySet<string> = new Set([
+  ...["EEXIST", "EFBIG", "ENOENT", "EAGAIN", "EINVAL", "ENOTSUP", "EOPNOTSUPP", "EXDEV"],
+]);
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 interface Settings {
@@ -133,6 +139,8 @@ interface Pair {
   readonly target: string;
   /** Both paths, which begin as the caller wrote them. */
   readonly about: { readonly path: string; readonly dest: string };
+  /** What is known of the names in the directory of the copy. */
+  readonly names: { areTaken: boolean };
 }
 
 /** A directory of the copy, below its root. */
@@ -163,6 +171,22 @@ function isFull(error: unknown): boolean {
 
 function codeOf(error: unknown): string {
   return error instanceof IOError ? error.code : "";
+}
+
+// What says that no directory is at a path below another one.
+const GONE: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "ERR_IO_RESOLVE"]);
+
+/** Null for what is not there. */
+async function orNull<T>(
+  found: Promise<T>,
+  says: ReadonlySet<string> = new Set(["ENOENT"]),
+): Promise<T | null> {
+  try {
+    return await found;
+  } catch (error) {
+    if (says.has(codeOf(error))) return null;
+    throw error;
+  }
 }
 
 /** Beside the target: a rename stays in one file system. */
@@ -199,17 +223,16 @@ class Gate {
 
   /** Waits for a place, and gives how many there are. */
   async enter(): Promise<number> {
-    while (this.#inside >= this.#limit) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-    this.#inside++;
+    if (this.#inside < this.#limit) this.#inside++;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     return this.#limit;
   }
 
   leave(): void {
-    this.#inside--;
-    // Each of them looks at the limit, which may be lower by now.
-    for (const wake of this.#waiting.splice(0)) wake();
+    // The limit may be lower by now.
+    const next = this.#inside > this.#limit ? undefined : this.#waiting.shift();
+    if (next === undefined) this.#inside--;
+    else next(); // it has this place
   }
 
   /** After one of `places` has found no descriptor; false when it was alone. */
@@ -218,17 +241,6 @@ class Gate {
     this.#limit = Math.min(this.#limit, places >> 1);
     return true;
   }
-}
-
-/** A time as the engine takes it. It has no room for each nanosecond: so it is never earlier. */
-function notBefore(ns: bigint): number {
-  let ms = Number(ns) / 1e6;
-  const earlier = (): boolean => {
-    const seconds = Math.floor(ms / 1e3);
-    return BigInt(seconds) * 1_000_000_000n + BigInt(Math.floor((ms - seconds * 1e3) * 1e6)) < ns;
-  };
-  for (let step = Math.abs(ms) * Number.EPSILON; earlier(); step *= 2) ms += step;
-  return ms;
 }
 
 /** One call of `cp`. */
@@ -323,7 +335,9 @@ class TreeCopy {
       if (isNew) this.#madeDirectory();
       const source = await this.#open(pair.from, pair.source, flags | follows, about);
       try {
-        const target = await this.#open(pair.to, pair.target, flags, about);
+        // One that was made is no link.
+        const how = isNew ? flags | OpenFlags.noFollow : flags;
+        const target = await this.#open(pair.to, pair.target, how, about);
         try {
           await this.#checkAfter(pair, source, target);
           const inside = ResolveFlags.beneath | ResolveFlags.noSymlinks;
@@ -385,25 +399,34 @@ class TreeCopy {
   async #copyFolders(from: PathBase, to: PathBase, isNew: boolean): Promise<void> {
     const waiting: Folder[] = [{ path: "", isNew }];
     const late: Late[] = [];
-    try {
-      // The last one first, so that few wait.
-      while (waiting.length > 0) {
-        const some = waiting.splice(-FOLDERS_AT_ONCE);
-        const all = some.map((one) => this.#copyFolder(from, to, one, waiting, late));
-        for (const ended of await Promise.allSettled(all)) {
-          if (ended.status === "rejected") throw ended.reason;
+    const failures = await new Promise<unknown[]>((resolve) => {
+      const failed: unknown[] = [];
+      let running = 0;
+      const go = (): void => {
+        // The last one first, so that few wait.
+        while (running < FOLDERS_AT_ONCE && waiting.length > 0 && failed.length === 0) {
+          running++;
+          this.#copyFolder(from, to, waiting.pop() as Folder, waiting, late)
+            .catch((error) => failed.push(error))
+            .then(() => {
+              running--;
+              go();
+            });
         }
-      }
-    } catch (error) {
-      this.#finishing = true;
+        if (running === 0) resolve(failed);
+      };
+      go();
+    });
+    if (failures.length > 0) {
       for (const { path, isNew: made } of waiting) if (made) late.push({ path, record: null });
-      // The first error is the one that counts.
-      for (const one of late.reverse())
-        await this.#finishLate(from, to, one).catch(() => undefined);
-      throw this.#failure === null ? error : this.#failure.error;
     }
-    // Those below first.
-    for (const one of late.reverse()) await this.#finishLate(from, to, one);
+    this.#finishing = true;
+    // Those below first, and each of them, whatever becomes of the others.
+    for (const one of late.reverse()) {
+      await this.#finishLate(from, to, one).catch((error) => failures.push(error));
+    }
+    // The first error is the one that counts.
+    if (failures.length > 0) throw this.#failure === null ? failures[0] : this.#failure.error;
   }
 
   /** Copies what is in one directory; the directories in it are made, and wait. */
@@ -419,7 +442,9 @@ class TreeCopy {
     const about = isRoot
       ? { path: from.path, dest: to.path }
       : { path: joined(from.path, path), dest: joined(to.path, path) };
-    const pair: Pair = { from, source: place, to, target: place, about };
+    const names = { areTaken: false };
+    const pair: Pair = { from, source: place, to, target: place, about, names };
+    const below: Folder[] = [];
     try {
       const opened = await this.#enter(this.#folders, () => this.#openFolder(pair)).catch(
         (error) => {
@@ -430,7 +455,7 @@ class TreeCopy {
       );
       if (opened === null) return;
       try {
-        await this.#fillFolder(pair, opened, path, waiting).catch(async (error) => {
+        await this.#fillFolder(pair, opened, path, below).catch(async (error) => {
           this.fail(error);
           // The first error is the one that counts.
           if (isNew) await this.#finishOpened(pair, opened, path, late).catch(() => undefined);
@@ -444,12 +469,17 @@ class TreeCopy {
     } catch (error) {
       this.fail(error);
       throw error;
+    } finally {
+      // Their turn comes when this one has its permissions.
+      for (const one of below) waiting.push(one);
     }
   }
 
   async #openFolder(pair: Pair): Promise<Opened> {
     const { from, source, to, target, about } = pair;
-    const listing = await this.#ofSource(Listing.open(from, source, false, this.#next));
+    const listing = await this.#ofSource(
+      this.#near(from, source, (base, path) => Listing.open(base, path, false, this.#next)),
+    );
     try {
       const record = await this.#statOf(from, listing.descriptor, about);
       const root = this.#targetRoot;
@@ -457,10 +487,32 @@ class TreeCopy {
         throw refused(pair, "EINVAL", "the copy would be in its source");
       }
       const flags = OpenFlags.read | OpenFlags.directory | OpenFlags.noFollow;
-      return { listing, record, target: await this.#open(to, target, flags, about) };
+      const opened = await this.#near(to, target, (base, path) => {
+        return this.#open(base, path, flags, about);
+      });
+      return { listing, record, target: opened };
     } catch (error) {
       await listing.close();
       throw error;
+    }
+  }
+
+  /** Where a path is too long for the system, it begins at a directory that is on its way. */
+  async #near<T>(
+    base: PathBase,
+    path: string,
+    work: (base: PathBase, path: string) => Promise<T>,
+  ): Promise<T> {
+    if (path.length < SHORT_PATH_LENGTH) return work(base, path);
+    const end = path.lastIndexOf("/", SHORT_PATH_LENGTH);
+    const way = path.slice(0, end);
+    const about = { path: nameIn(base, way) };
+    const flags = OpenFlags.read | OpenFlags.directory | OpenFlags.noFollow;
+    const at = await this.#open(base, way, flags, about);
+    try {
+      return await this.#near({ ...base, at, path: about.path }, path.slice(end + 1), work);
+    } finally {
+      await base.operations.close(at);
     }
   }
 
@@ -472,8 +524,8 @@ class TreeCopy {
     }
   }
 
-  async #fillFolder(pair: Pair, { listing, target }: Opened, path: string, waiting: Folder[]) {
-    const { about } = pair;
+  async #fillFolder(pair: Pair, { listing, target }: Opened, path: string, below: Folder[]) {
+    const { about, names } = pair;
     const from: PathBase = { ...listing.base, path: about.path };
     const to: PathBase = { ...pair.to, at: target, rules: 0, path: about.dest };
     // What is removed while it is read has no more names.
@@ -485,11 +537,11 @@ class TreeCopy {
     for (let some = await found(); some !== null; some = await found()) {
       await inParallel(from, some, async ({ name, kind }) => {
         const own = { path: joined(about.path, name), dest: joined(about.dest, name) };
-        const one: Pair = { from, source: name, to, target: name, about: own };
+        const one: Pair = { from, source: name, to, target: name, about: own, names };
         try {
           const made = await this.#copyEntry(one, kind, listing);
           if (made === null) return;
-          waiting.push({ path: path === "" ? name : `${path}/${name}`, isNew: made });
+          below.push({ path: path === "" ? name : `${path}/${name}`, isNew: made });
           if (made) this.#madeDirectory();
         } catch (error) {
           // What another process has removed meanwhile is left out.
@@ -553,21 +605,24 @@ class TreeCopy {
     this.#tell();
   }
 
-  // Those below are opened by their path: the owner has to be able to search this one until then.
+  // Those below are opened by their path, and the owner has to be able to go there.
   async #finishOpened(pair: Pair, { record, target }: Opened, path: string, late: Late[]) {
-    if ((record.stat.mode & OWNER_SEARCHES) === 0) late.push({ path, record });
+    if ((record.stat.mode & OWNER_OPENS) !== OWNER_OPENS) late.push({ path, record });
     else await this.#finish(pair, target, record);
   }
 
   async #finishLate(from: PathBase, to: PathBase, { path, record }: Late): Promise<void> {
-    this.#finishing = true;
     const place = path === "" ? "." : path;
     const about = { path: nameIn(from, place), dest: nameIn(to, place) };
-    const pair: Pair = { from, source: place, to, target: place, about };
-    const found = record ?? (await this.#statIfThere(pair));
+    const names = { areTaken: false };
+    const pair: Pair = { from, source: place, to, target: place, about, names };
+    const stat = (base: PathBase, source: string) => this.#stat(base, source, about);
+    const found = record ?? (await orNull(this.#near(from, place, stat), GONE));
     if (found?.stat.isDirectory()) {
       const flags = OpenFlags.read | OpenFlags.directory | OpenFlags.noFollow;
-      const target = await this.#open(to, place, flags, about);
+      const target = await this.#near(to, place, (base, path) => {
+        return this.#open(base, path, flags, about);
+      });
       try {
         await this.#finish(pair, target, found);
       } finally {
@@ -576,15 +631,9 @@ class TreeCopy {
       return;
     }
     // Its source is gone. What another process has made in it meanwhile stays.
-    await this.#unlink(to, place, true).catch((error) => {
+    const unlinked = this.#near(to, place, (base, path) => this.#unlink(base, path, true));
+    await unlinked.catch((error) => {
       if (!["ENOENT", "ENOTEMPTY", "EEXIST"].includes(codeOf(error))) throw error;
-    });
-  }
-
-  async #statIfThere({ from, source, about }: Pair): Promise<StatRecord | null> {
-    return this.#stat(from, source, about).catch((error) => {
-      if (codeOf(error) === "ENOENT") return null;
-      throw error;
     });
   }
 
@@ -593,7 +642,7 @@ class TreeCopy {
     if (this.#settings.preserveTimestamps) {
       const { atimeNs, mtimeNs } = record.bigint;
       await runOnPath(to, CP, null, about, (ring, pending, settle) =>
-        ring.futimes(pending, settle, target, notBefore(atimeNs), notBefore(mtimeNs)),
+        ring.futimes(pending, settle, target, atimeNs, mtimeNs),
       );
     }
     const mode = await this.#permissions(to, target, record.stat, about, null);
@@ -618,9 +667,31 @@ class TreeCopy {
   // ---- files and links
 
   async #copyName(pair: Pair, kind: EntryKind): Promise<void> {
-    if (kind === "file") return this.#copyFile(pair);
+    if (kind === "file") return (await this.#copyAtOnce(pair)) ? undefined : this.#copyFile(pair);
     if (kind === "link") return this.#copyLink(pair);
     throw refused(pair, "EINVAL", `it is a ${kind}: leave it out by a filter`);
+  }
+
+  /** Most files are copied in one call of a thread. False where that is not to be. */
+  async #copyAtOnce({ from, source, to, target, about, names }: Pair): Promise<boolean> {
+    if (names.areTaken || from.rules !== 0 || to.rules !== 0) return false;
+    const shares = this.#mustShare ? CopyFlags.reflinkOnly : this.#shares ? CopyFlags.reflink : 0;
+    const flags = shares | (this.#settings.preserveTimestamps ? CopyFlags.times : 0);
+    try {
+      const count = await runOnPath(from, CP, this.#options(), about, (ring, pending, settle) =>
+        ring.copyFile(pending, settle, source, target, flags, from.at, to.at),
+      );
+      this.#progress.bytes += count;
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === "EEXIST") names.areTaken = true;
+      if (isFull(error)) this.#full.add(error as object);
+      if (NOT_AT_ONCE.has(code)) return false;
+      throw error;
+    }
+    this.#progress.files++;
+    this.#tell();
+    return true;
   }
 
   async #copyFile(pair: Pair): Promise<void> {
@@ -672,7 +743,7 @@ class TreeCopy {
     if (!this.#settings.preserveTimestamps) return;
     const { atimeNs, mtimeNs } = record.bigint;
     await runOnPath(from, CP, this.#options(), about, (ring, pending, settle) =>
-      ring.futimes(pending, settle, target, notBefore(atimeNs), notBefore(mtimeNs)),
+      ring.futimes(pending, settle, target, atimeNs, mtimeNs),
     );
   }
 
@@ -745,9 +816,8 @@ class TreeCopy {
       async (_made, name) => {
         if (!this.#settings.preserveTimestamps) return;
         const { atimeNs, mtimeNs } = record.bigint;
-        const [accessed, modified] = [notBefore(atimeNs), notBefore(mtimeNs)];
         await runOnPath(to, CP, this.#options(), about, (ring, pending, settle) =>
-          ring.utimes(pending, settle, name, accessed, modified, false, to.at, to.rules),
+          ring.utimes(pending, settle, name, atimeNs, mtimeNs, false, to.at, to.rules),
         );
       },
     );
@@ -793,7 +863,7 @@ class TreeCopy {
   async #replaces(pair: Pair, own: Stat): Promise<boolean> {
     const { to, target, about } = pair;
     const { force, errorOnExist } = this.#settings;
-    const there = (await this.#statIfThere({ ...pair, from: to, source: target }))?.stat;
+    const there = (await orNull(this.#stat(to, target, about)))?.stat;
     if (there !== undefined && there.dev === own.dev && there.ino === own.ino) {
       throw refused(pair, "EINVAL", "both are the same file");
     }
@@ -905,7 +975,8 @@ export async function copyTree(
   const copy = new TreeCopy(settings, reflink, next);
   const stop = failsBy(copy, endings, base.operations);
   try {
-    return await copy.start({ from: base, source: from, to: second, target: to, about });
+    const names = { areTaken: false };
+    return await copy.start({ from: base, source: from, to: second, target: to, about, names });
   } finally {
     stop();
   }

@@ -77,6 +77,20 @@ export const RenameFlags = {
   exchange: abi.RENAME_EXCHANGE,
 } as const;
 
+/**
+ * How a file is copied, as bits for {@link Ring.copyFile}.
+ *
+ * @category Ring
+ */
+export const CopyFlags = {
+  /** The files share their blocks until one of them is written to, where they can. */
+  reflink: abi.COPY_REFLINK,
+  /** The same, and where they cannot it is -ENOTSUP or another error of `reflink`. */
+  reflinkOnly: abi.COPY_REFLINK_ONLY,
+  /** The copy gets the times of the last read and change. */
+  times: abi.COPY_TIMES,
+} as const;
+
 /** The verbs of the ring on paths. */
 export abstract class PathVerbs extends Verbs {
   /**
@@ -223,6 +237,46 @@ export abstract class PathVerbs extends Verbs {
     const target = this.pathAt(path, toAt, "link");
     const opcode = abi.OPCODE_LINK;
     this.#onTwoPaths(completion, callback, opcode, [source, target], [fromAt, toAt], 0, [
+      resolve,
+      toResolve,
+    ]);
+  }
+
+  /**
+   * Copies a regular file to a name that is not there, with its permissions, and is one call of a
+   * thread: it cannot be cancelled once that has begun. Completes with how many bytes it has. When
+   * it fails nothing is left. -EFBIG says that the file has more than 16 MiB, -ENOTSUP that it has
+   * setuid, setgid or the sticky bit, -ELOOP that it is a symbolic link.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param from The file.
+   * @param to The name of the copy.
+   * @param flags {@link CopyFlags}, or-ed; 0 by default.
+   * @param fromAt The descriptor of the directory that `from` begins at; -1, the default, is
+   *   the process's.
+   * @param toAt The same for `to`.
+   * @param resolve {@link ResolveFlags}, or-ed; 0 by default.
+   * @param toResolve The same for `to`; those of `resolve` by default.
+   * @throws As every verb: see {@link Ring}
+   */
+  copyFile<C>(
+    completion: Completion<C>,
+    callback: Callback<C>,
+    from: Path,
+    to: Path,
+    flags = 0,
+    fromAt: Descriptor = NO_DIRECTORY,
+    toAt: Descriptor = NO_DIRECTORY,
+    resolve = 0,
+    toResolve = resolve,
+  ): void {
+    this.queue.checkText("copyFile", completion);
+    const source = this.pathAt(from, fromAt, "copyFile");
+    const target = this.pathAt(to, toAt, "copyFile");
+    this.checkWhole(flags, abi.COPY_FLAGS_ALL, "copyFile", "flags");
+    const opcode = abi.OPCODE_COPY_FILE;
+    this.#onTwoPaths(completion, callback, opcode, [source, target], [fromAt, toAt], flags, [
       resolve,
       toResolve,
     ]);
