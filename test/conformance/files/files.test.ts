@@ -17,6 +17,7 @@ import { filesPosition } from "./position.js";
 import { filesSpace } from "./space.js";
 import { filesTrees } from "./trees.js";
 import { filesWatch } from "./watch.js";
+import { filesWatchLimits } from "./watch_limits.js";
 import { filesWhole } from "./whole.js";
 
 conform(
@@ -36,5 +37,6 @@ conform(
   filesListing,
   filesTrees,
   filesWatch,
+  filesWatchLimits,
   filesBlocked,
 );

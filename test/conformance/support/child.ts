@@ -1,6 +1,7 @@
 // Programs that the suite runs in processes of their own, since they would end or hang a test.
 // Called with the name of a program and of a backend; prints its findings.
 
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { connect } from "node:net";
@@ -232,6 +233,57 @@ const programs: Record<string, Program> = {
     void signals.receive();
     await io.nop();
     say("unreferenced");
+  },
+
+  // Where its user has three inotify instances, and four files and directories in them.
+  "watch-limits": async (backend) => {
+    const io = await IO.open({ backend });
+    const folder = process.env["WATCH_FOLDER"] ?? "";
+    if (io.capabilities.watch.support === "unsupported") return say("unsupported");
+    const recursive = true;
+    const wide = await io.watch(`${folder}/wide`, { recursive }).catch((error: IOError) => error);
+    say(`${(wide as IOError).code} ${(wide as IOError).message.includes("max_user_watches")}`);
+    say(`${io.stats().descriptors} descriptors`);
+    const watch = await io.watch(`${folder}/narrow`, { recursive });
+    for (const name of ["a", "b", "c", "d"]) await io.mkdir(`${folder}/narrow/${name}`);
+    for await (const { action, filename } of watch) {
+      say(`${action} ${filename}`);
+      if (action === "unwatched") await io.mkdir(`${folder}/narrow/a/below`);
+      if (filename === "a/below") break;
+    }
+    const more = [];
+    for (let count = 0; count < 3; count++) more.push(await io.watch(`${folder}/wide`));
+    const full = await io.watch(`${folder}/wide`).catch((error: IOError) => error);
+    say(`${(full as IOError).code} ${(full as IOError).message.includes("max_user_instances")}`);
+    await more.pop()?.close();
+    await (await io.watch(`${folder}/wide`)).close();
+    say(`${io.stats().descriptors} descriptors`);
+    await io.close();
+  },
+
+  // A file system is mounted below, and is the shell's to unmount.
+  "watch-unmount": async (backend) => {
+    const io = await IO.open({ backend });
+    const folder = process.env["WATCH_FOLDER"] ?? "";
+    if (io.capabilities.watch.support === "unsupported") return say("unsupported");
+    const watch = await io.watch(folder, { recursive: true });
+    const end = async (): Promise<void> => {
+      await io.mkdir(`${folder}/end`);
+      for (;;) {
+        const { value } = await watch.next();
+        if (value === undefined || value.filename === "end") break;
+        say(`${value.action} ${value.filename}`);
+      }
+      await io.unlink(`${folder}/end`, { directory: true });
+      await watch.next();
+    };
+    await io.mkdir(`${folder}/mount/over/deep`);
+    await end();
+    execFileSync("umount", [`${folder}/mount`]);
+    await end();
+    await io.mkdir(`${folder}/mount/under/new`);
+    await end();
+    await io.close();
   },
 
   "close-at-limit": async (backend) => {

@@ -55,6 +55,31 @@ export function whyNoNamespace(setUp: string): string | null {
   }
 }
 
+/**
+ * Runs a program of `child.ts` with users and mounts of its own, which a shell sets up first.
+ */
+export function runChildApart(
+  setUp: string,
+  program: string,
+  backend: string,
+  environment: Record<string, string>,
+): Promise<Ended> {
+  const shell = ["unshare", "-rm", "sh", "-c", `${setUp} && exec "$0" "$@"`];
+  return run([...shell, process.execPath, childPath, program, backend], environment);
+}
+
+/** Why that cannot be, or null. */
+export function whyNotApart(setUp: string): string | null {
+  if (process.platform !== "linux") return "namespaces of users and mounts are Linux's";
+  try {
+    execFileSync("unshare", ["-rm", "sh", "-c", setUp], { stdio: "pipe" });
+    return null;
+  } catch (error) {
+    const words = String((error as { stderr?: Buffer }).stderr ?? error).trim();
+    return `no namespace can be made and set up (${setUp}): ${words}`;
+  }
+}
+
 function run(words: readonly string[], environment: Record<string, string>): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const [command = "", ...rest] = words;

@@ -545,7 +545,11 @@ export class Watch implements AsyncIterableIterator<WatchEvent>, AsyncDisposable
     // Also of a directory that is not watched any more.
     if (folder === undefined || action === undefined) return;
     if (name === "") {
-      if (number !== this.#root) return; // its own directory says the same
+      if (number !== this.#root) {
+        // Of all else the directory that it is in says the same.
+        if ((mask & IN_UNMOUNT) !== 0) await this.#left(folder, eventOf("removed", folder, true));
+        return;
+      }
       this.#tellOfRoot(action);
       this.#ended ||= action === "removed" || (action === "movedFrom" && this.#recursive);
       return;
@@ -557,7 +561,7 @@ export class Watch implements AsyncIterableIterator<WatchEvent>, AsyncDisposable
     this.#ready.push(eventOf(action, path, isDirectory, cookie));
     if (!isDirectory || !this.#recursive) return;
     if (action === "created" || action === "movedTo") await this.#scan([path], true);
-    else if (action === "movedFrom") await this.#moved(number, name, path);
+    else if (action === "movedFrom" && (await this.#left(path))) this.#foundIn(number).add(name);
   }
 
   // The kernel sets no IN_ISDIR in events of the directory itself when it is removed or moved.
@@ -566,19 +570,21 @@ export class Watch implements AsyncIterableIterator<WatchEvent>, AsyncDisposable
   }
 
   /**
-   * A directory below has gone. When two change places (RENAME_EXCHANGE), the event of what leaves
-   * a path comes after that of what came to it: so another one may be there.
+   * A directory below has gone, which `event` says where none has. True when another one is at its
+   * path: when two change places (RENAME_EXCHANGE), the event of what leaves a path comes after
+   * that of what came to it, and what a file system has covered is there when that is unmounted.
    */
-  async #moved(number: number, name: string, path: string): Promise<void> {
+  async #left(path: string, event?: WatchEvent): Promise<boolean> {
+    if (event !== undefined) this.#ready.push(event);
     const gone: number[] = [];
     for (const [below, folder] of this.#folders) {
       if (folder === path || folder.startsWith(`${path}/`)) gone.push(below);
     }
     await this.#forget(gone);
     const told = this.#ready.length;
-    if (!(await this.#scan([path], true))) return;
+    if (!(await this.#scan([path], true))) return false;
     this.#ready.splice(told, 0, eventOf("created", path, true));
-    this.#foundIn(number).add(name);
+    return true;
   }
 
   // Whatever has happened meanwhile is found by those who look after the event.
