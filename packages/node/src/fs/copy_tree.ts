@@ -1,20 +1,25 @@
 // cp(): a file, a link, or a directory with all that is in it. Checks and errors are Node's; the
 // entries of a directory are copied side by side.
 
-import type { Stats } from "node:fs";
+import { constants as fsConstants, type Stats } from "node:fs";
 import { constants } from "node:os";
 import { dirname, isAbsolute, parse, resolve, sep } from "node:path";
+import { CopyFlags } from "@io/core";
 import { checkBoolean, checkFunction, checkInteger, checkObject } from "../checks.js";
+import { sharedIO } from "../engine/environment.js";
 import { nodeError } from "../errors.js";
-import type { CheckedPath } from "./arguments.js";
+import { type CheckedPath, systemPath } from "./arguments.js";
+import { call } from "./calls.js";
 import { copyOneFile } from "./copy_file.js";
 import { ownError } from "./errors.js";
 import { makeDirectories } from "./make_directories.js";
 import { changeMode, changeTimes } from "./metadata.js";
-import { entriesOf } from "./names.js";
+import { type Entry, entriesOf } from "./names.js";
 import { linkTarget, makeDirectory, onTwoPaths, removePath, statPath } from "./paths.js";
 
 const { EEXIST, EINVAL, EISDIR, ENOTDIR } = constants.errno;
+const { COPYFILE_FICLONE, COPYFILE_FICLONE_FORCE } = fsConstants;
+const { UV_DIRENT_FILE } = fsConstants as unknown as { readonly [name: string]: number };
 // How many entries of all directories are being copied at a time.
 const AT_ONCE = 64;
 
@@ -126,7 +131,9 @@ function isBelow(source: string, destination: string): boolean {
 /** Limits how much is done at a time. */
 class Crew {
   #free = AT_ONCE;
-  readonly #line: (() => void)[] = [];
+  // Those that wait, from `first` on: a directory may have very many.
+  #line: (() => void)[] = [];
+  #first = 0;
 
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free--;
@@ -134,20 +141,44 @@ class Crew {
     try {
       return await work();
     } finally {
-      const next = this.#line.shift();
-      if (next === undefined) this.#free++;
-      else next();
+      this.#leave();
     }
   }
+
+  #leave(): void {
+    const next = this.#line[this.#first++];
+    if (next !== undefined) {
+      next();
+      return;
+    }
+    this.#line = [];
+    this.#first = 0;
+    this.#free++;
+  }
+}
+
+/** How a new file is copied in one call, as `mode` asks for it. */
+function flagsOf({ mode, preserveTimestamps }: Given): number {
+  const shares =
+    (mode & COPYFILE_FICLONE_FORCE) !== 0
+      ? CopyFlags.reflinkOnly
+      : (mode & COPYFILE_FICLONE) !== 0
+        ? CopyFlags.reflink
+        : 0;
+  return shares | (preserveTimestamps ? CopyFlags.times : 0);
 }
 
 /** One call of `cp`. */
 class Copy {
   readonly #options: Given;
+  readonly #flags: number;
   readonly #crew = new Crew();
+  // The first error. No more is begun then.
+  #failure: { readonly error: unknown } | null = null;
 
   constructor(options: Given) {
     this.#options = options;
+    this.#flags = flagsOf(options);
   }
 
   async start(source: string, destination: string): Promise<void> {
@@ -161,8 +192,16 @@ class Copy {
 
   /** What is at both ends; null when the filter leaves it out. */
   async #check(source: string, destination: string): Promise<Ends | null> {
-    const { filter, dereference } = this.#options;
-    if (filter !== undefined && !(await filter(source, destination))) return null;
+    return (await this.#wants(source, destination)) ? this.#ends(source, destination) : null;
+  }
+
+  async #wants(source: string, destination: string): Promise<boolean> {
+    const { filter } = this.#options;
+    return filter === undefined || Boolean(await filter(source, destination));
+  }
+
+  async #ends(source: string, destination: string): Promise<Ends> {
+    const { dereference } = this.#options;
     const [from, to] = await Promise.all([
       statPath(source, dereference),
       statIfThere(destination, dereference),
@@ -201,27 +240,48 @@ class Copy {
     to: Stats | null,
   ): Promise<void> {
     if (to === null) await makeDirectory(destination, 0o777);
-    const entries = await entriesOf(source);
-    await Promise.all(
-      entries.map(async ({ name }) => {
-        // A name that is not UTF-8 is not found again, as in Node.
-        const below = name.toString();
-        const ends = [`${source}/${below}`, `${destination}/${below}`] as const;
-        const folder = await this.#crew.run(() => this.#copyEntry(...ends));
-        // Outside of the crew: it waits for others of it.
-        if (folder !== null) await this.#copyDirectory(...ends, folder.from, folder.to);
-      }),
-    );
+    const entries = await this.#crew.run(() => entriesOf(source));
+    const names = { areTaken: false };
+    const copy = async ({ name, kind }: Entry): Promise<void> => {
+      // A name that is not UTF-8 is not found again, as in Node.
+      const below = name.toString();
+      const ends = [`${source}/${below}`, `${destination}/${below}`] as const;
+      const folder = await this.#crew.run(() => this.#copyEntry(...ends, kind, names));
+      // Outside of the crew: it waits for others of it.
+      if (folder !== null) await this.#copyDirectory(...ends, folder.from, folder.to);
+    };
+    const failed = (error: unknown): void => {
+      this.#failure ??= { error };
+    };
+    await Promise.all(entries.map((entry) => copy(entry).catch(failed)));
+    if (this.#failure !== null) throw this.#failure.error;
     if (to === null) await changeMode(destination, from.mode);
   }
 
   /** Copies what is no directory. Of a directory it gives both ends, still to be copied. */
-  async #copyEntry(source: string, destination: string): Promise<Ends | null> {
-    const ends = await this.#check(source, destination);
-    if (ends === null) return null;
+  async #copyEntry(
+    source: string,
+    destination: string,
+    kind: number,
+    names: Names,
+  ): Promise<Ends | null> {
+    if (this.#failure !== null || !(await this.#wants(source, destination))) return null;
+    if (kind === UV_DIRENT_FILE && !names.areTaken) {
+      const result = await this.#copyAtOnce(source, destination);
+      if (result >= 0) return null;
+      names.areTaken = result === -EEXIST;
+    }
+    const ends = await this.#ends(source, destination);
     if (ends.from.isDirectory()) return ends;
     await this.#copy(source, destination, ends);
     return null;
+  }
+
+  /** A file whose copy is not there, in one call. What that cannot do is left to the others. */
+  #copyAtOnce(source: string, destination: string): Promise<number> {
+    const { ring } = sharedIO();
+    const [from, to] = [systemPath(source), systemPath(destination)];
+    return call((completion, settle) => ring.copyFile(completion, settle, from, to, this.#flags));
   }
 
   async #copyFile(
@@ -276,6 +336,11 @@ class Copy {
     await removePath(destination, false);
     await onTwoPaths("symlink", target, destination);
   }
+}
+
+/** What is known of the names in a directory of the copy. */
+interface Names {
+  areTaken: boolean;
 }
 
 interface Ends {
