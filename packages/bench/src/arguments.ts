@@ -8,6 +8,7 @@ export const usage = `Usage: npm run bench -- [workload]... [options]
   nop           no-ops per second, by callback and by promise
   files         4 KiB random reads, buffered and O_DIRECT
   whole_files   files of 16 KiB by fs.readFile, and of 4 KiB by a chain
+  trees         names in a directory, and copies of a tree
   wal           appends to a log of 4 KiB, each durable before the next
   echo          a TCP echo server at 1, 50 and 500 connections
   pipeline      64 small sends at once on one connection

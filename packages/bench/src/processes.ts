@@ -59,8 +59,11 @@ function allowedCores(): number[] {
   }
 }
 
-/** "measured" is the core of the program under test, "load" that of what keeps it busy. */
-export type Core = "measured" | "load";
+/**
+ * "measured" is the core of the program under test, "load" that of what keeps it busy; "any" is for
+ * what may use all of them.
+ */
+export type Core = "measured" | "load" | "any";
 
 /**
  * The command as it is started: pinned with taskset, and with the wish to be killed by the kernel
@@ -70,7 +73,8 @@ export function pinnedCommand(core: Core, command: readonly string[]): string[] 
   const [measured = 0, load = measured] = allowedCores();
   const prefix: string[] = [];
   if (findProgram("setpriv")) prefix.push("setpriv", "--pdeathsig", "KILL");
-  if (findProgram("taskset")) prefix.push("taskset", "-c", `${core === "load" ? load : measured}`);
+  const pins = core !== "any" && findProgram("taskset");
+  if (pins) prefix.push("taskset", "-c", `${core === "load" ? load : measured}`);
   return [...prefix, ...command];
 }
 

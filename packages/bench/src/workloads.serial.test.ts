@@ -92,6 +92,10 @@ const expectations: Record<string, { cases: string[]; names: string[] }> = {
     cases: ["one at a time", "32 at a time", "all at once", "4 KiB by a chain, 32 at a time"],
     names: ["ours", "node:fs"],
   },
+  trees: {
+    cases: ["copy of 100 files", "readdir of 1000 names"],
+    names: ["ours", "ours on epoll", "ours by @io/node", "fs.promises"],
+  },
   node_net: {
     cases: ["echo, 8 x 4 KiB", "echo, 8 x 128 B"],
     names: ["ours", "node:net"],

@@ -17,6 +17,7 @@ import { provided } from "./provided.js";
 import { sendFile } from "./send_file.js";
 import { start } from "./start.js";
 import { timers } from "./timers.js";
+import { trees } from "./trees.js";
 import { udpReceive } from "./udp_receive.js";
 import { wake } from "./wake.js";
 import { wal } from "./wal.js";
@@ -28,6 +29,7 @@ export const workloads: readonly Workload[] = [
   nop,
   files,
   wholeFiles,
+  trees,
   wal,
   echo,
   pipeline,
