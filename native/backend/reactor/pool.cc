@@ -46,9 +46,10 @@ void Pool::submit(const std::vector<Operation*>& batch) {
       operation->taken_by_thread = false;
       line_of(*operation).push(*operation);
     }
-    const size_t waiting = quick_.size() + slow_.size();
-    if (waiting > idle_) start_threads(waiting - idle_);
-    wake = std::min(batch.size(), idle_);
+    // A slow one that has to wait for others of its kind is taken by the thread of one of those.
+    const size_t ready = quick_.size() + std::min(slow_.size(), slow_limit - slow_running_);
+    if (ready > idle_) start_threads(ready - idle_);
+    wake = std::min({batch.size(), ready, idle_});
     std::vector<Operation*> work;
     while (threads_.empty() && has_work()) {
       take_work(work);
