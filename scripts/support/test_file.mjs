@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
 import { root } from "./paths.mjs";
 
-const timeoutMs = 600_000;
+const timeoutMs = 900_000;
 
 /**
  * glibc raises its threshold for `mmap` to the largest block that a program frees, and then keeps

@@ -64,7 +64,7 @@ async function run(backend: string): Promise<unknown> {
     uid: OTHER_USER,
     gid: OTHER_USER,
   });
-  const guard = setTimeout(() => child.kill("SIGKILL"), guardMs(20_000));
+  const guard = setTimeout(() => child.kill("SIGKILL"), guardMs(60_000));
   try {
     let output = "";
     child.stdout.on("data", (piece) => {
