@@ -910,7 +910,7 @@ export function tableOf(scene: Scene): Table {
       methods: {
         value: [argument(() => 0, anything())],
         with: [
-          record(() => ({}), {
+          options({
             hard: KINDS.boolean,
             timeoutMs: orAbsent(KINDS.milliseconds),
             value: orAbsent(KINDS.callback),

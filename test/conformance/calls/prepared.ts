@@ -15,6 +15,7 @@ import {
   outcome,
   refusalCode,
   roundTrips,
+  until,
 } from "../support/verbs.js";
 
 export function prepared(suite: Suite): void {
@@ -345,6 +346,7 @@ function registerAborts(suite: Suite): void {
         { signal: controller.signal },
       ),
     );
+    await until(io, () => io.stats().descriptors > descriptors, "the open");
     await roundTrips(io);
     controller.abort();
     const error = await chained;

@@ -21,8 +21,8 @@ import type { Ring } from "../ring/ring.js";
 import { follow, unfollow } from "../support/aborts.js";
 import {
   checkFunction,
-  checkGiven,
   checkMade,
+  checkOptions,
   checkTimeout,
   flag,
   knows,
@@ -144,11 +144,11 @@ export class PreparedOperation<Value = number> {
    * process.stdout.write(`${stat.size}\n`);
    * ```
    */
-  with<Other = Value>(options: MemberOptions<Other>): PreparedOperation<Other> {
-    checkGiven(options, WITH);
-    const hard = flag(options.hard, this.hard, "hard", "with");
-    const timeoutMs = options.timeoutMs ?? this.timeoutMs;
-    const value = options.value ?? (this.value as MemberValue<never>);
+  with<Other = Value>(options?: MemberOptions<Other> | null): PreparedOperation<Other> {
+    checkOptions(options, WITH);
+    const hard = flag(options?.hard, this.hard, "hard", "with");
+    const timeoutMs = options?.timeoutMs ?? this.timeoutMs;
+    const value = options?.value ?? (this.value as MemberValue<never>);
     if (timeoutMs !== undefined) checkTimeout(timeoutMs, "with");
     checkFunction(value, "value", "with");
     const how = { hard, timeoutMs, value };
@@ -395,7 +395,9 @@ class Running {
       error.message = `chain, ${place}: ${error.message}`;
       return error;
     }
-    const message = `chain: ${place} moved ${result} of ${whole} bytes, so the ones behind it were not started`;
+    const message =
+      `chain: ${place} moved ${result} of ${whole} bytes, so ` +
+      "the ones behind it were not started";
     return new IOError({ code: "ERR_IO_CHAIN_SHORT", operation: "chain", backend, message });
   }
 
