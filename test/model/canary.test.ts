@@ -9,9 +9,12 @@ import { runFiles } from "./files/runner.js";
 import { filePrograms } from "./files/steps.js";
 import { sabotages as plainSabotages, type Sabotage } from "./sabotage.js";
 import { providedSabotages } from "./sabotage_provided.js";
-import { availableBackends, type Found, type Program, search, seed } from "./search.js";
+import { treeSabotages } from "./sabotage_trees.js";
+import { availableBackends, canWatch, type Found, type Program, search, seed } from "./search.js";
 import { runStreams } from "./streams/runner.js";
 import { streamPrograms } from "./streams/steps.js";
+import { type CopyProgram, copyPrograms, runCopies } from "./trees/copies.js";
+import { runWatches, type WatchProgram, watchPrograms } from "./trees/watches.js";
 
 type Backend = ReturnType<typeof availableBackends>[number];
 
@@ -24,7 +27,7 @@ const SMALLER_TRIES = 3;
 const SEEDS_APART = 1_000_000;
 
 const wantedName = process.env["IO_CANARY"] ?? "";
-const sabotages = [...plainSabotages, ...providedSabotages].filter(({ name }) => {
+const sabotages = [...plainSabotages, ...providedSabotages, ...treeSabotages].filter(({ name }) => {
   return name.includes(wantedName);
 });
 
@@ -44,6 +47,14 @@ function find(
       runFiles(backend, program, wrap);
     return search({ name, shrink, programs: filePrograms, run }, MAX_STEPS, firstSeed);
   }
+  if (shownBy === "copies") {
+    const run = (program: CopyProgram): Promise<number> => runCopies(backend, program, wrap);
+    return search({ name, shrink, programs: copyPrograms, run }, MAX_STEPS, firstSeed);
+  }
+  if (shownBy === "watches") {
+    const run = (program: WatchProgram): Promise<number> => runWatches(backend, program, wrap);
+    return search({ name, shrink, programs: watchPrograms, run }, MAX_STEPS, firstSeed);
+  }
   const run = (program: Parameters<typeof runStreams>[1]): Promise<number> =>
     runStreams(backend, program, wrap);
   return search({ name, shrink, programs: streamPrograms, run }, MAX_STEPS, firstSeed);
@@ -52,6 +63,7 @@ function find(
 const backends = availableBackends();
 for (const backend of backends) {
   for (const sabotage of sabotages) {
+    if (sabotage.shownBy === "watches" && !canWatch(backend)) continue;
     test(`${backend}: ${sabotage.name}`, async () => {
       const { failure, problem, steps } = await find(backend, sabotage, false);
       assert.ok(failure, `${steps} operations passed with a broken ring`);

@@ -7,10 +7,20 @@ import { skip } from "../support/skip.js";
 import { endDespiteHang } from "./drive.js";
 import { runFiles } from "./files/runner.js";
 import { filePrograms } from "./files/steps.js";
-import { availableBackends, type Program, type Search, search, seed, stepsOf } from "./search.js";
+import {
+  availableBackends,
+  canWatch,
+  type Program,
+  type Search,
+  search,
+  seed,
+  stepsOf,
+} from "./search.js";
 import { runStreams } from "./streams/runner.js";
 import { streamPrograms } from "./streams/steps.js";
 import { tallyLines } from "./tally.js";
+import { copyPrograms, runCopies } from "./trees/copies.js";
+import { runWatches, watchPrograms } from "./trees/watches.js";
 
 const USUAL_STEPS = 4000;
 
@@ -40,6 +50,18 @@ for (const backend of backends) {
     programs: streamPrograms,
     run: (program) => runStreams(backend, program),
   });
+  register({
+    name: `copies on ${backend}`,
+    programs: copyPrograms,
+    run: (program) => runCopies(backend, program),
+  });
+  if (canWatch(backend)) {
+    register({
+      name: `watches on ${backend}`,
+      programs: watchPrograms,
+      run: (program) => runWatches(backend, program),
+    });
+  } else skip(test, `watches on ${backend}`, "io.watch() needs inotify, which Linux has");
 }
 if (backends.length === 0) skip(test, "random programs", "no backend works here, says probe()");
 

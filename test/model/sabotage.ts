@@ -3,19 +3,26 @@
 
 import { constants } from "node:os";
 import { type Callback, Completion, type Descriptor, type Ring } from "@io/core";
+import type { Copy } from "./trees/copies.js";
+import type { WrapEvents } from "./trees/watches.js";
 
 const { EBADF, ECANCELED, EEXIST, ENOENT } = constants.errno;
 
-export interface Sabotage {
+interface Shown {
   readonly name: string;
   /** What the checks say of it. */
   readonly foundAs: RegExp;
   /** So few steps show it, every time: with a socket that has to be accepted first, some more. */
   readonly maxSteps?: number;
-  /** Which programs show it. */
-  readonly shownBy: "streams" | "files";
-  wrap(ring: Ring): Ring;
 }
+
+/** What is broken, and which programs show it. */
+export type Sabotage = Shown &
+  (
+    | { readonly shownBy: "streams" | "files"; wrap(ring: Ring): Ring }
+    | { readonly shownBy: "copies"; wrap(copy: Copy): Copy }
+    | { readonly shownBy: "watches"; readonly wrap: WrapEvents }
+  );
 
 /** What is wrong with a stream shows in one of these ways, depending on what comes next. */
 export const STREAM = new RegExp(
@@ -232,23 +239,48 @@ const late: Sabotage = {
     }),
 };
 
-const unlinked = (shownBy: "streams" | "files"): Sabotage => ({
-  name: `a chain goes on after a failure (${shownBy})`,
-  foundAs: shownBy === "files" ? /^\{/ : /broke their chain|stands before it/,
-  shownBy,
-  wrap: (ring) =>
+/** A ring that sees what stands on the completion of each operation before it is started. */
+const seen =
+  (change: (completion: Completion) => void) =>
+  (ring: Ring): Ring =>
     new Proxy(ring, {
       get(target, key) {
         const own = Reflect.get(target, key);
         if (typeof own !== "function") return own;
         return (...given: unknown[]) => {
           const [completion] = given;
-          if (completion instanceof Completion) completion.link = false;
+          if (completion instanceof Completion) change(completion);
           return Reflect.apply(own, target, given);
         };
       },
-    }),
+    });
+
+const unlinked = (shownBy: "streams" | "files"): Sabotage => ({
+  name: `a chain goes on after a failure (${shownBy})`,
+  foundAs: shownBy === "files" ? /^\{/ : /broke their chain|stands before it/,
+  shownBy,
+  wrap: seen((completion) => {
+    completion.link = false;
+  }),
 });
+
+const softened: Sabotage = {
+  name: "a hard link holds no better than another",
+  foundAs: /^\{/,
+  shownBy: "files",
+  wrap: seen((completion) => {
+    if (completion.link === "hard") completion.link = true;
+  }),
+};
+
+const hurried: Sabotage = {
+  name: "the limit of an operation in a chain is over at once",
+  foundAs: /^\{/,
+  shownBy: "files",
+  wrap: seen((completion) => {
+    if (completion.timeoutNs !== undefined) completion.timeoutNs = 0;
+  }),
+};
 
 const closedAnswers: Sabotage = {
   name: "a closed descriptor still answers",
@@ -340,5 +372,7 @@ export const sabotages: readonly Sabotage[] = [
   closedAnswers,
   unlinked("streams"),
   unlinked("files"),
+  softened,
+  hurried,
   ...files,
 ];

@@ -4,7 +4,7 @@
 // IO_SEED and IO_REPLAY repeat one failure, IO_MODEL_STEPS sets how many operations a run has.
 
 import { inspect } from "node:util";
-import { type BackendName, probe } from "@io/core";
+import { type BackendName, IO, probe } from "@io/core";
 import fc from "fast-check";
 import { Assertion } from "uvu/assert";
 import { setGuard } from "./drive.js";
@@ -57,6 +57,14 @@ export function availableBackends(): BackendName[] {
     return available && (named === "" || named === name);
   });
   return found.map((candidate) => candidate.name as BackendName);
+}
+
+/** Whether `io.watch()` works there. */
+export function canWatch(backend: BackendName): boolean {
+  const io = IO.openSync({ backend });
+  const { support } = io.capabilities.watch;
+  void io.close();
+  return support !== "unsupported";
 }
 
 /** Runs programs until they had so many operations together, or one fails. */

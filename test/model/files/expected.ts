@@ -2,7 +2,7 @@
 
 import { constants } from "node:os";
 import { type FileTree, OpenFile } from "./model.js";
-import type { FileOperation } from "./steps.js";
+import { type FileOperation, OWN_FILE } from "./steps.js";
 
 const { EBADF, ECANCELED, EINVAL, ENOTSOCK } = constants.errno;
 
@@ -117,45 +117,113 @@ export function breaksChain(operation: FileOperation, result: number | string): 
   return transfers && result < sum(operation.sizes);
 }
 
-/** Why the engine refuses an operation of a chain before anything of the chain is started, or 0. */
-function refusal(operation: FileOperation, opened: Opened | undefined, isLast: boolean): number {
+/** A chain as the model sees it: each bit of `hard` and `limited` is that of a member. */
+export interface ChainPlan {
+  readonly members: readonly FileOperation[];
+  readonly hard: number;
+  readonly limited: number;
+}
+
+type Result = Outcome & { opened?: OpenFile };
+
+function isBit(bits: number, index: number): boolean {
+  return (bits & (1 << index)) !== 0;
+}
+
+/** Whether the link behind a member is hard. */
+export function isHard({ hard }: Pick<ChainPlan, "hard">, index: number): boolean {
+  return isBit(hard, index);
+}
+
+function isOwn(operation: FileOperation): boolean {
+  return "file" in operation && operation.file === OWN_FILE;
+}
+
+// What the engine does by itself, and what completes more than once, has no time limit.
+function takesLimit(operation: FileOperation): boolean {
+  if (operation.do === "closeFile") return false;
+  const verb = operation.do === "asSocket" ? operation.verb : "";
+  return !["bind", "listen", "acceptMultishot"].includes(verb);
+}
+
+/** Why the engine refuses an operation before anything of its chain is started, or 0. */
+function refusal(
+  operation: FileOperation,
+  opened: Opened | undefined,
+  isLast: boolean,
+  isLimited: boolean,
+): number {
   const isMultishot = operation.do === "asSocket" && operation.verb === "acceptMultishot";
+  if (isLimited && !takesLimit(operation)) return -EINVAL;
   if (isMultishot && !isLast) return -EINVAL;
-  if ("file" in operation && (opened === undefined || opened.closed)) return -EBADF;
-  return 0;
+  if (isOwn(operation) || !("file" in operation)) return 0;
+  return opened === undefined || opened.closed ? -EBADF : 0;
+}
+
+function yieldsDescriptor(operation: FileOperation): boolean {
+  return operation.do === "open" || (operation.do === "asSocket" && operation.verb === "accept");
+}
+
+/** The same of a chain with a file of its own: which member it is, and why. */
+function ownRefusal(members: readonly FileOperation[]): [index: number, error: number] | null {
+  const uses = members.findIndex(isOwn);
+  if (uses === -1) return null;
+  const yielder = members.findIndex(yieldsDescriptor);
+  if (yielder === -1 || yielder >= uses) return [uses, -EBADF];
+  const closes = members.findIndex((member) => isOwn(member) && member.do === "closeFile");
+  const later = members.findIndex((member, index) => isOwn(member) && index > closes);
+  if (closes === -1) return [yielder, -EINVAL];
+  return later === -1 ? null : [later, -EBADF];
+}
+
+function refusedAt(
+  { members, limited }: ChainPlan,
+  files: readonly (Opened | undefined)[],
+): [index: number, error: number] | null {
+  for (const [index, member] of members.entries()) {
+    const isLast = index === members.length - 1;
+    const error = refusal(member, files[index], isLast, isBit(limited, index));
+    if (error !== 0) return [index, error];
+  }
+  return ownRefusal(members);
 }
 
 /** What the members of a chain give; `files` are those that they name. */
 export function applyChain(
   tree: FileTree,
-  members: readonly FileOperation[],
+  plan: ChainPlan,
   files: readonly (Opened | undefined)[],
   writeSeed: number,
-  hard = 0,
-): (Outcome & { opened?: OpenFile })[] {
+): Result[] {
+  const { members } = plan;
+  const refused = refusedAt(plan, files);
   const only = members[0];
   // One operation alone is no chain.
-  if (members.length === 1 && only) return [apply(tree, only, files[0], writeSeed)];
-  const refusals = members.map((member, index) =>
-    refusal(member, files[index], index === members.length - 1),
-  );
-  const refused = refusals.findIndex((error) => error !== 0);
-  if (refused !== -1) {
-    // Linked entries stand or fall together.
-    return members.map((_, index) => ({
-      result: index === refused ? (refusals[refused] as number) : -ECANCELED,
-    }));
+  if (members.length === 1 && only) {
+    if (refused !== null) return [{ result: refused[1] }];
+    return [apply(tree, only, files[0], writeSeed)];
   }
-  const outcomes: (Outcome & { opened?: OpenFile })[] = [];
+  if (refused !== null) {
+    // Linked entries stand or fall together.
+    return members.map((_, index) => ({ result: index === refused[0] ? refused[1] : -ECANCELED }));
+  }
+  const yielder = members.some(isOwn) ? members.findIndex(yieldsDescriptor) : -1;
+  let own: Opened | undefined;
   let broken = false;
+  const outcomes: Result[] = [];
   for (const [index, member] of members.entries()) {
-    if (broken) {
+    // What the chain has opened is closed, whatever has failed.
+    const closesOwn = isOwn(member) && member.do === "closeFile" && own !== undefined;
+    if (broken && !closesOwn) {
       outcomes.push({ result: -ECANCELED });
       continue;
     }
-    const outcome = apply(tree, member, files[index], writeSeed + index);
-    outcomes.push(outcome);
-    broken = (hard & (1 << index)) === 0 && breaksChain(member, outcome.result);
+    const file = isOwn(member) ? own : files[index];
+    const { opened, ...outcome } = apply(tree, member, file, writeSeed + index);
+    if (index === yielder && opened !== undefined) own = { file: opened, closed: false };
+    // Nobody else gets the descriptor of the chain.
+    outcomes.push(opened === undefined || index === yielder ? outcome : { ...outcome, opened });
+    broken ||= !isBit(plan.hard, index) && breaksChain(member, outcome.result);
   }
   return outcomes;
 }

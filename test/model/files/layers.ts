@@ -3,20 +3,20 @@
 import { join } from "node:path";
 import {
   type Callback,
-  type Completion,
+  Completion,
   type Descriptor,
   type File,
   type IO,
   IOError,
-  type PreparedOperation as Link,
   OpenFlags,
+  type PreparedOperation,
   type Ring,
   type Stat,
   StatRecord,
 } from "@io/core";
 import { type Outcome, writtenBytes } from "./expected.js";
 import type { Path } from "./model.js";
-import type { FileOperation, SocketVerb } from "./steps.js";
+import { type FileOperation, OWN_FILE, type SocketVerb } from "./steps.js";
 
 const STALE: Descriptor = 0x7ff00001;
 
@@ -24,6 +24,12 @@ const STALE: Descriptor = 0x7ff00001;
 export interface Target {
   readonly descriptor: Descriptor;
   readonly handle: File | null;
+}
+
+/** One of a chain with promises, and what is made of its result. */
+export interface Member {
+  readonly prepared: PreparedOperation;
+  outcome(result: number): Outcome;
 }
 
 /** An operation on its way: its memory, and what is made of its result. */
@@ -65,7 +71,8 @@ export class FileLayers {
   // ---- the ring
 
   prepare(operation: FileOperation, target: Target | undefined, writeSeed: number): Prepared {
-    const descriptor = target?.descriptor ?? STALE;
+    const isOwn = "file" in operation && operation.file === OWN_FILE;
+    const descriptor = isOwn ? this.#io.ring.chainDescriptor : (target?.descriptor ?? STALE);
     switch (operation.do) {
       case "read":
         return this.#preparedRead(descriptor, operation.sizes, operation.offset);
@@ -206,24 +213,16 @@ export class FileLayers {
     }
   }
 
-  /** A link of a chain, with the memory that it reads into. */
-  link(
-    operation: FileOperation,
-    handle: File,
-    writeSeed: number,
-  ): { prepared: Link; memory: Uint8Array } {
-    if (operation.do === "sync") {
-      return { prepared: handle.prepareSync(operation.level), memory: new Uint8Array() };
-    }
-    if (operation.do !== "read" && operation.do !== "write") throw new Error(operation.do);
-    const size = operation.sizes[0] ?? 0;
-    const position = operation.offset === -1 ? undefined : operation.offset;
-    if (operation.do === "write") {
-      const written = writtenBytes(writeSeed, size);
-      return { prepared: handle.prepareWrite(written, position), memory: new Uint8Array() };
-    }
-    const memory = new Uint8Array(size);
-    return { prepared: handle.prepareRead(memory, position), memory };
+  /** The same operation for `io.chain`; null where it has no such form. */
+  member(operation: FileOperation, target: Target | undefined, writeSeed: number): Member | null {
+    if (operation.do === "asSocket" && operation.verb === "acceptMultishot") return null;
+    const handle = target?.handle ?? null;
+    const own = handle === null ? null : memberOf(handle, operation, writeSeed);
+    if (own !== null) return own;
+    const { start, outcome } = this.prepare(operation, target, writeSeed);
+    const made: PreparedOperation[] = [];
+    start(recorder(this.#io, made), new Completion(), () => undefined);
+    return { prepared: made[0] as PreparedOperation, outcome };
   }
 
   open(path: Path, flags: number, mode: number): Promise<File> {
@@ -240,6 +239,39 @@ export class FileLayers {
       mode,
     });
   }
+}
+
+/** A ring whose verbs start nothing: they are those of `io.prepare`. */
+function recorder(io: IO, made: PreparedOperation[]): Ring {
+  return new Proxy(io.ring, {
+    get: (_target, verb) => {
+      return (_completion: unknown, _callback: unknown, ...given: unknown[]) => {
+        const prepare = Reflect.get(io.prepare, verb) as (...all: unknown[]) => PreparedOperation;
+        made.push(prepare(...given));
+      };
+    },
+  });
+}
+
+/** What the file's own methods prepare, or null. */
+function memberOf(handle: File, operation: FileOperation, writeSeed: number): Member | null {
+  const plain = (result: number): Outcome => ({ result });
+  if (operation.do === "sync")
+    return { prepared: handle.prepareSync(operation.level), outcome: plain };
+  if (operation.do === "closeFile") return { prepared: handle.prepareClose(), outcome: plain };
+  if (operation.do !== "read" && operation.do !== "write") return null;
+  if (operation.sizes.length > 1) return null;
+  const size = operation.sizes[0] ?? 0;
+  const position = operation.offset === -1 ? undefined : operation.offset;
+  if (operation.do === "write") {
+    return {
+      prepared: handle.prepareWrite(writtenBytes(writeSeed, size), position),
+      outcome: plain,
+    };
+  }
+  const memory = new Uint8Array(size);
+  const outcome = (result: number): Outcome => bytesOf(memory, result);
+  return { prepared: handle.prepareRead(memory, position), outcome };
 }
 
 function simple(start: Prepared["start"]): Prepared {

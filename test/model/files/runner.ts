@@ -11,18 +11,30 @@ import {
   type Descriptor,
   type File,
   IO,
+  IOError,
   OpenFlags,
   type Ring,
 } from "@io/core";
 import * as assert from "uvu/assert";
 import { closed, settledWith, until } from "../drive.js";
 import { tally } from "../tally.js";
-import { apply, applyChain, breaksChain, type Opened, type Outcome } from "./expected.js";
-import { FileLayers, failed, settled, type Target } from "./layers.js";
+import {
+  apply,
+  applyChain,
+  breaksChain,
+  type ChainPlan,
+  isHard,
+  type Opened,
+  type Outcome,
+} from "./expected.js";
+import { FileLayers, failed, type Member, settled, type Target } from "./layers.js";
 import { FileTree, type FolderNode, type OpenFile } from "./model.js";
-import type { FileOperation, FileProgram, FileStep } from "./steps.js";
+import { type FileOperation, type FileProgram, type FileStep, OWN_FILE } from "./steps.js";
 
 const { EBADF, ECANCELED } = constants.errno;
+
+/** A time limit that is not reached. */
+const NEVER_NS = 3600e9;
 
 /** How many of the last opened files a step can name. */
 const REACH = 6;
@@ -73,7 +85,8 @@ class FileRun {
   }
 
   #fileOf(operation: FileOperation): RunningFile | undefined {
-    return "file" in operation ? this.#recent(operation.file) : undefined;
+    if (!("file" in operation) || operation.file === OWN_FILE) return undefined;
+    return this.#recent(operation.file);
   }
 
   #recent(index: number): RunningFile | undefined {
@@ -100,7 +113,7 @@ class FileRun {
     const promise = asPromise ? this.#layers.promise(operation, handle, seed) : null;
     const actual =
       promise === null
-        ? (await this.#onRing([operation], [file], seed, 0))[0]
+        ? (await this.#onRing([operation], [file], seed))[0]
         : await settledWith(this.#io, promise, operation.do);
     this.#compare(operation, expected, actual as Outcome, opened);
   }
@@ -161,14 +174,16 @@ class FileRun {
   // ---- chains
 
   async #chain(step: Extract<FileStep, { do: "chain" }>): Promise<void> {
-    const asPromise = step.layer === "promise" && (await this.#promiseChain(step.members));
-    if (asPromise) return;
     const files = step.members.map((member) => this.#fileOf(member));
     const seed = this.#writes;
     this.#writes += step.members.length;
     this.executed += step.members.length;
-    const expected = applyChain(this.#tree, step.members, files, seed, step.hard);
-    const actual = await this.#onRing(step.members, files, seed, step.hard);
+    const made = step.layer === "promise" ? this.#chainMembers(step, files, seed) : null;
+    const expected = applyChain(this.#tree, step, files, seed);
+    const actual =
+      made === null
+        ? await this.#onRing(step.members, files, seed, step)
+        : await this.#promiseChain(step, files, made, expected);
     for (const [index, member] of step.members.entries()) {
       const { opened, ...outcome } = expected[index] as Outcome & { opened?: OpenFile };
       this.#compare(member, outcome, actual[index] as Outcome, opened);
@@ -180,7 +195,7 @@ class FileRun {
     operations: readonly FileOperation[],
     files: readonly (RunningFile | undefined)[],
     seed: number,
-    hard: number,
+    { hard, limited }: Pick<ChainPlan, "hard" | "limited"> = { hard: 0, limited: 0 },
   ): Promise<Outcome[]> {
     const prepared = operations.map((operation, index) =>
       this.#layers.prepare(operation, files[index], seed + index),
@@ -189,8 +204,8 @@ class FileRun {
     const order: number[] = [];
     for (const [index, one] of prepared.entries()) {
       const member = new Completion();
-      const isHard = (hard & (1 << index)) !== 0;
-      member.link = index < prepared.length - 1 && (isHard ? "hard" : true);
+      member.link = index < prepared.length - 1 && (isHard({ hard }, index) ? "hard" : true);
+      if ((limited & (1 << index)) !== 0) member.timeoutNs = NEVER_NS;
       one.start(this.#ring, member, (completion, result) => {
         this.callbacks++;
         assert.is(completion.active, false, "a single operation has one completion");
@@ -207,33 +222,54 @@ class FileRun {
     return outcomes;
   }
 
-  /** False when there is nothing in it that `io.chain` takes. */
-  async #promiseChain(members: readonly FileOperation[]): Promise<boolean> {
-    const taken = members.filter((member) => {
-      const file = this.#fileOf(member);
-      const single = !("sizes" in member) || member.sizes.length === 1;
-      const isKind = member.do === "read" || member.do === "write" || member.do === "sync";
-      return isKind && single && file !== undefined && file.handle !== null && !file.handleClosed;
-    });
-    if (taken.length === 0) return false;
-    const files = taken.map((member) => this.#fileOf(member) as RunningFile);
-    const seed = this.#writes;
-    this.#writes += taken.length;
-    this.executed += taken.length;
-    const expected = applyChain(this.#tree, taken, files, seed);
-    const links = taken.map((member, index) =>
-      this.#layers.link(member, (files[index] as RunningFile).handle as File, seed + index),
-    );
-    const chain = this.#io
-      .chain(links.map(({ prepared }) => prepared))
-      .then((results) => ({ results }), failed);
-    const actual = await settledWith(this.#io, chain, "chain");
-    assert.equal(actual, promisedChain(taken, expected), "chain");
-    for (const [index, { bytes = new Uint8Array() }] of expected.entries()) {
-      const read = links[index]?.memory.subarray(0, bytes.length) ?? bytes;
-      assert.is(Buffer.compare(read, bytes), 0, "the bytes of a read in a chain");
+  /** The members for `io.chain`; null when one has no such form. */
+  #chainMembers(
+    { members }: ChainPlan,
+    files: readonly (RunningFile | undefined)[],
+    seed: number,
+  ): Member[] | null {
+    const made: Member[] = [];
+    for (const [index, member] of members.entries()) {
+      const file = files[index];
+      // The methods of a file that is closed refuse.
+      const target = file?.handleClosed ? { ...file, handle: null } : file;
+      const one = this.#layers.member(member, target, seed + index);
+      if (one === null) return null;
+      made.push(one);
     }
-    return true;
+    return made;
+  }
+
+  async #promiseChain(
+    plan: ChainPlan,
+    files: readonly (RunningFile | undefined)[],
+    made: readonly Member[],
+    expected: readonly Outcome[],
+  ): Promise<Outcome[]> {
+    const members = made.map(({ prepared, outcome }, index) => {
+      const isLimited = (plan.limited & (1 << index)) !== 0;
+      const timeoutMs = isLimited ? NEVER_NS / 1e6 : undefined;
+      return prepared.with({ hard: isHard(plan, index), timeoutMs, value: outcome });
+    });
+    const chained = this.#io.chain(members).then(
+      (outcomes) => ({ outcomes, error: null }),
+      (error: unknown) => {
+        if (!(error instanceof IOError)) throw error;
+        const results = error.results ?? [];
+        const outcomes = results.map((result, index) => (made[index] as Member).outcome(result));
+        return { outcomes, error };
+      },
+    );
+    const { outcomes, error } = await settledWith(this.#io, chained, "chain");
+    const found = error === null ? null : { member: error.member, result: codeOf(error) };
+    assert.equal(found, failureIn(plan, expected), "the error of a chain");
+    // A file whose own close was in the chain is closed.
+    for (const [index, { do: what }] of plan.members.entries()) {
+      const file = files[index];
+      const isDone = what === "closeFile" && expected[index]?.result === 0;
+      if (isDone && file !== undefined && file.handle !== null) file.handleClosed = true;
+    }
+    return outcomes;
   }
 
   // ---- comparing
@@ -276,19 +312,26 @@ function summary(outcome: Outcome): object {
   return bytes === undefined ? rest : { ...rest, sizeBytes: bytes.length };
 }
 
-/** What the promise of a chain gives for these outcomes of its members. */
-function promisedChain(
-  members: readonly FileOperation[],
-  outcomes: readonly Outcome[],
-): { results: number[] } | Outcome {
-  const results = outcomes.map((outcome) => outcome.result as number);
-  const broken = (index: number): boolean =>
-    breaksChain(members[index] as FileOperation, results[index] as number);
-  const own = results.findIndex((result, index) => result !== -ECANCELED && broken(index));
-  const first = own === -1 ? results.findIndex((_, index) => broken(index)) : own;
-  if (first === -1) return { results };
-  const result = results[first] as number;
-  return { result: result < 0 ? result : "ERR_IO_CHAIN_SHORT" };
+function codeOf({ errno, code }: IOError): number | string {
+  return errno ?? code;
+}
+
+/** Which member the error of a chain names, and with what; null when the chain succeeds. */
+function failureIn(
+  plan: ChainPlan,
+  expected: readonly Outcome[],
+): { member: number; result: number | string } | null {
+  const results = expected.map(({ result }) => result as number);
+  const fails = (result: number, index: number): boolean =>
+    result < 0 ||
+    (!isHard(plan, index) && breaksChain(plan.members[index] as FileOperation, result));
+  const first = results.findIndex(fails);
+  if (first === -1) return null;
+  // One that was refused has ended those before it.
+  const own = results.findIndex((result, at) => result !== -ECANCELED && fails(result, at));
+  const member = first === 0 && own !== -1 ? own : first;
+  const result = results[member] as number;
+  return { member, result: result < 0 ? result : "ERR_IO_CHAIN_SHORT" };
 }
 
 function compareFolder(folder: FolderNode, path: string): void {

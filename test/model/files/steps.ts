@@ -11,6 +11,9 @@ export type Layer = "ring" | "promise";
 /** Which file of those opened so far, counted from the last one; closed ones are among them. */
 type FileIndex = number;
 
+/** In its place: the file that the chain itself opens. */
+export const OWN_FILE: FileIndex = -1;
+
 export type FileOperation =
   | { do: "open"; path: Path; flags: number; mode: number }
   | { do: "read"; file: FileIndex; sizes: number[]; offset: number }
@@ -46,8 +49,9 @@ export type SocketVerb =
 
 export type FileStep =
   | { do: "close"; layer: Layer; file: FileIndex }
-  // `hard` has a bit for each member whose link is hard, where the ring makes the chain.
-  | { do: "chain"; layer: Layer; members: FileOperation[]; hard: number }
+  // `hard` has a bit for each member whose link is hard, `limited` for each with a time limit, which
+  // is never reached.
+  | { do: "chain"; layer: Layer; members: FileOperation[]; hard: number; limited: number }
   | ({ layer: Layer } & FileOperation);
 
 export interface FileProgram {
@@ -149,12 +153,51 @@ const member: fc.Arbitrary<FileOperation> = fc.oneof(
   { weight: 1, arbitrary: closeFile },
 );
 const members = fc.array(member, { minLength: 1, maxLength: 8, size: "max" });
-const hard = fc.oneof(fc.constant(0), fc.nat(255));
+const MAX_MEMBERS = 12;
+const bits = fc.oneof(fc.constant(0), fc.nat(2 ** MAX_MEMBERS - 1));
+/** What a chain opens, uses, and closes; now and then in an order that is refused. */
+const ownChain: fc.Arbitrary<FileOperation[]> = fc
+  .record({
+    before: fc.array(member, { maxLength: 2 }),
+    open: fc.record({
+      do: fc.constant("open" as const),
+      path,
+      flags: flags.map((all) => all | OpenFlags.read | OpenFlags.write | OpenFlags.create),
+      mode: fileMode,
+    }),
+    uses: fc.array(member, { maxLength: 6, size: "max" }),
+    own: fc.nat(63),
+    end: fc.nat(9),
+    after: fc.array(member, { maxLength: 2 }),
+  })
+  .map(({ before, open, uses, own, end, after }) => {
+    const flagged = { ...open, flags: open.flags & ~OpenFlags.directory };
+    const used = uses.map((use, index) =>
+      "file" in use && use.do !== "closeFile" && (own & (1 << index)) !== 0
+        ? { ...use, file: OWN_FILE }
+        : use,
+    );
+    const close: FileOperation = { do: "closeFile", file: OWN_FILE };
+    const closes = end === 0 ? [] : end === 1 ? [close, close] : [close];
+    return [...before, flagged, ...used, ...closes, ...after].slice(0, MAX_MEMBERS);
+  });
+
+/** A chain of these. A close takes no limit: with one all is refused, which is tried seldom. */
+function chainOf(some: fc.Arbitrary<FileOperation[]>): fc.Arbitrary<FileStep> {
+  return fc
+    .record({ layer, members: some, hard: bits, limited: bits, limits: fc.nat(9) })
+    .map(({ limits, limited, ...chain }) => {
+      const closes = chain.members.map(({ do: what }, at) => (what === "closeFile" ? 1 << at : 0));
+      const allowed = closes.reduce((all, bit) => all & ~bit, limited);
+      return { do: "chain", ...chain, limited: limits === 0 ? limited : limits < 4 ? allowed : 0 };
+    });
+}
 
 const step: fc.Arbitrary<FileStep> = fc.oneof(
-  { weight: 80, arbitrary: fc.tuple(layer, operation).map(([l, o]) => ({ layer: l, ...o })) },
+  { weight: 72, arbitrary: fc.tuple(layer, operation).map(([l, o]) => ({ layer: l, ...o })) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant("close"), layer, file }) },
-  { weight: 14, arbitrary: fc.record({ do: fc.constant("chain"), layer, members, hard }) },
+  { weight: 14, arbitrary: chainOf(members) },
+  { weight: 8, arbitrary: chainOf(ownChain) },
 );
 
 export const filePrograms: fc.Arbitrary<FileProgram> = fc.record({
