@@ -46,10 +46,12 @@ void Engine::take_group(const std::vector<abi::Entry>& group) {
   sequence_ += static_cast<uint32_t>(group.size());
   size_t begun = 0;
   int error = group.size() > abi::chain_limit ? -EINVAL : 0;
+  context_.in_chain = true;
   while (error == 0 && begun < group.size()) {
-    error = begin(group[begun], true);
+    error = begin(group[begun]);
     if (error == 0) begun++;
   }
+  context_.in_chain = false;
   size_t refused = begun;
   const bool is_torn = (group.back().operation & abi::entry_flag_linked) != 0;
   if (error == 0 && !is_torn) error = mark_links(group, refused);

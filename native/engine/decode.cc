@@ -785,9 +785,9 @@ int decode(const abi::Entry& entry, const DecodeContext& context, Operation& ope
   const uint32_t flags = entry.operation & ~0xffu;
   if ((flags & ~abi::entry_flags_all) != 0) return -EINVAL;
   operation.opcode = static_cast<abi::Opcode>(entry.operation & 0xff);
-  static_assert(abi::entry_flag_linked >> 8 == link_next);
-  static_assert(abi::entry_flag_hard_link >> 13 == link_hard);
-  operation.links = static_cast<uint8_t>((flags >> 8 & link_next) | (flags >> 13 & link_hard));
+  static_assert(abi::entry_flag_linked >> link_shift == link_next);
+  static_assert(abi::entry_flag_hard_link >> link_shift == link_hard);
+  operation.links = static_cast<uint8_t>(flags >> link_shift & (link_next | link_hard));
   operation.has_deadline = (flags & abi::entry_flag_deadline) != 0;
   operation.number = no_descriptor;
   operation.buffer = no_buffer;

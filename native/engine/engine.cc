@@ -40,17 +40,15 @@ Engine::~Engine() {
   CHECK(in_flight_ == 0);
 }
 
-int Engine::begin(const abi::Entry& entry, bool in_chain) {
+int Engine::begin(const abi::Entry& entry) {
   if (entry.slot >= operations_.size()) return -EINVAL;
   Operation& operation = operations_[entry.slot];
   if (operation.phase != Phase::free) return -EINVAL;
   if (operation.generation != entry.generation) return -EINVAL;
   const auto opcode = static_cast<Opcode>(entry.operation & 0xff);
   if (opcode == Opcode::send_file && !has_send_file_) return -EOPNOTSUPP;
-  context_.in_chain = in_chain;
   const int error = decode(entry, context_, operation);
   if (error != 0) return error;
-  operation.chain = 0;
   operation.phase = Phase::active;
   return 0;
 }
@@ -414,7 +412,7 @@ void Engine::finish(const Completed& completed) {
   }
   publish(operation.slot, operation.generation, result, flags);
   if (operation.zero_copy) mark_released(operation, completed);
-  if (operation.uses != 0 || operation.chain != 0) {
+  if ((operation.uses | operation.chain) != 0) {
     leave_descriptor(operation, result);
     let_go(context_, operation);
   }

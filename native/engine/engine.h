@@ -147,7 +147,7 @@ class Engine {
 
   uint32_t poll_once(int64_t deadline_ns, uint32_t max);
   void take_queued();
-  int begin(const abi::Entry& entry, bool in_chain = false);
+  int begin(const abi::Entry& entry);
   void fetch(const abi::Entry& entry);
   uint32_t take_at(uint32_t index, uint32_t queued);
   void take_one(const abi::Entry& entry);

@@ -59,14 +59,15 @@ inline constexpr uint8_t uses_unref = 64;
 // It has descriptors of its own: Extra::passed.
 inline constexpr uint8_t uses_passed = 128;
 
-// How an operation stands in its chain: Request::links.
+// How an operation stands in its chain: Request::links. Those of the entry are its flags, shifted.
+inline constexpr uint8_t link_shift = 8;
 inline constexpr uint8_t link_next = 1;         // another one follows it
-inline constexpr uint8_t link_hard = 2;         // which starts also when this one has failed
+inline constexpr uint8_t link_yields = 2;       // its descriptor is that of the chain
 inline constexpr uint8_t link_by_engine = 4;    // the engine starts that one, and no backend
 inline constexpr uint8_t link_broken = 8;       // an earlier one has failed: it does not start
 inline constexpr uint8_t link_held = 16;        // it has not started, and the engine has it
 inline constexpr uint8_t link_lent_unref = 32;  // held, so that it keeps no event loop alive
-inline constexpr uint8_t link_yields = 64;      // its descriptor is that of the chain
+inline constexpr uint8_t link_hard = 64;        // what follows starts also when this one has failed
 inline constexpr uint8_t link_on_chain = 128;   // it uses the descriptor of the chain
 
 namespace trait = abi::trait;
