@@ -1,6 +1,6 @@
 /** Directories, copies and attributes: each program does the same on Node's module and on ours. */
 
-import { lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import nodePromises from "node:fs/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -234,6 +234,34 @@ const copying: Record<string, Program> = {
     await fs.utimes(at("t/one"), 1_000_000, 2_000_000);
     await fs.cp(at("t"), at("copy"), { recursive: true, preserveTimestamps: true });
     return (await fs.stat(at("copy/one"))).mtimeMs;
+  },
+  "cp by its mode, and over some names": async (fs, at) => {
+    makeTree(at);
+    chmodSync(at("t/one"), 0o4711);
+    const { COPYFILE_EXCL, COPYFILE_FICLONE, COPYFILE_FICLONE_FORCE } = fs.constants;
+    const all = { recursive: true };
+    await fs.cp(at("t"), at("shared"), { ...all, mode: COPYFILE_FICLONE });
+    const forced = { ...all, mode: COPYFILE_FICLONE_FORCE };
+    const error = await fs.cp(at("t"), at("forced"), forced).catch(({ code }) => code);
+    writeFileSync(at("shared/one"), "own");
+    await fs.rm(at("shared/Two"));
+    await fs.cp(at("t"), at("shared"), { ...all, mode: COPYFILE_EXCL, force: false });
+    const { mode } = await fs.stat(at("shared/one"));
+    return [error, mode, below(at("shared")), await fs.readFile(at("shared/one"), "utf8")];
+  },
+  "cp that has failed goes on with nothing": async (fs, at) => {
+    mkdirSync(at("many"));
+    for (let index = 0; index < 300; index++) writeFileSync(at(`many/${index}`), "x");
+    let asked = 0;
+    const filter = (): boolean => {
+      if (++asked === 20) throw new Error("of the program");
+      return true;
+    };
+    const given = { recursive: true, filter };
+    const error = await fs.cp(at("many"), at("copy"), given).catch(({ message }) => message);
+    const made = readdirSync(at("copy")).length;
+    for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
+    return [error, readdirSync(at("copy")).length - made];
   },
   "cp that fails": async (fs, at) => {
     makeTree(at);
