@@ -187,6 +187,10 @@ bool Engine::carry_out(Operation& operation) {
                     extra.address_size_bytes);
   } else if (operation.opcode == Opcode::listen) {
     result = ::listen(operation.number, static_cast<int>(operation.argument));
+  } else if (operation.opcode == Opcode::disconnect) {
+    flush_batch();  // what was sent before it goes to the peer
+    backend_->flush();
+    result = system::disconnect_socket(operation.number);
   } else {
     return false;
   }

@@ -158,6 +158,26 @@ int connect_socket(int number, const sockaddr* address, socklen_t address_size_b
   return errno == EINTR ? -EINPROGRESS : -errno;
 }
 
+// connect(2): an address of AF_UNSPEC ends the connection. macOS and the BSDs refuse the address and
+// end it all the same.
+int disconnect_socket(int number) {
+  int type = 0;
+  socklen_t size = sizeof(type);
+  if (::getsockopt(number, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return -1;
+  if (type != SOCK_DGRAM) {
+    errno = EOPNOTSUPP;
+    return -1;
+  }
+  sockaddr nobody = {};
+  nobody.sa_family = AF_UNSPEC;
+  if (::connect(number, &nobody, sizeof(nobody)) == 0) return 0;
+#if defined(__linux__)
+  return -1;
+#else
+  return errno == EAFNOSUPPORT || errno == EINVAL ? 0 : -1;
+#endif
+}
+
 int connect_result(int number) {
   int error = 0;
   socklen_t size = sizeof(error);

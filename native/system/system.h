@@ -253,6 +253,8 @@ int prepare_socket(int number);
 // -EINPROGRESS: the socket becomes writable when the result is there, which connect_result() gives.
 int connect_socket(int number, const sockaddr* address, socklen_t address_size_bytes);
 int connect_result(int number);
+// Of a datagram socket alone. -1 with errno, as the calls for which it stands.
+int disconnect_socket(int number);
 
 // `more`: more follows at once, so a part of a packet waits for that (MSG_MORE). It makes no
 // difference where the system has no such flag: macOS and the BSDs.

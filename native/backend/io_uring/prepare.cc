@@ -289,7 +289,7 @@ void prepare_other(const Operation& operation, __kernel_timespec& time, io_uring
     case Opcode::shutdown:
       return io_uring_prep_shutdown(entry, number, static_cast<int>(operation.argument));
     default:
-      CHECK(!"the engine carries out bind and listen itself");
+      CHECK(!"the engine carries out bind, listen and disconnect itself");
   }
 }
 

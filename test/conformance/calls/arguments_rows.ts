@@ -596,6 +596,7 @@ function ringRows({ group, messages }: Scene): Rows<Ring> {
     accept: onDescriptor,
     acceptMultishot: onDescriptor,
     connect: [...onDescriptor, address],
+    disconnect: onDescriptor,
     send: [...onDescriptor, viewOrEmpty, zeroCopy, more],
     sendVectored: [...onDescriptor, views, zeroCopy, more],
     sendFile: [...onDescriptor, descriptor, size, size],
@@ -752,6 +753,7 @@ function socketClasses(scene: Scene): Pick<Table, "Socket" | "DatagramSocket"> {
         sendTo: [dataOrList, record(toThere, { ...target, family }), sending],
         bind: [record(() => ({ port: 0 }), { ...binding, family }), endings],
         connect: [record(() => ({ port: 9 }), { ...binding, family }), endings],
+        disconnect: [endings],
         setOptions: [options({ ...COMMON_OPTIONS, ...DATAGRAM_FLAGS }, KINDS.given)],
         getOptions: [
           argument(

@@ -481,6 +481,7 @@ async function failing(
     ["receiveVectored", "ENOTCONN", (c, done) => ring.receiveVectored(c, done, socket, [memory])],
     ["peek", "ENOTCONN", (c, done) => ring.peek(c, done, socket, memory)],
     ["shutdown", "ENOTCONN", (c, done) => ring.shutdown(c, done, socket, "both")],
+    ["disconnect", "EOPNOTSUPP", (c, done) => ring.disconnect(c, done, socket)],
   ];
 }
 

@@ -103,6 +103,7 @@ export function endings(suite: Suite): void {
     const listener = await io.listen({ port: 0, ...options });
     const socket = await io.openDatagram({ family: "ipv4", ...options });
     await socket.bind({ port: 0 }, options);
+    await socket.disconnect(options);
     await client.shutdown("send", options);
     assert.is(await served.receive(new Uint8Array(1)), 0);
     await Promise.all([listener.close(), socket.close()]);

@@ -261,7 +261,7 @@ function registerLater(suite: Suite, mode: Mode): void {
       () => ring.listen(c, none, near, 1),
       () => ring.accept(c, none, near),
       () => ring.acceptMultishot(c, none, near),
-      () => ring.connect(c, none, near, unixAddress()),
+      ...[() => ring.connect(c, none, near, unixAddress()), () => ring.disconnect(c, none, near)],
       () => ring.send(c, none, near, view),
       () => ring.sendVectored(c, none, near, [view]),
       () => ring.receive(c, none, near, view),

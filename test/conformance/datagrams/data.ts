@@ -18,6 +18,7 @@ export function datagramsData(suite: Suite): void {
     registerSizes(suite, family);
     registerOrder(suite, family);
     registerConnected(suite, family);
+    registerDisconnected(suite, family);
     // UDP throws away what its receiver has no room for.
     if (family.family === "unix") registerFull(suite, family);
   }
@@ -218,6 +219,34 @@ function registerConnected(suite: Suite, family: Family): void {
     await near.send(Buffer.from("moved"));
     assert.is((await third.receive(new Uint8Array(8))).byteLength, 5);
     await far.close();
+  });
+}
+
+function registerDisconnected(suite: Suite, family: Family): void {
+  suite.test(`${family.name}: one that is disconnected hears everybody`, async (trial) => {
+    const { io, near, far } = await boundPair(trial, family);
+    await near.connect(far.localAddress!);
+    const buffer = new Uint8Array(16);
+    const before = near.send(Buffer.from("before"));
+    const ended = near.disconnect();
+    const behind = failureCode(near.send(Buffer.from("lost")));
+    assert.is(await before, 6);
+    await ended;
+    // Linux says ENOTCONN of a unix socket, and EDESTADDRREQ of UDP.
+    assert.is(await behind, family.family === "unix" ? "ENOTCONN" : "EDESTADDRREQ");
+    assert.is(near.remoteAddress, null);
+    assert.is((await far.receive(buffer)).byteLength, 6);
+    await near.sendTo(Buffer.from("to you"), far.localAddress!);
+    const { address } = await far.receive(buffer);
+    assert.equal(address, near.localAddress);
+    const stranger = await io.openDatagram(family.binding(trial));
+    await stranger.sendTo(Buffer.from("psst"), address!);
+    const heard = await near.receive(buffer);
+    assert.equal(heard, { byteLength: 4, address: stranger.localAddress, truncated: false });
+    await near.disconnect(); // nothing is left to end
+    await near.connect(stranger.localAddress!);
+    assert.is(await near.send(Buffer.from("again")), 5);
+    assert.is((await stranger.receive(buffer)).byteLength, 5);
   });
 }
 

@@ -99,6 +99,13 @@ function registerVerbs(suite: Suite, mode: Mode): void {
     assert.is(await outcome(io, (c, cb) => ring.send(c, cb, near, Buffer.from("plain"))), 5);
     assert.is(await receive(far), 8);
     assert.is(await outcome(io, (c, cb) => ring.receive(c, cb, far, buffer)), 5);
+    assert.is(await outcome(io, (c, cb) => ring.disconnect(c, cb, near)), 0);
+    assert.is(await send(Buffer.from("x"), null), negative("ENOTCONN"));
+    assert.is(await send(Buffer.from("there"), SocketAddress.of(farAddress)), 5);
+    assert.is(await receive(far), 5);
+    const stream = await success(io, (c, cb) => ring.socket(c, cb, "ipv4"));
+    const refused = await outcome(io, (c, cb) => ring.disconnect(c, cb, stream));
+    assert.is(refused, negative("EOPNOTSUPP"));
     assert.is(await outcome(io, (c, cb) => ring.close(c, cb, near)), 0);
     assert.is(await send(Buffer.from("x"), SocketAddress.of(farAddress)), negative("EBADF"));
     assert.is(await receive(near), negative("EBADF"));

@@ -69,6 +69,7 @@ export const OPCODE_PEEK_MESSAGE = 80;
 export const OPCODE_COPY_FILE = 87;
 export const OPCODE_PEEK = 90;
 export const OPCODE_RECEIVE_VECTORED = 91;
+export const OPCODE_DISCONNECT = 92;
 export const OPCODE_POLL = 115;
 export const OPCODE_POLL_MULTISHOT = 116;
 export const OPCODE_DETACH = 117;
@@ -381,6 +382,7 @@ export type OperationName =
   | "copyFile"
   | "peek"
   | "receiveVectored"
+  | "disconnect"
   | "poll"
   | "pollMultishot"
   | "detach"
@@ -1156,6 +1158,17 @@ export const OPERATIONS: ReadonlyMap<number, OperationRow> = new Map([
       since: "5.3",
       kind: "stream",
       madeByEngine: false,
+      endsOthers: false,
+    },
+  ],
+  [
+    92,
+    {
+      name: "disconnect",
+      syscall: "connect",
+      since: "",
+      kind: "call",
+      madeByEngine: true,
       endsOthers: false,
     },
   ],

@@ -161,6 +161,19 @@ export abstract class SocketVerbs extends ControlVerbs {
   }
 
   /**
+   * Ends what `connect` did on a datagram socket; completes with 0.
+   *
+   * @param completion Carries the operation. It may be used again when its `active` is false.
+   * @param callback Called with the completion and the result.
+   * @param descriptor What the operation works on: a descriptor of this IO.
+   * @throws As every verb: see {@link Ring}
+   */
+  disconnect<C>(completion: Completion<C>, callback: Callback<C>, descriptor: Descriptor): void {
+    this.queue.checkText("disconnect", completion);
+    this.descriptor(completion, callback, abi.OPCODE_DISCONNECT, descriptor);
+  }
+
+  /**
    * Sends `buffer`; completes with the bytes that the kernel took, which may be fewer.
    *
    * A send that spares the copy (see {@link ZeroCopy}) may call back twice, both times with its

@@ -119,6 +119,7 @@ const CONNECT_TO = knowsOnly("connect", ...PLACE, "lookup");
 const SEND_TO_TARGET = knowsOnly("sendTo", ...PLACE);
 const BIND = knows("bind");
 const CONNECT = knows("connect");
+const DISCONNECT = knows("disconnect");
 const RECEIVE = knows("receive");
 const PEEK = knows("peek");
 const RECEIVE_MESSAGE = knows("receiveMessage");
@@ -724,6 +725,27 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
         { place: address },
         CONNECT,
       ),
+    );
+    this.forgetAddresses();
+  }
+
+  /**
+   * Ends what `connect` did: the socket receives from every peer again, and has to be told where to
+   * send. What was sent before goes to the peer, except for what still waits for room. Linux takes
+   * back a port that the system has chosen; the next send gets one.
+   *
+   * @param options `signal` and `timeoutMs`; it never waits.
+   * @throws the codes of every operation: {@link IOError.code}
+   */
+  async disconnect(options?: OperationOptions | null): Promise<void> {
+    await this.operations.run(
+      (pending, settle) => {
+        this.check("disconnect");
+        this.operations.ring.disconnect(pending, settle, this.number);
+      },
+      options,
+      this,
+      DISCONNECT,
     );
     this.forgetAddresses();
   }
