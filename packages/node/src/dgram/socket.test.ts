@@ -268,6 +268,35 @@ const programs: Record<string, Program> = {
     const remote = client.remoteAddress() as AddressInfo;
     return [await messages, events, remote, remote.port === port, again];
   },
+  "disconnect, and what may be done then": async (_dgram, open) => {
+    const [first, second, client] = [open("udp4"), open("udp4"), open("udp4")];
+    const [firstPort, secondPort] = [await bound(first), await bound(second)];
+    const atFirst = received(first, 2);
+    const atSecond = received(second, 1);
+    await new Promise<void>((resolve) => client.connect(firstPort, "127.0.0.1", resolve));
+    client.send("to the peer");
+    client.disconnect();
+    const refused = thrown([
+      () => client.remoteAddress(),
+      () => client.disconnect(),
+      () => client.send("to whom?"),
+    ]);
+    // A stranger may answer what the first one got.
+    first.on("message", (message, { port }) => {
+      if (String(message) === "to anybody") second.send("a stranger", port, "127.0.0.1");
+    });
+    const heard = once(client, "message");
+    client.send("to anybody", firstPort, "127.0.0.1");
+    const [message] = await heard;
+    client.connect(secondPort, "127.0.0.1");
+    await once(client, "connect");
+    client.send("to the other");
+    const late = open("udp4");
+    late.connect(secondPort);
+    const early = thrown([() => late.disconnect()]);
+    await once(late, "connect");
+    return [await atFirst, await atSecond, message, refused, early];
+  },
   "connect to nobody": async (_dgram, open) => {
     const gone = open("udp4");
     const port = await bound(gone);

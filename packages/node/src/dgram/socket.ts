@@ -19,7 +19,6 @@ import {
   errnoOf,
   missingArguments,
   nodeError,
-  notSupported,
   systemClassError,
   systemError,
 } from "../errors.js";
@@ -439,13 +438,21 @@ export class Socket extends EventEmitter implements AsyncDisposable {
   }
 
   /**
-   * Ends what `connect` did. @io/core has no such operation yet.
+   * Ends what `connect` did: what was sent before goes to the peer, and the socket may be connected
+   * again at once.
    *
-   * @throws `ERR_SOCKET_DGRAM_NOT_CONNECTED`, `ERR_IO_NOT_SUPPORTED`
+   * @throws `ERR_SOCKET_DGRAM_NOT_CONNECTED`; `ERR_SOCKET_DGRAM_NOT_RUNNING` of a socket that is
+   *   closed
    */
   disconnect(): void {
     if (this.#connection !== "connected") throw notConnected();
-    throw notSupported("disconnect", "@io/core has no operation for it yet");
+    this.#check();
+    this.#connection = "none";
+    this.#socket?.disconnect().catch((error: unknown) => {
+      const isEnd = this.#state === "closed";
+      if (!isEnd)
+        process.nextTick(() => this.emit("error", systemError(errnoOf(error), "connect")));
+    });
   }
 
   /**
