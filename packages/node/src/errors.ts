@@ -155,6 +155,11 @@ export function notSupported(what: string, reason: string): NodeJS.ErrnoExceptio
   );
 }
 
+/** Of what other code has a handle for, which would close the descriptor too. */
+export function handleNotSupported(what: string): NodeJS.ErrnoException {
+  return notSupported(what, "give `fd`, the number of a descriptor that nobody else closes");
+}
+
 /** The name of a system error: "ECONNRESET" of -104. */
 export function errnoCode(errno: number): string {
   return getSystemErrorMap().get(errno)?.[0] ?? `Unknown system error ${errno}`;

@@ -1,5 +1,6 @@
 // The arguments of `node:net`, and what it says of wrong ones.
 
+import { BlockList } from "node:net";
 import { argumentTypeError, badPort, outOfRange } from "../errors.js";
 
 export type Callback = (...given: unknown[]) => void;
@@ -71,6 +72,13 @@ export function checkAbortSignal(value: unknown, name: string): AbortSignal {
     throw argumentTypeError(name, "AbortSignal", value);
   }
   return value as AbortSignal;
+}
+
+/** The option `blockList`, which Node has since version 22.13. */
+export function blockListFrom(value: unknown): BlockList | null {
+  if (!value) return null;
+  if (value instanceof BlockList) return value;
+  throw argumentTypeError("options.blockList", "net.BlockList", value);
 }
 
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;

@@ -2,6 +2,7 @@
 
 import { ADDRCONFIG, lookup as lookUp } from "node:dns";
 import {
+  type BlockList,
   getDefaultAutoSelectFamily,
   getDefaultAutoSelectFamilyAttemptTimeout,
   isIP,
@@ -12,6 +13,7 @@ import type { Socket as CoreSocket } from "@io/core";
 import { type Environment, sharedEnvironment } from "../engine/environment.js";
 import { addressError, argumentTypeError, errnoOf, type NetError, nodeError } from "../errors.js";
 import {
+  blockListFrom,
   checkBoolean,
   checkFunction,
   checkInt32,
@@ -44,6 +46,7 @@ interface Checked {
   readonly port: number;
   readonly all: boolean;
   readonly attemptMs: number;
+  readonly blockList: BlockList | null;
 }
 
 function invalidAddress(address: unknown): Error {
@@ -53,7 +56,8 @@ function invalidAddress(address: unknown): Error {
 function check(options: Options): Checked {
   const path = options["path"];
   if (path) {
-    return { path: checkString(path, "options.path"), host: "", port: 0, all: false, attemptMs: 0 };
+    const nothing = { host: "", port: 0, all: false, attemptMs: 0, blockList: null };
+    return { ...nothing, path: checkString(path, "options.path") };
   }
   const { localAddress, localPort, port, lookup } = options;
   const host = (options["host"] as string | undefined) || "localhost";
@@ -81,6 +85,7 @@ function check(options: Options): Checked {
     port: number,
     all: wanted && !localAddress,
     attemptMs: Math.max(MIN_ATTEMPT_MS, attemptMs),
+    blockList: blockListFrom(options["blockList"]),
   };
 }
 
@@ -209,6 +214,10 @@ export class Connecting {
     const { address, family } = found;
     this.#socket.emit("connectionAttempt", address, port, family);
     if (this.#canceled) return;
+    if (this.#isBlocked(found)) {
+      this.#socket.destroy(blocked(address));
+      return;
+    }
     this.#connect(found, (error, connected) => {
       if (error !== null) {
         this.#socket.emit("connectionAttemptFailed", address, port, family, error);
@@ -236,6 +245,12 @@ export class Connecting {
       this.#errors.push(error);
       if (!this.#canceled) this.#tryNext(addresses, index + 1, port);
     };
+    if (this.#isBlocked(found)) {
+      const error = blocked(address);
+      socket.emit("connectionAttemptFailed", address, port, family, error);
+      next(error);
+      return;
+    }
     this.#connect(found, (error, connected) => {
       if (over) {
         void connected?.close();
@@ -277,6 +292,10 @@ export class Connecting {
     return addressError(errno, "connect", found.address, this.#checked.port, local);
   }
 
+  #isBlocked({ address, family }: Found): boolean {
+    return this.#checked.blockList?.check(address, family === 6 ? "ipv6" : "ipv4") ?? false;
+  }
+
   #connect(found: Found | { path: string }, ended: Ended): void {
     const abort = new AbortController();
     this.#abort = abort;
@@ -314,6 +333,10 @@ export class Connecting {
     if (error !== null) this.#socket.destroy(error);
     else this.#socket._connected(sharedEnvironment(), connected as CoreSocket);
   }
+}
+
+function blocked(address: string): NetError {
+  return nodeError(Error, "ERR_IP_BLOCKED", `IP(${address}) is blocked by net.BlockList`);
 }
 
 /** Both families in turn, beginning with that of the first. */

@@ -4,11 +4,12 @@
 import dgramNode from "node:dgram";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
-import type { AddressInfo, Server } from "node:net";
+import nodeNet, { type AddressInfo, type Server } from "node:net";
 import { Completion, IO } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import dgram from "../dgram/index.js";
+import net from "./index.js";
 import { compare, describe, event, type Log, type Net } from "./scene.test.support.js";
 
 const test = suite("descriptors");
@@ -222,6 +223,25 @@ test("datagrams by a socket of a descriptor", async () => {
     assert.match(faults[0] as string, "ERR_INVALID_FD_TYPE Unsupported fd type: FILE");
     closeSync(file);
   }
+});
+
+test("a handle of other code is refused, with what to give in its place", async () => {
+  const other = nodeNet.createServer();
+  other.listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const calls = [
+    () => net.createServer().listen(other),
+    () => net.createServer().listen({ handle: other } as never),
+    () => new net.Socket({ handle: {} } as never),
+  ];
+  for (const call of calls) {
+    assert.throws(
+      call,
+      (error: NodeJS.ErrnoException) =>
+        error.code === "ERR_IO_NOT_SUPPORTED" && error.message.includes("give `fd`"),
+    );
+  }
+  other.close();
 });
 
 test.after(() => io.close());

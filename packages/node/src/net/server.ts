@@ -4,7 +4,7 @@ import { channel } from "node:diagnostics_channel";
 import { lookup } from "node:dns";
 import { EventEmitter } from "node:events";
 import { chmodSync, statSync } from "node:fs";
-import { type AddressInfo, isIP } from "node:net";
+import { type AddressInfo, type BlockList, isIP } from "node:net";
 import { constants } from "node:os";
 import { type Socket as CoreSocket, IOError, type Listener } from "@io/core";
 import { sharedEnvironment } from "../engine/environment.js";
@@ -13,11 +13,13 @@ import {
   argumentValueError,
   errnoCode,
   errnoOf,
+  handleNotSupported,
   listenError,
   nodeError,
   systemError,
 } from "../errors.js";
 import {
+  blockListFrom,
   type Callback,
   checkAbortSignal,
   checkNumber,
@@ -55,6 +57,7 @@ export class Server extends EventEmitter implements SocketOwner {
   keepAlive: boolean;
   keepAliveInitialDelay: number;
   highWaterMark: number | undefined;
+  readonly #blockList: BlockList | null;
   /** Connections that it has at most; undefined for no limit. */
   declare maxConnections?: number;
   declare dropMaxConnection?: boolean;
@@ -86,6 +89,7 @@ export class Server extends EventEmitter implements SocketOwner {
     if (delay !== undefined) checkNumber(delay, "options.keepAliveInitialDelay");
     this.keepAliveInitialDelay = Math.max(0, Math.floor(((delay as number) ?? 0) / 1000)) * 1000;
     this.highWaterMark = given["highWaterMark"] as number | undefined;
+    this.#blockList = blockListFrom(given["blockList"]);
   }
 
   // ---- listening
@@ -96,6 +100,7 @@ export class Server extends EventEmitter implements SocketOwner {
       const message = "Listen method has been called more than once without closing.";
       throw nodeError(Error, "ERR_SERVER_ALREADY_LISTEN", message);
     }
+    if (options["_handle"] || options["handle"]) throw handleNotSupported("listen on a handle");
     if (callback !== null) this.once("listening", callback);
     if ((options as { fd?: unknown }).fd !== undefined && typeof options["fd"] === "number") {
       if (options["fd"] >= 0) {
@@ -183,6 +188,10 @@ export class Server extends EventEmitter implements SocketOwner {
       void accepted.close();
       return;
     }
+    if (this.#blockList !== null && this.#isBlocked(accepted, this.#blockList)) {
+      void accepted.close();
+      return;
+    }
     const { maxConnections } = this;
     if (maxConnections !== undefined && maxConnections !== null) {
       if (maxConnections > 0 && this._connections >= maxConnections) {
@@ -204,6 +213,11 @@ export class Server extends EventEmitter implements SocketOwner {
     socket._server = this;
     this.emit("connection", socket);
     if (serverChannel.hasSubscribers) serverChannel.publish({ socket });
+  }
+
+  #isBlocked({ remoteAddress }: CoreSocket, blockList: BlockList): boolean {
+    if (remoteAddress === null || remoteAddress.family === "unix") return false;
+    return blockList.check(remoteAddress.host, remoteAddress.family);
   }
 
   #drop(accepted: CoreSocket): void {

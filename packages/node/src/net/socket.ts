@@ -10,9 +10,9 @@ import { type Environment, sharedEnvironment } from "../engine/environment.js";
 import { type OwnBuffer, Transport, type TransportOwner } from "../engine/transport.js";
 import {
   argumentValueError,
+  handleNotSupported,
   missingArguments,
   nodeError,
-  notSupported,
   socketClosed,
   systemError,
 } from "../errors.js";
@@ -102,7 +102,7 @@ export class Socket extends Duplex implements TransportOwner {
     const given: InternalOptions = typeof options === "number" ? { fd: options } : (options ?? {});
     const { fd } = given as { fd?: number };
     if (fd !== undefined) checkInt32(fd, "fd", 0);
-    if (given["handle"]) throw notSupported("the option handle", "its handles are not Node's");
+    if (given["handle"]) throw handleNotSupported("the option handle");
     super(streamOptions(given));
     if (given["noDelay"]) this.#noDelay = true;
     if (given["keepAlive"]) {
