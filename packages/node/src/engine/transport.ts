@@ -11,7 +11,7 @@ import {
   type SocketOptions,
 } from "@io/core";
 import type { Environment } from "./environment.js";
-import { Sender, type SenderOwner } from "./sender.js";
+import { Sender, type SenderOwner, type Waiter } from "./sender.js";
 
 /**
  * A receive ends when so much has come, and is made again while the stream wants more. So a stream
@@ -22,9 +22,6 @@ const NO_BUFFERS = -constants.errno.ENOBUFS;
 const BROKEN_PIPE = -constants.errno.EPIPE;
 const CANCELED = -constants.errno.ECANCELED;
 
-/** What the stream waits for with a write. */
-export type Written = (error?: Error | null) => void;
-
 /** What a transport tells its stream. */
 export interface TransportOwner {
   /** Bytes have come, which are the stream's own. */
@@ -32,8 +29,10 @@ export interface TransportOwner {
   /** The peer has ended. */
   onEnd(): void;
   onReceiveFailed(errno: number): void;
-  /** What was flushed has gone, with 0, or has failed. */
-  onWritten(errno: number, done: Written): void;
+  /** What was sent has gone, with 0, or has failed; the waiters are those of its writes. */
+  onWritten(errno: number, waiters: readonly Waiter[]): void;
+  /** What waited behind that. */
+  onUnsent(errno: number, waiters: readonly Waiter[]): void;
 }
 
 /** Memory of the program that is received into: the option `onread` of `node:net`. */
@@ -64,8 +63,6 @@ export class Transport extends AsyncResource implements SenderOwner {
   #delivers = false;
   #own: OwnBuffer | null = null;
   #ownBuffer: Uint8Array | null = null;
-  /** Of the flush that is in flight, of which there is one at most. */
-  #written: Written | null = null;
 
   constructor(environment: Environment, socket: CoreSocket, owner: TransportOwner) {
     super("IOSOCKETWRAP");
@@ -90,6 +87,10 @@ export class Transport extends AsyncResource implements SenderOwner {
       this.runInAsyncScope(this.#receive, this);
       return;
     }
+    this.#deliverLater();
+  }
+
+  #deliverLater(): void {
     if (this.#delivers) return;
     this.#delivers = true;
     process.nextTick(() => {
@@ -109,11 +110,18 @@ export class Transport extends AsyncResource implements SenderOwner {
     });
   }
 
+  // What a listener throws is the process's, and does not end the reading: here and below.
   #deliver(): void {
     while (this.#wants && this.#held !== null && !this.closed) {
       const bytes = this.#held.shift()!;
       if (this.#held.length === 0) this.#held = null;
-      this.#give(bytes);
+      let isGiven = false;
+      try {
+        this.#give(bytes);
+        isGiven = true;
+      } finally {
+        if (!isGiven) this.#deliverLater();
+      }
     }
     if (!this.#wants || this.closed || this.#held !== null) return;
     if (this.#ended !== null) this.#finish(this.#ended);
@@ -166,12 +174,15 @@ export class Transport extends AsyncResource implements SenderOwner {
       if (this.closed) return;
       this.bytesRead += result;
       const taken = this.#wants || this.#stopping;
-      if (taken && this.#held === null) this.#owner.onBytes(bytes);
-      else {
-        this.#held ??= [];
-        this.#held.push(bytes);
+      try {
+        if (taken && this.#held === null) this.#owner.onBytes(bytes);
+        else {
+          this.#held ??= [];
+          this.#held.push(bytes);
+        }
+      } finally {
+        if (this.#wants) this.#receive();
       }
-      if (this.#wants) this.#receive();
       return;
     }
     if (this.closed) return;
@@ -198,8 +209,11 @@ export class Transport extends AsyncResource implements SenderOwner {
       this.#held.push(Buffer.from(buffer.subarray(0, result)));
       return;
     }
-    if (!this.#own!.take(result, buffer)) this.readStop();
-    if (this.#wants) this.#receive();
+    try {
+      if (!this.#own!.take(result, buffer)) this.readStop();
+    } finally {
+      if (this.#wants) this.#receive();
+    }
   }
 
   #onEnded(result: number): void {
@@ -231,44 +245,58 @@ export class Transport extends AsyncResource implements SenderOwner {
     return this.#sender.pendingBytes;
   }
 
+  /** Bytes that wait until the stream is uncorked. */
+  get heldBytes(): number {
+    return this.#sender.heldBytes;
+  }
+
   put(data: Uint8Array | string, encoding: BufferEncoding): void {
     this.#sender.put(data, encoding);
   }
 
-  /** Sends all that was put; throws when the IO is closed. */
-  flush(done: Written): void {
-    this.#written = done;
-    this.#sender.flush();
+  /** Calls back when all that was put so far has gone. */
+  wait(waiter: Waiter): void {
+    this.#sender.wait(waiter);
+  }
+
+  /** What is put waits for `send`. */
+  hold(): void {
+    this.#sender.held = true;
+  }
+
+  /** Sends what was put, behind what is in flight. */
+  send(): void {
+    this.#sender.send();
+  }
+
+  /** Hands over what waits behind a send in flight, before a close. */
+  endSending(): void {
+    this.#sender.close();
   }
 
   /** @internal */
-  onSent(errno: number): void {
-    const why = errno === BROKEN_PIPE ? this.#brokenBy(errno) : errno;
-    this.#owner.onWritten(why, this.#written!);
+  onSent(errno: number, waiters: readonly Waiter[]): void {
+    this.#owner.onWritten(this.#brokenBy(errno), waiters);
+  }
+
+  /** @internal */
+  onUnsent(errno: number, waiters: readonly Waiter[]): void {
+    this.#owner.onUnsent(this.#brokenBy(errno), waiters);
   }
 
   // The kernel reports once why a connection is broken, and a receive may have taken that report.
   #brokenBy(errno: number): number {
-    return this.#ended !== null && this.#ended < 0 ? this.#ended : errno;
-  }
-
-  /** Sends what waits behind a send in flight, before a close: as far as the kernel takes it. */
-  sendLast(pieces: readonly { chunk: Uint8Array | string; encoding: BufferEncoding }[]): void {
-    const parts = pieces.map(({ chunk, encoding }) =>
-      typeof chunk === "string" ? Buffer.from(chunk, encoding) : chunk,
-    );
-    const given = parts.filter(({ length }) => length > 0);
-    if (given.length === 0) return;
-    const { ring } = this.environment.io;
-    try {
-      ring.send(new Completion(), ignore, this.#descriptor, Buffer.concat(given));
-    } catch {
-      // The IO is closed, and with it the connection.
-    }
+    const isKnown = errno === BROKEN_PIPE && this.#ended !== null && this.#ended < 0;
+    return isKnown ? (this.#ended as number) : errno;
   }
 
   /** Ends this direction, behind all that was sent. */
   shutdown(done: () => void): void {
+    if (this.#sender.isIdle) this.#shutDown(done);
+    else this.#sender.wait((error) => (error === null ? this.#shutDown(done) : done()));
+  }
+
+  #shutDown(done: () => void): void {
     const { ring } = this.environment.io;
     try {
       ring.shutdown(new Completion(), done, this.#descriptor, "send");
@@ -345,8 +373,6 @@ function errnoOf(error: unknown): number {
   const { errno } = error as NodeJS.ErrnoException;
   return typeof errno === "number" ? errno : CANCELED;
 }
-
-function ignore(): void {}
 
 function onReceived({ context: transport }: Completion<Transport>, result: number): void {
   transport.onReceived(result);

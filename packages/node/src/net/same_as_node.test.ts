@@ -43,6 +43,20 @@ async function arrives(from: Socket, to: Socket, text: string): Promise<void> {
   for (let turn = 0; turn < 4; turn++) await promisify(setImmediate)();
 }
 
+/** Runs the body, and collects the messages of what is thrown where nobody catches it. */
+async function withFaults(body: (faults: Set<string>) => Promise<void>): Promise<void> {
+  const faults = new Set<string>();
+  const before = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", ({ message }) => faults.add(message));
+  try {
+    await body(faults);
+  } finally {
+    process.removeAllListeners("uncaughtException");
+    for (const one of before) process.on("uncaughtException", one);
+  }
+}
+
 const programs: Record<string, (net: Net, log: Log) => Promise<void>> = {
   "a reader that changes its ways": async (net, log) => {
     const ends = await pair(net, log);
@@ -576,6 +590,27 @@ const programs: Record<string, (net: Net, log: Log) => Promise<void>> = {
     }
     socket.destroy();
   },
+  "errors that listeners throw": (net, log) =>
+    withFaults(async (faults) => {
+      const ends = await pair(net, log);
+      const { client, served } = ends;
+      let bytes = 0;
+      served.on("data", (data: Buffer) => {
+        bytes += data.length;
+        throw new Error("of a listener");
+      });
+      client.write("one");
+      while (bytes < 3) await promisify(setImmediate)();
+      client.write(Buffer.alloc(500_000, "e")); // more than one receive brings
+      while (bytes < 500_003) await promisify(setImmediate)();
+      client.write("more", () => {
+        throw new Error("of a callback");
+      });
+      while (bytes < 500_007 || !faults.has("of a callback")) await promisify(setImmediate)();
+      log.note("faults", [...faults].sort().join());
+      client.resume().end();
+      await over(ends);
+    }),
   "no connection": async (net, log) => {
     const socket = new net.Socket();
     log.watch("socket", socket, ["error", "close", "finish"]);

@@ -7,6 +7,7 @@ import { constants } from "node:os";
 import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
 import type { Address, Socket as CoreSocket } from "@io/core";
 import { type Environment, sharedEnvironment } from "../engine/environment.js";
+import type { Waiter } from "../engine/sender.js";
 import { type OwnBuffer, Transport, type TransportOwner } from "../engine/transport.js";
 import {
   argumentValueError,
@@ -30,6 +31,8 @@ import { IdleTimer } from "./idle_timer.js";
 import { socketOf } from "./socket_of.js";
 
 type Done = (error?: Error | null) => void;
+/** What is needed of the state of a stream. */
+type WritableState = { readonly length: number; readonly corked: number };
 type Piece = { chunk: Uint8Array | string; encoding: BufferEncoding };
 
 const clientChannel = channel("net.client.socket");
@@ -97,6 +100,9 @@ export class Socket extends Duplex implements TransportOwner {
   #readableEnded = false;
   #handsOn = false;
   #piped = false;
+  /** Of text that is written without one. */
+  #encoding: BufferEncoding;
+  #quickBytes: number;
 
   constructor(options?: number | Options | null) {
     const given: InternalOptions = typeof options === "number" ? { fd: options } : (options ?? {});
@@ -111,6 +117,8 @@ export class Socket extends Duplex implements TransportOwner {
       this.#keepAliveDelayMs =
         delay === undefined ? 0 : checkNumber(delay, "keepAliveInitialDelay");
     }
+    this.#encoding = (given["defaultEncoding"] as BufferEncoding | undefined) ?? "utf8";
+    this.#quickBytes = this.writableHighWaterMark;
     this.#own = ownBufferOf(given, this);
     this.on("end", onReadableStreamEnd);
     // Behind the rest: with a signal that has aborted it destroys the socket.
@@ -212,6 +220,45 @@ export class Socket extends Duplex implements TransportOwner {
 
   // ---- writing
 
+  /**
+   * What the general machine comes to while it has nothing in flight and has room: the bytes are
+   * the sender's, and their callback waits there. All else goes by the machine.
+   */
+  override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+    const transport = this.#transport;
+    const given = typeof encoding === "function" ? undefined : encoding;
+    const words = (given ?? this.#encoding) as BufferEncoding;
+    const state = (this as unknown as { _writableState: WritableState })._writableState;
+    if (
+      transport === null ||
+      state.length > 0 ||
+      !(words === "utf8" || words === "latin1") ||
+      !(typeof chunk === "string" || chunk instanceof Uint8Array) ||
+      transport.pendingBytes + chunk.length >= this.#quickBytes ||
+      !this.writable
+    ) {
+      return super.write(chunk, encoding as BufferEncoding, callback as Done);
+    }
+    transport.put(chunk, words);
+    const done = given === encoding ? callback : encoding;
+    if (typeof done === "function") transport.wait(done as Waiter);
+    this._unrefTimer();
+    if (state.corked > 0) transport.hold();
+    else transport.send();
+    return true;
+  }
+
+  override uncork(): void {
+    super.uncork();
+    if (this.writableCorked === 0) this.#transport?.send();
+  }
+
+  override setDefaultEncoding(encoding: BufferEncoding): this {
+    super.setDefaultEncoding(encoding);
+    this.#encoding = encoding;
+    return this;
+  }
+
   override _write(chunk: Uint8Array | string, encoding: BufferEncoding, done: Done): void {
     const transport = this.#transport;
     if (transport === null || this.connecting) {
@@ -219,7 +266,7 @@ export class Socket extends Duplex implements TransportOwner {
       return;
     }
     transport.put(chunk, encoding);
-    this.#flush(transport, done);
+    this.#send(transport, done);
   }
 
   override _writev(pieces: Piece[], done: Done): void {
@@ -233,16 +280,13 @@ export class Socket extends Duplex implements TransportOwner {
       return;
     }
     for (const { chunk, encoding } of pieces) transport.put(chunk, encoding);
-    this.#flush(transport, done);
+    this.#send(transport, done);
   }
 
-  #flush(transport: Transport, done: Done): void {
+  #send(transport: Transport, done: Done): void {
     this._unrefTimer();
-    try {
-      transport.flush(done);
-    } catch (error) {
-      done(error as Error); // the IO is closed
-    }
+    transport.wait(done);
+    transport.send();
     this.#pendingSeen = transport.pendingBytes;
   }
 
@@ -261,18 +305,23 @@ export class Socket extends Duplex implements TransportOwner {
   }
 
   /** @internal */
-  onWritten(errno: number, done: Done): void {
-    if (this.destroyed) {
-      done(null);
+  onUnsent(errno: number, waiters: readonly Waiter[]): void {
+    callAll(waiters, systemError(errno, "write"));
+  }
+
+  /** @internal */
+  onWritten(errno: number, waiters: readonly Waiter[]): void {
+    if (errno < 0 && !this.destroyed) {
+      const error = systemError(errno, "write");
+      callAll(waiters, error);
+      this.destroy(error);
       return;
     }
-    if (errno < 0) {
-      done(systemError(errno, "write"));
-      return;
+    if (!this.destroyed) {
+      this._unrefTimer();
+      this.#pendingSeen = 0;
     }
-    this._unrefTimer();
-    this.#pendingSeen = 0;
-    done();
+    callAll(waiters, null);
   }
 
   override _final(done: Done): void {
@@ -343,11 +392,13 @@ export class Socket extends Duplex implements TransportOwner {
   }
 
   // Node hands each write to the kernel at once as long as it takes them. Here those behind the
-  // first one wait for the end of the turn, so they go now.
+  // first one wait for its end, so they go now.
   #sendWaiting(transport: Transport, hadError: boolean): void {
-    if (hadError) return;
     const waiting = (this as { writableBuffer?: Piece[] }).writableBuffer ?? [];
-    if (waiting.length > 0 && this.writableCorked === 0) transport.sendLast(waiting);
+    if (!hadError && this.writableCorked === 0) {
+      for (const { chunk, encoding } of waiting) transport.put(chunk, encoding);
+    }
+    transport.endSending();
   }
 
   // ---- connecting
@@ -523,6 +574,11 @@ export class Socket extends Duplex implements TransportOwner {
     return this.#transport?.bytesRead ?? this.#bytesRead;
   }
 
+  /** Bytes that are held back until the stream is uncorked. @internal */
+  get _heldBytes(): number {
+    return #transport in this ? (this.#transport?.heldBytes ?? 0) : 0;
+  }
+
   /** Bytes that have left the stream. @internal */
   get _bytesDispatched(): number {
     // Libraries look at the property of the prototype.
@@ -577,6 +633,25 @@ export class Socket extends Duplex implements TransportOwner {
   }
 }
 
+// What is written while the stream is corked is the transport's already.
+const lengthOfStream = Object.getOwnPropertyDescriptor(Duplex.prototype, "writableLength")?.get;
+Object.defineProperty(Socket.prototype, "writableLength", {
+  get(this: Socket): number {
+    return (lengthOfStream?.call(this) as number) + this._heldBytes;
+  },
+  configurable: true,
+});
+
+/** What one of them throws is the process's, and does not keep the others from being called. */
+function callAll(waiters: readonly Waiter[], error: Error | null): void {
+  let index = 0;
+  try {
+    while (index < waiters.length) waiters[index++]!(error);
+  } finally {
+    if (index < waiters.length) process.nextTick(callAll, waiters.slice(index), error);
+  }
+}
+
 function onReadableStreamEnd(this: Socket): void {
   if (!this.allowHalfOpen) this.write = writeAfterEnd as typeof this.write;
 }
@@ -589,7 +664,7 @@ function writeAfterEnd(
   callback?: unknown,
 ): boolean {
   if (!this.writableEnded) {
-    return Reflect.apply(Duplex.prototype.write, this, [chunk, encoding, callback]) as boolean;
+    return Reflect.apply(Socket.prototype.write, this, [chunk, encoding, callback]) as boolean;
   }
   const done = typeof encoding === "function" ? encoding : callback;
   const error = Object.assign(new Error("This socket has been ended by the other party"), {
