@@ -4,7 +4,13 @@
 import type { Completion, IO, Socket } from "@io/core";
 import * as assert from "uvu/assert";
 import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
-import { connected, FAMILIES, type Family, pairOfDescriptors } from "../support/network.js";
+import {
+  connected,
+  connectTo,
+  FAMILIES,
+  type Family,
+  pairOfDescriptors,
+} from "../support/network.js";
 import {
   failureCode,
   negative,
@@ -28,6 +34,7 @@ export function streamsPipelined(suite: Suite): void {
     registerMixed(suite, family);
     registerThreshold(suite, family);
     registerEnds(suite, family);
+    registerCrowd(suite, family);
   }
   for (const mode of MODES) registerCancelled(suite, mode);
 }
@@ -95,6 +102,35 @@ function registerSizes(suite: Suite, family: Family): void {
     await Promise.all(sends);
     assert.is(io.stats().coalescedSends - before, 899);
   });
+}
+
+// What a send costs must not grow with the number of other sockets that send as well.
+function registerCrowd(suite: Suite, family: Family): void {
+  suite.test(
+    `${family.name}: 8 sends on each of many sockets are a call for each`,
+    async (trial) => {
+      const io = await trial.open();
+      const listener = await io.listen(family.listening(trial));
+      const clients: Socket[] = [];
+      for (const count of [5, 20, 80, 200]) {
+        while (clients.length < count) clients.push((await connectTo(io, listener))[0]);
+        const before = io.stats();
+        await Promise.all(
+          clients.flatMap((client) =>
+            Array.from({ length: 8 }, (_, number) => client.send(message(number, 8))),
+          ),
+        );
+        const after = io.stats();
+        // All but the first of each socket, and of one that stands at the end of a batch.
+        assert.ok(
+          after.coalescedSends - before.coalescedSends >= 7 * count - 2,
+          "they share calls",
+        );
+        const calls = after.systemCalls - before.systemCalls;
+        assert.ok(calls < 1.3 * count + 10, `${calls} calls for ${count} sockets`);
+      }
+    },
+  );
 }
 
 function registerMixed(suite: Suite, family: Family): void {
