@@ -2,6 +2,7 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { spawn } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { request as nodeRequest } from "node:http";
@@ -482,6 +483,44 @@ test("metrics are text for Prometheus", async () => {
     assert.match(text, /\nio_http_requests_total 1\n/);
     assert.match(text, /\nio_http_responses_total\{code="2xx"\} 1\n/);
   });
+});
+
+test("channels tell of each request, its answer, what was thrown, and what was refused", async () => {
+  const told: unknown[] = [];
+  const name = (one: unknown): string => (one as { exchange: Exchange }).exchange.path;
+  const listeners = {
+    create: (message: unknown) => told.push(["create", name(message)]),
+    finish: (message: unknown) => told.push(["finish", (message as { status: number }).status]),
+    error: (message: unknown) => told.push(["error", name(message)]),
+    refused: (message: unknown) => told.push(["refused", message]),
+  };
+  for (const [event, listener] of Object.entries(listeners)) {
+    subscribe(`io:http:request:${event}`, listener);
+  }
+  const request = (one: Exchange): void => {
+    if (one.path === "/throws") throw new Error("as asked");
+    one.respond(204);
+  };
+  try {
+    await withServer({ request, onError: () => undefined }, async (_server, port) => {
+      using client = new Client(port);
+      await client.send(get("/")).answer();
+      await client.send(get("/throws")).answer();
+      await client.send("no request\n\n").ended();
+    });
+  } finally {
+    for (const [event, listener] of Object.entries(listeners)) {
+      unsubscribe(`io:http:request:${event}`, listener);
+    }
+  }
+  assert.equal(told, [
+    ["create", "/"],
+    ["finish", 204],
+    ["create", "/throws"],
+    ["error", "/throws"],
+    ["finish", 500],
+    ["refused", { code: "ERR_HTTP_START", status: 400 }],
+  ]);
 });
 
 test("the date goes on where no time limit does", async () => {
