@@ -395,8 +395,9 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
 
   /** Sends a part of a file; resolves with the bytes. */
   sendFile(file: File, offset: number, lengthBytes: number): Promise<number> {
+    const sent = this.#sending.sendFile(file, offset, lengthBytes);
     this.flushLater();
-    return this.#sending.sendFile(file, offset, lengthBytes);
+    return sent;
   }
 
   onRoom(): void {

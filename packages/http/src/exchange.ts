@@ -243,6 +243,15 @@ export class Exchange {
    * @throws `ERR_HTTP_LENGTH`, and the codes of {@link respond}
    */
   begin(status: number, fields?: FieldBlock | Fields | null, lengthBytes?: number | null): void {
+    this.#begin(status, fields, lengthBytes);
+    if (!this.#broken) this.#connection.flushLater();
+  }
+
+  #begin(
+    status: number,
+    fields: FieldBlock | Fields | null | undefined,
+    lengthBytes: number | null | undefined,
+  ): void {
     if (lengthBytes != null && !(Number.isSafeInteger(lengthBytes) && lengthBytes >= 0)) {
       const message = `begin: lengthBytes is ${lengthBytes}: give a number of bytes`;
       throw new HttpError("ERR_HTTP_LENGTH", message);
@@ -256,7 +265,6 @@ export class Exchange {
       if (!this.#chunked) this.#connection.closeAfter();
     }
     this.#writeHead(block.bytes, length ?? LENGTH_UNKNOWN);
-    this.#connection.flushLater();
   }
 
   /**
@@ -339,7 +347,7 @@ export class Exchange {
     offset: number,
     lengthBytes: number,
   ): Promise<void> {
-    this.begin(status, fields, lengthBytes);
+    this.#begin(status, fields, lengthBytes);
     if (!this.#broken && !this.#withoutBody && lengthBytes > 0) {
       const sent = await this.#connection.sendFile(file, offset, lengthBytes);
       this.#left -= sent;

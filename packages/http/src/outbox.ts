@@ -81,6 +81,8 @@ export class Outbox {
   bytes = 0;
   /** Nothing more is sent. */
   broken = false;
+  /** Bytes of others follow at once: the system may keep a part of a packet for them. */
+  moreFollows = false;
   readonly #ring: Ring;
   readonly #descriptor: Descriptor;
   readonly #pool: BlockPool;
@@ -158,7 +160,9 @@ export class Outbox {
       this.#inFlight = true;
       block.outbox = this;
       try {
-        this.#ring.send(block.completion, onBlockSent, this.#descriptor, block.view);
+        const { completion, view } = block;
+        const { moreFollows } = this;
+        this.#ring.send(completion, onBlockSent, this.#descriptor, view, "never", moreFollows);
       } catch (error) {
         this.#pool.give(block);
         this.#failed(error);
@@ -191,10 +195,14 @@ export class Outbox {
 
   #sendMany(): void {
     const [first] = this.#unsent;
+    const { moreFollows } = this;
+    const many = this.#many;
+    const descriptor = this.#descriptor;
     try {
       if (this.#unsent.length > 1) {
-        this.#ring.sendVectored(this.#many, onManySent, this.#descriptor, this.#unsent);
-      } else this.#ring.send(this.#many, onManySent, this.#descriptor, first!);
+        const unsent = this.#unsent;
+        this.#ring.sendVectored(many, onManySent, descriptor, unsent, "never", moreFollows);
+      } else this.#ring.send(many, onManySent, descriptor, first!, "never", moreFollows);
     } catch (error) {
       this.#giveBack();
       this.#failed(error);

@@ -61,7 +61,10 @@ export class Sending implements OutboxOwner {
   /** Sends a part of a file behind all that was written; resolves with the bytes. */
   async sendFile(file: File, offset: number, lengthBytes: number): Promise<number> {
     if (!this.outbox.isEmpty) {
+      // The head goes in one packet with the first bytes of the file.
+      this.outbox.moreFollows = true;
       await new Promise<void>((resolve) => this.#drainWaiters.push(resolve));
+      this.outbox.moreFollows = false;
     }
     const timeoutMs = this.#server.sendTimeoutMs;
     const options = timeoutMs > 0 ? { timeoutMs } : null;
