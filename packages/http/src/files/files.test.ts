@@ -244,7 +244,7 @@ test("what was compressed before, for those that take it", async () => {
   });
 });
 
-test("a file that changes is seen, and a file that shrinks while it is sent breaks the answer", async () => {
+test("a file that changes is seen, and one that shrinks meanwhile breaks the answer", async () => {
   writeFileSync(`${root}/changing`, "old");
   const pieces = 16; // more than a client's and a server's socket take
   writeFileSync(`${root}/shrinking`, Buffer.concat(Array<Buffer>(pieces).fill(large)));

@@ -6,7 +6,8 @@
 import type { AsyncResource } from "node:async_hooks";
 import type { IO, Watch, WatchAction } from "@io/core";
 
-// Each is an instance of inotify, of which a user has 128 by default (fs.inotify.max_user_instances).
+// Each is an instance of inotify, of which a user has 128 by default (the sysctl
+// fs.inotify.max_user_instances).
 const MAX_FOLDERS = 16;
 /** A folder in which more happens is not worth the time: logs are written there, or uploads. */
 const MAX_EVENTS = 1000;
@@ -36,7 +37,7 @@ export class Notices {
   readonly #context: AsyncResource;
   readonly #folders = new Map<string, NoticedFolder>();
 
-  /** `context` is that of the program: the loops over events outlive the request that begins one. */
+  /** `context` is that of the program: a loop over events outlives the request that begins it. */
   constructor(io: IO, root: string, owner: NoticeOwner, context: AsyncResource) {
     this.#io = io;
     this.#root = root;

@@ -1,6 +1,6 @@
-// The open files of a folder: kept for the next request, opened again when the system says that they
-// have changed, looked at again after a second in any case, and closed when nothing has asked for
-// them for a while.
+// The open files of a folder: kept for the next request, opened again when the system says that
+// they have changed, looked at again after a second in any case, and closed when nothing has asked
+// for them for a while.
 
 import type { AsyncResource } from "node:async_hooks";
 import { realpath } from "node:fs/promises";
