@@ -352,6 +352,34 @@ test("an answer that is not taken ends its connection, where idling has no limit
   });
 });
 
+test("a request has an end, however its client or its handler goes on", async () => {
+  const limits = { requestTimeoutMs: 100, connections: 2 };
+  const request = async (one: Exchange): Promise<void> => {
+    if (one.path === "/never") return new Promise(() => undefined);
+    if (one.path === "/body") return one.respond(200, null, await one.body.text());
+    one.begin(200);
+    while (!one.ended) {
+      await one.write("a");
+      await turn();
+    }
+  };
+  await withServer({ request, limits, onError: () => undefined }, async (server, port) => {
+    assert.match(await exchange(port, get("/never")), /^HTTP\/1\.1 408 /);
+    const body = exchange(port, "POST /body HTTP/1.1\nHost: a\nContent-Length: 9\n\nabc");
+    assert.match(await body, /^HTTP\/1\.1 408 /);
+    const endless = await exchange(port, get("/endless"));
+    assert.match(endless, /^HTTP\/1\.1 200 /);
+    assert.is(endless.endsWith("0\r\n\r\n"), false);
+    while (server.connections > 0) await turn();
+    using one = new Client(port);
+    using two = new Client(port);
+    while (server.connections < 2) await turn();
+    assert.is(await exchange(port, get("/never")), "");
+    assert.is(server.metrics.connectionsRefused, 1);
+    assert.equal([one.closed, two.closed], [false, false]);
+  });
+});
+
 test("limits: head, target, fields, body, connections", async () => {
   const limits = { headBytes: 400, targetBytes: 100, fields: 4, bodyBytes: 10 };
   const request = async (one: Exchange): Promise<void> =>
