@@ -397,6 +397,8 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   sendFile(file: File, offset: number, lengthBytes: number): Promise<number> {
     const sent = this.#sending.sendFile(file, offset, lengthBytes);
     this.flushLater();
+    // What was written before goes first, and the client may take none of it.
+    if (this.deadline === 0) this.#await(this.#server.ticks.send);
     return sent;
   }
 

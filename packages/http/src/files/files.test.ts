@@ -23,7 +23,7 @@ import { IO } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Client, calm, get, turn, withServer } from "../client.test.support.js";
-import { files } from "../index.js";
+import { type Exchange, files, type RequestHandler } from "../index.js";
 import { type OpenFile, OpenFiles } from "./open_files.js";
 
 const test = suite("files");
@@ -375,6 +375,26 @@ test("files are served when the descriptors are all with those that are kept", a
   } finally {
     child.kill();
   }
+});
+
+test("clients that take neither what comes before a file nor the file lose their place", async () => {
+  writeFileSync(`${root}/behind`, large.subarray(0, 40_000));
+  const own = files(root);
+  const before = Buffer.alloc(60_000, "b");
+  const limits = { idleTimeoutMs: 0, sendTimeoutMs: 100 };
+  const request = (one: Exchange): unknown =>
+    one.path === "/before" ? one.respond(200, null, before) : own(one);
+  const given = { request: request as RequestHandler, limits, onError: () => undefined };
+  await withServer(given, async (server, port) => {
+    const clients = Array.from({ length: 10 }, () => new Client(port));
+    for (const client of clients) {
+      client.socket.pause();
+      client.send((get("/before") + get("/behind")).repeat(500));
+    }
+    await calm(() => server.metrics.requests);
+    while (server.connections > 0) await turn();
+    for (const client of clients) client.socket.destroy();
+  });
 });
 
 test("the root of the file system is a folder, too", async () => {
