@@ -2,6 +2,9 @@
 // them.
 
 import { AsyncLocalStorage } from "node:async_hooks";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { IO } from "@io/core";
 import crossws from "crossws/adapters/node";
 import { H3 } from "h3";
 import { Hono } from "hono";
@@ -10,7 +13,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { WebSocket, WebSocketServer } from "ws";
 import { Client, get, turn, withServer } from "./client.test.support.js";
-import type { Exchange } from "./index.js";
+import type { Exchange, HttpError, ServeOptions } from "./index.js";
 
 const test = suite("web");
 const NodeResponse = globalThis.Response;
@@ -244,6 +247,44 @@ test("no request runs in the AsyncLocalStorage of another", async () => {
     await client.send(post).answer();
     assert.equal(seen, [undefined, "inner", undefined, "inner", undefined, "inner"]);
   });
+});
+
+test("a handler sends a part of a file by its exchange, and the connection goes on", async () => {
+  const folder = mkdtempSync(`${tmpdir()}/io-http-web-`);
+  const bytes = Buffer.alloc(300_000, "0123456789");
+  writeFileSync(`${folder}/file`, bytes);
+  try {
+    await using io = await IO.open();
+    await using file = await io.openFile(`${folder}/file`);
+    const codes: unknown[] = [];
+    const given: ServeOptions = {
+      io,
+      onError: (error) => void codes.push((error as HttpError).code),
+      async fetch(request, exchange) {
+        if (request.url.endsWith("/text")) return new Response("text");
+        const length = Number(new URL(request.url).searchParams.get("length"));
+        await exchange.sendFile(203, { "x-part": "1" }, file, 5, length);
+        return undefined;
+      },
+    };
+    await withServer(given, async (_server, port) => {
+      using client = new Client(port);
+      for (const length of [0, 1, 200_000]) {
+        client.send(get(`/file?length=${length}`) + get("/text"));
+        const part = await client.answer();
+        assert.equal([part.status, part.fields["x-part"]], [203, "1"]);
+        assert.is(part.body, bytes.toString("latin1", 5, 5 + length));
+        assert.is((await client.answer()).body, "text");
+      }
+      // More than there is breaks the connection: the length was announced.
+      client.send(get("/file?length=400000") + get("/text"));
+      const all = await client.ended();
+      assert.is(all.slice(all.indexOf("\r\n\r\n") + 4), bytes.toString("latin1", 5));
+      assert.equal(codes, ["ERR_HTTP_BODY_SHORT"]);
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("Hono runs on it", async () => {
