@@ -377,6 +377,21 @@ test("files are served when the descriptors are all with those that are kept", a
   }
 });
 
+test("files that are kept do not keep the process alive", async () => {
+  const index = new URL("../index.js", import.meta.url).href;
+  const program =
+    `const { files, serve } = await import(${JSON.stringify(index)});` +
+    `const server = await serve({ port: 0, request: files(${JSON.stringify(root)}) });` +
+    `const options = { headers: { connection: "close" } };` +
+    `await (await fetch(server.url + "large.bin", options)).arrayBuffer();` +
+    `server.unref();`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  assert.is(code, 0);
+});
+
 test("clients that take neither what comes before a file nor the file lose their place", async () => {
   writeFileSync(`${root}/behind`, large.subarray(0, 40_000));
   const own = files(root);
