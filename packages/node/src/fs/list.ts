@@ -4,12 +4,15 @@ import { constants, type Dirent } from "node:fs";
 import { join, relative } from "node:path";
 import { type CheckedPath, nameIn } from "./arguments.js";
 import {
+  asciiNamesIn,
+  batchesOf,
   direntOf,
   type Entry,
   isFolder,
   isLink,
   joined,
   knownKind,
+  sortedEntriesIn,
   sortedEntriesOf,
 } from "./names.js";
 import { statPath } from "./paths.js";
@@ -18,8 +21,10 @@ type Encoding = string | null | undefined;
 
 /** The names in a directory. */
 export async function namesIn(path: CheckedPath, encoding: Encoding): Promise<(string | Buffer)[]> {
-  const entries = await sortedEntriesOf(path);
-  return entries.map(({ name }) => nameIn(encoding, name));
+  const batches = await batchesOf(path);
+  const isText = encoding === undefined || encoding === null || encoding === "utf8";
+  const names = isText ? asciiNamesIn(batches) : null;
+  return names ?? sortedEntriesIn(batches).map(({ name }) => nameIn(encoding, name));
 }
 
 /** The same with what they stand for. */

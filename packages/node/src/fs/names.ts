@@ -1,6 +1,6 @@
 // Names in a directory as the file system has them: bytes, which are mostly UTF-8.
 
-import { isUtf8 } from "node:buffer";
+import { isAscii, isUtf8 } from "node:buffer";
 import { constants, Dirent, type Stats } from "node:fs";
 import { OpenFlags } from "@io/core";
 import { sharedIO } from "../engine/environment.js";
@@ -25,15 +25,30 @@ const { UV_DIRENT_UNKNOWN, UV_DIRENT_DIR, UV_DIRENT_LINK } = constants as unknow
 };
 
 /** The entries that one read has given. */
-function entriesIn(batch: Buffer, count: number): Entry[] {
+function entriesIn(batch: Buffer): Entry[] {
   const entries: Entry[] = [];
-  for (let at = 0; at < count; ) {
+  for (let at = 0; at < batch.length; ) {
     const start = at + HEAD_BYTES;
     const end = start + batch.readUInt16LE(at + 1);
     entries.push({ name: Buffer.from(batch.subarray(start, end)), kind: batch[at] as number });
     at = end;
   }
   return entries;
+}
+
+/** The names alone, in the order of their bytes; null unless all of them are ASCII. */
+export function asciiNamesIn(batches: readonly Buffer[]): string[] | null {
+  if (!batches.every(isAscii)) return null;
+  const names: string[] = [];
+  for (const batch of batches) {
+    const text = batch.toString("latin1"); // its names are parts of one string
+    for (let at = 0; at < batch.length; ) {
+      const start = at + HEAD_BYTES;
+      at = start + batch.readUInt16LE(at + 1);
+      names.push(text.slice(start, at));
+    }
+  }
+  return names.sort();
 }
 
 /** An open directory: its entries come in the order of the file system, without "." and "..". */
@@ -61,12 +76,17 @@ export class OpenedDirectory {
 
   /** The next entries; none at the end. */
   async read(): Promise<Entry[]> {
+    return entriesIn(await this.readBatch());
+  }
+
+  /** The same as they are; their memory is good until the next read. */
+  async readBatch(): Promise<Buffer> {
     const { ring } = sharedIO();
     const count = await call((completion, settle) =>
       ring.readDirectory(completion, settle, this.#descriptor, this.#batch),
     );
     if (count < 0) throw fileError(count, { syscall: "scandir", path: this.#path });
-    return entriesIn(this.#batch, count);
+    return this.#batch.subarray(0, count);
   }
 
   close(): Promise<void> {
@@ -74,25 +94,34 @@ export class OpenedDirectory {
   }
 }
 
-/** All entries of a directory. */
-export async function entriesOf(path: CheckedPath): Promise<Entry[]> {
+/** All that the reads of a directory give. */
+export async function batchesOf(path: CheckedPath): Promise<Buffer[]> {
   const directory = await OpenedDirectory.open(path, "scandir");
-  const all: Entry[] = [];
+  const all: Buffer[] = [];
   try {
     for (;;) {
-      const some = await directory.read();
+      const some = await directory.readBatch();
       if (some.length === 0) return all;
-      all.push(...some);
+      all.push(Buffer.from(some));
     }
   } finally {
     await directory.close();
   }
 }
 
+/** All entries of a directory. */
+export async function entriesOf(path: CheckedPath): Promise<Entry[]> {
+  return (await batchesOf(path)).flatMap(entriesIn);
+}
+
 /** The same in the order of their bytes, as libuv sorts them. */
-export async function sortedEntriesOf(path: CheckedPath): Promise<Entry[]> {
-  const entries = await entriesOf(path);
+export function sortedEntriesIn(batches: readonly Buffer[]): Entry[] {
+  const entries = batches.flatMap(entriesIn);
   return entries.sort((one, other) => Buffer.compare(one.name, other.name));
+}
+
+export async function sortedEntriesOf(path: CheckedPath): Promise<Entry[]> {
+  return sortedEntriesIn(await batchesOf(path));
 }
 
 /** The path of a name in a directory. */
