@@ -236,8 +236,8 @@ int decode_send_file(const abi::Entry& entry, const DecodeContext& context, Oper
 }
 
 // The directory of the first path stands where every operation has its descriptor, that of the
-// second in `argument_extra`; the flags of a rename or copy in `buffer`, and above them the rules of
-// the second path. Each path is resolved under the rules of its own directory.
+// second in `argument_extra`; the flags of a rename or copy in `buffer`, and above them the rules
+// of the second path. Each path is resolved under the rules of its own directory.
 int decode_two_paths(const abi::Entry& entry, const DecodeContext& context, Operation& operation) {
   int error = decode_directory(entry, context, operation);
   if (error == 0 && entry.argument_extra != abi::no_directory)

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <memory>
+#include <vector>
 
 #include "system/system.h"
 #include "system/common.h"
@@ -28,13 +28,12 @@ int change_times_of(int number, const timespec (&times)[2]) {
 // What was read and not written is read again by the next piece.
 int32_t copied_by_hand(int from, int64_t from_offset, int to, int64_t to_offset, size_t length) {
   constexpr size_t piece_bytes = 256 * 1024;
-  const size_t wanted = std::min(length, piece_bytes);
-  const std::unique_ptr<uint8_t[]> memory(new uint8_t[wanted]);  // not filled with zeros
-  const int32_t count = read_file(from, memory.get(), wanted, from_offset);
+  std::vector<uint8_t> memory(std::min(length, piece_bytes));
+  const int32_t count = read_file(from, memory.data(), memory.size(), from_offset);
   int32_t done = 0;
   while (done < count) {
     const int32_t written =
-        write_file(to, memory.get() + done, static_cast<size_t>(count - done), to_offset + done);
+        write_file(to, memory.data() + done, static_cast<size_t>(count - done), to_offset + done);
     if (written <= 0) return done > 0 ? done : written;
     done += written;
   }
@@ -45,6 +44,8 @@ namespace {
 
 int32_t copy_bytes(int from, int to, int64_t size) {
   // A size of 0 may be that of a file of /proc, which has bytes.
+  uint8_t first = 0;
+  if (size == 0 && read_file(from, &first, sizeof(first), 0) == 0) return 0;
   const int64_t end = size > 0 ? size : abi::copy_limit_bytes;
   int64_t done = 0;
   while (done < end) {
