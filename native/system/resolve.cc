@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "abi/abi.h"
 #include "system/common.h"
@@ -129,13 +130,26 @@ int Place::go_up() {
 int Place::reopen_last(int from) {
   Folder& last = folders_.back();
   if (last.number >= 0) return 0;
-  const Folder was = last;
+  const Identity was = last.identity;
   folders_.pop_back();
   const int error = enter(from, "..");
   if (error != 0) return error;
-  struct stat status;
-  if (::fstat(folder(), &status) != 0) return -errno;
-  return status.st_dev == was.device && status.st_ino == was.inode ? 0 : -ENOENT;
+  Identity is;
+  const int unknown = identify(folder(), is);
+  if (unknown != 0) return unknown;
+  return is == was ? 0 : -ENOENT;
+}
+
+int Place::identify(int number, Identity& identity) {
+  uint8_t raw[raw_status_bytes];
+  const int error = stat_file(abi::stat_by_descriptor, number, "", raw);
+  if (error != 0) return error;
+  double fields[abi::stat_fields];
+  read_status(raw, fields);
+  identity.device = fields[abi::stat_device];
+  std::memcpy(&identity.inode, fields + abi::stat_exact_inode, sizeof(identity.inode));
+  std::memcpy(&identity.created_ns, fields + abi::stat_created_ns, sizeof(identity.created_ns));
+  return 0;
 }
 
 int Place::go_to_root() {
@@ -152,17 +166,17 @@ int Place::enter(int folder, const char* name) {
   const int number = result_of(
       [&] { return ::openat(folder, name, look_flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); });
   if (number < 0) return number;
-  folders_.push_back({.number = number, .device = 0, .inode = 0});
+  folders_.push_back({.number = number, .identity = {}});
   return folders_.size() > max_open ? close_one_between() : 0;
 }
 
 int Place::close_one_between() {
   Folder& one = folders_[folders_.size() - max_open / 2];
   if (one.number < 0) return 0;
-  struct stat status;
-  if (::fstat(one.number, &status) != 0) return -errno;
+  const int error = identify(one.number, one.identity);
+  if (error != 0) return error;
   ::close(one.number);
-  one = {.number = -1, .device = status.st_dev, .inode = status.st_ino};
+  one.number = -1;
   return 0;
 }
 

@@ -9,8 +9,6 @@
 // into one of them is known to lead there.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -39,12 +37,20 @@ class Place {
   const char* name() const { return name_.c_str(); }
 
  private:
+  // What a folder is. Another one may have its inode when it is removed, but was made later.
+  struct Identity {
+    double device;
+    int64_t inode;
+    int64_t created_ns;  // 0 where the file system does not say
+    bool operator==(const Identity&) const = default;
+  };
+  static int identify(int number, Identity& identity);
+
   // One that was gone through. Its number is -1 when it is closed, and then it is known by the
-  // others.
+  // other.
   struct Folder {
     int number;
-    dev_t device;
-    ino_t inode;
+    Identity identity;
   };
 
   int enter(int folder, const char* name);
