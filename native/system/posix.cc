@@ -158,8 +158,8 @@ int connect_socket(int number, const sockaddr* address, socklen_t address_size_b
   return errno == EINTR ? -EINPROGRESS : -errno;
 }
 
-// connect(2): an address of AF_UNSPEC ends the connection. macOS and the BSDs refuse the address and
-// end it all the same.
+// connect(2): an address of AF_UNSPEC ends the connection. macOS and the BSDs refuse the address,
+// and end it too.
 int disconnect_socket(int number) {
   int type = 0;
   socklen_t size = sizeof(type);

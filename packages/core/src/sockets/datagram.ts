@@ -730,9 +730,9 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
   }
 
   /**
-   * Ends what `connect` did: the socket receives from every peer again, and has to be told where to
-   * send. What was sent before goes to the peer, except for what still waits for room. Linux takes
-   * back a port that the system has chosen; the next send gets one.
+   * Ends what `connect` did: the socket receives from every peer again, and each send names its
+   * receiver. What was sent before goes to the peer, except for what still waits for room. Linux
+   * takes back a port that the system has chosen; the next send gets one.
    *
    * @param options `signal` and `timeoutMs`; it never waits.
    * @throws the codes of every operation: {@link IOError.code}

@@ -279,7 +279,7 @@ const programs: Record<string, Program> = {
     const refused = thrown([
       () => client.remoteAddress(),
       () => client.disconnect(),
-      () => client.send("to whom?"),
+      () => client.send("to nobody"),
     ]);
     // A stranger may answer what the first one got.
     first.on("message", (message, { port }) => {

@@ -28,8 +28,9 @@ export function findProgram(name: string, ...folders: string[]): string | undefi
 }
 
 /**
- * A port that nobody listens on. It lies below those that systems give to clients (Linux from 32,768,
- * the others from 49,152), so no connection of another test takes it before the server does.
+ * A port that nobody listens on. It lies below those that systems give to clients (Linux from
+ * 32,768, the others from 49,152), so no connection of another test takes it before the server
+ * does.
  */
 async function freePort(): Promise<number> {
   for (;;) {
