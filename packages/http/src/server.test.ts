@@ -513,7 +513,7 @@ test("metrics are text for Prometheus", async () => {
   });
 });
 
-test("channels tell of requests, answers, what was thrown, and what was refused", async () => {
+test("channels report requests, answers, what was thrown, and what was refused", async () => {
   const told: unknown[] = [];
   const name = (one: unknown): string => (one as { exchange: Exchange }).exchange.path;
   const listeners = {

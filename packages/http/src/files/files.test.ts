@@ -302,7 +302,7 @@ test("a file that is written over with the same size and time, or removed, is se
   });
 });
 
-test("a change is seen without a second look, where the system tells of it", async () => {
+test("a change is seen without a second look, where the system reports it", async () => {
   const { now } = performance;
   const frozenMs = now.call(performance);
   writeFileSync(`${root}/told`, "one");
@@ -339,11 +339,11 @@ test("a change is seen without a second look, where the system tells of it", asy
   });
 });
 
-test("a file whose change is told before it is sent is sent", async () => {
+test("a file whose change is reported before it is sent is sent", async () => {
   await using io = await IO.open();
   const opened = new OpenFiles(io, root, new AsyncResource("TEST"));
   const found = (await opened.find("/a.txt")) as OpenFile;
-  // As when the change is told between the look of several requests and the first of them.
+  // As when the change is reported between the look of several requests and the first of them.
   opened.onChange("/a.txt", "modified");
   opened.use(found);
   await calm(() => 1);
@@ -392,7 +392,7 @@ test("files that are kept do not keep the process alive", async () => {
   assert.is(code, 0);
 });
 
-test("clients that take neither what comes before a file nor the file lose their place", async () => {
+test("clients that take neither what comes before a file nor the file lose it", async () => {
   writeFileSync(`${root}/behind`, large.subarray(0, 40_000));
   const own = files(root);
   const before = Buffer.alloc(60_000, "b");

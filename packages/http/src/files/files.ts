@@ -74,7 +74,7 @@ export function pathBelow(path: string, dotFiles: boolean): string | null {
  * files that were compressed before (`a.js.br`, `.zst`, `.gz` beside `a.js`), and `index.html` for
  * a folder. Nothing outside of the folder is served, whatever the target or a link says. Files are
  * kept open. A change of one, its removal, and one that takes its place are seen by the requests
- * that come a second later, and mostly at once where the system tells of changes (Linux).
+ * that come a second later, and mostly at once where the system reports changes (Linux).
  *
  * @category Files
  *

@@ -1,7 +1,7 @@
 // What the system says of changes in the folders of kept files, which spares clients the second
 // until a file is looked at again. It is a help and no promise: not every system has it, it does
 // not see changes through links, mounts, mmap and network file systems, and folders beyond a
-// number are not watched. So files are looked at all the same.
+// number are not watched. So files are still looked at.
 
 import type { AsyncResource } from "node:async_hooks";
 import type { IO, Watch, WatchAction } from "@io/core";
@@ -22,7 +22,7 @@ export interface NoticedFolder {
   watch: Watch | null;
 }
 
-/** Who is told. */
+/** Who gets the reports. */
 export interface NoticeOwner {
   /** Something has happened to what has this path. */
   onChange(path: string, action: WatchAction): void;

@@ -14,7 +14,7 @@ const MAX_FILES = 512;
 /** What is not larger is kept in memory, up to so much of all files. */
 const MAX_CONTENT_BYTES = 32 * 1024;
 const MAX_CONTENTS_BYTES = 16 * 1024 * 1024;
-/** A change that the system says nothing of is seen by the requests that come so much later. */
+/** A change that the system does not report is seen by the requests that come so much later. */
 const FRESH_MS = 1000;
 /**
  * Two changes within the granularity of the file system's times look like one. The coarsest is 2 s
@@ -38,7 +38,7 @@ export interface OpenFile extends Version {
   readonly settled: boolean;
   /** When it was last known to be as it is. */
   checkedMs: number;
-  /** The folder whose changes are told. */
+  /** The folder whose changes are reported. */
   folder: NoticedFolder | null;
   /** Answers that send it, and the list of those that are kept. */
   users: number;
@@ -74,7 +74,7 @@ export class OpenFiles implements NoticeOwner {
   readonly #opening = new Map<string, Promise<Found>>();
   readonly #closing = new Set<Promise<void>>();
   readonly #notices: Notices;
-  // How many changes the system has told of.
+  // How many changes the system has reported.
   #changes = 0;
   #contentBytes = 0;
   #sweeping: NodeJS.Timeout | null = null;
