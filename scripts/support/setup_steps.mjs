@@ -280,8 +280,8 @@ function withoutComments(text) {
 }
 
 /**
- * The sources in the package, for machines for which there is no engine: io-core build. They are one
- * file, since brotli makes of them four fifths of what the packages' own gzip does.
+ * The sources in the package, for machines for which there is no engine: io-core build. They are
+ * one file, since brotli makes of them four fifths of what the packages' own gzip does.
  */
 const sources = {
   name: "sources",
