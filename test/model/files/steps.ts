@@ -49,8 +49,8 @@ export type SocketVerb =
 
 export type FileStep =
   | { do: "close"; layer: Layer; file: FileIndex }
-  // `hard` has a bit for each member whose link is hard, `limited` for each with a time limit, which
-  // is never reached.
+  // `hard` has a bit for each member whose link is hard, `limited` for each with a time limit,
+  // which is never reached.
   | { do: "chain"; layer: Layer; members: FileOperation[]; hard: number; limited: number }
   | ({ layer: Layer } & FileOperation);
 

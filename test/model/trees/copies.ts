@@ -44,7 +44,7 @@ export type CopyStep =
       without: string;
       /** By a directory that keeps paths below it. */
       inside: boolean;
-      /** It is aborted when so much has been told. */
+      /** It is aborted at this report of its progress. */
       abortAfter: number | null;
     };
 

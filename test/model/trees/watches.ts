@@ -1,4 +1,4 @@
-// Programs that watch a file, a folder, or a folder with all below it, while names and files change.
+// Programs that watch a file, a folder, or a folder with all below it, while names change.
 // Each change is one call of the system, so the kernel's events of it are known (fs/notify), and so
 // is what the watch makes of them.
 
