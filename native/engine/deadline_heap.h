@@ -2,6 +2,8 @@
 // its own place, so that one that ends early is removed at once.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -11,6 +13,26 @@
 #include "engine/operation.h"
 
 namespace io {
+
+// When a timeout of that duration rings that begins now: late by a sixteenth of it at most, and by
+// a millisecond or so, as Node's timers are. Those that are due at nearly the same time ring
+// together, so a thousand of them do not wake the thread a thousand times. The places on a coarse
+// grid lie on each finer one.
+inline int64_t rings_at_ns(int64_t now_ns, int64_t duration_ns) {
+  constexpr uint64_t coarsest_ns = 1 << 20;
+  const uint64_t share = std::bit_floor(static_cast<uint64_t>(duration_ns) / 16);
+  const uint64_t grid_ns = std::clamp<uint64_t>(share, 1, coarsest_ns);
+  const auto due_ns = static_cast<uint64_t>(now_ns + duration_ns);
+  return static_cast<int64_t>((due_ns + grid_ns - 1) & ~(grid_ns - 1));
+}
+
+// A timeout whose own deadline is earlier.
+inline bool ends_early(const Operation& timeout) {
+  return timeout.has_deadline && timeout.deadline_ns < timeout.offset;
+}
+inline int64_t end_of_timeout_ns(const Operation& timeout, int64_t now_ns) {
+  return rings_at_ns(now_ns, ends_early(timeout) ? timeout.deadline_ns : timeout.offset);
+}
 
 class Timers {
  public:

@@ -1,5 +1,6 @@
-// Deadlines of operations: a heap of our own, and one timeout in the kernel, the alarm, for the
-// first of them.
+// Deadlines of operations, and timeouts: a heap of our own, and one timeout in the kernel, the
+// alarm, for the first of them. A timeout of the kernel for each would be a timer for each, and its
+// cancel would look at all the others (io_timeout_extract() of Linux 6.18).
 //
 // The kernel's linked timeouts would end an operation without us. But an operation that a kernel
 // worker gets at once (an open that may create, IOSQE_ASYNC) is never ended by one: nothing arms
@@ -28,6 +29,16 @@ class Deadlines {
     timers_.add(operation, operation.deadline_at(now_ns));
   }
 
+  // A timeout begins.
+  void sleep(Operation& timeout, int64_t now_ns) {
+    timeout.deadline_fired = false;
+    timers_.add(timeout, end_of_timeout_ns(timeout, now_ns));
+  }
+  // It ends, or has rung.
+  void wake(Operation& timeout) {
+    if (timeout.timer_index != 0) timers_.remove(timeout);
+  }
+
   // The kernel has ended it. Returns its result.
   int32_t end(Operation& operation, int32_t result) {
     if (operation.timer_index != 0) timers_.remove(operation);
@@ -50,7 +61,7 @@ class Deadlines {
   // It has rung, or was cancelled.
   void disarm() { armed_ = false; }
 
-  // Cancels the operations whose deadlines have passed.
+  // Calls `cancel` with the operations whose deadlines have passed, and with timeouts that ring.
   template <class Cancel>
   void expire(int64_t now_ns, Cancel cancel) {
     while (!timers_.empty() && timers_.due_ns() <= now_ns) {

@@ -137,6 +137,7 @@ class IoUring final : public Backend {
     if (is_any_writable_) collect_writable();
     if (std::exchange(alarm_rang_, false)) {
       deadlines_.expire(now_ns(), [this](Operation& operation) {
+        if (operation.opcode == Opcode::timeout) return ring(operation);
         cancel(operation);
         revisits_->add(operation, Revisit::deadline_passed);
       });
@@ -171,7 +172,7 @@ class IoUring final : public Backend {
 
   bool cancel_all() override {
     writable_.close();
-    end_waits(no_descriptor);
+    if (loss_.error == 0) end_waits(no_descriptor);
     end_on_threads(no_descriptor);
     if (loss_.error != 0) return true;
     io_uring_sqe* entry = internal_entry();
@@ -391,7 +392,8 @@ class IoUring final : public Backend {
     operation.repeats = 0;
     operation.linked_next = next;
     if (operation.zero_copy) notifications_.start(operation);
-    if (operation.has_deadline) deadlines_.begin(operation, now_ns());
+    const bool sleeps = operation.opcode == Opcode::timeout;
+    if (operation.has_deadline && !sleeps) deadlines_.begin(operation, now_ns());
     if (is(operation.opcode, trait::waits_for_space)) begin_waiting_for_space(operation);
     start(operation);
   }
@@ -411,7 +413,7 @@ class IoUring final : public Backend {
     CHECK(entry != nullptr);
     operation.tries++;
     if (!is_special && !after_shutdown_.any() && !files_.any()) {
-      uring::prepare(operation, features_, time_of(entry), entry);
+      uring::prepare(operation, features_, entry);
     } else {
       prepare_special(operation, entry);
     }
@@ -427,7 +429,7 @@ class IoUring final : public Backend {
     } else if (into_area(operation)) {
       zcrx_->prepare(operation, *entry);
     } else {
-      uring::prepare(operation, features_, time_of(entry), entry);
+      uring::prepare(operation, features_, entry);
       if (is(operation.opcode, trait::buffer_select)) suit_kernel(operation, entry);
     }
     if (is_over) {
@@ -455,12 +457,19 @@ class IoUring final : public Backend {
 
   size_t group_length(std::span<Operation* const> chain) const {
     return uring::group_length(chain, [this](const Operation& operation) {
-      return kernel_has(operation) && !is_polled_here(operation);
+      return kernel_has(operation) && !is_polled_here(operation) &&
+             operation.opcode != Opcode::timeout;
     });
   }
 
-  // A thread makes its call, or it is the cancel of one for which a thread does.
+  // It waits here, a thread makes its call, or it is the cancel of one of those.
   [[gnu::noinline]] bool starts_without_entry(Operation& operation) {
+    if (operation.opcode == Opcode::timeout) {
+      deadlines_.sleep(operation, now_ns());
+      operation.wait = Wait::event;
+      awaited_.push(operation);
+      return true;
+    }
     if (operation.opcode == Opcode::detach) {
       writable_.release(operation.number, descriptors_->at(operation.number));
       forget(operation.number);
@@ -563,7 +572,13 @@ class IoUring final : public Backend {
     return true;
   }
 
+  void ring(Operation& timeout) {
+    leave_wait(timeout);
+    end_here(timeout, ends_early(timeout) ? -ETIMEDOUT : 0);
+  }
+
   void leave_wait(Operation& operation) {
+    if (operation.opcode == Opcode::timeout) deadlines_.wake(operation);
     if (operation.wait == Wait::full_peer)
       full_peers_.remove(operation);
     else
@@ -764,11 +779,6 @@ class IoUring final : public Backend {
 
   __kernel_timespec& time_of(const io_uring_sqe* entry) {
     return timespecs_[static_cast<size_t>(entry - ring_.sq.sqes)];
-  }
-
-  __kernel_timespec* timespec_for(io_uring_sqe* entry, int64_t nanoseconds) {
-    time_of(entry) = uring::timespec_of(nanoseconds);
-    return &time_of(entry);
   }
 
   // Null when the kernel takes nothing now, or when older operations still wait for it: a cancel
@@ -1037,14 +1047,15 @@ class IoUring final : public Backend {
 
   // It has failed: with what, or made_again.
   int32_t failure_of(Operation& operation, int32_t error) {
-    // A timeout that elapsed has succeeded; ETIME is an error that not every system has.
-    if (error == -ETIME && operation.opcode == Opcode::timeout) return 0;
     if (has_come_to_end(operation, error)) return nothing_received(operation);
     if (uring::is_interruption(error)) return interruption_of(operation);
     if (error == -ECANCELED) return cancellation_of(operation);
     if (error == -EAGAIN) {
       if (operation.opcode == Opcode::open) return asked_later(operation);
       if (may_wait(operation)) return wait_to_go_on(operation);
+      // The kernel leaves most writes of files to workers, and says so before it has asked the file
+      // system (io_write() of Linux 6.18). The call asks it, and does not wait either.
+      if (refuses_to_wait(operation) && is_of_disk(operation.number)) return perform(operation);
     }
     if (error == -ENOTCONN && operation.opcode == Opcode::shutdown)
       after_shutdown_.note(operation, error);
@@ -1053,9 +1064,6 @@ class IoUring final : public Backend {
     if (error == -EOPNOTSUPP && operation.linked_next == nullptr) {
       return made_plainly(operation, error);
     }
-      // The kernel leaves most writes of files to workers, and says so before it has asked the file
-      // system (io_write() of Linux 6.18). The call asks it, and does not wait either.
-      if (refuses_to_wait(operation) && is_of_disk(operation.number)) return perform(operation);
     return error;
   }
 
@@ -1096,8 +1104,8 @@ class IoUring final : public Backend {
       return asked || uring::threads_are_given() ? made_again : perform(operation);
     }
     // We asked for it, or an earlier one of its chain has failed. Otherwise the kernel cancels only
-    // what it has no worker for, and a timeout needs none.
-    if (asked || operation.after_failure || operation.opcode == Opcode::timeout) return -ECANCELED;
+    // what it has no worker for.
+    if (asked || operation.after_failure) return -ECANCELED;
     if (!uring::threads_are_given()) return made_without_worker(operation);
     return (operation.uses & uses_stream) == 0 && may_repeat(operation) ? made_again : -ECANCELED;
   }

@@ -268,15 +268,11 @@ void prepare_stream(Operation& operation, uint32_t features, io_uring_sqe* entry
   }
 }
 
-void prepare_other(const Operation& operation, __kernel_timespec& time, io_uring_sqe* entry) {
+void prepare_other(const Operation& operation, io_uring_sqe* entry) {
   const int number = operation.number;
   switch (operation.opcode) {
     case Opcode::nop:
       return io_uring_prep_nop(entry);
-    case Opcode::timeout:
-      time = timespec_of(operation.offset);
-      // 5.16: a timeout that elapsed has succeeded, for its chain.
-      return io_uring_prep_timeout(entry, &time, 0, IORING_TIMEOUT_ETIME_SUCCESS);
     case Opcode::cancel_descriptor:
       return io_uring_prep_cancel_fd(entry, number, IORING_ASYNC_CANCEL_ALL);
     case Opcode::cancel_all:
@@ -328,15 +324,14 @@ void settle_message_head(uint8_t* buffer) {
   write_record(address, length, truncated ? abi::peer_flag_truncated : 0, buffer);
 }
 
-void prepare(Operation& operation, uint32_t features, __kernel_timespec& time,
-             io_uring_sqe* entry) {
+void prepare(Operation& operation, uint32_t features, io_uring_sqe* entry) {
   switch (kind_of(operation.opcode)) {
     case abi::OperationKind::file:
       return prepare_file(operation, entry);
     case abi::OperationKind::stream:
       return prepare_stream(operation, features, entry);
     default:
-      return prepare_other(operation, time, entry);
+      return prepare_other(operation, entry);
   }
 }
 

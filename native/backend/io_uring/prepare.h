@@ -39,8 +39,7 @@ inline __kernel_timespec timespec_of(int64_t nanoseconds) {
 }
 
 // Everything but user_data and the flags, and not for a cancel, which names another operation.
-// `time` belongs to the entry until it was submitted.
-void prepare(Operation& operation, uint32_t features, __kernel_timespec& time, io_uring_sqe* entry);
+void prepare(Operation& operation, uint32_t features, io_uring_sqe* entry);
 // A receive_multishot that gives one completion.
 void prepare_receive_once(const Operation& operation, io_uring_sqe* entry);
 // For a receive_multishot on an incremental ring: each time it fills as many buffers as it has

@@ -214,8 +214,7 @@ class Reactor final : public Backend {
 
   void start_timeout(Operation& operation) {
     operation.place = Place::asleep;
-    const int64_t duration_ns = ends_early(operation) ? operation.deadline_ns : operation.offset;
-    timers_.add(operation, now_ns() + duration_ns);
+    timers_.add(operation, end_of_timeout_ns(operation, now_ns()));
   }
 
   void start_socket(Operation& operation) {
@@ -352,8 +351,8 @@ class Reactor final : public Backend {
 
   void try_or_park(Operation& operation, Watch& watch) {
     const int direction = direction_of(operation);
-    if (refuses_to_wait(operation)) return finish(operation, -EAGAIN);
     if (!would_wait(operation, watch, direction) && try_now(operation, watch, direction)) return;
+    if (refuses_to_wait(operation)) return finish(operation, -EAGAIN);
     if (!watch.watched) {
       const int error = watch_it(operation.number, watch);
       if (error != 0) return finish(operation, error);
@@ -541,8 +540,8 @@ class Reactor final : public Backend {
   // A result of the pool that no file gives: a device has no data now, and no event says when it
   // has.
   bool must_be_asked_again(const Operation& operation) {
-    if (refuses_to_wait(operation)) return false;
     if (operation.result != -EAGAIN || !is(operation.opcode, trait::transfers)) return false;
+    if (refuses_to_wait(operation)) return false;
     return watches_.at(operation.number).kind == Kind::unwatched;
   }
 

@@ -19,11 +19,6 @@ inline int direction_of(const Operation& operation) {
   return is(operation.opcode, trait::incoming) ? direction_in : direction_out;
 }
 
-// A timeout whose own deadline is earlier.
-inline bool ends_early(const Operation& timeout) {
-  return timeout.has_deadline && timeout.deadline_ns < timeout.offset;
-}
-
 inline bool is_accept(abi::Opcode opcode) {
   return is(opcode, trait::accepts);
 }

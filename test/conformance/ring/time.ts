@@ -28,7 +28,22 @@ export function ringTime(suite: Suite): void {
     registerCancelMany(suite, mode);
   }
   registerSleep(suite);
+  registerTogether(suite);
   registerTimer(suite);
+}
+
+function registerTogether(suite: Suite): void {
+  suite.test(
+    "time-outs that are due at nearly the same time wake the loop together",
+    async (trial) => {
+      const io = await trial.open();
+      const before = io.stats().wakeUps;
+      const sleeps = Array.from({ length: 200 }, (_, index) => io.sleep(40 + index / 100));
+      await Promise.all(sleeps);
+      const wakeUps = io.stats().wakeUps - before;
+      assert.ok(wakeUps <= 40, `${wakeUps} wake-ups for 200 time-outs`);
+    },
+  );
 }
 
 function registerTimeouts(suite: Suite, mode: Mode): void {
