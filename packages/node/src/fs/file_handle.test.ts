@@ -216,6 +216,16 @@ const transfers: Record<string, Program> = {
     await handle.readv([Buffer.alloc(2), Buffer.alloc(9)], 4),
     await handle.readv([Buffer.alloc(2)], wrong("4")),
   ]),
+  "readv of a directory": async (fs, at) => {
+    const handle = await fs.open(at(""), "r");
+    const results = await errorsOf([
+      () => handle.readv([Buffer.alloc(0)]),
+      () => handle.readv([Buffer.alloc(0), Buffer.alloc(0)], 3),
+      () => handle.readv([Buffer.alloc(1), Buffer.alloc(1)]),
+    ]);
+    await handle.close();
+    return results;
+  },
   "readv with wrong arguments": onDigits((handle) =>
     errorsOf([
       () => handle.readv(wrong(Buffer.alloc(1))),

@@ -406,7 +406,12 @@ export class FileHandle extends EventEmitter implements AsyncDisposable {
       const place = typeof position === "number" ? positionFrom(position) : -1;
       // libuv takes no list that is empty, for a read.
       if (buffers.length === 0) throw fileError(-constants.errno.EINVAL, { syscall: "read" });
-      const bytesRead = await readVectors(descriptor, buffers, place);
+      // libuv makes a read(2) of one buffer: a directory refuses also one of no bytes.
+      const [first] = buffers;
+      const bytesRead =
+        buffers.length === 1
+          ? await readInto(descriptor, first!, place)
+          : await readVectors(descriptor, buffers, place);
       return { __proto__: null, bytesRead, buffers };
     });
   }
