@@ -234,6 +234,8 @@ export class Socket extends Duplex implements TransportOwner {
       state.length > 0 ||
       !(words === "utf8" || words === "latin1") ||
       !(typeof chunk === "string" || chunk instanceof Uint8Array) ||
+      // What sends nothing tells whether the connection is still there: the machine waits for that.
+      chunk.length === 0 ||
       transport.pendingBytes + chunk.length >= this.#quickBytes ||
       !this.writable
     ) {
