@@ -23,7 +23,7 @@ export type Waiter = (error: Error | null) => void;
 export interface SenderOwner {
   /** With 0, or with the system's negative error number; never within `send`. */
   onSent(errno: number, waiters: readonly Waiter[]): void;
-  /** What waited behind a send that has failed with this number. */
+  /** What waited behind a send that has failed with this number; 0 of what was held back. */
   onUnsent(errno: number, waiters: readonly Waiter[]): void;
 }
 
@@ -59,11 +59,6 @@ export class Sender {
     this.#owner = owner;
     this.#environment = environment;
     this.#descriptor = descriptor;
-  }
-
-  /** Bytes that wait for `send`. */
-  get heldBytes(): number {
-    return this.held ? (this.#next?.bytes ?? 0) : 0;
   }
 
   /** Whether all that was put has gone. */
@@ -230,7 +225,8 @@ export class Sender {
     this.#next = null;
     const { parts } = batch;
     const waiters = [...batch.waiters];
-    if (errno === 0 && !this.held && parts.length > 0) {
+    const isSent = errno === 0 && !this.held;
+    if (isSent && parts.length > 0) {
       try {
         const { ring } = this.#environment.io;
         ring.send(new Completion(), ignore, this.#descriptor, Buffer.concat(parts));
@@ -241,8 +237,8 @@ export class Sender {
     this.#release(batch);
     if (waiters.length === 0) return;
     process.nextTick(() => {
-      if (errno < 0) this.#owner.onUnsent(errno, waiters);
-      else this.#owner.onSent(0, waiters);
+      if (isSent) this.#owner.onSent(0, waiters);
+      else this.#owner.onUnsent(errno, waiters);
     });
   }
 }

@@ -31,7 +31,7 @@ export interface TransportOwner {
   onReceiveFailed(errno: number): void;
   /** What was sent has gone, with 0, or has failed; the waiters are those of its writes. */
   onWritten(errno: number, waiters: readonly Waiter[]): void;
-  /** What waited behind that. */
+  /** What waited behind that; with 0 what was held back. */
   onUnsent(errno: number, waiters: readonly Waiter[]): void;
 }
 
@@ -243,11 +243,6 @@ export class Transport extends AsyncResource implements SenderOwner {
   /** Bytes that the kernel has not taken. */
   get pendingBytes(): number {
     return this.#sender.pendingBytes;
-  }
-
-  /** Bytes that wait until the stream is uncorked. */
-  get heldBytes(): number {
-    return this.#sender.heldBytes;
   }
 
   put(data: Uint8Array | string, encoding: BufferEncoding): void {

@@ -346,6 +346,21 @@ const programs: Record<string, (net: Net, log: Log) => Promise<void>> = {
     ends.client.end();
     await over(ends);
   },
+  "what is corked when the socket is destroyed": async (net, log) => {
+    for (const error of [undefined, new Error("enough")]) {
+      const ends = await pair(net, log);
+      const { client } = ends;
+      noteBytes(log, "served", ends.served);
+      client.write("sent", (fault) => log.note("client", `first ${describe(fault)}`));
+      client.cork();
+      const written = (fault?: Error | null): void => log.note("client", `last ${describe(fault)}`);
+      log.note("client", `${client.write("held")} ${client.write("é", "utf8", written)}`);
+      log.note("client", `${client.writableLength} ${client.writableCorked}`);
+      await event(ends.served, "data");
+      client.destroy(error);
+      await over(ends);
+    }
+  },
   "what is written before the connection": async (net, log) => {
     const [server, port] = await listening(net, log);
     const accepted = event(server, "connection");

@@ -15,6 +15,7 @@ import {
   missingArguments,
   nodeError,
   socketClosed,
+  streamDestroyed,
   systemError,
 } from "../errors.js";
 import {
@@ -103,6 +104,8 @@ export class Socket extends Duplex implements TransportOwner {
   /** Of text that is written without one. */
   #encoding: BufferEncoding;
   #quickBytes: number;
+  /** What was written since the stream was corked, as the stream counts it. */
+  #heldLength = 0;
 
   constructor(options?: number | Options | null) {
     const given: InternalOptions = typeof options === "number" ? { fd: options } : (options ?? {});
@@ -245,14 +248,18 @@ export class Socket extends Duplex implements TransportOwner {
     const done = given === encoding ? callback : encoding;
     if (typeof done === "function") transport.wait(done as Waiter);
     this._unrefTimer();
-    if (state.corked > 0) transport.hold();
-    else transport.send();
+    if (state.corked > 0) {
+      this.#heldLength += chunk.length;
+      transport.hold();
+    } else transport.send();
     return true;
   }
 
   override uncork(): void {
     super.uncork();
-    if (this.writableCorked === 0) this.#transport?.send();
+    if (this.writableCorked > 0) return;
+    this.#heldLength = 0;
+    this.#transport?.send();
   }
 
   override setDefaultEncoding(encoding: BufferEncoding): this {
@@ -308,7 +315,8 @@ export class Socket extends Duplex implements TransportOwner {
 
   /** @internal */
   onUnsent(errno: number, waiters: readonly Waiter[]): void {
-    callAll(waiters, systemError(errno, "write"));
+    const error = errno < 0 ? systemError(errno, "write") : (this.errored ?? streamDestroyed());
+    callAll(waiters, error);
   }
 
   /** @internal */
@@ -367,6 +375,7 @@ export class Socket extends Duplex implements TransportOwner {
 
   override _destroy(error: Error | null, done: Done): void {
     this.connecting = false;
+    this.#heldLength = 0;
     const attempted = this.#connecting !== null;
     this.#idle?.clear();
     this.#connecting?.cancel();
@@ -576,9 +585,9 @@ export class Socket extends Duplex implements TransportOwner {
     return this.#transport?.bytesRead ?? this.#bytesRead;
   }
 
-  /** Bytes that are held back until the stream is uncorked. @internal */
-  get _heldBytes(): number {
-    return #transport in this ? (this.#transport?.heldBytes ?? 0) : 0;
+  /** What is held back until the stream is uncorked. @internal */
+  get _heldLength(): number {
+    return #heldLength in this ? this.#heldLength : 0;
   }
 
   /** Bytes that have left the stream. @internal */
@@ -639,7 +648,7 @@ export class Socket extends Duplex implements TransportOwner {
 const lengthOfStream = Object.getOwnPropertyDescriptor(Duplex.prototype, "writableLength")?.get;
 Object.defineProperty(Socket.prototype, "writableLength", {
   get(this: Socket): number {
-    return (lengthOfStream?.call(this) as number) + this._heldBytes;
+    return (lengthOfStream?.call(this) as number) + this._heldLength;
   },
   configurable: true,
 });

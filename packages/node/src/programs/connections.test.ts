@@ -25,8 +25,8 @@ const test = suite("connections");
 const COUNT = Number(process.env["IO_CONNECTIONS"] ?? 2000);
 const AT_ONCE = 32;
 const HEAP_BYTES = 2 * 1024 * 1024;
-/** Received chunks come from a group that grows with the load up to 16 MiB. */
-const BUFFER_BYTES = 20 * 1024 * 1024;
+/** Pools grow up to their limits: 16 MiB to receive into, and 16 MiB that was sent from. */
+const BUFFER_BYTES = 36 * 1024 * 1024;
 const MEMORY_BYTES = 64 * 1024 * 1024;
 const turn = promisify(setImmediate);
 
