@@ -158,7 +158,7 @@ const OF_DATAGRAMS: Rows<DatagramSocket> = {
   },
   bind: ({ datagrams }) => datagrams.bind({ port: 0 }),
   connect: ({ datagrams }) => datagrams.connect({ path: "/nowhere" }),
-  disconnect: ({ datagrams }) => datagrams.disconnect(ABORTED()),
+  disconnect: ({ datagrams }) => datagrams.disconnect({ signal: AbortSignal.abort() }),
 };
 
 const OF_OTHERS: Rows<Listener> & Pick<Rows<ChunkStream>, "next"> & Record<string, Call> = {

@@ -734,19 +734,17 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
    * receiver. What was sent before goes to the peer, except for what still waits for room. Linux
    * takes back a port that the system has chosen; the next send gets one.
    *
-   * @param options `signal` and `timeoutMs`; it never waits.
+   * @param options `signal`, which counts if it has aborted before, and `timeoutMs`, which changes
+   *   nothing: it never waits.
    * @throws the codes of every operation: {@link IOError.code}
    */
   async disconnect(options?: OperationOptions | null): Promise<void> {
-    await this.operations.run(
-      (pending, settle) => {
-        this.check("disconnect");
-        this.operations.ring.disconnect(pending, settle, this.number);
-      },
-      options,
-      this,
-      DISCONNECT,
-    );
+    endingsFrom(options, DISCONNECT);
+    const start = (pending: Pending, settle: Operations["settle"]): void => {
+      this.check("disconnect");
+      this.operations.ring.disconnect(pending, settle, this.number);
+    };
+    await this.operations.run(start, undefined, this);
     this.forgetAddresses();
   }
 
