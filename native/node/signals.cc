@@ -26,7 +26,7 @@ namespace {
 
 // ---- what the handler reads
 
-std::atomic_flag handler_lock = ATOMIC_FLAG_INIT;
+std::atomic_flag handler_lock;
 SignalPipe* first_pipe = nullptr;
 // What our handler calls, by the number of the signal: libuv's.
 struct sigaction beneath[signals_limit];

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { IO, SignalName, Signals } from "@io/core";
 import * as assert from "uvu/assert";
-import { runChild } from "../support/children.js";
+import { runChild, runChildWithDescriptors } from "../support/children.js";
 import type { Suite, Trial } from "../support/harness.js";
 import {
   driven,
@@ -247,6 +247,12 @@ function registerEnds(suite: Suite): void {
   suite.test("a receive that was unreferenced keeps no process alive", async () => {
     const { output, status } = await runChild("signals-unref", suite.backend);
     assert.is(output, "unreferenced\n");
+    assert.is(status, 0);
+  });
+
+  suite.test("without descriptors signals are refused, and nothing is left of it", async () => {
+    const { output, status } = await runChildWithDescriptors(64, "signals-full", suite.backend);
+    assert.equal(output.trim().split("\n"), ["EMFILE", "EMFILE", "SIGTERM"]);
     assert.is(status, 0);
   });
 

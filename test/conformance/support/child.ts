@@ -224,7 +224,20 @@ const programs: Record<string, Program> = {
     process.kill(process.pid, "SIGPIPE"); // which Node ignores from its start on
     say("goes on");
     process.kill(process.pid, "SIGTERM");
-    await new Promise((resolve) => setTimeout(resolve, HOUR_MS));
+    await (await IO.open({ backend })).sleep(HOUR_MS);
+  },
+
+  "signals-full": async (backend) => {
+    const io = await IO.open({ backend });
+    const taken = takeDescriptors();
+    say(await codeOf(() => io.signals(["SIGTERM"])));
+    for (const fd of taken.splice(-3)) closeSync(fd); // enough for its pipe alone
+    say(await codeOf(() => io.signals(["SIGTERM"])));
+    for (const fd of taken) closeSync(fd);
+    const signals = io.signals(["SIGTERM"]);
+    process.kill(process.pid, "SIGTERM");
+    say(await signals.receive());
+    await io.close();
   },
 
   "signals-unref": async (backend) => {
