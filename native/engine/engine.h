@@ -92,8 +92,8 @@ class Engine {
   // Provided buffers: see buffer_groups.h.
   BufferGroups& groups() { return groups_; }
   int32_t adopt(int number) { return descriptors_.add(number); }
-  // Takes a new number, or a negative errno, over: the descriptor, or a negative errno, and then the
-  // number is closed.
+  // Takes over a new number, which may be a negative errno. Gives the descriptor, or a negative
+  // errno, and then the number is closed.
   int32_t take_descriptor(int32_t number);
   // Takes over a number that other code has opened and gives up; a negative errno when it stays
   // that code's: -EEXIST when it is one of ours.

@@ -57,7 +57,7 @@ NATIVE_TEST(revisits_come_once_when_they_are_due) {
   REQUIRE(looked.revisits.due_ns() != Revisits::never);
 }
 
-// Many closes at once take their time, and each would else ask again and again meanwhile.
+// Many closes at once take their time: meanwhile none of them asks again and again.
 NATIVE_TEST(revisits_that_are_of_no_use_come_ever_later) {
   Looked looked;
   int64_t due_ns = 0;

@@ -12,9 +12,9 @@
 // of this socket are tried without waiting. A socket whose peer reads costs one call.
 //
 // The limit is the socket's, and it would end writes and connects as well, and sends in a chain,
-// which an EAGAIN would end. While one of these is in flight there is no limit. Nor is there one for
-// a socket that other code may have as well, as one that was passed to another process: it would
-// end that one's sends. Its own are tried without waiting, always.
+// which an EAGAIN would end. While one of these is in flight there is no limit. Nor is there one
+// for a socket that other code may have as well, as one that was passed to another process: it
+// would end that one's sends. Its own are tried without waiting, always.
 //
 // Nothing here owns a descriptor but the epoll's own: a socket leaves it when it is closed.
 #pragma once

@@ -552,9 +552,9 @@ export class IO extends PathOperations implements AsyncDisposable {
   }
 
   /**
-   * Takes signals that are sent to the process: they do nothing else then, until the close. Listeners
-   * of `process.on()` and other takers get them too. For programs whose event loop does not turn,
-   * and for loops.
+   * Takes signals that are sent to the process: they do nothing else then, until the close.
+   * Listeners of `process.on()` and other takers get them too. For programs whose event loop does
+   * not turn, and for loops.
    *
    * @param names The names of the signals: `["SIGTERM", "SIGINT"]`.
    * @returns what receives them; close it with `await using` or `close()`

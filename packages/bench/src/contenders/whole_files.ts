@@ -1,5 +1,5 @@
-// Whole files by fs.readFile: of node:fs/promises, or of ours; or, "chain", by one chain that opens,
-// reads and closes each, into memory that is used again.
+// Whole files by fs.readFile: of node:fs/promises, or of ours; or, "chain", by one chain that
+// opens, reads and closes each, into memory that is used again.
 //
 // Usage: whole_files <node|ours|chain|chain_epoll> <folder> <in flight> <seconds>
 //

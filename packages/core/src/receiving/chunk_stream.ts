@@ -52,8 +52,8 @@ export interface ChunkOptions extends OperationOptions {
   chunkBytes?: number | null | undefined;
 }
 
-// Settles a call that waits. Its parameter has no type, because a stream of one kind of chunk is also
-// a stream of chunks.
+// Settles a call that waits. Its parameter has no type, because a stream of one kind of chunk is
+// also a stream of chunks.
 type Settle = (result: unknown) => void;
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
