@@ -146,11 +146,6 @@ export function socketClosed(): NodeJS.ErrnoException {
   return nodeError(Error, "ERR_SOCKET_CLOSED", "Socket is closed");
 }
 
-export function streamDestroyed(): NodeJS.ErrnoException {
-  const message = "Cannot call write after a stream was destroyed";
-  return nodeError(Error, "ERR_STREAM_DESTROYED", message);
-}
-
 /** What this library lacks, with the reason: never a silent difference. */
 export function notSupported(what: string, reason: string): NodeJS.ErrnoException {
   return nodeError(

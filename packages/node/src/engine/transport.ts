@@ -11,7 +11,7 @@ import {
   type SocketOptions,
 } from "@io/core";
 import type { Environment } from "./environment.js";
-import { Sender, type SenderOwner, type Waiter } from "./sender.js";
+import { Sender, type SenderOwner } from "./sender.js";
 
 /**
  * A receive ends when so much has come, and is made again while the stream wants more. So a stream
@@ -22,6 +22,9 @@ const NO_BUFFERS = -constants.errno.ENOBUFS;
 const BROKEN_PIPE = -constants.errno.EPIPE;
 const CANCELED = -constants.errno.ECANCELED;
 
+/** What the stream waits for with a write. */
+export type Written = (error?: Error | null) => void;
+
 /** What a transport tells its stream. */
 export interface TransportOwner {
   /** Bytes have come, which are the stream's own. */
@@ -29,10 +32,8 @@ export interface TransportOwner {
   /** The peer has ended. */
   onEnd(): void;
   onReceiveFailed(errno: number): void;
-  /** What was sent has gone, with 0, or has failed; the waiters are those of its writes. */
-  onWritten(errno: number, waiters: readonly Waiter[]): void;
-  /** What waited behind that; with 0 what was held back. */
-  onUnsent(errno: number, waiters: readonly Waiter[]): void;
+  /** What was flushed has gone, with 0, or has failed. */
+  onWritten(errno: number, done: Written): void;
 }
 
 /** Memory of the program that is received into: the option `onread` of `node:net`. */
@@ -63,6 +64,8 @@ export class Transport extends AsyncResource implements SenderOwner {
   #delivers = false;
   #own: OwnBuffer | null = null;
   #ownBuffer: Uint8Array | null = null;
+  /** Of the flush that is in flight, of which there is one at most. */
+  #written: Written | null = null;
 
   constructor(environment: Environment, socket: CoreSocket, owner: TransportOwner) {
     super("IOSOCKETWRAP");
@@ -249,49 +252,40 @@ export class Transport extends AsyncResource implements SenderOwner {
     this.#sender.put(data, encoding);
   }
 
-  /** Calls back when all that was put so far has gone. */
-  wait(waiter: Waiter): void {
-    this.#sender.wait(waiter);
-  }
-
-  /** What is put waits for `send`. */
-  hold(): void {
-    this.#sender.held = true;
-  }
-
-  /** Sends what was put, behind what is in flight. */
-  send(): void {
-    this.#sender.send();
-  }
-
-  /** Hands over what waits behind a send in flight, before a close. */
-  endSending(): void {
-    this.#sender.close();
+  /** Sends all that was put; throws when the IO is closed. */
+  flush(done: Written): void {
+    this.#written = done;
+    this.#sender.flush();
   }
 
   /** @internal */
-  onSent(errno: number, waiters: readonly Waiter[]): void {
-    this.#owner.onWritten(this.#brokenBy(errno), waiters);
-  }
-
-  /** @internal */
-  onUnsent(errno: number, waiters: readonly Waiter[]): void {
-    this.#owner.onUnsent(this.#brokenBy(errno), waiters);
+  onSent(errno: number): void {
+    const why = errno === BROKEN_PIPE ? this.#brokenBy(errno) : errno;
+    this.#owner.onWritten(why, this.#written!);
   }
 
   // The kernel reports once why a connection is broken, and a receive may have taken that report.
   #brokenBy(errno: number): number {
-    const isKnown = errno === BROKEN_PIPE && this.#ended !== null && this.#ended < 0;
-    return isKnown ? (this.#ended as number) : errno;
+    return this.#ended !== null && this.#ended < 0 ? this.#ended : errno;
+  }
+
+  /** Sends what waits behind a send in flight, before a close: as far as the kernel takes it. */
+  sendLast(pieces: readonly { chunk: Uint8Array | string; encoding: BufferEncoding }[]): void {
+    const parts = pieces.map(({ chunk, encoding }) =>
+      typeof chunk === "string" ? Buffer.from(chunk, encoding) : chunk,
+    );
+    const given = parts.filter(({ length }) => length > 0);
+    if (given.length === 0) return;
+    const { ring } = this.environment.io;
+    try {
+      ring.send(new Completion(), ignore, this.#descriptor, Buffer.concat(given));
+    } catch {
+      // The IO is closed, and with it the connection.
+    }
   }
 
   /** Ends this direction, behind all that was sent. */
   shutdown(done: () => void): void {
-    if (this.#sender.isIdle) this.#shutDown(done);
-    else this.#sender.wait((error) => (error === null ? this.#shutDown(done) : done()));
-  }
-
-  #shutDown(done: () => void): void {
     const { ring } = this.environment.io;
     try {
       ring.shutdown(new Completion(), done, this.#descriptor, "send");
@@ -368,6 +362,8 @@ function errnoOf(error: unknown): number {
   const { errno } = error as NodeJS.ErrnoException;
   return typeof errno === "number" ? errno : CANCELED;
 }
+
+function ignore(): void {}
 
 function onReceived({ context: transport }: Completion<Transport>, result: number): void {
   transport.onReceived(result);

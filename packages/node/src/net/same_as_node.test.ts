@@ -43,6 +43,24 @@ async function arrives(from: Socket, to: Socket, text: string): Promise<void> {
   for (let turn = 0; turn < 4; turn++) await promisify(setImmediate)();
 }
 
+const codeOf = (error?: NodeJS.ErrnoException | null): string => error?.code ?? String(error);
+
+/** A client whose peer has reset the connection, which it does not know as it does not read. */
+async function resetBehind(net: Net, log: Log, who: string): Promise<Socket> {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await event(server, "listening");
+  const accepted = event(server, "connection");
+  const client = net.connect((server.address() as AddressInfo).port, "127.0.0.1").pause();
+  await event(client, "connect");
+  log.watch(who, client, ["error", "finish", "close"]);
+  const [served] = (await accepted) as [Socket];
+  const closed = event(served, "close");
+  served.resetAndDestroy();
+  await closed;
+  server.close();
+  return client;
+}
+
 /** Runs the body, and collects the messages of what is thrown where nobody catches it. */
 async function withFaults(body: (faults: Set<string>) => Promise<void>): Promise<void> {
   const faults = new Set<string>();
@@ -346,21 +364,6 @@ const programs: Record<string, (net: Net, log: Log) => Promise<void>> = {
     ends.client.end();
     await over(ends);
   },
-  "what is corked when the socket is destroyed": async (net, log) => {
-    for (const error of [undefined, new Error("enough")]) {
-      const ends = await pair(net, log);
-      const { client } = ends;
-      noteBytes(log, "served", ends.served);
-      client.write("sent", (fault) => log.note("client", `first ${describe(fault)}`));
-      client.cork();
-      const written = (fault?: Error | null): void => log.note("client", `last ${describe(fault)}`);
-      log.note("client", `${client.write("held")} ${client.write("é", "utf8", written)}`);
-      log.note("client", `${client.writableLength} ${client.writableCorked}`);
-      await event(ends.served, "data");
-      client.destroy(error);
-      await over(ends);
-    }
-  },
   "what is written before the connection": async (net, log) => {
     const [server, port] = await listening(net, log);
     const accepted = event(server, "connection");
@@ -626,6 +629,81 @@ const programs: Record<string, (net: Net, log: Log) => Promise<void>> = {
       client.resume().end();
       await over(ends);
     }),
+  "writes that fail": async (net, log) => {
+    for (const ends of ["end", "behind", "corked", "writes"]) {
+      const client = await resetBehind(net, log, ends);
+      const note = (name: string) => (error?: Error | null) => {
+        log.note(ends, `${name} ${codeOf(error)} ${codeOf(client.errored)} ${client.writable}`);
+        if (ends !== "writes") return;
+        client.write("more", (given) => log.note("more", String(given instanceof Error)));
+      };
+      const closed = event(client, "close");
+      client.write("a", note("first"));
+      if (ends === "corked") client.cork();
+      if (ends === "corked" || ends === "behind") client.write("b", note("second"));
+      if (ends === "end") client.end(note("end"));
+      await closed;
+    }
+  },
+  "corked writes of a socket that is destroyed": async (net, log) => {
+    for (const error of [undefined, new Error("on purpose")]) {
+      const ends = await pair(net, log);
+      const { client, served } = ends;
+      let text = "";
+      served.on("data", (data: Buffer) => (text += data.toString()));
+      client.cork();
+      client.write("never sent", (given) => log.note("callback", describe(given)));
+      client.destroy(error);
+      await over(ends);
+      log.note("bytes", `${text} ${client.bytesWritten}`);
+    }
+  },
+  "room while corked": async (net, log) => {
+    const ends = await pair(net, log);
+    const { client, served } = ends;
+    served.resume();
+    client.cork();
+    for (let round = 0; round < 3; round++) {
+      log.note("client", `${client.write(Buffer.alloc(10_000))} ${client.writableLength}`);
+      log.note("client", `${client.writableNeedDrain}`);
+    }
+    client.uncork();
+    await event(client, "drain");
+    client.end();
+    await over(ends);
+  },
+  "a class and an object with _write() of their own": async (net, log) => {
+    class Noted extends net.Socket {
+      override _write(chunk: unknown, encoding: BufferEncoding, done: () => void): void {
+        log.note("class", String(chunk));
+        super._write(chunk, encoding, done);
+      }
+    }
+    const server = net.createServer((socket) => socket.resume()).listen(0, "127.0.0.1");
+    await event(server, "listening");
+    const client = new Noted().connect((server.address() as AddressInfo).port, "127.0.0.1");
+    await event(client, "connect");
+    await new Promise((resolve) => client.write("one", resolve));
+    const before = client._write;
+    client._write = (chunk, encoding, done): void => {
+      log.note("object", String(chunk));
+      before.call(client, chunk, encoding, done);
+    };
+    client.end("two");
+    await event(client, "close");
+    server.close();
+  },
+  "a large piece of memory that can grow": async (net, log) => {
+    const ends = await pair(net, log);
+    const { client, served } = ends;
+    let bytes = 0;
+    served.on("data", (data: Buffer) => (bytes += data.length));
+    const memory = Reflect.construct(ArrayBuffer, [20_000, { maxByteLength: 40_000 }]);
+    client.end(new Uint8Array(memory as ArrayBuffer));
+    client.resume();
+    await over(ends);
+    log.note("served", `${bytes}`);
+  },
   "no connection": async (net, log) => {
     const socket = new net.Socket();
     log.watch("socket", socket, ["error", "close", "finish"]);

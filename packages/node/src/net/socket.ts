@@ -7,7 +7,6 @@ import { constants } from "node:os";
 import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
 import type { Address, Socket as CoreSocket } from "@io/core";
 import { type Environment, sharedEnvironment } from "../engine/environment.js";
-import type { Waiter } from "../engine/sender.js";
 import { type OwnBuffer, Transport, type TransportOwner } from "../engine/transport.js";
 import {
   argumentValueError,
@@ -15,7 +14,6 @@ import {
   missingArguments,
   nodeError,
   socketClosed,
-  streamDestroyed,
   systemError,
 } from "../errors.js";
 import {
@@ -32,8 +30,6 @@ import { IdleTimer } from "./idle_timer.js";
 import { socketOf } from "./socket_of.js";
 
 type Done = (error?: Error | null) => void;
-/** What is needed of the state of a stream. */
-type WritableState = { readonly length: number; readonly corked: number };
 type Piece = { chunk: Uint8Array | string; encoding: BufferEncoding };
 
 const clientChannel = channel("net.client.socket");
@@ -101,11 +97,6 @@ export class Socket extends Duplex implements TransportOwner {
   #readableEnded = false;
   #handsOn = false;
   #piped = false;
-  /** Of text that is written without one. */
-  #encoding: BufferEncoding;
-  #quickBytes: number;
-  /** What was written since the stream was corked, as the stream counts it. */
-  #heldLength = 0;
 
   constructor(options?: number | Options | null) {
     const given: InternalOptions = typeof options === "number" ? { fd: options } : (options ?? {});
@@ -120,8 +111,6 @@ export class Socket extends Duplex implements TransportOwner {
       this.#keepAliveDelayMs =
         delay === undefined ? 0 : checkNumber(delay, "keepAliveInitialDelay");
     }
-    this.#encoding = (given["defaultEncoding"] as BufferEncoding | undefined) ?? "utf8";
-    this.#quickBytes = this.writableHighWaterMark;
     this.#own = ownBufferOf(given, this);
     this.on("end", onReadableStreamEnd);
     // Behind the rest: with a signal that has aborted it destroys the socket.
@@ -223,51 +212,6 @@ export class Socket extends Duplex implements TransportOwner {
 
   // ---- writing
 
-  /**
-   * What the general machine comes to while it has nothing in flight and has room: the bytes are
-   * the sender's, and their callback waits there. All else goes by the machine.
-   */
-  override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
-    const transport = this.#transport;
-    const given = typeof encoding === "function" ? undefined : encoding;
-    const words = (given ?? this.#encoding) as BufferEncoding;
-    const state = (this as unknown as { _writableState: WritableState })._writableState;
-    if (
-      transport === null ||
-      state.length > 0 ||
-      !(words === "utf8" || words === "latin1") ||
-      !(typeof chunk === "string" || chunk instanceof Uint8Array) ||
-      // What sends nothing tells whether the connection is still there: the machine waits for that.
-      chunk.length === 0 ||
-      transport.pendingBytes + chunk.length >= this.#quickBytes ||
-      !this.writable
-    ) {
-      return super.write(chunk, encoding as BufferEncoding, callback as Done);
-    }
-    transport.put(chunk, words);
-    const done = given === encoding ? callback : encoding;
-    if (typeof done === "function") transport.wait(done as Waiter);
-    this._unrefTimer();
-    if (state.corked > 0) {
-      this.#heldLength += chunk.length;
-      transport.hold();
-    } else transport.send();
-    return true;
-  }
-
-  override uncork(): void {
-    super.uncork();
-    if (this.writableCorked > 0) return;
-    this.#heldLength = 0;
-    this.#transport?.send();
-  }
-
-  override setDefaultEncoding(encoding: BufferEncoding): this {
-    super.setDefaultEncoding(encoding);
-    this.#encoding = encoding;
-    return this;
-  }
-
   override _write(chunk: Uint8Array | string, encoding: BufferEncoding, done: Done): void {
     const transport = this.#transport;
     if (transport === null || this.connecting) {
@@ -275,7 +219,7 @@ export class Socket extends Duplex implements TransportOwner {
       return;
     }
     transport.put(chunk, encoding);
-    this.#send(transport, done);
+    this.#flush(transport, done);
   }
 
   override _writev(pieces: Piece[], done: Done): void {
@@ -289,13 +233,16 @@ export class Socket extends Duplex implements TransportOwner {
       return;
     }
     for (const { chunk, encoding } of pieces) transport.put(chunk, encoding);
-    this.#send(transport, done);
+    this.#flush(transport, done);
   }
 
-  #send(transport: Transport, done: Done): void {
+  #flush(transport: Transport, done: Done): void {
     this._unrefTimer();
-    transport.wait(done);
-    transport.send();
+    try {
+      transport.flush(done);
+    } catch (error) {
+      done(error as Error); // the IO is closed
+    }
     this.#pendingSeen = transport.pendingBytes;
   }
 
@@ -314,24 +261,18 @@ export class Socket extends Duplex implements TransportOwner {
   }
 
   /** @internal */
-  onUnsent(errno: number, waiters: readonly Waiter[]): void {
-    const error = errno < 0 ? systemError(errno, "write") : (this.errored ?? streamDestroyed());
-    callAll(waiters, error);
-  }
-
-  /** @internal */
-  onWritten(errno: number, waiters: readonly Waiter[]): void {
-    if (errno < 0 && !this.destroyed) {
-      const error = systemError(errno, "write");
-      callAll(waiters, error);
-      this.destroy(error);
+  onWritten(errno: number, done: Done): void {
+    if (this.destroyed) {
+      done(null);
       return;
     }
-    if (!this.destroyed) {
-      this._unrefTimer();
-      this.#pendingSeen = 0;
+    if (errno < 0) {
+      done(systemError(errno, "write"));
+      return;
     }
-    callAll(waiters, null);
+    this._unrefTimer();
+    this.#pendingSeen = 0;
+    done();
   }
 
   override _final(done: Done): void {
@@ -375,7 +316,6 @@ export class Socket extends Duplex implements TransportOwner {
 
   override _destroy(error: Error | null, done: Done): void {
     this.connecting = false;
-    this.#heldLength = 0;
     const attempted = this.#connecting !== null;
     this.#idle?.clear();
     this.#connecting?.cancel();
@@ -403,13 +343,11 @@ export class Socket extends Duplex implements TransportOwner {
   }
 
   // Node hands each write to the kernel at once as long as it takes them. Here those behind the
-  // first one wait for its end, so they go now.
+  // first one wait for the end of the turn, so they go now.
   #sendWaiting(transport: Transport, hadError: boolean): void {
+    if (hadError) return;
     const waiting = (this as { writableBuffer?: Piece[] }).writableBuffer ?? [];
-    if (!hadError && this.writableCorked === 0) {
-      for (const { chunk, encoding } of waiting) transport.put(chunk, encoding);
-    }
-    transport.endSending();
+    if (waiting.length > 0 && this.writableCorked === 0) transport.sendLast(waiting);
   }
 
   // ---- connecting
@@ -585,11 +523,6 @@ export class Socket extends Duplex implements TransportOwner {
     return this.#transport?.bytesRead ?? this.#bytesRead;
   }
 
-  /** What is held back until the stream is uncorked. @internal */
-  get _heldLength(): number {
-    return #heldLength in this ? this.#heldLength : 0;
-  }
-
   /** Bytes that have left the stream. @internal */
   get _bytesDispatched(): number {
     // Libraries look at the property of the prototype.
@@ -644,25 +577,6 @@ export class Socket extends Duplex implements TransportOwner {
   }
 }
 
-// What is written while the stream is corked is the transport's already.
-const lengthOfStream = Object.getOwnPropertyDescriptor(Duplex.prototype, "writableLength")?.get;
-Object.defineProperty(Socket.prototype, "writableLength", {
-  get(this: Socket): number {
-    return (lengthOfStream?.call(this) as number) + this._heldLength;
-  },
-  configurable: true,
-});
-
-/** What one of them throws is the process's, and does not keep the others from being called. */
-function callAll(waiters: readonly Waiter[], error: Error | null): void {
-  let index = 0;
-  try {
-    while (index < waiters.length) waiters[index++]!(error);
-  } finally {
-    if (index < waiters.length) process.nextTick(callAll, waiters.slice(index), error);
-  }
-}
-
 function onReadableStreamEnd(this: Socket): void {
   if (!this.allowHalfOpen) this.write = writeAfterEnd as typeof this.write;
 }
@@ -675,7 +589,7 @@ function writeAfterEnd(
   callback?: unknown,
 ): boolean {
   if (!this.writableEnded) {
-    return Reflect.apply(Socket.prototype.write, this, [chunk, encoding, callback]) as boolean;
+    return Reflect.apply(Duplex.prototype.write, this, [chunk, encoding, callback]) as boolean;
   }
   const done = typeof encoding === "function" ? encoding : callback;
   const error = Object.assign(new Error("This socket has been ended by the other party"), {
