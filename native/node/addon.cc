@@ -1007,6 +1007,10 @@ Napi::Value read_address(const Napi::CallbackInfo& info) {
   return name_to_js(info.Env(), text);
 }
 
+void take_signals_again(const Napi::CallbackInfo&) {
+  io::take_signals_again();
+}
+
 // (errno, positive) -> [name, text]; undefined when the system has no such error
 Napi::Value error_name(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -1068,6 +1072,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("addressRemainder", Napi::Function::New(env, address_remainder));
   exports.Set("kindOf", Napi::Function::New(env, kind_of_number));
   exports.Set("notify", Napi::Function::New(env, notify));
+  exports.Set("takeSignalsAgain", Napi::Function::New(env, take_signals_again));
   exports.Set("errorName", Napi::Function::New(env, error_name));
   exports.Set("writeAddress", Napi::Function::New(env, write_address));
   exports.Set("readAddress", Napi::Function::New(env, read_address));

@@ -28,8 +28,10 @@ namespace {
 
 std::atomic_flag handler_lock;
 SignalPipe* first_pipe = nullptr;
-// What our handler calls, by the number of the signal: libuv's.
+// What our handler calls, by the number of the signal: libuv's, and never ours.
 struct sigaction beneath[signals_limit];
+// What it calls besides while nobody has taken the signal: the handler that was there before.
+struct sigaction restored[signals_limit];
 
 void lock_handler() {
   while (handler_lock.test_and_set(std::memory_order_acquire)) {
@@ -65,12 +67,18 @@ constexpr uint64_t bit_of(int signal) {
   return uint64_t{1} << signal;
 }
 
-// A full pipe drops the signal. One that nobody reads any more would raise SIGPIPE each time.
-void tell(SignalPipe& pipe, int signal) {
+// A full pipe drops the signal. It always has a reader, so no write raises SIGPIPE.
+void tell(const SignalPipe& pipe, int signal) {
   const auto number = static_cast<uint8_t>(signal);
-  while (::write(pipe.write_end, &number, sizeof(number)) < 0) {
-    if (errno == EPIPE) pipe.signals = 0;
-    if (errno != EINTR) return;
+  while (::write(pipe.write_end, &number, sizeof(number)) < 0 && errno == EINTR) {
+  }
+}
+
+void call(const struct sigaction& action, int signal, siginfo_t* info, void* context) {
+  if ((action.sa_flags & SA_SIGINFO) != 0) {
+    action.sa_sigaction(signal, info, context);
+  } else if (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN) {
+    action.sa_handler(signal);
   }
 }
 
@@ -81,13 +89,11 @@ void handle_signal(int signal, siginfo_t* info, void* context) {
   for (SignalPipe* pipe = first_pipe; pipe != nullptr; pipe = pipe->next) {
     if ((pipe->signals & bit_of(signal)) != 0) tell(*pipe, signal);
   }
-  const struct sigaction next = beneath[signal];
+  const struct sigaction libuvs = beneath[signal];
+  const struct sigaction earlier = restored[signal];
   unlock_handler();
-  if ((next.sa_flags & SA_SIGINFO) != 0) {
-    next.sa_sigaction(signal, info, context);
-  } else if (next.sa_handler != SIG_DFL && next.sa_handler != SIG_IGN) {
-    next.sa_handler(signal);
-  }
+  call(libuvs, signal, info, context);
+  call(earlier, signal, info, context);
   errno = error;
 }
 
@@ -100,10 +106,24 @@ bool does_default(const struct sigaction& action) {
   return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL;
 }
 
+bool is_ours(const struct sigaction& action) {
+  return handler_of(action) == reinterpret_cast<uintptr_t>(handle_signal);
+}
+
 struct sigaction action_of(int signal) {
   struct sigaction action = {};
   CHECK(::sigaction(signal, nullptr, &action) == 0);
   return action;
+}
+
+// What lies above ours need not call it: Node's vm, for one, leaves a handler that ends the process.
+void set_highest(int signal) {
+  if (is_ours(action_of(signal))) return;
+  struct sigaction ours = {};
+  ours.sa_sigaction = handle_signal;
+  ours.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+  sigfillset(&ours.sa_mask);
+  CHECK(::sigaction(signal, &ours, nullptr) == 0);
 }
 
 // ---- who has taken what
@@ -112,9 +132,8 @@ struct TakenSignal {  // of one signal
   uint32_t takers = 0;
   bool has_guard = false;
   uv_signal_t guard;
+  bool stays = false;  // the guard and our handler do, after the last taker
   struct sigaction earlier = {};  // what it did before the first taker
-  // Of other code, which was set above ours and calls it: it lay there after the last taker.
-  uintptr_t above = 0;
 };
 
 struct SignalRegistry {
@@ -152,21 +171,19 @@ int start_guard(SignalRegistry& registry, int signal) {
 
 int take_signal(SignalRegistry& registry, int signal) {
   TakenSignal& taken = registry.taken[signal];
-  if (taken.takers == 0) {
-    taken.earlier = action_of(signal);
+  const bool starts = taken.takers == 0 && !taken.stays;
+  const struct sigaction earlier = action_of(signal);
+  if (starts) {
     const int error = start_guard(registry, signal);
     if (error != 0) return error;
-    struct sigaction ours = {};
-    ours.sa_sigaction = handle_signal;
-    ours.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
-    sigfillset(&ours.sa_mask);
-    const HandlersHeld held;
-    const struct sigaction current = action_of(signal);
-    if (handler_of(current) != taken.above) {
-      beneath[signal] = current;
-      CHECK(::sigaction(signal, &ours, nullptr) == 0);
-    }
   }
+  const HandlersHeld held;
+  // Ours lies there where other code had set it again: what is known of the signal still holds.
+  if (starts && !is_ours(earlier)) taken.earlier = earlier;
+  const struct sigaction current = action_of(signal);
+  if (starts && !is_ours(current)) beneath[signal] = current;
+  restored[signal] = {};
+  set_highest(signal);
   taken.takers++;
   return 0;
 }
@@ -179,23 +196,35 @@ void set_again(int signal, const struct sigaction& earlier) {
   if (!does_default(replaced)) CHECK(::sigaction(signal, &replaced, nullptr) == 0);
 }
 
+// The stop of libuv's last listener sets SIG_DFL, and another thread may get the signal right then.
+// So what was ignored or had a handler of its own stays with ours, except for a handler that is
+// for one signal: Node's for SIGINT and SIGTERM, which ends the process as the default does.
+bool stays_with_ours(const struct sigaction& earlier) {
+  return !does_default(earlier) && (static_cast<unsigned>(earlier.sa_flags) & SA_RESETHAND) == 0;
+}
+
 void give_back_signal(SignalRegistry& registry, int signal) {
   TakenSignal& taken = registry.taken[signal];
   CHECK(taken.takers > 0);
   taken.takers--;
   if (taken.takers > 0) return;
-  struct sigaction libuvs = {};
+  bool node_listened = false;
   {
     const HandlersHeld held;
-    libuvs = beneath[signal];
-    const uintptr_t highest = handler_of(action_of(signal));
-    const bool is_ours = highest == reinterpret_cast<uintptr_t>(handle_signal);
-    taken.above = is_ours ? 0 : highest;
-    if (is_ours) CHECK(::sigaction(signal, &libuvs, nullptr) == 0);
+    const struct sigaction& libuvs = beneath[signal];
+    node_listened = handler_of(taken.earlier) == handler_of(libuvs);
+    taken.stays = !node_listened && stays_with_ours(taken.earlier);
+    if (taken.stays) {
+      restored[signal] = taken.earlier;
+      set_highest(signal);
+      return;
+    }
+    // Whatever lies there now, since libuv sets its own only with its first listener.
+    CHECK(::sigaction(signal, &libuvs, nullptr) == 0);
   }
   CHECK(uv_signal_stop(&taken.guard) == 0);
   // Where Node had listened before the first taker, nothing comes back.
-  if (handler_of(taken.earlier) != handler_of(libuvs)) set_again(signal, taken.earlier);
+  if (!node_listened) set_again(signal, taken.earlier);
 }
 
 }  // namespace
@@ -204,6 +233,11 @@ int SignalTaker::open(uint64_t signals, int& number) {
   int ends[2];
   const int result = system::open_pipe(ends);
   if (result < 0) return result;
+  read_end_ = system::duplicate(ends[0]);
+  if (read_end_ < 0) {
+    for (const int end : ends) ::close(end);
+    return read_end_;
+  }
   pipe_.write_end = ends[1];
   pipe_.signals = signals;
   SignalRegistry& registry = signal_registry();
@@ -228,6 +262,15 @@ int SignalTaker::open(uint64_t signals, int& number) {
   return 0;
 }
 
+void take_signals_again() {
+  SignalRegistry& registry = signal_registry();
+  const std::scoped_lock lock(registry.mutex);
+  const HandlersHeld held;
+  for (int signal = 1; signal < signals_limit; signal++) {
+    if (registry.taken[signal].takers > 0) set_highest(signal);
+  }
+}
+
 SignalTaker::~SignalTaker() {
   if (pipe_.write_end < 0) return;
   const std::scoped_lock lock(signal_registry().mutex);
@@ -246,6 +289,7 @@ void SignalTaker::give_back() {
     *link = pipe_.next;
   }
   ::close(pipe_.write_end);
+  ::close(read_end_);
   pipe_ = {};
   taken_ = 0;
 }

@@ -7,8 +7,9 @@
 // before. So a listener of libuv, which does nothing (the guard), is started before our handler is
 // set, and stopped after that was taken back. While it is there libuv sets nothing, and our
 // handler, which calls libuv's, lies above that: every listener gets the signal, in whichever order
-// they come and go. What the signal did before the first taker is set again after the last one,
-// when no listener of libuv is left.
+// they come and go. Other code may set its handler above ours, which then gets nothing until
+// take_signals_again(), or the next taker. What the signal did before the first taker is set again
+// after the last one, when no listener of libuv is left; or our handler stays and does it.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,11 @@ class SignalTaker {
   void give_back();
 
   SignalPipe pipe_;
+  int read_end_ = -1;  // a duplicate
   uint64_t taken_ = 0;
 };
+
+// Puts the handlers of what is taken above those that other code has set since.
+void take_signals_again();
 
 }  // namespace io

@@ -559,8 +559,9 @@ export class IO extends PathOperations implements AsyncDisposable {
    * @param names The names of the signals: `["SIGTERM", "SIGINT"]`.
    * @returns what receives them; close it with `await using` or `close()`
    * @throws `EMFILE` and `ENFILE` without descriptors, `ENOTSUP` in Bun and Deno;
-   *   `ERR_INVALID_ARG_VALUE` for "SIGKILL" and "SIGSTOP", which no program receives, and for those
-   *   of an instruction that has failed; the codes of every operation: {@link IOError.code}
+   *   `ERR_INVALID_ARG_VALUE` for "SIGKILL" and "SIGSTOP", which no program receives, for those of
+   *   an instruction that has failed, and for "SIGPROF", which V8's CPU profiler handles; the codes
+   *   of every operation: {@link IOError.code}
    * @category Descriptors
    */
   signals(names: readonly SignalName[]): Signals {

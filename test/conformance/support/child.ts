@@ -3,10 +3,14 @@
 
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants, mkdtempSync, openSync, rmSync, write } from "node:fs";
+import inspector from "node:inspector";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { getSystemErrorMap } from "node:util";
-import { type BackendName, Completion, IO, type IOError } from "@io/core";
+import { runInThisContext } from "node:vm";
+import { type BackendName, Completion, IO, type IOError, type Signals } from "@io/core";
 
 type Program = (backend: BackendName) => Promise<void>;
 
@@ -15,6 +19,10 @@ const HOUR_NS = HOUR_MS * 1e6;
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** The code of what a call throws or is rejected with; its name when it has none. */
@@ -237,6 +245,107 @@ const programs: Record<string, Program> = {
     const signals = io.signals(["SIGTERM"]);
     process.kill(process.pid, "SIGTERM");
     say(await signals.receive());
+    await io.close();
+  },
+
+  // Node's vm sets handlers of its own for SIGINT, and leaves one that ends the process.
+  "signals-vm": async (backend) => {
+    const io = await IO.open({ backend });
+    const breakable = (): unknown => runInThisContext("1", { breakOnSigint: true });
+    let heard = 0;
+    const round = async (signals?: Signals): Promise<void> => {
+      const before = heard;
+      process.kill(process.pid, "SIGINT");
+      const taken = await signals?.receive();
+      while (heard === before) await turn();
+      say(`${heard} ${taken}`);
+    };
+    const first = io.signals(["SIGINT"]);
+    breakable();
+    process.on("SIGINT", () => heard++);
+    await round(first);
+    breakable();
+    await round(first);
+    const second = io.signals(["SIGINT"]);
+    await second.close();
+    breakable();
+    await first.close();
+    await round();
+    breakable();
+    const third = io.signals(["SIGINT"]);
+    await round(third);
+    await io.close();
+    await round();
+  },
+
+  "signals-retaken": async (backend) => {
+    const io = await IO.open({ backend });
+    const first = io.signals(["SIGINT"]);
+    runInThisContext("1", { breakOnSigint: true }); // without a listener, which would tell of it
+    const second = io.signals(["SIGINT"]);
+    process.kill(process.pid, "SIGINT");
+    for (const signals of [first, second]) say(await signals.receive());
+    for (const signals of [first, second]) await signals.close();
+    await using third = io.signals(["SIGINT"]);
+    process.kill(process.pid, "SIGINT");
+    say(await third.receive());
+    await io.close();
+  },
+
+  // Other threads meet a broken pipe all the time, while SIGPIPE is taken and given back.
+  "signals-broken-pipe": async (backend) => {
+    const io = await IO.open({ backend });
+    const folder = mkdtempSync(join(tmpdir(), "io-fifo-"));
+    const path = join(folder, "fifo");
+    execFileSync("mkfifo", [path]);
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const number = openSync(path, "w");
+    closeSync(reader);
+    rmSync(folder, { recursive: true });
+    let [broken, over] = [0, false];
+    const writing = (): void =>
+      write(number, "x", (error) => {
+        if (error?.code === "EPIPE") broken++;
+        if (!over) writing();
+      });
+    for (let count = 0; count < 4; count++) writing();
+    for (let count = 0; count < 6000; count++) {
+      await io.signals(["SIGPIPE"]).close();
+      if (count % 4 === 0) await turn();
+    }
+    over = true;
+    say(`goes on, ${broken > 0}`);
+    await io.close();
+  },
+
+  "signals-inspector": async (backend) => {
+    const io = await IO.open({ backend });
+    process.debugPort = 0;
+    for (let count = 0; count < 2; count++) {
+      const signals = io.signals(["SIGUSR1"]);
+      process.kill(process.pid, "SIGUSR1");
+      say(await signals.receive());
+      await signals.close();
+    }
+    say(String(inspector.url()));
+    process.kill(process.pid, "SIGUSR1");
+    while (inspector.url() === undefined) await turn();
+    say("inspected");
+    inspector.close();
+    await io.close();
+  },
+
+  // What Node's last listener leaves of SIGPIPE ends the process.
+  "signals-unread": async (backend) => {
+    const io = await IO.open({ backend });
+    const signals = io.signals(["SIGUSR2"]);
+    const listener = (): void => undefined;
+    process.on("SIGPIPE", listener).off("SIGPIPE", listener);
+    await new Promise((resolve) => {
+      io.ring.close(new Completion(), resolve, signals.descriptor);
+    });
+    process.kill(process.pid, "SIGUSR2");
+    say("goes on");
     await io.close();
   },
 

@@ -1,5 +1,6 @@
 // Signals of the process, for programs that drive their own loop.
 import { constants } from "node:os";
+import { loadNative } from "../engine/load.js";
 import type { NativeSession } from "../engine/native.js";
 import { IOError, rangeError, typeError } from "../errors.js";
 import type { Operations } from "../ring/promises.js";
@@ -17,14 +18,18 @@ export type SignalName = `SIG${string}`;
 
 const NUMBERS: Readonly<Record<string, number | undefined>> = constants.signals;
 
+const FAILED = "it says that an instruction has failed, which cannot go on";
 const REFUSED: Readonly<Record<string, string>> = {
   SIGKILL: "the system lets no program receive it",
   SIGSTOP: "the system lets no program receive it",
   // A handler that returns makes the same instruction fail again.
-  SIGBUS: "it says that an instruction has failed, which cannot go on",
-  SIGFPE: "it says that an instruction has failed, which cannot go on",
-  SIGILL: "it says that an instruction has failed, which cannot go on",
-  SIGSEGV: "it says that an instruction has failed, which cannot go on",
+  SIGBUS: FAILED,
+  SIGFPE: FAILED,
+  SIGILL: FAILED,
+  SIGSEGV: FAILED,
+  SIGSYS: FAILED,
+  SIGTRAP: FAILED,
+  SIGPROF: "the CPU profiler of V8 sets its own handler",
 };
 
 /**
@@ -32,7 +37,12 @@ const REFUSED: Readonly<Record<string, string>> = {
  * iterable, which ends when it or its IO is closed. Until then the signals do nothing else of
  * themselves: "SIGTERM" ends no process. Each listener gets each signal, also those of
  * `process.on()` and of other threads. What a signal did before comes back with the close of the
- * last one, unless Node listens to it by then.
+ * last one, unless Node listens to it by then. One that was ignored keeps a handler that does
+ * nothing; one that native code handled keeps one that calls that, beside Node's listeners.
+ *
+ * A handler that other native code sets meanwhile gets its signal alone, until the next
+ * `io.signals()`, or `process.on()` of a signal in a thread that has called `io.signals()`: for
+ * "SIGINT" `vm` with `breakOnSigint`, also of the REPL, leaves one that ends the process.
  *
  * The system joins signals of the same name that come at once. Signals come in the order in which
  * the system gave them; 65,536 may wait on Linux, and more are dropped.
@@ -73,6 +83,19 @@ export class Signals extends Values<SignalName> {
   }
 }
 
+// Node's vm with `breakOnSigint`, also of the REPL, leaves a handler that ends the process, and then
+// adds its listeners again, for which libuv sets no handler while a signal is taken.
+let watchesListeners = false;
+
+function watchListeners(): void {
+  if (watchesListeners) return;
+  watchesListeners = true;
+  const native = loadNative();
+  process.on("newListener", (name) => {
+    if (typeof name === "string" && Object.hasOwn(NUMBERS, name)) native.takeSignalsAgain();
+  });
+}
+
 function numberOf(name: unknown): number {
   const number = typeof name === "string" && Object.hasOwn(NUMBERS, name) && NUMBERS[name];
   if (!number) {
@@ -105,5 +128,6 @@ export function openSignals(
   }
   const descriptor = session.openSignals([...asked.keys()]);
   if (descriptor < 0) throw callError("signals", "sigaction", descriptor, operations.backend);
+  watchListeners();
   return new Signals(operations, session, descriptor, asked);
 }

@@ -146,6 +146,8 @@ export interface Native {
   kindOf(number: number): number;
   /** A value for a notifier of any thread of the process; 0 or a negative errno. */
   notify(id: number, value: number): number;
+  /** Where other code has set handlers above those of the signals that are taken. */
+  takeSignalsAgain(): void;
   /** Name and text of an error number of the system, which is positive here. */
   errorName(errno: number): readonly [name: string, text: string] | undefined;
   /** The address of a buffer's memory, modulo `alignment`. */
