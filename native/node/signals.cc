@@ -116,7 +116,7 @@ struct sigaction action_of(int signal) {
   return action;
 }
 
-// What lies above ours need not call it: Node's vm, for one, leaves a handler that ends the process.
+// What lies above ours need not call it: Node's vm leaves a handler that ends the process.
 void set_highest(int signal) {
   if (is_ours(action_of(signal))) return;
   struct sigaction ours = {};

@@ -281,7 +281,7 @@ const programs: Record<string, Program> = {
   "signals-retaken": async (backend) => {
     const io = await IO.open({ backend });
     const first = io.signals(["SIGINT"]);
-    runInThisContext("1", { breakOnSigint: true }); // without a listener, which would tell of it
+    runInThisContext("1", { breakOnSigint: true }); // no listener is added again
     const second = io.signals(["SIGINT"]);
     process.kill(process.pid, "SIGINT");
     for (const signals of [first, second]) say(await signals.receive());

@@ -83,8 +83,8 @@ export class Signals extends Values<SignalName> {
   }
 }
 
-// Node's vm with `breakOnSigint`, also of the REPL, leaves a handler that ends the process, and then
-// adds its listeners again, for which libuv sets no handler while a signal is taken.
+// Node's vm with `breakOnSigint` leaves a handler that ends the process, and then adds the listeners
+// again, for which libuv sets no handler while a signal is taken.
 let watchesListeners = false;
 
 function watchListeners(): void {
