@@ -83,7 +83,7 @@ export class Signals extends Values<SignalName> {
   }
 }
 
-// Node's vm with `breakOnSigint` leaves a handler that ends the process, and then adds the listeners
+// Node's vm with `breakOnSigint` leaves a handler that ends the process, then adds the listeners
 // again, for which libuv sets no handler while a signal is taken.
 let watchesListeners = false;
 
