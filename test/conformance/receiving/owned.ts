@@ -1,10 +1,10 @@
 // A loop over a socket: owned bytes, which a program may keep; and the warning for a program that
 // keeps chunks, which it must not.
 
-import type { Chunk, DatagramBytes } from "@io/core";
+import type { Chunk, DatagramBytes, Socket } from "@io/core";
 import * as assert from "uvu/assert";
 import { pattern, sameBytes, text } from "../support/data.js";
-import type { Suite } from "../support/harness.js";
+import type { Suite, Trial } from "../support/harness.js";
 import { connected, FAMILIES, type Family } from "../support/network.js";
 import { refusalCode, roundTrips, Watched } from "../support/verbs.js";
 
@@ -16,6 +16,7 @@ export function ownedBytes(suite: Suite): void {
   registerDatagrams(suite);
   registerEnds(suite);
   registerKept(suite);
+  registerFrozen(suite);
 }
 
 function registerBytes(suite: Suite, family: Family): void {
@@ -103,22 +104,28 @@ interface Warning extends Error {
   code?: string;
 }
 
+/** The warnings that name the peer of a socket, and when the first one is there. */
+function warningsOf(trial: Trial, served: Socket): { warnings: string[]; warned: Promise<void> } {
+  const peer = `127.0.0.1:${served.remoteAddress!.port}`;
+  const warnings: string[] = [];
+  let tell: () => void = () => undefined;
+  const warned = new Promise<void>((resolve) => {
+    tell = resolve;
+  });
+  const record = ({ code, message }: Warning): void => {
+    if (code !== "IO_CHUNKS_KEPT" || !message.includes(peer)) return;
+    warnings.push(message);
+    tell();
+  };
+  process.on("warning", record);
+  trial.defer(() => process.off("warning", record));
+  return { warnings, warned };
+}
+
 function registerKept(suite: Suite): void {
   suite.test("a program that keeps chunks and waits for more is warned once", async (trial) => {
     const { io, client, served } = await connected(trial);
-    const peer = `127.0.0.1:${served.remoteAddress!.port}`;
-    const warnings: string[] = [];
-    let tell: () => void = () => undefined;
-    const warned = new Promise<void>((resolve) => {
-      tell = resolve;
-    });
-    const record = ({ code, message }: Warning): void => {
-      if (code !== "IO_CHUNKS_KEPT" || !message.includes(peer)) return;
-      warnings.push(message);
-      tell();
-    };
-    process.on("warning", record);
-    trial.defer(() => process.off("warning", record));
+    const { warnings, warned } = warningsOf(trial, served);
     const sending = client.sendAll(pattern(8_000_000)).catch(() => undefined);
     const chunks = served.chunks();
     const kept: Chunk[] = [];
@@ -142,6 +149,75 @@ function registerKept(suite: Suite): void {
     await again.promise;
     for (const chunk of kept.splice(0)) chunk.release();
     await chunks.return();
+    await trial.close(io);
+    await sending;
+  });
+  suite.test("so is one whose calls have waited since it held none", async (trial) => {
+    const { io, client, served } = await connected(trial);
+    const { warnings, warned } = warningsOf(trial, served);
+    const chunks = served.chunks();
+    const kept: Chunk[] = [];
+    const waiting = Array.from({ length: 60 }, async () => {
+      const { value } = await chunks.next();
+      if (value) kept.push(value);
+    });
+    await roundTrips(io, 3);
+    const sending = client.sendAll(pattern(8_000_000)).catch(() => undefined);
+    await warned;
+    assert.match(warnings[0] ?? "", `its program waits: ${kept.length} of its chunks`);
+    await chunks.return();
+    await Promise.all(waiting);
+    for (const chunk of kept) chunk.release();
+    await trial.close(io);
+    await sending;
+  });
+
+  suite.test("the warning names who waits then, and not who waited before", async (trial) => {
+    const { io, client, served } = await connected(trial);
+    const { warnings, warned } = warningsOf(trial, served);
+    const chunks = served.chunks();
+    const greet = async (): Promise<void> => {
+      const first = await chunks.next();
+      await client.sendAll("second");
+      const second = await chunks.next();
+      for (const { value } of [first, second]) value?.release();
+    };
+    const kept: Chunk[] = [];
+    const hoard = async (): Promise<void> => {
+      for await (const chunk of chunks) kept.push(chunk);
+    };
+    await client.sendAll("first");
+    await greet();
+    const hoarding = hoard();
+    const sending = client.sendAll(pattern(8_000_000)).catch(() => undefined);
+    await warned;
+    assert.match(warnings[0] ?? "", /its program waits at hoard /);
+    await chunks.return();
+    await hoarding;
+    for (const chunk of kept) chunk.release();
+    await trial.close(io);
+    await sending;
+  });
+}
+
+function registerFrozen(suite: Suite): void {
+  suite.test("a loop goes on where a program has frozen Error", async (trial) => {
+    const { io, client, served } = await connected(trial);
+    const { warned } = warningsOf(trial, served);
+    const before = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit")!;
+    Object.defineProperty(Error, "stackTraceLimit", { ...before, writable: false });
+    trial.defer(() => void Object.defineProperty(Error, "stackTraceLimit", before));
+    const chunks = served.chunks();
+    const kept: Chunk[] = [];
+    const hoarding = (async () => {
+      for await (const chunk of chunks) kept.push(chunk);
+      return "ended";
+    })();
+    const sending = client.sendAll(pattern(8_000_000)).catch(() => undefined);
+    assert.is(await Promise.race([hoarding, warned.then(() => "warned")]), "warned");
+    await chunks.return();
+    assert.is(await hoarding, "ended");
+    for (const chunk of kept) chunk.release();
     await trial.close(io);
     await sending;
   });

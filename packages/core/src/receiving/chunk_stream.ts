@@ -111,7 +111,7 @@ export interface ChunkKind<C> {
  *
  * A program that waits for a chunk and holds so many that nothing more can be received is warned
  * after a second: an `IOWarning` with code "IO_CHUNKS_KEPT", once for a stream, which names the
- * place that waits: the loop, or the call of `next()`.
+ * place that waits, the loop or the call of `next()`, unless that call could still receive.
  *
  * @category Memory
  *
@@ -259,9 +259,7 @@ export class ChunkStream<C extends Chunk = Chunk>
         this.#laterWaiters.push(settle);
       }
       this.#go();
-      if (!this.#warns || this.#held === 0) return;
-      this.#kept ??= new KeptWatch(this, this.next);
-      if (this.#starves) this.#kept.begin();
+      this.#watchKept(true);
     });
   }
 
@@ -539,7 +537,20 @@ export class ChunkStream<C extends Chunk = Chunk>
     // The time of others that wait begins again when something has come just in time.
     const waits = !this.#ended && this.#waiter !== null;
     if (waits && limits !== null && !limits.timer?.active) this.#watchTime(limits);
-    if (this.#starves) this.#kept?.begin();
+    this.#watchKept(false);
+  }
+
+  // A receive may still be ending that can bring nothing more.
+  #watchKept(begins: boolean): void {
+    const starves = this.#starves;
+    if (!this.#warns || !(starves || (begins && this.#isFull))) return;
+    this.#kept ??= new KeptWatch(this);
+    if (begins) this.#kept.note(this.next);
+    if (starves) this.#kept.begin();
+  }
+
+  get #isFull(): boolean {
+    return this.#held > 0 && this.#held >= this.#allowed && !this.#ended;
   }
 
   #callLeavers(): void {

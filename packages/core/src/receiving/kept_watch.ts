@@ -7,21 +7,27 @@ interface Keeper {
   describe(): { kept: number; address: string };
 }
 
-/** One stream's: it warns once. A stream has none before its program waits and holds a chunk. */
+/** One stream's: it warns once. A stream has none before it can receive nothing. */
 export class KeptWatch {
-  /** Who waits: V8 keeps the frame, and makes it text when that is read. */
-  declare readonly stack?: string;
+  /** Who waits, where that is known: V8 keeps the frame, and makes it text when that is read. */
+  #place: { readonly stack?: string } | null = null;
   readonly #keeper: Keeper;
   /** Undefined once it has warned. */
   #timer: NodeJS.Timeout | null | undefined = null;
 
-  /** `next` is the method by which the program waits: its caller is the place. */
-  constructor(keeper: Keeper, next: () => unknown) {
+  constructor(keeper: Keeper) {
     this.#keeper = keeper;
+  }
+
+  /** `next` is the method by which the program begins to wait: its caller is the place. */
+  note(next: () => unknown): void {
+    if (this.#place !== null || this.#timer === undefined) return;
+    this.#place = {};
     const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = 1;
-    Error.captureStackTrace(this, next);
-    Error.stackTraceLimit = stackTraceLimit;
+    // A program may have frozen it.
+    Reflect.set(Error, "stackTraceLimit", 1);
+    Error.captureStackTrace(this.#place, next);
+    Reflect.set(Error, "stackTraceLimit", stackTraceLimit);
   }
 
   /** The stream cannot go on before the program releases a chunk. */
@@ -33,6 +39,7 @@ export class KeptWatch {
 
   /** It goes on, or has ended. */
   end(): void {
+    this.#place = null;
     if (this.#timer === null || this.#timer === undefined) return;
     clearTimeout(this.#timer);
     this.#timer = null;
@@ -41,7 +48,7 @@ export class KeptWatch {
   #warn(): void {
     this.#timer = undefined;
     const { kept, address } = this.#keeper.describe();
-    const frame = /\n\s*(at .*)/.exec(this.stack ?? "")?.[1];
+    const frame = /\n\s*(at .*)/.exec(this.#place?.stack ?? "")?.[1];
     const waits = frame === undefined ? "waits" : `waits ${frame}`;
     const message =
       `chunks(): the stream of ${address} cannot receive, and its program ${waits}: ${kept} of ` +
