@@ -85,6 +85,9 @@ for (const [way, by] of [
     assert.equal(result, ["ECANCELED", "open"]);
   });
 }
+expect("chainedClose", "a close of a chain that fails has closed the file", (result) => {
+  assert.equal(result, ["EIO", "ok", "ERR_IO_CLOSED"]);
+});
 expect("readInterrupted", "a read that is always interrupted is EINTR", (result) => {
   assert.is(result, "EINTR");
 });

@@ -86,6 +86,22 @@ async function interruptedClose(name: string, byClosing: boolean): Promise<unkno
   return [result, "open"];
 }
 
+/** A close of a chain that fails, and what is left to close. */
+async function chainedClose(name: string): Promise<unknown> {
+  const file = await io.openFile(path(name), { write: true });
+  let result: unknown;
+  const chained = outcome(io.chain([file.prepareClose()])).then((code) => {
+    result = code;
+  });
+  // The system may ask the server only after it was let go on.
+  while (result === undefined) {
+    await turn();
+    go();
+  }
+  await chained;
+  return [result, await outcome(file.close()), await outcome(file.read(new Uint8Array(1)))];
+}
+
 async function read(name: string): Promise<unknown> {
   const file = await io.openFile(path(name));
   return outcome(file.read(new Uint8Array(10), 0));
@@ -103,6 +119,7 @@ const cases: Readonly<Record<string, () => Promise<unknown>>> = {
   interruptedByCancel: () => interruptedClose("flush-EINTR", false),
   cancelledByClose: () => interruptedClose("flush-ECANCELED", true),
   cancelledByCancel: () => interruptedClose("flush-ECANCELED", false),
+  chainedClose: () => chainedClose("flush-EIO"),
   readInterrupted: () => read("read-EINTR"),
   readInterruptedOnce: () => read("once-EINTR"),
   writeQuota: () => write("write-EDQUOT"),

@@ -1,4 +1,5 @@
 // Files with promises, over the ring.
+import { constants } from "node:os";
 import { TRANSFER_LIMIT_BYTES } from "../engine/abi.js";
 import { closedError, IOError, numberError, rangeError, typeError } from "../errors.js";
 import type { Completion } from "../ring/completion.js";
@@ -159,6 +160,21 @@ function positionIn(
   return typeof place === "object" && place !== null ? place.position : place;
 }
 
+// The results of a close that was not made: its chain has ended before it, or it was refused.
+const NOT_CLOSED: ReadonlySet<number> = new Set([
+  -constants.errno.ECANCELED,
+  -constants.errno.EBADF,
+]);
+
+/** A close, or that of a chain which has begun before it and has therefore the descriptor. */
+async function orElse(closing: Promise<void>, chained: Promise<boolean>): Promise<void> {
+  try {
+    await closing;
+  } catch (error) {
+    if ((error as IOError).code !== "EBADF" || !(await chained)) throw error;
+  }
+}
+
 /** {@link WriteFlags} of the options of a write. */
 function writeFlagsIn(options: PreparedWriteOptions, operation: string): number {
   let flags = 0;
@@ -217,6 +233,8 @@ export class File extends FileBase implements AsyncDisposable {
   readonly #descriptor: Descriptor;
   #watched = true; // as long as Forgotten looks after it
   #closing: Promise<void> | null = null;
+  /** Of the closes that chains have: whether one of them has closed it. */
+  #chained: Promise<boolean> | null = null;
 
   /** @internal */
   static isOne(value: unknown): value is File {
@@ -646,8 +664,9 @@ export class File extends FileBase implements AsyncDisposable {
   }
 
   /**
-   * A close for `io.chain`. When it has succeeded the file is closed, as by `close()`; until then,
-   * or when the chain ends before it, the file is still to be closed.
+   * A close for `io.chain`. When it has been made the file is closed, as by `close()`, also when
+   * the system said an error; until then, or when the chain ends before it, the file is still to be
+   * closed. A `close()` meanwhile waits for one that has begun.
    *
    * @returns the operation, for `io.chain`
    * @throws `ERR_IO_CLOSED`
@@ -670,14 +689,23 @@ export class File extends FileBase implements AsyncDisposable {
     this.#check("prepareClose");
     const { ring, forgotten } = this.#operations;
     return new PreparedOperation(ring, this, ANY_COUNT, (completion, callback) => {
+      let settle: (closed: boolean | PromiseLike<boolean>) => void = ignore;
+      const earlier = this.#chained ?? false;
+      const chained = new Promise<boolean>((resolve) => {
+        settle = resolve;
+      });
       const closed = (one: Completion<number>, result: number): void => {
-        if (result >= 0 && this.#closing === null) {
+        // The engine gives the descriptor up before the call, whatever the system says then.
+        const isClosed = !NOT_CLOSED.has(result);
+        if (isClosed) {
           forgotten.release(this);
-          this.#closing = Promise.resolve();
+          this.#closing ??= Promise.resolve();
         }
+        settle(isClosed || earlier);
         callback(one, result);
       };
       ring.close(completion, closed, this.#descriptor);
+      this.#chained = chained;
     });
   }
 
@@ -689,7 +717,8 @@ export class File extends FileBase implements AsyncDisposable {
   close(): Promise<void> {
     if (this.#closing === null) {
       this.#operations.forgotten.release(this);
-      this.#closing = this.#operations.close(this.#descriptor);
+      const closing = this.#operations.close(this.#descriptor);
+      this.#closing = this.#chained === null ? closing : orElse(closing, this.#chained);
     }
     return this.#closing;
   }
