@@ -204,7 +204,8 @@ export class IOError extends Error {
   declare readonly member?: number;
   /**
    * Of `io.chain`: the result of every operation, in their order: what it gave, or a negative error
-   * number; -ECANCELED of those that were not started.
+   * number; -ECANCELED of those that were not started. Descriptors that it has opened are among
+   * them, and are the caller's to close; that of `chainDescriptor` is 0, and closed.
    */
   declare readonly results?: readonly number[];
 
@@ -540,11 +541,12 @@ function whereabouts(operation: string, { path, dest, peer }: Subject): string {
   const file = path === undefined ? "" : ` of '${path}'`;
   const target = dest === undefined ? "" : ` to '${dest}'`;
   if (peer === undefined) return file + target;
-  const towards = TOWARDS.test(operation) ? "to" : operation.startsWith("receive") ? "from" : "of";
+  const towards = TOWARDS.test(operation) ? "to" : FROM.test(operation) ? "from" : "of";
   return `${file} ${towards} '${peer.name}'`;
 }
 
 const TOWARDS = /^(send|connect)/;
+const FROM = /^(receive|peek)/;
 
 /** What operations of an IO fail with that has lost what it needs. */
 export const LOST = "ENOTRECOVERABLE";
