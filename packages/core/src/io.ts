@@ -780,7 +780,8 @@ export class IO extends PathOperations implements AsyncDisposable {
    * succeeded in full, or, behind one that is `hard`, whatever came of that
    * ({@link PreparedOperation.with}). Resolves with the value of each; rejects with the error of
    * the first that failed, or with "ERR_IO_CHAIN_SHORT" when one moved fewer bytes than it was
-   * given. The error says which it was (`member`) and what came of all (`results`).
+   * given. The error says which it was (`member`) and what came of all (`results`): also the
+   * descriptors that were opened, accepted or made before the failure, which the caller closes.
    *
    * `signal` and `timeoutMs` are for all of it: they cancel what has not completed by then.
    *

@@ -2,7 +2,7 @@
 // a failure says.
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { type File, type IO, OpenFlags, StatRecord } from "@io/core";
+import { type File, type IO, type IOError, OpenFlags, StatRecord } from "@io/core";
 import * as assert from "uvu/assert";
 import { runChildTool } from "../support/children.js";
 import type { Suite, Trial } from "../support/harness.js";
@@ -15,6 +15,7 @@ import {
   outcome,
   refusalCode,
   roundTrips,
+  success,
   until,
 } from "../support/verbs.js";
 
@@ -90,7 +91,30 @@ function registerVerbs(suite: Suite): void {
     };
     const chained = io.chain([io.prepare.nop(), io.prepare.nop().with({ value })]);
     assert.is(await chained.catch((error: unknown) => error), why);
+    const { member, results } = why as Partial<IOError>;
+    assert.equal([member, results], [1, [0, 0]]);
+    const frozen = Object.freeze(new RangeError("of the program's own"));
+    const throws = (): never => {
+      throw frozen;
+    };
+    const failed = io.chain([io.prepare.nop().with({ value: throws })]);
+    assert.is(await failed.catch((error: unknown) => error), frozen);
     assert.equal(await io.chain([io.prepare.nop()]), [0]);
+  });
+
+  suite.test("a list belongs to the operation once that is prepared", async (trial) => {
+    const io = await trial.open();
+    const file = await io.openFile(trial.path(), { read: true, write: true, create: true });
+    const written = [Buffer.from("first"), Buffer.from("second")];
+    const read = [new Uint8Array(5)];
+    const members = [
+      io.prepare.writeVectored(file.descriptor, written, 0),
+      io.prepare.readVectored(file.descriptor, read, 0),
+      io.prepare.nop(),
+    ];
+    written.pop();
+    read.push(new Uint8Array(100));
+    assert.equal(await io.chain(members), [11, 5, 0]);
   });
 }
 
@@ -179,7 +203,13 @@ function registerOwnFile(suite: Suite): void {
       ]),
     );
     assert.equal([error.code, error.member, error.results], ["ERR_IO_CHAIN_SHORT", 1, [0, 7, 0]]);
-    assert.match(error.message, "7 of 16");
+    assert.match(error.message, /7 of 16 bytes, so the ones behind it were not started/);
+    const open = io.prepare.open(trial.path(), OpenFlags.read, 0);
+    const close = io.prepare.close(here).with({ hard: true });
+    const whole = await io.openFile(trial.path(), { read: true });
+    const last = await failure(io.chain([open, close, whole.prepareRead(memory, 0)]));
+    assert.match(last.message, /7 of 16 bytes$/);
+    await whole.close();
     assert.is(io.stats().descriptors, descriptors);
   });
 
@@ -237,6 +267,23 @@ function registerFailures(suite: Suite): void {
     assert.not(existsSync(trial.path("never")));
   });
 
+  suite.test("one that ends with ECANCELED by itself is the one that failed", async (trial) => {
+    const io = await trial.open();
+    const { near } = await pairOfDescriptors(io);
+    const chained = failure(
+      io.chain([
+        io.prepare.receive(near, new Uint8Array(4)).with({ hard: true }),
+        io.prepare.unlink(trial.path("none"), false),
+        io.prepare.nop(),
+      ]),
+    );
+    await roundTrips(io);
+    await success(io, (completion, done) => io.ring.close(completion, done, near));
+    const error = await chained;
+    assert.equal([error.code, error.operation, error.member], ["ECANCELED", "receive", 0]);
+    assert.equal(error.results, [CANCELED, negative("ENOENT"), CANCELED]);
+  });
+
   suite.test("an operation that the engine refuses is the one that failed", async (trial) => {
     const io = await trial.open();
     const file = await io.openFile(trial.path(), { write: true, create: true });
@@ -269,14 +316,42 @@ function registerRefused(suite: Suite): void {
       [(prepare.rename as () => ReturnType<typeof prepare.nop>)(), "ERR_INVALID_ARG_TYPE"],
     ] as const;
     for (const [one, code] of wrong) {
-      assert.is(await failureCode(io.chain([one])), code);
-      assert.is(await failureCode(io.chain([first, prepare.nop(), one, first])), code);
+      const alone = await failure(io.chain([one]));
+      assert.equal([alone.code, alone.member, alone.results], [code, 0, [CANCELED]]);
+      const among = await failure(io.chain([first, prepare.nop(), one, first]));
+      assert.equal([among.code, among.member], [code, 2]);
+      assert.equal(among.results, [CANCELED, CANCELED, CANCELED, CANCELED]);
     }
     await idle(io);
     assert.not(existsSync(trial.path("never")));
     assert.is(io.stats().inFlight, 0);
     assert.equal(await io.chain([first, prepare.unlink(trial.path("never"), true)]), [0, 0]);
     assert.equal(trial.takeUncaught(), []);
+  });
+
+  suite.test("an argument that uses the IO itself ends the chain", async (trial) => {
+    const io = await trial.open();
+    const uses: Promise<unknown>[] = [];
+    const address = {
+      family: "ipv4",
+      get host(): string {
+        uses.push(io.stat(trial.path("none")).catch(codeOf));
+        return "127.0.0.1";
+      },
+      port: 9,
+    } as const;
+    const first = io.prepare.mkdir(trial.path("never"), 0o700);
+    const error = await failure(
+      io.chain([first, io.prepare.connect(0, address), first, io.prepare.nop()]),
+    );
+    assert.is(error.code, "ERR_IO_CHAIN_OPEN");
+    assert.equal(new Set(await Promise.all(uses)), new Set(["ENOENT"]));
+    await idle(io);
+    assert.not(existsSync(trial.path("never")));
+    assert.equal(
+      new Set(trial.takeUncaught().map((one) => codeOf(one as IOError))),
+      new Set(["ERR_IO_CHAIN_OPEN"]),
+    );
   });
 
   suite.test("an operation of another IO is refused", async (trial) => {
@@ -383,6 +458,37 @@ function registerClose(suite: Suite): void {
     );
     await file.close();
     await file[Symbol.asyncDispose]();
+  });
+
+  suite.test("a close() meanwhile waits for a close of a chain that has begun", async (trial) => {
+    const io = await trial.open();
+    const { descriptors } = io.stats();
+    const file = await io.openFile(trial.path(), { write: true, create: true });
+    const chained = io.chain([file.prepareClose()]);
+    await file.close();
+    assert.equal(await chained, [0]);
+    const other = await io.openFile(trial.path(), { write: true });
+    const [first, second] = [other.prepareClose(), other.prepareClose()];
+    const both = [io.chain([first]), failureCode(io.chain([second]))] as const;
+    await other[Symbol.asyncDispose]();
+    assert.equal(await Promise.all(both), [[0], "EBADF"]);
+    assert.is(io.stats().descriptors, descriptors);
+  });
+
+  suite.test("a close() closes a file whose chain has not come to its close", async (trial) => {
+    const io = await trial.open();
+    const file = await io.openFile(trial.path(), { write: true, create: true });
+    const { near } = await pairOfDescriptors(io);
+    const { descriptors } = io.stats();
+    const chained = failure(
+      io.chain([io.prepare.receive(near, new Uint8Array(4)), file.prepareClose()]),
+    );
+    await roundTrips(io);
+    await file.close();
+    assert.is(io.stats().descriptors, descriptors - 1);
+    await io.cancelAll();
+    assert.is((await chained).code, "ECANCELED");
+    await file.close();
   });
 
   suite.test("a close of a chain whose file was closed before", async (trial) => {

@@ -326,6 +326,11 @@ export class Queue {
     return [slot, this.generations[slot] as number];
   }
 
+  /** Whether what has just completed was refused: the engine counts only what it has started. */
+  wasRefused(token: ReturnType<Queue["tokenOf"]>): boolean {
+    return this.generations[token[0]] === token[1];
+  }
+
   /** Operations queued or in flight. */
   get inFlight(): number {
     return this.#slots - this.freeCount;
@@ -464,6 +469,15 @@ export class Queue {
    */
   checkChain(operation: string): void {
     if (this.chainQueued > 0) throw this.#chainError(operation);
+  }
+
+  /** Throws unless so many entries wait for the next one of their chain. */
+  checkChained(length: number): void {
+    if (this.chainQueued === length) return;
+    const message =
+      "chain: an argument has run code that used the IO, which ends the chain: give plain " +
+      "values, not getters or proxies";
+    throw refusal("ERR_IO_CHAIN_OPEN", message);
   }
 
   /** Throws unless so many operations can be queued at once. */

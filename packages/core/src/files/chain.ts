@@ -16,6 +16,7 @@ import {
   failed,
   type OperationOptions,
   type Operations,
+  type Token,
 } from "../ring/promises.js";
 import type { Ring } from "../ring/ring.js";
 import { follow, unfollow } from "../support/aborts.js";
@@ -50,7 +51,8 @@ export interface MemberOptions<Value = number> {
   /**
    * What follows starts whatever came of this one, as a close does behind a read; and fewer bytes
    * than it was given are no failure of it. `false` by default: what follows starts when this one
-   * has succeeded in full.
+   * has succeeded in full. When the whole chain is aborted, or its time is over, what follows ends
+   * too: only a close of what the chain itself has opened is made then.
    */
   hard?: boolean | null | undefined;
   /**
@@ -203,7 +205,9 @@ export function prepareOn(ring: Ring): Prepare {
   const verbs: Record<string, (...given: unknown[]) => PreparedOperation> = {};
   for (const { name, kind } of OPERATIONS.values()) {
     if (name.endsWith("Multishot")) continue;
-    verbs[name] = (...given) => {
+    verbs[name] = (...rest) => {
+      // The bytes of a list are counted here, so the program's own may change.
+      const given = rest.map((one) => (Array.isArray(one) ? [...one] : one));
       const verb = ring[name] as (...all: unknown[]) => void;
       const subject = kind === "file" ? pathsIn(name, given) : {};
       return new PreparedOperation(ring, subject, wholeOf(name, given[1]), (...first) => {
@@ -269,6 +273,13 @@ type Resolve = (values: unknown[] | Promise<never>) => void;
 
 const CANCELED = -constants.errno.ECANCELED;
 
+/** Says which operation it was and what came of all; the error may be one of the program's own. */
+function describe(error: unknown, member: number, results: readonly number[]): void {
+  if (!(error instanceof Error)) return;
+  Reflect.set(error, "member", member);
+  Reflect.set(error, "results", results);
+}
+
 /** A chain in flight: its operations, its time limit, and the signal that it follows. */
 class Running {
   readonly #operations: Operations;
@@ -281,8 +292,11 @@ class Running {
   readonly #limit = new Completion();
   #left: number;
   #ended: "aborted" | "late" | null = null;
-  // Why nothing of it runs: what a verb has thrown.
+  // Why nothing of it runs: what a verb has thrown, or that the engine has refused one.
   #refusal: unknown = null;
+  #isRefused = false;
+  // Names the first one to the engine.
+  #token: Token = [-1, 0];
 
   constructor(
     operations: Operations,
@@ -308,8 +322,12 @@ class Running {
       member.link = index < last && (hard ? "hard" : true);
       if (timeoutMs !== undefined) member.timeoutNs = nanosecondsOf(timeoutMs);
       try {
+        // The arguments may run code of the program, which must not call the library.
+        if (index > 0) this.#operations.checkChained(index);
         start(member, this.#completed);
       } catch (error) {
+        this.#results.fill(CANCELED);
+        describe(error, index, this.#results);
         if (index === 0) throw error;
         // Those before it complete without having started.
         this.#refusal = error;
@@ -317,6 +335,7 @@ class Running {
         this.#operations.cancelChain();
         return;
       }
+      if (index === 0) this.#token = this.#operations.tokenOf(member);
     }
     const { signal, timeoutMs } = this.#endings;
     if (signal !== undefined) follow(signal, this.#abort);
@@ -344,8 +363,11 @@ class Running {
 
   readonly #completed = (completion: Completion<number>, result: number): void => {
     if (completion.active) return; // the first step of a send without a copy
-    this.#results[completion.context] = result;
-    this.#opcodes[completion.context] = completion._opcode;
+    const { context: index } = completion;
+    this.#results[index] = result;
+    this.#opcodes[index] = completion._opcode;
+    // When one is refused, all are.
+    if (index === 0) this.#isRefused = this.#operations.wasRefused(this.#token);
     this.#left--;
     if (this.#left > 0) {
       if (this.#ended !== null) this.#cancel();
@@ -359,9 +381,14 @@ class Running {
   };
 
   #values(): unknown[] | Promise<never> {
+    let member = 0;
     try {
-      return this.#prepared.map(({ value }, index) => value(this.#results[index] as number));
+      return this.#prepared.map(({ value }, index) => {
+        member = index;
+        return value(this.#results[index] as number);
+      });
     } catch (error) {
+      describe(error, member, this.#results);
       return Promise.reject(error);
     }
   }
@@ -372,10 +399,8 @@ class Running {
     if (first === -1) return undefined;
     const isEnded = this.#ended !== null && results[first] === CANCELED;
     // One that was refused has ended all the others, also those before it.
-    const own = results.findIndex(
-      (result, index) => result !== CANCELED && this.#fails(result, index),
-    );
-    const member = first === 0 && own !== -1 && !isEnded ? own : first;
+    const own = this.#isRefused ? results.findIndex((result) => result !== CANCELED) : -1;
+    const member = own !== -1 && !isEnded ? own : first;
     const error = isEnded ? this.#endedError() : this.#errorOf(member);
     return Object.assign(error, { member, results });
   }
@@ -395,9 +420,10 @@ class Running {
       error.message = `chain, ${place}: ${error.message}`;
       return error;
     }
+    const isLast = member === this.#results.length - 1;
     const message =
-      `chain: ${place} moved ${result} of ${whole} bytes, so ` +
-      "the ones behind it were not started";
+      `chain: ${place} moved ${result} of ${whole} bytes` +
+      (isLast ? "" : ", so the ones behind it were not started");
     return new IOError({ code: "ERR_IO_CHAIN_SHORT", operation: "chain", backend, message });
   }
 

@@ -101,6 +101,9 @@ type Reject = (error: unknown) => void;
 /** What a call that says nothing of its own knows. */
 const PLAIN: Known = knows("operation");
 
+/** What names an operation in flight. */
+export type Token = ReturnType<Queue["tokenOf"]>;
+
 /** How an operation may end early, from options that were looked at once. */
 export interface Endings {
   readonly signal: AbortSignal | undefined;
@@ -375,6 +378,21 @@ export class Operations {
   /** For a verb that threw behind linked ones: nothing of that chain runs. */
   cancelChain(): void {
     this.#queue.cancelChain();
+  }
+
+  /** Names an operation in flight. */
+  tokenOf<C>(completion: Completion<C>): Token {
+    return this.#queue.tokenOf(completion);
+  }
+
+  /** Whether what was named so, and has just completed, was refused. */
+  wasRefused(token: Token): boolean {
+    return this.#queue.wasRefused(token);
+  }
+
+  /** Throws unless so many linked operations are queued. */
+  checkChained(length: number): void {
+    this.#queue.checkChained(length);
   }
 
   /** For a verb that threw after `begin`. */
