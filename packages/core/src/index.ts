@@ -32,9 +32,12 @@ export { IOError, type IOErrorFields } from "./errors.js";
 export type {
   ChainValues,
   MemberOptions,
+  MemberPlace,
   MemberValue,
   Prepare,
   PreparedOperation,
+  PrepareVerb,
+  RingVerb,
   VerbArguments,
 } from "./files/chain.js";
 export type { CopyFileOptions, CopyProgress } from "./files/copy_file.js";

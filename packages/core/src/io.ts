@@ -808,7 +808,7 @@ export class IO extends PathOperations implements AsyncDisposable {
    * const memory = Buffer.alloc(4096);
    * const here = io.ring.chainDescriptor; // what the chain opens
    * const [, count] = await io.chain([
-   *   io.prepare.open("settings.json", OpenFlags.read, 0),
+   *   io.prepare.open("wal.log", OpenFlags.read, 0),
    *   io.prepare.read(here, memory, 0).with({ hard: true }), // it may be shorter than the memory
    *   io.prepare.close(here),
    * ]);

@@ -47,7 +47,7 @@ export type MemberValue<Value> = (result: number) => Value;
  *
  * @category Chains and cancel
  */
-export interface MemberOptions<Value = number> {
+export interface MemberPlace {
   /**
    * What follows starts whatever came of this one, as a close does behind a read; and fewer bytes
    * than it was given are no failure of it. `false` by default: what follows starts when this one
@@ -60,8 +60,16 @@ export interface MemberOptions<Value = number> {
    * `ETIMEDOUT`. No limit by default. A close, a bind, a listen and a cancel take none (`EINVAL`).
    */
   timeoutMs?: number | null | undefined;
-  /** Makes its value of its result, when the whole chain has succeeded; the result by default. */
-  value?: MemberValue<Value> | null | undefined;
+}
+
+/**
+ * The same, and what `io.chain` resolves with in the place of its result.
+ *
+ * @category Chains and cancel
+ */
+export interface MemberOptions<Value> extends MemberPlace {
+  /** Makes its value of its result, when the whole chain has succeeded. */
+  value: MemberValue<Value>;
 }
 
 /** In the place of the bytes that an operation is to move: any count is a success. */
@@ -114,7 +122,7 @@ export class PreparedOperation<Value = number> {
     subject: About,
     whole: number,
     start: PreparedOperation["start"],
-    options: MemberOptions<Value> = {},
+    options: MemberPlace & { value?: MemberValue<Value> } = {},
   ) {
     checkMade(ring, "PreparedOperation", "io.prepare, file.prepareRead() or prepareWrite()");
     this.#ring = ring;
@@ -127,7 +135,8 @@ export class PreparedOperation<Value = number> {
   }
 
   /**
-   * The same operation with another place in its chain; what is not given is as this one has it.
+   * The same operation with another value and place in its chain; what is not given is as this one
+   * has it.
    *
    * @param options `hard`, `timeoutMs` and `value`.
    * @returns the operation, for `io.chain`
@@ -138,6 +147,7 @@ export class PreparedOperation<Value = number> {
    * import { IO, StatRecord } from "@io/core";
    *
    * await using io = await IO.open();
+   * await (await io.openFile("draft", { write: true, create: true })).close();
    * const record = new StatRecord();
    * const [, stat] = await io.chain([
    *   io.prepare.rename("draft", "log"),
@@ -146,7 +156,18 @@ export class PreparedOperation<Value = number> {
    * process.stdout.write(`${stat.size}\n`);
    * ```
    */
-  with<Other = Value>(options?: MemberOptions<Other> | null): PreparedOperation<Other> {
+  with<Other>(options: MemberOptions<Other>): PreparedOperation<Other>;
+  /**
+   * The same operation with another place in its chain; what is not given is as this one has it.
+   *
+   * @param options `hard` and `timeoutMs`.
+   * @returns the operation, for `io.chain`
+   * @throws The codes of a refused argument: {@link IOError.code}
+   */
+  with(options?: MemberPlace | null): PreparedOperation<Value>;
+  with<Other>(
+    options?: (MemberPlace & { value?: MemberValue<Other> }) | null,
+  ): PreparedOperation<Other> {
     checkOptions(options, WITH);
     const hard = flag(options?.hard, this.hard, "hard", "with");
     const timeoutMs = options?.timeoutMs ?? this.timeoutMs;
@@ -175,29 +196,45 @@ export type ChainValues<Members extends readonly PreparedOperation<unknown>[]> =
 };
 
 /**
+ * A verb of the ring.
+ *
+ * @param completion Carries the operation.
+ * @param callback Called with the completion and the result.
+ * @param given The arguments of this verb.
+ * @category Chains and cancel
+ */
+export type RingVerb<Given extends unknown[]> = (
+  completion: Completion,
+  callback: Callback,
+  ...given: Given
+) => void;
+
+/**
  * The arguments of a verb of the ring, behind the completion and the callback.
  *
  * @category Chains and cancel
  */
-export type VerbArguments<Verb> = Verb extends (
-  completion: Completion,
-  callback: Callback,
-  ...given: infer Given
-) => void
-  ? Given
-  : never;
+export type VerbArguments<Verb> = Verb extends RingVerb<infer Given> ? Given : never;
 
 /**
- * Every verb of the ring that completes once, as `io.prepare` has it: with the arguments of the
- * verb, without its completion and callback. It starts nothing; `io.chain` does, and checks the
- * arguments then, before anything of the chain starts.
+ * A verb of `io.prepare`.
+ *
+ * @param given The arguments of the ring's verb, behind its completion and callback.
+ * @returns the operation, for `io.chain`
+ * @category Chains and cancel
+ */
+export type PrepareVerb<Given extends unknown[]> = (...given: Given) => PreparedOperation;
+
+/**
+ * Every verb of the ring that completes once, as `io.prepare` has it. It starts nothing; `io.chain`
+ * does, and checks the arguments then, before anything of the chain starts.
  *
  * @category Chains and cancel
  */
 export type Prepare = {
-  readonly [Verb in Exclude<OperationName, `${string}Multishot`>]: (
-    ...given: VerbArguments<Ring[Verb]>
-  ) => PreparedOperation;
+  readonly [Verb in Exclude<OperationName, `${string}Multishot`>]: PrepareVerb<
+    VerbArguments<Ring[Verb]>
+  >;
 };
 
 /** Makes `io.prepare`. */
