@@ -275,7 +275,8 @@ const softened: Sabotage = {
 
 const hurried: Sabotage = {
   name: "the limit of an operation in a chain is over at once",
-  foundAs: /^\{/,
+  // The chain's results, or a file that the chain has closed although it said otherwise.
+  foundAs: /^\{|^prepareClose: the file .* is closed/,
   shownBy: "files",
   wrap: seen((completion) => {
     if (completion.timeoutNs !== undefined) completion.timeoutNs = 0;

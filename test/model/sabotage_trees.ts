@@ -39,7 +39,7 @@ export const treeSabotages: readonly Sabotage[] = [
   },
   {
     name: "a copy replaces what is to stay",
-    foundAs: /the trees after a copy|a copy that has to fail|a copy failed with/,
+    foundAs: /the trees after a copy|says it has made|a copy that has to fail|a copy failed with/,
     shownBy: "copies",
     wrap: (copy) => (from, to, options, copier) =>
       copy(from, to, { ...options, force: true }, copier),
