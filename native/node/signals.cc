@@ -30,7 +30,7 @@ std::atomic_flag handler_lock;
 SignalPipe* first_pipe = nullptr;
 // What our handler calls, by the number of the signal: libuv's, and never ours.
 struct sigaction beneath[signals_limit];
-// What it calls besides while nobody has taken the signal: the handler that was there before.
+// What the handler does while no taker has the signal: the handler that was there before.
 struct sigaction restored[signals_limit];
 
 void lock_handler() {

@@ -168,9 +168,9 @@ int disconnect_socket(int number) {
     errno = EOPNOTSUPP;
     return -1;
   }
-  sockaddr nobody = {};
-  nobody.sa_family = AF_UNSPEC;
-  if (::connect(number, &nobody, sizeof(nobody)) == 0) return 0;
+  sockaddr unspecified = {};
+  unspecified.sa_family = AF_UNSPEC;
+  if (::connect(number, &unspecified, sizeof(unspecified)) == 0) return 0;
 #if defined(__linux__)
   return -1;
 #else
