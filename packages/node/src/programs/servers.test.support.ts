@@ -137,7 +137,9 @@ export async function startMariaDB({
   const data = `${folder}/data`;
   mkdirSync(`${data}/mysql`, { recursive: true });
   const user = process.getuid?.() === 0 ? ["--user=root"] : [];
-  const common = ["--no-defaults", ...user, `--datadir=${data}`, "--innodb-log-file-size=4M"];
+  // A server that starts deletes the temporary tables of all others in the same temporary folder.
+  const folders = [`--datadir=${data}`, `--tmpdir=${folder}`];
+  const common = ["--no-defaults", ...user, ...folders, "--innodb-log-file-size=4M"];
   const input = Buffer.concat([
     Buffer.from("use mysql;\n"),
     ...scripts.map((path) => readFileSync(path)),
