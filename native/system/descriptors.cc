@@ -3,14 +3,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-
-#if __has_include(<sys/syscall.h>)
-#include <sys/syscall.h>
-#endif
 
 #include "abi/abi.h"
 #include "system/system.h"
@@ -110,36 +105,6 @@ int peer_credentials(int number, PeerCredentials& found) {
   if (::getsockopt(number, 0, LOCAL_PEERPID, &process, &size) == 0) found.process = process;
 #endif
   return 0;
-#endif
-}
-
-// By their numbers, because C libraries have names for them only since 2022 or so.
-int open_process(int64_t process) {
-#if defined(SYS_pidfd_open)
-  return result_of([&] { return ::syscall(SYS_pidfd_open, static_cast<pid_t>(process), 0); });
-#else
-  static_cast<void>(process);
-  return -ENOSYS;
-#endif
-}
-
-// It stays to be waited for: a child of Node's is Node's to wait for.
-int process_end(int number, ProcessEnd& end) {
-#if defined(SYS_pidfd_open)
-  constexpr auto by_descriptor = static_cast<idtype_t>(3);  // P_PIDFD, Linux 5.4
-  siginfo_t found = {};
-  const int32_t result = result_of([&] {
-    return ::waitid(by_descriptor, static_cast<id_t>(number), &found, WEXITED | WNOHANG | WNOWAIT);
-  });
-  if (result < 0) return result;
-  if (found.si_pid == 0) return -EAGAIN;
-  end.has_code = found.si_code == CLD_EXITED;
-  end.value = found.si_status;
-  return 0;
-#else
-  static_cast<void>(number);
-  static_cast<void>(end);
-  return -ENOSYS;
 #endif
 }
 

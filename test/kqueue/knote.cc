@@ -61,6 +61,10 @@ std::unique_ptr<Knote> make_knote(const Sources& sources, uint64_t id,
     case EVFILT_READ:
     case EVFILT_WRITE:
       return make_readiness_knote(sources, id, change);
+    case EVFILT_PROC:
+      return make_process_knote(sources, id, change);
+    case EVFILT_TIMER:
+      return make_timer_knote(sources, id, change);
     case EVFILT_USER:
       return make_user_knote(sources, id, change);
     default:

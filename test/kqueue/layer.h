@@ -4,6 +4,8 @@
 //   kqueue.cc     the calls of <sys/event.h>, and which number is which queue
 //   queue.cc      changes, the list of active knotes, waiting
 //   readiness.cc  EVFILT_READ and EVFILT_WRITE of descriptors that can be polled   on epoll
+//   processes.cc  EVFILT_PROC of the end of a process                              on a pidfd
+//   timers.cc     EVFILT_TIMER                                                     on a timerfd
 //   user.cc       EVFILT_USER
 //
 // Other filters, and EVFILT_READ of regular files, are refused: the backend uses none of them.
@@ -110,6 +112,8 @@ bool takes_descriptor(int16_t filter);
 std::unique_ptr<Knote> make_knote(const Sources& sources, uint64_t id, const struct kevent& change);
 
 std::unique_ptr<Knote> make_readiness_knote(const Sources&, uint64_t id, const struct kevent&);
+std::unique_ptr<Knote> make_process_knote(const Sources&, uint64_t id, const struct kevent&);
+std::unique_ptr<Knote> make_timer_knote(const Sources&, uint64_t id, const struct kevent&);
 std::unique_ptr<Knote> make_user_knote(const Sources&, uint64_t id, const struct kevent&);
 
 }  // namespace kqueue_layer

@@ -27,6 +27,9 @@ struct System {
   // XNU's filt_specattach: a device must be asked for one byte (NOTE_LOWAT), but a terminal. Of
   // /dev/tty it is refused in any case.
   bool device_counts_nothing = false;
+  // EVFILT_PROC of a process that has ended and was not waited for: proc_find() of XNU and NetBSD
+  // does not know it, and OpenBSD's filt_procattach asks. FreeBSD reports its end.
+  bool ended_process_is_unknown = false;
 
   // ---- sockets
   bool is_bsd = false;  // what all four have in common, see calls.cc

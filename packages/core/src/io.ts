@@ -682,12 +682,14 @@ export class IO extends PathOperations implements AsyncDisposable {
   /**
    * Waits for the end of a process: of a child, or of any other that this user may see. It does not
    * take the place of who waits for it: a child of `node:child_process` still has its "exit" event.
+   * By `pidfd_open` on Linux, by `EVFILT_PROC` of a kqueue on macOS and the BSDs.
    *
    * @param pid The number of the process.
    * @param options `signal` and `timeoutMs`; no limit by default.
    * @returns how it has ended, where the system says so
-   * @throws `ESRCH` when there is no such process, `ENOTSUP` outside of Linux, `EMFILE`; the codes
-   *   of every operation: {@link IOError.code}
+   * @throws `ESRCH` when there is no such process, `ENOTSUP` on Linux before 5.3, `EACCES` for a
+   *   process of another user on NetBSD, `EMFILE`; the codes of every operation:
+   *   {@link IOError.code}
    * @category Descriptors
    *
    * @example
@@ -697,7 +699,7 @@ export class IO extends PathOperations implements AsyncDisposable {
    *
    * await using io = await IO.open();
    * const child = spawn("sleep", ["0.01"]);
-   * if (process.platform === "linux") await io.waitProcess(child.pid as number);
+   * await io.waitProcess(child.pid as number);
    * ```
    */
   waitProcess(pid: number, options?: OperationOptions | null): Promise<ProcessEnd> {

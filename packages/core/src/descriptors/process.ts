@@ -49,13 +49,14 @@ export async function waitProcess(
 
 function openError(errno: number, backend: string): IOError {
   if (errno !== -constants.errno.ENOSYS) {
-    return callError("waitProcess", "pidfd_open", errno, backend);
+    const call = process.platform === "linux" ? "pidfd_open" : "kevent";
+    return callError("waitProcess", call, errno, backend);
   }
   return new IOError({
     code: "ENOTSUP",
     operation: "waitProcess",
     message:
-      `waitProcess: ${process.platform} has no descriptors of processes; Linux has them since ` +
-      '5.3. Use the "exit" event of the ChildProcess',
+      "waitProcess: this system has no descriptors of processes; Linux has them since 5.3. " +
+      'Use the "exit" event of the ChildProcess',
   });
 }

@@ -14,6 +14,8 @@
 
 #define EVFILT_READ (-1)
 #define EVFILT_WRITE (-2)
+#define EVFILT_PROC (-5)
+#define EVFILT_TIMER (-7)
 #ifndef KQUEUE_LAYER_OLD
 #define EVFILT_USER (-11)
 #endif
@@ -41,6 +43,12 @@
 
 // EVFILT_READ and EVFILT_WRITE.
 #define NOTE_LOWAT 0x0001
+
+// EVFILT_PROC. The status is in the data: always, but on macOS only with the second.
+#define NOTE_EXIT 0x80000000U
+#if defined(IO_AS_MACOS)
+#define NOTE_EXITSTATUS 0x04000000U
+#endif
 
 // EVFILT_USER.
 #ifndef KQUEUE_LAYER_OLD
