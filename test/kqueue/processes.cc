@@ -35,8 +35,7 @@ constexpr int unknown = -1;
 int wait_for(int process, siginfo_t& found) {
   constexpr auto by_descriptor = static_cast<idtype_t>(3);  // P_PIDFD
   found = {};
-  return ::waitid(by_descriptor, static_cast<id_t>(process), &found,
-                  WEXITED | WNOHANG | WNOWAIT);
+  return ::waitid(by_descriptor, static_cast<id_t>(process), &found, WEXITED | WNOHANG | WNOWAIT);
 }
 
 int status_of(int process) {
