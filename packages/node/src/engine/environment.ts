@@ -11,6 +11,8 @@ export const MAX_CUT_BYTES = 8 * 1024;
 
 const BLOCK_BYTES = 16 * 1024;
 const BLOCKS_AT_ONCE = 16;
+/** So many stay for the next writes. More than that were in use at one time. */
+const MAX_KEPT_BLOCKS = 1024;
 // Pages apart, the beginnings of blocks would compete for the same lines of the processor's cache.
 const GAP_BYTES = 192;
 
@@ -18,10 +20,13 @@ const GAP_BYTES = 192;
 export class Block {
   readonly bytes: Buffer;
   used = 0;
+  /** Of a block that the collector may take while nobody writes into it. */
+  readonly weak: WeakRef<Block> | null;
   #view: Uint8Array;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, isKept: boolean) {
     this.bytes = bytes;
+    this.weak = isKept ? null : new WeakRef(this);
     this.#view = bytes;
   }
 
@@ -44,6 +49,9 @@ export class Environment {
   #slab: Buffer = Buffer.alloc(0);
   #cut = 0;
   readonly #blocks: Block[] = [];
+  // Those of allocations that are not kept; one block that is kept would keep the other fifteen.
+  readonly #collectable: WeakRef<Block>[] = [];
+  #madeBlocks = 0;
 
   constructor(io: IO) {
     this.io = io;
@@ -73,19 +81,30 @@ export class Environment {
   }
 
   takeBlock(): Block {
-    const free = this.#blocks.pop();
+    const free = this.#blocks.pop() ?? this.#takeCollectable();
     if (free !== undefined) return free;
+    const isKept = this.#madeBlocks < MAX_KEPT_BLOCKS;
+    if (isKept) this.#madeBlocks += BLOCKS_AT_ONCE;
     const strideBytes = BLOCK_BYTES + GAP_BYTES;
     const slab = new ArrayBuffer(strideBytes * BLOCKS_AT_ONCE);
-    for (let index = BLOCKS_AT_ONCE - 1; index >= 0; index--) {
-      this.#blocks.push(new Block(Buffer.from(slab, index * strideBytes, BLOCK_BYTES)));
+    for (let index = BLOCKS_AT_ONCE - 1; index > 0; index--) {
+      this.giveBlock(new Block(Buffer.from(slab, index * strideBytes, BLOCK_BYTES), isKept));
     }
-    return this.#blocks.pop()!;
+    return new Block(Buffer.from(slab, 0, BLOCK_BYTES), isKept);
+  }
+
+  #takeCollectable(): Block | undefined {
+    for (let weak = this.#collectable.pop(); weak !== undefined; weak = this.#collectable.pop()) {
+      const block = weak.deref();
+      if (block !== undefined) return block;
+    }
+    return undefined;
   }
 
   giveBlock(block: Block): void {
     block.used = 0;
-    this.#blocks.push(block);
+    if (block.weak === null) this.#blocks.push(block);
+    else this.#collectable.push(block.weak);
   }
 }
 
