@@ -15,8 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cstdint>
-#include <type_traits>
+#include "system/kevent_data.h"
 #endif
 
 #include "system/common.h"
@@ -49,19 +48,9 @@ int process_end(int number, ProcessEnd& end) {
 
 namespace {
 
-// What the queue carries as user data, a pointer, or an integer in NetBSD before 10.
-using UserData = decltype(kevent::udata);
-constexpr uintptr_t is_other = 0;
-constexpr uintptr_t is_child = 1;
-
-template <class Data>
-Data data_of(uintptr_t value) {
-  if constexpr (std::is_pointer_v<Data>) {
-    return reinterpret_cast<Data>(value);  // NOLINT(performance-no-int-to-ptr)
-  } else {
-    return static_cast<Data>(value);
-  }
-}
+// What the queue carries as user data.
+constexpr uint64_t is_other = 0;
+constexpr uint64_t is_child = 1;
 
 // A child that has ended and was not waited for. It stays to be waited for.
 enum class Child { none, running, ended };
@@ -81,7 +70,7 @@ int add_ended(int queue, const siginfo_t& found) {
   const bool has_code = found.si_code == CLD_EXITED;
   const auto value = static_cast<uintptr_t>(found.si_status) << 1U | (has_code ? 1U : 0U);
   struct kevent change;
-  EV_SET(&change, value, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 1, data_of<UserData>(is_child));
+  EV_SET(&change, value, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 1, kevent_data_of(is_child));
   return ::kevent(queue, &change, 1, nullptr, 0, nullptr) == 0 ? 0 : -errno;
 }
 
@@ -95,7 +84,7 @@ int add_process(int queue, int64_t process) {
   if (child != Child::none) wanted |= NOTE_EXITSTATUS;
 #endif
   EV_SET(&change, static_cast<uintptr_t>(process), EVFILT_PROC, EV_ADD, wanted, 0,
-         data_of<UserData>(child == Child::none ? is_other : is_child));
+         kevent_data_of(child == Child::none ? is_other : is_child));
   if (::kevent(queue, &change, 1, nullptr, 0, nullptr) == 0) return 0;
   // macOS, NetBSD and OpenBSD know no process that has ended, although it was not waited for.
   const int error = -errno;
@@ -124,7 +113,7 @@ int process_end(int number, ProcessEnd& end) {
       result_of([&] { return ::kevent(number, nullptr, 0, &event, 1, &at_once); });
   if (count < 0) return count;
   if (count == 0) return -EAGAIN;
-  if (event.udata != data_of<UserData>(is_child)) return -ECHILD;
+  if (token_of(event.udata) != is_child) return -ECHILD;
   if (event.filter == EVFILT_TIMER) {
     end.has_code = (event.ident & 1U) != 0;
     end.value = static_cast<int>(event.ident >> 1U);

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <type_traits>
 
 #include "support/check.h"
 #include "support/clock.h"
+#include "system/kevent_data.h"
 #include "system/system.h"
 #include "backend/reactor/open_reactor.h"
 
@@ -28,31 +28,9 @@ constexpr size_t events_limit = 256;
 // and the caller waits again.
 constexpr int64_t longest_wait_ns = 86'400LL * 1'000'000'000;
 
-// The user data is a pointer, and was an integer in NetBSD before 10.
-using UserData = decltype(kevent::udata);
-static_assert(sizeof(UserData) >= sizeof(uint64_t), "a token must fit into udata");
-
-template <class Data>
-Data data_of(uint64_t token) {
-  if constexpr (std::is_pointer_v<Data>) {
-    return reinterpret_cast<Data>(token);  // NOLINT(performance-no-int-to-ptr)
-  } else {
-    return static_cast<Data>(token);
-  }
-}
-
-template <class Data>
-uint64_t token_of(Data data) {
-  if constexpr (std::is_pointer_v<Data>) {
-    return reinterpret_cast<uint64_t>(data);
-  } else {
-    return static_cast<uint64_t>(data);
-  }
-}
-
 struct kevent make_change(uintptr_t ident, int filter, unsigned flags, uint64_t token = 0) {
   struct kevent change;
-  EV_SET(&change, ident, filter, flags, 0, 0, data_of<UserData>(token));
+  EV_SET(&change, ident, filter, flags, 0, 0, system::kevent_data_of(token));
   return change;
 }
 
@@ -64,7 +42,7 @@ Ready ready_of(const struct kevent& event) {
   const bool of_reading = event.filter == EVFILT_READ;
   const bool both = ended && (!of_reading || event.fflags != 0);
   return {
-      .token = token_of(event.udata),
+      .token = system::token_of(event.udata),
       .readable = of_reading || both,
       .writable = !of_reading || both,
       .ended = ended,
