@@ -1,6 +1,5 @@
 // The memory that small writes are copied into.
 
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { IO } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -18,7 +17,7 @@ function memoryBytes(): number {
 /** Collects garbage; what WeakRefs gave out in a turn stays to its end. */
 async function collect(): Promise<void> {
   for (let round = 0; round < 3; round++) {
-    await nextTurn();
+    await new Promise((resolve) => setImmediate(resolve));
     global.gc?.();
   }
 }
