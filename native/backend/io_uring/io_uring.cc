@@ -33,6 +33,7 @@
 #include "backend/io_uring/multishot_after_reset.h"
 #include "backend/io_uring/setup.h"
 #include "backend/io_uring/receives_after_shutdown.h"
+#include "backend/io_uring/sends_after_shutdown.h"
 #include "backend/io_uring/zero_copy_notifications.h"
 #include "backend/io_uring/calls_on_threads.h"
 #include "backend/io_uring/late_eventfd_signals.h"
@@ -346,6 +347,7 @@ class IoUring final : public Backend {
   void hand_over_left() {
     if (!waiting_.empty()) take_waiting();
     if (after_shutdown_.any_due()) end_shut_receives();
+    if (sends_shut_.any_due()) end_shut_sends();
     while (!again_.empty() && io_uring_sq_space_left(&ring_) > 0) {
       start(*again_.back());
       again_.pop_back();
@@ -354,14 +356,27 @@ class IoUring final : public Backend {
     if (threads_.wants_entry()) arm_threads();
   }
 
-  // The program has not asked for the end of these, so the request is not recorded.
   void end_shut_receives() {
-    after_shutdown_.end_waiting(*descriptors_, [this](const Operation& operation) {
-      io_uring_sqe* entry = internal_entry();
-      if (entry == nullptr) return false;
-      io_uring_prep_cancel64(entry, uring::user_data_of(operation), 0);
-      return finish_internal(entry);
+    after_shutdown_.end_waiting(
+        *descriptors_, [this](const Operation& operation) { return end_unasked(operation); });
+  }
+
+  void end_shut_sends() {
+    sends_shut_.end_waiting(*descriptors_, [this](Operation& operation) {
+      operation.without_waiting = true;
+      if (threads_.has(operation)) return true;
+      if (operation.wait == Wait::none) return end_unasked(operation);
+      start_again(operation);
+      return true;
     });
+  }
+
+  // The program has not asked for its end, so the request is not recorded.
+  bool end_unasked(const Operation& operation) {
+    io_uring_sqe* entry = internal_entry();
+    if (entry == nullptr) return false;
+    io_uring_prep_cancel64(entry, uring::user_data_of(operation), 0);
+    return finish_internal(entry);
   }
 
   // When something is due that no event reports, for the engine or here.
@@ -403,6 +418,7 @@ class IoUring final : public Backend {
     operation.without_waiting = false;
     Descriptor& descriptor = descriptors_->at(operation.number);
     if (descriptor.is_stream) writable_.begin(operation, descriptor);
+    if (sends_shut_.has(operation.number)) operation.without_waiting = true;
   }
 
   void start(Operation& operation) {
@@ -545,6 +561,7 @@ class IoUring final : public Backend {
   // It got EAGAIN. It has ended when its end was asked for meanwhile.
   int32_t wait_to_go_on(Operation& operation) {
     if (cancel_requests_.of(operation)) return -ECANCELED;
+    if (is_of_shut_sending(operation)) return -EPIPE;
     // TCP that is out of memory is writable and takes nothing, again and again: a send that was
     // tried for that reason is tried the next time after a while.
     const bool was_writable = std::exchange(operation.was_writable, false);
@@ -731,6 +748,7 @@ class IoUring final : public Backend {
   void forget(int number) {
     files_.forget(number);
     after_shutdown_.remove(number);
+    sends_shut_.remove(number);
     writable_.forget(number);
   }
 
@@ -745,6 +763,11 @@ class IoUring final : public Backend {
     // The other operations on a file always go to a worker.
     return files_.any() && is(operation.opcode, trait::transfers) &&
            files_.is_served(operation.number);
+  }
+
+  bool is_of_shut_sending(const Operation& operation) const {
+    return uring::SendsAfterShutdown::is_send(operation.opcode) &&
+           sends_shut_.has(operation.number);
   }
 
   bool into_area(const Operation& operation) const {
@@ -958,6 +981,9 @@ class IoUring final : public Backend {
   // Of a send or receive that has more than one completion.
   int32_t stream_failure_of(Operation& operation, int32_t error) const {
     if (has_come_to_end(operation, error)) return nothing_received(operation);
+    if (error == -ECANCELED && is_of_shut_sending(operation) && !cancel_requests_.of(operation)) {
+      return -EPIPE;
+    }
     if (!uring::is_interruption(error)) return error;
     return cancel_requests_.of(operation) ? -ECANCELED : -EAGAIN;
   }
@@ -1032,6 +1058,7 @@ class IoUring final : public Backend {
         return entry.res;
       case Opcode::shutdown:
         after_shutdown_.note(operation, 0);
+        sends_shut_.note(operation, descriptors_->at(operation.number));
         return entry.res;
       case Opcode::read:
         return entry.res == 0 && reads_nothing(operation) ? nothing_read(operation) : entry.res;
@@ -1106,6 +1133,7 @@ class IoUring final : public Backend {
     // We asked for it, or an earlier one of its chain has failed. Otherwise the kernel cancels only
     // what it has no worker for.
     if (asked || operation.after_failure) return -ECANCELED;
+    if (is_of_shut_sending(operation)) return -EPIPE;
     if (!uring::threads_are_given()) return made_without_worker(operation);
     return (operation.uses & uses_stream) == 0 && may_repeat(operation) ? made_again : -ECANCELED;
   }
@@ -1188,6 +1216,7 @@ class IoUring final : public Backend {
   uring::Deadlines deadlines_;
   uring::Files files_;
   uring::ReceivesAfterShutdown after_shutdown_;
+  uring::SendsAfterShutdown sends_shut_;
   std::vector<Operation*> again_;  // to be made once more
   OperationQueue awaited_;         // until their socket is writable; opens and locks, for a while
   OperationQueue retried_;         // for a while

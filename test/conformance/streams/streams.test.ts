@@ -17,6 +17,7 @@ import { streamsPipelined } from "./pipelined.js";
 import { streamsPiping } from "./piping.js";
 import { streamsReader } from "./reader.js";
 import { streamsRing } from "./ring.js";
+import { streamsShutSending } from "./shut_sending.js";
 import { streamsStalledFiles } from "./stalled_files.js";
 
 conform(
@@ -30,6 +31,7 @@ conform(
   streamsOdd,
   streamsHostile,
   streamsHalfClosed,
+  streamsShutSending,
   streamsMessages,
   streamsOptions,
   streamsPieces,

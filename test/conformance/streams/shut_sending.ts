@@ -1,0 +1,76 @@
+// A socket whose sending is shut down while sends wait for space: each of them ends, although the
+// peer neither reads nor closes, and whatever the kernel reports of such a socket.
+
+import { truncateSync, writeFileSync } from "node:fs";
+import type { IO, Socket } from "@io/core";
+import * as assert from "uvu/assert";
+import type { Suite, Trial } from "../support/harness.js";
+import { connected, connectTo, FAMILIES, type Family } from "../support/network.js";
+import { failureCode, negative, roundTrips, Started, until, Watched } from "../support/verbs.js";
+
+const LARGE_BYTES = 8 << 20;
+/** A shutdown and the sends before it meet in the kernel in another way each time. */
+const MEETINGS = 20;
+
+export function streamsShutSending(suite: Suite): void {
+  for (const family of FAMILIES) {
+    if (family.missing === null) register(suite, family);
+    else suite.skip(`${family.name}: a shutdown while sends wait`, family.missing);
+  }
+}
+
+async function anotherPair(io: IO, trial: Trial, family: Family): Promise<[Socket, Socket]> {
+  const listener = await io.listen(family.listening(trial));
+  const pair = await connectTo(io, listener);
+  await listener.close();
+  return pair;
+}
+
+function register(suite: Suite, family: Family): void {
+  for (const how of ["send", "both"] as const) {
+    suite.test(
+      `${family.name}: shutdown("${how}") ends sends that wait for space`,
+      async (trial) => {
+        const io = await trial.open();
+        const large = new Uint8Array(LARGE_BYTES);
+        for (let meeting = 0; meeting < MEETINGS; meeting++) {
+          const [client, served] = await anotherPair(io, trial, family);
+          const { ring } = io;
+          const { descriptor } = served;
+          const first = new Started((c, callback) => ring.send(c, callback, descriptor, large));
+          const startSecond = () =>
+            new Started((c, callback) => ring.send(c, callback, descriptor, large));
+          // Beside each other in one batch, or after the first has found no more space.
+          const early = meeting % 2 === 0 ? startSecond() : null;
+          if (meeting % 4 > 1) await roundTrips(io, meeting);
+          const shutdown = new Started((c, callback) =>
+            ring.shutdown(c, callback, descriptor, how),
+          );
+          const second = early ?? startSecond();
+          const all = [first, second, shutdown];
+          await until(io, () => all.every(({ done }) => done), `the ends in meeting ${meeting}`);
+          assert.is(shutdown.result, 0);
+          for (const { result } of [first, second]) {
+            assert.ok(result > 0 || result === negative("EPIPE"), `a send gave ${result}`);
+          }
+          await Promise.all([client.close(), served.close()]);
+        }
+      },
+    );
+  }
+
+  suite.test(`${family.name}: shutdown("send") ends a sendFile that waits`, async (trial) => {
+    const { io, served } = await connected(trial, family);
+    const path = trial.path("large");
+    writeFileSync(path, "");
+    truncateSync(path, LARGE_BYTES);
+    const file = await io.openFile(path, { read: true });
+    const sending = new Watched(served.sendFile(file));
+    await roundTrips(io, 50);
+    assert.is(sending.state, "pending", "there is no space for all of it");
+    const shutdown = served.shutdown("send");
+    await until(io, () => sending.state !== "pending", "the end of the sendFile");
+    assert.is(await failureCode(sending.promise), "EPIPE");
+    await shutdown;
+  });
+}
