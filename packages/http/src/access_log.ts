@@ -35,15 +35,22 @@ function quoted(text: string): string {
  * @throws never
  */
 export function combinedLine(answered: Answered): string {
-  const { address, method, target, minorVersion, status, sentBytes } = answered;
-  const request = quoted(`${method} ${target} HTTP/1.${minorVersion}`);
+  const { address, requestLine, status, sentBytes } = answered;
+  const request = quoted(requestLine);
   const from = address === "" ? "-" : address;
   const parts = [from, "-", "-", `[${apacheDate(new Date())}]`, request, status, sentBytes];
   return `${[...parts, quoted(answered.referer), quoted(answered.userAgent)].join(" ")}\n`;
 }
 
+// JSON leaves these as they are. A terminal acts on some of them, and some programs see line ends.
+function escaped(json: string): string {
+  return json.replace(/[\x7f-\x9f]/g, (letter) => {
+    return `\\u00${letter.charCodeAt(0).toString(16)}`;
+  });
+}
+
 /**
- * The same as a line of JSON.
+ * The same as a line of JSON. `requestLine` and `refusal` stand in those of refused requests only.
  *
  * @category Logs and metrics
  *
@@ -52,7 +59,10 @@ export function combinedLine(answered: Answered): string {
  * @throws never
  */
 export function jsonLine(answered: Answered): string {
-  return `${JSON.stringify({ time: new Date().toISOString(), ...answered })}\n`;
+  const { requestLine, refusal, ...rest } = answered;
+  const time = new Date().toISOString();
+  const row = refusal === "" ? { time, ...rest } : { time, ...rest, refusal, requestLine };
+  return `${escaped(JSON.stringify(row))}\n`;
 }
 
 const FORMATS = { combined: combinedLine, json: jsonLine } as const;

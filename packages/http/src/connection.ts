@@ -252,9 +252,10 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   // The request and its answer are complete.
   #finish(exchange: Exchange): void {
     const server = this.#server;
-    server.onAnswered(exchange, this.#startedMs, this.#sentSince());
     this.#head = null;
     this.#exchange = null;
+    server.onAnswered(exchange, this.#startedMs, this.#sentSince());
+    if (this.#closed) return;
     this.#body = null;
     this.#requestEnd = 0;
     this.#timesHead = false;
@@ -437,9 +438,9 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     this.#requestEnd = 0;
     this.#await(0);
     const exchange = this.#exchange!;
-    this.#server.onAnswered(exchange, this.#startedMs, 0);
     this.#exchange = null;
     this.#head = null; // the handler may still read it
+    this.#server.onAnswered(exchange, this.#startedMs, 0);
     if (!this.#inside) setImmediate(() => this.#goOn());
     return upgraded;
   }
@@ -493,24 +494,38 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     const server = this.#server;
     const exchange = this.#exchange;
     const { code, text, status } = faults.faultOf(fault);
-    server.onRefused(fault);
     if (exchange?.ended) {
+      server.onBodyRefused(fault, exchange);
       this.#linger(); // the answer is complete, and what comes behind the head was not asked for
       return;
     }
-    if (exchange !== null) {
-      const { begun } = exchange;
-      exchange.break();
-      this.#exchange = null;
-      exchange.abort(new HttpError(code, text));
-      if (begun) {
-        this.destroy();
-        return;
-      }
+    const begun = exchange?.begun ?? false;
+    if (exchange === null) this.#writtenBefore = this.#sending.writtenBytes;
+    if (!begun) {
+      server.metrics.countStatus(status);
+      this.#outbox.put(refusal(fault));
     }
-    server.metrics.countStatus(status);
-    this.#outbox.put(refusal(fault));
-    this.#linger();
+    this.#exchange = null;
+    exchange?.break(status);
+    this.#reportRefused(fault, exchange, exchange?.status ?? status);
+    exchange?.abort(new HttpError(code, text));
+    if (begun) this.destroy();
+    else this.#linger();
+  }
+
+  // What has come of it was copied, and the kernel has the memory that it came in.
+  #refuseSlowHead(head: RequestHead): void {
+    const held = this.#held!;
+    head.moveTo(held.bytes, held.start, held.end);
+    this.#refuse(faults.SLOW_HEAD);
+  }
+
+  #reportRefused(fault: number, exchange: Exchange | null, status: number): void {
+    const head = this.#head!;
+    const startedMs = exchange === null ? 0 : this.#startedMs;
+    const sentBytes = this.#sentSince();
+    const address = this.socket.remoteAddress;
+    this.#server.onRefused({ fault, head, exchange, address, status, startedMs, sentBytes });
   }
 
   // Sends what is left, ends its side, and drops what the client still sends for a moment: to close
@@ -579,8 +594,9 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     const exchange = this.#exchange;
     this.#exchange = null;
     if (exchange === null) return;
-    if (!exchange.ended) server.onAnswered(exchange, this.#startedMs, this.#sentSince());
-    exchange.break();
+    // One that has ended waits for the rest of its body.
+    server.onAnswered(exchange, this.#startedMs, this.#sentSince());
+    exchange.break(0);
     exchange.abort(reason);
   }
 
@@ -616,7 +632,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     }
     if (this.#phase === LINGERING) this.destroy();
     else if (this.#phase === HEAD) {
-      if (this.#head?.inRequest) this.#refuse(faults.SLOW_HEAD);
+      if (this.#head?.inRequest) this.#refuseSlowHead(this.#head);
       else if (this.#timesHead || this.#hasIdled) this.destroy();
       else if (ticks.idle > 0) this.#await(this.#idleSince + ticks.idle - wheel.now);
     } else if (this.#phase === BODY) {

@@ -420,8 +420,9 @@ export class Exchange {
     this.#aborting?.abort(reason);
   }
 
-  /** Nothing more can be answered. @internal */
-  break(): void {
+  /** Nothing more can be answered; what was not has this status. @internal */
+  break(status: number): void {
+    if (!this.#begun) this.#status = status;
     this.#begun = true;
     this.#ended = true;
     this.#broken = true;

@@ -58,20 +58,28 @@ export type FetchHandler = (
 export type RequestHandler = (exchange: Exchange) => void | Promise<void>;
 
 /**
- * What was answered, for a log.
+ * What was answered, for a log: by a handler, or by the server itself when it has refused the
+ * request.
  *
  * @category Logs and metrics
  */
 export interface Answered {
-  /** Of the request. */
+  /** Of the request; empty when it was refused before that was known. */
   readonly method: string;
-  /** As it was sent. */
+  /** As it was sent; empty when the request was refused before that was known. */
   readonly target: string;
-  /** Of the answer. */
+  /**
+   * The first line of the request as it was sent. Of one that is malformed or too long it is what
+   * has come, up to 1 KiB: any bytes but line ends, each a character.
+   */
+  readonly requestLine: string;
+  /** Of the answer; 0 when the connection has ended before there was one. */
   readonly status: number;
+  /** Why the server has refused the request, as `"ERR_HTTP_BODY_SIZE"`; empty when it has not. */
+  readonly refusal: string;
   /** Bytes of the answer, its head included. */
   readonly sentBytes: number;
-  /** From the head of the request to the end of the answer. */
+  /** From the head of the request to the end of the answer; 0 when the head was refused. */
   readonly durationMs: number;
   /** 1 for HTTP/1.1, 0 for HTTP/1.0. */
   readonly minorVersion: number;
@@ -121,7 +129,8 @@ export interface ServeOptions {
    */
   onError?: ((error: unknown, exchange: Exchange) => Response | undefined) | undefined;
   /**
-   * Called after each answer. A server without it measures no times.
+   * Called after each answer, also of a request that was refused before a handler was called or
+   * could answer. A server without it measures no times.
    *
    * @param answered what was answered
    */

@@ -8,10 +8,16 @@ import { isThenable } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 import { FieldBlock } from "./fields.js";
 import { Metrics } from "./metrics.js";
-import { checkOptions, type FullLimits, limitsFrom, type ServeOptions } from "./options.js";
+import {
+  type Answered,
+  checkOptions,
+  type FullLimits,
+  limitsFrom,
+  type ServeOptions,
+} from "./options.js";
 import { BlockPool } from "./outbox.js";
 import { faultOf } from "./parser/faults.js";
-import { HeadPool, type ServerCore, type Ticks } from "./server_core.js";
+import { HeadPool, type Refused, type ServerCore, type Ticks } from "./server_core.js";
 import { reasonOf, refreshDate } from "./status.js";
 import { answerByFetch, answerWith } from "./web/answer.js";
 import { nodeTakesOurs, replaceGlobals } from "./web/globals.js";
@@ -23,6 +29,7 @@ const MAX_RECEIVING_BYTES = 64 * 1024 * 1024;
 const TICK_MOST_MS = 500;
 const TICK_LEAST_MS = 10;
 const LINGER_MS = 2000;
+const MAX_LOGGED_BYTES = 1024;
 const PLAIN = new FieldBlock({ "content-type": "text/plain" });
 
 /** Published for each request, before its handler is called: `{ exchange }`. */
@@ -31,7 +38,10 @@ const requestChannel = channel("io:http:request:create");
 const answerChannel = channel("io:http:request:finish");
 /** Published when a handler has thrown: `{ exchange, error }`. */
 const errorChannel = channel("io:http:request:error");
-/** Published for a request that no handler sees: `{ code, status }`. */
+/**
+ * Published when a request is refused: `{ code, status, exchange }`. The exchange is null when the
+ * request was refused before its handler was called.
+ */
 const refusedChannel = channel("io:http:request:refused");
 
 // Ticks small enough for the shortest time, so that no time is missed by much.
@@ -266,12 +276,8 @@ export class Server implements AsyncDisposable {
       timesRequests: this.#options.onAnswered !== undefined,
       onAnswered: (exchange, startedMs, sentBytes) =>
         this.#onAnswered(exchange, startedMs, sentBytes),
-      onRefused: (fault) => {
-        this.metrics.requestsRefused++;
-        if (!refusedChannel.hasSubscribers) return;
-        const { code, status } = faultOf(fault);
-        refusedChannel.publish({ code, status });
-      },
+      onRefused: (refused) => this.#onRefused(refused),
+      onBodyRefused: (fault, exchange) => this.#countRefused(fault, exchange),
       onClosed: (connection, closing) => this.#forget(connection, closing),
       report: (error) => this.#report(error),
     };
@@ -339,21 +345,56 @@ export class Server implements AsyncDisposable {
     if (answerChannel.hasSubscribers) {
       answerChannel.publish({ exchange, status: exchange.status });
     }
-    const { onAnswered } = this.#options;
-    if (onAnswered === undefined) return;
-    const address = exchange.remoteAddress;
+    if (this.#options.onAnswered === undefined) return;
+    const { method, target, minorVersion, status } = exchange;
+    this.#log({
+      method,
+      target,
+      requestLine: `${method} ${target} HTTP/1.${minorVersion}`,
+      status,
+      refusal: "",
+      sentBytes,
+      durationMs: performance.now() - startedMs,
+      minorVersion,
+      address: hostOf(exchange.remoteAddress),
+      referer: exchange.field("referer") ?? "",
+      userAgent: exchange.field("user-agent") ?? "",
+    });
+  }
+
+  #onRefused(refused: Refused): void {
+    const { fault, head, exchange, status, startedMs, sentBytes, address } = refused;
+    this.#countRefused(fault, exchange);
+    if (exchange !== null && answerChannel.hasSubscribers) {
+      answerChannel.publish({ exchange, status });
+    }
+    if (this.#options.onAnswered === undefined) return;
+    const { hasRequestLine } = head;
+    this.#log({
+      method: hasRequestLine ? head.method : "",
+      target: hasRequestLine ? head.target : "",
+      requestLine: head.requestLine(MAX_LOGGED_BYTES),
+      status,
+      refusal: faultOf(fault).code,
+      sentBytes,
+      durationMs: startedMs === 0 ? 0 : performance.now() - startedMs,
+      minorVersion: hasRequestLine ? head.minorVersion : 1,
+      address: hostOf(address),
+      referer: head.field("referer") ?? "",
+      userAgent: head.field("user-agent") ?? "",
+    });
+  }
+
+  #countRefused(fault: number, exchange: Exchange | null): void {
+    this.metrics.requestsRefused++;
+    if (!refusedChannel.hasSubscribers) return;
+    const { code, status } = faultOf(fault);
+    refusedChannel.publish({ code, status, exchange });
+  }
+
+  #log(answered: Answered): void {
     try {
-      onAnswered({
-        method: exchange.method,
-        target: exchange.target,
-        status: exchange.status,
-        sentBytes,
-        durationMs: performance.now() - startedMs,
-        minorVersion: exchange.minorVersion,
-        address: address === null || address.family === "unix" ? "" : address.host,
-        referer: exchange.field("referer") ?? "",
-        userAgent: exchange.field("user-agent") ?? "",
-      });
+      this.#options.onAnswered?.(answered);
     } catch (error) {
       this.#report(error);
     }
@@ -362,6 +403,10 @@ export class Server implements AsyncDisposable {
   #report(error: unknown): void {
     console.error(error);
   }
+}
+
+function hostOf(address: Address | null): string {
+  return address === null || address.family === "unix" ? "" : address.host;
 }
 
 function otherwise(

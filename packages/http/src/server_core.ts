@@ -1,7 +1,7 @@
 // What a connection needs of its server.
 
 import type { AsyncResource } from "node:async_hooks";
-import type { BufferGroup, IO, Ring } from "@io/core";
+import type { Address, BufferGroup, IO, Ring } from "@io/core";
 import type { Connection } from "./connection.js";
 import type { Exchange } from "./exchange.js";
 import type { Metrics } from "./metrics.js";
@@ -40,6 +40,21 @@ export class HeadPool {
   }
 }
 
+/** A request that the server itself has answered, or broken off. */
+export interface Refused {
+  readonly fault: number;
+  /** What is known of it. */
+  readonly head: RequestHead;
+  /** Null when no handler has seen it. */
+  readonly exchange: Exchange | null;
+  readonly address: Address | null;
+  /** Of the answer, which may have been begun by the handler. */
+  readonly status: number;
+  /** 0 when its head was not complete. */
+  readonly startedMs: number;
+  readonly sentBytes: number;
+}
+
 export interface ServerCore {
   readonly io: IO;
   readonly ring: Ring;
@@ -65,8 +80,10 @@ export interface ServerCore {
   onAnswered(exchange: Exchange, startedMs: number, sentBytes: number): void;
   /** Whether `onAnswered` wants to know when requests began. */
   readonly timesRequests: boolean;
-  /** A request was refused before a handler saw it. */
-  onRefused(fault: number): void;
+  /** A request was refused, before or while a handler was at it. */
+  onRefused(refused: Refused): void;
+  /** The body of a request was refused behind its answer. */
+  onBodyRefused(fault: number, exchange: Exchange): void;
   /** `closing` resolves when the socket is closed. */
   onClosed(connection: Connection, closing: Promise<void>): void;
   /** Something went wrong that no handler can get. */

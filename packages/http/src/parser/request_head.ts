@@ -97,6 +97,8 @@ export class RequestHead {
 
   #bytes: Uint8Array = nothing;
   #base = 0;
+  /** How much of the bytes may be read: what stands behind is of others. */
+  #length = 0;
   #state = START;
   #at = 0;
   #partStart = 0;
@@ -146,6 +148,7 @@ export class RequestHead {
     this.expectsContinue = false;
     this.fieldCount = 0;
     this.#bytes = nothing;
+    this.#length = 0;
     this.#state = START;
     this.#at = 0;
     this.#trailer = false;
@@ -167,6 +170,14 @@ export class RequestHead {
   keep(): void {
     this.#bytes = this.#bytes.slice(this.#base, this.#base + this.#at);
     this.#base = 0;
+    this.#length = this.#at;
+  }
+
+  /** The same bytes stand in other memory now, from `base` to `end`. */
+  moveTo(bytes: Uint8Array, base: number, end: number): void {
+    this.#bytes = bytes;
+    this.#base = base;
+    this.#length = end - base;
   }
 
   /**
@@ -174,8 +185,7 @@ export class RequestHead {
    * Returns the bytes of the whole head; 0 when more is needed; a fault, below 0.
    */
   parse(bytes: Uint8Array, base: number, end: number): number {
-    this.#bytes = bytes;
-    this.#base = base;
+    this.moveTo(bytes, base, end);
     // A head that is too long is refused at the same byte, in whatever pieces it comes.
     const max = base + this.#limits.headBytes;
     const result = this.#parse(bytes, Math.min(end, max));
@@ -488,6 +498,26 @@ export class RequestHead {
 
   // ---- what was read
 
+  /** Whether the method, the target and the version are known. */
+  get hasRequestLine(): boolean {
+    return this.#state >= FIELD_START;
+  }
+
+  /**
+   * What has come of the request line, at most so many bytes of it, each as a character. It may be
+   * anything that a client has sent, but has no line end.
+   */
+  requestLine(maxBytes: number): string {
+    const bytes = this.#bytes;
+    const limit = this.#base + this.#length;
+    let start = this.#base;
+    while (start < limit && isLineEnd(bytes[start]!)) start++;
+    const most = Math.min(limit, start + maxBytes);
+    let end = start;
+    while (end < most && !isLineEnd(bytes[end]!)) end++;
+    return textOf(bytes, start, end);
+  }
+
   /** Its bytes, each as a character, for a parser to read once more. */
   copy(): string {
     return this.#text(0, this.#at);
@@ -558,6 +588,10 @@ export class RequestHead {
   #text(start: number, end: number): string {
     return textOf(this.#bytes, this.#base + start, this.#base + end);
   }
+}
+
+function isLineEnd(byte: number): boolean {
+  return byte === CR || byte === LF;
 }
 
 function badName(byte: number): number {
