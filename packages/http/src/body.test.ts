@@ -88,6 +88,52 @@ test("every way to read gives what was sent, whatever comes on other connections
   });
 });
 
+test("texts that are read at once are each their own, also those that fail within", async () => {
+  const codes: string[] = [];
+  const request = async (one: Exchange): Promise<void> => {
+    const text = await one.body.text(70_000).catch((error: unknown) => {
+      codes.push(codeOf(error));
+      throw error;
+    });
+    one.respond(200, null, text);
+  };
+  await withServer({ request, onError: () => undefined }, async (server, port) => {
+    // More than there is memory of the server's own for, all of them begun and none complete.
+    const clients = Array.from({ length: 80 }, () => new Client(port));
+    const letter = (index: number): string => String.fromCharCode(0x30 + index);
+    const bodies = clients.map((_, index) =>
+      Buffer.from(letter(index).repeat(60_000 + 50 * index)),
+    );
+    for (const [index, client] of clients.entries()) {
+      const all = withLength("/", bodies[index]!);
+      client.sendBytes(all.subarray(0, all.length - 1));
+    }
+    while (server.metrics.receivedBytes < 80 * 60_000) await turn();
+    for (const [index, client] of clients.entries()) {
+      if (index % 4 === 0) client.socket.destroy();
+      else client.sendBytes(bodies[index]!.subarray(-1));
+    }
+    for (const [index, client] of clients.entries()) {
+      if (index % 4 === 0) continue;
+      const { body } = await client.answer();
+      assert.ok(body === bodies[index]!.toString(), `client ${index}: ${body.slice(0, 20)}`);
+    }
+    // One that is too long for its reader, and others in the memory that it has left.
+    for (let round = 0; round < 40; round++) {
+      const client = clients[1 + 4 * (round % 10)]!;
+      const long = inChunks("/", Buffer.alloc(70_001, 0x78), 30_000);
+      assert.is((await client.sendBytes(long).answer()).status, 500);
+      const short = withLength("/", Buffer.from(`short ${round}`));
+      assert.is((await client.sendBytes(short).answer()).body, `short ${round}`);
+    }
+    for (const client of clients) client.socket.destroy();
+    while (server.connections > 0) await turn();
+  });
+  const aborted = codes.filter((code) => code === "ERR_HTTP_ABORTED");
+  assert.is(aborted.length, 20);
+  assert.is(codes.length, 60);
+});
+
 test("what the callback of a reading throws ends it, and the connection goes on", async () => {
   const request = async (one: Exchange): Promise<void> => {
     const failure = new Error("enough");

@@ -6,12 +6,30 @@ import { HttpError } from "./fields.js";
 const FIRST_BYTES = 64 * 1024;
 const LEAST_BYTES = 1024;
 const nothing = new Uint8Array(0);
+// Memory for what is decoded at once. V8 counts the bytes of every ArrayBuffer, and collects
+// garbage for 64 MiB of them, however little it would find otherwise.
+const MAX_SCRATCHES = 32;
+const scratches: Uint8Array[] = [];
+let scratchesMade = 0;
+
+function takeScratch(): Uint8Array | undefined {
+  const scratch = scratches.pop();
+  if (scratch !== undefined || scratchesMade >= MAX_SCRATCHES) return scratch;
+  scratchesMade++;
+  return unfilled(FIRST_BYTES);
+}
+
+// Without zeros, and not out of the pool that Node shares among its buffers.
+function unfilled(sizeBytes: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer);
+}
 
 export class GatheredBytes {
   readonly #announcedBytes: number;
   readonly #mostBytes: number;
-  #bytes = nothing;
+  #bytes: Uint8Array = nothing;
   #used = 0;
+  #scratch: Uint8Array | undefined;
 
   /** `announcedBytes` is below 0 where nothing was announced. */
   constructor(announcedBytes: number, mostBytes: number) {
@@ -31,9 +49,26 @@ export class GatheredBytes {
     this.#used = used;
   }
 
-  /** All of it, in memory of its own. */
+  get isEmpty(): boolean {
+    return this.#used === 0;
+  }
+
+  /** All of it, in memory of its own unless `useScratch` was called. */
   take(): Uint8Array {
     return this.#bytes.subarray(0, this.#used);
+  }
+
+  /** Gathers in memory that others use later: call `giveBack` in any case, and `take` before. */
+  useScratch(): void {
+    this.#scratch ??= takeScratch();
+    if (this.#scratch !== undefined) this.#bytes = this.#scratch;
+  }
+
+  giveBack(): void {
+    if (this.#scratch !== undefined) scratches.push(this.#scratch);
+    this.#scratch = undefined;
+    this.#bytes = nothing;
+    this.#used = 0;
   }
 
   #grow(neededBytes: number): void {
@@ -42,9 +77,7 @@ export class GatheredBytes {
       announced >= neededBytes
         ? Math.min(announced, Math.max(FIRST_BYTES, 2 * neededBytes))
         : Math.max(LEAST_BYTES, 2 * neededBytes);
-    // Without zeros, and not out of the pool that Node shares among its buffers.
-    const { buffer } = Buffer.allocUnsafeSlow(sizeBytes);
-    const larger = new Uint8Array(buffer);
+    const larger = unfilled(sizeBytes);
     larger.set(this.#bytes.subarray(0, this.#used));
     this.#bytes = larger;
   }

@@ -6,6 +6,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { HttpError } from "./fields.js";
 import { GatheredBytes } from "./gathered_bytes.js";
+import { utf8Text } from "./native_text.js";
 
 /** So many bytes may wait for the handler; then the connection is not read. */
 const MAX_WAITING_BYTES = 64 * 1024;
@@ -173,9 +174,30 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
    * @param mostBytes how long it may be
    * @throws the codes of {@link bytes}
    */
-  async text(mostBytes?: number): Promise<string> {
-    const { buffer, byteOffset, length } = await this.bytes(mostBytes);
-    return Buffer.from(buffer, byteOffset, length).toString("utf8");
+  text(mostBytes = Number.POSITIVE_INFINITY): Promise<string> {
+    return this.decode(utf8Of, mostBytes);
+  }
+
+  /**
+   * What the callback makes of all of it. The bytes are the callback's until it returns.
+   *
+   * @internal
+   */
+  async decode<T>(
+    callback: (bytes: Uint8Array) => T,
+    mostBytes = Number.POSITIVE_INFINITY,
+  ): Promise<T> {
+    const gathered = new GatheredBytes(this.#lengthBytes, mostBytes);
+    const take: Taker["take"] = (bytes, start, end) => {
+      if (gathered.isEmpty) gathered.useScratch();
+      gathered.add(bytes, start, end);
+    };
+    try {
+      await this.#takeAll(take);
+      return callback(gathered.take());
+    } finally {
+      gathered.giveBack();
+    }
   }
 
   /** Bytes have come in memory that is not the body's. @internal */
@@ -256,6 +278,10 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
     this.#wanted = true;
     if (!this.#ended) this.#source.onBodyWanted();
   }
+}
+
+function utf8Of(bytes: Uint8Array): string {
+  return utf8Text(bytes, 0, bytes.length);
 }
 
 function busy(): HttpError {

@@ -74,7 +74,9 @@ export class LazyRequest {
 
   async text(): Promise<string> {
     this.#checkUnused();
-    return this.#takesReal ? this.real().text() : decoder.decode(await this.#bytes());
+    if (this.#takesReal) return this.real().text();
+    this.#bodyUsed = this.#hasBody;
+    return this.#hasBody ? this.#open().body.decode(decode) : "";
   }
 
   async json(): Promise<unknown> {
@@ -159,6 +161,7 @@ export class LazyRequest {
 }
 
 const decoder = new TextDecoder();
+const decode = (bytes: Uint8Array): string => decoder.decode(bytes);
 
 // A path that every parser leaves as it is needs none. A segment with a dot first may be "..".
 const PLAIN_PATH = /^(?:\/(?!\.)|[A-Za-z0-9_~!$&()*+,;=:@?.-]|%(?!2[eE]))*$/;
