@@ -27,4 +27,5 @@ export type {
 export { RequestBody } from "./request_body.js";
 export { Server, serve } from "./server.js";
 export { Upgraded } from "./upgraded.js";
+export { fileResponse } from "./web/file_response.js";
 export { serveInWorkers, WorkerServer, type WorkersOptions } from "./workers.js";

@@ -3,12 +3,12 @@
 import { AsyncResource } from "node:async_hooks";
 import { realpathSync } from "node:fs";
 import type { IO } from "@io/core";
-import { lookup } from "mrmime";
 import type { Exchange } from "../exchange.js";
 import { FieldBlock, HttpError } from "../fields.js";
 import type { RequestHandler } from "../options.js";
 import { type OpenFile, OpenFiles } from "./open_files.js";
-import { isSameVersion, type Range, rangesOf, statusFor } from "./ranges.js";
+import { isSameVersion, type Range, rangesOf, rangeText, statusFor } from "./ranges.js";
+import { typeOf } from "./types.js";
 
 /**
  * How {@link files} serves.
@@ -32,15 +32,7 @@ const CODINGS = [
   ["zstd", ".zst"],
   ["gzip", ".gz"],
 ] as const;
-const UNKNOWN_TYPE = "application/octet-stream";
 const PIECE_BYTES = 64 * 1024;
-
-/** The type by the ending of the name, with the character set that texts have. */
-function typeOf(path: string): string {
-  const type = lookup(path);
-  if (type === undefined) return UNKNOWN_TYPE;
-  return /^text\/|[/+](?:json|javascript|xml)$/.test(type) ? `${type}; charset=utf-8` : type;
-}
 
 /** Whether the Accept-Encoding field takes a coding. */
 function takes(field: string, coding: string): boolean {
@@ -264,10 +256,6 @@ class Folder {
       opened.release(open);
     }
   }
-}
-
-function rangeText({ first, last }: Range, sizeBytes: number): string {
-  return `bytes ${first}-${last}/${sizeBytes}`;
 }
 
 // Several parts in one body, each with fields of its own.

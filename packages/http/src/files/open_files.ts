@@ -8,7 +8,7 @@ import { sep } from "node:path";
 import type { Directory, File, IO, WatchAction } from "@io/core";
 import { codeOf } from "../errors.js";
 import { type NoticedFolder, type NoticeOwner, Notices } from "./notices.js";
-import type { Version } from "./ranges.js";
+import { etagOf, type Version } from "./ranges.js";
 
 const MAX_FILES = 512;
 /** What is not larger is kept in memory, up to so much of all files. */
@@ -48,7 +48,7 @@ export interface OpenFile extends Version {
 export type Found = OpenFile | "folder" | null;
 
 // That it is not there, or may not be read, is the same to a client.
-const ABSENT: ReadonlySet<string> = new Set([
+export const ABSENT: ReadonlySet<string> = new Set([
   ...["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "ENAMETOOLONG", "EINVAL"],
   "ERR_IO_RESOLVE",
 ]);
@@ -232,7 +232,7 @@ export class OpenFiles implements NoticeOwner {
         modifiedMs: mtimeMs,
         changedMs: ctimeMs,
         settled: nowMs - Math.max(mtimeMs, ctimeMs) > SETTLED_MS,
-        etag: `"${size.toString(16)}-${Math.round(mtimeMs * 1000).toString(16)}"`,
+        etag: etagOf(size, mtimeMs),
         content: await this.#contentOf(file, size),
         // A change meanwhile may have been one of it.
         checkedMs: this.#changes === changes ? sinceMs : Number.NEGATIVE_INFINITY,

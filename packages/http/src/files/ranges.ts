@@ -43,6 +43,16 @@ export interface Version {
   readonly modifiedMs: number;
 }
 
+/** The strong one of a file. */
+export function etagOf(sizeBytes: number, modifiedMs: number): string {
+  return `"${sizeBytes.toString(16)}-${Math.round(modifiedMs * 1000).toString(16)}"`;
+}
+
+/** The value of Content-Range. */
+export function rangeText({ first, last }: Range, sizeBytes: number): string {
+  return `bytes ${first}-${last}/${sizeBytes}`;
+}
+
 function isWeak(etag: string): boolean {
   return etag.startsWith("W/");
 }

@@ -4,9 +4,12 @@ import { isThenable } from "../errors.js";
 import type { Exchange } from "../exchange.js";
 import { FieldBlock, type Fields, HttpError } from "../fields.js";
 import type { FetchHandler } from "../options.js";
+import { sendFileBody } from "./file_response.js";
 import { LazyRequest } from "./request.js";
-import { type CheckedPairs, partsOf, type ResponseParts } from "./response.js";
+import { type CheckedPairs, FileBody, partsOf, type ResponseParts } from "./response.js";
 
+/** A blob that is not larger is sent with its head. */
+const WHOLE_BYTES = 64 * 1024;
 const NOT_ALLOWED = "Method Not Allowed\n";
 // Texts with the fields that most answers have.
 const NO_FIELDS = new FieldBlock({});
@@ -46,7 +49,10 @@ export function answerWith(exchange: Exchange, response: unknown): Promise<void>
   }
   const parts = partsOf(response);
   if (parts !== null) {
-    exchange.respond(parts.status, fieldsOf(parts), parts.body);
+    const { body } = parts;
+    if (body instanceof Blob) return sendBlob(exchange, parts, body);
+    if (body instanceof FileBody) return sendFileBody(exchange, parts, body);
+    exchange.respond(parts.status, fieldsOf(parts), body);
     return undefined;
   }
   const given = response as Response;
@@ -62,7 +68,20 @@ export function answerWith(exchange: Exchange, response: unknown): Promise<void>
     exchange.respond(given.status, given.headers);
     return undefined;
   }
-  return sendStream(exchange, given, body);
+  return sendStream(exchange, given.status, given.headers, body);
+}
+
+// Its length is known, and its bytes may be those of a file: no more of them than the client takes
+// are in memory.
+async function sendBlob(exchange: Exchange, parts: ResponseParts, blob: Blob): Promise<void> {
+  const { status } = parts;
+  const { size } = blob;
+  const fields = fieldsOf(parts);
+  if (size > WHOLE_BYTES || exchange.method === "HEAD") {
+    return sendStream(exchange, status, fields, blob.stream(), size);
+  }
+  const bytes = new Uint8Array(await blob.arrayBuffer());
+  if (!exchange.begun) exchange.respond(status, fields, bytes);
 }
 
 function fieldsOf({ headers, type }: ResponseParts): FieldBlock | Fields {
@@ -86,11 +105,17 @@ function blockOf(type: string): FieldBlock {
 
 async function sendStream(
   exchange: Exchange,
-  response: Response,
+  status: number,
+  fields: FieldBlock | Fields,
   body: ReadableStream<Uint8Array>,
+  lengthBytes?: number,
 ): Promise<void> {
   if (exchange.method === "HEAD") {
-    exchange.respond(response.status, response.headers);
+    if (lengthBytes === undefined) exchange.respond(status, fields);
+    else {
+      exchange.begin(status, fields, lengthBytes);
+      exchange.end();
+    }
     await body.cancel();
     return;
   }
@@ -102,7 +127,7 @@ async function sendStream(
   };
   const onAbort = (): void => cancel(exchange.signal.reason);
   try {
-    exchange.begin(response.status, response.headers);
+    exchange.begin(status, fields, lengthBytes);
     exchange.signal.addEventListener("abort", onAbort, { once: true });
     for (;;) {
       const { value, done } = await reader.read();

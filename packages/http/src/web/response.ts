@@ -1,6 +1,7 @@
 // A Response that costs little: it keeps what it was given, and makes the rest when it is asked
 // for. It stands in the place of Node's, which makes a stream for every text.
 
+import type { File as OpenFile } from "@io/core";
 import { checkName, checkValue } from "../fields.js";
 import { inherit } from "./inherit.js";
 
@@ -11,14 +12,34 @@ const JSON_TYPE = "application/json";
 type Init = ResponseInit;
 /** Fields that are checked, so that they can be sent. */
 export type CheckedPairs = readonly (readonly [name: string, value: string])[];
+
+/** A body that is a file, which nothing has been read of. */
+export class FileBody {
+  /** By the name; null when that is not known. */
+  readonly type: string | null;
+  /** A path, or a file that is the program's. */
+  readonly source: string | OpenFile;
+  readonly stream: () => ReadableStream<Uint8Array>;
+
+  constructor(
+    type: string | null,
+    source: string | OpenFile,
+    stream: () => ReadableStream<Uint8Array>,
+  ) {
+    this.type = type;
+    this.source = source;
+    this.stream = stream;
+  }
+}
+
 /** What is kept as it is; any other body needs Node's Response. */
-type PlainBody = string | Uint8Array | null;
+type PlainBody = string | Uint8Array | Blob | FileBody | null;
 
 /** What stands in a response that nothing has been read of. */
 export interface ResponseParts {
   readonly status: number;
   readonly headers: Headers | CheckedPairs | undefined;
-  /** The content type that a text has when none was given. */
+  /** The content type that the body has when none was given. */
   readonly type: string | null;
   readonly body: PlainBody;
 }
@@ -109,7 +130,10 @@ export class LightResponse {
       this.#type = TEXT_TYPE;
     } else if (body instanceof Uint8Array) this.#body = body.slice();
     else if (body instanceof ArrayBuffer) this.#body = new Uint8Array(body.slice(0));
-    else {
+    else if (body instanceof Blob || body instanceof FileBody) {
+      this.#body = body;
+      this.#type = body.type || null;
+    } else {
       this.#body = null;
       this.#real = new NodeResponse(body as ConstructorParameters<typeof NodeResponse>[0], init);
     }
@@ -163,7 +187,8 @@ export class LightResponse {
     if (this.#real === null) {
       const { headers } = this;
       const init = { ...this.#init, status: this.#status, headers };
-      const real = new NodeResponse(this.#body, init);
+      const body = this.#body instanceof FileBody ? this.#body.stream() : this.#body;
+      const real = new NodeResponse(body ?? null, init);
       // Who has the headers already goes on with those.
       Object.defineProperty(real, "headers", { value: headers, configurable: true });
       this.#real = real;

@@ -1,0 +1,176 @@
+// A Response whose body is a file: it is opened when it is sent, and goes by sendFile.
+
+import { type FileHandle, open } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import type { File, IO } from "@io/core";
+import { codeOf } from "../errors.js";
+import type { Exchange } from "../exchange.js";
+import { HttpError } from "../fields.js";
+import { ABSENT } from "../files/open_files.js";
+import {
+  etagOf,
+  isSameVersion,
+  type Range,
+  rangesOf,
+  rangeText,
+  statusFor,
+  type Version,
+} from "../files/ranges.js";
+import { typeOf } from "../files/types.js";
+import { type CheckedPairs, FileBody, LightResponse, type ResponseParts } from "./response.js";
+
+const PLAIN = { "content-type": "text/plain" };
+const PIECE_BYTES = 64 * 1024;
+
+/**
+ * A `Response` whose body is a file. The server opens it when it sends the response, sends it
+ * without passing through the program where the system can, and closes it. To a GET or HEAD it
+ * answers conditions and a range, unless `init` has another status than 200. Its type is that of
+ * the name's ending. There is a 404 instead when no such file can be read.
+ *
+ * The path is the program's: check what a client has a part in, or serve a folder with
+ * {@link files}. Anything else than a server, such as `response.text()`, reads the file as a stream.
+ *
+ * @category Server
+ *
+ * @param file a path, a URL of a file, or a file that is open with the IO of the server and stays
+ *   open until the answer is complete; that one is the caller's to close
+ * @param init the status and headers
+ * @returns the response
+ * @throws a `TypeError` for a header that cannot be sent, `ERR_HTTP_BODY` when there is no file
+ *
+ * @example
+ * ```ts
+ * import { fileResponse, serve } from "@io/http";
+ *
+ * await using server = await serve({
+ *   port: 0,
+ *   fetch: () => fileResponse("report.pdf", { headers: { "cache-control": "no-store" } }),
+ * });
+ * console.log(server.url);
+ * ```
+ */
+export function fileResponse(file: string | URL | File, init?: ResponseInit): Response {
+  const source = file instanceof URL ? fileURLToPath(file) : file;
+  if (typeof source !== "string" && typeof source?.stat !== "function") {
+    const message = `fileResponse: the file is ${String(file)}: give a path, a URL or a File`;
+    throw new HttpError("ERR_HTTP_BODY", message);
+  }
+  const type = typeof source === "string" ? typeOf(source) : null;
+  const body = new FileBody(type, source, () => streamOf(source));
+  return new LightResponse(body, init) as unknown as Response;
+}
+
+// For readers that are no server.
+function streamOf(source: string | File): ReadableStream<Uint8Array> {
+  let handle: FileHandle | null = null;
+  let at = 0;
+  const read = async (bytes: Uint8Array): Promise<number> => {
+    if (typeof source !== "string") return source.read(bytes, { position: at });
+    handle ??= await open(source);
+    return (await handle.read(bytes, 0, bytes.length, at)).bytesRead;
+  };
+  const close = async (): Promise<void> => {
+    const opened = handle;
+    handle = null;
+    await opened?.close();
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const bytes = new Uint8Array(PIECE_BYTES);
+        try {
+          const count = await read(bytes);
+          at += count;
+          if (count > 0) {
+            controller.enqueue(bytes.subarray(0, count));
+            return;
+          }
+        } catch (error) {
+          await close();
+          throw error;
+        }
+        await close();
+        controller.close();
+      },
+      cancel: close,
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** Answers with the file of the parts. */
+export async function sendFileBody(
+  exchange: Exchange,
+  parts: ResponseParts,
+  { source }: FileBody,
+): Promise<void> {
+  if (typeof source !== "string") return sendOpen(exchange, parts, source);
+  const file = await openRegular(exchange.io, source);
+  if (file === null) return exchange.respond(404, PLAIN, "Not Found\n");
+  try {
+    await sendOpen(exchange, parts, file);
+  } finally {
+    await file.close();
+  }
+}
+
+// What is no file, such as a FIFO, might never open.
+async function openRegular(io: IO, path: string): Promise<File | null> {
+  try {
+    return (await io.stat(path)).isFile() ? await io.openFile(path) : null;
+  } catch (error) {
+    if (ABSENT.has(codeOf(error))) return null;
+    throw error;
+  }
+}
+
+async function sendOpen(exchange: Exchange, parts: ResponseParts, file: File): Promise<void> {
+  const { size, mtimeMs } = await file.stat();
+  const { status } = parts;
+  const given = [...(parts.headers ?? [])];
+  const has = (name: string): boolean => given.some(([one]) => one.toLowerCase() === name);
+  const add = (name: string, value: string): void => {
+    if (!has(name)) given.push([name, value]);
+  };
+  if (parts.type !== null) add("content-type", parts.type);
+  const { method } = exchange;
+  if (status !== 200 || (method !== "GET" && method !== "HEAD")) {
+    return exchange.sendFile(status, given, file, 0, size);
+  }
+  add("etag", etagOf(size, mtimeMs));
+  add("last-modified", new Date(mtimeMs).toUTCString());
+  add("accept-ranges", "bytes");
+  const field = (name: string): string | undefined => exchange.field(name);
+  const version = versionIn(given);
+  const conditional = statusFor(field, version);
+  if (conditional === 412) return exchange.respond(412, PLAIN, "Precondition Failed\n");
+  if (conditional === 304) return exchange.respond(304, given);
+  const range = method === "GET" && isSameVersion(field("if-range"), version);
+  const ranges = range ? rangesOf(field("range"), size) : null;
+  // A server may send all where several parts are asked for.
+  if (ranges === null || ranges.length > 1) return exchange.sendFile(200, given, file, 0, size);
+  const [part] = ranges;
+  if (part === undefined) {
+    const none = { ...PLAIN, "content-range": `bytes */${size}` };
+    return exchange.respond(416, none, "Range Not Satisfiable\n");
+  }
+  return sendPart(exchange, given, file, part, size);
+}
+
+function sendPart(
+  exchange: Exchange,
+  given: CheckedPairs,
+  file: File,
+  part: Range,
+  sizeBytes: number,
+): Promise<void> {
+  const fields: CheckedPairs = [...given, ["content-range", rangeText(part, sizeBytes)]];
+  return exchange.sendFile(206, fields, file, part.first, part.last + 1 - part.first);
+}
+
+// The program may have said which version it is.
+function versionIn(fields: CheckedPairs): Version {
+  const named = (name: string): string => fields.find(([one]) => one.toLowerCase() === name)![1];
+  return { etag: named("etag"), modifiedMs: Date.parse(named("last-modified")) };
+}
