@@ -233,7 +233,9 @@ class Run {
 
 async function runOn(net: Net, halfOpen: boolean, program: Step[]): Promise<object> {
   const log = new Log();
-  const options = { allowHalfOpen: halfOpen };
+  // Without it Node lets small writes wait for the answer to the one before, which ours sends: what
+  // a paused end has not received by then is a reset for its peer when it is destroyed.
+  const options = { allowHalfOpen: halfOpen, noDelay: true };
   const { server, client, served } = await pair(net, log, { server: options, client: options });
   const run = new Run(halfOpen, client, served);
   try {
