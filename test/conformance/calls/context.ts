@@ -3,10 +3,15 @@
 // ring/completions.ts.
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { IO, Socket } from "@io/core";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { Completion, type IO, type Socket } from "@io/core";
 import * as assert from "uvu/assert";
 import type { Suite } from "../support/harness.js";
 import { connected } from "../support/network.js";
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
 
 const storage = new AsyncLocalStorage<number>();
 
@@ -147,7 +152,34 @@ function registerLoops(suite: Suite): void {
   );
 }
 
+function registerCompletions(suite: Suite): void {
+  suite.test("a completion keeps no storage behind its operation", async (trial) => {
+    const io = await trial.open();
+    const objects = new AsyncLocalStorage<object>();
+    const completion = new Completion();
+    const stores: (WeakRef<object> | undefined)[] = [];
+    const note = (): void => {
+      const store = objects.getStore();
+      stores.push(store && new WeakRef(store));
+    };
+    await new Promise<void>((resolve) => {
+      const callback = (): void => {
+        note();
+        setImmediate(resolve);
+      };
+      objects.run({}, () => io.ring.nop(completion, callback));
+    });
+    const [store] = stores;
+    assert.ok(store, "the callback was in its storage");
+    await io.nop(); // nothing of the call is on the stack, or in the turn
+    collectGarbage();
+    assert.is(store.deref(), undefined);
+    await new Promise<void>((resolve) => io.ring.nop(completion, () => resolve()));
+  });
+}
+
 export function contexts(suite: Suite): void {
+  registerCompletions(suite);
   registerPromises(suite);
   registerLoops(suite);
 }

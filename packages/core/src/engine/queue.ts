@@ -6,7 +6,7 @@
 import { closedError, IOError, typeError } from "../errors.js";
 import type { ChunkSource } from "../receiving/chunk_source.js";
 import type { MultishotCompletion } from "../receiving/multishot_completion.js";
-import type { Callback, Completion } from "../ring/completion.js";
+import { type Callback, type Completion, noCallback } from "../ring/completion.js";
 import { checkFunction, shown } from "../support/check.js";
 import {
   CHAIN_LIMIT,
@@ -673,6 +673,9 @@ export class Queue {
       this.free[this.freeCount++] = slot;
       completion._slot = -1;
       if (completion._held !== null) letGo(completion, result);
+      // The callback has the storage of its caller, which a completion that waits for its next use
+      // would keep.
+      if (storages.inUse) completion._callback = noCallback;
     }
     callback(completion, result);
   }
