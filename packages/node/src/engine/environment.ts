@@ -1,6 +1,7 @@
 // What the sockets of an IO share: the memory they receive into, and the blocks they send from.
 
 import { type BufferGroup, IO } from "@io/core";
+import type { Sender } from "./sender.js";
 
 const RECEIVE_BUFFER_BYTES = 16 * 1024;
 const RECEIVE_MAX_BYTES = 16 * 1024 * 1024;
@@ -46,6 +47,8 @@ export class Block {
 export class Environment {
   readonly io: IO;
   readonly group: BufferGroup;
+  /** Those that no socket sends with. */
+  readonly senders: Sender[] = [];
   #slab: Buffer = Buffer.alloc(0);
   #cut = 0;
   readonly #blocks: Block[] = [];

@@ -1,5 +1,6 @@
 // What a socket has to send: small pieces are copied together into blocks, large ones go as they
-// are, and all of it leaves as one vectored send. One send is in flight at a time.
+// are, and all of it leaves as one vectored send. One send is in flight at a time. Most sockets
+// send nothing most of the time, so those that do take their senders from one store.
 
 import { constants } from "node:os";
 import { Completion, type Descriptor } from "@io/core";
@@ -14,70 +15,88 @@ import { type Block, type Environment, MAX_CUT_BYTES } from "./environment.js";
 const MAX_COPY_BYTES = MAX_CUT_BYTES;
 const MAX_PARTS = 1024;
 const NOTHING = new Uint8Array(0);
+/** So many wait for the next sends; more than that were in use at one time and are garbage. */
+const MAX_FREE = 1024;
+
+/** What the owner of a send waits for with it. */
+export type Written = (error?: Error | null) => void;
 
 /** What hears of the end of a send. */
 export interface SenderOwner {
   /** With 0, or with the system's negative error number; never within `flush`. */
-  onSent(errno: number): void;
+  onSent(errno: number, done: Written): void;
 }
 
 export class Sender {
-  /** Bytes that were given to it. */
-  bytes = 0;
   /** Bytes that the kernel has not taken. */
   pendingBytes = 0;
-  readonly #owner: SenderOwner;
   readonly #environment: Environment;
-  readonly #descriptor: Descriptor;
   readonly #completion = new Completion<Sender>(this);
+  #owner: SenderOwner | null = null;
+  #descriptor: Descriptor = -1;
+  #done: Written | null = null;
   #parts: Uint8Array[] = [];
   // Blocks to give back when all of it has gone.
   #blocks: Block[] = [];
   #block: Block | null = null;
+  // The completion remembers the memory that it was used with last.
+  #hasForeignMemory = false;
 
-  constructor(environment: Environment, descriptor: Descriptor, owner: SenderOwner) {
-    this.#owner = owner;
+  private constructor(environment: Environment) {
     this.#environment = environment;
-    this.#descriptor = descriptor;
   }
 
-  /** Adds to what the next `flush` sends. */
-  put(data: Uint8Array | string, encoding: BufferEncoding): void {
-    if (typeof data === "string") this.#putText(data, encoding);
-    else this.#putBytes(data);
+  /** One for this descriptor, until it is given back. */
+  static take(environment: Environment, descriptor: Descriptor, owner: SenderOwner): Sender {
+    const sender = environment.senders.pop() ?? new Sender(environment);
+    sender.#descriptor = descriptor;
+    sender.#owner = owner;
+    return sender;
   }
 
-  #putBytes(data: Uint8Array): void {
+  /**
+   * Gives it back when nothing is in flight. One that has sent memory of the program stays with its
+   * owner, and keeps that memory no longer than the owner is there: false.
+   */
+  giveBack(): boolean {
+    if (this.#hasForeignMemory) return false;
+    this.#owner = null;
+    const { senders } = this.#environment;
+    if (senders.length < MAX_FREE) senders.push(this);
+    return true;
+  }
+
+  /** Adds to what the next `flush` sends; returns how many bytes that is. */
+  put(data: Uint8Array | string, encoding: BufferEncoding): number {
+    const count = typeof data === "string" ? this.#putText(data, encoding) : this.#putBytes(data);
+    this.pendingBytes += count;
+    return count;
+  }
+
+  #putBytes(data: Uint8Array): number {
     const { length } = data;
-    if (length === 0) return;
-    this.#count(length);
+    if (length === 0) return 0;
     if (length > MAX_COPY_BYTES) {
       this.#endBlock();
       this.#parts.push(fixed(data));
-      return;
+      this.#hasForeignMemory = true;
+      return length;
     }
     const block = this.#room(length);
     block.bytes.set(data, block.used);
     block.used += length;
+    return length;
   }
 
-  #putText(data: string, encoding: BufferEncoding): void {
-    if (data.length === 0) return; // as node:http writes at the end of each answer
+  #putText(data: string, encoding: BufferEncoding): number {
+    if (data.length === 0) return 0; // as node:http writes at the end of each answer
     // Three bytes are the most that a unit of UTF-16 takes in any encoding.
     const most = data.length * 3;
-    if (most > MAX_COPY_BYTES) {
-      this.#putBytes(Buffer.from(data, encoding));
-      return;
-    }
+    if (most > MAX_COPY_BYTES) return this.#putBytes(Buffer.from(data, encoding));
     const block = this.#room(most);
     const count = block.bytes.write(data, block.used, encoding);
     block.used += count;
-    this.#count(count);
-  }
-
-  #count(bytes: number): void {
-    this.bytes += bytes;
-    this.pendingBytes += bytes;
+    return count;
   }
 
   #room(sizeBytes: number): Block {
@@ -101,7 +120,8 @@ export class Sender {
   }
 
   /** Sends all that was put, and tells the owner once how it ended. */
-  flush(): void {
+  flush(done: Written): void {
+    this.#done = done;
     this.#endBlock();
     this.#send();
   }
@@ -157,7 +177,9 @@ export class Sender {
     }
     while (this.#parts.length > 0) this.#parts.pop();
     this.pendingBytes = 0;
-    this.#owner.onSent(errno);
+    const done = this.#done!;
+    this.#done = null;
+    this.#owner!.onSent(errno, done);
   }
 }
 

@@ -7,11 +7,12 @@ import {
   type Address,
   Completion,
   type Socket as CoreSocket,
+  type Descriptor,
   MultishotCompletion,
   type SocketOptions,
 } from "@io/core";
 import type { Environment } from "./environment.js";
-import { Sender, type SenderOwner } from "./sender.js";
+import { Sender, type SenderOwner, type Written } from "./sender.js";
 
 /**
  * A receive ends when so much has come, and is made again while the stream wants more. So a stream
@@ -21,9 +22,6 @@ const RECEIVE_BYTES = 64 * 1024;
 const NO_BUFFERS = -constants.errno.ENOBUFS;
 const BROKEN_PIPE = -constants.errno.EPIPE;
 const CANCELED = -constants.errno.ECANCELED;
-
-/** What the stream waits for with a write. */
-export type Written = (error?: Error | null) => void;
 
 /** What a transport tells its stream. */
 export interface TransportOwner {
@@ -48,10 +46,12 @@ export class Transport extends AsyncResource implements SenderOwner {
   readonly socket: CoreSocket;
   /** Bytes that were received. */
   bytesRead = 0;
+  /** Bytes that were given to be sent. */
+  bytesWritten = 0;
   closed = false;
   readonly #owner: TransportOwner;
-  readonly #descriptor: number;
-  readonly #sender: Sender;
+  /** As long as it has something to send. */
+  #sender: Sender | null = null;
   readonly #receiving = new MultishotCompletion<Transport>(this);
   /** Whether the stream wants what comes. */
   #wants = false;
@@ -64,16 +64,16 @@ export class Transport extends AsyncResource implements SenderOwner {
   #delivers = false;
   #own: OwnBuffer | null = null;
   #ownBuffer: Uint8Array | null = null;
-  /** Of the flush that is in flight, of which there is one at most. */
-  #written: Written | null = null;
 
   constructor(environment: Environment, socket: CoreSocket, owner: TransportOwner) {
     super("IOSOCKETWRAP");
     this.environment = environment;
     this.socket = socket;
     this.#owner = owner;
-    this.#descriptor = socket.descriptor;
-    this.#sender = new Sender(environment, this.#descriptor, this);
+  }
+
+  get #descriptor(): Descriptor {
+    return this.socket.descriptor;
   }
 
   // ---- receiving
@@ -238,30 +238,30 @@ export class Transport extends AsyncResource implements SenderOwner {
 
   // ---- sending
 
-  /** Bytes that were given to be sent. */
-  get bytesWritten(): number {
-    return this.#sender.bytes;
-  }
-
   /** Bytes that the kernel has not taken. */
   get pendingBytes(): number {
-    return this.#sender.pendingBytes;
+    return this.#sender === null ? 0 : this.#sender.pendingBytes;
   }
 
   put(data: Uint8Array | string, encoding: BufferEncoding): void {
-    this.#sender.put(data, encoding);
+    this.#sender ??= Sender.take(this.environment, this.#descriptor, this);
+    this.bytesWritten += this.#sender.put(data, encoding);
   }
 
-  /** Sends all that was put; throws when the IO is closed. */
+  /**
+   * Sends all that was put; throws when the IO is closed. There is one at a time: the next one
+   * begins when this has ended.
+   */
   flush(done: Written): void {
-    this.#written = done;
-    this.#sender.flush();
+    this.#sender ??= Sender.take(this.environment, this.#descriptor, this);
+    this.#sender.flush(done);
   }
 
   /** @internal */
-  onSent(errno: number): void {
+  onSent(errno: number, done: Written): void {
+    if (this.#sender!.giveBack()) this.#sender = null;
     const why = errno === BROKEN_PIPE ? this.#brokenBy(errno) : errno;
-    this.#owner.onWritten(why, this.#written!);
+    this.#owner.onWritten(why, done);
   }
 
   // The kernel reports once why a connection is broken, and a receive may have taken that report.
