@@ -45,6 +45,13 @@ export interface SocketOwner {
   onConnectionClosed(): void;
 }
 
+/** What was asked of the connection that there is, or will be; of most there is nothing. */
+interface Wishes {
+  noDelay?: boolean;
+  keepAlive?: boolean;
+  keepAliveDelayMs?: number;
+}
+
 const OBJECT_MODES = ["objectMode", "readableObjectMode", "writableObjectMode"];
 
 function streamOptions(given: Options): DuplexOptions {
@@ -82,9 +89,7 @@ export class Socket extends Duplex implements TransportOwner {
   #transport: Transport | null = null;
   #connecting: Connecting | null = null;
   #own: OwnBuffer | null = null;
-  #noDelay: boolean | undefined;
-  #keepAlive: boolean | undefined;
-  #keepAliveDelayMs = 0;
+  #wishes: Wishes | null = null;
   #refs = true;
   #readsLater = false;
   #idle: IdleTimer | null = null;
@@ -104,12 +109,11 @@ export class Socket extends Duplex implements TransportOwner {
     if (fd !== undefined) checkInt32(fd, "fd", 0);
     if (given["handle"]) throw handleNotSupported("the option handle");
     super(streamOptions(given));
-    if (given["noDelay"]) this.#noDelay = true;
+    if (given["noDelay"]) this.#wish({ noDelay: true });
     if (given["keepAlive"]) {
-      this.#keepAlive = true;
-      const delay = given["keepAliveInitialDelay"];
-      this.#keepAliveDelayMs =
-        delay === undefined ? 0 : checkNumber(delay, "keepAliveInitialDelay");
+      const { keepAliveInitialDelay: delay = 0 } = given as Record<string, unknown>;
+      const keepAliveDelayMs = checkNumber(delay, "keepAliveInitialDelay");
+      this.#wish({ keepAlive: true, keepAliveDelayMs });
     }
     this.#own = ownBufferOf(given, this);
     this.on("end", onReadableStreamEnd);
@@ -130,7 +134,7 @@ export class Socket extends Duplex implements TransportOwner {
     this.#transport = transport;
     if (this.#own !== null) transport.receiveInto(this.#own);
     if (!this.#refs) transport.unref();
-    if (this.#keepAlive) this.#applyKeepAlive();
+    if (this.#wishes?.keepAlive) this.#applyKeepAlive();
   }
 
   // ---- what the transport says
@@ -390,7 +394,7 @@ export class Socket extends Duplex implements TransportOwner {
 
   /** What the attempts need to know. @internal */
   get _wishes(): { noDelay: boolean } {
-    return { noDelay: this.#noDelay ?? true };
+    return { noDelay: this.#wishes?.noDelay ?? true };
   }
 
   /** @internal */
@@ -445,8 +449,8 @@ export class Socket extends Duplex implements TransportOwner {
 
   setNoDelay(enable?: boolean): this {
     const noDelay = enable === undefined ? true : Boolean(enable);
-    const before = this.#noDelay ?? true;
-    this.#noDelay = noDelay;
+    const before = this.#wishes?.noDelay ?? true;
+    this.#wish({ noDelay });
     if (this.#transport !== null && noDelay !== before) {
       this.#transport.setOptions({ noDelay });
     }
@@ -454,14 +458,19 @@ export class Socket extends Duplex implements TransportOwner {
   }
 
   setKeepAlive(enable?: boolean, initialDelayMs?: number): this {
-    this.#keepAlive = Boolean(enable);
-    this.#keepAliveDelayMs = Number(initialDelayMs ?? 0);
+    const keepAliveDelayMs = Number(initialDelayMs ?? 0);
+    this.#wish({ keepAlive: Boolean(enable), keepAliveDelayMs });
     if (this.#transport !== null) this.#applyKeepAlive();
     return this;
   }
 
   #applyKeepAlive(): void {
-    this.#transport?.setKeepAlive(this.#keepAlive === true, this.#keepAliveDelayMs);
+    const { keepAlive = false, keepAliveDelayMs = 0 } = this.#wishes ?? {};
+    this.#transport?.setKeepAlive(keepAlive, keepAliveDelayMs);
+  }
+
+  #wish(more: Wishes): void {
+    this.#wishes = { ...this.#wishes, ...more };
   }
 
   ref(): this {
