@@ -364,6 +364,54 @@ const programs: Record<string, (net: Net, log: Log) => Promise<void>> = {
     ends.client.end();
     await over(ends);
   },
+  "cork behind writes that are on their way": async (net, log) => {
+    for (const corks of [1, 2]) {
+      const ends = await pair(net, log);
+      const { client, served } = ends;
+      let text = "";
+      served.on("data", (data: Buffer) => (text += data.toString()));
+      const arrived = async (expected: string): Promise<void> => {
+        while (text.length < expected.length) await promisify(setImmediate)();
+        for (let turn = 0; turn < 4; turn++) await promisify(setImmediate)();
+        const { writableCorked, writableLength, writableNeedDrain, bytesWritten } = client;
+        log.note("sent", `${text} ${bytesWritten}`);
+        log.note("client", `${writableCorked} ${writableLength} ${writableNeedDrain}`);
+      };
+      const write = (letter: string): void => {
+        client.write(letter, () => log.note("client", `${letter} ${client.writableCorked}`));
+      };
+      for (const letter of "abcd") write(letter);
+      for (let count = 0; count < corks; count++) client.cork();
+      for (const letter of "efg") write(letter);
+      await arrived("abcd");
+      client.uncork();
+      if (corks === 2) await arrived("abcd");
+      write("h");
+      if (corks === 2) client.uncork();
+      await arrived("abcdefgh");
+      write("i");
+      write("j");
+      client.cork();
+      write("k");
+      client.end("l");
+      client.resume();
+      await over(ends);
+      log.note("sent", text);
+    }
+  },
+  "destroy of a corked socket behind writes": async (net, log) => {
+    const ends = await pair(net, log);
+    const { client, served } = ends;
+    let text = "";
+    served.on("data", (data: Buffer) => (text += data.toString()));
+    client.write("one ");
+    client.write("two ");
+    client.cork();
+    client.write("three", (error) => log.note("callback", describe(error)));
+    client.destroy();
+    await over(ends);
+    log.note("bytes", text);
+  },
   "what is written before the connection": async (net, log) => {
     const [server, port] = await listening(net, log);
     const accepted = event(server, "connection");

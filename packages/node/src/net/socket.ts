@@ -79,6 +79,8 @@ export class Socket extends Duplex implements TransportOwner {
   server: unknown = null;
   declare autoSelectFamilyAttemptedAddresses?: string[];
   /** @internal */
+  declare readonly _writableState: { readonly bufferedRequestCount: number };
+  /** @internal */
   _server: SocketOwner | null = null;
   /** @internal */
   _parent: Socket | null = null;
@@ -102,6 +104,8 @@ export class Socket extends Duplex implements TransportOwner {
   #readableEnded = false;
   #handsOn = false;
   #piped = false;
+  /** Writes that waited for their turn when the stream was corked. */
+  #beforeCork = 0;
 
   constructor(options?: number | Options | null) {
     const given: InternalOptions = typeof options === "number" ? { fd: options } : (options ?? {});
@@ -276,6 +280,39 @@ export class Socket extends Duplex implements TransportOwner {
     }
     this._unrefTimer();
     this.#pendingSeen = 0;
+    if (this.#beforeCork > 0 && this.writableCorked > 0) this.#sendBeforeCork(done);
+    else done();
+  }
+
+  override cork(): void {
+    if (this.writableCorked === 0) this.#beforeCork = this.connecting ? 0 : this.#waitingWrites;
+    super.cork();
+  }
+
+  /** How many wait behind the one in flight. */
+  get #waitingWrites(): number {
+    return this._writableState.bufferedRequestCount;
+  }
+
+  // In Node the kernel has them by the time of the cork(). Here they wait behind a write in flight,
+  // and the stream holds back all that it has while it is corked. It is not for the next of them
+  // alone, and is again before anybody sees it. A writev would take the later ones with it.
+  #sendBeforeCork(done: Done): void {
+    const { _write: write, _writev: writev, writableCorked: corks } = this;
+    const left = this.#beforeCork - 1;
+    const takeOne = this as { _write: typeof write; _writev: typeof writev | null };
+    const corkAgain = (): void => {
+      takeOne._write = write;
+      takeOne._writev = writev;
+      for (let count = 0; count < corks; count++) super.cork();
+      this.#beforeCork = left;
+    };
+    for (let count = 0; count < corks; count++) super.uncork(); // one is in flight, so none is sent
+    takeOne._writev = null;
+    takeOne._write = (chunk, encoding, written) => {
+      corkAgain();
+      this._write(chunk, encoding, written);
+    };
     done();
   }
 
@@ -351,7 +388,8 @@ export class Socket extends Duplex implements TransportOwner {
   #sendWaiting(transport: Transport, hadError: boolean): void {
     if (hadError) return;
     const waiting = (this as { writableBuffer?: Piece[] }).writableBuffer ?? [];
-    if (waiting.length > 0 && this.writableCorked === 0) transport.sendLast(waiting);
+    const count = this.writableCorked === 0 ? waiting.length : this.#beforeCork;
+    if (count > 0) transport.sendLast(waiting.slice(0, count));
   }
 
   // ---- connecting
