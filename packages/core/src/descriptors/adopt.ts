@@ -18,7 +18,7 @@ import { settingsFrom, trySettings } from "../sockets/options.js";
 import { Socket } from "../sockets/socket.js";
 import { oneOf } from "../support/check.js";
 import { checkNumber } from "./borrowed.js";
-import { callError } from "./call_error.js";
+import { callError, givenError } from "./call_error.js";
 import { type DescriptorKind, KIND_NUMBERS, kindName } from "./kinds.js";
 import { ReceivedDescriptor } from "./passing.js";
 
@@ -103,7 +103,7 @@ export function adopt<Kind extends DescriptorKind>(
   const { backend } = operations;
   const found =
     received === null ? loadNative().kindOf(given as number) : KIND_NUMBERS[received.kind ?? kind];
-  if (found < 0) throw callError("adopt", "fstat", found, backend);
+  if (found < 0) throw givenError("adopt", given as number, "fstat", found, backend);
   const name = received === null ? `descriptor ${given}` : "the received descriptor";
   const is = received === null ? kindName(found) : received.kind;
   if (is !== kind) throw kindError(name, is, kind);

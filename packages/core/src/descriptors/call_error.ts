@@ -1,5 +1,5 @@
 // The error of a call that is no operation.
-import { IOError, operationError } from "../errors.js";
+import { errnoName, IOError, operationError } from "../errors.js";
 
 /** `errno` is negative; the sentence names the call of this library and that of the system. */
 export function callError(
@@ -11,4 +11,20 @@ export function callError(
   const { code, message } = operationError(0, errno, backend);
   const text = message.replace(/^[^:]*:/, `${operation} failed in ${syscall}:`);
   return new IOError({ code, errno, syscall, operation, backend, message: text });
+}
+
+/** The same of a number that the program gave: EBADF says nothing of a descriptor of the IO then. */
+export function givenError(
+  operation: string,
+  fd: number,
+  syscall: string,
+  errno: number,
+  backend: string,
+): IOError {
+  const [code, text] = errnoName(errno);
+  if (code !== "EBADF") return callError(operation, syscall, errno, backend);
+  const message =
+    `${operation} of descriptor ${fd} failed in ${syscall}: ${code}, ${text} (the process has no ` +
+    "such descriptor: its owner has closed it, or it is the number of another process)";
+  return new IOError({ code, errno, syscall, operation, backend, message });
 }

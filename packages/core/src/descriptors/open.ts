@@ -9,7 +9,7 @@ import {
   POLL,
   type PollEvents,
 } from "./borrowed.js";
-import { callError } from "./call_error.js";
+import { callError, givenError } from "./call_error.js";
 import { Notifier } from "./notifier.js";
 
 export function openNotifier(operations: Operations, session: NativeSession): Notifier {
@@ -30,7 +30,7 @@ export function borrow(
   checkNumber(fd, operation);
   operations.check(operation);
   const descriptor = session.borrow(fd);
-  if (descriptor < 0) throw callError(operation, "fcntl", descriptor, operations.backend);
+  if (descriptor < 0) throw givenError(operation, fd, "fcntl", descriptor, operations.backend);
   return new BorrowedDescriptor(operations, session, descriptor);
 }
 
