@@ -62,6 +62,7 @@ test("common errors say what to do", () => {
   assert.match(operationError(OPCODE_WRITE, -ENOSPC, "epoll").message, /disk is full/);
   assert.match(operationError(OPCODE_RECEIVE, -ENOSPC, "epoll").message, /max_user_watches/);
   assert.match(operationError(OPCODE_LINK, -ENOSPC, "epoll").message, /disk is full/);
+  assert.match(operationError(OPCODE_RECEIVE, -ECANCELED, "epoll").message, /close\(\) of/);
   assert.match(operationError(OPCODE_READ, -EINVAL, "io_uring").message, /direct I\/O/);
   assert.not.match(operationError(OPCODE_OPEN, -EINVAL, "io_uring").message, /direct I\/O/);
 });

@@ -274,7 +274,11 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
   ["EMFILE", "too many descriptors are open: close some, or raise RLIMIT_NOFILE (ulimit -n)"],
   ["EDQUOT", "the quota of this user or folder is used up: free some of it, or raise it"],
   ["ENOSPC", "the disk is full: nothing more can be written until space is freed"],
-  ["ECANCELED", "the operation was cancelled, or one that it was linked to failed"],
+  [
+    "ECANCELED",
+    "close() of the object or its IO, cancelAll() or a cancel ended it; in a chain also the " +
+      "failure of an operation before it",
+  ],
   ["ETIMEDOUT", "the timeoutMs of the call has passed, or the peer does not answer"],
   ["ECONNREFUSED", "no server listens at this address"],
   [
@@ -346,6 +350,10 @@ const WRITING: ReadonlySet<string> = new Set([
 ]);
 const SIZING: ReadonlySet<string> = new Set(["allocate", "truncate"]);
 
+const BROADCAST_ADVICE =
+  "a broadcast address needs the option broadcast: true of the socket, and a unix socket the right " +
+  "to write to its file; other addresses are forbidden by the system, as by a firewall";
+
 // Of the operations for which an errno means something of their own.
 const OWN_ADVICE: ReadonlyMap<string, string> = new Map([
   [
@@ -356,6 +364,8 @@ const OWN_ADVICE: ReadonlyMap<string, string> = new Map([
   ["lock ENOTSUP", "this system locks whole files only: give no offset and no lengthBytes"],
   ["unlock ENOTSUP", "this system locks whole files only: give no offset and no lengthBytes"],
   ["allocate ENOTSUP", "the file system, or the system, does not know this mode"],
+  ["sendMessage EACCES", BROADCAST_ADVICE],
+  ["sendControl EACCES", BROADCAST_ADVICE],
   ["linkDescriptor ENOTSUP", "only Linux gives an open file a name"],
   ["open ENOTSUP", "temporary and noAtime need Linux, and a file system that can"],
   [
