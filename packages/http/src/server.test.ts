@@ -12,7 +12,14 @@ import { createInterface } from "node:readline";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Client, calm, exchange, get, turn, withServer } from "./client.test.support.js";
-import { type Exchange, FieldBlock, HttpError, type ServeOptions, serve } from "./index.js";
+import {
+  type Exchange,
+  FieldBlock,
+  files,
+  HttpError,
+  type ServeOptions,
+  serve,
+} from "./index.js";
 import { CORPUS } from "./parser/corpus.test.support.js";
 import { ourVerdict } from "./parser/oracle.test.support.js";
 
@@ -494,6 +501,30 @@ test("options that are wrong are refused with what is right", async () => {
   await refused({ request: echoTarget, prot: 1 }, /no option prot; known are fetch/);
   await refused({ request: echoTarget, limits: { headBites: 1 } }, /no limit headBites/);
   await refused({ request: echoTarget, limits: { fields: -1 } }, /limits.fields is -1/);
+  assert.throws(() => files(".", { index: "a", indx: "b" } as object), /files: .* no option indx;/);
+});
+
+test("wrong options of stop() stop nothing, and an endless time breaks off nothing", async () => {
+  const answers: (() => void)[] = [];
+  const request = (one: Exchange): void =>
+    void answers.push(() => one.respond(200, plain, "finished"));
+  await withServer({ request }, async (server, port) => {
+    using client = new Client(port);
+    client.send(get("/"));
+    while (answers.length < 1) await turn();
+    for (const wrong of [{ timeout: 0 }, { timeoutMs: -1 }, { timeoutMs: "0" }, 5]) {
+      const refused = server.stop(wrong as object).catch((reason: unknown) => reason);
+      const error = await Promise.race([refused, turn()]);
+      assert.instance(error, HttpError, JSON.stringify(wrong));
+      assert.is((error as HttpError).code, "ERR_HTTP_OPTION");
+    }
+    const stopping = server.stop({ timeoutMs: Number.POSITIVE_INFINITY });
+    // A timer of Node whose time is too long rings after 1 ms, before this one.
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    answers[0]!();
+    assert.is((await client.answer()).body, "finished");
+    await stopping;
+  });
 });
 
 test("metrics are text for Prometheus", async () => {

@@ -3,6 +3,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { channel } from "node:diagnostics_channel";
 import { type Address, type BufferGroup, IO, type Listener, type Ring } from "@io/core";
+import { stopTimeOf } from "./call_options.js";
 import { Connection } from "./connection.js";
 import { isThenable } from "./errors.js";
 import type { Exchange } from "./exchange.js";
@@ -166,11 +167,16 @@ export class Server implements AsyncDisposable {
    *
    * @param options the time
    * @param options.timeoutMs of what is under way; no limit by default
-   * @throws the `IOError` of a close that failed
+   * @throws the `IOError` of a close that failed; `ERR_HTTP_OPTION`, and nothing is stopped then
    */
   stop(options?: { timeoutMs?: number | undefined }): Promise<void> {
+    let timeoutMs: number | undefined;
+    try {
+      timeoutMs = stopTimeOf("stop", options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     this.#stopping ??= this.#stop();
-    const timeoutMs = options?.timeoutMs;
     if (timeoutMs === 0) this.#breakOff();
     else if (timeoutMs !== undefined) {
       const timer = setTimeout(() => this.#breakOff(), timeoutMs);

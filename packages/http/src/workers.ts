@@ -4,6 +4,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { InternetAddress } from "@io/core";
+import { checkNames, stopTimeOf } from "./call_options.js";
 import { HttpError } from "./fields.js";
 
 /**
@@ -48,6 +49,7 @@ export type WorkerOrder = { readonly stop: { readonly timeoutMs: number | undefi
 const SETTLED_MS = 1000;
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_PORT = 3000;
+const KNOWN = ["module", "workers", "host", "port", "onWorkerError"];
 
 interface Place {
   worker: Worker;
@@ -67,6 +69,7 @@ interface Place {
  *   module that cannot be imported
  */
 export async function serveInWorkers(options: WorkersOptions): Promise<WorkerServer> {
+  checkNames("serveInWorkers", options, KNOWN);
   const count = options.workers ?? availableParallelism();
   if (!Number.isInteger(count) || count < 1) {
     throw new HttpError("ERR_HTTP_OPTION", `serveInWorkers: workers is ${count}: give 1 or more`);
@@ -130,13 +133,14 @@ export class WorkerServer implements AsyncDisposable {
    *
    * @param options the time
    * @param options.timeoutMs of what is under way in an old one
-   * @throws what {@link serveInWorkers} throws for one that cannot listen
+   * @throws what {@link serveInWorkers} throws for one that cannot listen; `ERR_HTTP_OPTION`
    */
   async restart(options?: { timeoutMs?: number | undefined }): Promise<void> {
+    const timeoutMs = stopTimeOf("restart", options);
     for (const place of [...this.#places]) {
       if (this.#stopping) return;
       await this.addWorker();
-      await this.#end(place, options?.timeoutMs);
+      await this.#end(place, timeoutMs);
     }
   }
 
@@ -145,12 +149,13 @@ export class WorkerServer implements AsyncDisposable {
    *
    * @param options the time
    * @param options.timeoutMs of what is under way; no limit by default
-   * @throws never
+   * @throws `ERR_HTTP_OPTION`, and nothing is stopped then
    */
   async stop(options?: { timeoutMs?: number | undefined }): Promise<void> {
+    const timeoutMs = stopTimeOf("stop", options);
     this.#stopping = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    await Promise.all([...this.#places].map((place) => this.#end(place, options?.timeoutMs)));
+    await Promise.all([...this.#places].map((place) => this.#end(place, timeoutMs)));
   }
 
   /** Breaks off what is under way, and ends all: what `await using` calls. */

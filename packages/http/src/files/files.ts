@@ -3,6 +3,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { realpathSync } from "node:fs";
 import type { IO } from "@io/core";
+import { checkNames } from "../call_options.js";
 import type { Exchange } from "../exchange.js";
 import { FieldBlock, HttpError } from "../fields.js";
 import type { RequestHandler } from "../options.js";
@@ -73,7 +74,7 @@ export function pathBelow(path: string, dotFiles: boolean): string | null {
  * @param root the folder
  * @param options how it is served
  * @returns a handler of the plain form
- * @throws the error of `fs.realpathSync` when there is no such folder
+ * @throws the error of `fs.realpathSync` when there is no such folder; `ERR_HTTP_OPTION`
  *
  * @example
  * ```ts
@@ -84,6 +85,7 @@ export function pathBelow(path: string, dotFiles: boolean): string | null {
  * ```
  */
 export function files(root: string, options: FilesOptions = {}): RequestHandler {
+  checkNames("files", options, ["cacheControl", "index", "dotFiles"]);
   const folder = new Folder(realpathSync(root), options);
   return (exchange) => folder.answer(exchange);
 }
