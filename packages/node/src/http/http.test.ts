@@ -281,6 +281,16 @@ test("http2, with and without TLS", async () => {
   }
 });
 
+test("serveOver() refuses an application, which is no server", () => {
+  for (const wrong of [express(), {}, undefined]) {
+    assert.throws(
+      () => serveOver(wrong as unknown as Server),
+      ({ code, message }: NodeJS.ErrnoException) =>
+        code === "ERR_INVALID_ARG_TYPE" && /"server" argument .* Server/.test(message),
+    );
+  }
+});
+
 test("serveOver() with a server that the program has made itself", async () => {
   const { createServer } = await import("node:http");
   const server = serveOver(createServer((_request, response) => response.end("own")));

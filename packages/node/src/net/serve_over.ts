@@ -2,8 +2,9 @@
 // http, https, http2 and tls take any stream by the event "connection". It gives none for where a
 // server listens, so the methods about listening are replaced, on this server alone.
 
-import type { Server as NodeServer } from "node:net";
+import { Server as NodeServer } from "node:net";
 import { Server as TlsServer } from "node:tls";
+import { argumentTypeError } from "../errors.js";
 import type { Callback } from "./arguments.js";
 import { Server } from "./server.js";
 import type { Socket } from "./socket.js";
@@ -35,9 +36,12 @@ const FORWARDED = ["listening", "error", "drop"] as const;
  *
  * @param server A server that does not listen yet.
  * @returns the same server
- * @throws nothing itself: why it cannot listen comes by "error", as in Node
+ * @throws `ERR_INVALID_ARG_TYPE` for what is no server, such as the function that `express()`
+ *   returns: give `createServer(app)`. Why it cannot listen comes by "error", as in Node.
  */
 export function serveOver<S extends AnyServer>(server: S): S {
+  // express() is an emitter: it would take connections and answer none.
+  if (!(server instanceof NodeServer)) throw argumentTypeError("server", "Server", server);
   const shape = server as unknown as Record<string, unknown>;
   const own = new Server({
     allowHalfOpen: shape["allowHalfOpen"],
