@@ -31,11 +31,18 @@ const KINDS: readonly (EntryKind | "unknown")[] = [
   ...(["characterDevice", "blockDevice"] as const),
 ];
 
-// Enough for most directories; those with more names get the other.
+// Enough for most directories. Those with more names get more memory with each batch.
 const FIRST_BATCH_BYTES = 16 * 1024;
-const BATCH_BYTES = 128 * 1024;
-// A batch that leaves less than the longest record is perhaps not the last one.
+const GROWTH = 4;
+const BATCH_BYTES = 256 * 1024;
+// The system's records are longer than the entries that are made of them, in the same memory:
+// twelve times at most, on macOS where a name has one letter. When the longest record does not fit
+// into what is left, there may be more of them.
+const RECORD_GROWTH = 12;
 const RECORD_BYTES = 1024;
+// Names are made of the text of so many bytes at once: a long one is a part of that text for V8, and
+// a program that keeps one name keeps all of it.
+const PART_BYTES = 4096;
 
 const READDIR = knows("readdir");
 
@@ -128,7 +135,9 @@ export class Listing {
   /** Its path, for errors and entries. */
   readonly path: string;
   readonly #next: NextOptions;
+  // The memory of the batch that was asked for last.
   #spare: Buffer | null = null;
+  #sizeBytes = FIRST_BATCH_BYTES;
   #reading: Promise<{ bytes: Buffer; count: number }> | null = null;
   #ended = false;
 
@@ -170,24 +179,33 @@ export class Listing {
   }
 
   /**
-   * The next batch, or null at the end; its bytes are good until the one after the next is asked
-   * for. The one behind it is read meanwhile.
+   * The next batch, or null at the end; its bytes are good until the next one is asked for. The one
+   * behind it is read meanwhile.
    */
   async batch(): Promise<{ bytes: Buffer; count: number } | null> {
     if (this.#ended) return null;
-    const reading = this.#reading ?? this.#read(Buffer.allocUnsafeSlow(FIRST_BATCH_BYTES));
+    const reading = this.#reading ?? this.#read(this.#memory());
     this.#reading = null;
     const batch = await reading;
-    if (batch.count === 0) {
+    const { bytes, count } = batch;
+    if (count === 0) {
       this.#ended = true;
       return null;
     }
-    // The last batch of a small directory is known by its space.
-    if (batch.count + RECORD_BYTES < FIRST_BATCH_BYTES) return batch;
-    this.#reading = this.#read(this.#spare ?? Buffer.allocUnsafeSlow(BATCH_BYTES));
-    this.#reading.catch(() => undefined); // who asks for it gets the error
-    this.#spare = batch.bytes.byteLength === BATCH_BYTES ? batch.bytes : null;
+    const mayBeAll = count * RECORD_GROWTH + RECORD_BYTES < FIRST_BATCH_BYTES;
+    if (bytes.byteLength !== FIRST_BATCH_BYTES || !mayBeAll) {
+      this.#sizeBytes = Math.min(this.#sizeBytes * GROWTH, BATCH_BYTES);
+      this.#reading = this.#read(this.#memory());
+      this.#reading.catch(() => undefined); // who asks for it gets the error
+    }
+    this.#spare = bytes;
     return batch;
+  }
+
+  #memory(): Buffer {
+    const spare = this.#spare;
+    if (spare?.byteLength === this.#sizeBytes) return spare;
+    return Buffer.allocUnsafeSlow(this.#sizeBytes);
   }
 
   /** The next entries, as the file system gives them; null at the end. */
@@ -234,13 +252,27 @@ function eachEntry(
   }
 }
 
-// Where all of a batch is ASCII, which it mostly is, its names are parts of one string.
+/** Where the entries that begin within the next PART_BYTES end. */
+function endOfPart(bytes: Buffer, from: number, count: number): number {
+  let at = from;
+  do {
+    const length = (bytes[at + 1] as number) | ((bytes[at + 2] as number) << 8);
+    at += abi.DIRECTORY_ENTRY_HEAD_BYTES + length;
+  } while (at < count && at - from < PART_BYTES);
+  return at;
+}
+
 function addNames(bytes: Buffer, count: number, names: string[]): void {
-  if (isAscii(bytes.subarray(0, count))) {
-    const text = bytes.toString("latin1", 0, count);
-    eachEntry(bytes, count, (_kind, start, end) => names.push(text.slice(start, end)));
-  } else {
-    eachEntry(bytes, count, (_kind, start, end) => names.push(nameOf(bytes, start, end)));
+  for (let from = 0; from < count; ) {
+    const end = endOfPart(bytes, from, count);
+    const part = bytes.subarray(from, end);
+    from = end;
+    if (isAscii(part)) {
+      const text = part.toString("latin1");
+      eachEntry(part, part.length, (_kind, start, stop) => names.push(text.slice(start, stop)));
+    } else {
+      eachEntry(part, part.length, (_kind, start, stop) => names.push(nameOf(part, start, stop)));
+    }
   }
 }
 
