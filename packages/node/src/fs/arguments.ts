@@ -163,7 +163,8 @@ function checkEncoding(encoding: unknown): void {
 
 /** A name of the file system, in the encoding that was asked for. */
 export function nameIn(encoding: string | null | undefined, name: Buffer): string | Buffer {
-  if (encoding === "buffer") return name;
+  // The name may be a part of all that a directory has, which would stay with it.
+  if (encoding === "buffer") return Buffer.from(name);
   return name.toString((encoding ?? "utf8") as BufferEncoding);
 }
 

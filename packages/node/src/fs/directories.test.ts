@@ -69,6 +69,22 @@ const listing: Record<string, Program> = {
     const names = await fs.readdir(at(""));
     return [names.length, names.slice(0, 5), names.at(-1)];
   },
+  "readdir of many names, some of which are not ASCII": async (fs, at) => {
+    const name = (index: number) =>
+      `${index % 500 === 7 ? "ü" : ""}${index}${"x".repeat(index % 90)}`;
+    for (let index = 0; index < 4000; index++) writeFileSync(at(name(index)), "");
+    mkdirSync(at("of-ascii"));
+    for (let index = 0; index < 4000; index++) {
+      writeFileSync(at(`of-ascii/${index * 7919}-${"y".repeat(index % 200)}`), "");
+    }
+    const types = await fs.readdir(at(""), { withFileTypes: true });
+    return [
+      await fs.readdir(at("")),
+      await fs.readdir(at("of-ascii")),
+      await fs.readdir(at("of-ascii"), "buffer"),
+      types.map((one) => [one.name, one.isFile(), one.isDirectory()]),
+    ];
+  },
   "readdir that fails": (fs, at) =>
     errorsOf([
       () => fs.readdir(at("none")),

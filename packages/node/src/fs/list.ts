@@ -4,16 +4,15 @@ import { constants, type Dirent } from "node:fs";
 import { join, relative } from "node:path";
 import { type CheckedPath, nameIn } from "./arguments.js";
 import {
-  asciiNamesIn,
-  batchesOf,
   direntOf,
   type Entry,
   isFolder,
+  isKnown,
   isLink,
   joined,
   knownKind,
-  sortedEntriesIn,
   sortedEntriesOf,
+  sortedTextsOf,
 } from "./names.js";
 import { statPath } from "./paths.js";
 
@@ -21,20 +20,18 @@ type Encoding = string | null | undefined;
 
 /** The names in a directory. */
 export async function namesIn(path: CheckedPath, encoding: Encoding): Promise<(string | Buffer)[]> {
-  const batches = await batchesOf(path);
   const isText = encoding === undefined || encoding === null || encoding === "utf8";
-  const names = isText ? asciiNamesIn(batches) : null;
-  return names ?? sortedEntriesIn(batches).map(({ name }) => nameIn(encoding, name));
+  if (isText) return sortedTextsOf(path);
+  const entries = await sortedEntriesOf(path);
+  return entries.map(({ name }) => nameIn(encoding, name));
 }
 
 /** The same with what they stand for. */
 export async function direntsIn(path: CheckedPath, encoding: Encoding): Promise<Dirent[]> {
   const entries = await sortedEntriesOf(path);
-  return Promise.all(entries.map((entry) => direntIn(path, entry, encoding)));
-}
-
-async function direntIn(path: CheckedPath, entry: Entry, encoding: Encoding): Promise<Dirent> {
-  return direntOf(nameIn(encoding, entry.name), await knownKind(path, entry), path);
+  const of = ({ name }: Entry, kind: number) => direntOf(nameIn(encoding, name), kind, path);
+  if (entries.every(isKnown)) return entries.map((entry) => of(entry, entry.kind));
+  return Promise.all(entries.map(async (entry) => of(entry, await knownKind(path, entry))));
 }
 
 /** A directory below, whose entries are being read. */

@@ -17,38 +17,54 @@ export interface Entry {
 }
 
 const BATCH_BYTES = 32 * 1024;
+// Of a directory with more names: the next batch is read while one is being looked at.
+const LARGE_BATCH_BYTES = 256 * 1024;
 // A kind, and two bytes with the length of the name.
 const HEAD_BYTES = 3;
+// The system's records are longer than ours, in the same memory: twelve times at most. When the
+// longest record does not fit into what is left, there may be more of them.
+const RECORD_GROWTH = 12;
+const RECORD_BYTES = 1024;
+// Names are made of the text of so many bytes at once: a long one is a part of that text for V8, and
+// a program that keeps one name keeps all of it.
+const PART_BYTES = 4096;
 
 const { UV_DIRENT_UNKNOWN, UV_DIRENT_DIR, UV_DIRENT_LINK } = constants as unknown as {
   readonly [name: string]: number;
 };
+const UNKNOWN = UV_DIRENT_UNKNOWN as number;
 
-/** The entries that one read has given. */
-function entriesIn(batch: Buffer): Entry[] {
-  const entries: Entry[] = [];
-  for (let at = 0; at < batch.length; ) {
+/** Adds the entries of a batch, whose memory the next read takes. */
+function addEntries(batch: Buffer, entries: Entry[]): void {
+  const kept = Buffer.from(batch);
+  for (let at = 0; at < kept.length; ) {
     const start = at + HEAD_BYTES;
-    const end = start + batch.readUInt16LE(at + 1);
-    entries.push({ name: Buffer.from(batch.subarray(start, end)), kind: batch[at] as number });
+    const end = start + kept.readUInt16LE(at + 1);
+    entries.push({ name: kept.subarray(start, end), kind: kept[at] as number });
     at = end;
   }
-  return entries;
 }
 
-/** The names alone, in the order of their bytes; null unless all of them are ASCII. */
-export function asciiNamesIn(batches: readonly Buffer[]): string[] | null {
-  if (!batches.every(isAscii)) return null;
-  const names: string[] = [];
-  for (const batch of batches) {
-    const text = batch.toString("latin1"); // its names are parts of one string
-    for (let at = 0; at < batch.length; ) {
+/** Where the entries that begin within the next PART_BYTES end. */
+function endOfPart(batch: Buffer, from: number): number {
+  let at = from;
+  do at += HEAD_BYTES + batch.readUInt16LE(at + 1);
+  while (at < batch.length && at - from < PART_BYTES);
+  return at;
+}
+
+/** Adds the names of a batch that is ASCII. */
+function addAsciiNames(batch: Buffer, names: string[]): void {
+  for (let at = 0; at < batch.length; ) {
+    const from = at;
+    const end = endOfPart(batch, from);
+    const text = batch.toString("latin1", from, end);
+    while (at < end) {
       const start = at + HEAD_BYTES;
-      at = start + batch.readUInt16LE(at + 1);
-      names.push(text.slice(start, at));
+      at = start + batch.readUInt16LE(start - 2);
+      names.push(text.slice(start - from, at - from));
     }
   }
-  return names.sort();
 }
 
 /** An open directory: its entries come in the order of the file system, without "." and "..". */
@@ -76,17 +92,19 @@ export class OpenedDirectory {
 
   /** The next entries; none at the end. */
   async read(): Promise<Entry[]> {
-    return entriesIn(await this.readBatch());
+    const entries: Entry[] = [];
+    addEntries(await this.readBatch(), entries);
+    return entries;
   }
 
-  /** The same as they are; their memory is good until the next read. */
-  async readBatch(): Promise<Buffer> {
+  /** The same as they are, in that memory. */
+  async readBatch(into: Buffer = this.#batch): Promise<Buffer> {
     const { ring } = sharedIO();
     const count = await call((completion, settle) =>
-      ring.readDirectory(completion, settle, this.#descriptor, this.#batch),
+      ring.readDirectory(completion, settle, this.#descriptor, into),
     );
     if (count < 0) throw fileError(count, { syscall: "scandir", path: this.#path });
-    return this.#batch.subarray(0, count);
+    return into.subarray(0, count);
   }
 
   close(): Promise<void> {
@@ -94,15 +112,23 @@ export class OpenedDirectory {
   }
 }
 
-/** All that the reads of a directory give. */
-export async function batchesOf(path: CheckedPath): Promise<Buffer[]> {
+/** Calls back with all that a directory has, batch by batch: each is good until the call returns. */
+async function eachBatch(path: CheckedPath, visit: (batch: Buffer) => void): Promise<void> {
   const directory = await OpenedDirectory.open(path, "scandir");
-  const all: Buffer[] = [];
   try {
-    for (;;) {
-      const some = await directory.readBatch();
-      if (some.length === 0) return all;
-      all.push(Buffer.from(some));
+    let batch = await directory.readBatch();
+    const isSmall = batch.length * RECORD_GROWTH + RECORD_BYTES < BATCH_BYTES;
+    const memory: Buffer[] = [];
+    for (let turn = 0; batch.length > 0; turn = 1 - turn) {
+      if (isSmall) {
+        visit(batch);
+        batch = await directory.readBatch();
+      } else {
+        memory[turn] ??= Buffer.allocUnsafeSlow(LARGE_BATCH_BYTES);
+        const ahead = directory.readBatch(memory[turn]);
+        visit(batch);
+        batch = await ahead;
+      }
     }
   } finally {
     await directory.close();
@@ -111,17 +137,31 @@ export async function batchesOf(path: CheckedPath): Promise<Buffer[]> {
 
 /** All entries of a directory. */
 export async function entriesOf(path: CheckedPath): Promise<Entry[]> {
-  return (await batchesOf(path)).flatMap(entriesIn);
+  const entries: Entry[] = [];
+  await eachBatch(path, (batch) => addEntries(batch, entries));
+  return entries;
 }
 
-/** The same in the order of their bytes, as libuv sorts them. */
-export function sortedEntriesIn(batches: readonly Buffer[]): Entry[] {
-  const entries = batches.flatMap(entriesIn);
+function sorted(entries: Entry[]): Entry[] {
   return entries.sort((one, other) => Buffer.compare(one.name, other.name));
 }
 
+/** The same in the order of their bytes, as libuv sorts them. */
 export async function sortedEntriesOf(path: CheckedPath): Promise<Entry[]> {
-  return sortedEntriesIn(await batchesOf(path));
+  return sorted(await entriesOf(path));
+}
+
+/** The names alone as text, in that order: when all are ASCII, it is the order of text as well. */
+export async function sortedTextsOf(path: CheckedPath): Promise<string[]> {
+  const names: string[] = [];
+  const entries: Entry[] = [];
+  await eachBatch(path, (batch) => {
+    if (entries.length === 0 && isAscii(batch)) addAsciiNames(batch, names);
+    else addEntries(batch, entries);
+  });
+  if (entries.length === 0) return names.sort();
+  for (const name of names) entries.push({ name: Buffer.from(name), kind: UNKNOWN });
+  return sorted(entries).map(({ name }) => name.toString());
 }
 
 /** The path of a name in a directory. */
@@ -143,10 +183,15 @@ function kindOf(stats: Stats): number {
   return kinds["UV_DIRENT_BLOCK"] as number;
 }
 
+/** Whether the file system has said what an entry stands for. */
+export function isKnown({ kind }: Entry): boolean {
+  return kind !== UNKNOWN;
+}
+
 /** What an entry stands for, where the file system has not said it. */
-export async function knownKind(folder: CheckedPath, { name, kind }: Entry): Promise<number> {
-  if (kind !== UV_DIRENT_UNKNOWN) return kind;
-  return kindOf(await statPath(joined(folder, name), false));
+export async function knownKind(folder: CheckedPath, entry: Entry): Promise<number> {
+  if (isKnown(entry)) return entry.kind;
+  return kindOf(await statPath(joined(folder, entry.name), false));
 }
 
 export function isFolder(kind: number): boolean {
