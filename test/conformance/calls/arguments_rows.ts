@@ -946,7 +946,7 @@ const delimiter: Kind = {
 
 const readerRows: Rows<core.SocketReader> = {
   read: [endings],
-  readExactly: [argument(() => 1, whole(1, 0x7fffffff)), endings],
+  readExactly: [argument(() => 1, whole(0, 0x7fffffff)), endings],
   readUntil: [argument(() => "x", delimiter), options({ ...ENDINGS, maxBytes: maxBytesOrAbsent })],
   readLine: [options({ ...ENDINGS, maxBytes: maxBytesOrAbsent })],
 };

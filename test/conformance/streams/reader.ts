@@ -35,6 +35,7 @@ export function streamsReader(suite: Suite): void {
         [null, null, null],
       );
       assert.is(await reader.readUntil("x"), null);
+      assert.is((await reader.readExactly(0))?.byteLength, 0);
     });
   }
   registerSizes(suite);
@@ -50,7 +51,7 @@ function registerSizes(suite: Suite): void {
   suite.test("records of every length come whole, and the buffer stays small", async (trial) => {
     const { client, served } = await connected(trial);
     const reader = served.reader({ maxBytes: 4096 });
-    const lengths = [1, 2, 3, 100, 4095, 4096, 4097, 16_384, 16_385, 1, 300_000, 7];
+    const lengths = [0, 1, 2, 3, 100, 0, 4095, 4096, 4097, 16_384, 16_385, 1, 300_000, 7, 0];
     const whole = pattern(lengths.reduce((sum, length) => sum + length, 0));
     const sending = client.sendAll(whole);
     let at = 0;

@@ -117,9 +117,11 @@ export class SocketReader {
   }
 
   /**
-   * Reads so many bytes. They may be more than `maxBytes` of the reader.
+   * Reads so many bytes. They may be more than `maxBytes` of the reader. For 0 it gives an empty
+   * `Buffer` and waits for nothing, also at the end, so that an empty message needs no case of its
+   * own.
    *
-   * @param lengthBytes How many, 1 to 2^31 - 1.
+   * @param lengthBytes How many, 0 to 2^31 - 1.
    * @param options `signal` and `timeoutMs` of the whole call; no limit by default.
    * @returns the bytes, or null when the peer has ended before the first of them
    * @throws `ERR_IO_UNEXPECTED_END` when the peer ends within them; as `socket.receive`, where
@@ -128,7 +130,7 @@ export class SocketReader {
    */
   readExactly(lengthBytes: number, options?: OperationOptions | null): Promise<Buffer | null> {
     return this.#run(READ_EXACTLY, options, async (ends) => {
-      const wanted = wholeNumber(lengthBytes, 1, MAX_BYTES, "lengthBytes", "readExactly");
+      const wanted = wholeNumber(lengthBytes, 0, MAX_BYTES, "lengthBytes", "readExactly");
       while (this.bufferedBytes < wanted) {
         if (await this.#fill(wanted, options, ends)) continue;
         if (this.bufferedBytes === 0) return null;
