@@ -8,6 +8,7 @@ import {
   FAMILY_IPV4,
   FAMILY_IPV6,
   FAMILY_UNIX,
+  OPCODE_BIND,
   OPCODE_LINK,
   OPCODE_OPEN,
   OPCODE_READ,
@@ -33,6 +34,7 @@ import { alternated, withAddress } from "./sockets/lookup.js";
 
 const test = suite("errors");
 const { ECANCELED, EIO, EINVAL, ENOENT, EMFILE, ENOSPC } = constants.errno;
+const { EACCES, EADDRNOTAVAIL, ENAMETOOLONG } = constants.errno;
 
 test("an operation's error has what Node's errors have", () => {
   const error = operationError(OPCODE_OPEN, -ENOENT, "io_uring", { path: "/a" });
@@ -62,6 +64,13 @@ test("common errors say what to do", () => {
   assert.match(operationError(OPCODE_WRITE, -ENOSPC, "epoll").message, /disk is full/);
   assert.match(operationError(OPCODE_RECEIVE, -ENOSPC, "epoll").message, /max_user_watches/);
   assert.match(operationError(OPCODE_LINK, -ENOSPC, "epoll").message, /disk is full/);
+  for (const [errno, advice] of [
+    [EADDRNOTAVAIL, /0\.0\.0\.0/],
+    [EACCES, /CAP_NET_BIND_SERVICE/],
+    [ENAMETOOLONG, /107 bytes/],
+  ] as const) {
+    assert.match(operationError(OPCODE_BIND, -errno, "epoll").message, advice);
+  }
   assert.match(operationError(OPCODE_RECEIVE, -ECANCELED, "epoll").message, /close\(\) of/);
   assert.match(operationError(OPCODE_READ, -EINVAL, "io_uring").message, /direct I\/O/);
   assert.not.match(operationError(OPCODE_OPEN, -EINVAL, "io_uring").message, /direct I\/O/);

@@ -350,6 +350,10 @@ const WRITING: ReadonlySet<string> = new Set([
 ]);
 const SIZING: ReadonlySet<string> = new Set(["allocate", "truncate"]);
 
+const SOCKET_PATH_ADVICE =
+  "the path of a unix socket has 107 bytes at most, 103 on macOS and the BSDs: take a shorter one, " +
+  "or a relative one";
+
 const BROADCAST_ADVICE =
   "a broadcast address needs the option broadcast: true of the socket, and a unix socket the right " +
   "to write to its file; other addresses are forbidden by the system, as by a firewall";
@@ -364,6 +368,14 @@ const OWN_ADVICE: ReadonlyMap<string, string> = new Map([
   ["lock ENOTSUP", "this system locks whole files only: give no offset and no lengthBytes"],
   ["unlock ENOTSUP", "this system locks whole files only: give no offset and no lengthBytes"],
   ["allocate ENOTSUP", "the file system, or the system, does not know this mode"],
+  ["bind EADDRNOTAVAIL", "this machine has no such address: give one of its own, or 0.0.0.0 or ::"],
+  [
+    "bind EACCES",
+    "a port below net.ipv4.ip_unprivileged_port_start (1024) needs CAP_NET_BIND_SERVICE or root, " +
+      "and a unix socket the right to write to its folder",
+  ],
+  ["bind ENAMETOOLONG", SOCKET_PATH_ADVICE],
+  ["connect ENAMETOOLONG", SOCKET_PATH_ADVICE],
   ["sendMessage EACCES", BROADCAST_ADVICE],
   ["sendControl EACCES", BROADCAST_ADVICE],
   ["linkDescriptor ENOTSUP", "only Linux gives an open file a name"],

@@ -199,6 +199,10 @@ function registerMessages(suite: Suite): void {
       ],
       [() => wrongly(socket, "receive", bytes, { timeout: 5 }), /no option "timeout": .*timeoutMs/],
       [() => wrongly(socket, "receive", 7), /^receive: the buffer is 7: give a TypedArray/],
+      [
+        () => wrongly(socket, "sendAll", {}),
+        /^sendAll: the data is an object: give a string, a Typ/,
+      ],
       ...rowsOfFiles(io, file, bytes),
       [() => wrongly(socket, "sendFile", "f.txt"), /the file is "f.txt", a string: .*openFile/],
       [() => wrongly(socket, "shutdown", "write"), /"write", .*"receive" or "send" or "both"/],

@@ -385,5 +385,8 @@ export function viewFrom(bytes: Bytes, operation: string): ArrayBufferView {
 
 /** The bytes of a message; text is sent as UTF-8. */
 export function bytesFrom(data: Bytes | string, operation: string): ArrayBufferView {
-  return typeof data === "string" ? Buffer.from(data) : viewFrom(data, operation);
+  if (typeof data === "string") return Buffer.from(data);
+  if (ArrayBuffer.isView(data) || types.isAnyArrayBuffer(data)) return viewFrom(data, operation);
+  const right = "a string, a TypedArray, a DataView, a Buffer or an ArrayBuffer";
+  throw typeError(operation, `the data is ${shown(data)}: give ${right}`);
 }
