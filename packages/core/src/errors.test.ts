@@ -50,6 +50,13 @@ test("an operation's error has what Node's errors have", () => {
   assert.is(error.message, "open of '/a' failed: ENOENT, no such file or directory");
 });
 
+test("a step of a copy says that the second path is that of the copy", () => {
+  const places = { path: "/a", dest: "/b" };
+  const { message } = operationError(OPCODE_OPEN, -ENOENT, "epoll", places);
+  assert.match(message, /^open of '\/a' for the copy to '\/b' failed: ENOENT/);
+  assert.match(operationError(OPCODE_LINK, -ENOENT, "epoll", places).message, /'\/a' to '\/b'/);
+});
+
 test("an error has no fields that say nothing", () => {
   const error = closedError("read", "the file");
   for (const field of ["errno", "syscall", "backend", "path", "address", "cause"]) {

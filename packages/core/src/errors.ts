@@ -89,7 +89,7 @@ export interface IOErrorFields {
   backend?: string;
   /** The path that the operation was given. */
   path?: string;
-  /** The second path: of a rename or a link. */
+  /** The second path: of a rename, a link or a copy. */
   dest?: string;
   /**
    * The other end of a socket, or its own address where it has none yet: the host, or the path of a
@@ -178,7 +178,7 @@ export class IOError extends Error {
   declare readonly backend?: string;
   /** The path that the operation was given, or that of a unix socket's peer. */
   declare readonly path?: string;
-  /** The path that a file was to be renamed to, or linked as. */
+  /** The path that a file was to be renamed to, linked as, or copied to. */
   declare readonly dest?: string;
   /**
    * The address of the socket's peer, or the one that the operation was given: its host, or the
@@ -558,15 +558,19 @@ export function peerFields(
   };
 }
 
-// "read of '/a/b'", "rename of '/a' to '/b'", "receive from '127.0.0.1:80'".
+// "read of '/a/b'", "rename of '/a' to '/b'", "stat of '/a' for the copy to '/b'", "receive from
+// '127.0.0.1:80'".
 function whereabouts(operation: string, { path, dest, peer }: Subject): string {
   const file = path === undefined ? "" : ` of '${path}'`;
-  const target = dest === undefined ? "" : ` to '${dest}'`;
+  const to = TWO_PATHS.test(operation) ? "to" : "for the copy to";
+  const target = dest === undefined ? "" : ` ${to} '${dest}'`;
   if (peer === undefined) return file + target;
   const towards = TOWARDS.test(operation) ? "to" : FROM.test(operation) ? "from" : "of";
   return `${file} ${towards} '${peer.name}'`;
 }
 
+/** The others that have a second path are steps of a copy. */
+const TWO_PATHS = /^(rename|link|symlink|copy|reflink|cp$)/;
 const TOWARDS = /^(send|connect)/;
 const FROM = /^(receive|peek)/;
 
