@@ -108,6 +108,7 @@ function registerChunks(suite: Suite): void {
     for (const use of [() => chunk.bytes, () => chunk.release(), () => chunk[Symbol.dispose]()]) {
       assert.is(refusalCode(use), "ERR_IO_CHUNK_RELEASED");
     }
+    assert.throws(() => chunk.release(), /^release: the chunk was released/);
   });
 
   suite.test("an old view of memory that was returned is refused by operations", async (trial) => {

@@ -96,7 +96,7 @@ export class Chunk implements Disposable {
    */
   release(): void {
     const owner = this.#owner;
-    if (owner === null) throw releasedError("return", "it was released before");
+    if (owner === null) throw releasedError("release", "do that once for each");
     this.#owner = null;
     this.#memory.poison(this.#bufferId, this.#offset, this.byteLength);
     this.#memory.release(this.#bufferId);
