@@ -351,12 +351,12 @@ const WRITING: ReadonlySet<string> = new Set([
 const SIZING: ReadonlySet<string> = new Set(["allocate", "truncate"]);
 
 const SOCKET_PATH_ADVICE =
-  "the path of a unix socket has 107 bytes at most, 103 on macOS and the BSDs: take a shorter one, " +
-  "or a relative one";
+  "the path of a unix socket has 107 bytes at most, 103 on macOS and the BSDs: take a shorter " +
+  "one, or a relative one";
 
 const BROADCAST_ADVICE =
-  "a broadcast address needs the option broadcast: true of the socket, and a unix socket the right " +
-  "to write to its file; other addresses are forbidden by the system, as by a firewall";
+  "a broadcast address needs the option broadcast: true of the socket, and a unix socket the " +
+  "right to write to its file; other addresses are forbidden by the system, as by a firewall";
 
 // Of the operations for which an errno means something of their own.
 const OWN_ADVICE: ReadonlyMap<string, string> = new Map([

@@ -13,7 +13,7 @@ export function callError(
   return new IOError({ code, errno, syscall, operation, backend, message: text });
 }
 
-/** The same of a number that the program gave: EBADF says nothing of a descriptor of the IO then. */
+/** The same of a number that the program gave: EBADF is not of a descriptor of the IO then. */
 export function givenError(
   operation: string,
   fd: number,
