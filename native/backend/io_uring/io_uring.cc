@@ -16,6 +16,7 @@
 
 #include "engine/backend.h"
 #include "support/check.h"
+#include "support/fifo.h"
 #include "support/clock.h"
 #include "engine/buffer_groups.h"
 #include "backend/unavailable.h"
@@ -536,7 +537,7 @@ class IoUring final : public Backend {
     const int32_t result = attempt(operation);
     const bool is_once = operation.opcode == Opcode::poll;
     if (result != -EAGAIN && is_once) return end_here(operation, result);
-    if (result != -EAGAIN) ended_.push_back({&operation, result, true});
+    if (result != -EAGAIN) ended_.push({&operation, result, true});
     operation.wait = Wait::event;
     awaited_.push(operation);
     revisits_->add(operation, Revisit::retry);
@@ -544,7 +545,7 @@ class IoUring final : public Backend {
 
   // A file is ready and stays so: there is one event. The kernel would end the poll with it.
   void report_file_ready(Operation& operation) {
-    ended_.push_back({&operation, attempt(operation), true});
+    ended_.push({&operation, attempt(operation), true});
     operation.wait = Wait::event;
     awaited_.push(operation);
   }
@@ -721,7 +722,7 @@ class IoUring final : public Backend {
   void end_here(Operation& operation, int32_t result) {
     if (operation.has_deadline) result = deadlines_.end(operation, result);
     if (operation.may_block) writable_.end(operation);
-    ended_.push_back({&operation, result});
+    ended_.push({&operation, result});
     if (operation.successor != nullptr) go_on(operation, result);
   }
 
@@ -913,16 +914,15 @@ class IoUring final : public Backend {
       if (starts)
         released_.push_back(next);
       else
-        ended_.push_back({next, -ECANCELED});
+        ended_.push({next, -ECANCELED});
       next = std::exchange(next->successor, nullptr);
     }
   }
 
   void push_ended(Completions& completed) {
     while (!ended_.empty() && !completed.full()) {
-      const Ended& ended = ended_.front();
+      const Ended ended = ended_.pop();
       completed.push({ended.operation, ended.result, ended.more, false});
-      ended_.pop_front();
     }
   }
 
@@ -1206,7 +1206,7 @@ class IoUring final : public Backend {
     int32_t result;
     bool more = false;
   };
-  std::deque<Ended> ended_;           // without a completion of the kernel, and not reported yet
+  Fifo<Ended> ended_;  // without a completion of the kernel, and not reported yet
   std::vector<Operation*> released_;  // held back behind operations that have succeeded
   OperationTable* operations_ = nullptr;
   Descriptors* descriptors_ = nullptr;
