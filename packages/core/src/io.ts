@@ -380,16 +380,18 @@ export class IO extends PathOperations implements AsyncDisposable {
    * Copies a file: its bytes and its permissions. The file system makes the copy where it can, and
    * shares the blocks where it can do that. A file that is there is replaced in place, and keeps
    * its owner and its other names. A copy of a file onto itself changes nothing. After a failure
-   * what was copied until then stays.
+   * what was copied until then stays. What is no regular file, as a device and a pipe, is refused
+   * on either side, and keeps its permissions; so does the other side what it has.
    *
    * @param from The file to copy.
    * @param to Where the copy is to be.
    * @param options `exclusive`, `reflink`, `onProgress`: see {@link CopyFileOptions}. `signal` and
    *   `timeoutMs` are of the whole call; its error has `transferred`, the bytes that were copied.
    * @returns the bytes copied
-   * @throws `ENOENT`, `EACCES`, `EISDIR`; `EEXIST` with `exclusive`, `ENOTSUP` with `reflink:
-   *   "always"` where the file system cannot, `ENOSPC`, `EDQUOT`; the codes of every operation:
-   *   {@link IOError.code}
+   * @throws `ENOENT`, `EACCES`, `EISDIR`; `EINVAL` for a device, a pipe and the like; `EEXIST` with
+   *   `exclusive`; `ENOTSUP` with `reflink: "always"` where the file system cannot, and a file that
+   *   is there keeps its bytes; `ENOSPC`, `EDQUOT`; the codes of every operation: {@link
+   *   IOError.code}
    * @category Files
    *
    * @example

@@ -1,6 +1,16 @@
 // Copies: of a range, of a whole file, and shared blocks.
 
-import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { Completion, type File, type IO, type IOError, OpenFlags } from "@io/core";
 import * as assert from "uvu/assert";
 import { MODES, type Mode, type Suite, type Trial } from "../support/harness.js";
@@ -14,6 +24,7 @@ export function filesCopy(suite: Suite): void {
   suite.test("closing a file ends its copies", closed);
   suite.test("copyFile copies bytes and permissions", whole);
   suite.test("copyFile replaces in place, and not what is to stay", replaces);
+  suite.test("copyFile leaves what is no file, and what it cannot replace, as it was", special);
   suite.test("copyFile ends by its signal, its time and what onProgress throws", ends);
   suite.test("blocks are shared where the file system can", shared);
   for (const mode of MODES) {
@@ -137,6 +148,39 @@ async function replaces(trial: Trial): Promise<void> {
   assert.is(await failureCode(io.copyFile(trial.path("folder"), to)), "EISDIR");
   const word = { reflink: "perhaps" as "auto" };
   assert.is(await failureCode(io.copyFile(from, to, word)), "ERR_INVALID_ARG_VALUE");
+  assert.is(io.stats().descriptors, 0);
+}
+
+/** The mode and the bytes of a file that was not to be changed. */
+function contentOf(path: string): unknown[] {
+  return [statSync(path).mode & 0o7777, readFileSync(path, "latin1")];
+}
+
+async function special(trial: Trial): Promise<void> {
+  const io = await trial.open();
+  const [from, to, fifo] = [trial.path("from"), trial.path("to"), trial.path("fifo")];
+  writeFileSync(from, "short", { mode: 0o640 });
+  writeFileSync(to, "precious", { mode: 0o600 });
+  execFileSync("mkfifo", ["-m", "604", fifo]);
+  // With both ends open no open of it waits or fails.
+  const both = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  trial.defer(() => closeSync(both));
+  for (const source of [fifo, "/dev/null", "/dev/zero"]) {
+    const error = await failure(io.copyFile(source, to, { timeoutMs: 5000 }));
+    assert.equal(contentOf(to), [0o600, "precious"]);
+    assert.equal([error.code, error.path], ["EINVAL", source]);
+    assert.match(error.message, "no regular file");
+  }
+  assert.is(await failureCode(io.copyFile(trial.path("."), to)), "EISDIR");
+  const device = await failure(io.copyFile(from, fifo));
+  assert.is(statSync(fifo).mode & 0o7777, 0o604, "its permissions stay");
+  assert.equal([device.code, device.path], ["EINVAL", fifo]);
+  const code = await io.copyFile(from, to, { reflink: "always" }).then(
+    () => "shared",
+    (error) => error.code,
+  );
+  const bytes = readFileSync(to, "latin1");
+  assert.equal([code, bytes], code === "shared" ? [code, "short"] : ["ENOTSUP", "precious"]);
   assert.is(io.stats().descriptors, 0);
 }
 

@@ -84,7 +84,9 @@ export async function copyFile(
   const source = await io.openFile(from, ends());
   try {
     const found = await source.stat(ends());
-    if (found.isDirectory()) throw directoryError(source.path); // before the target is emptied
+    // Before the target is emptied, or its permissions are changed.
+    if (found.isDirectory()) throw refused("EISDIR", source.path, "it is a directory");
+    if (!found.isFile()) throw refused("EINVAL", source.path, NO_FILE);
     const { size, mode, dev, ino } = found;
     const permissions = mode & PERMISSIONS;
     const how = { write: true, create: true, exclusive, mode: permissions, ...ends() };
@@ -92,12 +94,14 @@ export async function copyFile(
     try {
       const there = await target.stat(ends());
       if (there.dev === dev && there.ino === ino) return 0;
-      if (there.size > 0) await target.truncate(0, ends());
+      if (!there.isFile()) throw refused("EINVAL", target.path, NO_FILE);
       if ((there.mode & PERMISSIONS) !== permissions) await target.chmod(permissions, ends());
-      if (reflink !== "never" && (await shares(source, target, reflink === "always", ends))) {
+      const sizes = { own: size, there: there.size };
+      if (reflink !== "never" && (await shares(source, target, sizes, reflink, ends))) {
         onProgress?.(size, size);
         return size;
       }
+      if (there.size > 0) await target.truncate(0, ends());
       return await copyParts(source, target, size, ends, onProgress);
     } finally {
       await target.close();
@@ -107,25 +111,40 @@ export async function copyFile(
   }
 }
 
-function directoryError(path: string): IOError {
+const NO_FILE = "it is no regular file, but a device, a pipe or the like";
+
+function refused(code: "EISDIR" | "EINVAL", path: string, why: string): IOError {
   return new IOError({
-    code: "EISDIR",
-    errno: -constants.errno.EISDIR,
+    code,
+    errno: -constants.errno[code],
     operation: "copyFile",
     path,
-    message: `copyFile of '${path}' failed: EISDIR, it is a directory`,
+    message: `copyFile of '${path}' failed: ${code}, ${why}`,
   });
 }
 
-/** Whether the target has the blocks of the source now. */
-async function shares(source: File, target: File, must: boolean, ends: Ends): Promise<boolean> {
+/** Whether the target has the blocks of the source now. One that cannot keeps what it has. */
+async function shares(
+  source: File,
+  target: File,
+  sizes: { readonly own: number; readonly there: number },
+  reflink: "auto" | "always",
+  ends: Ends,
+): Promise<boolean> {
   try {
     await target.reflink(source, ends());
-    return true;
   } catch (error) {
-    if (must || !(error instanceof IOError) || !NOT_SHARED.has(error.code)) throw error;
+    if (!(error instanceof IOError) || !NOT_SHARED.has(error.code)) throw error;
+    // A last block that is not full cannot be shared inside of a longer file.
+    if (error.code === "EINVAL" && sizes.there > sizes.own) {
+      await target.truncate(0, ends());
+      return shares(source, target, { ...sizes, there: 0 }, reflink, ends);
+    }
+    if (reflink === "always") throw error;
     return false;
   }
+  if (sizes.there > sizes.own) await target.truncate(sizes.own, ends());
+  return true;
 }
 
 async function copyParts(
