@@ -9,7 +9,15 @@ import {
   type Operations,
 } from "../ring/promises.js";
 import type { Descriptor } from "../ring/types.js";
-import { type Bytes, bytesFrom, checkMade, knows, shown, viewFrom } from "../support/check.js";
+import {
+  type Bytes,
+  bytesFrom,
+  checkMade,
+  knows,
+  shown,
+  valueError,
+  viewFrom,
+} from "../support/check.js";
 import { OpenedDescriptor } from "../support/forgotten.js";
 import { callError } from "./call_error.js";
 import { type DescriptorKind, kindName } from "./kinds.js";
@@ -53,6 +61,8 @@ export interface PassingSocket {
   readonly session: NativeSession;
   readonly number: Descriptor;
   readonly about: About;
+  /** Whether bytes without an end are sent: of none nothing goes, and no descriptor with it. */
+  readonly isStream: boolean;
   check(operation: string): void;
   checkReceiving(operation: string): void;
 }
@@ -148,14 +158,18 @@ export async function sendDescriptors(
   socket.check("sendDescriptors");
   const bytes = bytesFrom(data, "sendDescriptors");
   operations.ring.checkBuffer(bytes, "sendDescriptors");
-  checkList(descriptors);
+  const numbers = numbersOf(descriptors);
+  if (socket.isStream && bytes.byteLength === 0) {
+    const why = "on a stream descriptors go with the first byte: give one at least";
+    throw valueError("sendDescriptors", `the data is empty, and ${why}`);
+  }
   // A number of the system could be that of another file by the time it is sent.
   const borrowed: Descriptor[] = [];
   try {
     const control = new MessageControl();
-    control.descriptors = descriptors.map((one) => {
-      if (typeof one !== "number") return one.descriptor;
-      const descriptor = session.borrow(one);
+    control.descriptors = numbers.map(({ number: given, isOwn }) => {
+      if (isOwn) return given as Descriptor;
+      const descriptor = session.borrow(given);
       if (descriptor < 0) {
         throw callError("sendDescriptors", "fcntl", descriptor, operations.backend);
       }
@@ -173,23 +187,32 @@ export async function sendDescriptors(
   }
 }
 
-function checkList(descriptors: readonly Passable[]): void {
+/** A number of this IO's, or of the system. */
+interface PassedNumber {
+  readonly number: number;
+  readonly isOwn: boolean;
+}
+
+// Each is looked at once: what it is may be a getter or a proxy of the program.
+function numbersOf(descriptors: readonly Passable[]): PassedNumber[] {
   if (!Array.isArray(descriptors)) {
     const right = "give an array of files, sockets, listeners or numbers";
     throw typeError("sendDescriptors", `the descriptors are ${shown(descriptors)}: ${right}`);
   }
-  if (descriptors.length === 0 || descriptors.length > MAX_PASSED) {
-    const message = `give 1 to ${MAX_PASSED} descriptors, not ${descriptors.length}`;
+  const { length } = descriptors;
+  if (length === 0 || length > MAX_PASSED) {
+    const message = `give 1 to ${MAX_PASSED} descriptors, not ${length}`;
     throw rangeError("sendDescriptors", message);
   }
-  for (const one of descriptors as readonly unknown[]) {
-    const number =
-      typeof one === "number" ? one : (one as Partial<{ descriptor: unknown }>)?.descriptor;
+  return Array.from({ length }, (_, index) => {
+    const one: unknown = descriptors[index];
+    const isOwn = typeof one !== "number";
+    const number = isOwn ? (one as Partial<{ descriptor: unknown }>)?.descriptor : one;
     const isWhole = typeof number === "number" && Number.isInteger(number);
-    if (isWhole && number >= 0 && number <= MAX_NUMBER) continue;
+    if (isWhole && number >= 0 && number <= MAX_NUMBER) return { number, isOwn };
     const right = "give a file, a socket, a listener or a number";
     throw typeError("sendDescriptors", `a descriptor is ${shown(one)}: ${right}`);
-  }
+  });
 }
 
 export async function receiveDescriptors(

@@ -115,6 +115,11 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array> {
   carriesMessages = false;
 
   /** @internal */
+  protected override get isStream(): boolean {
+    return !this.carriesMessages;
+  }
+
+  /** @internal */
   static isOne(value: unknown): boolean {
     return typeof value === "object" && value !== null && #checkStream in value;
   }

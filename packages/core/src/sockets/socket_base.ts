@@ -182,6 +182,11 @@ export abstract class SocketBase implements AsyncDisposable {
     return receiveDescriptors(this.#passing, bytes, options);
   }
 
+  /** Whether it carries bytes that have no end of a message. @internal */
+  protected get isStream(): boolean {
+    return false;
+  }
+
   /** @internal */
   protected credentials(): { pid: number | null; uid: number; gid: number } {
     const found = this.#session.peerCredentials(this.number);
@@ -198,6 +203,7 @@ export abstract class SocketBase implements AsyncDisposable {
       session: this.#session,
       number: this.number,
       about: this,
+      isStream: this.isStream,
       check: (operation) => this.check(operation),
       checkReceiving: (operation) => this.checkReceiving(operation),
     };
