@@ -342,6 +342,7 @@ const INVALID_ADVICE: ReadonlyMap<string, string> = new Map([
   ["copyRange", "the ranges of one file overlap, or one of the two is no regular file"],
   ["reflink", "one of the two is no regular file, or their file system cannot share these blocks"],
   ["advise", "there is no such advice for what is open"],
+  ["sendControl", "descriptors go over unix sockets alone, segments and the like over UDP"],
 ]);
 
 const READING: ReadonlySet<string> = new Set(["read", "readVectored", "sendFile"]);

@@ -162,6 +162,8 @@ function registerGroups(suite: Suite): void {
       refusalCode(() => far.joinGroup("127.0.0.1")),
       "EINVAL",
     );
+    assert.throws(() => far.joinGroup("127.0.0.1"), /no multicast group/);
+    assert.throws(() => far.joinGroup("ff02::fb"), /of another family than the socket/);
     assert.is(
       refusalCode(() => far.joinGroup("a.name")),
       "ERR_INVALID_ARG_VALUE",

@@ -13,6 +13,7 @@ import { text } from "../support/data.js";
 import { MODES, type Mode, type Suite } from "../support/harness.js";
 import { connected, targetOf } from "../support/network.js";
 import {
+  failure,
   failureCode,
   negative,
   outcome,
@@ -155,13 +156,54 @@ function registerMistakes(suite: Suite): void {
     assert.is(await send(["0"]), "ERR_INVALID_ARG_TYPE");
     assert.is(await send([-1]), "ERR_INVALID_ARG_TYPE");
     assert.is(await send([0, 0x7fffffff]), "EBADF");
+    const absent = await failure(near.sendDescriptors("x", [0x7fffffff]));
+    assert.match(absent.message, "no descriptor of this process has that number");
     const closed = await io.openFile(trial.path(), { write: true, create: true });
     await closed.close();
     assert.is(await send([closed]), "EBADF");
-    assert.is(await failureCode(client.sendDescriptors("x", [0])), "EINVAL");
+    const tcp = await failure(client.sendDescriptors("x", [0]));
+    assert.is(tcp.code, "EINVAL");
+    assert.match(tcp.message, "unix sockets");
     await roundTrips(io, 3);
     assert.is(io.stats().descriptors, before);
   });
+
+  suite.test("a descriptor that is a getter is asked for once", async (trial) => {
+    const io = await trial.open();
+    const [near, far] = io.socketPair();
+    for (const second of [1n, Symbol("none"), "1", -1]) {
+      const answers: unknown[] = [far.descriptor, second];
+      const changing = {
+        get descriptor(): unknown {
+          return answers.shift();
+        },
+      };
+      const sent = near.sendDescriptors("x", [changing as Passable]);
+      assert.is(await sent, 1);
+      const { descriptors } = await far.receiveDescriptors(new Uint8Array(1));
+      assert.is(descriptors.length, 1);
+      for (const one of descriptors) await one.close();
+    }
+  });
+
+  suite.test(
+    "descriptors without a byte are passed as a message, and by no stream",
+    async (trial) => {
+      const io = await trial.open();
+      const [near, far] = io.socketPair("datagram");
+      assert.is(await near.sendDescriptors("", [far]), 0);
+      const { byteLength, descriptors } = await far.receiveDescriptors(new Uint8Array(1));
+      assert.equal([byteLength, descriptors.length], [0, 1]);
+      for (const one of descriptors) await one.close();
+      const before = io.stats().descriptors;
+      const [here, there] = io.socketPair();
+      const error = await failure(here.sendDescriptors(new Uint8Array(0), [near, 0]));
+      assert.is(error.code, "ERR_INVALID_ARG_VALUE");
+      assert.match(error.message, "give one at least");
+      await Promise.all([here.close(), there.close()]);
+      assert.is(io.stats().descriptors, before);
+    },
+  );
 }
 
 function registerOwner(suite: Suite): void {

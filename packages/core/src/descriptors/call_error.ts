@@ -1,6 +1,14 @@
 // The error of a call that is no operation.
 import { errnoName, IOError, operationError } from "../errors.js";
 
+// What the general advice of a code gets wrong, by the call of the system or of this library.
+const OWN_ADVICE: ReadonlyMap<string, string> = new Map([
+  ["fcntl EBADF", "no descriptor of this process has that number"],
+  ["joinGroup EINVAL", "the address is no multicast group, or of another family than the socket"],
+  ["joinGroup ENOPROTOOPT", "the group is of another family than the socket"],
+  ["leaveGroup ENOPROTOOPT", "the group is of another family than the socket"],
+]);
+
 /** `errno` is negative; the sentence names the call of this library and that of the system. */
 export function callError(
   operation: string,
@@ -9,7 +17,9 @@ export function callError(
   backend: string,
 ): IOError {
   const { code, message } = operationError(0, errno, backend);
-  const text = message.replace(/^[^:]*:/, `${operation} failed in ${syscall}:`);
+  const said = message.replace(/^[^:]*:/, `${operation} failed in ${syscall}:`);
+  const own = OWN_ADVICE.get(`${syscall} ${code}`) ?? OWN_ADVICE.get(`${operation} ${code}`);
+  const text = own === undefined ? said : `${said.replace(/ \([^)]*\)$/, "")} (${own})`;
   return new IOError({ code, errno, syscall, operation, backend, message: text });
 }
 
