@@ -71,38 +71,51 @@ async function copyFrom(source: Descriptor, dest: CheckedPath, mode: number): Pr
   const permissions = record.stat.mode & PERMISSIONS;
   const flags = OpenFlags.write | OpenFlags.create | OpenFlags.exclusive;
   let target = await openFile(dest, flags, permissions);
-  const isNew = target >= 0;
+  let there: StatRecord | null = null;
   if (target === -EEXIST && (mode & COPYFILE_EXCL) === 0) {
     target = await done(openFile(dest, OpenFlags.write | OpenFlags.create, permissions));
+    there = await orClose(target, statOf(target));
   } else {
     await done(Promise.resolve(target));
   }
   try {
-    if (!isNew && !(await empty(target, record))) return;
-    await fill(target, source, permissions, mode);
+    if (there !== null) {
+      if (isSame(there, record)) return;
+      if (!there.stat.isFile()) throw -EINVAL;
+      await empty(target);
+    }
+    await fill(target, source, record, mode);
   } catch (error) {
-    await close(target);
-    await remove(dest);
+    // As Node does; but it removes a device as well, "/dev/null" for all others.
+    if (there?.stat.isFile() !== false) await remove(dest);
     throw error;
+  } finally {
+    await close(target);
   }
-  await close(target);
 }
 
-/** Empties what was there. False when it is the source. */
-async function empty(target: Descriptor, source: StatRecord): Promise<boolean> {
+async function orClose<T>(target: Descriptor, value: Promise<T>): Promise<T> {
+  try {
+    return await value;
+  } catch (error) {
+    await close(target);
+    throw error;
+  }
+}
+
+async function empty(target: Descriptor): Promise<void> {
   const { ring } = sharedIO();
-  if (isSame(await statOf(target), source)) return false;
   await done(call((completion, settle) => ring.truncate(completion, settle, target, 0)));
-  return true;
 }
 
 async function fill(
   target: Descriptor,
   source: Descriptor,
-  permissions: number,
+  { stat }: StatRecord,
   mode: number,
 ): Promise<void> {
   const { ring } = sharedIO();
+  const permissions = stat.mode & PERMISSIONS;
   // The mask of the process has taken bits away from those that it was made with.
   await done(call((completion, settle) => ring.fchmod(completion, settle, target, permissions)));
   if ((mode & (COPYFILE_FICLONE | COPYFILE_FICLONE_FORCE)) !== 0) {
@@ -113,6 +126,8 @@ async function fill(
     const mayCopy = (mode & COPYFILE_FICLONE_FORCE) === 0 && NOT_SHARED.has(shared);
     if (!mayCopy) throw shared;
   }
+  // Node copies as many bytes as stat says: none of "/dev/null".
+  if (stat.isCharacterDevice() && stat.size === 0) return;
   let offset = 0;
   for (;;) {
     const place = offset;

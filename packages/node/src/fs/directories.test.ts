@@ -1,10 +1,25 @@
 /** Directories, copies and attributes: each program does the same on Node's module and on ours. */
 
-import { chmodSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import nodePromises from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { outcomeOf, type Program, type Promises } from "./outcome.test.support.js";
+import { outcomeHere, outcomeOf, type Program, type Promises } from "./outcome.test.support.js";
 import * as ours from "./promises.js";
 
 const test = suite("directories and attributes, as Node's");
@@ -191,6 +206,12 @@ const copying: Record<string, Program> = {
       results.push((await fs.readFile(at("g"))).equals(await fs.readFile(at("f"))));
     }
     return results;
+  },
+  "copyFile of a device": async (fs, at) => {
+    writeFileSync(at("f"), "content");
+    await fs.copyFile("/dev/null", at("f"));
+    await fs.copyFile("/dev/null", at("new"));
+    return below(at(""));
   },
   "copyFile with modes": async (fs, at) => {
     makeTree(at);
@@ -381,10 +402,25 @@ function compare(group: string, programs: Record<string, Program>): void {
   for (const [name, program] of Object.entries(programs)) {
     test(`${group}: ${name}`, async () => {
       const theirs = await outcomeOf(program, nodePromises);
-      assert.equal(await outcomeOf(program, ours as unknown as Promises), theirs);
+      assert.equal(await outcomeHere(program, ours as unknown as Promises), theirs);
     });
   }
 }
+
+// Node removes it: a copy to "/dev/null" by root would be the end of that for the whole system.
+test("copyFile to what is no file fails, and leaves it", async () => {
+  const path = join(mkdtempSync(join(tmpdir(), "io-node-fs-")), "fifo");
+  execFileSync("mkfifo", ["-m", "604", path]);
+  const both = openSync(path, constants.O_RDWR | constants.O_NONBLOCK); // no open of it waits
+  try {
+    const error = await ours.copyFile(process.execPath, path).catch((thrown) => thrown);
+    const mode = lstatSync(path, { throwIfNoEntry: false })?.mode;
+    assert.equal([error?.code, mode], ["EINVAL", constants.S_IFIFO | 0o604]);
+  } finally {
+    closeSync(both);
+    rmSync(dirname(path), { recursive: true });
+  }
+});
 
 compare("listing", listing);
 compare("removing", removing);

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import type nodePromises from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { sharedIO } from "../engine/environment.js";
 
 export type Promises = typeof nodePromises;
 
@@ -34,6 +35,24 @@ function errorShown(error: Error, folder: string): unknown {
     message: message.replaceAll(folder, "~"),
     ...Object.fromEntries(fields),
   };
+}
+
+// A stream that has ended is closed a few turns later.
+const MAX_TURNS = 1000;
+
+/** How many descriptors of this library the program has left open, when all closes have ended. */
+async function leftOpen(before: number): Promise<number> {
+  const io = sharedIO();
+  for (let turn = 0; turn < MAX_TURNS && io.stats().descriptors > before; turn++) await io.nop();
+  return io.stats().descriptors - before;
+}
+
+/** The outcome of a program on this library: also what it has left open, which is nothing. */
+export async function outcomeHere(program: Program, fs: Promises): Promise<unknown> {
+  const before = sharedIO().stats().descriptors;
+  const outcome = await outcomeOf(program, fs);
+  const left = await leftOpen(before);
+  return left === 0 ? outcome : { outcome, left };
 }
 
 /** Runs the program in a folder that is removed at its end. */

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, renameSync, rmSync, unlinkSync, writeFileSync } f
 import nodePromises from "node:fs/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { outcomeOf, type Program, type Promises } from "./outcome.test.support.js";
+import { outcomeHere, outcomeOf, type Program, type Promises } from "./outcome.test.support.js";
 import * as ours from "./promises.js";
 
 const test = suite("watch, as Node's");
@@ -89,7 +89,7 @@ for (const [name, program] of Object.entries(programs)) {
   if (!here) continue;
   test(name, async () => {
     const expected = await outcomeOf(program, nodePromises);
-    assert.equal(await outcomeOf(program, ours as unknown as Promises), expected);
+    assert.equal(await outcomeHere(program, ours as unknown as Promises), expected);
   });
 }
 
