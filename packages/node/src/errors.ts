@@ -214,6 +214,18 @@ export function listenError(errno: number, address: string | null, port?: number
   return error;
 }
 
+// Codes of the library that a program of Node's knows as the system's: what was aborted, what was
+// refused before the system saw it, and what has no room.
+const AS_ERRNO: ReadonlyMap<string, number> = new Map([
+  ["ABORT_ERR", -constants.errno.ECANCELED],
+  ["ERR_IO_CLOSED", -constants.errno.ECANCELED],
+  ["ERR_INVALID_ARG_TYPE", -constants.errno.EINVAL],
+  ["ERR_INVALID_ARG_VALUE", -constants.errno.EINVAL],
+  ["ERR_OUT_OF_RANGE", -constants.errno.EINVAL],
+  ["ERR_IO_IN_FLIGHT_LIMIT", -constants.errno.ENOBUFS],
+  ["ERR_IO_BUFFERS_LIMIT", -constants.errno.ENOBUFS],
+]);
+
 /** The negative error number of what an operation has thrown. */
 export function errnoOf(error: unknown): number {
   if (error instanceof IOError) {
@@ -221,8 +233,8 @@ export function errnoOf(error: unknown): number {
     const { errno } = constants as { errno: Record<string, number> };
     const number = errno[error.code];
     if (number !== undefined) return -number;
-    if (error.code === "ABORT_ERR" || error.code === "ERR_IO_CLOSED")
-      return -constants.errno.ECANCELED;
+    const own = AS_ERRNO.get(error.code);
+    if (own !== undefined) return own;
   }
   throw error;
 }

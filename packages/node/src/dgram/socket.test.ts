@@ -478,6 +478,10 @@ const programs: Record<string, Program> = {
 };
 
 const multicast: Record<string, Program> = {
+  "a group of the other family": async (_dgram, open) => {
+    const socket = open("udp4");
+    return thrown([() => socket.addMembership("ff02::1"), () => socket.dropMembership("ff02::1")]);
+  },
   "options of multicast": async (_dgram, open) => {
     const socket = open("udp4");
     await bound(socket, "0.0.0.0");
@@ -568,5 +572,30 @@ for (const [name, program] of Object.entries(programs)) {
     assert.equal(await outcomeOf(program, ourDgram as unknown as Dgram), theirs);
   });
 }
+
+// Node has an address by then, and says so in the call.
+test("what fails behind the bind is an error event, and the socket goes on", async () => {
+  const socket = ourDgram.createSocket("udp4");
+  const rejected: unknown[] = [];
+  const onRejection = (error: unknown): void => void rejected.push(error);
+  process.on("unhandledRejection", onRejection);
+  try {
+    const failed = once(socket, "error");
+    const listening = once(socket, "listening");
+    socket.addMembership("239.1.2.3", "203.0.113.1"); // of no interface here
+    socket.bind(0, "127.0.0.1");
+    await listening;
+    const [error] = await failed;
+    assert.is(error.code, "ENODEV");
+    const heard = once(socket, "message");
+    socket.send("still there", socket.address().port, "127.0.0.1");
+    assert.is(String((await heard)[0]), "still there");
+    socket.close();
+    await once(socket, "close");
+  } finally {
+    process.off("unhandledRejection", onRejection);
+  }
+  assert.equal(rejected, []);
+});
 
 test.run();

@@ -2,6 +2,7 @@
 
 import dns from "node:dns";
 import { EventEmitter } from "node:events";
+import { isIPv6 } from "node:net";
 import { constants } from "node:os";
 import {
   type Callback,
@@ -321,11 +322,18 @@ export class Socket extends EventEmitter implements AsyncDisposable {
     } catch (error) {
       void opened?.close();
       if (this.#isClosed) return;
-      this.#failBind(addressError(errnoOf(error), "bind", host, port));
+      const failure = addressError(errnoOf(error), "bind", host, port);
+      // What a listener throws is to be an uncaught exception, as in Node, and no rejection.
+      process.nextTick(() => {
+        if (!this.#isClosed) this.#failBind(failure);
+      });
       return;
     }
-    if (this.#isClosed) void opened.close();
-    else this.#start(opened);
+    const socket = opened;
+    process.nextTick(() => {
+      if (this.#isClosed) void socket.close();
+      else this.#start(socket);
+    });
   }
 
   get #isClosed(): boolean {
@@ -344,10 +352,22 @@ export class Socket extends EventEmitter implements AsyncDisposable {
       (errno) => this.emit("error", systemError(errno, "recvmsg")),
     );
     this.#receiver.start();
-    for (const set of this.#kept.splice(0)) set();
-    if (recvBufferSize) this.setRecvBufferSize(recvBufferSize);
-    if (sendBufferSize) this.setSendBufferSize(sendBufferSize);
+    const settings = this.#kept.splice(0);
+    if (recvBufferSize) settings.push(() => this.setRecvBufferSize(recvBufferSize));
+    if (sendBufferSize) settings.push(() => this.setSendBufferSize(sendBufferSize));
+    for (const set of settings) this.#tryLater(set);
     this.emit("listening");
+  }
+
+  // The call that asked for it has returned, so that it cannot throw.
+  #tryLater(set: () => void): void {
+    try {
+      set();
+    } catch (error) {
+      process.nextTick(() => {
+        if (!this.#isClosed) this.emit("error", error);
+      });
+    }
   }
 
   // Runs when the socket has an address. Without one after a failure it never runs.
@@ -781,6 +801,7 @@ export class Socket extends EventEmitter implements AsyncDisposable {
   addMembership(multicastAddress: string, interfaceAddress?: string): void {
     this.#check();
     if (!multicastAddress) throw missingArguments("multicastAddress");
+    this.#checkFamily(multicastAddress, "addMembership");
     const setting = membershipSetting("join", multicastAddress, interfaceAddress);
     this.#setOrKeep("addMembership", setting);
   }
@@ -796,6 +817,7 @@ export class Socket extends EventEmitter implements AsyncDisposable {
   dropMembership(multicastAddress: string, interfaceAddress?: string): void {
     this.#check();
     if (!multicastAddress) throw missingArguments("multicastAddress");
+    this.#checkFamily(multicastAddress, "dropMembership");
     const setting = membershipSetting("leave", multicastAddress, interfaceAddress);
     this.#setOrKeep("dropMembership", setting);
   }
@@ -832,6 +854,11 @@ export class Socket extends EventEmitter implements AsyncDisposable {
     checkString(group, "groupAddress");
     const setting = sourceSetting("leave", source, group, through);
     this.#setOrKeep("dropSourceSpecificMembership", setting);
+  }
+
+  #checkFamily(group: string, syscall: string): void {
+    if (this.type !== "udp4" || !isIPv6(group)) return;
+    throw systemError(-constants.errno.ENOPROTOOPT, syscall);
   }
 
   // Node gives a socket an address for it, at once. Here it waits for the bind.

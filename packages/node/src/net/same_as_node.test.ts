@@ -10,6 +10,8 @@ import * as streams from "node:stream";
 import { addAbortSignal, finished, PassThrough, pipeline, Transform } from "node:stream";
 import { promisify } from "node:util";
 import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import ours from "./index.js";
 import { compare, describe, event, type Log, type Net, over, pair } from "./scene.test.support.js";
 
 // The types of Node 20 lack it.
@@ -767,5 +769,24 @@ const programs: Record<string, (net: Net, log: Log) => Promise<void>> = {
 };
 
 for (const [name, program] of Object.entries(programs)) test(name, () => compare(program));
+
+// Node cuts such a path at its zero byte, and wraps such a port.
+test("what the engine refuses is an error event, and nothing else", async () => {
+  await withFaults(async (faults) => {
+    const client = ours.connect({ path: "/tmp/io\0none" });
+    const [first] = await event(client, "error");
+    const other = ours.connect({ port: 1, host: "127.0.0.1", localPort: -1 });
+    const [second] = await event(other, "error");
+    const server = ours.createServer().listen("/tmp/io\0none");
+    const [third] = await event(server, "error");
+    const errors = [first, second, third] as NodeJS.ErrnoException[];
+    assert.equal(
+      errors.map(({ code, syscall }) => `${syscall} ${code}`),
+      ["connect EINVAL", "connect EINVAL", "listen EINVAL"],
+    );
+    await promisify(setImmediate)();
+    assert.equal([...faults], []);
+  });
+});
 
 test.run();
