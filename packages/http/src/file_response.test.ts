@@ -232,7 +232,7 @@ test("a middleware that looks at the headers leaves the file what it is", async 
   });
 });
 
-test("no file stays open, whatever the client does, and a shorter one breaks the answer", async () => {
+test("no file stays open, whatever its client does, and a shorter one breaks it off", async () => {
   const shrinking = `${folder}/shrinks`;
   writeFileSync(shrinking, large);
   const huge = `${folder}/huge`;
