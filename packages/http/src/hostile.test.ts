@@ -5,7 +5,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Client, turn, withServer } from "./client.test.support.js";
-import type { Exchange, ServeOptions } from "./index.js";
+import type { Exchange, RequestHandler, ServeOptions } from "./index.js";
 
 const test = suite("hostile clients");
 const host = "Host: a\n";
@@ -165,6 +165,62 @@ test("each has its status in whatever pieces it comes, and ends what it must end
       }
     }
     while (server.connections > 0) await turn();
+  });
+});
+
+/** Handlers that give a body, or announce one, where the status or the method has none. */
+const BODIES: Record<string, (one: Exchange, status: number) => unknown> = {
+  respond: (one, status) => one.respond(status, { "content-length": "4" }, "body"),
+  async pieces(one, status) {
+    one.begin(status, null, 4);
+    await one.write("bo");
+    await one.write("dy");
+    one.end();
+  },
+  async chunks(one, status) {
+    one.begin(status);
+    await one.write("body");
+    one.end({ "x-trailer": "1" });
+  },
+  framed(one, status) {
+    one.respond(status, { "transfer-encoding": "chunked", connection: "close" }, "body");
+  },
+  async raw(one, status) {
+    const { body } = new Response("body");
+    const pieces = body as unknown as AsyncIterable<Uint8Array>;
+    one.begin(status);
+    for await (const piece of pieces) await one.write(piece);
+    one.end();
+  },
+};
+
+test("a body that may not be there is not, and the next answer is", async () => {
+  const request = (one: Exchange): unknown => {
+    const [, name = "", status = ""] = one.path.split("/");
+    return name === "last" ? one.respond(200, null, "next") : BODIES[name]!(one, Number(status));
+  };
+  await withServer({ request: request as RequestHandler }, async (_server, port) => {
+    for (const name of Object.keys(BODIES)) {
+      for (const [method, status] of [
+        ["HEAD", 200],
+        ["HEAD", 404],
+        ["GET", 204],
+        ["GET", 304],
+        ["HEAD", 304],
+      ] as const) {
+        using client = new Client(port);
+        client.send(`${method} /${name}/${status} HTTP/1.1\n${host}\n${last}`);
+        const all = await client.ended();
+        const shown = `${name}, ${method}, ${status}: ${JSON.stringify(all)}`;
+        const [head, second, rest] = all.split(/(?<=\r\n\r\n)/);
+        assert.match(head!, new RegExp(`^HTTP/1\\.1 ${status} `), shown);
+        assert.not.match(head!, /transfer-encoding|connection: close/i, shown);
+        // HEAD may say how long the answer of GET is; 204 and 304 of ours never do.
+        if (method === "GET") assert.not.match(head!, /content-length/i, shown);
+        assert.match(second!, /^HTTP\/1\.1 200 /, shown);
+        assert.is(rest, "next", shown);
+      }
+    }
   });
 });
 
