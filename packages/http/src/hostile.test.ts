@@ -17,7 +17,7 @@ const last = get("/last", `${host}Connection: close\n`);
 
 /** What is sent, and the statuses that come: a last one of 200 says that the connection goes on. */
 const HOSTILE: Record<string, [sent: string, ...statuses: number[]]> = {
-  // The target, and whom it names.
+  // The target, and the host that it names.
   "a URL with another host": [get("http://b/c?d"), 200, 200],
   "a URL with a user": [get("http://user@b/"), 400],
   "a URL of another scheme": [get("ftp://b/"), 400],
@@ -59,7 +59,7 @@ const HOSTILE: Record<string, [sent: string, ...statuses: number[]]> = {
   "a length beyond 2^64": [post("Content-Length: 18446744073709551617\n", "a"), 413],
   "both lengths": [post("Content-Length: 3\nTransfer-Encoding: chunked\n", "0\n\n"), 400],
   "both, the other first": [post("Transfer-Encoding: chunked\nContent-Length: 3\n", "0\n\n"), 400],
-  "a coding that is none": [post("Transfer-Encoding: xchunked\n", "0\n\n"), 501],
+  "an unknown coding": [post("Transfer-Encoding: xchunked\n", "0\n\n"), 501],
   "a coding behind chunked": [post("Transfer-Encoding: chunked, identity\n", "0\n\n"), 501],
   "a coding before chunked": [post("Transfer-Encoding: gzip, chunked\n", "0\n\n"), 501],
   "chunked twice": [post("Transfer-Encoding: chunked\nTransfer-Encoding: chunked\n", "0\n\n"), 501],
@@ -76,7 +76,7 @@ const HOSTILE: Record<string, [sent: string, ...statuses: number[]]> = {
   "a trailer that is folded": [chunked("0\nX: y\n z\n\n"), 400],
   "a trailer": [chunked("1\na\n0\nX: y\n\n"), 200, 200],
   // What asks for more than an answer.
-  "an expectation that is none": [post("Expect: 200-ok\nContent-Length: 1\n", "a"), 417],
+  "an unknown expectation": [post("Expect: 200-ok\nContent-Length: 1\n", "a"), 417],
   "two expectations": [post("Expect: 100-continue, more\nContent-Length: 1\n", "a"), 417],
   "an expectation of HTTP/1.0": ["GET / HTTP/1.0\nExpect: 100-continue\n\n", 200],
   "CONNECT without a port": [`CONNECT a HTTP/1.1\n${host}\n`, 400],
