@@ -67,9 +67,23 @@ async function readRest(
 ): Promise<Buffer> {
   const { size, mode } = await statDescriptor(descriptor);
   const isFile = (mode & constants.S_IFMT) === constants.S_IFREG;
-  if (isFile && size > MAX_FILE_BYTES) throw tooLarge(size);
-  // With one byte more the end shows without another buffer.
-  let memory = Buffer.allocUnsafeSlow(Math.max(isFile ? size + 1 : 0, 2 * begun.length));
+  // Those of /proc have a size of 0.
+  if (!isFile || size === 0) return readToEnd(descriptor, begun, signal);
+  if (size > MAX_FILE_BYTES) throw tooLarge(size);
+  // As in Node, what is added in the meantime is not read, so no read asks for the end.
+  const memory = Buffer.allocUnsafeSlow(Math.max(size, begun.length));
+  memory.set(begun);
+  const length = await fill(descriptor, memory, begun.length, signal);
+  return memory.subarray(0, length);
+}
+
+/** Of what has no size. */
+async function readToEnd(
+  descriptor: Descriptor,
+  begun: Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
+  let memory = Buffer.allocUnsafeSlow(2 * begun.length);
   memory.set(begun);
   let length = await fill(descriptor, memory, begun.length, signal);
   while (length === memory.length) {
