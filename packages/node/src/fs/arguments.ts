@@ -116,7 +116,8 @@ export function accessModeFrom(mode: unknown): number {
   }
   const bits = Math.trunc(mode);
   if (bits >= 0 && bits <= 7) return bits;
-  throw nodeError(RangeError, "ERR_OUT_OF_RANGE", "mode is out of range: >= 0 && <= 7");
+  const range = Number.isFinite(mode) ? ": >= 0 && <= 7" : "";
+  throw nodeError(RangeError, "ERR_OUT_OF_RANGE", `mode is out of range${range}`);
 }
 
 export function checkOwner(uid: unknown, gid: unknown): void {
@@ -126,7 +127,8 @@ export function checkOwner(uid: unknown, gid: unknown): void {
 
 /** Seconds since 1970, from a number, its text, or a date. */
 export function secondsFrom(time: unknown, name = "time"): number {
-  if (typeof time === "string" && time !== "" && Number.isFinite(+time)) return +time;
+  // As in Node, an empty one is the year 1970.
+  if (typeof time === "string" && !Number.isNaN(+time)) return +time;
   if (typeof time === "number" && Number.isFinite(time)) {
     return time < 0 ? Date.now() / 1000 : time;
   }

@@ -6,7 +6,7 @@ import { constants } from "node:os";
 import { createInterface, type Interface } from "node:readline/promises";
 import type { ReadableStream, WritableStream } from "node:stream/web";
 import type { Descriptor } from "@io/core";
-import { checkInteger, checkObject, checkString } from "../checks.js";
+import { checkBoolean, checkInteger, checkObject, checkString } from "../checks.js";
 import { argumentValueError } from "../errors.js";
 import {
   checkOwner,
@@ -336,7 +336,7 @@ export class FileHandle extends EventEmitter implements AsyncDisposable {
   stat(options: { bigint: true }): Promise<BigIntStats>;
   stat(options: { bigint?: boolean | undefined } = {}): Promise<Stats | BigIntStats> {
     return this.use("fstat", async (descriptor): Promise<Stats | BigIntStats> => {
-      return options.bigint ? bigStatDescriptor(descriptor) : statDescriptor(descriptor);
+      return options.bigint === true ? bigStatDescriptor(descriptor) : statDescriptor(descriptor);
     });
   }
 
@@ -549,7 +549,8 @@ export class FileHandle extends EventEmitter implements AsyncDisposable {
    */
   writeFile(data: Contents, options?: FileOptions): Promise<void> {
     return this.use("writeFile", (descriptor) => {
-      const given = optionsFrom(options, {});
+      const given = optionsFrom<Exclude<FileOptions, string | null>>(options, {});
+      checkBoolean(given.flush ?? false, "options.flush");
       return writeAll(descriptor, contentsFrom(data, given), given);
     });
   }

@@ -1,5 +1,6 @@
 // What the system knows of a file besides its bytes, changed: by path and by descriptor.
 
+import { constants } from "node:os";
 import type { Descriptor } from "@io/core";
 import { sharedIO } from "../engine/environment.js";
 import { type CheckedPath, systemPath } from "./arguments.js";
@@ -7,6 +8,12 @@ import { call } from "./calls.js";
 import { fileError } from "./errors.js";
 
 const PERMISSIONS = 0o7777;
+const INVALID = -constants.errno.EINVAL;
+
+/** A date without a time has no number; the system refuses what Node makes of it. */
+function areTimes(accessedMs: number, modifiedMs: number): boolean {
+  return Number.isFinite(accessedMs) && Number.isFinite(modifiedMs);
+}
 
 export async function changeMode(path: CheckedPath, mode: number): Promise<void> {
   const { ring } = sharedIO();
@@ -40,10 +47,12 @@ export async function changeTimes(
 ): Promise<void> {
   const { ring } = sharedIO();
   const bytes = systemPath(path);
+  const syscall = follow ? "utime" : "lutime";
+  if (!areTimes(accessedMs, modifiedMs)) throw fileError(INVALID, { syscall, path });
   const result = await call((completion, settle) =>
     ring.utimes(completion, settle, bytes, accessedMs, modifiedMs, follow),
   );
-  if (result < 0) throw fileError(result, { syscall: follow ? "utime" : "lutime", path });
+  if (result < 0) throw fileError(result, { syscall, path });
 }
 
 export async function changeModeOf(descriptor: Descriptor, mode: number): Promise<void> {
@@ -73,6 +82,7 @@ export async function changeTimesOf(
   modifiedMs: number,
 ): Promise<void> {
   const { ring } = sharedIO();
+  if (!areTimes(accessedMs, modifiedMs)) throw fileError(INVALID, { syscall: "futime" });
   const result = await call((completion, settle) =>
     ring.futimes(completion, settle, descriptor, accessedMs, modifiedMs),
   );

@@ -288,7 +288,7 @@ export async function stat(
   options: { bigint?: boolean | undefined } = {},
 ): Promise<Stats | BigIntStats> {
   const checked = pathFrom(path);
-  return options.bigint ? bigStatPath(checked, true) : statPath(checked, true);
+  return options.bigint === true ? bigStatPath(checked, true) : statPath(checked, true);
 }
 
 /**
@@ -317,7 +317,7 @@ export async function lstat(
   options: { bigint?: boolean | undefined } = {},
 ): Promise<Stats | BigIntStats> {
   const checked = pathFrom(path);
-  return options.bigint ? bigStatPath(checked, false) : statPath(checked, false);
+  return options.bigint === true ? bigStatPath(checked, false) : statPath(checked, false);
 }
 
 /**
@@ -773,7 +773,7 @@ export async function statfs(
   path: PathLike,
   options: { bigint?: boolean } = {},
 ): Promise<StatsFs | BigIntStatsFs> {
-  return statFileSystem(pathFrom(path), Boolean(options.bigint));
+  return statFileSystem(pathFrom(path), options.bigint === true);
 }
 
 /**
