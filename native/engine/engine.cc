@@ -216,6 +216,7 @@ void Engine::begin_close(Operation& operation) {
   }
   descriptor.closing_slot = operation.slot;
   operation.phase = Phase::closing;
+  operation.looks = 0;
   flush_batch();  // the backend must have the earlier operations to cancel them
   end_work_on(operation.number);
 }
@@ -231,7 +232,9 @@ void Engine::end_work_on(int number) {
   descriptor.senders.each(end);
   cancel_parked_of(number);
   if (!asked) end_again(number);
-  revisits_.add(operations_[descriptor.closing_slot], Revisit::close_pending);
+  Operation& close = operations_[descriptor.closing_slot];
+  revisits_.add(close, Revisit::close_pending, close.looks);
+  if (close.looks < UINT8_MAX) close.looks++;
 }
 
 // False when the backend cannot take the request now. It does not find a linked operation that has

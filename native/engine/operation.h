@@ -182,7 +182,8 @@ struct BackendState {
   uint64_t asked_before = 0;
   Operation* linked_next = nullptr;  // what the kernel starts when this one has succeeded
   uint16_t tries = 0;                // how often the kernel was given operations of this slot
-  bool end_asked = false;
+  bool end_asked : 1 = false;
+  bool end_given : 1 = false;  // the kernel has a cancel of it, which has not missed it
   bool after_failure = false;  // an earlier one of the kernel's chain has failed
   uint8_t repeats = 0;
   // Why it waits outside of the kernel, and how it waits for space in the send buffer of a stream
@@ -221,6 +222,7 @@ struct alignas(cache_line_bytes) Operation : Request, EngineState, BackendState 
   // Of the request.
   uint32_t argument_extra = 0;
   uint8_t rules = 0;  // of a path: abi::resolve_*
+  uint8_t looks = 0;  // a close that waits: how often it has asked for the end of what it waits for
   int64_t extent = 0;
   int64_t deadline_ns = 0;
   // Of the engine.

@@ -2,13 +2,16 @@
 // should: a cancel that missed its target, a close that still waits, an operation that its backend
 // has to try again.
 //
-// Each revisit is of one operation, and comes 20 ms after it was asked for. So only due revisits
-// cost anything, and the cost of one operation does not grow with the number of the others. The
+// Each revisit is of one operation, and comes 20 ms after it was asked for; one that was of no use
+// comes twice as late the next time, and after 1.28 s at most. So only due revisits cost anything,
+// and the cost of one operation does not grow with the number of the others, nor with the time that
+// all of them take together: many closes at once wait for each other, and not for a cancel. The
 // backend ends its wait when the first revisit is due; the engine makes the revisits and hands
 // those that are not its own to Backend::revisit().
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <limits>
 
@@ -25,9 +28,11 @@ class Revisits {
   static constexpr int64_t never = std::numeric_limits<int64_t>::max();
 
   // An operation has one visit of a kind at a time. Its slot may have another operation by then, so
-  // the generation is kept with it.
-  void add(Operation& operation, Revisit why) {
-    if (note(operation, why)) later_.push({now_ns() + delay_ns, token_of(operation), why});
+  // the generation is kept with it. `before`: how many visits were of no use.
+  void add(Operation& operation, Revisit why, uint32_t before = 0) {
+    if (!note(operation, why)) return;
+    const uint32_t doublings = std::min(before, max_doublings);
+    later_[doublings].push({now_ns() + (delay_ns << doublings), token_of(operation), why});
   }
   // The same, with the next batch.
   void add_now(Operation& operation, Revisit why) {
@@ -43,8 +48,10 @@ class Revisits {
 
   // When the first visit or deadline is due.
   int64_t due_ns() const {
-    int64_t due_ns = later_.empty() ? never : later_.front().due_ns;
-    due_ns = std::min(due_ns, engine_due_ns_);
+    int64_t due_ns = engine_due_ns_;
+    for (const Fifo<Entry>& later : later_) {
+      if (!later.empty()) due_ns = std::min(due_ns, later.front().due_ns);
+    }
     if (!deadlines_.empty()) due_ns = std::min(due_ns, deadlines_.due_ns());
     return due_ns;
   }
@@ -58,7 +65,9 @@ class Revisits {
   // The same with the due revisits.
   template <class Visit>
   void visit_due(OperationTable& operations, int64_t now, Visit visit) {
-    while (!later_.empty() && later_.front().due_ns <= now) make(operations, later_.pop(), visit);
+    for (Fifo<Entry>& later : later_) {
+      while (!later.empty() && later.front().due_ns <= now) make(operations, later.pop(), visit);
+    }
   }
 
   void clear() {
@@ -68,6 +77,7 @@ class Revisits {
 
  private:
   static constexpr int64_t delay_ns = 20'000'000;
+  static constexpr uint32_t max_doublings = 6;
 
   struct Token {
     uint32_t slot;
@@ -99,7 +109,7 @@ class Revisits {
   }
 
   Fifo<Entry> now_;
-  Fifo<Entry> later_;
+  std::array<Fifo<Entry>, max_doublings + 1> later_;  // by how often the delay was doubled
   Timers deadlines_;
   int64_t engine_due_ns_ = never;
 };

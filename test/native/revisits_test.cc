@@ -57,6 +57,31 @@ NATIVE_TEST(revisits_come_once_when_they_are_due) {
   REQUIRE(looked.revisits.due_ns() != Revisits::never);
 }
 
+// Many closes at once take their time: meanwhile none of them asks again and again.
+NATIVE_TEST(revisits_that_are_of_no_use_come_ever_later) {
+  Looked looked;
+  int64_t due_ns = 0;
+  for (uint32_t before = 0; before < 5; before++) {
+    looked.revisits.add(looked.operations[3], Revisit::close_pending, before);
+    const int64_t asked_ns = due_ns;
+    due_ns = looked.revisits.due_ns();
+    looked.look_at(due_ns - 1);
+    REQUIRE_EQUAL(looked.visits.size(), before);
+    looked.look_at(due_ns);
+    REQUIRE_EQUAL(looked.visits.size(), before + 1);
+    if (before > 0) REQUIRE(due_ns - asked_ns >= 10'000'000 << before);
+  }
+  // One that is asked for later may come earlier, and none is later than a second and a half.
+  looked.revisits.add(looked.operations[1], Revisit::close_pending, 1000);
+  const int64_t last_ns = looked.revisits.due_ns();
+  looked.revisits.add(looked.operations[2], Revisit::close_pending);
+  REQUIRE(looked.revisits.due_ns() < last_ns);
+  looked.look_at(looked.revisits.due_ns());
+  REQUIRE_EQUAL(looked.visits.back().first, 2);
+  looked.look_at(io::now_ns() + 1'500'000'000);
+  REQUIRE_EQUAL(looked.visits.back().first, 1);
+}
+
 NATIVE_TEST(revisits_know_the_operation_from_the_next_one_of_its_slot) {
   Looked looked;
   for (const uint32_t slot : {0, 1, 2}) {

@@ -20,6 +20,7 @@ class CancelRequests {
   void begin(Operation& operation) const {
     operation.asked_before = count_;
     operation.end_asked = false;
+    operation.end_given = false;
   }
 
   void for_one(Operation& operation) { operation.end_asked = true; }

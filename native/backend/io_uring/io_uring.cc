@@ -165,11 +165,16 @@ class IoUring final : public Backend {
       return true;
     }
     if (loss_.error != 0) return true;
+    Operation& operation = (*operations_)[target.slot];
+    if (operation.end_given) return true;
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
-    cancel_requests_.for_one((*operations_)[target.slot]);
-    io_uring_prep_cancel64(entry, uring::user_data_of(target), 0);
-    return finish_internal(entry);
+    cancel_requests_.for_one(operation);
+    io_uring_prep_cancel64(entry, uring::user_data_of(operation), 0);
+    operation.end_given = true;
+    entry->flags |= IOSQE_CQE_SKIP_SUCCESS;  // 5.17
+    io_uring_sqe_set_data64(entry, uring::user_data_of_cancel(operation));
+    return true;
   }
 
   bool cancel_all() override {
@@ -350,6 +355,7 @@ class IoUring final : public Backend {
     if (after_shutdown_.any_due()) end_shut_receives();
     if (sends_shut_.any_due()) end_shut_sends();
     while (!again_.empty() && io_uring_sq_space_left(&ring_) > 0) {
+      again_.back()->end_given = false;
       start(*again_.back());
       again_.pop_back();
     }
@@ -865,10 +871,21 @@ class IoUring final : public Backend {
     }
   }
 
+  // A cancel of ours completes only when it has failed: the kernel is working on the operation, or
+  // has done it already. One that is still in flight after a while is cancelled again.
+  void take_missed_cancel(uint64_t user_data) {
+    const uint32_t slot = uring::target_slot_of(user_data);
+    if (!uring::is_cancel(user_data) || slot >= operations_->size()) return;
+    Operation& target = (*operations_)[slot];
+    if (target.phase != Phase::active || !uring::names_target(user_data, target)) return;
+    target.end_given = false;
+    revisits_->add(target, Revisit::cancel_missed);
+  }
+
   void take_completion(const io_uring_cqe& entry, Completions& completed) {
     if (entry.user_data >= min_internal) return take_internal(entry.user_data);
     const uint32_t slot = uring::slot_of(entry.user_data);
-    if (slot >= operations_->size()) return;
+    if (slot >= operations_->size()) return take_missed_cancel(entry.user_data);
     Operation& operation = (*operations_)[slot];
     // A notification for a slot that has another operation by now, or none.
     if (entry.user_data != uring::user_data_of(operation)) return;

@@ -34,6 +34,27 @@ inline uint32_t slot_of(uint64_t user_data) {
   return static_cast<uint32_t>(user_data & ((1u << try_shift) - 1));
 }
 
+// The user_data of a cancel of ours: a slot that no operation has, and the target's slot and the
+// lowest 24 bits of its generation, so that one that has missed names its target.
+inline constexpr uint32_t cancel_slot = (1u << try_shift) - 16;
+inline constexpr uint32_t target_generation_shift = 2 * try_shift;
+inline constexpr uint32_t target_generation_mask = (1u << (64 - target_generation_shift)) - 1;
+static_assert(abi::max_in_flight_limit + 1000 < cancel_slot);
+
+inline uint64_t user_data_of_cancel(const Operation& target) {
+  return cancel_slot | static_cast<uint64_t>(target.slot) << try_shift |
+         static_cast<uint64_t>(target.generation) << target_generation_shift;
+}
+inline bool is_cancel(uint64_t user_data) {
+  return slot_of(user_data) == cancel_slot;
+}
+inline uint32_t target_slot_of(uint64_t user_data) {
+  return slot_of(user_data >> try_shift);
+}
+inline bool names_target(uint64_t user_data, const Operation& operation) {
+  return user_data >> target_generation_shift == (operation.generation & target_generation_mask);
+}
+
 inline __kernel_timespec timespec_of(int64_t nanoseconds) {
   return {.tv_sec = nanoseconds / 1'000'000'000, .tv_nsec = nanoseconds % 1'000'000'000};
 }
