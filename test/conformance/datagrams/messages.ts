@@ -162,7 +162,10 @@ function registerGroups(suite: Suite): void {
       refusalCode(() => far.joinGroup("127.0.0.1")),
       "EINVAL",
     );
-    assert.throws(() => far.joinGroup("127.0.0.1"), /no multicast group/);
+    assert.throws(
+      () => far.joinGroup("127.0.0.1"),
+      /^joinGroup of '127\.0\.0\.1' failed .*no multicast group/,
+    );
     assert.throws(() => far.joinGroup("ff02::fb"), /of another family than the socket/);
     assert.is(
       refusalCode(() => far.joinGroup("a.name")),

@@ -35,7 +35,9 @@ export function descriptorsProcess(suite: Suite): void {
     assert.ok(code === 0 || code === null, `${code}`);
     assert.is(signal, null);
     assert.equal(await exited, [0, null]);
-    assert.is(await failureCode(io.waitProcess(pid)), "ESRCH");
+    const { code: gone, message } = await failure(io.waitProcess(pid));
+    assert.is(gone, "ESRCH");
+    assert.match(message, `of process ${pid} failed`);
     assert.is(io.stats().descriptors, before);
   });
 

@@ -4,20 +4,26 @@ import { errnoName, IOError, operationError } from "../errors.js";
 // What the general advice of a code gets wrong, by the call of the system or of this library.
 const OWN_ADVICE: ReadonlyMap<string, string> = new Map([
   ["fcntl EBADF", "no descriptor of this process has that number"],
+  ["joinGroup EADDRINUSE", "the socket has joined the group already"],
   ["joinGroup EINVAL", "the address is no multicast group, or of another family than the socket"],
   ["joinGroup ENOPROTOOPT", "the group is of another family than the socket"],
   ["leaveGroup ENOPROTOOPT", "the group is of another family than the socket"],
 ]);
 
-/** `errno` is negative; the sentence names the call of this library and that of the system. */
+/**
+ * `errno` is negative; the sentence names the call of this library and that of the system, and what
+ * it was about: "process 7".
+ */
 export function callError(
   operation: string,
   syscall: string,
   errno: number,
   backend: string,
+  about?: string,
 ): IOError {
   const { code, message } = operationError(0, errno, backend);
-  const said = message.replace(/^[^:]*:/, `${operation} failed in ${syscall}:`);
+  const call = about === undefined ? operation : `${operation} of ${about}`;
+  const said = message.replace(/^[^:]*:/, () => `${call} failed in ${syscall}:`);
   const own = OWN_ADVICE.get(`${syscall} ${code}`) ?? OWN_ADVICE.get(`${operation} ${code}`);
   const text = own === undefined ? said : `${said.replace(/ \([^)]*\)$/, "")} (${own})`;
   return new IOError({ code, errno, syscall, operation, backend, message: text });

@@ -34,7 +34,7 @@ export async function waitProcess(
   endingsFrom(options, WAIT);
   operations.check("waitProcess");
   const descriptor = session.openProcess(pid);
-  if (descriptor < 0) throw fromHere(openError(descriptor, operations.backend));
+  if (descriptor < 0) throw fromHere(openError(pid, descriptor, operations.backend));
   const borrowed = new BorrowedDescriptor(operations, session, descriptor);
   try {
     await borrowed.poll("readable", options);
@@ -47,10 +47,10 @@ export async function waitProcess(
   }
 }
 
-function openError(errno: number, backend: string): IOError {
+function openError(pid: number, errno: number, backend: string): IOError {
   if (errno !== -constants.errno.ENOSYS) {
     const call = process.platform === "linux" ? "pidfd_open" : "kevent";
-    return callError("waitProcess", call, errno, backend);
+    return callError("waitProcess", call, errno, backend, `process ${pid}`);
   }
   return new IOError({
     code: "ENOTSUP",

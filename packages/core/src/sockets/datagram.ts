@@ -427,7 +427,7 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
     const index = wholeNumber(interfaceIndex ?? 0, 0, 0x7fffffff, "interfaceIndex", operation);
     const { session, number, backend } = this.optionTarget;
     const result = session.changeGroup(number, joins, index, record, from);
-    if (result < 0) throw callError(operation, "setsockopt", result, backend);
+    if (result < 0) throw callError(operation, "setsockopt", result, backend, `'${group}'`);
   }
 
   /**
