@@ -14,16 +14,19 @@
 
 namespace io {
 
-// When a timeout of that duration rings that begins now: late by a sixteenth of it at most, and by
-// a millisecond or so, as Node's timers are. Those that are due at nearly the same time ring
-// together, so a thousand of them do not wake the thread a thousand times. The places on a coarse
-// grid lie on each finer one.
+// When a timeout of that duration rings that begins now: late by a quarter of it at most, and by a
+// millisecond or so, as Node's timers are. Those that are due at nearly the same time ring
+// together, so a thousand of them do not wake the thread a thousand times. Of all the times that it
+// may choose, each takes the one with the most zero bits at its end, which most others can choose
+// as well, whatever their durations: see docs/decisions/timers-that-ring-together.md.
 inline int64_t rings_at_ns(int64_t now_ns, int64_t duration_ns) {
-  constexpr uint64_t coarsest_ns = 1 << 20;
-  const uint64_t share = std::bit_floor(static_cast<uint64_t>(duration_ns) / 16);
-  const uint64_t grid_ns = std::clamp<uint64_t>(share, 1, coarsest_ns);
-  const auto due_ns = static_cast<uint64_t>(now_ns + duration_ns);
-  return static_cast<int64_t>((due_ns + grid_ns - 1) & ~(grid_ns - 1));
+  constexpr int64_t lateness_limit_ns = 1 << 20;
+  const int64_t due_ns = now_ns + duration_ns;
+  const int64_t last_ns = due_ns + std::min(duration_ns / 4, lateness_limit_ns);
+  // The highest bit that the times before the first one do not have.
+  const auto differing = static_cast<uint64_t>((due_ns - 1) ^ last_ns);
+  const int zeros = std::bit_width(differing) - 1;
+  return static_cast<int64_t>(static_cast<uint64_t>(last_ns) >> zeros << zeros);
 }
 
 // A timeout whose own deadline is earlier.

@@ -267,6 +267,28 @@ NATIVE_TEST(reactor_timers_against_a_sorted_list) {
   }
 }
 
+NATIVE_TEST(timeouts_ring_within_a_quarter_and_meet) {
+  constexpr int64_t millisecond_ns = 1'000'000;
+  constexpr int64_t limit_ns = 1 << 20;
+  Random random(seed());
+  for (int round = 0; round < 100'000; round++) {
+    const int64_t now_ns = 1 + random.below(1'000'000'000) * 7919LL;
+    const int64_t duration_ns = random.below(1u << (1 + random.below(31)));
+    const int64_t due_ns = now_ns + duration_ns;
+    const int64_t rings_ns = io::rings_at_ns(now_ns, duration_ns);
+    REQUIRE(rings_ns >= due_ns);
+    REQUIRE(rings_ns <= due_ns + std::min(duration_ns / 4, limit_ns));
+  }
+  // Timeouts that begin a little after a time at which others ring, ring together again.
+  const int64_t begun_ns = 12'345 * limit_ns + 20'000;
+  for (int64_t ms = 1; ms < 200; ms++) {
+    REQUIRE_EQUAL(io::rings_at_ns(begun_ns, ms * millisecond_ns) % limit_ns, 0);
+  }
+  const int64_t longest_ns = (int64_t{1} << 53) - 1;
+  REQUIRE(io::rings_at_ns(begun_ns, longest_ns) >= begun_ns + longest_ns);
+  REQUIRE_EQUAL(io::rings_at_ns(begun_ns, 0), begun_ns);
+}
+
 // A program that always has more done than one poll takes.
 NATIVE_TEST(reactor_done_stays_small_though_it_is_never_empty) {
   io::CompletionFifo done;

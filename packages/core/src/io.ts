@@ -732,7 +732,7 @@ export class IO extends PathOperations implements AsyncDisposable {
 
   /**
    * Resolves after so many milliseconds, and never earlier. Fractions count: 0.1 is 100 µs. It may
-   * take a sixteenth longer, a millisecond at most, so that many sleeps end together.
+   * take a quarter longer, a millisecond at most, so that many sleeps end together.
    *
    * @param durationMs Milliseconds, 0 or more, with fractions.
    * @param options `signal` and `timeoutMs`; no limit by default.

@@ -113,7 +113,8 @@ export class Ring extends FileVerbs {
   }
 
   /**
-   * Completes with 0 after `durationNs` nanoseconds of the monotonic clock.
+   * Completes with 0 after `durationNs` nanoseconds of the monotonic clock, and never earlier. It
+   * may take a quarter longer, a millisecond at most, so that many time-outs end together.
    *
    * @param completion Carries the operation. It may be used again when its `active` is false.
    * @param callback Called with the completion and the result.
