@@ -37,7 +37,14 @@ import { joined, nameIn, type PathBase, runOnPath } from "./base.js";
 import { type CopyTreeOptions, type CopyTreeProgress, copyTree } from "./copy_tree.js";
 import { File } from "./file.js";
 import { namesOfXattr, readXattr, type SetXattrOptions } from "./file_base.js";
-import { type DirectoryEntry, listBytes, listNames, optionsOfEach, walk } from "./listing.js";
+import {
+  type DirectoryEntry,
+  listBytes,
+  listNames,
+  optionsOfEach,
+  runsOf,
+  walk,
+} from "./listing.js";
 import { OPEN_FILE, type OpenOptions, openedOnly, openFlags } from "./open.js";
 import { MAX_PATH_BYTES } from "./paths.js";
 import { type DirectAlignment, type Stat, StatRecord } from "./stat.js";
@@ -511,7 +518,9 @@ export abstract class PathOperations {
     if (encoding === "buffer") return listBytes(base, bytes, next);
     if (!recursive && !types) return listNames(base, bytes, next);
     const entries: DirectoryEntry[] = [];
-    for await (const entry of walk(base, bytes, next, recursive)) entries.push(entry);
+    for await (const run of runsOf(base, bytes, next, recursive)) {
+      for (const entry of run) entries.push(entry);
+    }
     if (types) return entries;
     const top = joined(nameIn(base, bytes), "").length;
     return entries.map(({ parentPath, name }) => joined(parentPath, name).slice(top));

@@ -214,9 +214,7 @@ export class Listing {
     if (batch === null) return null;
     const { bytes, count } = batch;
     const found: Found[] = [];
-    eachEntry(bytes, count, (kind, start, end) => {
-      found.push({ name: nameOf(bytes, start, end), kind: KINDS[kind] ?? "unknown" });
-    });
+    eachName(bytes, count, (name, kind) => found.push({ name, kind: KINDS[kind] ?? "unknown" }));
     return found;
   }
 
@@ -262,16 +260,17 @@ function endOfPart(bytes: Buffer, from: number, count: number): number {
   return at;
 }
 
-function addNames(bytes: Buffer, count: number, names: string[]): void {
+/** Calls back for each entry of a batch, with its name and its kind. */
+function eachName(bytes: Buffer, count: number, visit: (name: string, kind: number) => void): void {
   for (let from = 0; from < count; ) {
     const end = endOfPart(bytes, from, count);
     const part = bytes.subarray(from, end);
     from = end;
     if (isAscii(part)) {
       const text = part.toString("latin1");
-      eachEntry(part, part.length, (_kind, start, stop) => names.push(text.slice(start, stop)));
+      eachEntry(part, part.length, (kind, start, stop) => visit(text.slice(start, stop), kind));
     } else {
-      eachEntry(part, part.length, (_kind, start, stop) => names.push(nameOf(part, start, stop)));
+      eachEntry(part, part.length, (kind, start, stop) => visit(nameOf(part, start, stop), kind));
     }
   }
 }
@@ -291,7 +290,7 @@ export async function listNames(
   const names: string[] = [];
   try {
     for (let batch = await listing.batch(); batch !== null; batch = await listing.batch()) {
-      addNames(batch.bytes, batch.count, names);
+      eachName(batch.bytes, batch.count, (name) => names.push(name));
     }
   } finally {
     await listing.close();
@@ -346,24 +345,40 @@ function isGone(error: unknown): boolean {
   return code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP";
 }
 
+/** An open directory of a walk: its entries up to `at` have been given. */
+interface Level {
+  readonly listing: Listing;
+  entries: readonly DirectoryEntry[];
+  at: number;
+}
+
+/** The next entries of a level: when those below are wanted too, up to the first directory. */
+function nextRun(level: Level, recursive: boolean): readonly DirectoryEntry[] {
+  const { entries, at: start } = level;
+  let end = recursive ? start : entries.length;
+  while (end < entries.length && entries[end++]?.kind !== "directory");
+  level.at = end;
+  return end - start === entries.length ? entries : entries.slice(start, end);
+}
+
 /**
  * The entries of a directory, and with `recursive` those below it, each directory before what is in
- * it. However it ends, all that it has opened is closed. As many directories are open at once as
- * lie in each other.
+ * it: some at a time, of which the last one may be a directory that is entered next. However it
+ * ends, all that it has opened is closed. As many directories are open at once as lie in each
+ * other.
  */
-export async function* walk(
+export async function* runsOf(
   base: PathBase,
   path: string | Uint8Array,
   next: NextOptions,
   recursive: boolean,
-): AsyncGenerator<DirectoryEntry, undefined, undefined> {
-  const open: { listing: Listing; entries: DirectoryEntry[]; at: number }[] = [];
+): AsyncGenerator<readonly DirectoryEntry[], undefined, undefined> {
+  const open: Level[] = [];
   open.push({ listing: await Listing.open(base, path, true, next), entries: [], at: 0 });
   try {
     for (let level = open.at(-1); level !== undefined; level = open.at(-1)) {
       const { listing } = level;
-      const entry = level.entries[level.at];
-      if (entry === undefined) {
+      if (level.at === level.entries.length) {
         const found = await listing.found();
         if (found === null) {
           open.pop();
@@ -374,14 +389,27 @@ export async function* walk(
         }
         continue;
       }
-      level.at++;
-      yield entry;
-      if (!recursive || entry.kind !== "directory") continue;
-      const below = await opened(listing, entry.name, next);
+      const run = nextRun(level, recursive);
+      yield run;
+      const last = run.at(-1);
+      if (!recursive || last?.kind !== "directory") continue;
+      const below = await opened(listing, last.name, next);
       if (below !== null) open.push({ listing: below, entries: [], at: 0 });
     }
   } finally {
     await Promise.all(open.map(({ listing }) => listing.close()));
+  }
+}
+
+/** The same one by one. */
+export async function* walk(
+  base: PathBase,
+  path: string | Uint8Array,
+  next: NextOptions,
+  recursive: boolean,
+): AsyncGenerator<DirectoryEntry, undefined, undefined> {
+  for await (const run of runsOf(base, path, next, recursive)) {
+    for (const entry of run) yield entry;
   }
 }
 
