@@ -12,24 +12,32 @@ import {
   joined,
   knownKind,
   sortedEntriesOf,
+  sortedNamesOf,
   sortedTextsOf,
+  type TextEntry,
 } from "./names.js";
 import { statPath } from "./paths.js";
 
 type Encoding = string | null | undefined;
 
+function isText(encoding: Encoding): boolean {
+  return encoding === undefined || encoding === null || encoding === "utf8";
+}
+
 /** The names in a directory. */
 export async function namesIn(path: CheckedPath, encoding: Encoding): Promise<(string | Buffer)[]> {
-  const isText = encoding === undefined || encoding === null || encoding === "utf8";
-  if (isText) return sortedTextsOf(path);
+  if (isText(encoding)) return sortedTextsOf(path);
   const entries = await sortedEntriesOf(path);
   return entries.map(({ name }) => nameIn(encoding, name));
 }
 
 /** The same with what they stand for. */
 export async function direntsIn(path: CheckedPath, encoding: Encoding): Promise<Dirent[]> {
-  const entries = await sortedEntriesOf(path);
-  const of = ({ name }: Entry, kind: number) => direntOf(nameIn(encoding, name), kind, path);
+  const entries: readonly (Entry | TextEntry)[] = isText(encoding)
+    ? await sortedNamesOf(path)
+    : await sortedEntriesOf(path);
+  const of = ({ name }: Entry | TextEntry, kind: number) =>
+    direntOf(typeof name === "string" ? name : nameIn(encoding, name), kind, path);
   if (entries.every(isKnown)) return entries.map((entry) => of(entry, entry.kind));
   return Promise.all(entries.map(async (entry) => of(entry, await knownKind(path, entry))));
 }

@@ -53,8 +53,8 @@ function endOfPart(batch: Buffer, from: number): number {
   return at;
 }
 
-/** Adds the names of a batch that is ASCII. */
-function addAsciiNames(batch: Buffer, names: string[]): void {
+/** Calls back for each entry of a batch that is ASCII. */
+function eachText(batch: Buffer, visit: (name: string, kind: number) => void): void {
   for (let at = 0; at < batch.length; ) {
     const from = at;
     const end = endOfPart(batch, from);
@@ -62,7 +62,7 @@ function addAsciiNames(batch: Buffer, names: string[]): void {
     while (at < end) {
       const start = at + HEAD_BYTES;
       at = start + batch.readUInt16LE(start - 2);
-      names.push(text.slice(start - from, at - from));
+      visit(text.slice(start - from, at - from), batch[start - HEAD_BYTES] as number);
     }
   }
 }
@@ -156,12 +156,32 @@ export async function sortedTextsOf(path: CheckedPath): Promise<string[]> {
   const names: string[] = [];
   const entries: Entry[] = [];
   await eachBatch(path, (batch) => {
-    if (entries.length === 0 && isAscii(batch)) addAsciiNames(batch, names);
-    else addEntries(batch, entries);
+    if (entries.length > 0 || !isAscii(batch)) addEntries(batch, entries);
+    else eachText(batch, (name) => names.push(name));
   });
   if (entries.length === 0) return names.sort();
   for (const name of names) entries.push({ name: Buffer.from(name), kind: UNKNOWN });
   return sorted(entries).map(({ name }) => name.toString());
+}
+
+/** A name that is ASCII, and what it stands for. */
+export interface TextEntry {
+  readonly name: string;
+  readonly kind: number;
+}
+
+/** All entries in that order: when all are ASCII, as text. */
+export async function sortedNamesOf(path: CheckedPath): Promise<TextEntry[] | Entry[]> {
+  const texts: TextEntry[] = [];
+  const entries: Entry[] = [];
+  await eachBatch(path, (batch) => {
+    if (entries.length > 0 || !isAscii(batch)) addEntries(batch, entries);
+    else eachText(batch, (name, kind) => texts.push({ name, kind }));
+  });
+  // No two names of a directory are the same.
+  if (entries.length === 0) return texts.sort((one, other) => (one.name < other.name ? -1 : 1));
+  for (const { name, kind } of texts) entries.push({ name: Buffer.from(name), kind });
+  return sorted(entries);
 }
 
 /** The path of a name in a directory. */
@@ -184,14 +204,14 @@ function kindOf(stats: Stats): number {
 }
 
 /** Whether the file system has said what an entry stands for. */
-export function isKnown({ kind }: Entry): boolean {
+export function isKnown({ kind }: Entry | TextEntry): boolean {
   return kind !== UNKNOWN;
 }
 
 /** What an entry stands for, where the file system has not said it. */
-export async function knownKind(folder: CheckedPath, entry: Entry): Promise<number> {
+export async function knownKind(folder: CheckedPath, entry: Entry | TextEntry): Promise<number> {
   if (isKnown(entry)) return entry.kind;
-  return kindOf(await statPath(joined(folder, entry.name), false));
+  return kindOf(await statPath(joined(folder, Buffer.from(entry.name)), false));
 }
 
 export function isFolder(kind: number): boolean {
