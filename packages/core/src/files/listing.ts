@@ -40,8 +40,8 @@ const BATCH_BYTES = 256 * 1024;
 // into what is left, there may be more of them.
 const RECORD_GROWTH = 12;
 const RECORD_BYTES = 1024;
-// Names are made of the text of so many bytes at once: a long one is a part of that text for V8, and
-// a program that keeps one name keeps all of it.
+// Names are made of the text of so many bytes at once: a long one is a part of that text for V8,
+// and a program that keeps one name keeps all of it.
 const PART_BYTES = 4096;
 
 const READDIR = knows("readdir");

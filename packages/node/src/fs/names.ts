@@ -25,8 +25,8 @@ const HEAD_BYTES = 3;
 // longest record does not fit into what is left, there may be more of them.
 const RECORD_GROWTH = 12;
 const RECORD_BYTES = 1024;
-// Names are made of the text of so many bytes at once: a long one is a part of that text for V8, and
-// a program that keeps one name keeps all of it.
+// Names are made of the text of so many bytes at once: a long one is a part of that text for V8,
+// and a program that keeps one name keeps all of it.
 const PART_BYTES = 4096;
 
 const { UV_DIRENT_UNKNOWN, UV_DIRENT_DIR, UV_DIRENT_LINK } = constants as unknown as {
@@ -112,7 +112,7 @@ export class OpenedDirectory {
   }
 }
 
-/** Calls back with all that a directory has, batch by batch: each is good until the call returns. */
+/** Calls back with each batch of a directory, which is good until the call returns. */
 async function eachBatch(path: CheckedPath, visit: (batch: Buffer) => void): Promise<void> {
   const directory = await OpenedDirectory.open(path, "scandir");
   try {
