@@ -480,6 +480,7 @@ const programs: Record<string, Program> = {
 const multicast: Record<string, Program> = {
   "a group of the other family": async (_dgram, open) => {
     const socket = open("udp4");
+    await bound(socket, "0.0.0.0");
     return thrown([() => socket.addMembership("ff02::1"), () => socket.dropMembership("ff02::1")]);
   },
   "options of multicast": async (_dgram, open) => {
@@ -572,6 +573,18 @@ for (const [name, program] of Object.entries(programs)) {
     assert.equal(await outcomeOf(program, ourDgram as unknown as Dgram), theirs);
   });
 }
+
+// Node makes an IPv6 socket of it then.
+test("a group of the other family is refused before the bind, too", async () => {
+  const socket = ourDgram.createSocket("udp4");
+  assert.throws(
+    () => socket.addMembership("ff02::1"),
+    (error: NodeJS.ErrnoException) => error.code === "ENOPROTOOPT",
+  );
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  socket.close();
+});
 
 // Node has an address by then, and says so in the call.
 test("what fails behind the bind is an error event, and the socket goes on", async () => {
