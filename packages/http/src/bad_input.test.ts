@@ -278,6 +278,28 @@ test("a body that is read late, behind the end of its client, comes as a whole",
   });
 });
 
+test("what stands behind a body that nobody wanted is answered, though its client has ended", async () => {
+  let go: () => void = () => undefined;
+  const request = async (one: Exchange): Promise<void> => {
+    if (one.path === "/") {
+      await new Promise<void>((resolve) => {
+        go = resolve;
+      });
+    }
+    one.respond(403, null, one.target);
+  };
+  await withServer({ request }, async (server, port) => {
+    using client = new Client(port);
+    // More than waits for a handler.
+    client.send("POST / HTTP/1.1\nHost: a\nContent-Length: 100000\n\n");
+    client.sendBytes(Buffer.alloc(100_000)).send(get("/next"));
+    client.socket.end();
+    await calm(() => server.metrics.receivedBytes);
+    go();
+    assert.match(await client.ended(), /^HTTP\/1\.1 403 [\s\S]*\/HTTP\/1\.1 403 [\s\S]*\/next$/);
+  });
+});
+
 test("a body that is asked for late, when its client has ended within it, fails", async () => {
   const codes: unknown[] = [];
   const request = async (one: Exchange): Promise<void> => {

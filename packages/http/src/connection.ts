@@ -299,7 +299,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   #dropBody(): void {
     // The client waits for a word that will not come, or has sent the body anyway: nothing tells.
     const body = this.#body!;
-    if (body.continueWaits || this.#peerEnded) this.#linger();
+    if (body.continueWaits) this.#linger();
     else body.drops = true;
   }
 
