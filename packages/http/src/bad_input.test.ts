@@ -278,7 +278,7 @@ test("a body that is read late, behind the end of its client, comes as a whole",
   });
 });
 
-test("what stands behind a body that nobody wanted is answered, though its client has ended", async () => {
+test("what stands behind an unwanted body is answered, though its client has ended", async () => {
   let go: () => void = () => undefined;
   const request = async (one: Exchange): Promise<void> => {
     if (one.path === "/") {

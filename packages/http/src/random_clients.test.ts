@@ -54,7 +54,7 @@ const plain: Record<string, Handler> = {
   async later(one, id) {
     await turns(Number(id) % 5);
     // The request is its own still, whatever has come on other connections.
-    one.respond(200, null, textFor(one.path.split("/")[1]!));
+    one.respond(200, null, textFor(one.field("x-id") ?? "another"));
   },
   async pieces(one, id) {
     const text = textFor(id);
@@ -112,9 +112,9 @@ type Web = (request: Request, id: string) => Response | Promise<Response>;
 
 const web: Record<string, Web> = {
   now: (_, id) => new Response(textFor(id)),
-  async later(request, id) {
+  async later(request) {
     await request.text();
-    return new Response(textFor(id));
+    return new Response(textFor(request.headers.get("x-id") ?? "another"));
   },
   pieces: (_, id) => new Response(new Blob([textFor(id)]).stream()),
   whole: async (request, id) => new Response(new Blob([textFor(id)]), (await request.blob()) && {}),
@@ -168,9 +168,9 @@ function optionsOf(form: Form, limits: Limits, log: (answered: Answered) => void
 }
 
 function requestOf(id: string, kind: string): Buffer {
-  const head = `POST /${id}/${kind} HTTP/1.1\r\nHost: a\r\n`;
+  const head = `POST /${id}/${kind} HTTP/1.1\r\nHost: a\r\nX-Id: ${id}\r\n`;
   const body = Buffer.alloc(pick([0, 1, 500, 20_000, 100_000]), "b");
-  if (below(3) === 0) return Buffer.from(`GET /${id}/${kind} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  if (below(3) === 0) return Buffer.from(`${head.replace("POST", "GET")}\r\n`);
   if (below(2) === 0) {
     return Buffer.concat([Buffer.from(`${head}Content-Length: ${body.length}\r\n\r\n`), body]);
   }
