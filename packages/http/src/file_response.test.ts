@@ -93,6 +93,22 @@ test("no more of a blob is made than its client takes", async () => {
   });
 });
 
+test("a client that has ended its side gets all of a blob and of a file", async () => {
+  const fetch = async (request: Request): Promise<Response> =>
+    request.url.endsWith("/blob") ? new Response(await openAsBlob(path)) : fileResponse(path);
+  await withServer({ fetch }, async (_server, port) => {
+    for (const target of ["/blob", "/file"]) {
+      using client = new Client(port);
+      client.send(get(target) + get(target));
+      await client.until(() => client.received.length > 0);
+      client.socket.end();
+      const parts = (await client.ended()).split(/HTTP\/1\.1 200 [\s\S]*?\r\n\r\n/);
+      assert.is(parts.length, 3, target);
+      for (const part of parts.slice(1)) assert.ok(part === large.toString("latin1"), target);
+    }
+  });
+});
+
 test("a blob whose file shrinks meanwhile is no complete answer", async () => {
   const shrinking = `${folder}/shrinking`;
   const errors: unknown[] = [];

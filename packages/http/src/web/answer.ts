@@ -128,19 +128,25 @@ async function sendStream(
   const onAbort = (): void => cancel(exchange.signal.reason);
   try {
     exchange.begin(status, fields, lengthBytes);
-    exchange.signal.addEventListener("abort", onAbort, { once: true });
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (exchange.ended) return;
-      if (done) break;
-      await exchange.write(value);
-      if (exchange.ended) return;
+    // What may go on for ever, and may be silent, is of no use to a client that has ended its side:
+    // it has gone, for all that can be known. What has an end is sent as long as it is taken.
+    if (lengthBytes === undefined) {
+      exchange.signal.addEventListener("abort", onAbort, { once: true });
     }
+    while (!exchange.ended) {
+      const { value, done } = await reader.read();
+      if (exchange.ended) break;
+      if (done) {
+        // What was cancelled is not complete, and must not look as if it were.
+        if (isCancelled) exchange.destroy();
+        else exchange.end();
+        return;
+      }
+      await exchange.write(value);
+    }
+    cancel(exchange.abortReason);
   } catch (error) {
     cancel(error);
     throw error;
   }
-  // What was cancelled is not complete, and must not look as if it were.
-  if (isCancelled) exchange.destroy();
-  else exchange.end();
 }
