@@ -128,7 +128,7 @@ async function sendStream(
   const onAbort = (): void => cancel(exchange.signal.reason);
   try {
     exchange.begin(status, fields, lengthBytes);
-    // What may go on for ever, and may be silent, is of no use to a client that has ended its side:
+    // What may never end, and may be silent, is of no use to a client that has ended its side:
     // it has gone, for all that can be known. What has an end is sent as long as it is taken.
     if (lengthBytes === undefined) {
       exchange.signal.addEventListener("abort", onAbort, { once: true });
