@@ -55,7 +55,10 @@ const servers = {
   unix: net.createServer(echo),
   idle: net.createServer((socket) => socket.on("error", () => {}).setTimeout(1, socket.destroy)),
   rude: net.createServer((socket) => void socket.on("error", () => {}).destroy()),
-  http: http.createServer(answer).on("clientError", (_error, socket) => socket.destroy()),
+  // With a limit the server may end a connection at the moment that a client asks again.
+  http: http
+    .createServer({ keepAliveTimeout: 0 }, answer)
+    .on("clientError", (_error, socket) => socket.destroy()),
   https: https.createServer(secrets, answer).on("tlsClientError", () => {}),
 };
 type Name = keyof typeof servers;
@@ -135,9 +138,13 @@ const WAYS: Record<string, () => Promise<unknown>> = {
       method: "POST",
       agent,
     });
-    request.on("error", () => {}); // of the destroy
+    let isGivenUp = false;
+    request.on("error", (error) => {
+      if (!isGivenUp) throw error; // who waits for the answer would wait for ever
+    });
     request.write("a part");
     await event(request, "response");
+    isGivenUp = true;
     request.destroy();
     await event(request, "close");
   },
