@@ -32,6 +32,7 @@ struct SendBatch {
   bool has_cancelled = false;  // the program has asked for the end of a member
 };
 
+// There is one for each connection, so it is kept small.
 struct Descriptor {
   uint16_t generation = 0;
   bool open = false;
@@ -41,17 +42,17 @@ struct Descriptor {
   bool is_shared = false;  // other code, perhaps of another process, may have the socket as well
   bool sends_limited = false;  // its sends block for a tick: io_uring/writable_sockets.h
   bool closing = false;
-  uint32_t closing_slot = 0;  // the close operation that waits until nothing is in flight
-  OnDescriptor operations;    // in flight on it
-  uint32_t in_flight = 0;     // how many these are
-  bool unref = false;         // they keep no event loop alive
-  FromSource senders;         // operations that send this file to another descriptor
-  // Receives, sends and accepts in flight, parked ones included, and how many of them the backend
-  // may have: Engine::take_turn().
+  bool unref = false;  // its operations keep no event loop alive
+  // Receives, sends and accepts: how many of each the backend may have (Engine::take_turn()), how
+  // many are in flight, parked ones included, and those that wait for their turn.
+  uint8_t turns[3] = {1, 1, 1};
   uint32_t streaming[3] = {0, 0, 0};
-  uint32_t turns[3] = {1, 1, 1};
-  OperationQueue parked[3];               // operations among them that wait for their turn
-  uint32_t send_slot = 0;                 // of the send that the backend was given last
+  uint32_t closing_slot = 0;  // the close operation that waits until nothing is in flight
+  uint32_t send_slot = 0;     // of the send that the backend was given last
+  uint32_t in_flight = 0;     // operations on it
+  OnDescriptor operations;    // these
+  FromSource senders;         // operations that send this file to another descriptor
+  OperationQueue parked[3];
   std::unique_ptr<SendBatch> send_batch;  // as long as its call is with the backend
   std::unique_ptr<ZeroCopy> zero_copy;    // made for the first send that wants to spare the copy
 

@@ -15,7 +15,6 @@ template <Links& (*links_of)(Operation&)>
 class OperationList {
  public:
   bool empty() const { return first_ == nullptr; }
-  size_t size() const { return size_; }
   Operation* first() const { return first_; }
   Operation* last() const { return last_; }
   static Operation* after(Operation& operation) { return links_of(operation).next; }
@@ -27,7 +26,6 @@ class OperationList {
     links.previous = last_;
     (last_ == nullptr ? first_ : links_of(*last_).next) = &operation;
     last_ = &operation;
-    size_++;
   }
 
   // For an operation that was removed and goes on waiting.
@@ -38,17 +36,15 @@ class OperationList {
     links.next = first_;
     (first_ == nullptr ? last_ : links_of(*first_).previous) = &operation;
     first_ = &operation;
-    size_++;
   }
 
   void remove(Operation& operation) {
-    CHECK(size_ > 0);
+    CHECK(first_ != nullptr);
     Links& links = links_of(operation);
     (links.previous == nullptr ? first_ : links_of(*links.previous).next) = links.next;
     (links.next == nullptr ? last_ : links_of(*links.next).previous) = links.previous;
     links.next = nullptr;
     links.previous = nullptr;
-    size_--;
   }
 
   Operation& pop() {
@@ -71,6 +67,30 @@ class OperationList {
  private:
   Operation* first_ = nullptr;
   Operation* last_ = nullptr;
+};
+
+// One that knows its length. The lists of a descriptor do not: there is one descriptor for each
+// connection, and nobody asks.
+template <Links& (*links_of)(Operation&)>
+class CountedList : public OperationList<links_of> {
+ public:
+  size_t size() const { return size_; }
+  void push(Operation& operation) {
+    OperationList<links_of>::push(operation);
+    size_++;
+  }
+  void remove(Operation& operation) {
+    OperationList<links_of>::remove(operation);
+    size_--;
+  }
+  Operation& pop() {
+    Operation& operation = OperationList<links_of>::pop();
+    size_--;
+    return operation;
+  }
+  void push_first(Operation& operation) = delete;
+
+ private:
   size_t size_ = 0;
 };
 
@@ -86,6 +106,7 @@ inline Links& links_from_source(Operation& operation) {
 
 // Operations that wait: with the engine for their turn, or with the reactor.
 using OperationQueue = OperationList<links_in_line>;
+using CountedQueue = CountedList<links_in_line>;
 // The operations in flight on one descriptor, wherever they wait.
 using OnDescriptor = OperationList<links_on_descriptor>;
 // The operations that send from one file.

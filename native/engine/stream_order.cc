@@ -32,7 +32,7 @@ int line_of(Opcode opcode) {
 // At most so many: all waiting sends are woken together, for the space of a few. It is the number
 // that the kernel takes in one call.
 void Engine::know_datagrams(int number, uint32_t family) {
-  constexpr uint32_t sends_at_once = 64;
+  constexpr uint8_t sends_at_once = 64;
   Descriptor& descriptor = descriptors_.at(number);
   descriptor.unix_datagram = family == AF_UNIX;
   if (!descriptor.unix_datagram) descriptor.turns[direction_sends] = sends_at_once;

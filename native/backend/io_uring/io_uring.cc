@@ -512,7 +512,7 @@ class IoUring final : public Backend {
       report_file_ready(operation);
       return true;
     }
-    if (!threads_.any() && waiting_count() == 0) return false;
+    if (!threads_.any() && !any_waits()) return false;
     if (operation.opcode == Opcode::cancel_descriptor) {
       operation.ended_count += end_waits(operation.number) + end_on_threads(operation.number);
     } else if (operation.opcode == Opcode::cancel_all) {
@@ -560,7 +560,9 @@ class IoUring final : public Backend {
 
   // Operations that the kernel has given back, because it would block a worker for them, or because
   // nothing reports when they can go on. They stay with the backend until that is so.
-  size_t waiting_count() const { return awaited_.size() + retried_.size() + full_peers_.size(); }
+  bool any_waits() const {
+    return !awaited_.empty() || !retried_.empty() || full_peers_.size() > 0;
+  }
 
   // The engine has one receive or send of a socket with the backend, which is not in a chain.
   static bool may_wait(const Operation& operation) { return (operation.uses & uses_stream) != 0; }

@@ -33,7 +33,7 @@ Pool::~Pool() {
   for (const pthread_t thread : threads_) CHECK(pthread_join(thread, nullptr) == 0);
 }
 
-OperationQueue& Pool::line_of(const Operation& operation) {
+CountedQueue& Pool::line_of(const Operation& operation) {
   return is_slow(operation.opcode) ? slow_ : quick_;
 }
 
@@ -143,7 +143,7 @@ bool Pool::withdraw(Operation& operation) {
 
 void Pool::withdraw_all(int number, std::vector<Operation*>& withdrawn) {
   const std::lock_guard lock(mutex_);
-  for (OperationQueue* line : {&quick_, &slow_}) {
+  for (CountedQueue* line : {&quick_, &slow_}) {
     line->each([&](Operation& operation) {
       if (number != no_descriptor && operation.number != number) return;
       if (operation.opcode == abi::Opcode::close) return;
@@ -155,7 +155,7 @@ void Pool::withdraw_all(int number, std::vector<Operation*>& withdrawn) {
 
 void Pool::give_up() {
   const std::lock_guard lock(mutex_);
-  for (OperationQueue* line : {&quick_, &slow_}) {
+  for (CountedQueue* line : {&quick_, &slow_}) {
     while (!line->empty()) {
       Operation& operation = line->pop();
       // A close that ends with an error has to close its number, too.

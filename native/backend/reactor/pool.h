@@ -54,15 +54,15 @@ class Pool {
   void take_work(std::vector<Operation*>& work);
   void perform(std::unique_lock<std::mutex>& lock, std::vector<Operation*>& work);
   void start_threads(size_t wanted);
-  OperationQueue& line_of(const Operation& operation);
+  CountedQueue& line_of(const Operation& operation);
 
   int32_t (*perform_)(Operation&);
   std::function<void()> finished_callback_;
   std::mutex mutex_;
   std::condition_variable work_;
   // Everything below is guarded by `mutex_`.
-  OperationQueue quick_;
-  OperationQueue slow_;
+  CountedQueue quick_;
+  CountedQueue slow_;
   std::vector<Operation*> finished_;
   std::vector<pthread_t> threads_;
   size_t idle_ = 0;
