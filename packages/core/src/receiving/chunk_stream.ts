@@ -94,6 +94,27 @@ interface Lack {
   sender: SocketAddress | null;
 }
 
+// The flags of a stream: it warns of kept chunks, as it does unless the library releases them; it
+// was started; nothing comes any more; nobody wants what still comes; the receive is to end, and to
+// go on when there is room.
+const WARNS = 1;
+const STARTED = 2;
+const ENDED = 4;
+const LEFT = 8;
+const PAUSING = 16;
+
+/** What few streams ever have. */
+interface Seldom<C> {
+  /** The calls behind the first that waits. */
+  laterWaiters: Line<Settle> | null;
+  /** The last next() of those that settle one after the other. */
+  before: Promise<IteratorResult<C, undefined>> | null;
+  /** Called when the receive has ended for good. */
+  readonly leavers: (() => void)[];
+  /** What the next call that asks gets. */
+  failure: unknown;
+}
+
 /** What a kind of socket gives. */
 export interface ChunkKind<C> {
   /** It receives messages: each has a buffer of its own, and none of them is the end. */
@@ -145,31 +166,19 @@ export class ChunkStream<C extends Chunk = Chunk>
   #group: ChunkSource;
   readonly #completion = new MultishotCompletion<unknown>(this);
   readonly #limits: Limits | null;
-  /** False where the library releases the chunks. */
-  readonly #warns: boolean;
   #kept: KeptWatch | null = null;
   #arrived: Line<C> | null = null;
-  /** The first call that waits, and those behind it. */
+  /** The first call that waits. */
   #waiter: Settle | null = null;
-  #laterWaiters: Line<Settle> | null = null;
   #turns: Turns | null = null;
-  /** The last next() of those that settle one after the other. */
-  #before: Promise<IteratorResult<C, undefined>> | null = null;
-  // Called when the receive has ended for good.
-  #leavers: (() => void)[] | null = null;
   #lack: Lack | null = null;
-  #failure: unknown;
+  #seldom: Seldom<C> | null = null;
   /** Chunks that are not released, here or in the program. */
   #held = 0;
   /** Chunks that it may have, since the receive was started. */
   #allowed = 0;
-  #started = false;
-  /** Nothing comes any more. */
-  #ended = false;
-  /** Nobody wants what still comes. */
-  #left = false;
-  /** The receive is to end, and to go on when there is room. */
-  #pausing = false;
+  /** WARNS and the like. */
+  #flags: number;
 
   /** @internal */
   constructor(
@@ -188,7 +197,20 @@ export class ChunkStream<C extends Chunk = Chunk>
     this.#limits = limitsFrom(options);
     this.#chunkBytes = chunkBytes;
     this.#group = kind.messages ? pools.groupFor(true, chunkBytes) : pools.memoryFor(chunkBytes);
-    this.#warns = warns;
+    this.#flags = warns ? WARNS : 0;
+  }
+
+  #is(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+
+  #asSeldom(): Seldom<C> {
+    this.#seldom ??= { laterWaiters: null, before: null, leavers: [], failure: undefined };
+    return this.#seldom;
+  }
+
+  #forgetFailure(): void {
+    if (this.#seldom !== null) this.#seldom.failure = undefined;
   }
 
   get #pools(): ChunkPools {
@@ -202,7 +224,7 @@ export class ChunkStream<C extends Chunk = Chunk>
 
   /** Whether it receives, or will. @internal */
   get active(): boolean {
-    return this.#started && !this.#ended;
+    return this.#is(STARTED) && !this.#is(ENDED);
   }
 
   /**
@@ -213,7 +235,7 @@ export class ChunkStream<C extends Chunk = Chunk>
    *   connection's error
    */
   next(): Promise<IteratorResult<C, undefined>> {
-    const before = this.#before;
+    const before = this.#seldom?.before ?? null;
     if (before === null) {
       const next = this.#next();
       return this.#turns?.waiting ? this.#beforeOthers(next) : next;
@@ -224,9 +246,10 @@ export class ChunkStream<C extends Chunk = Chunk>
 
   // A call that waits for a turn of the event loop settles before later calls.
   #beforeOthers(next: Promise<IteratorResult<C, undefined>>): typeof next {
-    this.#before = next;
+    const seldom = this.#asSeldom();
+    seldom.before = next;
     const over = () => {
-      if (this.#before === next) this.#before = null;
+      if (seldom.before === next) seldom.before = null;
     };
     next.then(over, over);
     return next;
@@ -241,22 +264,23 @@ export class ChunkStream<C extends Chunk = Chunk>
       return turn === null ? Promise.resolve(result) : turn.then(() => result);
     }
     this.#turns?.waited();
-    if (!this.#started && !this.#ended) {
+    if (!this.#is(STARTED) && !this.#is(ENDED)) {
       try {
         this.#start();
       } catch (error) {
-        this.#ended = true;
+        this.#flags |= ENDED;
         return Promise.reject(error);
       }
     }
-    if (this.#limits !== null && !this.#ended) this.#watchTime(this.#limits);
-    if (this.#ended) return this.#end();
+    if (this.#limits !== null && !this.#is(ENDED)) this.#watchTime(this.#limits);
+    if (this.#is(ENDED)) return this.#end();
     return new Promise((resolve) => {
       const settle = resolve as Settle;
       if (this.#waiter === null) this.#waiter = settle;
       else {
-        this.#laterWaiters ??= new Line();
-        this.#laterWaiters.push(settle);
+        const seldom = this.#asSeldom();
+        seldom.laterWaiters ??= new Line();
+        seldom.laterWaiters.push(settle);
       }
       this.#go();
       this.#watchKept(true);
@@ -265,7 +289,7 @@ export class ChunkStream<C extends Chunk = Chunk>
 
   #takeWaiter(): Settle | null {
     const waiter = this.#waiter;
-    if (waiter !== null) this.#waiter = this.#laterWaiters?.shift() ?? null;
+    if (waiter !== null) this.#waiter = this.#seldom?.laterWaiters?.shift() ?? null;
     return waiter;
   }
 
@@ -279,8 +303,7 @@ export class ChunkStream<C extends Chunk = Chunk>
     this.#leave();
     if (this.#completion.active) {
       await new Promise<void>((resolve) => {
-        this.#leavers ??= [];
-        this.#leavers.push(resolve);
+        this.#asSeldom().leavers.push(resolve);
       });
     }
     return DONE;
@@ -302,7 +325,7 @@ export class ChunkStream<C extends Chunk = Chunk>
 
   // The program waits for a chunk, and nothing can come before it releases one.
   get #starves(): boolean {
-    return this.#held > 0 && this.#waiter !== null && !this.#completion.active && !this.#ended;
+    return this.#held > 0 && this.#waiter !== null && !this.#completion.active && !this.#is(ENDED);
   }
 
   /** For the warning of `io.close()`. @internal */
@@ -314,7 +337,7 @@ export class ChunkStream<C extends Chunk = Chunk>
   /** A chunk of it was released. @internal */
   onReleased(): void {
     this.#held--;
-    if (!this.#ended) {
+    if (!this.#is(ENDED)) {
       this.#go();
       if (!this.#starves) this.#kept?.end();
     } else if (this.#held === 0) this.#pools.forget(this);
@@ -327,9 +350,9 @@ export class ChunkStream<C extends Chunk = Chunk>
    * @internal
    */
   onClosing(): void {
-    this.#left = true;
+    this.#flags |= LEFT;
     this.#dropArrived();
-    if (this.#started && !this.#completion.active) this.#finish();
+    if (this.#is(STARTED) && !this.#completion.active) this.#finish();
   }
 
   #dropArrived(): void {
@@ -343,7 +366,7 @@ export class ChunkStream<C extends Chunk = Chunk>
     const limits = this.#limits;
     const signal = limits?.signal;
     if (signal?.aborted) throw aborted("chunks", signal);
-    this.#started = true;
+    this.#flags |= STARTED;
     this.#pools.remember(this);
     if (limits === null || signal === undefined) return;
     limits.onAbort = () => this.#aborted(signal);
@@ -354,7 +377,7 @@ export class ChunkStream<C extends Chunk = Chunk>
   // for a chunk gets any space there is; for a busy program an operation is worth it only with half
   // of the space free. A stream that holds no chunk never waits for the others.
   #go(): void {
-    if (this.#ended || this.#completion.active) return;
+    if (this.#is(ENDED) || this.#completion.active) return;
     if (this.#lack?.waits && this.#held > 0) return;
     const max = this.#group.share;
     const room = max - this.#held;
@@ -513,16 +536,16 @@ export class ChunkStream<C extends Chunk = Chunk>
     if (brought) this.#take(result);
     this.#leaveReserve();
     if (this.#completion.active) return;
-    if (this.#ended) this.#unfollow();
+    if (this.#is(ENDED)) this.#unfollow();
     this.#callLeavers();
     const limits = this.#limits;
-    const paused = this.#pausing;
+    const paused = this.#is(PAUSING);
     const late = limits?.late ?? false;
-    this.#pausing = false;
+    this.#flags &= ~PAUSING;
     if (limits !== null) limits.late = false;
-    if (this.#ended) return;
+    if (this.#is(ENDED)) return;
     // While the socket is being closed it does not go on, whatever this receive has ended with.
-    if (this.#left) this.#finish();
+    if (this.#is(LEFT)) this.#finish();
     else if (late && (result === CANCELED || result === NO_BUFFERS)) this.#fail(lateError(limits));
     else if (brought || (result === CANCELED && paused)) this.#go();
     else if (result === NO_BUFFERS) this.#lackMemory();
@@ -535,7 +558,7 @@ export class ChunkStream<C extends Chunk = Chunk>
       this.#fail(this.#errorOf(result));
     }
     // The time of others that wait begins again when something has come just in time.
-    const waits = !this.#ended && this.#waiter !== null;
+    const waits = !this.#is(ENDED) && this.#waiter !== null;
     if (waits && limits !== null && !limits.timer?.active) this.#watchTime(limits);
     this.#watchKept(false);
   }
@@ -543,20 +566,18 @@ export class ChunkStream<C extends Chunk = Chunk>
   // A receive may still be ending that can bring nothing more.
   #watchKept(begins: boolean): void {
     const starves = this.#starves;
-    if (!this.#warns || !(starves || (begins && this.#isFull))) return;
+    if (!this.#is(WARNS) || !(starves || (begins && this.#isFull))) return;
     this.#kept ??= new KeptWatch(this);
     if (begins) this.#kept.note(this.next);
     if (starves) this.#kept.begin();
   }
 
   get #isFull(): boolean {
-    return this.#held > 0 && this.#held >= this.#allowed && !this.#ended;
+    return this.#held > 0 && this.#held >= this.#allowed && !this.#is(ENDED);
   }
 
   #callLeavers(): void {
-    const leavers = this.#leavers;
-    this.#leavers = null;
-    for (const resolve of leavers ?? []) resolve();
+    for (const resolve of this.#seldom?.leavers.splice(0) ?? []) resolve();
   }
 
   #errorOf(result: number): IOError {
@@ -568,7 +589,7 @@ export class ChunkStream<C extends Chunk = Chunk>
 
   #take(byteLength: number): void {
     // A stream that has failed starts no further receive.
-    if (this.#left || this.#ended) {
+    if (this.#is(LEFT) || this.#is(ENDED)) {
       if (!this.#lack?.reserve) this.#group.release(this.#completion.bufferId);
       return;
     }
@@ -616,8 +637,8 @@ export class ChunkStream<C extends Chunk = Chunk>
   }
 
   #pause(): void {
-    if (this.#pausing) return;
-    this.#pausing = true;
+    if (this.#is(PAUSING)) return;
+    this.#flags |= PAUSING;
     this.#operations.cancel(this.#completion);
   }
 
@@ -625,20 +646,20 @@ export class ChunkStream<C extends Chunk = Chunk>
 
   // A waiting call gets the failure first, if there is one, and later calls get the end.
   #end(): Promise<IteratorResult<C, undefined>> {
-    const failure = this.#failure;
-    this.#failure = undefined;
+    const failure = this.#seldom?.failure;
+    this.#forgetFailure();
     return failure === undefined ? Promise.resolve(DONE) : failed(failure);
   }
 
   #fail(failure: unknown): void {
-    if (this.#ended) return;
-    this.#failure = failure;
+    if (this.#is(ENDED)) return;
+    this.#asSeldom().failure = failure;
     this.#finish();
   }
 
   #finish(): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#is(ENDED)) return;
+    this.#flags |= ENDED;
     this.#kept?.end();
     if (!this.#completion.active) this.#unfollow();
     const timer = this.#limits?.timer;
@@ -646,7 +667,7 @@ export class ChunkStream<C extends Chunk = Chunk>
     if (this.#completion.active) this.#operations.cancel(this.#completion);
     if (this.#held === 0) this.#pools.forget(this);
     const first = this.#waiter;
-    const others = this.#laterWaiters?.takeAll() ?? [];
+    const others = this.#seldom?.laterWaiters?.takeAll() ?? [];
     this.#waiter = null;
     first?.(this.#end());
     for (const settle of others) settle(DONE);
@@ -660,15 +681,14 @@ export class ChunkStream<C extends Chunk = Chunk>
 
   // The program has no use for what still comes.
   #leave(): void {
-    this.#left = true;
-    this.#started = true;
+    this.#flags |= LEFT | STARTED;
     this.#finish();
-    this.#failure = undefined;
+    this.#forgetFailure();
     this.#dropArrived();
   }
 
   #aborted(signal: AbortSignal): void {
-    this.#left = true;
+    this.#flags |= LEFT;
     this.#dropArrived();
     this.#fail(aborted("chunks", signal, { peer: peerOf(this.#socket.place) }));
   }
@@ -689,14 +709,14 @@ export class ChunkStream<C extends Chunk = Chunk>
       limits.timer ??= new Completion();
       this.#operations.ring.timeout(limits.timer, () => this.#timeIsUp(limits), durationNs);
     } catch (error) {
-      if (!this.#left) this.#fail(error);
+      if (!this.#is(LEFT)) this.#fail(error);
     }
   }
 
   // Or the program has cancelled everything while the stream waited for memory and was not in
   // flight.
   #timeIsUp(limits: Limits): void {
-    if (this.#ended || this.#waiter === null) return;
+    if (this.#is(ENDED) || this.#waiter === null) return;
     const leftMs = limits.waitingSinceMs + (limits.timeoutMs as number) - performance.now();
     if (leftMs > 0) {
       this.#setTimer(limits, leftMs);
