@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import * as assert from "uvu/assert";
 import type { Suite } from "../support/harness.js";
-import { failureCode, roundTrips, Watched } from "../support/verbs.js";
+import { failure, failureCode, roundTrips, Watched } from "../support/verbs.js";
 
 /** A process that has ended and was not waited for is a zombie. */
 function hasEnded(pid: number): boolean {
