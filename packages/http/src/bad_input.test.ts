@@ -300,6 +300,39 @@ test("what stands behind an unwanted body is answered, though its client has end
   });
 });
 
+test("what waited for its turn stays its own, whatever comes behind it", async () => {
+  const go: (() => void)[] = [];
+  const seen: unknown[] = [];
+  const request = async (one: Exchange): Promise<void> => {
+    await new Promise<void>((resolve) => go.push(resolve));
+    seen.push([one.path, one.field("x"), await one.body.text()]);
+    one.respond(200, null, one.path);
+  };
+  const post = (path: string, x: string, body: string): string =>
+    `POST ${path} HTTP/1.1\nHost: a\nX: ${x}\nContent-Length: ${body.length}\n\n${body}`;
+  await withServer({ request }, async (server, port) => {
+    using client = new Client(port);
+    const third = post("/3", "z".repeat(500), "3".repeat(300));
+    client.send(get("/1") + post("/2", "y".repeat(200), "2".repeat(100)) + third.slice(0, 200));
+    await calm(() => server.metrics.receivedBytes);
+    go[0]!();
+    while (go.length < 2) await turn();
+    // The second one is being answered, and what comes takes the place where it stood.
+    const before = server.metrics.receivedBytes;
+    client.send(third.slice(200));
+    await calm(() => server.metrics.receivedBytes - before);
+    go[1]!();
+    while (go.length < 3) await turn();
+    go[2]!();
+    for (const path of ["/1", "/2", "/3"]) assert.is((await client.answer()).body, path);
+    assert.equal(seen, [
+      ["/1", undefined, ""],
+      ["/2", "y".repeat(200), "2".repeat(100)],
+      ["/3", "z".repeat(500), "3".repeat(300)],
+    ]);
+  });
+});
+
 test("a body that is asked for late, when its client has ended within it, fails", async () => {
   const codes: unknown[] = [];
   const request = async (one: Exchange): Promise<void> => {

@@ -6,6 +6,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { HttpError } from "./fields.js";
 import { GatheredBytes } from "./gathered_bytes.js";
+import { copyOf } from "./held_bytes.js";
 import { utf8Text } from "./native_text.js";
 
 /** So many bytes may wait for the handler; then the connection is not read. */
@@ -204,7 +205,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
   push(bytes: Uint8Array, start: number, end: number): void {
     if (this.#ended) return; // the handler has left it
     if (this.#taker !== null) this.#give(this.#taker, bytes, start, end);
-    else this.#keep(bytes.slice(start, end));
+    else this.#keep(copyOf(bytes, start, end));
   }
 
   #keep(piece: Uint8Array): void {

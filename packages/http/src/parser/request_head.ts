@@ -5,6 +5,7 @@
 // one that comes whole. All places are counted from the first byte of the head. The bytes may move
 // between two calls, and after the last one `keep` takes a copy of them.
 
+import { copyOf } from "../held_bytes.js";
 import { textOf } from "../native_text.js";
 import * as faults from "./faults.js";
 import {
@@ -172,7 +173,7 @@ export class RequestHead {
 
   /** The bytes stay where they are as long as the head is of use. */
   keep(): void {
-    this.#bytes = this.#bytes.slice(this.#base, this.#base + this.#at);
+    this.#bytes = copyOf(this.#bytes, this.#base, this.#base + this.#at);
     this.#base = 0;
     this.#length = this.#at;
   }
