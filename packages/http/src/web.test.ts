@@ -12,7 +12,7 @@ import { AutoRouter } from "itty-router";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { WebSocket, WebSocketServer } from "ws";
-import { Client, get, turn, withServer } from "./client.test.support.js";
+import { Client, calm, get, turn, withServer } from "./client.test.support.js";
 import type { Exchange, HttpError, ServeOptions } from "./index.js";
 
 const test = suite("web");
@@ -223,6 +223,57 @@ test("a stream that fails breaks the connection; without a client it is cancelle
     other.socket.destroy();
     while (!cancelled) await turn();
   });
+});
+
+test("a client that has ended its side gets what a stream has at once", async () => {
+  let goOn: () => void = () => undefined;
+  let cancelled = 0;
+  const silent = (): ReadableStream =>
+    new ReadableStream({
+      start: (controller) => controller.enqueue(Buffer.from("first")),
+      cancel: () => void cancelled++,
+    });
+  const finite = (): ReadableStream => {
+    let left = 50;
+    return new ReadableStream({
+      pull(controller) {
+        if (left-- > 0) controller.enqueue(Buffer.alloc(10_000, "f"));
+        else controller.close();
+      },
+    });
+  };
+  const fetch = async (request: Request): Promise<Response> => {
+    const [, what, when] = new URL(request.url).pathname.split("/");
+    if (when === "later") {
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+    }
+    return new Response(what === "silent" ? silent() : finite());
+  };
+  await withServer({ fetch }, async (server, port) => {
+    for (const [index, what] of ["silent", "finite"].entries()) {
+      // The client ends while its handler is at work, and while it gets the answer.
+      using early = new Client(port);
+      early.send(get(`/${what}/later`));
+      while (server.metrics.requests <= 2 * index) await turn();
+      early.socket.end();
+      await calm(() => server.metrics.receivedBytes);
+      goOn();
+      using late = new Client(port);
+      late.send(get(`/${what}/now`));
+      await late.until(() => late.received.length > 0);
+      late.socket.end();
+      for (const client of [early, late]) {
+        const all = await client.ended();
+        assert.match(all, /^HTTP\/1\.1 200 /);
+        const pieces = all.split("2710\r\n").length - 1;
+        assert.is(pieces, what === "finite" ? 50 : 0);
+        assert.is(all.endsWith("\r\n0\r\n\r\n"), what === "finite");
+      }
+    }
+  });
+  assert.is(cancelled, 2);
 });
 
 test("no request runs in the AsyncLocalStorage of another", async () => {

@@ -120,21 +120,31 @@ async function sendStream(
     return;
   }
   const reader = body.getReader();
+  const { signal } = exchange;
   let isCancelled = false;
   const cancel = (reason: unknown): void => {
     isCancelled = true;
     reader.cancel(reason).catch(() => undefined); // it may have failed itself
   };
-  const onAbort = (): void => cancel(exchange.signal.reason);
+  // What may never end, and may be silent, is of no use to a client that has ended its side: it has
+  // gone, for all that can be known. It gets what is there at once. What has an end is sent as long
+  // as it is taken.
+  const mayNeverEnd = lengthBytes === undefined;
+  let reading = 0;
+  const cancelIfSilent = (): void => {
+    const waitsFor = reading;
+    setImmediate(() => {
+      if (reading === waitsFor && waitsFor > 0) cancel(signal.reason);
+    });
+  };
   try {
     exchange.begin(status, fields, lengthBytes);
-    // What may never end, and may be silent, is of no use to a client that has ended its side:
-    // it has gone, for all that can be known. What has an end is sent as long as it is taken.
-    if (lengthBytes === undefined) {
-      exchange.signal.addEventListener("abort", onAbort, { once: true });
-    }
-    while (!exchange.ended) {
+    if (mayNeverEnd) signal.addEventListener("abort", cancelIfSilent, { once: true });
+    for (let count = 1; !exchange.ended; count++) {
+      reading = count;
+      if (mayNeverEnd && signal.aborted) cancelIfSilent();
       const { value, done } = await reader.read();
+      reading = 0;
       if (exchange.ended) break;
       if (done) {
         // What was cancelled is not complete, and must not look as if it were.
