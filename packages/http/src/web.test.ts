@@ -102,6 +102,28 @@ test("each kind of body is sent, of Node's Response and of ours", async () => {
   });
 });
 
+test("bytes that change behind the making of a response do not change it", async () => {
+  const fetch = (): Response => {
+    const all = [Buffer.from("kept"), new Uint8Array([107]), new Uint8Array([107]).buffer];
+    const responses = all.map((bytes) => new Response(bytes));
+    (all[0] as Buffer).fill("x");
+    (all[1] as Uint8Array)[0] = 120;
+    new Uint8Array(all[2] as ArrayBuffer)[0] = 120;
+    return new Response(
+      new ReadableStream({
+        async start(controller) {
+          for (const response of responses)
+            controller.enqueue(Buffer.from(await response.arrayBuffer()));
+          controller.close();
+        },
+      }),
+    );
+  };
+  await withServer({ fetch }, async (server) => {
+    assert.is(await (await globalThis.fetch(server.url)).text(), "keptkk");
+  });
+});
+
 test("what is read of a response before it is sent changes nothing", async () => {
   const fetch = (): Response => {
     const response = new Response("ab", { headers: { a: "1" } });

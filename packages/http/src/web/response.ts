@@ -3,6 +3,7 @@
 
 import type { File as OpenFile } from "@io/core";
 import { checkName, checkValue } from "../fields.js";
+import { copyOf } from "../held_bytes.js";
 import { inherit } from "./inherit.js";
 
 const NodeResponse: typeof globalThis.Response = globalThis.Response;
@@ -128,7 +129,7 @@ export class LightResponse {
     else if (typeof body === "string") {
       this.#body = body;
       this.#type = TEXT_TYPE;
-    } else if (body instanceof Uint8Array) this.#body = body.slice();
+    } else if (body instanceof Uint8Array) this.#body = copyOf(body, 0, body.length);
     else if (body instanceof ArrayBuffer) this.#body = new Uint8Array(body.slice(0));
     else if (body instanceof Blob || body instanceof FileBody) {
       this.#body = body;
