@@ -215,6 +215,23 @@ test("memory that was found again and not used is let go", () => {
   assert.ok(engine.alive.size <= 1025, `${engine.alive.size} are known`);
 });
 
+test("memory that is used again and again leaves room for the rest to be let go", () => {
+  const [engine, memory] = setUp();
+  const view = new Uint8Array(8);
+  const region = memory.regionOf(view, "send");
+  region.inFlight++;
+  for (let index = 0; index < 1024; index++) memory.regionOf(new Uint8Array(8), "read");
+  region.finish(); // idle, and back in the list
+  for (let round = 0; round < 10; round++) {
+    assert.ok(memory.findsAgain(region, view));
+    region.inFlight++;
+    region.finish();
+    memory.regionOf(new Uint8Array(8), "read");
+  }
+  for (let index = 0; index < 5000; index++) memory.regionOf(new Uint8Array(8), "read");
+  assert.is(engine.alive.size, 1024);
+});
+
 test("a view is taken whose ArrayBuffer is larger than any view", () => {
   const [engine, memory] = setUp();
   const sizeBytes = 5 * 1024 * MEBIBYTE;

@@ -377,7 +377,8 @@ export class Memory {
     whole.acquired = true;
     const before = this.#takenOut;
     this.#takenOut = whole;
-    if (before !== null && before.inFlight === 0 && before.acquired) before.onIdle?.(before);
+    if (before === null || before === whole) return;
+    if (before.inFlight === 0 && before.acquired) before.onIdle?.(before);
   }
 
   #forget(known: Known): void {
