@@ -145,21 +145,35 @@ int32_t events_of_poll(unsigned events) {
   return static_cast<int32_t>(found);
 }
 
-// Both are anonymous inodes, which have no type of file.
-bool is_eventfd(int number) {
+namespace {
+
+// What such a descriptor is, which has no type of file. `unknown` is the answer without /proc.
+bool is_anonymous(int number, const char* kind, bool unknown) {
 #if defined(__linux__)
   struct stat status;
   if (::fstat(number, &status) != 0 || (status.st_mode & S_IFMT) != 0) return false;
   char path[32];
   char name[64] = {};
   std::snprintf(path, sizeof(path), "/proc/self/fd/%d", number);
-  if (::readlink(path, name, sizeof(name) - 1) < 0)
-    return true;  // no /proc: to be on the safe side
-  return std::strstr(name, "[event") != nullptr;
+  if (::readlink(path, name, sizeof(name) - 1) < 0) return unknown;
+  return std::strstr(name, kind) != nullptr;
 #else
   static_cast<void>(number);
+  static_cast<void>(kind);
+  static_cast<void>(unknown);
   return false;
 #endif
+}
+
+}  // namespace
+
+// An eventfd or an epoll. Without /proc it may be one, to be on the safe side.
+bool is_eventfd(int number) {
+  return is_anonymous(number, "[event", true);
+}
+
+bool is_ring(int number) {
+  return is_anonymous(number, "[io_uring]", false);
 }
 
 bool has_ended(int number) {

@@ -62,6 +62,9 @@ int32_t events_of_poll(unsigned events);
 // Whether a descriptor is an eventfd, or an epoll, which may have one in it.
 bool is_eventfd(int number);
 
+// Whether it is an io_uring.
+bool is_ring(int number);
+
 // Whether the system says that a socket's other end, or its own receiving, is over.
 bool has_ended(int number);
 

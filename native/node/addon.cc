@@ -413,7 +413,11 @@ class Session : public Napi::ObjectWrap<Session> {
   // (number) -> a descriptor for a duplicate of it, or a negative errno
   Napi::Value borrow(const Napi::CallbackInfo& info) {
     const int32_t number = info[0].As<Napi::Number>().Int32Value();
-    return Napi::Number::New(info.Env(), engine_ == nullptr ? -EBADF : engine_->borrow(number));
+    const auto answer = [&](int32_t result) { return Napi::Number::New(info.Env(), result); };
+    if (engine_ == nullptr) return answer(-EBADF);
+    // libuv aborts when it is to wait for an epoll that waits for libuv's own.
+    if (loop_ != nullptr && loop_->waits_with(number)) return answer(-ELOOP);
+    return answer(engine_->borrow(number));
   }
 
   // (number) -> a descriptor, or a negative errno: then the number stays its owner's

@@ -7,6 +7,7 @@
 // process.
 #pragma weak uv_prepare_init
 #pragma weak uv_prepare_start
+#pragma weak uv_backend_fd
 
 namespace io {
 
@@ -16,6 +17,7 @@ int UvLoop::start(uv_loop_t* loop, int wait_descriptor, const Callbacks& callbac
   const int error = uv_poll_init(loop, &poll_, wait_descriptor);
   if (error != 0) return error;
   poll_.data = this;
+  note_backend(loop);
   const auto woken = [](uv_poll_t* handle, int, int) {
     const UvLoop& self = *static_cast<UvLoop*>(handle->data);
     self.callbacks_.woken(self.callbacks_.context);
@@ -47,6 +49,14 @@ void UvLoop::start_with_thread(uv_loop_t* loop, const Callbacks& callbacks) {
   uv_unref(reinterpret_cast<uv_handle_t*>(&async_));
   open_handles_ = 1;
   if (uv_prepare_init != nullptr) start_prepare(loop);
+}
+
+void UvLoop::note_backend(uv_loop_t* loop) {
+  if (uv_backend_fd != nullptr) backend_ = uv_backend_fd(loop);
+}
+
+bool UvLoop::waits_with(int number) const {
+  return backend_ >= 0 && number == backend_;
 }
 
 void UvLoop::start_prepare(uv_loop_t* loop) {

@@ -31,6 +31,8 @@ class UvLoop {
   int start(uv_loop_t* loop, int wait_descriptor, const Callbacks& callbacks);
   // With a thread, which starts when there is something to wait for.
   void start_with_thread(uv_loop_t* loop, const Callbacks& callbacks);
+  // Whether it is the number of the descriptor in which the event loop waits.
+  bool waits_with(int number) const;
   // Whether the event loop is kept alive.
   void keep_alive(bool keep);
   // The engine is asleep with something in flight: from now on the loop has to be woken. False when
@@ -48,6 +50,7 @@ class UvLoop {
   static void close_alone(std::unique_ptr<UvLoop> loop);
 
  private:
+  void note_backend(uv_loop_t* loop);
   void start_prepare(uv_loop_t* loop);
   uv_handle_t* waker();
   void wake_otherwise();
@@ -56,6 +59,7 @@ class UvLoop {
   uv_prepare_t prepare_;
   uv_poll_t poll_;
   uv_async_t async_;
+  int backend_ = -1;  // the loop's descriptor, where the runtime says it
   bool with_thread_ = false;
   bool with_prepare_ = false;
   bool with_async_ = false;  // because the wait descriptor is lost

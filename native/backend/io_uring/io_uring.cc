@@ -1103,6 +1103,10 @@ class IoUring final : public Backend {
       // system (io_write() of Linux 6.18). The call asks it, and does not wait either.
       if (refuses_to_wait(operation) && is_of_disk(operation.number)) return perform(operation);
     }
+    // The kernel's operation closes no ring (io_close()), as close(2) does.
+    if (error == -EBADF && operation.opcode == Opcode::close && is_ring(operation.number)) {
+      return perform(operation);
+    }
     if (error == -ENOTCONN && operation.opcode == Opcode::shutdown)
       after_shutdown_.note(operation, error);
     // The kernel has cancelled already the operations that it linked to this one: so it stays

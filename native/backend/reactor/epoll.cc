@@ -61,10 +61,19 @@ int EpollPoller::add(int number, uint32_t events, uint64_t token) {
   system_calls_++;
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, number, &event) == 0) return 0;
   const int error = errno;
-  // EBADF is about either of the two; EINVAL says that the number is no longer an epoll.
+  // EBADF is about either of the two. EINVAL says that the number is no longer an epoll, or that
+  // the other one is a duplicate of it, which the caller may poll as any other descriptor.
   if (error == EBADF) is_there();
-  if (error == EINVAL) lose("epoll_ctl", error);
+  if (error == EINVAL && !is_epoll()) lose("epoll_ctl", error);
   return -error;
+}
+
+bool EpollPoller::is_epoll() {
+  epoll_event event = {};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = wake_up_token;
+  // Other code may have closed the eventfd: EBADF, ENOENT or EPERM then.
+  return ::epoll_ctl(epoll_, EPOLL_CTL_MOD, wake_up_, &event) == 0 || errno != EINVAL;
 }
 
 int EpollPoller::watch(int number, uint64_t token) {

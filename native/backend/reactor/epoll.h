@@ -34,6 +34,7 @@ class EpollPoller {
   void set_alarm(int64_t due_ns);
   // Whether a wake-up reaches the event loop.
   bool is_there();
+  bool is_epoll();
   Loss loss() const { return loss_; }
   uint64_t system_calls() const { return system_calls_; }
 

@@ -576,8 +576,8 @@ export class IO extends PathOperations implements AsyncDisposable {
    *
    * @param fd The number of the descriptor, as the system has it.
    * @returns the duplicate; close it with `await using` or `close()`
-   * @throws `EBADF` when no descriptor has that number, `EMFILE`; the codes of every operation:
-   *   {@link IOError.code}
+   * @throws `EBADF` when no descriptor has that number; `ELOOP` for that of Node's event loop;
+   *   `EMFILE`; the codes of every operation: {@link IOError.code}
    * @category Descriptors
    */
   borrow(fd: number): BorrowedDescriptor {
@@ -593,8 +593,8 @@ export class IO extends PathOperations implements AsyncDisposable {
    * @param event "readable" or "writable".
    * @param options `signal` and `timeoutMs`; no limit by default.
    * @returns what holds now
-   * @throws `EBADF` when no descriptor has that number, `EMFILE`; the codes of every operation:
-   *   {@link IOError.code}
+   * @throws `EBADF` when no descriptor has that number; `ELOOP` for that of Node's event loop;
+   *   `EMFILE`; the codes of every operation: {@link IOError.code}
    * @category Descriptors
    *
    * @example

@@ -11,7 +11,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { IO, PollFlags } from "@io/core";
+import { IO, type IOError, PollFlags } from "@io/core";
 import * as assert from "uvu/assert";
 import { systemHere } from "../../support/system.js";
 import { runChildTool } from "../support/children.js";
@@ -48,8 +48,53 @@ function take(fd: number): number {
 export function descriptorsPoll(suite: Suite): void {
   registerOnce(suite);
   registerOwner(suite);
+  registerOwn(suite);
   registerEvents(suite);
   for (const mode of MODES) registerRing(suite, mode);
+}
+
+/** The numbers of the process by what is behind them: "[eventpoll]", "[io_uring]". */
+function numbersOf(kind: string): number[] {
+  return readdirSync("/proc/self/fd")
+    .map(Number)
+    .filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).endsWith(kind);
+      } catch {
+        return false; // that of the directory itself, which is closed by now
+      }
+    });
+}
+
+/** Those of Node's event loop, and those of the library's own IOs. */
+function registerOwn(suite: Suite): void {
+  for (const mode of MODES) {
+    const name = `${mode}: polls of what an IO and the event loop wait in harm neither`;
+    if (process.platform !== "linux") {
+      suite.skip(name, "/proc says which numbers they are");
+      continue;
+    }
+    suite.test(name, async (trial) => {
+      const io = await trial.open({ mode });
+      const other = await trial.open();
+      const before = io.stats().descriptors;
+      for (const kind of ["[eventpoll]", "[io_uring]", "[eventfd]", "[timerfd]"]) {
+        for (const fd of numbersOf(kind)) {
+          const polled = io.poll(fd, "readable", { timeoutMs: 1 }).then(
+            () => "ready",
+            (error: IOError) => error.code,
+          );
+          const code = await driven(io, polled);
+          assert.ok(["ready", "ETIMEDOUT", "EINVAL", "ELOOP"].includes(code), `${kind}: ${code}`);
+          assert.is(await driven(io, io.nop()), 0);
+          assert.is(io.stats().descriptors, before);
+        }
+      }
+      assert.is(await other.nop(), 0);
+      const stat = await driven(io, io.stat("/"));
+      assert.ok(stat.isDirectory());
+    });
+  }
 }
 
 function registerOnce(suite: Suite): void {

@@ -5,6 +5,7 @@ import { errnoName, IOError, operationError } from "../errors.js";
 const OWN_ADVICE: ReadonlyMap<string, string> = new Map([
   ["fcntl EBADF", "no descriptor of this process has that number"],
   ["joinGroup EADDRINUSE", "the socket has joined the group already"],
+  ["fcntl ELOOP", "the event loop of this thread waits with it, and would wait for itself"],
   ["joinGroup EINVAL", "the address is no multicast group, or of another family than the socket"],
   ["joinGroup ENOPROTOOPT", "the group is of another family than the socket"],
   ["leaveGroup ENOPROTOOPT", "the group is of another family than the socket"],
