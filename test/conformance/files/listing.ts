@@ -69,9 +69,10 @@ function registerList(suite: Suite): void {
     for (const name of names) writeFileSync(trial.path(`mixed/${name}`), "");
     const before = io.stats().submitted;
     const list = await io.readdir(trial.path("mixed"));
-    // To open and to close it, and the reads: some 750 KB of records.
+    // To open and to close it, and the reads of some 750 KB of records, more on macOS: 16 KiB each
+    // would be 46 on Linux.
     const count = io.stats().submitted - before;
-    assert.ok(count <= 10, `${count} operations`);
+    assert.ok(count <= 16, `${count} operations`);
     assert.equal(list.sort(), names.sort());
     const buffers = await io.readdir(trial.path("mixed"), { encoding: "buffer" });
     assert.equal(buffers.map(String).sort(), names);
