@@ -355,8 +355,7 @@ bool waits_for_others(const Operation& operation) {
 }
 
 bool refuses_to_wait(const Operation& operation) {
-  return is(operation.opcode, trait::writes) &&
-         (operation.argument & abi::write_flag_no_wait) != 0;
+  return is(operation.opcode, trait::writes) && (operation.argument & abi::write_flag_no_wait) != 0;
 }
 
 bool can_be_performed(const Operation& operation) {

@@ -29,8 +29,7 @@ bool is_on_chain(const Operation& operation) {
 // Whether the descriptor that its chain yields is the second one that it uses.
 bool has_source_on_chain(const Operation& operation) {
   return is_on_chain(operation) && is(operation.opcode, trait::from_file | trait::resolves) &&
-         operation.extra->source == no_descriptor &&
-         operation.extra->source_value != no_descriptor;
+         operation.extra->source == no_descriptor && operation.extra->source_value != no_descriptor;
 }
 
 void clear(Operation& operation, uint8_t links) {

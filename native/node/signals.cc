@@ -132,7 +132,7 @@ struct TakenSignal {  // of one signal
   uint32_t takers = 0;
   bool has_guard = false;
   uv_signal_t guard;
-  bool stays = false;  // the guard and our handler do, after the last taker
+  bool stays = false;             // the guard and our handler do, after the last taker
   struct sigaction earlier = {};  // what it did before the first taker
 };
 
@@ -166,7 +166,8 @@ int start_guard(SignalRegistry& registry, int signal) {
     if (error != 0) return error;
     taken.has_guard = true;
   }
-  return uv_signal_start(&taken.guard, [](uv_signal_t*, int) {}, signal);
+  return uv_signal_start(
+      &taken.guard, [](uv_signal_t*, int) {}, signal);
 }
 
 int take_signal(SignalRegistry& registry, int signal) {

@@ -87,8 +87,7 @@ int32_t copy_open_file(int from, int folder_to, const char* to, uint32_t how) {
   if (own.st_size > abi::copy_limit_bytes) return -EFBIG;
   if ((own.st_mode & 07000) != 0) return -ENOTSUP;  // its owner counts
   const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-  const int target =
-      result_of([&] { return ::openat(folder_to, to, flags, own.st_mode & 0777); });
+  const int target = result_of([&] { return ::openat(folder_to, to, flags, own.st_mode & 0777); });
   if (target < 0) return target;
   const int32_t count = fill(from, own, target, how);
   // It may be the close that finds no space.

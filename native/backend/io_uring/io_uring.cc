@@ -1229,7 +1229,7 @@ class IoUring final : public Backend {
     int32_t result;
     bool more = false;
   };
-  Fifo<Ended> ended_;  // without a completion of the kernel, and not reported yet
+  Fifo<Ended> ended_;                 // without a completion of the kernel, and not reported yet
   std::vector<Operation*> released_;  // held back behind operations that have succeeded
   OperationTable* operations_ = nullptr;
   Descriptors* descriptors_ = nullptr;
