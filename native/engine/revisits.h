@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 
@@ -33,6 +34,7 @@ class Revisits {
     if (!note(operation, why)) return;
     const uint32_t doublings = std::min(before, max_doublings);
     later_[doublings].push({now_ns() + (delay_ns << doublings), token_of(operation), why});
+    later_count_++;
   }
   // The same, with the next batch.
   void add_now(Operation& operation, Revisit why) {
@@ -48,10 +50,7 @@ class Revisits {
 
   // When the first visit or deadline is due.
   int64_t due_ns() const {
-    int64_t due_ns = engine_due_ns_;
-    for (const Fifo<Entry>& later : later_) {
-      if (!later.empty()) due_ns = std::min(due_ns, later.front().due_ns);
-    }
+    int64_t due_ns = later_count_ == 0 ? engine_due_ns_ : std::min(engine_due_ns_, later_due_ns());
     if (!deadlines_.empty()) due_ns = std::min(due_ns, deadlines_.due_ns());
     return due_ns;
   }
@@ -66,13 +65,17 @@ class Revisits {
   template <class Visit>
   void visit_due(OperationTable& operations, int64_t now, Visit visit) {
     for (Fifo<Entry>& later : later_) {
-      while (!later.empty() && later.front().due_ns <= now) make(operations, later.pop(), visit);
+      while (!later.empty() && later.front().due_ns <= now) {
+        later_count_--;
+        make(operations, later.pop(), visit);
+      }
     }
   }
 
   void clear() {
     now_ = {};
     later_ = {};
+    later_count_ = 0;
   }
 
  private:
@@ -88,6 +91,14 @@ class Revisits {
     Token token;
     Revisit why;
   };
+
+  int64_t later_due_ns() const {
+    int64_t due_ns = never;
+    for (const Fifo<Entry>& later : later_) {
+      if (!later.empty()) due_ns = std::min(due_ns, later.front().due_ns);
+    }
+    return due_ns;
+  }
 
   static Token token_of(const Operation& operation) {
     return {operation.slot, operation.generation};
@@ -110,6 +121,7 @@ class Revisits {
 
   Fifo<Entry> now_;
   std::array<Fifo<Entry>, max_doublings + 1> later_;  // by how often the delay was doubled
+  size_t later_count_ = 0;  // in all of them: mostly none, and due_ns() is asked for in each round
   Timers deadlines_;
   int64_t engine_due_ns_ = never;
 };
