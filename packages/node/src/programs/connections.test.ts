@@ -140,7 +140,7 @@ const WAYS: Record<string, () => Promise<unknown>> = {
     });
     let isGivenUp = false;
     request.on("error", (error) => {
-      if (!isGivenUp) throw error; // who waits for the answer would wait for ever
+      if (!isGivenUp) throw error; // the answer that is waited for never comes
     });
     request.write("a part");
     await event(request, "response");
