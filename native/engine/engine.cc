@@ -276,6 +276,8 @@ void Engine::visit(Operation& operation, Revisit why) {
     case Revisit::cancel_missed:
       if (operation.phase == Phase::parked) return cancel_parked(operation, -ECANCELED);
       if (operation.phase != Phase::active) return;
+      // It was cancelled for a send of its batch, and goes on.
+      if (operation.opcode == Opcode::send && may_go_on(operation)) return;
       cancel_in_backend(operation);
       return revisits_.add(operation, why);
     default:

@@ -3,15 +3,18 @@
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { release } from "node:os";
+import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { IO } from "@io/core";
 import * as assert from "uvu/assert";
 import type { Suite } from "../support/harness.js";
-import { connected } from "../support/network.js";
+import { connected, connectTo } from "../support/network.js";
 import { failureCode, roundTrips, turn } from "../support/verbs.js";
 
 const TURNS = 300;
+// Much longer than the time after which the engine looks at something again.
+const LONG_MS = 300;
 
 /** What the IO did while the event loop turned and the program asked it for nothing. */
 async function whileQuiet(io: IO): Promise<{ systemCalls: number; wakeUps: number }> {
@@ -83,9 +86,44 @@ function registerThreads(suite: Suite): void {
   });
 }
 
+const codeOf = (error: Readonly<{ code: string }>): string => error.code;
+
+/** Of sends that go in one call one is aborted, in the kernel or on the way there. */
+function registerAborted(suite: Suite): void {
+  suite.test("sends beside one that was aborted wait and make no system calls", async (trial) => {
+    const { io, listener } = await connected(trial);
+    // The first one has filled the socket, and its rest goes with the others.
+    const data = new Uint8Array(6 << 20);
+    const left: Promise<string>[] = [];
+    for (let meeting = 0; meeting < 20; meeting++) {
+      const [client, served] = await connectTo(io, listener);
+      // The kernel tries a send to such a peer in a worker, which a cancel does not end at once.
+      await served.shutdown("send");
+      assert.is(await client.receive(new Uint8Array(1)), 0);
+      const abort = new AbortController();
+      const send = (options = {}) => client.send(data, options).then(String, codeOf);
+      left.push(send(), send());
+      const aborted = send({ signal: abort.signal });
+      left.push(send());
+      for (let count = 0; count < meeting; count++) await turn();
+      abort.abort();
+      assert.is(await aborted, "ABORT_ERR");
+    }
+    await wait(LONG_MS);
+    const before = io.stats().systemCalls;
+    await wait(LONG_MS);
+    const calls = io.stats().systemCalls - before;
+    // The thread that waits for a kqueue may get to that call only now.
+    assert.ok(calls <= (suite.backend === "kqueue" ? 1 : 0), `${calls} system calls`);
+    await io.cancelAll();
+    await Promise.allSettled(left);
+  });
+}
+
 export function ringQuiet(suite: Suite): void {
   registerWait(suite);
   registerThreads(suite);
+  registerAborted(suite);
 
   suite.test("an IO that waits makes no system calls", async (trial) => {
     const { io, client } = await connected(trial);
