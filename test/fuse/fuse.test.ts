@@ -94,6 +94,9 @@ expect("readInterrupted", "a read that is always interrupted is EINTR", (result)
 expect("readInterruptedOnce", "a read that is interrupted once is made again", (result) => {
   assert.is(result, 10);
 });
+expect("lateFile", "a file that comes late to a full socket ends when that closes", (result) => {
+  assert.is(result, 0, "the close need not look again");
+});
 expect("writeQuota", "a quota that is used up is EDQUOT", (result) => {
   assert.is(result, "EDQUOT");
 });

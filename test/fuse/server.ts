@@ -4,7 +4,8 @@
 // The name of a file says how it behaves. "hang": operations on it wait until they are interrupted.
 // "hangopen": its open does. "flush-<error>": its close fails with the error, when it is
 // interrupted or when a program looks for the file "go". "read-<error>": each read fails so.
-// "once-<error>": the first read does. "write-<error>": each write.
+// "once-<error>": the first read does. "write-<error>": each write. "late": its reads wait until a
+// program looks for "go", and what begins with "reading" is there once one does.
 
 import { spawnSync } from "node:child_process";
 import { closeSync, openSync, read, writeSync } from "node:fs";
@@ -36,6 +37,7 @@ const names: string[] = [];
 // The answer to each when it is interrupted, and by "go".
 const waiting = new Map<bigint, readonly [interrupted: number, go: number]>();
 const answered = new Set<string>();
+const late = new Map<bigint, number>();
 
 function reply(unique: bigint, error: number, data: Uint8Array = new Uint8Array(0)): void {
   const message = Buffer.alloc(16 + data.byteLength);
@@ -68,8 +70,11 @@ function lookUp(unique: bigint, name: string): void {
   if (name === "go") {
     for (const [one, [, error]] of waiting) reply(one, error);
     waiting.clear();
+    for (const [one, sizeBytes] of late) reply(one, 0, Buffer.alloc(sizeBytes, "l"));
+    late.clear();
   }
-  if (/^(fine|hang|hangopen|(flush|read|once|write)-E[A-Z]+)$/.test(name)) {
+  const isThere = name.startsWith("reading") && late.size > 0;
+  if (isThere || /^(fine|late|hang|hangopen|(flush|read|once|write)-E[A-Z]+)$/.test(name)) {
     if (!names.includes(name)) names.push(name);
     reply(unique, 0, found(names.indexOf(name) + 2));
   } else {
@@ -101,6 +106,8 @@ function transfer(unique: bigint, name: string, opcode: number, body: Buffer): v
     reply(unique, errnoOf(name));
   } else if (kind === (opcode === READ ? "read" : "write")) {
     reply(unique, errnoOf(name));
+  } else if (opcode === READ && name === "late") {
+    late.set(unique, body.readUInt32LE(16));
   } else if (opcode === READ) {
     reply(unique, 0, Buffer.alloc(body.readUInt32LE(16), "f"));
   } else {

@@ -427,6 +427,7 @@ class Reactor final : public Backend {
     operation.place = Place::nowhere;
     if (operation.result != -EAGAIN) return finish(operation, operation.result);
     if (operation.deadline_fired) return finish(operation, -ETIMEDOUT);
+    if (operation.end_asked) return finish(operation, -ECANCELED);
     try_or_park(operation, watches_.at(operation.number));
   }
 
@@ -547,6 +548,7 @@ class Reactor final : public Backend {
 
   void ask_again(Operation& operation) {
     if (operation.deadline_fired) return finish(operation, -ETIMEDOUT);
+    if (operation.end_asked) return finish(operation, -ECANCELED);
     retry_later(operation);
   }
 
@@ -666,7 +668,7 @@ class Reactor final : public Backend {
         line_of(operation).remove(operation);
         break;
       case Place::pooled:
-        if (waits_for_others(operation)) operation.end_asked = true;
+        operation.end_asked = true;
         if (!take_from_pool(operation)) return -EALREADY;
         break;
       case Place::asleep:
@@ -737,7 +739,7 @@ class Reactor final : public Backend {
   }
 
   void collect_retried(Operation& operation) {
-    if (operation.place == Place::pooled && waits_for_others(operation)) operation.end_asked = true;
+    if (operation.place == Place::pooled) operation.end_asked = true;
     if (operation.place != Place::retried && operation.place != Place::at_full_peer) return;
     leave_retries(operation);
     ending_.push_back(&operation);
