@@ -14,6 +14,8 @@ const NOT_ALLOWED = "Method Not Allowed\n";
 // Texts with the fields that most answers have.
 const NO_FIELDS = new FieldBlock({});
 const blocks = new Map<string, FieldBlock>();
+/** A blob has any type, which a client may have named. */
+const MAX_BLOCKS = 64;
 
 /**
  * Answers by the handler. What it throws, or rejects with, is passed on. With `real` it is given a
@@ -98,7 +100,7 @@ function blockOf(type: string): FieldBlock {
   let block = blocks.get(type);
   if (block === undefined) {
     block = new FieldBlock({ "content-type": type });
-    blocks.set(type, block);
+    if (blocks.size < MAX_BLOCKS) blocks.set(type, block);
   }
   return block;
 }
