@@ -273,6 +273,19 @@ test("a middleware that looks at the headers leaves the file what it is", async 
   });
 });
 
+test("a path that no file can have is not found", async () => {
+  const errors: unknown[] = [];
+  const fetch = (request: Request): Response =>
+    fileResponse(folder + decodeURIComponent(new URL(request.url).pathname));
+  await withAsk({ fetch, onError: (error) => void errors.push(error) }, async (ask) => {
+    for (const name of ["/none", "/large.txt%00", "/%00", "/large.txt/x", `/${"a".repeat(300)}`]) {
+      const { status, body } = await ask(name);
+      assert.equal([name, status, body], [name, 404, "Not Found\n"]);
+    }
+  });
+  assert.equal(errors, []);
+});
+
 test("no file stays open, whatever its client does, and a shorter one breaks it off", async () => {
   const shrinking = `${folder}/shrinks`;
   writeFileSync(shrinking, large);

@@ -117,6 +117,7 @@ export async function sendFileBody(
 
 // What is no file, such as a FIFO, might never open.
 async function openRegular(io: IO, path: string): Promise<File | null> {
+  if (path.includes("\0")) return null; // no file has such a name, and a client may ask for it
   try {
     return (await io.stat(path)).isFile() ? await io.openFile(path) : null;
   } catch (error) {
