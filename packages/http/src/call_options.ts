@@ -12,10 +12,24 @@ export interface StopOptions {
 
 /** Throws an `HttpError` that names the option that the call does not have, and those it has. */
 export function checkNames(call: string, options: object, known: readonly string[]): void {
+  const given: unknown = options;
+  if (typeof given !== "object" || given === null)
+    throw refusal(call, "give an object with options");
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     throw refusal(call, `there is no option ${name}; known are ${known.join(", ")}`);
   }
+}
+
+/** Throws an `HttpError` when the option is there and of another type. */
+export function checkType(
+  call: string,
+  name: string,
+  value: unknown,
+  type: "string" | "boolean",
+): void {
+  if (value === undefined || value === null || typeof value === type) return;
+  throw refusal(call, `${name} is a ${typeof value}: give a ${type}`);
 }
 
 /** The milliseconds that what is under way has; undefined where they have no limit. */

@@ -19,6 +19,7 @@ import {
   HttpError,
   type ServeOptions,
   serve,
+  serveInWorkers,
 } from "./index.js";
 import { CORPUS } from "./parser/corpus.test.support.js";
 import { ourVerdict } from "./parser/oracle.test.support.js";
@@ -502,6 +503,22 @@ test("options that are wrong are refused with what is right", async () => {
   await refused({ request: echoTarget, limits: { headBites: 1 } }, /no limit headBites/);
   await refused({ request: echoTarget, limits: { fields: -1 } }, /limits.fields is -1/);
   assert.throws(() => files(".", { index: "a", indx: "b" } as object), /files: .* no option indx;/);
+  const wrong: [given: unknown, code: string, text: RegExp][] = [
+    [null, "ERR_HTTP_OPTION", /files: give an object/],
+    ["x", "ERR_HTTP_OPTION", /files: give an object/],
+    [{ dotFiles: "no" }, "ERR_HTTP_OPTION", /files: dotFiles is a string: give a boolean/],
+    [{ index: 5 }, "ERR_HTTP_OPTION", /files: index is a number: give a string/],
+    [{ cacheControl: 60 }, "ERR_HTTP_OPTION", /files: cacheControl is a number: give a string/],
+    [{ cacheControl: "a\nb" }, "ERR_HTTP_FIELD_VALUE", /cacheControl/],
+  ];
+  for (const [given, code, text] of wrong) {
+    assert.throws(
+      () => files(".", given as object),
+      (error: HttpError) => error.code === code && text.test(error.message),
+    );
+  }
+  const noOptions = await serveInWorkers(null as never).catch((error: unknown) => error);
+  assert.is((noOptions as HttpError).code, "ERR_HTTP_OPTION");
 });
 
 test("wrong options of stop() stop nothing, and an endless time breaks off nothing", async () => {

@@ -3,9 +3,9 @@
 import { AsyncResource } from "node:async_hooks";
 import { realpathSync } from "node:fs";
 import type { IO } from "@io/core";
-import { checkNames } from "../call_options.js";
+import { checkNames, checkType } from "../call_options.js";
 import type { Exchange } from "../exchange.js";
-import { FieldBlock, HttpError } from "../fields.js";
+import { checkValue, FieldBlock, HttpError } from "../fields.js";
 import type { RequestHandler } from "../options.js";
 import { type OpenFile, OpenFiles } from "./open_files.js";
 import { isSameVersion, type Range, rangesOf, rangeText, statusFor } from "./ranges.js";
@@ -74,7 +74,8 @@ export function pathBelow(path: string, dotFiles: boolean): string | null {
  * @param root the folder
  * @param options how it is served
  * @returns a handler of the plain form
- * @throws the error of `fs.realpathSync` when there is no such folder; `ERR_HTTP_OPTION`
+ * @throws the error of `fs.realpathSync` when there is no such folder; `ERR_HTTP_OPTION`;
+ *   `ERR_HTTP_FIELD_VALUE` for a `cacheControl` that cannot be sent
  *
  * @example
  * ```ts
@@ -86,6 +87,11 @@ export function pathBelow(path: string, dotFiles: boolean): string | null {
  */
 export function files(root: string, options: FilesOptions = {}): RequestHandler {
   checkNames("files", options, ["cacheControl", "index", "dotFiles"]);
+  const { cacheControl, index, dotFiles } = options;
+  checkType("files", "cacheControl", cacheControl, "string");
+  checkType("files", "index", index, "string");
+  checkType("files", "dotFiles", dotFiles, "boolean"); // "no" must not show them
+  checkValue("cacheControl", cacheControl ?? "");
   const folder = new Folder(realpathSync(root), options);
   return (exchange) => folder.answer(exchange);
 }
