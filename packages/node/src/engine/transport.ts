@@ -277,8 +277,10 @@ export class Transport extends AsyncResource implements SenderOwner {
     const given = parts.filter(({ length }) => length > 0);
     if (given.length === 0) return;
     const { ring } = this.environment.io;
+    const bytes = Buffer.concat(given);
     try {
-      ring.send(new Completion(), ignore, this.#descriptor, Buffer.concat(given));
+      ring.send(new Completion(), ignore, this.#descriptor, bytes);
+      this.bytesWritten += bytes.length;
     } catch {
       // The IO is closed, and with it the connection.
     }

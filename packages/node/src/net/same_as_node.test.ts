@@ -754,6 +754,22 @@ const programs: Record<string, (net: Net, log: Log) => Promise<void>> = {
     await over(ends);
     log.note("served", `${bytes}`);
   },
+  "the bytes of a socket that is destroyed behind its writes": async (net, log) => {
+    const ends = await pair(net, log);
+    const { served, client } = ends;
+    let bytes = 0;
+    served.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    client.write("first");
+    client.write("");
+    client.write("second");
+    client.write(Buffer.alloc(9000));
+    client.destroy();
+    client.write("never");
+    await over(ends);
+    log.note("bytes", `${bytes} ${client.bytesWritten}`);
+  },
   "no connection": async (net, log) => {
     const socket = new net.Socket();
     log.watch("socket", socket, ["error", "close", "finish"]);
