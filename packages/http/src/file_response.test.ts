@@ -1,7 +1,15 @@
 // Responses of the form `fetch` whose bodies are blobs and files.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, openAsBlob, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  openAsBlob,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { pathToFileURL } from "node:url";
 import { IO } from "@io/core";
@@ -284,6 +292,30 @@ test("a path that no file can have is not found", async () => {
     }
   });
   assert.equal(errors, []);
+});
+
+test("what takes the place of a file before it is opened is not found", async () => {
+  await using io = await IO.open();
+  const real = io.stat.bind(io);
+  const replaced = `${folder}/replaced`;
+  let place: () => void = () => undefined;
+  // Between the two calls of the server anything may happen.
+  io.stat = async (...given: Parameters<typeof real>) => {
+    const stats = await real(...given);
+    rmSync(replaced);
+    place();
+    return stats;
+  };
+  const others = [() => mkdirSync(replaced), () => execFileSync("mkfifo", [replaced])];
+  await withAsk({ io, fetch: () => fileResponse(replaced) }, async (ask) => {
+    for (const other of [...others, () => undefined]) {
+      writeFileSync(replaced, "here");
+      place = other;
+      const { status, body } = await ask("/");
+      assert.equal([status, body], [404, "Not Found\n"]);
+      rmSync(replaced, { recursive: true, force: true });
+    }
+  });
 });
 
 test("no file stays open, whatever its client does, and a shorter one breaks it off", async () => {

@@ -2,7 +2,7 @@
 
 import { type FileHandle, open } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import type { File, IO } from "@io/core";
+import type { File, IO, Stat } from "@io/core";
 import { codeOf } from "../errors.js";
 import type { Exchange } from "../exchange.js";
 import { HttpError } from "../fields.js";
@@ -105,11 +105,14 @@ export async function sendFileBody(
   parts: ResponseParts,
   { source }: FileBody,
 ): Promise<void> {
-  if (typeof source !== "string") return sendOpen(exchange, parts, source);
+  if (typeof source !== "string") return sendOpen(exchange, parts, source, await source.stat());
   const file = await openRegular(exchange.io, source);
   if (file === null) return exchange.respond(404, PLAIN, "Not Found\n");
   try {
-    await sendOpen(exchange, parts, file);
+    const stats = await file.stat();
+    // Something else may have taken its place before it was opened.
+    if (stats.isFile()) await sendOpen(exchange, parts, file, stats);
+    else exchange.respond(404, PLAIN, "Not Found\n");
   } finally {
     await file.close();
   }
@@ -126,8 +129,12 @@ async function openRegular(io: IO, path: string): Promise<File | null> {
   }
 }
 
-async function sendOpen(exchange: Exchange, parts: ResponseParts, file: File): Promise<void> {
-  const { size, mtimeMs } = await file.stat();
+async function sendOpen(
+  exchange: Exchange,
+  parts: ResponseParts,
+  file: File,
+  { size, mtimeMs }: Stat,
+): Promise<void> {
   const { status } = parts;
   const given = [...(parts.headers ?? [])];
   const has = (name: string): boolean => given.some(([one]) => one.toLowerCase() === name);
