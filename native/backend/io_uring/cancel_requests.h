@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "engine/operation.h"
@@ -21,6 +22,11 @@ class CancelRequests {
     operation.asked_before = count_;
     operation.end_asked = false;
     operation.end_given = false;
+  }
+
+  // They begin later. What the last operations of their slots had counts no more.
+  static void put_off(std::span<Operation* const> later) {
+    for (Operation* operation : later) operation->end_given = false;
   }
 
   void for_one(Operation& operation) { operation.end_asked = true; }

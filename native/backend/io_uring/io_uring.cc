@@ -104,10 +104,13 @@ class IoUring final : public Backend {
       for (size_t index = 0; index < group; index++) {
         begin(*batch[taken + index], index + 1 < group ? batch[taken + index + 1] : nullptr);
       }
+      uring::CancelRequests::put_off(batch.subspan(taken + group, whole - group));
       room -= needed;
       taken += whole;
     }
-    waiting_.insert(waiting_.end(), batch.begin() + static_cast<ptrdiff_t>(taken), batch.end());
+    const auto rest = batch.subspan(taken);
+    uring::CancelRequests::put_off(rest);
+    waiting_.insert(waiting_.end(), rest.begin(), rest.end());
   }
 
   void flush() override {
@@ -140,7 +143,7 @@ class IoUring final : public Backend {
     if (std::exchange(alarm_rang_, false)) {
       deadlines_.expire(now_ns(), [this](Operation& operation) {
         if (operation.opcode == Opcode::timeout) return ring(operation);
-        cancel(operation);
+        cancel_once(operation);
         revisits_->add(operation, Revisit::deadline_passed);
       });
       push_ended(completed);
@@ -177,6 +180,20 @@ class IoUring final : public Backend {
     return true;
   }
 
+  // The end is this backend's own wish. One that misses is not repeated: the operation may go on
+  // by then, and whoever wishes it asks again.
+  bool cancel_once(Operation& operation) {
+    if (end_wait(operation)) return true;
+    if (threads_.has(operation)) {
+      end_on_thread(operation);
+      return true;
+    }
+    if (operation.end_given) return true;
+    if (!end_unasked(operation)) return false;
+    cancel_requests_.for_one(operation);
+    return true;
+  }
+
   bool cancel_all() override {
     writable_.close();
     if (loss_.error == 0) end_waits(no_descriptor);
@@ -192,13 +209,13 @@ class IoUring final : public Backend {
   void revisit(Operation& operation, Revisit why) override {
     if (loss_.error != 0) return;
     if (why == Revisit::retry) return start_again(operation);
-    const auto end = [this](const Operation& target) { return cancel(target); };
+    const auto end = [this](Operation& target) { return cancel_once(target); };
     bool goes_on = false;
     if (why == Revisit::reset_suspected) {
       goes_on = uring::MultishotAfterReset::look(operation, end);
     } else if (uring::Deadlines::is_late(operation)) {
       goes_on = true;
-      cancel(operation);
+      cancel_once(operation);
     }
     if (goes_on) revisits_->add(operation, why);
   }
@@ -378,7 +395,7 @@ class IoUring final : public Backend {
     });
   }
 
-  // The program has not asked for its end, so the request is not recorded.
+  // The request is not recorded: the program has not asked for the end.
   bool end_unasked(const Operation& operation) {
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
@@ -991,7 +1008,7 @@ class IoUring final : public Backend {
   // receive ends with EIO, and so does each that gets bytes from this group later.
   void end_distrusted(Operation& operation, bool more, Completions& completed) {
     if (more) {
-      cancel(operation);  // asked for again with each completion that still comes
+      cancel_once(operation);  // asked for again with each completion that still comes
     } else {
       completed.push({&operation, -EIO, false, false});
     }
@@ -1046,7 +1063,7 @@ class IoUring final : public Backend {
         return waiting_.push_back(&operation);
       case ZcrxReceives::Step::cancel:
         // Asked for again with each chunk that still comes, so it need not succeed at once.
-        cancel(operation);
+        cancel_once(operation);
         return;
     }
   }
