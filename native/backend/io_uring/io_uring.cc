@@ -180,8 +180,8 @@ class IoUring final : public Backend {
     return true;
   }
 
-  // The end is this backend's own wish. One that misses is not repeated: the operation may go on
-  // by then, and whoever wishes it asks again.
+  // For an end that the backend wants itself. A cancel that misses is not repeated here: by then the
+  // operation may go on, and the caller asks again.
   bool cancel_once(Operation& operation) {
     if (end_wait(operation)) return true;
     if (threads_.has(operation)) {
