@@ -180,8 +180,8 @@ class IoUring final : public Backend {
     return true;
   }
 
-  // For an end that the backend wants itself. A cancel that misses is not repeated here: by then the
-  // operation may go on, and the caller asks again.
+  // For an end that the backend wants itself. A cancel that misses is not repeated here: by then
+  // the operation may go on, and the caller asks again.
   bool cancel_once(Operation& operation) {
     if (end_wait(operation)) return true;
     if (threads_.has(operation)) {
