@@ -7,34 +7,15 @@
 // that waited before get a cancel of our own.
 #pragma once
 
-#include <vector>
-
-#include "engine/descriptors.h"
-#include "engine/buffer_groups.h"
 #include "backend/calls.h"
+#include "backend/io_uring/shut_sockets.h"
 
 namespace io::uring {
 
-class ReceivesAfterShutdown {
+class ReceivesAfterShutdown : public ShutSockets {
  public:
-  bool any() const { return count_ > 0; }
-  bool has(int number) const {
-    const auto index = static_cast<size_t>(number);
-    return number >= 0 && index < is_shut_.size() && is_shut_[index];
-  }
-  void remove(int number) {
-    if (!has(number)) return;
-    is_shut_[static_cast<size_t>(number)] = false;
-    count_--;
-  }
-
   void note(const Operation& shutdown, int32_t result) {
-    if (!ends_datagrams(shutdown, result) || has(shutdown.number)) return;
-    const auto index = static_cast<size_t>(shutdown.number);
-    if (index >= is_shut_.size()) is_shut_.resize((index | 63) + 1);
-    is_shut_[index] = true;
-    count_++;
-    due_.push_back(shutdown.number);
+    if (ends_datagrams(shutdown, result)) add(shutdown.number);
   }
 
   static bool is_receive(abi::Opcode opcode) { return is(opcode, trait::receives); }
@@ -43,22 +24,9 @@ class ReceivesAfterShutdown {
   // now.
   template <class End>
   void end_waiting(Descriptors& descriptors, End end) {
-    std::erase_if(due_, [&](int number) {
-      if (!has(number)) return true;  // it was closed
-      bool asked = true;
-      descriptors.at(number).operations.each([&](const Operation& operation) {
-        const bool waits = operation.phase == Phase::active && is_receive(operation.opcode);
-        if (waits) asked = end(operation) && asked;
-      });
-      return asked;
-    });
+    const auto waits = [](const Operation& operation) { return is_receive(operation.opcode); };
+    ShutSockets::end_waiting(descriptors, waits, end);
   }
-  bool any_due() const { return !due_.empty(); }
-
- private:
-  std::vector<bool> is_shut_;  // by number
-  size_t count_ = 0;
-  std::vector<int> due_;  // those on which receives may wait
 };
 
 }  // namespace io::uring
