@@ -70,7 +70,7 @@ class OperationList {
 };
 
 // One that knows its length. The lists of a descriptor do not: there is one descriptor for each
-// connection, and nobody asks.
+// connection, and the engine never needs that length.
 template <Links& (*links_of)(Operation&)>
 class CountedList : public OperationList<links_of> {
  public:

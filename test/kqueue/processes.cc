@@ -19,8 +19,8 @@ namespace {
 // macOS's; <sys/event.h> has it only for an engine that is compiled as macOS's.
 constexpr uint32_t note_exitstatus = 0x04000000;
 
-// pidfd_info of linux/pidfd.h, which Debian's headers lack. The status stays there when somebody
-// has waited for the process (Linux 6.15), as it does in the event of a BSD.
+// pidfd_info of linux/pidfd.h, which Debian's headers lack. The kernel keeps the status there after
+// the parent has waited for the process (Linux 6.15), as a BSD keeps it in the event.
 struct PidfdInfo {
   uint64_t mask;
   uint64_t cgroup;

@@ -174,7 +174,7 @@ test("the line of a refused request has nothing of another connection", async ()
   );
 });
 
-test("an answer whose client goes within the body that nobody wanted has its line", async () => {
+test("a client that goes within a body that no handler has read has its line", async () => {
   const logged: Answered[] = [];
   const onAnswered = (answered: Answered): void => void logged.push(answered);
   const request = (one: Exchange): void => one.respond(403);

@@ -83,7 +83,7 @@ const HOSTILE: Record<string, [sent: string, ...statuses: number[]]> = {
   "CONNECT with a path": [`CONNECT /a HTTP/1.1\n${host}\n`, 400],
   "CONNECT with a body": [`CONNECT a:1 HTTP/1.1\n${host}Content-Length: 1\n\na`, 400],
   "CONNECT, and requests behind it": [`CONNECT a:1 HTTP/1.1\n${host}\n${get("/inner")}`, 405],
-  "an upgrade that nobody serves": [get("/", `${host}Connection: upgrade\nUpgrade: x\n`), 200, 200],
+  "an upgrade that is ignored": [get("/", `${host}Connection: upgrade\nUpgrade: x\n`), 200, 200],
   "an upgrade to nothing": [get("/", `${host}Connection: upgrade\nUpgrade:\n`), 200, 200],
   TRACE: [`TRACE / HTTP/1.1\n${host}\n`, 200, 200],
   // Limits.

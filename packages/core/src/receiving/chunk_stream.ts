@@ -95,7 +95,7 @@ interface Lack {
 }
 
 // The flags of a stream: it warns of kept chunks, as it does unless the library releases them; it
-// was started; nothing comes any more; nobody wants what still comes; the receive is to end, and to
+// was started; nothing comes any more; the program has left the loop; the receive is to end, and to
 // go on when there is room.
 const WARNS = 1;
 const STARTED = 2;

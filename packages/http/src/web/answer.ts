@@ -14,7 +14,7 @@ const NOT_ALLOWED = "Method Not Allowed\n";
 // Texts with the fields that most answers have.
 const NO_FIELDS = new FieldBlock({});
 const blocks = new Map<string, FieldBlock>();
-/** A blob has any type, which a client may have named. */
+/** The program may take the type of a blob from a client, so types are not kept without a limit. */
 const MAX_BLOCKS = 64;
 
 /**

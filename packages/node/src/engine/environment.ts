@@ -21,7 +21,7 @@ const GAP_BYTES = 192;
 export class Block {
   readonly bytes: Buffer;
   used = 0;
-  /** Of a block that the collector may take while nobody writes into it. */
+  /** Of a block that V8 may collect while no socket uses it. */
   readonly weak: WeakRef<Block> | null;
   #view: Uint8Array;
 
