@@ -1,5 +1,5 @@
-// Frameworks that render on a server: their handlers take a Request and give a Response, and use
-// more of both than routers do.
+// Remix on the form `fetch`. A framework that renders on a server uses more of a Request and of a
+// Response than routers do. SvelteKit has sveltekit.test.ts, because it has to be built first.
 
 import { createRequestHandler, json, redirect, type ServerBuild } from "@remix-run/server-runtime";
 import { suite } from "uvu";
@@ -75,70 +75,6 @@ test("Remix runs on it", async () => {
     assert.equal(moved.headers.getSetCookie(), ["a=1", "b=2"]);
     assert.is((await fetch(`${url}nothing`)).status, 404);
   });
-});
-
-/**
- * What the server of a SvelteKit build does with a request: its `respond(request, options)`
- * checks the origin of forms, clones, reads what it needs, and sets cookies on what it made.
- */
-class KitServer {
-  async respond(
-    request: Request,
-    { getClientAddress }: { getClientAddress: () => string },
-  ): Promise<Response> {
-    const url = new URL(request.url);
-    const isForm = request.headers.get("content-type")?.startsWith("multipart/form-data");
-    if (request.method === "POST" && isForm) {
-      if (request.headers.get("origin") !== url.origin) {
-        return new Response("Cross-site form", { status: 403 });
-      }
-      const copy = request.clone();
-      const form = await request.formData();
-      const file = form.get("file") as File;
-      const copied = (await copy.arrayBuffer()).byteLength;
-      return Response.json({ name: file.name, text: await file.text(), copied: copied > 100 });
-    }
-    // A load function fetches from the server itself with the request as its model.
-    const inner = new Request(new URL("/inner", url), { headers: request.headers });
-    const stream = new ReadableStream<Uint8Array>({
-      start(controller) {
-        const text = `${inner.headers.get("cookie")} ${getClientAddress()}`;
-        for (const piece of [text, " and", " more"]) controller.enqueue(Buffer.from(piece));
-        controller.close();
-      },
-    });
-    const response = new Response(stream, { headers: { etag: '"1"' } });
-    response.headers.append("set-cookie", "a=1; Path=/");
-    response.headers.append("set-cookie", "b=2; Path=/");
-    if (request.headers.get("if-none-match") !== '"1"') return response;
-    return new Response(undefined, { status: 304, headers: response.headers });
-  }
-}
-
-test("what SvelteKit asks of a request and of a response works", async () => {
-  const server = new KitServer();
-  await withServer(
-    {
-      fetch: (request, { remoteAddress }) => {
-        const address = remoteAddress?.family === "unix" ? "" : (remoteAddress?.host ?? "");
-        return server.respond(request, { getClientAddress: () => address });
-      },
-    },
-    async ({ url }) => {
-      const page = await fetch(url, { headers: { cookie: "c=3" } });
-      assert.is(await page.text(), "c=3 127.0.0.1 and more");
-      assert.equal(page.headers.getSetCookie(), ["a=1; Path=/", "b=2; Path=/"]);
-      const same = await fetch(url, { headers: { "if-none-match": '"1"' } });
-      assert.equal([same.status, same.headers.get("etag")], [304, '"1"']);
-      const body = new FormData();
-      body.set("file", new File(["content"], "name.txt", { type: "text/plain" }));
-      const headers = { origin: new URL(url).origin };
-      const sent = await fetch(url, { method: "POST", body, headers });
-      assert.equal(await sent.json(), { name: "name.txt", text: "content", copied: true });
-      const other = await fetch(url, { method: "POST", body, headers: { origin: "http://b" } });
-      assert.is(other.status, 403);
-    },
-  );
 });
 
 test.run();
