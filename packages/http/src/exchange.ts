@@ -9,7 +9,7 @@ import { type Outbox, OWN_BYTES } from "./outbox.js";
 import { RequestHead } from "./parser/request_head.js";
 import { pathOf } from "./parser/target.js";
 import { RequestBody } from "./request_body.js";
-import { isBodiless, statusHead } from "./status.js";
+import { hasNoContent, isBodiless, RESET_CONTENT, statusHead } from "./status.js";
 import type { Upgraded } from "./upgraded.js";
 
 const { isUint8Array } = types;
@@ -209,7 +209,8 @@ export class Exchange {
 
   /**
    * Answers. Bytes must stay as they are until they are sent, so give them away. Content-Length,
-   * Connection and Date are written by the server. When the client has gone nothing happens.
+   * Connection and Date are written by the server. When the client has gone nothing happens. A body
+   * is not sent with status 204, 205 or 304, which have none, nor to a HEAD.
    *
    * @param status from 200 to 999
    * @param fields of the answer
@@ -235,7 +236,8 @@ export class Exchange {
 
   /**
    * Sends the head of an answer whose body follows by {@link write}. With `lengthBytes` exactly so
-   * many bytes must follow; without, the body is sent in chunks.
+   * many bytes must follow; without, the body is sent in chunks. Where {@link respond} sends no body
+   * what is written is dropped.
    *
    * @param status from 200 to 999
    * @param fields of the answer
@@ -457,7 +459,7 @@ export class Exchange {
     }
     this.#begun = true;
     this.#status = status;
-    this.#withoutBody = this.#opensTunnel || method === "HEAD" || isBodiless(status);
+    this.#withoutBody = this.#opensTunnel || method === "HEAD" || hasNoContent(status);
     return block;
   }
 
@@ -484,8 +486,10 @@ export class Exchange {
     }
   }
 
-  #writeOwn(bytes: Uint8Array, start: number, length: number): number {
+  #writeOwn(bytes: Uint8Array, start: number, bodyBytes: number): number {
     let at = start;
+    // Of an answer with this status a client waits for a body, which has to have no bytes then.
+    const length = this.#status === RESET_CONTENT ? 0 : bodyBytes;
     const hasLength = length !== LENGTH_UNKNOWN && !isBodiless(this.#status);
     if (hasLength && !this.#opensTunnel) {
       bytes.set(LENGTH, at);

@@ -204,6 +204,47 @@ test("fields that cannot be sent are refused, and nothing of them is sent", asyn
   });
 });
 
+test("204, 205 and 304 have no content, and 205 says so", async () => {
+  const ways: Record<string, (one: Exchange, status: number) => unknown> = {
+    text: (one, status) => one.respond(status, { "content-length": "4" }, "body"),
+    none: (one, status) => one.respond(status, { "content-length": "4" }),
+    chunked: async (one, status) => {
+      one.begin(status);
+      await one.write("body");
+      one.end({ trailer: "1" });
+    },
+    announced: async (one, status) => {
+      one.begin(status, null, 4);
+      await one.write("body");
+      one.end();
+    },
+  };
+  const request = (one: Exchange): Promise<void> =>
+    ways[one.path.slice(1)]!(one, Number(one.query)) as Promise<void>;
+  // No response of the web can be made with both, but an object of another class may have them.
+  const foreign = ({ url }: Request): Response => {
+    const body = new ReadableStream({ pull: (end) => end.enqueue(Buffer.from("endless")) });
+    const status = Number(new URL(url).search.slice(1));
+    return { status, headers: new Headers(), body, bodyUsed: false } as Response;
+  };
+  for (const options of [{ request }, { fetch: foreign }]) {
+    await withServer(options, async (_server, port) => {
+      for (const status of [204, 205, 304]) {
+        for (const way of Object.keys(ways)) {
+          for (const method of ["GET", "HEAD"]) {
+            const ask = `${method} /${way}?${status} HTTP/1.1\nHost: a\nConnection: close\n\n`;
+            const all = await exchange(port, ask);
+            assert.match(all, new RegExp(`^HTTP/1\\.1 ${status} `));
+            assert.is(all.indexOf("\r\n\r\n"), all.length - 4, `${method} ${way}: ${all}`);
+            const framing = all.match(/^(content-length|transfer-encoding): .*$/gim) ?? [];
+            assert.equal(framing, status === 205 ? ["Content-Length: 0"] : [], `${method} ${way}`);
+          }
+        }
+      }
+    });
+  }
+});
+
 test("what a handler throws is 500 before the answer, and a broken one within it", async () => {
   const errors: string[] = [];
   const request = async (one: Exchange): Promise<void> => {

@@ -32,7 +32,15 @@ export function statusHead(status: number): Uint8Array {
   return made;
 }
 
-/** Whether an answer of this status has no body, whatever the request was. */
+/** Its body has no bytes (RFC 9110, 15.3.6), and a client waits for what tells it so. */
+export const RESET_CONTENT = 205;
+
+/** Whether nothing is sent behind the head, whatever the request was. */
+export function hasNoContent(status: number): boolean {
+  return status === RESET_CONTENT || isBodiless(status);
+}
+
+/** Whether an answer of this status ends with its head, whatever the request was. */
 export function isBodiless(status: number): boolean {
   return status === 204 || status === 304 || status < 200;
 }

@@ -4,6 +4,7 @@ import { isThenable } from "../errors.js";
 import type { Exchange } from "../exchange.js";
 import { FieldBlock, type Fields, HttpError } from "../fields.js";
 import type { FetchHandler } from "../options.js";
+import { hasNoContent } from "../status.js";
 import { sendFileBody } from "./file_response.js";
 import { LazyRequest } from "./request.js";
 import { type CheckedPairs, FileBody, partsOf, type ResponseParts } from "./response.js";
@@ -112,7 +113,7 @@ async function sendStream(
   body: ReadableStream<Uint8Array>,
   lengthBytes?: number,
 ): Promise<void> {
-  if (exchange.method === "HEAD") {
+  if (exchange.method === "HEAD" || hasNoContent(status)) {
     if (lengthBytes === undefined) exchange.respond(status, fields);
     else {
       exchange.begin(status, fields, lengthBytes);
