@@ -5,10 +5,11 @@ import { realpathSync } from "node:fs";
 import type { IO } from "@io/core";
 import { checkNames, checkType } from "../call_options.js";
 import type { Exchange } from "../exchange.js";
-import { checkValue, FieldBlock, HttpError } from "../fields.js";
+import { checkValue, FieldBlock } from "../fields.js";
 import type { RequestHandler } from "../options.js";
 import { type OpenFile, OpenFiles } from "./open_files.js";
-import { isSameVersion, type Range, rangesOf, rangeText, statusFor } from "./ranges.js";
+import { askedRanges, sendRanges } from "./parts.js";
+import { statusFor } from "./ranges.js";
 import { typeOf } from "./types.js";
 
 /**
@@ -33,7 +34,6 @@ const CODINGS = [
   ["zstd", ".zst"],
   ["gzip", ".gz"],
 ] as const;
-const PIECE_BYTES = 64 * 1024;
 
 /** Whether the Accept-Encoding field takes a coding. */
 function takes(field: string, coding: string): boolean {
@@ -214,25 +214,17 @@ class Folder {
       return undefined;
     }
     const { sizeBytes } = open;
-    const isPart = exchange.method === "GET" && isSameVersion(field("if-range"), open);
-    const ranges = isPart ? rangesOf(field("range"), sizeBytes) : null;
-    if (ranges === null) {
-      if (open.content !== null) {
-        exchange.respond(200, block, open.content);
-        return undefined;
-      }
-      return this.#sendPart(exchange, opened, open, 200, block, { first: 0, last: sizeBytes - 1 });
-    }
-    const [first] = ranges;
-    if (first === undefined) {
-      const fields = { "content-range": `bytes */${sizeBytes}`, "content-type": "text/plain" };
-      exchange.respond(416, fields, "Range Not Satisfiable\n");
+    const ranges = askedRanges(exchange, open, sizeBytes);
+    if (ranges === null && open.content !== null) {
+      exchange.respond(200, block, open.content);
       return undefined;
     }
-    const fields = this.#fieldsOf(open, path, coding);
-    if (ranges.length > 1) return sendParts(exchange, opened, open, fields, ranges);
-    fields["content-range"] = rangeText(first, sizeBytes);
-    return this.#sendPart(exchange, opened, open, 206, new FieldBlock(fields), first);
+    const { file } = open;
+    return this.#whileUsed(opened, open, () => {
+      if (ranges === null) return exchange.sendFile(200, block, file, 0, sizeBytes);
+      const fields = Object.entries(this.#fieldsOf(open, path, coding));
+      return sendRanges(exchange, { file, sizeBytes, fields }, ranges);
+    });
   }
 
   #fieldsOf(open: OpenFile, path: string, coding: string): Record<string, string> {
@@ -249,69 +241,16 @@ class Folder {
     return fields;
   }
 
-  async #sendPart(
-    exchange: Exchange,
+  async #whileUsed(
     opened: OpenFiles,
     open: OpenFile,
-    status: number,
-    fields: FieldBlock,
-    { first, last }: Range,
+    send: () => Promise<void> | undefined,
   ): Promise<void> {
     opened.use(open);
     try {
-      await exchange.sendFile(status, fields, open.file, first, last + 1 - first);
+      await send();
     } finally {
       opened.release(open);
     }
-  }
-}
-
-// Several parts in one body, each with fields of its own.
-async function sendParts(
-  exchange: Exchange,
-  opened: OpenFiles,
-  open: OpenFile,
-  fields: Record<string, string>,
-  ranges: readonly Range[],
-): Promise<void> {
-  const boundary = `part-${open.inode.toString(16)}-${Date.now().toString(16)}`;
-  const heads = ranges.map((range) =>
-    Buffer.from(
-      `\r\n--${boundary}\r\nContent-Type: ${fields["content-type"]}\r\n` +
-        `Content-Range: ${rangeText(range, open.sizeBytes)}\r\n\r\n`,
-    ),
-  );
-  const end = Buffer.from(`\r\n--${boundary}--\r\n`);
-  let length = end.length;
-  for (const head of heads) length += head.length;
-  for (const { first, last } of ranges) length += last + 1 - first;
-  opened.use(open);
-  try {
-    const type = `multipart/byteranges; boundary=${boundary}`;
-    exchange.begin(206, { ...fields, "content-type": type }, length);
-    if (exchange.method !== "HEAD") {
-      for (const [index, range] of ranges.entries()) {
-        await exchange.write(heads[index]!);
-        await writePart(exchange, open, range);
-        if (exchange.ended) return;
-      }
-      exchange.write(end);
-    }
-    exchange.end();
-  } finally {
-    opened.release(open);
-  }
-}
-
-async function writePart(exchange: Exchange, open: OpenFile, { first, last }: Range) {
-  for (let at = first; at <= last && !exchange.ended; ) {
-    const bytes = new Uint8Array(Math.min(PIECE_BYTES, last + 1 - at));
-    const count = await open.file.readFull(bytes, { position: at });
-    if (exchange.ended) return;
-    if (count < bytes.length) {
-      throw new HttpError("ERR_HTTP_BODY_SHORT", `${open.path} has become shorter`);
-    }
-    await exchange.write(bytes);
-    at += count;
   }
 }

@@ -7,15 +7,8 @@ import { codeOf } from "../errors.js";
 import type { Exchange } from "../exchange.js";
 import { HttpError } from "../fields.js";
 import { ABSENT } from "../files/open_files.js";
-import {
-  etagOf,
-  isSameVersion,
-  type Range,
-  rangesOf,
-  rangeText,
-  statusFor,
-  type Version,
-} from "../files/ranges.js";
+import { askedRanges, sendRanges } from "../files/parts.js";
+import { etagOf, statusFor, type Version } from "../files/ranges.js";
 import { typeOf } from "../files/types.js";
 import { type CheckedPairs, FileBody, LightResponse, type ResponseParts } from "./response.js";
 
@@ -25,7 +18,7 @@ const PIECE_BYTES = 64 * 1024;
 /**
  * A `Response` whose body is a file. The server opens it when it sends the response, sends it
  * without passing through the program where the system can, and closes it. To a GET or HEAD it
- * answers conditions and a range, unless `init` has another status than 200. Its type is that of
+ * answers conditions and ranges, unless `init` has another status than 200. Its type is that of
  * the name's ending. There is a 404 instead when no such file can be read.
  *
  * The path is the program's: check what a client has a part in, or serve a folder with
@@ -154,27 +147,9 @@ async function sendOpen(
   const conditional = statusFor(field, version);
   if (conditional === 412) return exchange.respond(412, PLAIN, "Precondition Failed\n");
   if (conditional === 304) return exchange.respond(304, given);
-  const range = method === "GET" && isSameVersion(field("if-range"), version);
-  const ranges = range ? rangesOf(field("range"), size) : null;
-  // A server may send all where several parts are asked for.
-  if (ranges === null || ranges.length > 1) return exchange.sendFile(200, given, file, 0, size);
-  const [part] = ranges;
-  if (part === undefined) {
-    const none = { ...PLAIN, "content-range": `bytes */${size}` };
-    return exchange.respond(416, none, "Range Not Satisfiable\n");
-  }
-  return sendPart(exchange, given, file, part, size);
-}
-
-function sendPart(
-  exchange: Exchange,
-  given: CheckedPairs,
-  file: File,
-  part: Range,
-  sizeBytes: number,
-): Promise<void> {
-  const fields: CheckedPairs = [...given, ["content-range", rangeText(part, sizeBytes)]];
-  return exchange.sendFile(206, fields, file, part.first, part.last + 1 - part.first);
+  const ranges = askedRanges(exchange, version, size);
+  if (ranges === null) return exchange.sendFile(200, given, file, 0, size);
+  return sendRanges(exchange, { file, sizeBytes: size, fields: given }, ranges);
 }
 
 // The program may have said which version it is.
