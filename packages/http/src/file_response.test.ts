@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { pathToFileURL } from "node:url";
 import { IO } from "@io/core";
+import { H3 } from "h3";
 import { Hono } from "hono";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -308,19 +309,148 @@ test("what cannot be read, and what is no file, is not found", async () => {
   });
 });
 
-test("a middleware that looks at the headers leaves the file what it is", async () => {
+test("middleware that changes the headers, or wraps the response, leaves the file as it is", async () => {
   const app = new Hono();
   app.use(async (context, next) => {
     await next();
     context.res.headers.set("x-after", context.res.headers.get("content-type") ?? "");
   });
-  app.get("/", () => fileResponse(path));
-  await withAsk({ fetch: app.fetch as never }, async (ask) => {
-    const { fields, body } = await ask("/");
-    assert.is(fields["x-after"], "text/plain; charset=utf-8");
-    assert.is(fields["content-length"], String(large.length));
-    assert.ok(body === large.toString("latin1"));
+  app.use("/wrapped", async (context, next) => {
+    await next();
+    const { body, headers } = context.res;
+    const type = headers.get("content-type") ?? "";
+    context.res = new Response(body, { headers: { "x-own": "1", "content-type": type } });
   });
+  app.get("/*", () => fileResponse(path));
+  const other = new H3();
+  other.use(async (_event, next) => {
+    const given = (await next()) as Response;
+    const response = new Response(given.body, given);
+    response.headers.set("x-after", given.headers.get("content-type") ?? "");
+    return response;
+  });
+  other.get("/", () => fileResponse(path));
+  for (const { fetch } of [app, other]) {
+    await withAsk({ fetch: fetch as never }, async (ask) => {
+      for (const target of fetch === other.fetch ? ["/"] : ["/", "/wrapped"]) {
+        const { fields, body } = await ask(target);
+        assert.is(fields["x-after"], "text/plain; charset=utf-8");
+        assert.is(fields["x-own"], target === "/" ? undefined : "1");
+        assert.is(fields["content-length"], String(large.length));
+        assert.ok(body === large.toString("latin1"));
+      }
+    });
+  }
+});
+
+const NodeResponse = globalThis.Response;
+
+test("a response that was cloned, or wrapped in another, keeps what its body is", async () => {
+  const bodies: Record<string, () => Response | Promise<Response>> = {
+    file: () => fileResponse(path, { headers: { "x-a": "1" } }),
+    blob: async () => new Response(await openAsBlob(path), { headers: { "x-a": "1" } }),
+    text: () => new Response(large.toString(), { headers: { "x-a": "1" } }),
+    bytes: () => new Response(large, { headers: { "x-a": "1" } }),
+  };
+  const wrapped = (Kind: typeof Response, given: Response): Response => {
+    const headers = new Headers(given.headers);
+    headers.append("set-cookie", "a=1");
+    headers.append("set-cookie", "b=2");
+    return new Kind(given.body, { status: given.status, headers });
+  };
+  const ways: Record<string, (given: Response) => Response> = {
+    looked: (given) => (given.body === null ? new Response("no body") : given),
+    clone: (given) => given.clone(),
+    cloned(given) {
+      given.clone();
+      return given;
+    },
+    again: (given) => wrapped(Response, wrapped(Response, given).clone()).clone(),
+    ours: (given) => wrapped(Response, given),
+    nodes: (given) => wrapped(NodeResponse, given),
+    plain: (given) => new Response(given.body, given),
+  };
+  const errors: unknown[] = [];
+  const fetch = async (request: Request): Promise<Response> => {
+    const [, body, way] = new URL(request.url).pathname.split("/");
+    return ways[way!]!(await bodies[body!]!());
+  };
+  await withAsk({ fetch, onError: (error) => void errors.push(error) }, async (ask) => {
+    for (const body of Object.keys(bodies)) {
+      const { type } = await ask(`/${body}/clone`).then(({ fields }) => ({
+        type: fields["content-type"],
+      }));
+      for (const way of Object.keys(ways)) {
+        const name = `/${body}/${way}`;
+        for (const method of ["GET", "HEAD"]) {
+          const { status, fields, body: got } = await ask(name, "", method);
+          assert.equal([status, fields["x-a"], fields["content-type"]], [200, "1", type], name);
+          assert.is(fields["content-length"], String(large.length), `${method} ${name}`);
+          assert.is(fields["transfer-encoding"], undefined, `${method} ${name}`);
+          const expected = method === "HEAD" ? "" : large.toString("latin1");
+          assert.ok(got === expected, `${name}: ${got.length} bytes`);
+        }
+        if (body !== "file") continue;
+        const part = await ask(name, "Range: bytes=3-5\n");
+        assert.equal([part.status, part.body, part.fields["x-a"]], [206, "345", "1"], name);
+      }
+    }
+  });
+  assert.equal(errors, []);
+});
+
+test("a clone and its model are read apart, and have headers of their own", async () => {
+  for (const made of [
+    () => fileResponse(path, { status: 203, statusText: "own" }),
+    () => new Response(large, { status: 203, statusText: "own" }),
+    () => new Response(large.toString(), { status: 203, statusText: "own" }),
+    () => new Response(new ReadableStream({ start: (end) => end.close() }), { status: 203 }),
+    () => new Response(null, { status: 203 }),
+  ]) {
+    const [first, unread] = [made(), made()];
+    const second = first.clone();
+    assert.instance(second, Response);
+    first.headers.set("x-a", "first");
+    const expected = await unread.text();
+    assert.equal([first.headers.get("x-a"), second.headers.get("x-a")], ["first", null]);
+    assert.equal([second.status, second.statusText], [203, unread.statusText]);
+    assert.is(second.headers.get("content-type"), unread.headers.get("content-type"));
+    assert.ok((await first.text()) === expected);
+    assert.equal(
+      [first.bodyUsed, second.bodyUsed],
+      [expected !== "" || first.body !== null, false],
+    );
+    assert.ok((await second.text()) === expected);
+    if (second.body === null) continue;
+    const error = await second.text().catch((reason: unknown) => reason);
+    assert.instance(error, TypeError);
+    assert.throws(() => second.clone(), TypeError);
+  }
+});
+
+test("a stream of a response that something was read of is not sent as if it were whole", async () => {
+  const codes: unknown[] = [];
+  const read: ReadableStream[] = [];
+  const fetch = async (request: Request): Promise<Response> => {
+    const given = fileResponse(path);
+    const body = given.body!;
+    const response = new Response(body, given);
+    const reader = body.getReader();
+    if (request.url.endsWith("/read")) {
+      await reader.read();
+      read.push(body);
+    }
+    if (!request.url.endsWith("/locked")) reader.releaseLock();
+    return response;
+  };
+  const onError = (error: unknown): void => void codes.push((error as Error).name);
+  await withAsk({ fetch, onError: onError as () => undefined }, async (ask) => {
+    assert.is((await ask("/looked")).fields["content-length"], String(large.length));
+    assert.is((await ask("/read")).status, 500);
+    assert.is((await ask("/locked")).status, 500);
+  });
+  for (const stream of read) await stream.cancel();
+  assert.equal(codes, ["HttpError", "TypeError"]);
 });
 
 test("a path that no file can have is not found", async () => {

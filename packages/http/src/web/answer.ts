@@ -7,7 +7,7 @@ import type { FetchHandler } from "../options.js";
 import { hasNoContent } from "../status.js";
 import { sendFileBody } from "./file_response.js";
 import { LazyRequest } from "./request.js";
-import { type CheckedPairs, FileBody, partsOf, type ResponseParts } from "./response.js";
+import { type CheckedPairs, FileBody, originOf, partsOf, type ResponseParts } from "./response.js";
 
 /** A blob that is not larger is sent with its head. */
 const WHOLE_BYTES = 64 * 1024;
@@ -51,13 +51,7 @@ export function answerWith(exchange: Exchange, response: unknown): Promise<void>
     throw new HttpError("ERR_HTTP_RESPONSE", message);
   }
   const parts = partsOf(response);
-  if (parts !== null) {
-    const { body } = parts;
-    if (body instanceof Blob) return sendBlob(exchange, parts, body);
-    if (body instanceof FileBody) return sendFileBody(exchange, parts, body);
-    exchange.respond(parts.status, fieldsOf(parts), body);
-    return undefined;
-  }
+  if (parts !== null) return sendParts(exchange, parts);
   const given = response as Response;
   if (given.status === 0) {
     exchange.destroy();
@@ -66,12 +60,24 @@ export function answerWith(exchange: Exchange, response: unknown): Promise<void>
   if (given.bodyUsed) {
     throw new HttpError("ERR_HTTP_RESPONSE", "the body of the response was read before");
   }
-  const { body } = given;
+  const { status, headers, body } = given;
   if (body === null) {
-    exchange.respond(given.status, given.headers);
+    exchange.respond(status, headers);
     return undefined;
   }
-  return sendStream(exchange, given.status, given.headers, body);
+  const origin = originOf(body);
+  if (origin !== undefined) {
+    return sendParts(exchange, { status, headers, type: null, body: origin });
+  }
+  return sendStream(exchange, status, headers, body);
+}
+
+function sendParts(exchange: Exchange, parts: ResponseParts): Promise<void> | undefined {
+  const { body } = parts;
+  if (body instanceof Blob) return sendBlob(exchange, parts, body);
+  if (body instanceof FileBody) return sendFileBody(exchange, parts, body);
+  exchange.respond(parts.status, fieldsOf(parts), body);
+  return undefined;
 }
 
 // Its length is known, and its bytes may be those of a file: no more of them than the client takes

@@ -22,7 +22,8 @@ const PIECE_BYTES = 64 * 1024;
  * the name's ending. There is a 404 instead when no such file can be read.
  *
  * The path is the program's: check what a client has a part in, or serve a folder with
- * {@link files}. What is no server, such as `response.text()`, reads the file as a stream.
+ * {@link files}. A clone, and a `Response` that was made of its body, are sent as a file too. What
+ * is no server, such as `response.text()`, reads the file as a stream.
  *
  * @category Server
  *

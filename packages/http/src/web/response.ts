@@ -36,6 +36,17 @@ export class FileBody {
 /** What is kept as it is; any other body needs Node's Response. */
 type PlainBody = string | Uint8Array | Blob | FileBody | null;
 
+/**
+ * What the streams of our responses were made of. Who has such a stream, as the maker of
+ * `new Response(response.body, response)`, has the body in a form that costs less and has a length.
+ */
+const origins = new WeakMap<ReadableStream, PlainBody>();
+
+/** What a stream has in it that nothing was read of, where that is known. */
+export function originOf(stream: ReadableStream): PlainBody | undefined {
+  return stream.locked ? undefined : origins.get(stream);
+}
+
 /** What stands in a response that nothing has been read of. */
 export interface ResponseParts {
   readonly status: number;
@@ -109,12 +120,7 @@ export class LightResponse {
   #real: Response | null = null;
 
   static {
-    partsOfLight = (response) => {
-      if (!(#body in response) || response.#real !== null) return null;
-      const headers = response.#headers ?? response.#given;
-      const type = response.#headers === null ? response.#type : null;
-      return { status: response.#status, headers, type, body: response.#body! };
-    };
+    partsOfLight = (response) => (#body in response ? response.#parts() : null);
   }
 
   constructor(body?: unknown, init?: Init) {
@@ -180,7 +186,28 @@ export class LightResponse {
   }
 
   clone(): Response {
-    return this.real().clone();
+    const parts = this.#parts();
+    if (parts === null) return this.real().clone();
+    // Neither of the two changes what they share.
+    const { status, headers, body } = parts;
+    const statusText = this.#init?.statusText ?? "";
+    const copy = new LightResponse(null, { status, statusText, headers } as Init);
+    copy.#body = body;
+    copy.#type = parts.type;
+    return copy as unknown as Response;
+  }
+
+  // Null when something was read, or when it has a body that only Node's Response can have.
+  #parts(): ResponseParts | null {
+    const real = this.#real;
+    const headers = this.#headers ?? this.#given;
+    if (real === null) {
+      const type = this.#headers === null ? this.#type : null;
+      return { status: this.#status, headers, type, body: this.#body! };
+    }
+    const body = real.body === null || real.bodyUsed ? undefined : originOf(real.body);
+    if (body === undefined) return null;
+    return { status: this.#status, headers: real.headers, type: null, body };
   }
 
   /** Node's own. */
@@ -190,6 +217,7 @@ export class LightResponse {
       const init = { ...this.#init, status: this.#status, headers };
       const body = this.#body instanceof FileBody ? this.#body.stream() : this.#body;
       const real = new NodeResponse(body ?? null, init);
+      if (real.body !== null) origins.set(real.body, this.#body!);
       // Who has the headers already goes on with those.
       Object.defineProperty(real, "headers", { value: headers, configurable: true });
       this.#real = real;
