@@ -2,10 +2,12 @@
 
 import { execFileSync } from "node:child_process";
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openAsBlob,
   readdirSync,
+  readFileSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -344,6 +346,36 @@ test("middleware that changes the headers, or wraps the response, leaves the fil
 });
 
 const NodeResponse = globalThis.Response;
+
+const kernel = ["/proc/version", "/sys/kernel/uevent_seqnum", "/proc/kallsyms"];
+const made = kernel.filter((name) => existsSync(name));
+if (made.length === 0) {
+  process.stdout.write(`skipped: files that the kernel makes: there is none of ${kernel.join()}\n`);
+}
+
+test("a file whose size is not that of its content is sent as it is read", async () => {
+  const sparse = `${folder}/sparse`;
+  writeFileSync(sparse, "");
+  truncateSync(sparse, 1000);
+  const fetch = (request: Request): Response => fileResponse(new URL(request.url).pathname);
+  await withAsk({ fetch }, async (ask) => {
+    for (const name of made) {
+      const content = readFileSync(name, "latin1");
+      const { status, fields, body } = await ask(name, "Range: bytes=0-1\n");
+      assert.equal([status, fields["etag"]], [200, undefined], name);
+      const isChunked = fields["transfer-encoding"] === "chunked";
+      const text = isChunked ? body.replace(/(^|\r\n)[0-9a-f]+\r\n/g, "") : body;
+      assert.is(isChunked ? text.trimEnd() : text, isChunked ? content.trimEnd() : content, name);
+      const head = await ask(name, "", "HEAD");
+      assert.is(head.fields["content-length"], fields["content-length"], name);
+    }
+    // Its size is right, though it has no blocks either.
+    const part = await ask(sparse, "Range: bytes=0-1,998-\n");
+    assert.equal([part.status, part.fields["accept-ranges"]], [206, "bytes"]);
+    assert.is((await ask(sparse)).fields["content-length"], "1000");
+    assert.is((await ask(`${folder}/empty.bin`)).fields["content-length"], "0");
+  });
+});
 
 test("a response that was cloned, or wrapped in another, keeps what its body is", async () => {
   const bodies: Record<string, () => Response | Promise<Response>> = {

@@ -19,7 +19,10 @@ const PIECE_BYTES = 64 * 1024;
  * A `Response` whose body is a file. The server opens it when it sends the response, sends it
  * without passing through the program where the system can, and closes it. To a GET or HEAD it
  * answers conditions and ranges, unless `init` has another status than 200. Its type is that of
- * the name's ending. There is a 404 instead when no such file can be read.
+ * the name's ending. There is a 404 instead when no such file can be read. What is made when it is
+ * read, as the files of /proc and /sys, is read to its end and has neither ranges nor conditions. Of
+ * a file that grows meanwhile the size at the beginning is sent, and one that shrinks breaks the
+ * connection.
  *
  * The path is the program's: check what a client has a part in, or serve a folder with
  * {@link files}. A clone, and a `Response` that was made of its body, are sent as a file too. What
@@ -123,12 +126,46 @@ async function openRegular(io: IO, path: string): Promise<File | null> {
   }
 }
 
+// The bytes from there on, fewer than asked for at the end of the file.
+async function bytesAt(file: File, position: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(PIECE_BYTES);
+  return bytes.subarray(0, await file.readFull(bytes, { position }));
+}
+
+// What is made when it is read, as the files of /proc and /sys are, has no blocks, and a size that
+// means nothing: its first bytes, when the size is not theirs.
+async function unsizedStart(file: File, { size, blocks }: Stat): Promise<Uint8Array | null> {
+  if (blocks > 0 || size > PIECE_BYTES) return null;
+  const start = await bytesAt(file, 0);
+  return start.length === size ? null : start;
+}
+
+async function sendUnsized(
+  exchange: Exchange,
+  status: number,
+  fields: CheckedPairs,
+  file: File,
+  start: Uint8Array,
+): Promise<void> {
+  if (start.length < PIECE_BYTES) return exchange.respond(status, fields, start);
+  exchange.begin(status, fields);
+  let at = 0;
+  for (let bytes = start; bytes.length > 0 && exchange.method !== "HEAD"; ) {
+    await exchange.write(bytes);
+    if (exchange.ended) return;
+    at += bytes.length;
+    bytes = await bytesAt(file, at);
+  }
+  if (!exchange.ended) exchange.end();
+}
+
 async function sendOpen(
   exchange: Exchange,
   parts: ResponseParts,
   file: File,
-  { size, mtimeMs }: Stat,
+  stats: Stat,
 ): Promise<void> {
+  const { size, mtimeMs } = stats;
   const { status } = parts;
   const given = [...(parts.headers ?? [])];
   const has = (name: string): boolean => given.some(([one]) => one.toLowerCase() === name);
@@ -136,6 +173,8 @@ async function sendOpen(
     if (!has(name)) given.push([name, value]);
   };
   if (parts.type !== null) add("content-type", parts.type);
+  const start = await unsizedStart(file, stats);
+  if (start !== null) return sendUnsized(exchange, status, given, file, start);
   const { method } = exchange;
   if (status !== 200 || (method !== "GET" && method !== "HEAD")) {
     return exchange.sendFile(status, given, file, 0, size);
