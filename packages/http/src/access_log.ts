@@ -1,6 +1,7 @@
 // An access log: its lines, and the file that they go to.
 
 import type { File, IO } from "@io/core";
+import { refusal } from "./call_options.js";
 import type { Answered } from "./options.js";
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -108,13 +109,17 @@ export class AccessLog implements AsyncDisposable {
    * @param io what writes it
    * @param path of the file, which is made when it is not there
    * @param format of the lines; "combined" by default
-   * @throws the `IOError` of `io.openFile`
+   * @throws the `IOError` of `io.openFile`, `ERR_HTTP_OPTION`
    */
   static async open(
     io: IO,
     path: string,
     format: "combined" | "json" = "combined",
   ): Promise<AccessLog> {
+    if (!Object.hasOwn(FORMATS, format)) {
+      const known = Object.keys(FORMATS).join(" or ");
+      throw refusal("AccessLog.open", `the format is ${String(format)}: give ${known}`);
+    }
     return new AccessLog(await io.openFile(path, { append: true, create: true }), format);
   }
 

@@ -1,11 +1,11 @@
 // The options of `serve`, checked.
 
 import type { IO } from "@io/core";
+import { checkNames, checkObject, checkType, refusal } from "./call_options.js";
 import type { Exchange } from "./exchange.js";
-import { HttpError } from "./fields.js";
 
 /**
- * How much of the server a client may use.
+ * How much of the server a client may use. `Infinity` is no limit.
  *
  * @category Server
  */
@@ -161,7 +161,7 @@ const DEFAULTS: FullLimits = {
   sendTimeoutMs: 60_000,
 };
 
-const KNOWN: ReadonlySet<string> = new Set([
+const KNOWN = [
   ...[
     "fetch",
     "request",
@@ -175,36 +175,59 @@ const KNOWN: ReadonlySet<string> = new Set([
     "limits",
   ],
   ...["onError", "onAnswered", "replaceGlobals"],
-]);
+] as const satisfies readonly (keyof ServeOptions)[];
 
 function refuse(message: string): never {
-  throw new HttpError("ERR_HTTP_OPTION", `serve: ${message}`);
+  throw refusal("serve", message);
 }
 
-/** Throws an `HttpError` that says which option is wrong and what is right. */
-export function checkOptions(options: ServeOptions): void {
-  if (typeof options !== "object" || options === null) refuse("give an object with options");
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) refuse(`there is no option ${name}; known are ${[...KNOWN].join(", ")}`);
+/**
+ * The options that were given, without those that are null. Throws an `HttpError` that says which
+ * one is wrong and what is right. What `listen` takes is checked there.
+ */
+export function optionsFrom(options: ServeOptions): ServeOptions {
+  checkNames("serve", options, KNOWN);
+  const given: Partial<Record<keyof ServeOptions, unknown>> = {};
+  for (const name of KNOWN) if (options[name] !== null) given[name] = options[name];
+  for (const name of ["fetch", "request", "upgrade", "onError", "onAnswered"] as const) {
+    checkType("serve", name, given[name], "function");
   }
-  const { fetch, request, path, port } = options;
-  if ((fetch === undefined) === (request === undefined)) {
+  checkType("serve", "replaceGlobals", given.replaceGlobals, "boolean");
+  const { fetch, request, path, host, port, reusePort, io, limits, replaceGlobals } =
+    given as ServeOptions;
+  if (fetch !== undefined && request !== undefined) {
+    refuse("fetch and request were both given, and one answers: give one of them");
+  }
+  if (fetch === undefined && request === undefined) {
     refuse("give one of fetch and request, a function that answers");
   }
-  if (typeof (fetch ?? request) !== "function") refuse("fetch and request are functions");
-  if (path !== undefined && port !== undefined) refuse("give a path or a port, not both");
+  if (request !== undefined && replaceGlobals !== undefined) {
+    refuse("replaceGlobals is for fetch: request has nothing to do with the classes of the web");
+  }
+  if (io !== undefined && typeof io.listen !== "function")
+    refuse("io is no IO: give what IO.open has opened");
+  if (path === undefined) return given as ServeOptions;
+  if (port !== undefined) refuse("give a path or a port, not both");
+  if (host !== undefined) refuse("give a path or a host, not both");
+  if (reusePort === true) refuse("reusePort is for a port: a path has one server");
+  if (limits?.connectionsPerAddress != null) {
+    refuse("limits.connectionsPerAddress is for a port: clients of a path have no addresses");
+  }
+  return given as ServeOptions;
 }
 
 /** The limits, checked. */
 export function limitsFrom(limits: Limits | undefined): FullLimits {
   const full: Record<string, number> = { ...DEFAULTS };
+  if (limits !== undefined) checkObject("serve: limits", limits, "limits");
   for (const [name, value] of Object.entries(limits ?? {})) {
     if (!(name in DEFAULTS)) {
       refuse(`there is no limit ${name}; known are ${Object.keys(DEFAULTS).join(", ")}`);
     }
-    if (value === undefined) continue;
+    if (value === undefined || value === null) continue;
     const isTime = name.endsWith("Ms");
-    if (typeof value !== "number" || !(value >= 0) || (!isTime && !Number.isInteger(value))) {
+    const isWhole = Number.isInteger(value) || value === Number.POSITIVE_INFINITY;
+    if (typeof value !== "number" || !(value >= 0) || (!isTime && !isWhole)) {
       refuse(`limits.${name} is ${String(value)}: give ${isTime ? "milliseconds" : "a number"}`);
     }
     full[name] = Math.min(value, isTime ? MAX_MS : Number.MAX_SAFE_INTEGER);

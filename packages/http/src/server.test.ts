@@ -9,10 +9,12 @@ import { request as nodeRequest } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { createInterface } from "node:readline";
+import type { InternetAddress } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Client, calm, exchange, get, turn, withServer } from "./client.test.support.js";
 import {
+  AccessLog,
   type Exchange,
   FieldBlock,
   files,
@@ -543,6 +545,31 @@ test("options that are wrong are refused with what is right", async () => {
   await refused({ request: echoTarget, prot: 1 }, /no option prot; known are fetch/);
   await refused({ request: echoTarget, limits: { headBites: 1 } }, /no limit headBites/);
   await refused({ request: echoTarget, limits: { fields: -1 } }, /limits.fields is -1/);
+  const port = 0;
+  const request = echoTarget;
+  const fetch = (): Response => new Response();
+  const path = `${tmpdir()}/io-http-never`;
+  await refused([], /give an object with options, not \[\]/);
+  await refused({ port, fetch, request }, /fetch and request were both given/);
+  await refused({ port, fetch: null, request: null }, /give one of fetch and request/);
+  await refused({ port, fetch: 5 }, /fetch is a number: give a function/);
+  await refused({ port, request, upgrade: true }, /upgrade is a boolean: give a function/);
+  await refused({ port, request, onError: "log" }, /onError is a string: give a function/);
+  await refused({ port, request, onAnswered: {} }, /onAnswered is a object: give a function/);
+  await refused(
+    { port, fetch, replaceGlobals: "no" },
+    /replaceGlobals is a string: give a boolean/,
+  );
+  await refused({ port, request, replaceGlobals: false }, /replaceGlobals is for fetch/);
+  await refused({ port, request, io: {} }, /io is no IO: give what IO.open has opened/);
+  await refused({ port, request, limits: [] }, /limits: give an object with limits, not \[\]/);
+  await refused({ port, request, limits: 5 }, /give an object with limits, not 5/);
+  await refused({ port, request, limits: { fields: 1.5 } }, /limits.fields is 1.5/);
+  await refused({ port, request, path }, /a path or a port, not both/);
+  await refused({ request, path, host: "::" }, /a path or a host, not both/);
+  await refused({ request, path, reusePort: true }, /reusePort is for a port/);
+  const perAddress = { request, path, limits: { connectionsPerAddress: 1 } };
+  await refused(perAddress, /connectionsPerAddress is for a port/);
   assert.throws(() => files(".", { index: "a", indx: "b" } as object), /files: .* no option indx;/);
   const wrong: [given: unknown, code: string, text: RegExp][] = [
     [null, "ERR_HTTP_OPTION", /files: give an object/],
@@ -558,8 +585,33 @@ test("options that are wrong are refused with what is right", async () => {
       (error: HttpError) => error.code === code && text.test(error.message),
     );
   }
-  const noOptions = await serveInWorkers(null as never).catch((error: unknown) => error);
-  assert.is((noOptions as HttpError).code, "ERR_HTTP_OPTION");
+  const module = "data:text/javascript,";
+  const onWorkerError = "log";
+  for (const given of [null, [], {}, { module: 5 }, { module, onWorkerError }]) {
+    const error = await serveInWorkers(given as never).catch((reason: unknown) => reason);
+    assert.is((error as HttpError).code, "ERR_HTTP_OPTION", JSON.stringify(given));
+  }
+  const log = AccessLog.open(null as never, "access.log", "xml" as never);
+  const error = await log.catch((reason: unknown) => reason);
+  assert.match((error as HttpError).message, /the format is xml: give combined or json/);
+});
+
+test("null and undefined are options that were not given, and Infinity is no limit", async () => {
+  const limits = { fields: null, bodyBytes: Number.POSITIVE_INFINITY, idleTimeoutMs: undefined };
+  const none = { fetch: null, upgrade: null, path: null, host: null, io: null, onError: undefined };
+  const given = { port: 0, request: echoTarget, limits, ...none } as unknown as ServeOptions;
+  const server = await serve(given);
+  const { port } = server.address as InternetAddress;
+  using client = new Client(port);
+  client.send("POST /taken HTTP/1.1\nHost: a\nContent-Length: 4\n\nbody");
+  assert.is((await client.answer()).body, "/taken");
+  await server.stop(null as never);
+  // What the server has opened itself it has closed.
+  const failed = await server.io.stat(".").then(
+    () => "",
+    (error: unknown) => (error as { code: string }).code,
+  );
+  assert.match(failed, "CLOSED");
 });
 
 test("wrong options of stop() stop nothing, and an endless time breaks off nothing", async () => {
@@ -570,7 +622,8 @@ test("wrong options of stop() stop nothing, and an endless time breaks off nothi
     using client = new Client(port);
     client.send(get("/"));
     while (answers.length < 1) await turn();
-    for (const wrong of [{ timeout: 0 }, { timeoutMs: -1 }, { timeoutMs: "0" }, 5]) {
+    const wrongTimes = [-1, "0", Number.NaN, []].map((timeoutMs) => ({ timeoutMs }));
+    for (const wrong of [...wrongTimes, { timeout: 0 }, 5, "0", [], [0], new Map()]) {
       const refused = server.stop(wrong as object).catch((reason: unknown) => reason);
       const error = await Promise.race([refused, turn()]);
       assert.instance(error, HttpError, JSON.stringify(wrong));

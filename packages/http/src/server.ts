@@ -11,9 +11,9 @@ import { FieldBlock } from "./fields.js";
 import { Metrics } from "./metrics.js";
 import {
   type Answered,
-  checkOptions,
   type FullLimits,
   limitsFrom,
+  optionsFrom,
   type ServeOptions,
 } from "./options.js";
 import { BlockPool } from "./outbox.js";
@@ -72,7 +72,10 @@ function wheelFor(limits: FullLimits, isNeeded: () => boolean): Wheel {
  * ```
  */
 export async function serve(options: ServeOptions): Promise<Server> {
-  checkOptions(options);
+  return await start(optionsFrom(options));
+}
+
+async function start(options: ServeOptions): Promise<Server> {
   const limits = limitsFrom(options.limits);
   const io = options.io ?? (await IO.open());
   try {

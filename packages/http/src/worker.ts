@@ -17,7 +17,11 @@ function tell(message: WorkerMessage): void {
 
 try {
   const options = typeof given === "function" ? await given() : given;
-  const server = await serve({ ...options, host, port, path: undefined, reusePort: true });
+  for (const name of ["host", "port", "path", "reusePort"] as const) {
+    if (options[name] == null) continue;
+    throw new Error(`the options of ${module} have ${name}: give the address to serveInWorkers`);
+  }
+  const server = await serve({ ...options, host, port, reusePort: true });
   parentPort?.on("message", ({ stop }: WorkerOrder) => {
     void server.stop(stop).finally(() => process.exit());
   });

@@ -69,4 +69,16 @@ test("a module that cannot serve is an error", async () => {
   }
 });
 
+test("an address in the options of a module is an error, since that of all counts", async () => {
+  const handler = "request() {}";
+  for (const [name, option] of Object.entries({ host: "host: '::'", port: "port: 0" })) {
+    const own = moduleOf(`own-${name}`, `export default { ${option}, ${handler} };`);
+    const error = await serveInWorkers({ module: own, workers: 1, port: 0 }).then(
+      (server) => server.stop(),
+      (reason: unknown) => reason as Error,
+    );
+    assert.match(error?.message ?? "", new RegExp(`have ${name}: give the address to serveIn`));
+  }
+});
+
 test.run();

@@ -4,7 +4,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { InternetAddress } from "@io/core";
-import { checkNames, stopTimeOf } from "./call_options.js";
+import { checkNames, checkType, refusal, stopTimeOf } from "./call_options.js";
 import { HttpError } from "./fields.js";
 
 /**
@@ -70,9 +70,14 @@ interface Place {
  */
 export async function serveInWorkers(options: WorkersOptions): Promise<WorkerServer> {
   checkNames("serveInWorkers", options, KNOWN);
+  const { module, onWorkerError } = options;
+  if (typeof module !== "string" && !(module instanceof URL)) {
+    throw refusal("serveInWorkers", `module is ${String(module)}: give a URL or a path`);
+  }
+  checkType("serveInWorkers", "onWorkerError", onWorkerError, "function");
   const count = options.workers ?? availableParallelism();
   if (!Number.isInteger(count) || count < 1) {
-    throw new HttpError("ERR_HTTP_OPTION", `serveInWorkers: workers is ${count}: give 1 or more`);
+    throw refusal("serveInWorkers", `workers is ${String(count)}: give a whole number from 1 on`);
   }
   const server = new WorkerServer(options);
   try {

@@ -53,6 +53,10 @@ export function answerWith(exchange: Exchange, response: unknown): Promise<void>
   const parts = partsOf(response);
   if (parts !== null) return sendParts(exchange, parts);
   const given = response as Response;
+  if (typeof given.status !== "number" || given.body === undefined) {
+    const what = Object.prototype.toString.call(response);
+    throw new HttpError("ERR_HTTP_RESPONSE", `the handler gave ${what}: give a Response`);
+  }
   if (given.status === 0) {
     exchange.destroy();
     return undefined;
