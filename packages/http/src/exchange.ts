@@ -254,10 +254,7 @@ export class Exchange {
     fields: FieldBlock | Fields | null | undefined,
     lengthBytes: number | null | undefined,
   ): void {
-    if (lengthBytes != null && !(Number.isSafeInteger(lengthBytes) && lengthBytes >= 0)) {
-      const message = `begin: lengthBytes is ${lengthBytes}: give a number of bytes`;
-      throw new HttpError("ERR_HTTP_LENGTH", message);
-    }
+    if (lengthBytes != null) checkCount("lengthBytes", lengthBytes);
     if (this.#broken) return;
     const block = this.#start(status, fields, lengthBytes !== 0);
     const length = lengthBytes ?? block.length;
@@ -340,7 +337,8 @@ export class Exchange {
    * @param file of the server's IO
    * @param offset of the first byte
    * @param lengthBytes of the part
-   * @throws `ERR_HTTP_BODY_SHORT` when the file has become shorter, and the codes of {@link begin}
+   * @throws `ERR_HTTP_BODY_SHORT` when the file has become shorter, and the codes of {@link begin};
+   *   nothing was answered where those are thrown
    */
   async sendFile(
     status: number,
@@ -349,6 +347,8 @@ export class Exchange {
     offset: number,
     lengthBytes: number,
   ): Promise<void> {
+    checkCount("offset", offset);
+    checkCount("lengthBytes", lengthBytes);
     this.#begin(status, fields, lengthBytes);
     if (!this.#broken && !this.#withoutBody && lengthBytes > 0) {
       const sent = await this.#connection.sendFile(file, offset, lengthBytes);
@@ -506,6 +506,12 @@ export class Exchange {
     this.#ended = true;
     this.#connection.onAnswered();
   }
+}
+
+function checkCount(name: string, value: number): void {
+  if (Number.isSafeInteger(value) && value >= 0) return;
+  const message = `${name} is ${String(value)}: give a number of bytes, 0 or more`;
+  throw new HttpError("ERR_HTTP_LENGTH", message);
 }
 
 // Anything else has no length in bytes, and would be an answer without an end.

@@ -349,6 +349,11 @@ test("a handler sends a part of a file by its exchange, and the connection goes 
         assert.is(part.body, bytes.toString("latin1", 5, 5 + length));
         assert.is((await client.answer()).body, "text");
       }
+      for (const length of [-1, "", 0.5]) {
+        const { status } = await client.send(get(`/file?length=${length || "none"}`)).answer();
+        assert.is(status, 500);
+        assert.is(codes.pop(), "ERR_HTTP_LENGTH");
+      }
       // More than there is breaks the connection: the length was announced.
       client.send(get("/file?length=400000") + get("/text"));
       const all = await client.ended();
