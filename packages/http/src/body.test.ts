@@ -38,9 +38,9 @@ type Reader = (one: Exchange) => Promise<Uint8Array>;
 const readers: Record<string, Reader> = {
   bytes: (one) => one.body.bytes(),
   text: async (one) => Buffer.from(await one.body.text(), "latin1"),
-  async lent(one) {
+  async borrowed(one) {
     const copies: Buffer[] = [];
-    await one.body.forEachLent((piece) => copies.push(Buffer.from(piece)));
+    await one.body.forEachChunk((chunk) => copies.push(Buffer.from(chunk)));
     return Buffer.concat(copies);
   },
   async pieces(one) {
@@ -138,7 +138,7 @@ test("what the callback of a reading throws ends it, and the connection goes on"
   const request = async (one: Exchange): Promise<void> => {
     const failure = new Error("enough");
     let calls = 0;
-    const reading = one.body.forEachLent(() => {
+    const reading = one.body.forEachChunk(() => {
       calls++;
       throw failure;
     });
@@ -178,10 +178,30 @@ test("a body that is longer than asked for is refused, announced or not", async 
   });
 });
 
+test("a limit that is no number of bytes is refused, since it would be none", async () => {
+  const codes: string[] = [];
+  const request = async (one: Exchange): Promise<void> => {
+    for (const wrong of [Number.NaN, -1, "4", [], {}] as number[]) {
+      for (const reading of [one.body.bytes(wrong), one.body.text(wrong)]) {
+        codes.push(await reading.then(() => `${String(wrong)} was taken`, codeOf));
+      }
+    }
+    one.respond(200, null, await one.body.text(one.path === "/" ? Infinity : (null as never)));
+  };
+  await withServer({ request }, async (_server, port) => {
+    using client = new Client(port);
+    for (const path of ["/", "/null"]) {
+      client.sendBytes(withLength(path, Buffer.from("body")));
+      assert.is((await client.answer()).body, "body");
+    }
+  });
+  assert.equal(codes, Array(20).fill("ERR_HTTP_LENGTH"));
+});
+
 test("a body is read by one reader at a time", async () => {
   const request = async (one: Exchange): Promise<void> => {
     const whole = one.body.bytes();
-    const codes = [one.body.next(), one.body.bytes(), one.body.forEachLent(() => undefined)];
+    const codes = [one.body.next(), one.body.bytes(), one.body.forEachChunk(() => undefined)];
     const refused = await Promise.all(codes.map((code) => code.then(() => "", codeOf)));
     one.respond(200, null, `${refused.join()} ${(await whole).length}`);
   };
@@ -221,7 +241,7 @@ test("the callback of a reading runs in the context of the handler", async () =>
   const request = (one: Exchange): Promise<void> =>
     storage.run(one.path, async () => {
       const seen = new Set<string | undefined>();
-      await one.body.forEachLent(() => seen.add(storage.getStore()));
+      await one.body.forEachChunk(() => seen.add(storage.getStore()));
       one.respond(200, null, [...seen].join());
     });
   await withServer({ request }, async (_server, port) => {

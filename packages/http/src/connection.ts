@@ -1,6 +1,6 @@
 // One connection: receives requests, has them answered one after the other, and sends the answers.
 //
-// What is received stands in buffers that the kernel was lent, and is given back before the
+// What is received stands in buffers that were provided to the kernel, and are released before the
 // callback ends: a request that is complete is parsed where it stands, and what cannot be worked on
 // yet is copied (`#held`). A connection that waits for a request holds neither buffer, block nor
 // head. Its parts: `BodyReceiver` has what comes behind a head, `Sending` all that goes out.

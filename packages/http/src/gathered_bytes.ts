@@ -4,7 +4,7 @@ import { HttpError } from "./fields.js";
 
 // A length that was announced and has not come costs no more than this.
 const FIRST_BYTES = 64 * 1024;
-const LEAST_BYTES = 1024;
+const MIN_BYTES = 1024;
 const nothing = new Uint8Array(0);
 // Memory for what is decoded at once. V8 counts the bytes of every ArrayBuffer, and collects
 // garbage for 64 MiB of them, however little it would find otherwise.
@@ -26,22 +26,27 @@ function unfilled(sizeBytes: number): Uint8Array {
 
 export class GatheredBytes {
   readonly #announcedBytes: number;
-  readonly #mostBytes: number;
+  readonly #maxBytes: number;
   #bytes: Uint8Array = nothing;
   #used = 0;
   #scratch: Uint8Array | undefined;
 
   /** `announcedBytes` is below 0 where nothing was announced. */
-  constructor(announcedBytes: number, mostBytes: number) {
+  constructor(announcedBytes: number, given: number | null) {
+    const maxBytes = given ?? Number.POSITIVE_INFINITY;
+    if (typeof maxBytes !== "number" || !(maxBytes >= 0)) {
+      const message = `maxBytes is ${String(maxBytes)}: give a number of bytes`;
+      throw new HttpError("ERR_HTTP_LENGTH", message);
+    }
     this.#announcedBytes = announcedBytes;
-    this.#mostBytes = mostBytes;
+    this.#maxBytes = maxBytes;
   }
 
   /** Copies what stands there, or throws when it is too much. */
   add(bytes: Uint8Array, start: number, end: number): void {
     const used = this.#used + end - start;
-    if (used > this.#mostBytes) {
-      const message = `the body is longer than ${this.#mostBytes} bytes`;
+    if (used > this.#maxBytes) {
+      const message = `the body is longer than ${this.#maxBytes} bytes`;
       throw new HttpError("ERR_HTTP_BODY_SIZE", message);
     }
     if (used > this.#bytes.length) this.#grow(used);
@@ -76,7 +81,7 @@ export class GatheredBytes {
     const sizeBytes =
       announced >= neededBytes
         ? Math.min(announced, Math.max(FIRST_BYTES, 2 * neededBytes))
-        : Math.max(LEAST_BYTES, 2 * neededBytes);
+        : Math.max(MIN_BYTES, 2 * neededBytes);
     const larger = unfilled(sizeBytes);
     larger.set(this.#bytes.subarray(0, this.#used));
     this.#bytes = larger;

@@ -75,8 +75,8 @@ const plain: Record<string, Handler> = {
     await one.body.next();
     one.respond(200, null, textFor(id));
   },
-  async lent(one, id) {
-    await one.body.forEachLent(() => undefined);
+  async borrowed(one, id) {
+    await one.body.forEachChunk(() => undefined);
     one.respond(200, null, textFor(id));
   },
 };
@@ -120,7 +120,7 @@ const web: Record<string, Web> = {
   whole: async (request, id) => new Response(new Blob([textFor(id)]), (await request.blob()) && {}),
   text: () => fileResponse(`${folder}/file`),
   some: (request, id) => request.clone() && new Response(textFor(id)),
-  lent: async (request, id) => (await request.arrayBuffer()) && new Response(textFor(id)),
+  borrowed: async (request, id) => (await request.arrayBuffer()) && new Response(textFor(id)),
 };
 
 /** A file stands for the text of this kind. */

@@ -1,7 +1,7 @@
 // The body of a request on its way to the handler: what has come and was not taken, and who waits.
 //
-// It comes in memory that the kernel was lent and gets back at once. `next` gives a copy, `bytes`
-// gathers all in one buffer, and `forEachLent` shows it where it stands.
+// It comes in memory that was provided to the kernel, and is released at once. `next` gives a copy,
+// `bytes` gathers all in one buffer, and `forEachChunk` shows it where it stands.
 
 import { AsyncResource } from "node:async_hooks";
 import { HttpError } from "./fields.js";
@@ -48,7 +48,7 @@ interface Taker {
  *   port: 0,
  *   async request(exchange) {
  *     let bytes = 0;
- *     for await (const piece of exchange.body) bytes += piece.length;
+ *     for await (const chunk of exchange.body) bytes += chunk.length;
  *     exchange.respond(200, null, `${bytes} bytes`);
  *   },
  * });
@@ -85,7 +85,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
   }
 
   /**
-   * The next piece.
+   * The next chunk.
    *
    * @throws `ERR_HTTP_ABORTED` when the client has gone, the code of the fault when the body is
    *   malformed, `ERR_HTTP_BODY_READ` while another call waits
@@ -108,12 +108,12 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
   }
 
   /**
-   * Calls back with each piece where it stands, in memory of the server: without a copy, and
-   * without a promise for each. The piece is the callback's until it returns; then the memory
-   * serves the next piece of any request, so keep none of it. What the callback throws ends the
+   * Calls back with each chunk where it stands, in memory of the server: without a copy, and
+   * without a promise for each. The chunk is borrowed until the callback returns; then the memory
+   * serves the next chunk of any request, so keep none of it. What the callback throws ends the
    * reading.
    *
-   * @param callback given each piece
+   * @param callback given each chunk
    * @returns a promise of the end of the body
    * @throws what the callback has thrown, and the codes of {@link next}
    *
@@ -126,7 +126,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
    *   port: 0,
    *   async request(exchange) {
    *     const hash = createHash("sha256");
-   *     await exchange.body.forEachLent((piece) => hash.update(piece));
+   *     await exchange.body.forEachChunk((chunk) => hash.update(chunk));
    *     exchange.respond(200, null, hash.digest("hex"));
    *   },
    * });
@@ -134,8 +134,8 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
    * console.log(await answer.text());
    * ```
    */
-  forEachLent(callback: (piece: Uint8Array) => void): Promise<void> {
-    // The pieces come from the connection, whose context is not that of the caller.
+  forEachChunk(callback: (chunk: Uint8Array) => void): Promise<void> {
+    // The chunks come from the connection, whose context is not that of the caller.
     const context = new AsyncResource("IOHTTPBODY");
     return this.#takeAll((bytes, start, end) => {
       context.runInAsyncScope(callback, undefined, bytes.subarray(start, end));
@@ -160,11 +160,12 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
   /**
    * All of it.
    *
-   * @param mostBytes how long it may be
-   * @throws `ERR_HTTP_BODY_SIZE` when it is longer, and the codes of {@link next}
+   * @param maxBytes how long it may be; no limit by default
+   * @throws `ERR_HTTP_BODY_SIZE` when it is longer, `ERR_HTTP_LENGTH` for a limit that is none, and
+   *   the codes of {@link next}
    */
-  async bytes(mostBytes = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
-    const gathered = new GatheredBytes(this.#lengthBytes, mostBytes);
+  async bytes(maxBytes = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
+    const gathered = new GatheredBytes(this.#lengthBytes, maxBytes);
     await this.#takeAll((bytes, start, end) => gathered.add(bytes, start, end));
     return gathered.take();
   }
@@ -172,11 +173,11 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
   /**
    * All of it as UTF-8.
    *
-   * @param mostBytes how long it may be
+   * @param maxBytes how long it may be; no limit by default
    * @throws the codes of {@link bytes}
    */
-  text(mostBytes = Number.POSITIVE_INFINITY): Promise<string> {
-    return this.decode(utf8Of, mostBytes);
+  text(maxBytes = Number.POSITIVE_INFINITY): Promise<string> {
+    return this.decode(utf8Of, maxBytes);
   }
 
   /**
@@ -186,9 +187,9 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
    */
   async decode<T>(
     callback: (bytes: Uint8Array) => T,
-    mostBytes = Number.POSITIVE_INFINITY,
+    maxBytes = Number.POSITIVE_INFINITY,
   ): Promise<T> {
-    const gathered = new GatheredBytes(this.#lengthBytes, mostBytes);
+    const gathered = new GatheredBytes(this.#lengthBytes, maxBytes);
     const take: Taker["take"] = (bytes, start, end) => {
       if (gathered.isEmpty) gathered.useScratch();
       gathered.add(bytes, start, end);

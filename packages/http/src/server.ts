@@ -27,8 +27,8 @@ import { Wheel } from "./wheel.js";
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_PORT = 3000;
 const MAX_RECEIVING_BYTES = 64 * 1024 * 1024;
-const TICK_MOST_MS = 500;
-const TICK_LEAST_MS = 10;
+const MAX_TICK_MS = 500;
+const MIN_TICK_MS = 10;
 const LINGER_MS = 2000;
 const MAX_LOGGED_BYTES = 1024;
 const PLAIN = new FieldBlock({ "content-type": "text/plain" });
@@ -49,7 +49,7 @@ const refusedChannel = channel("io:http:request:refused");
 function wheelFor(limits: FullLimits, isNeeded: () => boolean): Wheel {
   const times = Object.entries(limits).filter(([name, value]) => name.endsWith("Ms") && value > 0);
   const shortest = Math.min(...times.map(([, value]) => value), LINGER_MS);
-  const tickMs = Math.max(TICK_LEAST_MS, Math.min(TICK_MOST_MS, Math.floor(shortest / 4)));
+  const tickMs = Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, Math.floor(shortest / 4)));
   return new Wheel(tickMs, refreshDate, isNeeded);
 }
 

@@ -24,8 +24,8 @@ const forms: Record<string, () => ServeOptions> = {
   up: () => ({
     async request(exchange) {
       let length = 0;
-      await exchange.body.forEachLent((piece) => {
-        length += piece.length;
+      await exchange.body.forEachChunk((chunk) => {
+        length += chunk.length;
       });
       exchange.respond(200, plain, String(length));
     },

@@ -515,9 +515,9 @@ export class RequestHead {
     const limit = this.#base + this.#length;
     let start = this.#base;
     while (start < limit && isLineEnd(bytes[start]!)) start++;
-    const most = Math.min(limit, start + maxBytes);
+    const max = Math.min(limit, start + maxBytes);
     let end = start;
-    while (end < most && !isLineEnd(bytes[end]!)) end++;
+    while (end < max && !isLineEnd(bytes[end]!)) end++;
     return textOf(bytes, start, end);
   }
 
