@@ -298,6 +298,43 @@ test("a client that has ended its side gets what a stream has at once", async ()
   assert.is(cancelled, 2);
 });
 
+test("a slow client that has ended its side gets all of a stream that is not silent", async () => {
+  const pieces = 400; // more than the sockets of both sides take
+  const piece = Buffer.alloc(0x10000, "p");
+  const signals: AbortSignal[] = [];
+  const aborted = async (count: number): Promise<void> => {
+    while (signals.length < count || !signals.at(-1)!.aborted) await turn();
+  };
+  const fetch = async (request: Request): Promise<Response> => {
+    signals.push(request.signal);
+    if (request.url.endsWith("/early")) await aborted(signals.length);
+    let left = pieces;
+    const pull = (controller: ReadableStreamDefaultController): void => {
+      if (left-- > 0) controller.enqueue(piece);
+      else controller.close();
+    };
+    return new Response(new ReadableStream({ pull }));
+  };
+  await withServer({ fetch }, async (server, port) => {
+    for (const [index, when] of ["early", "late"].entries()) {
+      using client = new Client(port);
+      client.send(get(`/${when}`));
+      client.socket.pause();
+      const sentBefore = server.metrics.sentBytes;
+      // The late one ends its side while what it does not take is waited for.
+      if (when === "late") await calm(() => server.metrics.sentBytes - sentBefore);
+      client.socket.end();
+      await aborted(index + 1);
+      await calm(() => server.metrics.sentBytes - sentBefore);
+      assert.ok(server.metrics.sentBytes - sentBefore < pieces * piece.length);
+      client.socket.resume();
+      const all = await client.ended();
+      assert.is(all.split("10000\r\n").length - 1, pieces, when);
+      assert.is(all.endsWith("\r\n0\r\n\r\n"), true, when);
+    }
+  });
+});
+
 test("no request runs in the AsyncLocalStorage of another", async () => {
   const storage = new AsyncLocalStorage<string>();
   const seen: (string | undefined)[] = [];
