@@ -460,7 +460,7 @@ test("a clone and its model are read apart, and have headers of their own", asyn
   }
 });
 
-test("a stream of a response that something was read of is not sent as if it were whole", async () => {
+test("a stream that something was read of is not sent as if it were whole", async () => {
   const codes: unknown[] = [];
   const read: ReadableStream[] = [];
   const fetch = async (request: Request): Promise<Response> => {

@@ -161,8 +161,8 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
    * All of it.
    *
    * @param maxBytes how long it may be; no limit by default
-   * @throws `ERR_HTTP_BODY_SIZE` when it is longer, `ERR_HTTP_LENGTH` for a limit that is none, and
-   *   the codes of {@link next}
+   * @throws `ERR_HTTP_BODY_SIZE` when it is longer, `ERR_HTTP_LENGTH` for a limit that is no
+   *   number, and the codes of {@link next}
    */
   async bytes(maxBytes = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
     const gathered = new GatheredBytes(this.#lengthBytes, maxBytes);

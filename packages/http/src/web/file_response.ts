@@ -20,8 +20,8 @@ const PIECE_BYTES = 64 * 1024;
  * without passing through the program where the system can, and closes it. To a GET or HEAD it
  * answers conditions and ranges, unless `init` has another status than 200. Its type is that of
  * the name's ending. There is a 404 instead when no such file can be read. What is made when it is
- * read, as the files of /proc and /sys, is read to its end and has neither ranges nor conditions. Of
- * a file that grows meanwhile the size at the beginning is sent, and one that shrinks breaks the
+ * read, as the files of /proc and /sys, is read to its end and has neither ranges nor conditions.
+ * Of a file that grows meanwhile the size at the beginning is sent, and one that shrinks breaks the
  * connection.
  *
  * The path is the program's: check what a client has a part in, or serve a folder with
