@@ -236,8 +236,8 @@ export class Exchange {
 
   /**
    * Sends the head of an answer whose body follows by {@link write}. With `lengthBytes` exactly so
-   * many bytes must follow; without, the body is sent in chunks. Where {@link respond} sends no body
-   * what is written is dropped.
+   * many bytes must follow; without, the body is sent in chunks. Where {@link respond} sends no
+   * body what is written is dropped.
    *
    * @param status from 200 to 999
    * @param fields of the answer

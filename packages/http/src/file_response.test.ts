@@ -311,7 +311,7 @@ test("what cannot be read, and what is no file, is not found", async () => {
   });
 });
 
-test("middleware that changes the headers, or wraps the response, leaves the file as it is", async () => {
+test("middleware that wraps the response leaves the file what it is", async () => {
   const app = new Hono();
   app.use(async (context, next) => {
     await next();
