@@ -8,6 +8,7 @@
 import { constants } from "node:os";
 import { Completion, type File, type IO, MultishotCompletion, type Socket } from "@io/core";
 import { BodyReceiver } from "./body_receiver.js";
+import { Departure } from "./departure.js";
 import { Exchange } from "./exchange.js";
 import { HttpError } from "./fields.js";
 import { HeldBytes } from "./held_bytes.js";
@@ -66,6 +67,8 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   #inside = false;
   #persists = true;
   #peerEnded = false;
+  // Of a client that has ended its side before its answer was complete.
+  #departure: Departure | null = null;
   #closed = false;
   #upgraded: Upgraded | null = null;
   // In a request of which more is to come, whose time is measured.
@@ -243,8 +246,11 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     }
     // The handler may go on even when the connection is closed: the bytes must stay its own.
     head.keep();
-    if (this.#closed) return;
-    if (!exchange.ended || this.#phase === UPGRADED) return;
+    if (this.#closed || this.#phase === UPGRADED) return;
+    if (!exchange.ended) {
+      if (this.#peerEnded) this.#noteEnd(exchange);
+      return;
+    }
     if (this.#phase === NEXT) this.#finish(exchange);
     else this.#dropBody();
   }
@@ -434,6 +440,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
       destroy: () => this.destroy(),
     });
     this.#upgraded = upgraded;
+    this.#departure?.stop();
     this.#phase = UPGRADED;
     this.#requestEnd = 0;
     this.#await(0);
@@ -459,11 +466,18 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     }
     const exchange = this.#exchange;
     if (exchange !== null) {
-      exchange.abortSignal(gone("the client has ended the connection"));
+      this.#noteEnd(exchange);
       this.#endCutBody(exchange);
       return;
     }
     this.#afterPeerEnded();
+  }
+
+  // The client may wait for the answer, or have gone.
+  #noteEnd(exchange: Exchange): void {
+    const onGone = (cause: unknown): void => this.#break(cause);
+    this.#departure ??= new Departure(this.#server, this.socket, onGone);
+    exchange.abortSignal(gone("the client has ended the connection"));
   }
 
   // A body that is not complete never will be. What the handler has left no room for is of it, too.
@@ -586,6 +600,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     this.#closed = true;
     const server = this.#server;
     server.wheel.remove(this);
+    this.#departure?.stop();
     this.#sending.drop();
     this.#held = null;
     this.#upgraded?.onClosed();

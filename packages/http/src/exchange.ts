@@ -82,6 +82,7 @@ export class Exchange {
   #status = 0;
   // The connection has ended: what is answered is dropped.
   #broken = false;
+  #onBroken: ((reason: unknown) => void) | null = null;
 
   /** @internal */
   constructor(connection: Connection, outbox: Outbox, head: RequestHead) {
@@ -414,6 +415,15 @@ export class Exchange {
     this.abortSignal(reason);
     this.#bodyError ??= reason;
     this.#body?.fail(reason);
+    if (this.#broken) this.#onBroken?.(reason);
+  }
+
+  /**
+   * Calls back when the connection ends before the answer is complete, which is when the client is
+   * known to have gone; `signal` is aborted earlier when it has ended its side. @internal
+   */
+  whenBroken(callback: (reason: unknown) => void): void {
+    this.#onBroken = callback;
   }
 
   /** The client has ended its side, maybe behind the whole body. @internal */

@@ -256,10 +256,7 @@ async function play(client: Client, { sent, isGood, asked }: Plan): Promise<stri
     at += count;
     if (below(2) === 0) await turns(below(3));
   }
-  // A client that has ended its side may have gone: a stream of the web that it would have to wait
-  // for is cancelled then.
-  const goodWay = asked.some(([, kind]) => kind === "pieces") ? "waits" : "ends";
-  const leaves = isGood ? goodWay : pick(["ends", "resets", "waits", "goes"]);
+  const leaves = pick(isGood ? ["ends", "waits"] : ["ends", "resets", "waits", "goes"]);
   if (leaves === "waits" && isGood) {
     const isWhole = ({ body }: Seen): boolean => body !== null;
     await client.until(() => answersIn(client.received).filter(isWhole).length === asked.length);

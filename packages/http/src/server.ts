@@ -30,6 +30,7 @@ const MAX_RECEIVING_BYTES = 64 * 1024 * 1024;
 const MAX_TICK_MS = 500;
 const MIN_TICK_MS = 10;
 const LINGER_MS = 2000;
+const LOOK_MS = 1000;
 const MAX_LOGGED_BYTES = 1024;
 const PLAIN = new FieldBlock({ "content-type": "text/plain" });
 
@@ -443,5 +444,6 @@ function ticksOf(times: Record<string, number>, wheel: Wheel): Ticks {
     rest: idle === 0 || send === 0 ? Math.max(idle, send) : Math.min(idle, send),
     request: ticks(times["requestTimeoutMs"]!),
     linger: ticks(LINGER_MS),
+    look: ticks(LOOK_MS),
   };
 }

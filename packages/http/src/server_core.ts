@@ -19,6 +19,8 @@ export interface Ticks {
   readonly rest: number;
   readonly request: number;
   readonly linger: number;
+  /** From one look at a client that may have gone to the next. */
+  readonly look: number;
 }
 
 /** Heads that are in no use. */

@@ -45,7 +45,7 @@ export function answerByFetch(
 /** Sends the response; a promise when that takes longer than the call. */
 export function answerWith(exchange: Exchange, response: unknown): Promise<void> | undefined {
   // The client has gone, or the handler has answered by the exchange.
-  if (exchange.begun) return undefined;
+  if (exchange.begun) return cancelBody(response, exchange.abortReason);
   if (typeof response !== "object" || response === null) {
     const message = `the handler gave ${String(response)}: a Response must be returned`;
     throw new HttpError("ERR_HTTP_RESPONSE", message);
@@ -82,6 +82,15 @@ function sendParts(exchange: Exchange, parts: ResponseParts): Promise<void> | un
   if (body instanceof FileBody) return sendFileBody(exchange, parts, body);
   exchange.respond(parts.status, fieldsOf(parts), body);
   return undefined;
+}
+
+// What makes the body must not wait for a client that has gone.
+function cancelBody(response: unknown, reason: unknown): Promise<void> | undefined {
+  if (typeof response !== "object" || response === null || partsOf(response) !== null) {
+    return undefined; // nothing makes it
+  }
+  const { body } = response as Response;
+  return body === null || body === undefined || body.locked ? undefined : body.cancel(reason);
 }
 
 // Its length is known, and its bytes may be those of a file: no more of them than the client takes
@@ -133,36 +142,19 @@ async function sendStream(
     return;
   }
   const reader = body.getReader();
-  const { signal } = exchange;
-  let isCancelled = false;
   const cancel = (reason: unknown): void => {
-    isCancelled = true;
     reader.cancel(reason).catch(() => undefined); // it may have failed itself
   };
-  // What may never end, and may be silent, is of no use to a client that has ended its side: it has
-  // gone, for all that can be known. It gets what is there at once. What has an end is sent as long
-  // as it is taken.
-  const mayNeverEnd = lengthBytes === undefined;
-  let reading = 0;
-  const cancelIfSilent = (): void => {
-    const waitsFor = reading;
-    setImmediate(() => {
-      if (reading === waitsFor && waitsFor > 0) cancel(signal.reason);
-    });
-  };
+  // A client that has ended its side may wait for all of it, however long the stream is silent: it
+  // is cancelled when the client is known to have gone.
+  exchange.whenBroken(cancel);
   try {
     exchange.begin(status, fields, lengthBytes);
-    if (mayNeverEnd) signal.addEventListener("abort", cancelIfSilent, { once: true });
-    for (let count = 1; !exchange.ended; count++) {
-      reading = count;
-      if (mayNeverEnd && signal.aborted) cancelIfSilent();
+    while (!exchange.ended) {
       const { value, done } = await reader.read();
-      reading = 0;
       if (exchange.ended) break;
       if (done) {
-        // What was cancelled is not complete, and must not look as if it were.
-        if (isCancelled) exchange.destroy();
-        else exchange.end();
+        exchange.end();
         return;
       }
       await exchange.write(value);
