@@ -130,6 +130,111 @@ test("a line for each request that is refused, with what is known of it", async 
   }
 });
 
+type Leaves = "end" | "destroy" | "resetAndDestroy";
+
+/**
+ * What is sent before a client ends its side, goes or resets the connection; what it is answered,
+ * what the line says of it, and whether a handler was called for it.
+ */
+const CUT: [
+  sent: string,
+  leaves: Leaves,
+  answer: number,
+  status: number,
+  refusal: string,
+  seen: boolean,
+][] = [
+  ["G", "end", 400, 400, "ERR_HTTP_HEAD_CUT", false],
+  ["GET /h HTTP/1.1\nHost: a\nX", "end", 400, 400, "ERR_HTTP_HEAD_CUT", false],
+  [`${post}Content-Length: 1\n`, "end", 400, 400, "ERR_HTTP_HEAD_CUT", false],
+  ["GET /h HTTP/1.1\nHost: a\nX", "resetAndDestroy", 0, 0, "ERR_HTTP_HEAD_CUT", false],
+  [`${post}Content-Length: 9\n\n1`, "end", 400, 400, "ERR_HTTP_BODY_CUT", true],
+  [`${post}Transfer-Encoding: chunked\n\n9\n1`, "end", 400, 400, "ERR_HTTP_BODY_CUT", true],
+  [`${post}X: wraps\nContent-Length: 9\n\n1`, "end", 400, 400, "ERR_HTTP_BODY_CUT", true],
+  [`${post}X: own\nContent-Length: 9\n\n1`, "end", 500, 500, "", true],
+  [`${post}Content-Length: 9\n\n1`, "resetAndDestroy", 0, 0, "", true],
+  // The request was complete, and its handler has given it up.
+  [get("/waits"), "end", 0, 0, "", true],
+  [get("/waits"), "destroy", 0, 0, "", true],
+  [get("/waits"), "resetAndDestroy", 0, 0, "", true],
+];
+
+async function orWaits(one: Exchange): Promise<void> {
+  const { signal } = one;
+  if (one.path === "/waits") await new Promise((go) => signal.addEventListener("abort", go));
+  signal.throwIfAborted();
+  try {
+    await answer(one);
+  } catch (error) {
+    if (one.field("x") === "wraps") throw new Error("not read", { cause: error });
+    throw one.field("x") === "own" ? new Error("its own") : error;
+  }
+}
+
+test("a line for each request that its client cuts off, of the status that it got", async () => {
+  for (const [sent, leaves, answered, status, refusal, seen] of CUT) {
+    const logged: Answered[] = [];
+    const finished: number[] = [];
+    const refused: unknown[] = [];
+    const errors: unknown[] = [];
+    const onFinish = (message: unknown): void =>
+      void finished.push((message as { status: number }).status);
+    const onRefused = (message: unknown): void => {
+      const { code, exchange } = message as Record<string, unknown>;
+      refused.push([code, exchange !== null]);
+    };
+    subscribe("io:http:request:finish", onFinish);
+    subscribe("io:http:request:refused", onRefused);
+    const onAnswered = (one: Answered): void => void logged.push(one);
+    const onError = (error: unknown): undefined => void errors.push(error);
+    await withServer({ request: orWaits, onAnswered, onError }, async (server, port) => {
+      const { metrics } = server;
+      using client = new Client(port);
+      client.send(get("/before") + sent);
+      const sizeBytes = (get("/before") + sent).replaceAll("\n", "\r\n").length;
+      while (metrics.receivedBytes < sizeBytes) await turn();
+      client.socket[leaves]();
+      const all = await client.ended();
+      while (server.connections > 0) await turn();
+      const shown = JSON.stringify([sent, leaves, all, logged]);
+      const statuses = [...all.matchAll(/HTTP\/1\.1 ([0-9]+)/g)].map(([, text]) => Number(text));
+      if (leaves === "end") assert.equal(statuses, answered === 0 ? [200] : [200, answered], shown);
+      assert.is(logged.length, 2, shown);
+      const [before, one] = logged;
+      assert.equal([before!.status, before!.target], [200, "/before"], shown);
+      assert.equal([one!.status, one!.refusal], [status, refusal], shown);
+      assert.is(one!.requestLine, sent.split("\n")[0], shown);
+      assert.is(one!.sentBytes, status === 0 ? 0 : all.length - before!.sentBytes, shown);
+      assert.equal(finished, seen ? [200, status] : [200], shown);
+      assert.equal(refused, refusal === "" ? [] : [[refusal, seen]], shown);
+      assert.is(metrics.requestsRefused, refusal === "" ? 0 : 1, shown);
+      assert.is(metrics.responses[4], status === 400 ? 1 : 0, shown);
+      // A client that has gone is no fault of its handler.
+      assert.is(errors.length, status === 500 ? 1 : 0, shown);
+    });
+    unsubscribe("io:http:request:finish", onFinish);
+    unsubscribe("io:http:request:refused", onRefused);
+  }
+});
+
+test("a connection that ends without a request has no line", async () => {
+  const logged: Answered[] = [];
+  const onAnswered = (one: Answered): void => void logged.push(one);
+  await withServer({ request: answer, onAnswered }, async (server, port) => {
+    for (const sent of ["", "\n\n"]) {
+      for (const leaves of ["end", "resetAndDestroy"] as const) {
+        using client = new Client(port);
+        await client.send(`${get("/")}${sent}`).until(() => client.received.endsWith("\r\n\r\n"));
+        client.socket[leaves]();
+        await client.ended();
+      }
+    }
+    while (server.connections > 0) await turn();
+    assert.is(logged.length, 4);
+    assert.is(server.metrics.requestsRefused, 0);
+  });
+});
+
 test("a client forges no line and no control sequence", async () => {
   const logged: Answered[] = [];
   const onAnswered = (answered: Answered): void => void logged.push(answered);

@@ -274,8 +274,9 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     this.#await(server.ticks.rest);
   }
 
+  // Of the answer. Those before it may not have been sent when the connection ends.
   #sentSince(): number {
-    return this.#sending.writtenBytes - this.#writtenBefore;
+    return Math.max(0, this.#sending.writtenBytes - this.#writtenBefore);
   }
 
   // ---- bodies
@@ -484,8 +485,22 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   #endCutBody(exchange: Exchange): void {
     if (this.bodyHasEnded || this.#held !== null) return;
     this.#persists = false;
+    this.#await(0); // what is left to wait for is the handler
     exchange.abort(exchange.abortReason ?? gone("the client has ended the connection"));
     if (exchange.ended) this.#linger();
+  }
+
+  /** The handler has given up, because the client has gone or has not sent all of its body. */
+  giveUp(exchange: Exchange): void {
+    if (exchange !== this.#exchange) return;
+    this.#server.root.runInAsyncScope(() => {
+      if (exchange.begun) this.destroy();
+      else if (!this.bodyHasEnded) this.#refuse(faults.CUT_BODY);
+      else {
+        exchange.break(0);
+        this.#linger(); // what was answered before goes out still
+      }
+    });
   }
 
   // What it has sent before is answered still.
@@ -500,7 +515,13 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
       return;
     }
     if (this.#held !== null && this.#sending.isFull) return;
-    this.#linger();
+    if (this.#isInHead) this.#refuseHeld(this.#head!, faults.CUT_HEAD);
+    else this.#linger();
+  }
+
+  /** Whether a part of a request's head has come, which stands in #held. */
+  get #isInHead(): boolean {
+    return this.#phase === HEAD && this.#held !== null && (this.#head?.inRequest ?? false);
   }
 
   #refuse(fault: number): void {
@@ -528,10 +549,17 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   }
 
   // What has come of it was copied, and the kernel has the memory that it came in.
-  #refuseSlowHead(head: RequestHead): void {
+  #refuseHeld(head: RequestHead, fault: number): void {
     const held = this.#held!;
     head.moveTo(held.bytes, held.start, held.end);
-    this.#refuse(faults.SLOW_HEAD);
+    this.#refuse(fault);
+  }
+
+  // Nothing can be answered to it any more.
+  #reportCutHead(head: RequestHead, held: HeldBytes): void {
+    head.moveTo(held.bytes, held.start, held.end);
+    this.#writtenBefore = this.#sending.writtenBytes;
+    this.#reportRefused(faults.CUT_HEAD, null, 0);
   }
 
   #reportRefused(fault: number, exchange: Exchange | null, status: number): void {
@@ -578,7 +606,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   /** No further request: an idle connection ends at once, any other with its answer. */
   stop(): void {
     this.#persists = false;
-    const idle = this.#phase === HEAD && !(this.#head?.inRequest ?? false);
+    const idle = this.#phase === HEAD && !this.#isInHead;
     if (idle && this.#outbox.isEmpty) this.destroy();
     else if (idle) this.#linger();
   }
@@ -601,6 +629,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     const server = this.#server;
     server.wheel.remove(this);
     this.#departure?.stop();
+    if (this.#isInHead) this.#reportCutHead(this.#head!, this.#held!);
     this.#sending.drop();
     this.#held = null;
     this.#upgraded?.onClosed();
@@ -647,7 +676,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     }
     if (this.#phase === LINGERING) this.destroy();
     else if (this.#phase === HEAD) {
-      if (this.#head?.inRequest) this.#refuseSlowHead(this.#head);
+      if (this.#isInHead) this.#refuseHeld(this.#head!, faults.SLOW_HEAD);
       else if (this.#timesHead || this.#hasIdled) this.destroy();
       else if (ticks.idle > 0) this.#await(this.#idleSince + ticks.idle - wheel.now);
     } else if (this.#phase === BODY) {

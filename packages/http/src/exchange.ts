@@ -400,6 +400,11 @@ export class Exchange {
     this.#head = NO_HEAD;
   }
 
+  /** Answers with the fault of the client, or ends the connection. @internal */
+  giveUp(): void {
+    this.#connection.giveUp(this);
+  }
+
   /** Why the client has no use of an answer; null while it has. @internal */
   get abortReason(): unknown {
     return this.#aborted;

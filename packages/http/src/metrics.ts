@@ -25,7 +25,7 @@ export class Metrics {
   connectionsOpen = 0;
   /** Requests that a handler was called for. */
   requests = 0;
-  /** Requests that were malformed, too large or too slow. */
+  /** Requests that were malformed, too large, too slow or cut off. */
   requestsRefused = 0;
   /** Bytes that were received. */
   receivedBytes = 0;

@@ -73,7 +73,10 @@ export interface Answered {
    * has come, up to 1 KiB: any bytes but line ends, each a character.
    */
   readonly requestLine: string;
-  /** Of the answer; 0 when the connection has ended before there was one. */
+  /**
+   * Of the answer; 0 when the connection has ended before there was one, as that of a client that
+   * has gone. One that cuts its request off and waits is answered with 400.
+   */
   readonly status: number;
   /** Why the server has refused the request, as `"ERR_HTTP_BODY_SIZE"`; empty when it has not. */
   readonly refusal: string;

@@ -32,6 +32,7 @@ const MIN_TICK_MS = 10;
 const LINGER_MS = 2000;
 const LOOK_MS = 1000;
 const MAX_LOGGED_BYTES = 1024;
+const MAX_CAUSES = 8;
 const PLAIN = new FieldBlock({ "content-type": "text/plain" });
 
 /** Published for each request, before its handler is called: `{ exchange }`. */
@@ -320,8 +321,8 @@ export class Server implements AsyncDisposable {
 
   #onThrown(error: unknown, exchange: Exchange): void {
     // The client has gone, which is no fault of the handler that waited for it.
-    if (exchange.abortReason !== null && error === exchange.abortReason) {
-      this.#giveUp(exchange);
+    if (isBecauseOf(error, exchange.abortReason)) {
+      if (!exchange.ended) exchange.giveUp();
       return;
     }
     if (errorChannel.hasSubscribers) errorChannel.publish({ exchange, error });
@@ -413,6 +414,18 @@ export class Server implements AsyncDisposable {
   #report(error: unknown): void {
     console.error(error);
   }
+}
+
+/** Whether it is the reason of an abort, or was thrown because of it. */
+function isBecauseOf(error: unknown, reason: unknown): boolean {
+  if (reason === null) return false;
+  let cause = error;
+  for (let depth = 0; depth < MAX_CAUSES; depth++) {
+    if (cause === reason) return true;
+    if (!(cause instanceof Error)) return false;
+    cause = cause.cause;
+  }
+  return false;
 }
 
 function hostOf(address: Address | null): string {

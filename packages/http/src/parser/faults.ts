@@ -65,6 +65,9 @@ export const LONG_BODY = fault(413, "BODY_SIZE", "The body is longer than the se
 export const SLOW_HEAD = fault(408, "HEAD_TIMEOUT", "The head of the request took too long.", true);
 export const SLOW_BODY = fault(408, "BODY_TIMEOUT", "The body of the request took too long.", true);
 export const SLOW_REQUEST = fault(408, "REQUEST_TIMEOUT", "The request took too long.", true);
+// node:http answers 400 to the first as well; the second breaks its connection.
+export const CUT_HEAD = fault(400, "HEAD_CUT", "The connection ended within the head.");
+export const CUT_BODY = fault(400, "BODY_CUT", "The connection ended within the body.");
 
 /** The fault that a negative number of the parser stands for. */
 export function faultOf(number: number): Fault {
