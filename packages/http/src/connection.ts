@@ -9,6 +9,7 @@ import { constants } from "node:os";
 import { Completion, type File, type IO, MultishotCompletion, type Socket } from "@io/core";
 import { BodyReceiver } from "./body_receiver.js";
 import { Departure } from "./departure.js";
+import { isOfPeer } from "./errors.js";
 import { Exchange } from "./exchange.js";
 import { HttpError } from "./fields.js";
 import { HeldBytes } from "./held_bytes.js";
@@ -476,8 +477,9 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
 
   // The client may wait for the answer, or have gone.
   #noteEnd(exchange: Exchange): void {
-    const onGone = (cause: unknown): void => this.#break(cause);
-    this.#departure ??= new Departure(this.#server, this.socket, onGone);
+    const onGone = (): void => this.destroy(gone("the client has gone"));
+    const onFailed = (cause: unknown): void => this.#break(cause);
+    this.#departure ??= new Departure(this.#server, this.socket, onGone, onFailed);
     exchange.abortSignal(gone("the client has ended the connection"));
   }
 
@@ -614,6 +616,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   // The connection is of no use any more.
   #break(cause: unknown): void {
     if (this.#closed) return;
+    if (!isOfPeer(cause)) this.#server.onFailed(cause);
     this.destroy(gone("the connection has failed", cause));
   }
 

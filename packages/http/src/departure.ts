@@ -23,15 +23,22 @@ export class Departure implements WheelEntry {
 
   readonly #server: ServerCore;
   readonly #socket: Socket;
-  readonly #onGone: (cause: unknown) => void;
+  readonly #onGone: () => void;
+  readonly #onFailed: (cause: unknown) => void;
   readonly #looking = new Completion<Departure>(this);
   #probes = false;
 
-  /** Watches from now on; `onGone` is told why, by what was thrown or by a negative number. */
-  constructor(server: ServerCore, socket: Socket, onGone: (cause: unknown) => void) {
+  /** Watches from now on. `onFailed` is given a negative number, or what was thrown. */
+  constructor(
+    server: ServerCore,
+    socket: Socket,
+    onGone: () => void,
+    onFailed: (cause: unknown) => void,
+  ) {
     this.#server = server;
     this.#socket = socket;
     this.#onGone = onGone;
+    this.#onFailed = onFailed;
     server.wheel.set(this, server.ticks.look);
   }
 
@@ -51,7 +58,7 @@ export class Departure implements WheelEntry {
       this.#probes = true;
       this.#probe();
     } catch (error) {
-      this.#onGone(error);
+      this.#onFailed(error);
     }
   }
 
@@ -66,7 +73,8 @@ export class Departure implements WheelEntry {
 
   /** @internal */
   looked(result: number): void {
-    if (result < 0 || (result & (PollFlags.hangUp | PollFlags.error)) !== 0) this.#onGone(result);
+    if (result < 0) this.#onFailed(result);
+    else if ((result & (PollFlags.hangUp | PollFlags.error)) !== 0) this.#onGone();
   }
 }
 

@@ -21,6 +21,8 @@ export class Metrics {
   connections = 0;
   /** Connections that were refused because of a limit. */
   connectionsRefused = 0;
+  /** Connections that have failed by the system, the IO or a file, and not by their clients. */
+  connectionsFailed = 0;
   /** Connections that are open. */
   connectionsOpen = 0;
   /** Requests that a handler was called for. */
@@ -45,6 +47,7 @@ export class Metrics {
     const rows: [name: string, kind: string, help: string, value: number][] = [
       ["connections_total", "counter", "Connections accepted.", this.connections],
       ["connections_refused_total", "counter", "Refused by a limit.", this.connectionsRefused],
+      ["connections_failed_total", "counter", "Failed, not by the client.", this.connectionsFailed],
       ["connections_open", "gauge", "Connections open.", this.connectionsOpen],
       ["requests_total", "counter", "Requests handled.", this.requests],
       ["requests_refused_total", "counter", "Requests refused.", this.requestsRefused],

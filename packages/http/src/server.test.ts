@@ -9,7 +9,7 @@ import { request as nodeRequest } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { createInterface } from "node:readline";
-import type { InternetAddress } from "@io/core";
+import { Completion, type InternetAddress, IO, type IOError } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Client, calm, exchange, get, turn, withServer } from "./client.test.support.js";
@@ -636,6 +636,52 @@ test("wrong options of stop() stop nothing, and an endless time breaks off nothi
     assert.is((await client.answer()).body, "finished");
     await stopping;
   });
+});
+
+test("connections that fail by the IO are counted and reported, and others follow", async () => {
+  const reported: unknown[] = [];
+  const { error: print } = console;
+  console.error = (error: unknown) => void reported.push(error);
+  try {
+    await using io = await IO.open({ inFlightLimit: 32 });
+    await withServer({ io, request: echoTarget }, async (server, port) => {
+      const { metrics } = server;
+      const clients = Array.from({ length: 4 }, () => new Client(port));
+      for (const client of clients) await client.send(get("/")).answer();
+      // The program takes all that is left of the IO.
+      const taken: Completion[] = [];
+      const fill = (): void => {
+        for (;;) {
+          const completion = new Completion();
+          io.ring.timeout(completion, () => undefined, 3.6e12);
+          taken.push(completion);
+        }
+      };
+      assert.throws(fill, (error: IOError) => error.code === "ERR_IO_IN_FLIGHT_LIMIT");
+      for (const client of clients) client.send(get("/"));
+      for (const client of clients) assert.is(await client.ended(), "");
+      assert.is(metrics.connectionsFailed, clients.length);
+      assert.match(metrics.text(), /\nio_http_connections_failed_total 4\n/);
+      // What all of them fail of is said once.
+      const [error] = reported as HttpError[];
+      assert.is(reported.length, 1);
+      assert.is(error!.code, "ERR_HTTP_CONNECTION");
+      assert.is((error!.cause as IOError).code, "ERR_IO_IN_FLIGHT_LIMIT");
+      for (const completion of taken) {
+        io.ring.cancel(new Completion(), () => undefined, completion);
+        while (completion.active) await turn();
+      }
+      using later = new Client(port);
+      assert.is((await later.send(get("/later")).answer()).status, 200);
+      // A client that resets its connection is none of them.
+      const failed = metrics.connectionsFailed;
+      later.socket.resetAndDestroy();
+      while (server.connections > 0) await turn();
+      assert.is(metrics.connectionsFailed, failed);
+    });
+  } finally {
+    console.error = print;
+  }
 });
 
 test("metrics are text for Prometheus", async () => {

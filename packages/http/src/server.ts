@@ -2,12 +2,13 @@
 
 import { AsyncResource } from "node:async_hooks";
 import { channel } from "node:diagnostics_channel";
+import { getSystemErrorName } from "node:util";
 import { type Address, type BufferGroup, IO, type Listener, type Ring } from "@io/core";
 import { stopTimeOf } from "./call_options.js";
 import { Connection } from "./connection.js";
 import { isThenable } from "./errors.js";
 import type { Exchange } from "./exchange.js";
-import { FieldBlock } from "./fields.js";
+import { FieldBlock, HttpError } from "./fields.js";
 import { Metrics } from "./metrics.js";
 import {
   type Answered,
@@ -31,6 +32,7 @@ const MAX_TICK_MS = 500;
 const MIN_TICK_MS = 10;
 const LINGER_MS = 2000;
 const LOOK_MS = 1000;
+const FAILURES_MS = 1000;
 const MAX_LOGGED_BYTES = 1024;
 const MAX_CAUSES = 8;
 const PLAIN = new FieldBlock({ "content-type": "text/plain" });
@@ -124,6 +126,8 @@ export class Server implements AsyncDisposable {
   readonly #wheel: Wheel;
   readonly #group: BufferGroup;
   #stopping: Promise<void> | null = null;
+  // What many connections fail of is reported once a second.
+  #reportsFailuresFromMs = 0;
   #onEmpty: (() => void) | null = null;
 
   /** Use `serve`. @internal */
@@ -290,6 +294,7 @@ export class Server implements AsyncDisposable {
       onRefused: (refused) => this.#onRefused(refused),
       onBodyRefused: (fault, exchange) => this.#countRefused(fault, exchange),
       onClosed: (connection, closing) => this.#forget(connection, closing),
+      onFailed: (cause) => this.#onFailed(cause),
       report: (error) => this.#report(error),
     };
   }
@@ -409,6 +414,17 @@ export class Server implements AsyncDisposable {
     } catch (error) {
       this.#report(error);
     }
+  }
+
+  #onFailed(cause: unknown): void {
+    this.metrics.connectionsFailed++;
+    const nowMs = performance.now();
+    if (nowMs < this.#reportsFailuresFromMs) return;
+    this.#reportsFailuresFromMs = nowMs + FAILURES_MS;
+    const why = typeof cause === "number" ? getSystemErrorName(cause) : String(cause);
+    const message = `a connection was closed, not by its client: ${why}`;
+    const options = typeof cause === "number" ? {} : { cause };
+    this.#report(new HttpError("ERR_HTTP_CONNECTION", message, options));
   }
 
   #report(error: unknown): void {

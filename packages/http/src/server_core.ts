@@ -88,6 +88,8 @@ export interface ServerCore {
   onBodyRefused(fault: number, exchange: Exchange): void;
   /** `closing` resolves when the socket is closed. */
   onClosed(connection: Connection, closing: Promise<void>): void;
+  /** A connection fails, and not by its client: a negative number, or what was thrown. */
+  onFailed(cause: unknown): void;
   /** Something went wrong that no handler can get. */
   report(error: unknown): void;
 }
