@@ -236,6 +236,105 @@ test("a client that goes within the body ends each reading", async () => {
   });
 });
 
+/** Readers that begin before their answer, with what each makes of a body. */
+const fetchReaders: Record<string, (request: Request) => Promise<number>> = {
+  buffer: async (request) => (await request.arrayBuffer()).byteLength,
+  async pipe(request) {
+    let bytes = 0;
+    const write = (piece: Uint8Array): void => {
+      bytes += piece.length;
+    };
+    await request.body!.pipeTo(new WritableStream({ write }));
+    return bytes;
+  },
+};
+
+test("what is read behind the answer is whole, or fails", async () => {
+  const seen: unknown[] = [];
+  const keep = (reading: Promise<number>): void =>
+    void reading.then(
+      (bytes) => seen.push(bytes),
+      (error: unknown) => seen.push(codeOf(error)),
+    );
+  const length = async (one: Exchange, name: string) => (await readers[name]!(one)).length;
+  let go: () => void = () => undefined;
+  const gone = (): Promise<void> =>
+    new Promise((resolve) => {
+      go = resolve;
+    });
+  const request = (one: Exchange): void => {
+    const [, when, name = ""] = one.path.split("/");
+    if (when === "before") keep(length(one, name));
+    one.respond(200, null, one.path);
+    if (when === "behind") keep(gone().then(() => length(one, name)));
+    if (when === "slow") {
+      // It takes a piece, and the next one when it is told: when the next request was answered.
+      const { body } = one;
+      keep(
+        body
+          .next()
+          .then(gone)
+          .then(() => body.bytes())
+          .then(({ length }) => length),
+      );
+    }
+  };
+  const fetch = (given: Request): Response => {
+    keep(fetchReaders[new URL(given.url).pathname.slice(1)]!(given));
+    return new Response("here");
+  };
+  const whole = bytesOf(300_000, 5);
+  // Each is answered before its body ends, and the next request is behind that.
+  const ask = async (port: number, path: string, expected: unknown): Promise<void> => {
+    for (const sent of [withLength(path, whole), inChunks(path, whole, 7000)]) {
+      using client = new Client(port);
+      client.sendBytes(sent.subarray(0, 10_000));
+      assert.is((await client.answer()).status, 200);
+      client.sendBytes(sent.subarray(10_000)).send(get("/none"));
+      if (expected === whole.length) while (seen.length === 0) await turn();
+      assert.is((await client.answer()).status, 200);
+      go();
+      while (seen.length === 0) await turn();
+      assert.equal(seen.splice(0), [expected], path);
+    }
+  };
+  await withServer({ request }, async (_server, port) => {
+    for (const name of ["bytes", "borrowed", "pieces"]) {
+      await ask(port, `/before/${name}`, whole.length);
+    }
+    for (const name of Object.keys(readers)) {
+      await ask(port, `/behind/${name}`, "ERR_HTTP_BODY_READ");
+    }
+    await ask(port, "/slow", "ERR_HTTP_BODY_READ");
+  });
+  const answer = (given: Request): Response =>
+    given.url.endsWith("/none") ? new Response("next") : fetch(given);
+  await withServer({ fetch: answer }, async (_server, port) => {
+    await ask(port, "/buffer", whole.length);
+    await ask(port, "/pipe", whole.length);
+  });
+});
+
+test("a client that goes behind the answer ends what is read of its body", async () => {
+  const codes: string[] = [];
+  const request = (one: Exchange): void => {
+    one.body.bytes().catch((error: unknown) => codes.push(codeOf(error)));
+    one.respond(200);
+  };
+  const limits = { bodyTimeoutMs: 200 };
+  await withServer({ request, limits }, async (server, port) => {
+    for (const leaves of ["end", "resetAndDestroy", "waits"] as const) {
+      using client = new Client(port);
+      client.sendBytes(withLength("/", bytesOf(1000, 6)).subarray(0, 500));
+      assert.is((await client.answer()).status, 200);
+      if (leaves !== "waits") client.socket[leaves]();
+      await client.ended();
+    }
+    while (server.connections > 0) await turn();
+    assert.equal(codes, ["ERR_HTTP_ABORTED", "ERR_HTTP_ABORTED", "ERR_HTTP_BODY_TIMEOUT"]);
+  });
+});
+
 test("the callback of a reading runs in the context of the handler", async () => {
   const storage = new AsyncLocalStorage<string>();
   const request = (one: Exchange): Promise<void> =>

@@ -1,12 +1,14 @@
 // The body of one request as it comes: given to the handler, or dropped.
 
 import type { Exchange } from "./exchange.js";
+import { HttpError } from "./fields.js";
 import { ChunkedBody } from "./parser/chunked_body.js";
 import * as faults from "./parser/faults.js";
 import type { HeadLimits, RequestHead } from "./parser/request_head.js";
 
 /** A client may send so much more of a body that the handler has not read. */
 const MAX_DROPPED_BYTES = 1024 * 1024;
+const DROPPED = "the answer was complete before the body was read: read it before, or as it comes";
 
 export class BodyReceiver {
   /** All of it has come. */
@@ -15,6 +17,8 @@ export class BodyReceiver {
   fault = 0;
   /** It was answered before all of it had come: the rest is of no use. */
   drops = false;
+  /** It waits for a handler that has answered and has not taken what came. */
+  isStuck = false;
   /** The client waits for "100 Continue". */
   continueWaits: boolean;
   readonly #exchange: Exchange;
@@ -40,6 +44,12 @@ export class BodyReceiver {
   /** The client goes on sending what is dropped. */
   get isEndless(): boolean {
     return this.#droppedBytes > MAX_DROPPED_BYTES;
+  }
+
+  /** What still comes is of no use; who reads it then learns that. */
+  drop(): void {
+    this.drops = true;
+    this.#exchange.failBody(new HttpError("ERR_HTTP_BODY_READ", DROPPED));
   }
 
   /** Takes what belongs to it; returns how far that goes, or -1 when the bytes have to wait. */

@@ -253,7 +253,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
       return;
     }
     if (this.#phase === NEXT) this.#finish(exchange);
-    else this.#dropBody();
+    else this.#dropBody(exchange);
   }
 
   // The request and its answer are complete.
@@ -285,6 +285,12 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   #readBody(bytes: Uint8Array, start: number, end: number): number {
     const body = this.#body!;
     const at = body.take(bytes, start, end);
+    // Requests may stand behind it: they do not wait for a handler that has left it.
+    const isStuck = at === -1 && this.#exchange!.ended;
+    if (isStuck !== body.isStuck) {
+      body.isStuck = isStuck;
+      this.#await(isStuck ? this.#server.ticks.look : this.#server.ticks.body);
+    }
     if (body.isEndless) this.#linger();
     if (body.fault !== 0) {
       this.#refuse(body.fault);
@@ -303,12 +309,13 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     if (exchange.ended) this.#finish(exchange);
   }
 
-  // It was answered before all of it had come.
-  #dropBody(): void {
-    // The client waits for a word that will not come, or has sent the body anyway: nothing tells.
+  // It was answered before all of it had come. A handler that reads goes on with it.
+  #dropBody(exchange: Exchange): void {
+    if (exchange.startedBody?.isWanted) return;
     const body = this.#body!;
+    body.drop();
+    // The client waits for a word that will not come, or has sent the body anyway: nothing tells.
     if (body.continueWaits) this.#linger();
-    else body.drops = true;
   }
 
   get io(): IO {
@@ -385,7 +392,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     const exchange = this.#exchange;
     if (exchange?.ended && this.#phase !== UPGRADED) {
       if (this.#phase === NEXT) this.#finish(exchange);
-      else if (!this.#body?.drops) this.#dropBody();
+      else if (!this.#body?.drops) this.#dropBody(exchange);
     }
     this.#processHeld();
     if (this.#closed) return;
@@ -533,6 +540,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     const { code, text, status } = faults.faultOf(fault);
     if (exchange?.ended) {
       server.onBodyRefused(fault, exchange);
+      exchange.failBody(new HttpError(code, text));
       this.#linger(); // the answer is complete, and what comes behind the head was not asked for
       return;
     }
@@ -684,7 +692,10 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
       else if (ticks.idle > 0) this.#await(this.#idleSince + ticks.idle - wheel.now);
     } else if (this.#phase === BODY) {
       // A handler that does not read is not the client's fault.
-      if (!this.#body?.drops && this.#exchange?.startedBody?.isFull) this.#await(ticks.body);
+      if (this.#body?.isStuck) {
+        this.#body.drop();
+        this.#goOn();
+      } else if (!this.#body?.drops && this.#exchange?.startedBody?.isFull) this.#await(ticks.body);
       else this.#refuse(faults.SLOW_BODY);
     }
   }

@@ -163,10 +163,13 @@ export class Exchange {
     return this.#head.allFields();
   }
 
-  /** The body. */
+  /**
+   * The body. It can be read while an answer is given, and behind it by a handler that has begun to
+   * read before. When that leaves 64 KiB for a second, reading fails and the rest is dropped.
+   */
   get body(): RequestBody {
     if (this.#body === null) {
-      const ended = !this.#connection.bodyComes(this);
+      const ended = this.#bodyError === null && !this.#connection.bodyComes(this);
       this.#body = new RequestBody(this.#connection, this.#head.contentLength, ended);
       if (this.#bodyError !== null) this.#body.fail(this.#bodyError);
     }
@@ -418,9 +421,14 @@ export class Exchange {
   /** The client has gone. @internal */
   abort(reason: unknown): void {
     this.abortSignal(reason);
+    this.failBody(reason);
+    if (this.#broken) this.#onBroken?.(reason);
+  }
+
+  /** No more will come of the body. @internal */
+  failBody(reason: unknown): void {
     this.#bodyError ??= reason;
     this.#body?.fail(reason);
-    if (this.#broken) this.#onBroken?.(reason);
   }
 
   /**

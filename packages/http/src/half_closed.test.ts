@@ -139,7 +139,8 @@ interface Way {
 }
 
 const post = (path: string, version: string, more: string): string =>
-  `POST ${path} HTTP/${version}\r\nHost: a\r\n${more}Content-Length: ${whole.length}\r\n\r\n${whole}`;
+  `POST ${path} HTTP/${version}\r\nHost: a\r\n${more}` +
+  `Content-Length: ${whole.length}\r\n\r\n${whole}`;
 
 const WAYS: Record<string, Way> = {
   "keep-alive": { head: (path) => post(path, "1.1", ""), count: 1 },
@@ -221,7 +222,7 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await turn();
 }
 
-test("an endless stream ends with its client: one that was reset, and one that has gone", async () => {
+test("an endless stream ends with its client, by a reset and otherwise", async () => {
   const path = `${folder}/endless`;
   let cancelled = 0;
   const aborted: string[] = [];

@@ -66,6 +66,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
   #waiter: Waiter | null = null;
   #taker: Taker | null = null;
   #wanted = false;
+  #stream: ReadableStream<Uint8Array> | null = null;
 
   /** `lengthBytes` is what was announced, below 0 when nothing was. @internal */
   constructor(source: BodySource, lengthBytes: number, ended: boolean) {
@@ -79,6 +80,17 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
     return this.#bytes >= MAX_WAITING_BYTES;
   }
 
+  /** Whether the handler has begun to read, and has not left it. @internal */
+  get isWanted(): boolean {
+    if (this.#ended || this.#error !== null) return false;
+    return this.#wanted || (this.#stream?.locked ?? false);
+  }
+
+  /** A stream of the web takes from it, which asks for a piece later than its reader. @internal */
+  set stream(stream: ReadableStream<Uint8Array>) {
+    this.#stream = stream;
+  }
+
   /** Whether each piece is taken as it comes. @internal */
   get isTaken(): boolean {
     return this.#taker !== null;
@@ -88,7 +100,8 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
    * The next chunk.
    *
    * @throws `ERR_HTTP_ABORTED` when the client has gone, the code of the fault when the body is
-   *   malformed, `ERR_HTTP_BODY_READ` while another call waits
+   *   malformed, `ERR_HTTP_BODY_READ` while another call waits, and when the body was dropped
+   *   because the answer was complete before it was read
    */
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
     if (this.#isBusy) return Promise.reject(busy());

@@ -19,7 +19,7 @@ export interface Ticks {
   readonly rest: number;
   readonly request: number;
   readonly linger: number;
-  /** From one look at a client that may have gone to the next. */
+  /** From one look to the next at a client that may have gone, or a handler that may not read. */
   readonly look: number;
 }
 

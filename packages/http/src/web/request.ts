@@ -137,7 +137,7 @@ export class LazyRequest {
 
   #makeStream(): ReadableStream<Uint8Array> {
     const { body } = this.#open();
-    return new ReadableStream<Uint8Array>(
+    const stream = new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
           const { value, done } = await body.next();
@@ -150,6 +150,8 @@ export class LazyRequest {
       },
       { highWaterMark: 0 },
     );
+    body.stream = stream;
+    return stream;
   }
 
   #parsed(): { url: string; fields: [string, string][] } {
