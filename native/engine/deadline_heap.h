@@ -19,8 +19,8 @@ namespace io {
 // together, so a thousand of them do not wake the thread a thousand times. Of all the times that it
 // may choose, each takes the one with the most zero bits at its end, which most others can choose
 // as well, whatever their durations: see docs/decisions/timers-that-ring-together.md.
+inline constexpr int64_t lateness_limit_ns = 1 << 20;
 inline int64_t rings_at_ns(int64_t now_ns, int64_t duration_ns) {
-  constexpr int64_t lateness_limit_ns = 1 << 20;
   const int64_t due_ns = now_ns + duration_ns;
   const int64_t last_ns = due_ns + std::min(duration_ns / 4, lateness_limit_ns);
   // The highest bit that the times before the first one do not have.
@@ -33,9 +33,6 @@ inline int64_t rings_at_ns(int64_t now_ns, int64_t duration_ns) {
 inline bool ends_early(const Operation& timeout) {
   return timeout.has_deadline && timeout.deadline_ns < timeout.offset;
 }
-inline int64_t end_of_timeout_ns(const Operation& timeout, int64_t now_ns) {
-  return rings_at_ns(now_ns, ends_early(timeout) ? timeout.deadline_ns : timeout.offset);
-}
 
 class Timers {
  public:
@@ -46,11 +43,12 @@ class Timers {
   Operation& first() const { return *heap_.front().operation; }
   Operation& at(size_t index) const { return *heap_[index].operation; }
 
-  void add(Operation& operation, int64_t due_ns) {
-    CHECK(operation.timer_index == 0);
-    const Entry entry = {due_ns, sequence_++, &operation};
-    heap_.push_back(entry);
-    rise(heap_.size() - 1, entry);
+  void add(Operation& operation, int64_t due_ns) { add_late(operation, due_ns, 0); }
+  // A timeout begins. Of those that ring together the one goes first that was due first.
+  void add_timeout(Operation& timeout, int64_t now_ns) {
+    const int64_t duration_ns = ends_early(timeout) ? timeout.deadline_ns : timeout.offset;
+    const int64_t rings_ns = rings_at_ns(now_ns, duration_ns);
+    add_late(timeout, rings_ns, rings_ns - now_ns - duration_ns);
   }
 
   void remove(Operation& operation) {
@@ -69,14 +67,30 @@ class Timers {
   }
 
  private:
+  // Of entries with the same time the one goes first that is looked at later than it is due, by
+  // more than the others, and then the oldest. Both stand in one number, so that an entry stays
+  // small.
+  static constexpr int sequence_bits = 43;
+  static_assert(lateness_limit_ns < 1 << (64 - sequence_bits));
+
   struct Entry {
     int64_t due_ns;
-    uint64_t sequence;  // of two that are due together the older one goes first
+    uint64_t order;
     Operation* operation;
     bool before(const Entry& other) const {
-      return due_ns != other.due_ns ? due_ns < other.due_ns : sequence < other.sequence;
+      return due_ns != other.due_ns ? due_ns < other.due_ns : order < other.order;
     }
   };
+
+  void add_late(Operation& operation, int64_t due_ns, int64_t late_ns) {
+    CHECK(operation.timer_index == 0);
+    CHECK(late_ns >= 0 && late_ns <= lateness_limit_ns);
+    const uint64_t order = static_cast<uint64_t>(lateness_limit_ns - late_ns) << sequence_bits;
+    const uint64_t age = sequence_++ & ((uint64_t{1} << sequence_bits) - 1);
+    const Entry entry = {due_ns, order | age, &operation};
+    heap_.push_back(entry);
+    rise(heap_.size() - 1, entry);
+  }
 
   void put(size_t index, const Entry& entry) {
     heap_[index] = entry;

@@ -32,7 +32,7 @@ class Deadlines {
   // A timeout begins.
   void sleep(Operation& timeout, int64_t now_ns) {
     timeout.deadline_fired = false;
-    timers_.add(timeout, end_of_timeout_ns(timeout, now_ns));
+    timers_.add_timeout(timeout, now_ns);
   }
   // It ends, or has rung.
   void wake(Operation& timeout) {

@@ -214,7 +214,7 @@ class Reactor final : public Backend {
 
   void start_timeout(Operation& operation) {
     operation.place = Place::asleep;
-    timers_.add(operation, end_of_timeout_ns(operation, now_ns()));
+    timers_.add_timeout(operation, now_ns());
   }
 
   void start_socket(Operation& operation) {
