@@ -440,6 +440,7 @@ class IoUring final : public Backend {
   void begin_waiting_for_space(Operation& operation) {
     operation.was_writable = false;
     operation.without_waiting = false;
+    operation.refusals = 0;
     Descriptor& descriptor = descriptors_->at(operation.number);
     if (descriptor.is_stream) writable_.begin(operation, descriptor);
     if (sends_shut_.has(operation.number)) operation.without_waiting = true;
@@ -611,6 +612,10 @@ class IoUring final : public Backend {
     if (!descriptors_->at(operation.number).is_stream || writable_.closed()) return false;
     operation.without_waiting = true;
     if (!writable_.await(operation.number, uring::user_data_of(operation))) return false;
+    if (may_stall(operation, descriptors_->at(operation.number))) {
+      revisits_->add(operation, Revisit::retry, operation.refusals);
+      if (operation.refusals < UINT8_MAX) operation.refusals++;
+    }
     if (!writable_.armed()) is_any_writable_ = true;  // armed at the end of this poll
     return true;
   }

@@ -121,7 +121,7 @@ class Reactor final : public Backend {
     if (operation.place == Place::retried) {
       try_again(operation);
     } else if (operation.place == Place::parked) {
-      poll_pipe(operation);
+      try_unseen(operation);
     }
     hand_to_pool();
   }
@@ -360,7 +360,19 @@ class Reactor final : public Backend {
     operation.place = Place::parked;
     watch.parked[direction].push(operation);
     set_deadline(operation);
-    if (watch.ends_unseen) revisits_->add(operation, Revisit::retry);
+    if (waits_unseen(operation, watch)) look_again_later(operation, watch);
+  }
+
+  // Whether no event may say that it has nothing to wait for: the other end of such a pipe is
+  // closed, or the peer of a unix socket has shut down receiving, which Linux reports to no poll.
+  bool waits_unseen(const Operation& operation, const Watch& watch) const {
+    return watch.ends_unseen || may_stall(operation, descriptors_->at(operation.number));
+  }
+
+  // A pipe is asked at the same intervals, and a send is tried ever more seldom.
+  void look_again_later(Operation& operation, const Watch& watch) {
+    revisits_->add(operation, Revisit::retry, watch.ends_unseen ? 0 : operation.refusals);
+    if (operation.refusals < UINT8_MAX) operation.refusals++;
   }
 
   int32_t try_once(Operation& operation, Watch& watch) {
@@ -528,12 +540,11 @@ class Reactor final : public Backend {
     });
   }
 
-  // No event says that the other end of such a pipe is closed, so the pipe is polled as long as an
-  // operation waits for it. Its bytes and its space are reported.
-  void poll_pipe(Operation& operation) {
+  // It is tried as long as it waits. Bytes and space are reported.
+  void try_unseen(Operation& operation) {
     Watch& watch = watches_.at(operation.number);
-    if (!watch.ends_unseen) return;
-    revisits_->add(operation, Revisit::retry);
+    if (!waits_unseen(operation, watch)) return;
+    look_again_later(operation, watch);
     const int direction = direction_of(operation);
     if (watch.parked[direction].first() == &operation) run(watch, direction);
   }

@@ -2,7 +2,7 @@
 // peer neither reads nor closes, and whatever the kernel reports of such a socket.
 
 import { truncateSync, writeFileSync } from "node:fs";
-import type { IO, Socket } from "@io/core";
+import type { IO, ReceivedDescriptor, Socket } from "@io/core";
 import * as assert from "uvu/assert";
 import type { Suite, Trial } from "../support/harness.js";
 import { connected, connectTo, FAMILIES, type Family } from "../support/network.js";
@@ -13,6 +13,7 @@ const LARGE_BYTES = 8 << 20;
 const MEETINGS = 20;
 
 export function streamsShutSending(suite: Suite): void {
+  for (const shared of [false, true]) registerUnseen(suite, shared);
   for (const family of FAMILIES) {
     if (family.missing === null) register(suite, family);
     else suite.skip(`${family.name}: a shutdown while sends wait`, family.missing);
@@ -24,6 +25,47 @@ async function anotherPair(io: IO, trial: Trial, family: Family): Promise<[Socke
   const pair = await connectTo(io, listener);
   await listener.close();
   return pair;
+}
+
+/** The same socket once more, as another process gets it. */
+async function passed(io: IO, socket: Socket): Promise<Socket> {
+  const [from, to] = io.socketPair();
+  await from.sendDescriptors("x", [socket]);
+  const { descriptors } = await to.receiveDescriptors(new Uint8Array(1));
+  return io.adopt(descriptors[0] as ReceivedDescriptor, "socket");
+}
+
+/** No poll of Linux reports these. */
+function registerUnseen(suite: Suite, shared: boolean): void {
+  const name = shared ? "passed on" : "of its own";
+  const shutdowns: Readonly<Record<string, (far: Socket, twin: Socket) => Promise<void>>> = {
+    "its peer shuts down receiving": (far) => far.shutdown("receive"),
+    "another process shuts down its sending": (_far, twin) => twin.shutdown("send"),
+  };
+  for (const [what, shutDown] of Object.entries(shutdowns)) {
+    suite.test(`sends of a unix socket ${name} end when ${what}`, async (trial) => {
+      const io = await trial.open();
+      const file = await io.openFile(trial.path(), { read: true, write: true, create: true });
+      await file.truncate(LARGE_BYTES);
+      const large = new Uint8Array(LARGE_BYTES);
+      for (const start of [
+        (near: Socket) => near.sendAll(large),
+        (near: Socket) => near.sendAll([large, "behind"]),
+        (near: Socket) => near.sendFile(file),
+      ]) {
+        const [first, far] = io.socketPair();
+        const second = await passed(io, first);
+        const [near, twin] = shared ? [second, first] : [first, second];
+        const sending = new Watched<unknown>(start(near));
+        await roundTrips(io, 50);
+        assert.is(sending.state, "pending", "there is no space for all of it");
+        await shutDown(far, twin);
+        await until(io, () => sending.state !== "pending", "the end of the send");
+        assert.is(await failureCode(sending.promise), "EPIPE");
+        await Promise.all([near.close(), twin.close(), far.close()]);
+      }
+    });
+  }
 }
 
 function register(suite: Suite, family: Family): void {
