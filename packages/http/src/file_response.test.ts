@@ -504,12 +504,12 @@ test("what takes the place of a file before it is opened is not found", async ()
   const replaced = `${folder}/replaced`;
   let place: () => void = () => undefined;
   // Between the two calls of the server anything may happen.
-  io.stat = async (...given: Parameters<typeof real>) => {
+  io.stat = (async (...given: Parameters<typeof real>) => {
     const stats = await real(...given);
     rmSync(replaced);
     place();
     return stats;
-  };
+  }) as typeof real;
   const others = [() => mkdirSync(replaced), () => execFileSync("mkfifo", [replaced])];
   await withAsk({ io, fetch: () => fileResponse(replaced) }, async (ask) => {
     for (const other of [...others, () => undefined]) {

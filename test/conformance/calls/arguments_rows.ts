@@ -167,7 +167,8 @@ function pathsOf({ path: named }: Scene): Rows<core.PathOperations> {
       }),
     ],
     openDirectory: [none, options({ ...ENDINGS, followLinks: boolean, resolve: KINDS.options })],
-    stat: [none, endingsOrLink],
+    // Its last overload has one option less.
+    stat: [none, options({ ...ENDINGS, followLinks: boolean, bigint: boolean })] as never,
     statfs: [none, endings],
     rename: [
       none,

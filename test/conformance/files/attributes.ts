@@ -1,7 +1,16 @@
 // What is known of an open file and its file system, and what of it can be set.
 
-import { mkdirSync, readFileSync, statfsSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  statfsSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
+import { basename } from "node:path";
 import { Completion, type File, type IO, OpenFlags, StatFsRecord, StatRecord } from "@io/core";
 import * as assert from "uvu/assert";
 import { systemHere } from "../../support/system.js";
@@ -100,6 +109,20 @@ async function exactStat(trial: Trial): Promise<void> {
     ...(["mtimeNs", "ctimeNs", "mtimeMs", "ctimeMs"] as const),
   ];
   for (const name of names) assert.is(exact[name], node[name], name);
+  // The same by a path, of the IO and of a directory, and of a link itself.
+  await using folder = await io.openDirectory(trial.path("."));
+  const place = basename(trial.path());
+  for (const one of [
+    await io.stat(trial.path(), { bigint: true }),
+    await folder.stat(place, { bigint: true }),
+  ]) {
+    for (const name of names) assert.is(one[name], node[name], name);
+  }
+  symlinkSync(trial.path(), trial.path("link"));
+  const link = lstatSync(trial.path("link"), { bigint: true });
+  const own = await io.stat(trial.path("link"), { bigint: true, followLinks: false });
+  assert.equal([own.ino, own.isSymbolicLink()], [link.ino, true]);
+  assert.is((await io.stat(trial.path(), { bigint: null })).size, 7);
   assert.is(exact.isFile(), true);
   assert.is(exact.isDirectory(), false);
   const { size, ino } = await file.stat({ bigint: false });

@@ -47,7 +47,7 @@ import {
 } from "./listing.js";
 import { OPEN_FILE, type OpenOptions, openedOnly, openFlags } from "./open.js";
 import { MAX_PATH_BYTES } from "./paths.js";
-import { type DirectAlignment, type Stat, StatRecord } from "./stat.js";
+import { type BigIntStat, type DirectAlignment, type Stat, StatRecord } from "./stat.js";
 import { type StatFs, StatFsRecord } from "./stat_fs.js";
 import { makeDirectories, makeTemporary, remove } from "./trees.js";
 import { type Watch, type WatchOptions, watch } from "./watch.js";
@@ -137,7 +137,7 @@ const RESOLVE: Known = {
   operation: "openDirectory",
   names: new Set(["beneath", "inRoot", "noSymlinks"]),
 };
-const STAT = knows("stat", "followLinks");
+const STAT = knows("stat", "followLinks", "bigint");
 const STATFS = knows("statfs");
 const RENAME = knows("rename", "noReplace", "exchange", "toDirectory");
 const LINK = knows("link", "toDirectory");
@@ -259,20 +259,41 @@ export abstract class PathOperations {
    *
    * @param path The file's path.
    * @param options `followLinks: false` describes a symbolic link itself; `true` by default.
-   *   `signal` and `timeoutMs` as everywhere.
+   *   `bigint: true` for whole numbers of any size and nanoseconds. `signal` and `timeoutMs` as
+   *   everywhere.
    * @returns its size, times, permissions and kind
    * @throws `ENOENT`, `EACCES`, `ENOTDIR`, `ELOOP`, `ENAMETOOLONG`; the codes of every operation:
    *   {@link IOError.code}
    * @category Files
    */
-  async stat(path: Path, options?: PathOptions | null): Promise<Stat> {
+  async stat(
+    path: Path,
+    options?: (PathOptions & { bigint?: false | null | undefined }) | null,
+  ): Promise<Stat>;
+  /**
+   * The same in bigints, with times in nanoseconds.
+   *
+   * @param path The file's path.
+   * @param options `bigint: true`; `followLinks: false` describes a symbolic link itself; `signal`
+   *   and `timeoutMs` as everywhere.
+   * @returns its size, times, permissions and kind
+   * @throws `ENOENT`, `EACCES`, `ENOTDIR`, `ELOOP`, `ENAMETOOLONG`; the codes of every operation:
+   *   {@link IOError.code}
+   * @category Files
+   */
+  async stat(path: Path, options: PathOptions & { bigint: true }): Promise<BigIntStat>;
+  async stat(
+    path: Path,
+    options?: (PathOptions & { bigint?: boolean | null | undefined }) | null,
+  ): Promise<Stat | BigIntStat> {
     checkOptions(options, STAT);
     const record = new StatRecord();
     const follow = flag(options?.followLinks, true, "followLinks", "stat");
+    const exact = flag(options?.bigint, false, "bigint", "stat");
     await this.#onPath(STAT, path, options, (ring, c, settle, bytes, { at, rules }) =>
       ring.stat(c, settle, bytes, record, follow, at, rules),
     );
-    return record.stat;
+    return exact ? record.bigint : record.stat;
   }
 
   /**
