@@ -125,6 +125,12 @@ function registerMany(suite: Suite): void {
     assert.is(await near.sendMany(["a", "bb"].map((one) => Buffer.from(one))), 2);
     assert.is((await far.receive(new Uint8Array(8))).byteLength, 1);
     assert.is((await far.receiveMessage(new Uint8Array(8))).byteLength, 2);
+    // What every send takes.
+    assert.is(await near.sendMany(["words", new Uint8Array(3).buffer, ""]), 3);
+    const bytes = new Uint8Array(8);
+    assert.is(text(bytes, (await far.receive(bytes)).byteLength), "words");
+    assert.is((await far.receive(bytes)).byteLength, 3);
+    assert.is((await far.receive(bytes)).byteLength, 0);
   });
 }
 

@@ -436,7 +436,8 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
    * KB. Where it does not, each is a send of its own, and all are handed over together. Datagrams
    * may be lost or overtake each other.
    *
-   * @param messages The datagrams; the kernel's until the promise settles.
+   * @param messages The datagrams, as bytes or as text, which is sent as UTF-8; the kernel's until
+   *   the promise settles.
    * @param target The receiver; null, the default, for the peer of a connected socket.
    * @param options `tos`, `ttl`, `signal` and `timeoutMs`.
    * @returns how many datagrams were handed to the kernel, which is all
@@ -450,12 +451,12 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
    * await using io = await IO.open();
    * await using server = await io.openDatagram({ host: "127.0.0.1", port: 0 });
    * await using client = await io.openDatagram({ family: "ipv4" });
-   * const messages = ["one", "two", "six"].map((text) => Buffer.from(text));
+   * const messages = ["one", "two", Buffer.from("six")];
    * process.stdout.write(`${await client.sendMany(messages, server.localAddress)}\n`);
    * ```
    */
   async sendMany(
-    messages: readonly ArrayBufferView[],
+    messages: readonly (Bytes | string)[],
     target: DatagramTarget | null = null,
     options?: SendManyOptions | null,
   ): Promise<number> {
@@ -463,13 +464,13 @@ export class DatagramSocket extends SocketBase implements AsyncIterable<Datagram
     try {
       const endings = endingsFrom(options, SEND_MANY);
       this.check("sendMany");
-      checkMessages(messages, this.operations.ring);
+      const views = viewsOf(messages, this.operations.ring);
       setNumbers(control, options ?? {});
       if (target !== null) {
         control.target = SocketAddress.isOne(target) ? target : this.#addressOf(target);
       }
       this.#cuts ??= this.#canCut();
-      const groups = this.#cuts ? groupsOf(messages) : messages.map((message) => [message]);
+      const groups = this.#cuts ? groupsOf(views) : views.map((view) => [view]);
       // A failure ends the others: until they have ended the kernel has the memory.
       const stop = new AbortController();
       const some =
@@ -842,12 +843,15 @@ function groupsOf(messages: readonly ArrayBufferView[]): ArrayBufferView[][] {
   return groups;
 }
 
-function checkMessages(messages: unknown, ring: Operations["ring"]): void {
+function viewsOf(messages: unknown, ring: Operations["ring"]): ArrayBufferView[] {
   if (!Array.isArray(messages)) {
-    throw typeError("sendMany", `the messages are ${shown(messages)}: give an array of views`);
+    const right = "give an array of views or strings";
+    throw typeError("sendMany", `the messages are ${shown(messages)}: ${right}`);
   }
   if (messages.length === 0) throw rangeError("sendMany", "give 1 datagram or more, not 0");
-  for (const message of messages) ring.checkBuffer(message as ArrayBufferView, "sendMany");
+  const views = messages.map((message) => bytesFrom(message as Bytes | string, "sendMany"));
+  for (const view of views) ring.checkBuffer(view, "sendMany");
+  return views;
 }
 
 function setNumbers(control: MessageControl, { tos, ttl }: SendManyOptions): void {
