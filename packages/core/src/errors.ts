@@ -249,6 +249,8 @@ export interface Peer {
 
 /** What an operation was about, for its error. */
 export interface Subject {
+  /** The call, where its only operation has another name. */
+  readonly call?: string | undefined;
   readonly path?: string | undefined;
   readonly dest?: string;
   readonly peer?: Peer | undefined;
@@ -375,6 +377,9 @@ const OWN_ADVICE: ReadonlyMap<string, string> = new Map([
     "a port below net.ipv4.ip_unprivileged_port_start (1024) needs CAP_NET_BIND_SERVICE or root, " +
       "and a unix socket the right to write to its folder",
   ],
+  // No peer is asked for anything.
+  ["poll ETIMEDOUT", "the timeoutMs of the call has passed"],
+  ["timeout ETIMEDOUT", "the timeoutMs of the call has passed"],
   ["bind ENAMETOOLONG", SOCKET_PATH_ADVICE],
   ["connect ENAMETOOLONG", SOCKET_PATH_ADVICE],
   ["sendMessage EACCES", BROADCAST_ADVICE],
@@ -529,7 +534,7 @@ export function operationError(
 ): IOError {
   const { name: operation, syscall } = rowOf(opcode);
   const [code, text] = errnoName(errno);
-  const { path, dest, peer } = subject;
+  const { call = operation, path, dest, peer } = subject;
   const broken = subject.rules ? brokenRule(code, operation, subject) : undefined;
   const advice = broken ?? adviceFor(code, opcode, subject);
   const where = whereabouts(operation, subject);
@@ -539,7 +544,7 @@ export function operationError(
     syscall,
     operation,
     backend,
-    message: `${operation}${where} failed: ${code}, ${text}${advice ? ` (${advice})` : ""}`,
+    message: `${call}${where} failed: ${code}, ${text}${advice ? ` (${advice})` : ""}`,
     ...peerFields(peer),
     ...(path === undefined ? {} : { path }),
     ...(dest === undefined ? {} : { dest }),
@@ -628,12 +633,13 @@ export function scopeElapsed(timeoutMs: number): IOError {
 
 /** The error of what a signal has ended: that of a time limit, where it is a scope's. */
 export function abortedError(operation: string, reason: unknown, subject: Subject = {}): IOError {
+  const { call = operation } = subject;
   if (reason instanceof IOError && reason.operation === SCOPE) {
     const { code, errno = 0 } = reason;
-    const message = `${operation} failed: ${code}, ${reason.message}`;
+    const message = `${call} failed: ${code}, ${reason.message}`;
     return new IOError({ code, errno, operation, message, cause: reason });
   }
-  const what = `${operation}${whereabouts(operation, subject)}`;
+  const what = `${call}${whereabouts(operation, subject)}`;
   const message = `${what} was aborted by its signal; \`cause\` has the reason`;
   return new IOError({ code: "ABORT_ERR", operation, message, cause: reason });
 }

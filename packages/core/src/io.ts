@@ -163,6 +163,7 @@ const DEBUG = knowsOnly("open", "detectReuse", "traceOpens");
 const MODES = { attached: true, detached: true } as const;
 const NOP = knows("nop");
 const SLEEP = knows("sleep");
+const SLEEPING = { call: "sleep" };
 const TIMER = knowsOnly("timer", "intervalMs");
 
 // Only the library calls the constructor.
@@ -744,7 +745,7 @@ export class IO extends PathOperations implements AsyncDisposable {
     await this.#operations.run(
       (pending, settle) => this.ring.timeout(pending, settle, durationNs),
       options,
-      undefined,
+      SLEEPING,
       SLEEP,
     );
   }

@@ -169,6 +169,21 @@ function rowsOfFiles(io: IO, file: File, bytes: Uint8Array): Row[] {
   ];
 }
 
+/** A verb of the ring names itself, whatever it was not given. */
+function rowsOfRing({ ring }: IO): Row[] {
+  const none = (): void => undefined;
+  const give = (call: () => unknown) => async () => call();
+  return [
+    [give(() => wrongly(ring, "nop", none)), /^nop: the completion is a function: give a Compl/],
+    [give(() => wrongly(ring, "cancelAll", {})), /^cancelAll: the completion is an object/],
+    [give(() => wrongly(ring, "nop", new Completion())), /^nop: the callback is undefined/],
+    [
+      give(() => wrongly(ring, "timeout", new Completion(), 7, 5)),
+      /^timeout: the callback is 7: give a function/,
+    ],
+  ];
+}
+
 function registerMessages(suite: Suite): void {
   suite.test("a message has the argument, what was given and what is right", async (trial) => {
     const { io, served: socket } = await connected(trial);
@@ -204,6 +219,7 @@ function registerMessages(suite: Suite): void {
         /^sendAll: the data is an object: give a string, a Typ/,
       ],
       ...rowsOfFiles(io, file, bytes),
+      ...rowsOfRing(io),
       [() => wrongly(socket, "sendFile", "f.txt"), /the file is "f.txt", a string: .*openFile/],
       [() => wrongly(socket, "shutdown", "write"), /"write", .*"receive" or "send" or "both"/],
       [

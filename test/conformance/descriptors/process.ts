@@ -25,7 +25,15 @@ export function descriptorsProcess(suite: Suite): void {
     const child = spawn("cat", { stdio: ["pipe", "ignore", "ignore"] });
     const pid = child.pid as number;
     const exited = once(child, "exit");
-    assert.is(await failureCode(io.waitProcess(pid, { timeoutMs: 1 })), "ETIMEDOUT");
+    const late = await failure(io.waitProcess(pid, { timeoutMs: 1 }));
+    assert.is(late.code, "ETIMEDOUT");
+    assert.match(late.message, `waitProcess of process ${pid} failed`);
+    assert.not.match(late.message, "peer");
+    const controller = new AbortController();
+    const left = failure(io.waitProcess(pid, { signal: controller.signal }));
+    await roundTrips(io, 1);
+    controller.abort();
+    assert.match((await left).message, `waitProcess of process ${pid} was aborted`);
     const waiting = new Watched(io.waitProcess(pid));
     await roundTrips(io, 3);
     assert.is(waiting.state, "pending");

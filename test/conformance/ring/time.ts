@@ -363,6 +363,18 @@ function registerSleep(suite: Suite): void {
     },
   );
 
+  suite.test("a sleep that fails is named as it was called", async (trial) => {
+    const io = await trial.open();
+    const { message } = await failure(io.sleep(HOUR_MS, { timeoutMs: 1 }));
+    assert.match(message, /^sleep failed: ETIMEDOUT/);
+    assert.not.match(message, "peer");
+    const controller = new AbortController();
+    const left = failure(io.sleep(HOUR_MS, { signal: controller.signal }));
+    await io.nop();
+    controller.abort();
+    assert.match((await left).message, /^sleep was aborted/);
+  });
+
   suite.test("cancelAll rejects what is pending with ECANCELED and counts it", async (trial) => {
     const io = await trial.open();
     const codes = [io.sleep(HOUR_MS), io.sleep(HOUR_MS)].map(failureCode);

@@ -4,7 +4,13 @@ import { OPCODE_POLL_MULTISHOT } from "../engine/abi.js";
 import type { NativeSession } from "../engine/native.js";
 import { closedError, type IOError, operationError } from "../errors.js";
 import { Completion } from "../ring/completion.js";
-import { fromHere, ignore, type OperationOptions, type Operations } from "../ring/promises.js";
+import {
+  type About,
+  fromHere,
+  ignore,
+  type OperationOptions,
+  type Operations,
+} from "../ring/promises.js";
 import { type PollEvent, PollFlags } from "../ring/ring_poll.js";
 import type { Descriptor } from "../ring/types.js";
 import { checkMade, knows, oneOf, wholeNumber } from "../support/check.js";
@@ -105,11 +111,20 @@ export class BorrowedDescriptor implements AsyncDisposable {
    * @throws the codes of every operation: {@link IOError.code}
    */
   async poll(event: PollEvent, options?: OperationOptions | null): Promise<PollEvents> {
+    return this._poll(event, options);
+  }
+
+  /** The same for a call that has another name. @internal */
+  async _poll(
+    event: PollEvent,
+    options: OperationOptions | null | undefined,
+    about?: About,
+  ): Promise<PollEvents> {
     this.#check("poll");
     const bits = await this.#operations.run(
       (pending, settle) => this.#operations.ring.poll(pending, settle, this.#descriptor, event),
       options,
-      undefined,
+      about,
       POLL,
     );
     return pollEventsOf(bits);

@@ -37,7 +37,7 @@ export async function waitProcess(
   if (descriptor < 0) throw fromHere(openError(pid, descriptor, operations.backend));
   const borrowed = new BorrowedDescriptor(operations, session, descriptor);
   try {
-    await borrowed.poll("readable", options);
+    await borrowed._poll("readable", options, { call: `waitProcess of process ${pid}` });
     const end = session.processEnd(descriptor);
     if (typeof end === "number") return { code: null, signal: null };
     const [hasCode, value] = end;

@@ -221,10 +221,10 @@ export class Queue {
    * which the bytecode is twice as long.
    */
   begin<C>(completion: Completion<C>, callback: Callback<C>, opcode: number): number {
-    if (completion?._slot !== -1) throw this.unfit(completion);
+    if (completion?._slot !== -1) throw this.unfit(completion, opcode);
     if (storages.inUse) callback = inContextOf(completion, callback);
     // Mostly the same as before, and not writing it is cheaper than writing it.
-    if (completion._callback !== callback) this.setCallback(completion, callback);
+    if (completion._callback !== callback) this.setCallback(completion, callback, opcode);
     const { _flags: flags } = completion;
     const flagged = flags | this.chainQueued;
     if (flagged !== 0) this.checkLink(flags, opcode);
@@ -249,15 +249,16 @@ export class Queue {
     return at;
   }
 
-  private setCallback<C>(completion: Completion<C>, callback: Callback<C>): void {
-    checkFunction(callback, "the callback", "submit");
+  private setCallback<C>(completion: Completion<C>, callback: Callback<C>, opcode: number): void {
+    checkFunction(callback, "the callback", verbOf(opcode));
     completion._callback = callback;
   }
 
-  private unfit(completion: unknown): IOError {
+  private unfit(completion: unknown, opcode: number): IOError {
     const { _slot: slot } = (completion ?? {}) as { _slot?: unknown };
-    if (typeof slot === "number") return refusal("ERR_IO_COMPLETION_ACTIVE", BUSY);
-    return typeError("submit", `the completion is ${shown(completion)}: give a Completion`);
+    const verb = verbOf(opcode);
+    if (typeof slot === "number") return refusal("ERR_IO_COMPLETION_ACTIVE", BUSY, verb);
+    return typeError(verb, `the completion is ${shown(completion)}: give a Completion`);
   }
 
   // The next entry is the first one of a batch, or has no room behind `queued` others. An IO that
@@ -280,7 +281,7 @@ export class Queue {
     const isAlone = this.chainQueued === 0 && (flags & ENTRY_FLAG_LINKED) === 0;
     if (isAlone && this.freeCount > 0 && OPERATIONS.get(opcode)?.endsOthers === true) return;
     this.cancelChain(); // the caller sees the thrown error
-    throw refusal("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage());
+    throw refusal("ERR_IO_IN_FLIGHT_LIMIT", this.#limitMessage(), verbOf(opcode));
   }
 
   /**
@@ -703,8 +704,13 @@ function inContextOf<C>(completion: Completion<C>, callback: Callback<C>): Callb
   return typeof callback === "function" ? completion._inContext(callback) : callback;
 }
 
-function refusal(code: string, message: string): IOError {
-  return new IOError({ code, operation: "submit", message });
+/** The verb that was called, by its name in the ring. */
+function verbOf(opcode: number): string {
+  return OPERATIONS.get(opcode)?.name ?? "submit";
+}
+
+function refusal(code: string, message: string, operation = "submit"): IOError {
+  return new IOError({ code, operation, message });
 }
 
 // The engine works in the rings' memory, so that must not be transferred to another thread. Marking

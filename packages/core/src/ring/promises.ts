@@ -138,6 +138,7 @@ export function checkedEndings(
 
 /** What an operation was about. Of a socket's peer the system is asked when it has failed. */
 export interface About {
+  readonly call?: Subject["call"];
   readonly path?: string | undefined;
   readonly dest?: string;
   readonly only?: Subject["only"];
@@ -152,8 +153,8 @@ export interface About {
 export function subjectOf(about: About | undefined): Subject | undefined {
   const place = about?.place;
   if (about === undefined || place === undefined || place === null) return about;
-  const { path, only } = about;
-  return { path, only, peer: peerOf(place) };
+  const { call, path, only } = about;
+  return { call, path, only, peer: peerOf(place) };
 }
 
 /** A completion that settles a promise. */
