@@ -109,6 +109,44 @@ function registerList(suite: Suite): void {
   });
 }
 
+/** From a read on the system may write to its memory, at any time: here it does so at once. */
+function overwriteEarly(io: IO): { reads: number; readonly memories: Set<unknown> } {
+  const seen = { reads: 0, memories: new Set<unknown>() };
+  const { ring } = io;
+  const real = ring.readDirectory.bind(ring);
+  ring.readDirectory = (completion, callback, descriptor, view) => {
+    seen.reads++;
+    seen.memories.add(view.buffer);
+    new Uint8Array(view.buffer, view.byteOffset, view.byteLength).fill(0xff);
+    real(completion, callback, descriptor, view);
+  };
+  return seen;
+}
+
+function registerReuse(suite: Suite): void {
+  suite.test("the system gets no memory whose names were not read", async (trial) => {
+    const io = await trial.open();
+    const path = trial.path("large");
+    mkdirSync(path);
+    // More than 1 MB of records, so that each memory is used more than once.
+    const names = Array.from({ length: 6000 }, (_, index) => `${index}-${"n".repeat(200)}`).sort();
+    for (const name of names) writeFileSync(`${path}/${name}`, "");
+    const seen = overwriteEarly(io);
+    const lists: (() => Promise<string[]>)[] = [
+      () => io.readdir(path),
+      async () => (await io.readdir(path, { encoding: "buffer" })).map(String),
+      async () => (await io.readdir(path, { withFileTypes: true })).map(({ name }) => name),
+      () => io.readdir(path, { recursive: true }),
+      async () => (await pathsOf(io, path)).sort(),
+    ];
+    for (const list of lists) assert.equal((await list()).sort(), names);
+    const together = await Promise.all(lists.map((list) => list()));
+    for (const list of together) assert.equal(list.sort(), names);
+    const { reads, memories } = seen;
+    assert.ok(memories.size < reads, `${memories.size} memories for ${reads} reads: none twice`);
+  });
+}
+
 function registerKinds(suite: Suite): void {
   suite.test("readdir with kinds, and recursive", async (trial) => {
     const io = await trial.open();
@@ -258,6 +296,7 @@ function registerRing(suite: Suite, mode: Mode): void {
 
 export function filesListing(suite: Suite): void {
   registerList(suite);
+  registerReuse(suite);
   registerKinds(suite);
   registerIterator(suite);
   for (const mode of MODES) registerRing(suite, mode);
