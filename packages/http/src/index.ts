@@ -19,6 +19,7 @@ export { type FilesOptions, files } from "./files/files.js";
 export { Metrics } from "./metrics.js";
 export type {
   Answered,
+  ErrorHandler,
   FetchHandler,
   Limits,
   RequestHandler,

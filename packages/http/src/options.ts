@@ -58,6 +58,19 @@ export type FetchHandler = (
 export type RequestHandler = (exchange: Exchange) => void | Promise<void>;
 
 /**
+ * Answers a request whose handler has thrown.
+ *
+ * @category Server
+ *
+ * @param error what was thrown
+ * @param exchange the request
+ */
+export type ErrorHandler = (
+  error: unknown,
+  exchange: Exchange,
+) => Response | undefined | Promise<Response | undefined>;
+
+/**
  * What was answered, for a log: by a handler, or by the server itself when it has refused the
  * request.
  *
@@ -124,13 +137,13 @@ export interface ServeOptions {
   /** How much of the server a client may use. */
   limits?: Limits | undefined;
   /**
-   * What a handler throws: gives the answer, unless one was begun. By default the error is printed
-   * and the answer is 500 without any detail of it.
+   * What a handler throws: gives the answer, now or later, unless one was begun. Where it gives none
+   * the answer is 500 without any detail of the error, which is printed when there is no `onError`.
    *
    * @param error what was thrown
    * @param exchange the request
    */
-  onError?: ((error: unknown, exchange: Exchange) => Response | undefined) | undefined;
+  onError?: ErrorHandler | undefined;
   /**
    * Called after each answer, also of a request that was refused before a handler was called or
    * could answer. A server without it measures no times.

@@ -331,22 +331,28 @@ export class Server implements AsyncDisposable {
       return;
     }
     if (errorChannel.hasSubscribers) errorChannel.publish({ exchange, error });
+    const { onError } = this.#options;
+    if (onError === undefined) {
+      this.#report(error);
+      this.#giveUp(exchange);
+      return;
+    }
+    const failed = (later: unknown): void => {
+      this.#report(later);
+      this.#giveUp(exchange);
+    };
+    const answer = (response: Response | undefined): Promise<void> | undefined => {
+      if (exchange.ended) return undefined;
+      if (response !== undefined && !exchange.begun) return answerWith(exchange, response);
+      this.#giveUp(exchange);
+      return undefined;
+    };
     try {
-      const { onError } = this.#options;
-      const response = onError?.(error, exchange);
-      if (exchange.ended) return;
-      if (response !== undefined && !exchange.begun) {
-        answerWith(exchange, response)?.catch((later: unknown) => {
-          this.#report(later);
-          this.#giveUp(exchange);
-        });
-        return;
-      }
-      if (onError === undefined) this.#report(error);
-      this.#giveUp(exchange);
+      const given = onError(error, exchange);
+      const answering = isThenable(given) ? Promise.resolve(given).then(answer) : answer(given);
+      answering?.catch(failed);
     } catch (thrown) {
-      this.#report(thrown);
-      this.#giveUp(exchange);
+      failed(thrown);
     }
   }
 

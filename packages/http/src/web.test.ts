@@ -219,6 +219,36 @@ test("what is no Response, and what throws, is 500; onError may answer", async (
   });
 });
 
+test("onError may answer later, and what it throws then is 500", async () => {
+  const fetch = (): Response => {
+    throw new Error("as asked");
+  };
+  const reported: unknown[] = [];
+  const { error: print } = console;
+  console.error = (error: unknown) => void reported.push((error as Error).message);
+  const onError = async (error: unknown, { path }: Exchange): Promise<Response | undefined> => {
+    await turn();
+    if (path === "/throws") throw new Error("later");
+    return path === "/own" ? new Response((error as Error).message, { status: 503 }) : undefined;
+  };
+  try {
+    await withServer({ fetch, onError }, async (server, port) => {
+      using client = new Client(port);
+      const own = await client.send(get("/own")).answer();
+      assert.equal([own.status, own.body], [503, "as asked"]);
+      assert.is((await client.send(get("/none")).answer()).status, 500);
+      assert.is((await client.send(get("/throws")).answer()).status, 500);
+      using gone = new Client(port);
+      gone.send(get("/own"));
+      gone.socket.resetAndDestroy();
+      while (server.connections > 1) await turn();
+    });
+  } finally {
+    console.error = print;
+  }
+  assert.equal(reported, ["later"]);
+});
+
 test("a stream that fails breaks the connection; without a client it is cancelled", async () => {
   let cancelled = false;
   const fetch = (request: Request): Response => {

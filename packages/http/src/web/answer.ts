@@ -1,5 +1,6 @@
 // Answers exchanges by handlers of the form `fetch`: a request in, a response out.
 
+import { inspect } from "node:util";
 import { isThenable } from "../errors.js";
 import type { Exchange } from "../exchange.js";
 import { FieldBlock, type Fields, HttpError } from "../fields.js";
@@ -46,17 +47,11 @@ export function answerByFetch(
 export function answerWith(exchange: Exchange, response: unknown): Promise<void> | undefined {
   // The client has gone, or the handler has answered by the exchange.
   if (exchange.begun) return cancelBody(response, exchange.abortReason);
-  if (typeof response !== "object" || response === null) {
-    const message = `the handler gave ${String(response)}: a Response must be returned`;
-    throw new HttpError("ERR_HTTP_RESPONSE", message);
-  }
+  if (typeof response !== "object" || response === null) throw noResponse(response);
   const parts = partsOf(response);
   if (parts !== null) return sendParts(exchange, parts);
   const given = response as Response;
-  if (typeof given.status !== "number" || given.body === undefined) {
-    const what = Object.prototype.toString.call(response);
-    throw new HttpError("ERR_HTTP_RESPONSE", `the handler gave ${what}: give a Response`);
-  }
+  if (typeof given.status !== "number" || given.body === undefined) throw noResponse(response);
   if (given.status === 0) {
     exchange.destroy();
     return undefined;
@@ -74,6 +69,12 @@ export function answerWith(exchange: Exchange, response: unknown): Promise<void>
     return sendParts(exchange, { status, headers, type: null, body: origin });
   }
   return sendStream(exchange, status, headers, body);
+}
+
+function noResponse(given: unknown): HttpError {
+  const what = inspect(given, { depth: 0 });
+  const message = `the handler gave ${what}: a Response must be returned`;
+  return new HttpError("ERR_HTTP_RESPONSE", message);
 }
 
 function sendParts(exchange: Exchange, parts: ResponseParts): Promise<void> | undefined {
