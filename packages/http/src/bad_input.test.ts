@@ -4,11 +4,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { runInNewContext } from "node:vm";
+import { IO } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Client, calm, exchange, get, turn, withServer } from "./client.test.support.js";
-import type { Exchange, HttpError, ServeOptions } from "./index.js";
+import type { Exchange, HttpError, RequestHandler, ServeOptions } from "./index.js";
 
 const test = suite("bad input");
 const seed = Number(process.env["HTTP_SEED"] ?? Date.now() % 1_000_000_000);
@@ -375,6 +377,92 @@ test("a body that is neither text nor bytes is an error", async () => {
     }
     assert.equal(codes, Array(8).fill("ERR_HTTP_BODY"));
   });
+});
+
+/** Gives what is printed meanwhile. */
+async function whilePrinting(during: (printed: unknown[]) => Promise<void>): Promise<unknown[]> {
+  const printed: unknown[] = [];
+  const { error } = console;
+  console.error = (one: unknown) => void printed.push(one);
+  try {
+    await during(printed);
+  } finally {
+    console.error = error;
+  }
+  return printed;
+}
+
+test("what a handler throws behind its answer is printed, or given to onError", async () => {
+  const request = async (one: Exchange): Promise<void> => {
+    if (one.path === "/short") {
+      one.begin(200, null, 5);
+      one.end();
+      return;
+    }
+    one.respond(200, null, one.path);
+    if (one.path === "/later") await turn();
+    throw new Error(one.path);
+  };
+  const paths = ["/now", "/later", "/short"];
+  const ask = async (options: ServeOptions, seen: () => number): Promise<void> => {
+    await withServer({ request, ...options }, async (_server, port) => {
+      for (const [index, path] of paths.entries()) {
+        using client = new Client(port);
+        client.send(get(path));
+        if (path === "/short") await client.ended();
+        else assert.is((await client.answer()).body, path);
+        while (seen() <= index) await turn();
+      }
+    });
+  };
+  const given: unknown[] = [];
+  const onError = (error: unknown): undefined => void given.push(error);
+  assert.equal(await whilePrinting(() => ask({ onError }, () => given.length)), []);
+  const printed = await whilePrinting((seen) => ask({}, () => seen.length));
+  for (const errors of [given, printed]) {
+    const messages = errors.map((one) => (one as Error).message);
+    assert.equal(messages.slice(0, 2), ["/now", "/later"]);
+    assert.match(messages[2]!, "5 bytes are missing");
+  }
+});
+
+test("a file that cannot be sent is an error of its handler", async () => {
+  const codes: unknown[] = [];
+  const onError = (error: unknown): undefined => void codes.push((error as HttpError).code);
+  await using io = await IO.open();
+  const file = await io.openFile(fileURLToPath(import.meta.url));
+  const closed = await io.openFile(fileURLToPath(import.meta.url));
+  await closed.close();
+  const cases: Record<string, [offset: number, from: typeof file]> = {
+    "/negative": [-1, file],
+    "/part": [0.5, file],
+    "/closed": [0, closed],
+    "/none": [0, undefined as unknown as typeof file],
+    "/behind": [1e9, file],
+  };
+  const request = (one: Exchange): unknown => {
+    const [offset, from] = cases[one.path]!;
+    return one.sendFile(200, null, from, offset, 5);
+  };
+  await withServer({ io, request: request as RequestHandler, onError }, async (server, port) => {
+    const statuses: string[] = [];
+    for (const path of Object.keys(cases)) {
+      const all = await exchange(port, get(path, "Connection: close\n"));
+      statuses.push(all.slice(9, 12));
+      assert.ok(all.startsWith("HTTP/1.1 500 ") || all.endsWith("\r\n\r\n"), all);
+    }
+    assert.equal(statuses, ["500", "500", "200", "200", "200"]);
+    assert.equal(codes, [
+      "ERR_HTTP_LENGTH",
+      "ERR_HTTP_LENGTH",
+      "ERR_IO_CLOSED",
+      "ERR_INVALID_ARG_TYPE",
+      "ERR_HTTP_BODY_SHORT",
+    ]);
+    assert.is(server.metrics.connectionsFailed, 0);
+    while (server.connections > 0) await turn();
+  });
+  await file.close();
 });
 
 test("null is an error as any other that a handler throws", async () => {

@@ -436,6 +436,10 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     this.#break(cause);
   }
 
+  onFileFailed(cause: unknown): void {
+    this.destroy(gone("a file could not be sent", cause));
+  }
+
   // ---- other protocols
 
   /** The connection is the caller's; what comes from now on is its stream's. */

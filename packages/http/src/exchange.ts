@@ -341,8 +341,8 @@ export class Exchange {
    * @param file of the server's IO
    * @param offset of the first byte
    * @param lengthBytes of the part
-   * @throws `ERR_HTTP_BODY_SHORT` when the file has become shorter, and the codes of {@link begin};
-   *   nothing was answered where those are thrown
+   * @throws `ERR_HTTP_BODY_SHORT` when the file has become shorter, the `IOError` of one that
+   *   cannot be read, and the codes of {@link begin}; nothing was answered where those are thrown
    */
   async sendFile(
     status: number,

@@ -21,7 +21,7 @@ export class Metrics {
   connections = 0;
   /** Connections that were refused because of a limit. */
   connectionsRefused = 0;
-  /** Connections that have failed by the system, the IO or a file, and not by their clients. */
+  /** Connections that have failed by the system or the IO, and not by their clients. */
   connectionsFailed = 0;
   /** Connections that are open. */
   connectionsOpen = 0;

@@ -137,8 +137,10 @@ export interface ServeOptions {
   /** How much of the server a client may use. */
   limits?: Limits | undefined;
   /**
-   * What a handler throws: gives the answer, now or later, unless one was begun. Where it gives none
-   * the answer is 500 without any detail of the error, which is printed when there is no `onError`.
+   * What a handler throws: gives the answer, now or later, unless one was begun. Where it gives
+   * none, the answer is 500 without any detail. Without an `onError` the error is printed, also one
+   * that is thrown behind the answer. Not called for the reason of an abort: that a client has gone
+   * is no fault of the handler.
    *
    * @param error what was thrown
    * @param exchange the request

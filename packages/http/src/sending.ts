@@ -1,6 +1,7 @@
 // What a connection sends: its answers, and parts of files between them.
 
 import { type File, IOError, type Socket } from "@io/core";
+import { isOfPeer } from "./errors.js";
 import { Outbox, type OutboxOwner } from "./outbox.js";
 import type { ServerCore } from "./server_core.js";
 
@@ -17,6 +18,8 @@ export interface SendingOwner {
   onDrained(): void;
   /** The connection is broken: nothing more can be sent. */
   onSendFailed(cause: unknown): void;
+  /** A file could not be sent, which its handler is told: the answer cannot go on. */
+  onFileFailed(cause: unknown): void;
 }
 
 export class Sending implements OutboxOwner {
@@ -79,6 +82,11 @@ export class Sending implements OutboxOwner {
         if (count === 0) break; // the file has become shorter
       }
     } catch (error) {
+      if (this.outbox.broken) return sent; // its socket was closed meanwhile
+      if (!isOfPeer(error)) {
+        this.#owner.onFileFailed(error);
+        throw error;
+      }
       this.#owner.onSendFailed(error);
     }
     return sent;

@@ -202,6 +202,7 @@ test("a request stays what it was after its answer", async () => {
 test("what is no Response, and what throws, is 500; onError may answer", async () => {
   const fetch = (request: Request): Response => {
     if (request.url.endsWith("/none")) return undefined as unknown as Response;
+    if (request.url.endsWith("/object")) return {} as unknown as Response;
     throw new Error("no");
   };
   const codes: unknown[] = [];
@@ -212,10 +213,11 @@ test("what is no Response, and what throws, is 500; onError may answer", async (
   await withServer({ fetch, onError }, async (_server, port) => {
     using client = new Client(port);
     assert.is((await client.send(get("/none")).answer()).status, 500);
+    assert.is((await client.send(get("/object")).answer()).status, 500);
     assert.is((await client.send(get("/")).answer()).status, 500);
     const { status, body } = await client.send(get("/own")).answer();
     assert.equal([status, body], [503, "sorry"]);
-    assert.equal(codes, ["ERR_HTTP_RESPONSE", undefined, undefined]);
+    assert.equal(codes, ["ERR_HTTP_RESPONSE", "ERR_HTTP_RESPONSE", undefined, undefined]);
   });
 });
 
