@@ -268,7 +268,7 @@ test("what is read behind the answer is whole, or fails", async () => {
     one.respond(200, null, one.path);
     if (when === "behind") keep(gone().then(() => length(one, name)));
     if (when === "slow") {
-      // It takes a piece, and the next one when it is told: when the next request was answered.
+      // It takes a piece, and the next one when the next request was answered.
       const { body } = one;
       keep(
         body

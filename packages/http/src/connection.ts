@@ -68,6 +68,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   #inside = false;
   #persists = true;
   #peerEnded = false;
+  #sendingEnded = false;
   // Of a client that has ended its side before its answer was complete.
   #departure: Departure | null = null;
   #closed = false;
@@ -470,8 +471,8 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   #onPeerEnded(): void {
     this.#peerEnded = true;
     if (this.#phase === UPGRADED) {
-      if (this.#held === null) this.#upgraded!.onEnd();
-      return; // otherwise the stream has its end behind what it has not read
+      this.#endUpgraded();
+      return;
     }
     if (this.#phase === LINGERING) {
       if (this.#outbox.isEmpty) this.destroy();
@@ -484,6 +485,20 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
       return;
     }
     this.#afterPeerEnded();
+  }
+
+  // The peer has ended. The stream has its end behind what it has not taken yet.
+  #endUpgraded(): void {
+    if (this.#held !== null) return;
+    this.#upgraded!.onEnd();
+    if (this.#sendingEnded) this.#leaveUpgraded();
+  }
+
+  // Both sides have ended, and all that has come is the stream's: it may be read much later, or
+  // never, and has no use for the socket.
+  #leaveUpgraded(): void {
+    this.#upgraded = null;
+    this.destroy();
   }
 
   // The client may wait for the answer, or have gone.
@@ -524,7 +539,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
       return;
     }
     if (this.#phase === UPGRADED) {
-      if (this.#held === null) this.#upgraded!.onEnd();
+      this.#endUpgraded();
       return;
     }
     if (this.#held !== null && this.#sending.isFull) return;
@@ -606,8 +621,13 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
 
   #endSending(): void {
     if (this.#closed) return;
-    if (this.#peerEnded) {
+    if (this.#peerEnded && this.#phase !== UPGRADED) {
       this.destroy();
+      return;
+    }
+    this.#sendingEnded = true;
+    if (this.#peerEnded && this.#held === null) {
+      this.#leaveUpgraded();
       return;
     }
     try {

@@ -82,6 +82,7 @@ export class Exchange {
   #status = 0;
   // The connection has ended: what is answered is dropped.
   #broken = false;
+  #upgraded = false;
   #onBroken: ((reason: unknown) => void) | null = null;
 
   /** @internal */
@@ -204,6 +205,11 @@ export class Exchange {
   /** Whether the head of the answer was sent. */
   get begun(): boolean {
     return this.#begun;
+  }
+
+  /** Whether the connection was handed over. @internal */
+  get upgraded(): boolean {
+    return this.#upgraded;
   }
 
   /** Whether the answer is complete. */
@@ -367,9 +373,10 @@ export class Exchange {
    * answered; that is the caller's, as libraries of the protocol expect it.
    *
    * @throws `ERR_HTTP_WRITE` when an answer was begun, `ERR_HTTP_BODY_READ` while more of the
-   *   request's body is to come: read that first
+   *   request's body is to come: read that first; `ERR_HTTP_ABORTED` when the connection has ended
    */
   upgrade(): Upgraded {
+    if (this.#broken) throw this.#aborted;
     if (this.#begun) {
       throw new HttpError("ERR_HTTP_WRITE", "upgrade: the answer was begun before");
     }
@@ -379,6 +386,7 @@ export class Exchange {
     }
     this.#begun = true;
     this.#ended = true;
+    this.#upgraded = true;
     this.#status = 101;
     return this.#connection.upgrade();
   }

@@ -18,7 +18,7 @@ export interface SendingOwner {
   onDrained(): void;
   /** The connection is broken: nothing more can be sent. */
   onSendFailed(cause: unknown): void;
-  /** A file could not be sent, which its handler is told: the answer cannot go on. */
+  /** A file could not be sent: the answer cannot go on. Its handler gets the error. */
   onFileFailed(cause: unknown): void;
 }
 

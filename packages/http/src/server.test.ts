@@ -9,6 +9,7 @@ import { request as nodeRequest } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { createInterface } from "node:readline";
+import type { Duplex } from "node:stream";
 import { Completion, type InternetAddress, IO, type IOError } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -797,6 +798,49 @@ test("an upgraded stream has all bytes before its end, however late it is read",
     await calm(() => server.metrics.receivedBytes);
     go();
     assert.is(await result, sizeBytes);
+  });
+});
+
+test("an upgraded connection ends with both sides, and with what its handler throws", async () => {
+  const sizeBytes = 30_000;
+  const errors: unknown[] = [];
+  const streams: Duplex[] = [];
+  const upgrade = async (one: Exchange): Promise<void> => {
+    const [, what = ""] = one.path.split("/");
+    if (what === "late") await new Promise((go) => one.signal.addEventListener("abort", go));
+    const stream = one.upgrade();
+    streams.push(stream);
+    if (what === "ends") stream.end("bye");
+    else throw new Error(what);
+  };
+  const onError = (error: unknown): undefined => void errors.push((error as Error).message);
+  await withServer({ request: echoTarget, upgrade, onError }, async (server, port) => {
+    const sent = (path: string): string => `GET /${path} HTTP/1.1\n${upgrading}\n`;
+    using throwing = new Client(port);
+    await throwing.send(sent("throws")).ended();
+    // The request was given up before its handler has asked for the stream: no fault of it.
+    using late = new Client(port);
+    late.send(sent("late"));
+    while (server.connections === 0) await turn();
+    await calm(() => server.metrics.requests - 1);
+    late.socket.resetAndDestroy();
+    while (server.connections > 0) await turn();
+    assert.equal(errors, ["throws"]);
+    // Both sides have ended: the connection is closed, and what has come can be read still.
+    const closing = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    let answer = "";
+    closing.on("data", (bytes) => {
+      answer += String(bytes);
+    });
+    closing.write(sent("ends").replaceAll("\n", "\r\n"));
+    closing.end(Buffer.alloc(sizeBytes));
+    await once(closing, "close");
+    assert.is(answer, "bye");
+    while (server.connections > 0) await turn();
+    let bytes = 0;
+    for await (const piece of streams.at(-1)!) bytes += (piece as Buffer).length;
+    assert.is(bytes, sizeBytes);
+    assert.equal(errors, ["throws"]);
   });
 });
 

@@ -349,6 +349,7 @@ export class Server implements AsyncDisposable {
     };
     try {
       const given = onError(error, exchange);
+      if (exchange.upgraded) exchange.destroy();
       const answering = isThenable(given) ? Promise.resolve(given).then(answer) : answer(given);
       answering?.catch(failed);
     } catch (thrown) {
@@ -358,6 +359,7 @@ export class Server implements AsyncDisposable {
 
   // Nothing is known of what the answer should be, or how it should go on.
   #giveUp(exchange: Exchange): void {
+    if (exchange.upgraded) exchange.destroy(); // nothing else may have its stream
     if (exchange.ended) return;
     if (exchange.begun) exchange.destroy();
     else exchange.respond(500, PLAIN, "Internal Server Error\n");
