@@ -59,6 +59,38 @@ test("connections are spread, one that dies is replaced, all can be", async () =
   assert.is(threads.has(later), false, later);
 });
 
+const dying = moduleOf(
+  "dying",
+  `export default {
+    request(exchange) {
+      // While a new one starts, which takes longer.
+      if (exchange.path === "/die") setTimeout(() => { throw new Error("as asked"); }, 10);
+      exchange.respond(200);
+    },
+  };`,
+);
+
+test("one that dies while all are replaced is replaced once", async () => {
+  const errors: string[] = [];
+  const onWorkerError = (error: unknown): void => void errors.push((error as Error).message);
+  const options = { module: dying, workers: 2, port: 0, onWorkerError };
+  await using server = await serveInWorkers(options);
+  for (let round = 1; round <= 4; round++) {
+    const asked = exchange(server.address.port, get("/die", close));
+    await server.restart();
+    await asked;
+    // A Worker that was leaving may have ended before it has died.
+    while (server.workers !== 2) await turn();
+  }
+  // What came late has come by now.
+  await server.restart();
+  while (server.workers !== 2) await turn();
+  assert.equal(
+    errors.filter((message) => message !== "as asked"),
+    [],
+  );
+});
+
 test("a module that cannot serve is an error", async () => {
   const bad = moduleOf("bad", "export default { requst() {} };");
   try {

@@ -144,8 +144,21 @@ export class WorkerServer implements AsyncDisposable {
     const timeoutMs = stopTimeOf("restart", options);
     for (const place of [...this.#places]) {
       if (this.#stopping) return;
-      await this.addWorker();
+      if (!this.#places.has(place)) continue; // it has died, and is replaced already
+      await this.#addFor(place);
       await this.#end(place, timeoutMs);
+    }
+  }
+
+  // Should it die meanwhile, the new one stands in its place, and there is no other.
+  async #addFor(place: Place): Promise<void> {
+    place.leaving = true;
+    try {
+      await this.addWorker();
+    } catch (error) {
+      place.leaving = false;
+      if (!this.#places.has(place)) this.#replace(error, 0);
+      throw error;
     }
   }
 
@@ -184,9 +197,11 @@ export class WorkerServer implements AsyncDisposable {
         worker.once("exit", (code) => {
           this.#places.delete(place);
           resolveEnded();
-          failure ??= new Error(`a Worker has ended with status ${code}`);
-          if (sinceMs === 0) reject(failure);
+          const isAsked = place.leaving && code === 0;
+          if (!isAsked) failure ??= new Error(`a Worker has ended with status ${code}`);
+          if (sinceMs === 0) reject(failure ?? new Error("a Worker has ended before it listened"));
           else if (!place.leaving) this.#replace(failure, performance.now() - sinceMs);
+          else if (failure !== null) this.#report(failure);
         });
       });
       const place: Place = { worker, leaving: false, ended };
@@ -206,10 +221,14 @@ export class WorkerServer implements AsyncDisposable {
     });
   }
 
-  #replace(error: unknown, servedMs: number): void {
+  #report(error: unknown): void {
     const { onWorkerError } = this.#options;
     if (onWorkerError === undefined) console.error(error);
     else onWorkerError(error);
+  }
+
+  #replace(error: unknown, servedMs: number): void {
+    this.#report(error);
     if (this.#stopping) return;
     const timer = setTimeout(
       () => {
