@@ -249,10 +249,8 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     // The handler may go on even when the connection is closed: the bytes must stay its own.
     head.keep();
     if (this.#closed || this.#phase === UPGRADED) return;
-    if (!exchange.ended) {
-      if (this.#peerEnded) this.#noteEnd(exchange);
-      return;
-    }
+    if (!exchange.ended && this.#peerEnded) this.#noteEnd(exchange);
+    if (!exchange.ended || this.#exchange !== exchange) return;
     if (this.#phase === NEXT) this.#finish(exchange);
     else this.#dropBody(exchange);
   }
