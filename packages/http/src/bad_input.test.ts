@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { runInNewContext } from "node:vm";
-import { IO } from "@io/core";
+import { IO, type IOError } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Client, calm, exchange, get, turn, withServer } from "./client.test.support.js";
@@ -463,6 +463,50 @@ test("a file that cannot be sent is an error of its handler", async () => {
     while (server.connections > 0) await turn();
   });
   await file.close();
+});
+
+test("an answer that ends with its connection does not look complete when it is not", async () => {
+  const request = async (one: Exchange): Promise<void> => {
+    one.begin(200);
+    await one.write("piece");
+    await turn();
+    if (one.path === "/whole") return one.end();
+    throw new Error("as asked");
+  };
+  const fetch = ({ url }: Request): Response => {
+    let isFirst = true;
+    const pull = async (controller: ReadableStreamDefaultController): Promise<void> => {
+      if (!isFirst) await turn();
+      if (isFirst) controller.enqueue(Buffer.from("piece"));
+      else if (url.endsWith("/whole")) controller.close();
+      else throw new Error("as asked");
+      isFirst = false;
+    };
+    return new Response(new ReadableStream({ pull }));
+  };
+  await using io = await IO.open();
+  for (const handler of [{ request }, { fetch }]) {
+    await withServer({ ...handler, onError: () => undefined }, async (server, port) => {
+      for (const path of ["/whole", "/broken"]) {
+        // Node's own sockets take a reset that comes with data for an end.
+        await using socket = await io.connect({ port });
+        await socket.sendAll(Buffer.from(`GET ${path} HTTP/1.0\r\n\r\n`));
+        const bytes = Buffer.alloc(1000);
+        let all = "";
+        let code: string | undefined;
+        try {
+          for (let count = 1; count > 0; all += bytes.toString("latin1", 0, count)) {
+            count = await socket.receive(bytes);
+          }
+        } catch (error) {
+          code = (error as IOError).code;
+        }
+        assert.is(code, path === "/whole" ? undefined : "ECONNRESET", path);
+        if (path === "/whole") assert.ok(all.endsWith("\r\n\r\npiece"), all);
+      }
+      while (server.connections > 0) await turn();
+    });
+  }
 });
 
 test("null is an error as any other that a handler throws", async () => {

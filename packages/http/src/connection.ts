@@ -9,7 +9,7 @@ import { constants } from "node:os";
 import { Completion, type File, type IO, MultishotCompletion, type Socket } from "@io/core";
 import { BodyReceiver } from "./body_receiver.js";
 import { Departure } from "./departure.js";
-import { isOfPeer } from "./errors.js";
+import { codeOf, isOfPeer } from "./errors.js";
 import { Exchange } from "./exchange.js";
 import { HttpError } from "./fields.js";
 import { HeldBytes } from "./held_bytes.js";
@@ -666,6 +666,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     this.#sending.drop();
     this.#held = null;
     this.#upgraded?.onClosed();
+    if (this.#exchange?.endsByClose) this.#resetsAtClose();
     const closing = server.root.runInAsyncScope(() => this.socket.close());
     server.onClosed(this, closing);
     const exchange = this.#exchange;
@@ -675,6 +676,16 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     server.onAnswered(exchange, this.#startedMs, this.#sentSince());
     exchange.break(0);
     exchange.abort(reason);
+  }
+
+  // An answer without a length ends with the connection: a mere end would make it look complete.
+  #resetsAtClose(): void {
+    if (this.socket.remoteAddress?.family === "unix") return; // which knows no reset
+    try {
+      this.socket.setOptions({ lingerMs: 0 });
+    } catch (error) {
+      if (codeOf(error) !== "EINVAL") this.#server.report(error); // BSDs say so of one that is reset
+    }
   }
 
   // ---- time

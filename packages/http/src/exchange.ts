@@ -29,6 +29,8 @@ const NO_HEAD = new RequestHead({ headBytes: 0, targetBytes: 0, fields: 0 });
 const OWN_LINES_BYTES = 96;
 const MAX_WAITING_BYTES = 64 * 1024;
 const LENGTH_UNKNOWN = -1;
+/** No answer that is sent has this status. */
+const UPGRADED = 101;
 
 /**
  * A body that is there as a whole.
@@ -82,7 +84,6 @@ export class Exchange {
   #status = 0;
   // The connection has ended: what is answered is dropped.
   #broken = false;
-  #upgraded = false;
   #onBroken: ((reason: unknown) => void) | null = null;
 
   /** @internal */
@@ -209,7 +210,13 @@ export class Exchange {
 
   /** Whether the connection was handed over. @internal */
   get upgraded(): boolean {
-    return this.#upgraded;
+    return this.#status === UPGRADED;
+  }
+
+  /** Whether the client takes the end of the connection for that of the answer. @internal */
+  get endsByClose(): boolean {
+    const isOpen = this.#begun && !this.#ended && !this.#withoutBody;
+    return isOpen && !this.#chunked && this.#left === LENGTH_UNKNOWN;
   }
 
   /** Whether the answer is complete. */
@@ -386,8 +393,7 @@ export class Exchange {
     }
     this.#begun = true;
     this.#ended = true;
-    this.#upgraded = true;
-    this.#status = 101;
+    this.#status = UPGRADED;
     return this.#connection.upgrade();
   }
 
