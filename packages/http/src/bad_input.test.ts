@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { runInNewContext } from "node:vm";
-import { IO, type IOError } from "@io/core";
+import { IO, type IOError, type Socket } from "@io/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Client, calm, exchange, get, turn, withServer } from "./client.test.support.js";
@@ -465,6 +465,43 @@ test("a file that cannot be sent is an error of its handler", async () => {
   await file.close();
 });
 
+/** Node's own sockets take a reset that comes with data for an end. */
+async function takeAll(socket: Socket): Promise<{ all: string; code: string | undefined }> {
+  const bytes = Buffer.alloc(64 * 1024);
+  let all = "";
+  try {
+    for (let count = 1; count > 0; all += bytes.toString("latin1", 0, count)) {
+      count = await socket.receive(bytes);
+    }
+    return { all, code: undefined };
+  } catch (error) {
+    return { all, code: (error as IOError).code };
+  }
+}
+
+test("an answer that is not all sent, and ends with its connection, is broken off", async () => {
+  const large = Buffer.alloc(32 * 1024 * 1024);
+  const request = async (one: Exchange): Promise<void> => {
+    one.begin(200);
+    if (one.path === "/silent") return;
+    void one.write(large);
+    one.end();
+  };
+  const limits = { requestTimeoutMs: 100 };
+  await using io = await IO.open();
+  await withServer({ request, limits }, async (server, port) => {
+    await using socket = await io.connect({ port });
+    await socket.sendAll(Buffer.from("GET /silent HTTP/1.0\r\n\r\n"));
+    assert.is((await takeAll(socket)).code, "ECONNRESET");
+    await using other = await io.connect({ port });
+    await other.sendAll(Buffer.from("GET /large HTTP/1.0\r\n\r\n"));
+    while (server.metrics.requests < 2) await turn();
+    await calm(() => server.metrics.sentBytes);
+    await server.stop({ timeoutMs: 0 });
+    assert.is((await takeAll(other)).code, "ECONNRESET");
+  });
+});
+
 test("an answer that ends with its connection does not look complete when it is not", async () => {
   const request = async (one: Exchange): Promise<void> => {
     one.begin(200);
@@ -488,19 +525,9 @@ test("an answer that ends with its connection does not look complete when it is 
   for (const handler of [{ request }, { fetch }]) {
     await withServer({ ...handler, onError: () => undefined }, async (server, port) => {
       for (const path of ["/whole", "/broken"]) {
-        // Node's own sockets take a reset that comes with data for an end.
         await using socket = await io.connect({ port });
         await socket.sendAll(Buffer.from(`GET ${path} HTTP/1.0\r\n\r\n`));
-        const bytes = Buffer.alloc(1000);
-        let all = "";
-        let code: string | undefined;
-        try {
-          for (let count = 1; count > 0; all += bytes.toString("latin1", 0, count)) {
-            count = await socket.receive(bytes);
-          }
-        } catch (error) {
-          code = (error as IOError).code;
-        }
+        const { all, code } = await takeAll(socket);
         assert.is(code, path === "/whole" ? undefined : "ECONNRESET", path);
         if (path === "/whole") assert.ok(all.endsWith("\r\n\r\npiece"), all);
       }

@@ -568,6 +568,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
       this.#outbox.put(refusal(fault));
     }
     this.#exchange = null;
+    if (exchange?.endsByClose) this.#resetsAtClose();
     exchange?.break(status);
     this.#reportRefused(fault, exchange, exchange?.status ?? status);
     exchange?.abort(new HttpError(code, text));
@@ -663,10 +664,11 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     server.wheel.remove(this);
     this.#departure?.stop();
     if (this.#isInHead) this.#reportCutHead(this.#head!, this.#held!);
+    const isUnsent = !this.#persists && this.#phase !== UPGRADED && !this.#outbox.isEmpty;
+    if (isUnsent || this.#exchange?.endsByClose) this.#resetsAtClose();
     this.#sending.drop();
     this.#held = null;
     this.#upgraded?.onClosed();
-    if (this.#exchange?.endsByClose) this.#resetsAtClose();
     const closing = server.root.runInAsyncScope(() => this.socket.close());
     server.onClosed(this, closing);
     const exchange = this.#exchange;
@@ -684,7 +686,8 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     try {
       this.socket.setOptions({ lingerMs: 0 });
     } catch (error) {
-      if (codeOf(error) !== "EINVAL") this.#server.report(error); // BSDs say so of one that is reset
+      // BSDs say EINVAL of a connection that was reset.
+      if (codeOf(error) !== "EINVAL") this.#server.report(error);
     }
   }
 
