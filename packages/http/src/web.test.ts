@@ -641,6 +641,87 @@ test("a field that cannot be sent is refused where it is set", async () => {
   });
 });
 
+/** A body of two pieces of five bytes, or of what `pull` does. */
+function counted(onCancel: () => void, lastPull?: () => void): ReadableStream<Uint8Array> {
+  let pulls = 0;
+  return new ReadableStream(
+    {
+      pull(controller) {
+        if (pulls++ < 2) controller.enqueue(Buffer.from("12345"));
+        else if (lastPull === undefined) controller.close();
+        else lastPull();
+      },
+      cancel: onCancel,
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+test("a wrong response is 500 or broken off, its stream cancelled, the next right", async () => {
+  let cancelled = 0;
+  const onCancel = (): void => void cancelled++;
+  const throws = (): never => {
+    throw new Error("as asked");
+  };
+  const cancelThrows = (): never => {
+    onCancel();
+    throw new Error("in cancel()");
+  };
+  const withLength = (length: string, cancel = onCancel): Response =>
+    new Response(counted(cancel), { headers: { "content-length": length } });
+  const locked = (): Response => {
+    const response = new Response(counted(onCancel));
+    response.body!.getReader();
+    return response;
+  };
+  const used = async (): Promise<Response> => {
+    const response = new Response(counted(onCancel));
+    await response.text();
+    return response;
+  };
+  // What answers, what comes of it (null: it is broken off), and whether its stream is cancelled.
+  const cases: Record<string, [() => unknown, string | null, boolean]> = {
+    right: [() => withLength("10"), "200 1234512345", false],
+    longer: [() => withLength("7"), null, true],
+    shorter: [() => withLength("12"), null, false],
+    "no length": [() => withLength("x"), "500", true],
+    "a length, and cancel() throws": [() => withLength("x", cancelThrows), "500", true],
+    "fails in pull()": [() => new Response(counted(onCancel, throws)), null, false],
+    locked: [locked, "500", false],
+    used: [used, "500", false],
+    text: [() => "text", "500", false],
+    "a rejected number": [() => Promise.reject(5), "500", false],
+    HEAD: [() => new Response(counted(onCancel)), "200", true],
+    "HEAD, and cancel() throws": [() => new Response(counted(cancelThrows)), "200", true],
+  };
+  const fetch = (request: Request): Response => {
+    const path = decodeURIComponent(new URL(request.url).pathname.slice(1));
+    if (path === "next") return new Response("next");
+    return cases[path]![0]() as Response;
+  };
+  await withServer({ fetch, onError: () => undefined }, async (server, port) => {
+    for (const [name, [, expected, isCancelled]] of Object.entries(cases)) {
+      cancelled = 0;
+      using client = new Client(port);
+      const method = name.startsWith("HEAD") ? "HEAD" : "GET";
+      client.send(`${method} ${encodeURI(`/${name}`)} HTTP/1.1\nHost: a\n\n`);
+      client.send(get("/next", "Connection: close\n"));
+      const all = await client.ended();
+      const shown = `${name}: ${JSON.stringify(all)}`;
+      if (expected === null) {
+        assert.is(all.split("HTTP/1.1 ").length, 2, shown);
+        assert.is(all.endsWith("\r\n0\r\n\r\n"), false, shown);
+      } else {
+        const [status, body = ""] = expected.split(" ");
+        assert.match(all, new RegExp(`^HTTP/1\\.1 ${status} `), shown);
+        assert.match(all, new RegExp(`${body}HTTP/1\\.1 200 [^]*\r\n\r\nnext$`), shown);
+      }
+      assert.is(cancelled, isCancelled ? 1 : 0, shown);
+    }
+    while (server.connections > 0) await turn();
+  });
+});
+
 test("a stream that was cancelled does not look complete", async () => {
   const fetch = (): Response =>
     new Response(
