@@ -57,10 +57,10 @@ inline constexpr uint8_t refusals_limit = 50;
 bool fits_receiver(const Operation& operation);
 
 // Whether a send may wait although its peer takes nothing more: no poll of Linux reports that the
-// peer of a unix stream socket has shut down receiving, nor that another process that shares the
+// peer of a unix connection has shut down receiving, nor that another process that shares the
 // socket has shut down sending. A try says so, by EPIPE.
 inline bool may_stall(const Operation& operation, const Descriptor& descriptor) {
-  return descriptor.unix_stream && is(operation.opcode, trait::sends | trait::writes);
+  return descriptor.unix_connection && is(operation.opcode, trait::sends | trait::writes);
 }
 
 // The events of poll(2), from and to those of a poll operation (abi::poll_*).

@@ -38,9 +38,9 @@ struct Descriptor {
   bool open = false;
   bool receive_empty = false;  // the last receive took all there was
   bool unix_datagram = false;
-  bool is_stream = false;    // a stream socket, for all that is known
-  bool unix_stream = false;  // one of AF_UNIX
-  bool is_shared = false;    // other code, perhaps of another process, may have the socket as well
+  bool is_stream = false;        // a stream socket, for all that is known
+  bool unix_connection = false;  // a stream or seqpacket socket of AF_UNIX
+  bool is_shared = false;  // other code, perhaps of another process, may have the socket as well
   bool sends_limited = false;  // its sends block for a tick: io_uring/writable_sockets.h
   bool closing = false;
   bool unref = false;  // its operations keep no event loop alive

@@ -489,9 +489,9 @@ int32_t Engine::take_socket(const Operation& operation, int32_t number) {
   const int32_t descriptor = take_descriptor(number);
   if (descriptor < 0) return descriptor;
   const int taken = Descriptors::number(descriptor);
-  const bool is_stream = operation.argument_extra == SOCK_STREAM;
-  descriptors_.at(taken).is_stream = is_stream;
-  descriptors_.at(taken).unix_stream = is_stream && operation.argument == AF_UNIX;
+  descriptors_.at(taken).is_stream = operation.argument_extra == SOCK_STREAM;
+  descriptors_.at(taken).unix_connection =
+      operation.argument_extra != SOCK_DGRAM && operation.argument == AF_UNIX;
   if (operation.argument_extra == SOCK_DGRAM) know_datagrams(taken, operation.argument);
   // The kernel sends its messages by the code for datagrams.
   const bool is_seqpacket = operation.argument_extra == SOCK_SEQPACKET;
@@ -515,7 +515,7 @@ int32_t Engine::take_socket(const Operation& operation, int32_t number) {
       const Descriptor& listener = descriptors_.at(operation.number);
       Descriptor& accepted = descriptors_.at(Descriptors::number(descriptor));
       accepted.is_stream = listener.is_stream;
-      accepted.unix_stream = listener.unix_stream;
+      accepted.unix_connection = listener.unix_connection;
       accepted.unix_datagram = listener.unix_datagram;
       return descriptor;
     }
@@ -606,7 +606,7 @@ int32_t Engine::take_number(int number, Sharing sharing) {
   descriptors_.at(taken).is_stream = is_listener || kind == abi::descriptor_kind_socket;
   descriptors_.at(taken).is_shared = sharing != Sharing::none;
   if (descriptors_.at(taken).is_stream)
-    descriptors_.at(taken).unix_stream = system::family_of(taken) == AF_UNIX;
+    descriptors_.at(taken).unix_connection = system::family_of(taken) == AF_UNIX;
   if (kind == abi::descriptor_kind_datagram) {
     const int family = system::family_of(taken);
     know_datagrams(taken, static_cast<uint32_t>(family < 0 ? AF_UNSPEC : family));

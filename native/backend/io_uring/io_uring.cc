@@ -1120,7 +1120,7 @@ class IoUring final : public Backend {
     if (error == -ECANCELED) return cancellation_of(operation);
     if (error == -EAGAIN) {
       if (operation.opcode == Opcode::open) return asked_later(operation);
-      if (may_wait(operation)) return wait_to_go_on(operation);
+      if (may_wait(operation) || is_transfer_of_socket(operation)) return wait_to_go_on(operation);
       // The kernel leaves most writes of files to workers, and says so before it has asked the file
       // system (io_write() of Linux 6.18). The call asks it, and does not wait either.
       if (refuses_to_wait(operation) && is_of_disk(operation.number)) return perform(operation);
@@ -1139,8 +1139,20 @@ class IoUring final : public Backend {
     return error;
   }
 
-  // Of a receive on a datagram socket that was shut down: whether it has ended by that.
+  // A read or write of a socket that does not block. After 128 tries in vain the kernel's worker
+  // gives EAGAIN: a poll that is always ready, as when the peer has shut down sending, makes that
+  // many (IO_POLL_UNMASK and APOLL_MAX_RETRY of Linux 6.18).
+  bool is_transfer_of_socket(const Operation& operation) const {
+    if (!is(operation.opcode, trait::transfers) || refuses_to_wait(operation)) return false;
+    const Descriptor& descriptor = descriptors_->at(operation.number);
+    return operation.linked_next == nullptr && (descriptor.is_stream || descriptor.unix_datagram);
+  }
+
+  // Of a receive on a datagram socket that was shut down: whether it has ended by that. The kernel
+  // ends a read there by itself.
   bool has_come_to_end(const Operation& operation, int32_t error) const {
+    if (is(operation.opcode, trait::reads))
+      return error == -EAGAIN && after_shutdown_.any() && after_shutdown_.has(operation.number);
     if (!has_nothing_to_wait_for(operation)) return false;
     return error == -EAGAIN || (error == -ECANCELED && !cancel_requests_.of(operation));
   }

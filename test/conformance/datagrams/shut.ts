@@ -28,6 +28,21 @@ function plain({ io, near }: Pair): Promise<number[]> {
   });
 }
 
+function reading({ io, near }: Pair): Promise<number[]> {
+  return new Promise((resolve) => {
+    const memory = new Uint8Array(16);
+    io.ring.read(new Completion(), (_, result) => resolve([result]), near.descriptor, memory, -1);
+  });
+}
+
+function readingVectored({ io, near }: Pair): Promise<number[]> {
+  return new Promise((resolve) => {
+    const memories = [new Uint8Array(2), new Uint8Array(16)];
+    const done = (_: unknown, result: number): void => resolve([result]);
+    io.ring.readVectored(new Completion(), done, near.descriptor, memories, -1);
+  });
+}
+
 const message =
   (verb: "receiveMessage" | "peekMessage"): Receive =>
   ({ io, near }) =>
@@ -76,6 +91,8 @@ const messages: Receive = ({ io, near }, { messages: group }) =>
 
 const KINDS: readonly [name: string, receive: Receive, end: number][] = [
   ["receive", plain, 0],
+  ["read", reading, 0],
+  ["readVectored", readingVectored, 0],
   ["receiveMessage", message("receiveMessage"), 0],
   ["peekMessage", message("peekMessage"), 0],
   ["receiveMultishot", multishot(0), 0],
@@ -94,6 +111,28 @@ const settled = async (socket: DatagramSocket): Promise<void> => {
 };
 
 export function datagramsShut(suite: Suite): void {
+  suite.test(
+    "a socket pair, which does not block: all receives end by a shutdown",
+    async (trial) => {
+      const io = await trial.open();
+      for (const [name, receive, end] of KINDS) {
+        for (const isEarly of [true, false]) {
+          const [near, far] = io.socketPair("datagram");
+          const pair = { io, near, far };
+          const groups = {
+            bytes: io.ring.bufferGroup(),
+            messages: io.ring.bufferGroup({ messages: true }),
+          };
+          const early = isEarly ? receive(pair, groups) : null;
+          await settled(near);
+          await shutDown(pair);
+          assert.equal(await guarded(name, early ?? receive(pair, groups)), [end], name);
+          await Promise.all([near.close(), far.close()]);
+        }
+      }
+    },
+  );
+
   for (const family of FAMILIES) {
     if (family.missing !== null) continue;
     for (const [name, receive, end] of KINDS) {

@@ -223,6 +223,41 @@ function registerOthers(suite: Suite): void {
     assert.ok(drained > 0 && write.result > 0);
   });
 
+  suite.test(
+    "writes of sockets that do not block wait, whatever their poll says",
+    async (trial) => {
+      const io = await trial.open();
+      const large = new Uint8Array(8 << 20);
+      for (const shutDown of [
+        (_near: Socket, far: Socket) => far.shutdown("send"),
+        (near: Socket) => near.shutdown("receive"),
+      ]) {
+        for (const start of [
+          (near: Socket): Started =>
+            new Started((c, done) => io.ring.write(c, done, near.descriptor, large, -1)),
+          (near: Socket): Started =>
+            new Started((c, done) => io.ring.writeVectored(c, done, near.descriptor, [large], -1)),
+        ]) {
+          const [near, far] = io.socketPair();
+          // The first takes all the space.
+          let writing = start(near);
+          await until(io, () => writing.done, "a write into an empty socket");
+          writing = start(near);
+          await roundTrips(io);
+          await shutDown(near, far);
+          await roundTrips(io, 50);
+          assert.is(writing.done, false, `it ended with ${writing.done && writing.result}`);
+          const received = new Uint8Array(1 << 20);
+          const receiving = new Watched(far.receiveFull(received, { timeoutMs: 10_000 }));
+          await until(io, () => writing.done, "the write, when the peer has read");
+          assert.ok(writing.result > 0, `it ended with ${writing.result}`);
+          await Promise.all([near.close(), far.close()]);
+          await receiving.promise.catch(() => 0);
+        }
+      }
+    },
+  );
+
   suite.test("a receive on a listener fails while an accept waits", async (trial) => {
     const io = await trial.open();
     const { descriptor } = await io.listen((FAMILIES[0] as Family).listening(trial));

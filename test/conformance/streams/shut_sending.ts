@@ -4,6 +4,7 @@
 import { truncateSync, writeFileSync } from "node:fs";
 import type { IO, ReceivedDescriptor, Socket } from "@io/core";
 import * as assert from "uvu/assert";
+import { systemHere } from "../../support/system.js";
 import type { Suite, Trial } from "../support/harness.js";
 import { connected, connectTo, FAMILIES, type Family } from "../support/network.js";
 import { failureCode, negative, roundTrips, Started, until, Watched } from "../support/verbs.js";
@@ -14,6 +15,7 @@ const MEETINGS = 20;
 
 export function streamsShutSending(suite: Suite): void {
   for (const shared of [false, true]) registerUnseen(suite, shared);
+  registerMessages(suite);
   for (const family of FAMILIES) {
     if (family.missing === null) register(suite, family);
     else suite.skip(`${family.name}: a shutdown while sends wait`, family.missing);
@@ -66,6 +68,31 @@ function registerUnseen(suite: Suite, shared: boolean): void {
       }
     });
   }
+}
+
+function registerMessages(suite: Suite): void {
+  const name = "a message that waits ends when its peer shuts down receiving";
+  if (systemHere() === "macos") {
+    suite.skip(name, "macOS has no sockets of messages");
+    return;
+  }
+  suite.test(name, async (trial) => {
+    const io = await trial.open();
+    const place = { path: trial.path("messages"), type: "seqpacket" } as const;
+    const listener = await io.listen(place);
+    const [near, far] = await Promise.all([io.connect(place), listener.accept()]);
+    const message = new Uint8Array(1000);
+    let sending: Watched<number>;
+    do {
+      sending = new Watched(near.send(message));
+      await roundTrips(io, 5);
+    } while (sending.state === "resolved");
+    await roundTrips(io, 50);
+    assert.is(sending.state, "pending");
+    await far.shutdown("receive");
+    await until(io, () => sending.state !== "pending", "the end of the send");
+    assert.is(await failureCode(sending.promise), "EPIPE");
+  });
 }
 
 function register(suite: Suite, family: Family): void {
