@@ -234,7 +234,6 @@ void Engine::end_work_on(int number) {
   if (!asked) end_again(number);
   Operation& close = operations_[descriptor.closing_slot];
   revisits_.add(close, Revisit::close_pending, close.looks);
-  if (close.looks < UINT8_MAX) close.looks++;
 }
 
 // False when the backend cannot take the request now. It does not find a linked operation that has
@@ -270,6 +269,8 @@ void Engine::visit_due() {
 void Engine::visit(Operation& operation, Revisit why) {
   switch (why) {
     case Revisit::close_pending:
+      if (operation.looks < UINT8_MAX) operation.looks++;
+      [[fallthrough]];
     case Revisit::close_at_once:
       if (operation.phase == Phase::closing) end_work_on(operation.number);
       return;

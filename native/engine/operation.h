@@ -222,7 +222,7 @@ struct alignas(cache_line_bytes) Operation : Request, EngineState, BackendState 
   // Of the request.
   uint32_t argument_extra = 0;
   uint8_t rules = 0;  // of a path: abi::resolve_*
-  uint8_t looks = 0;  // a close that waits: how often it has asked for the end of what it waits for
+  uint8_t looks = 0;  // a close that waits: how often it has asked again, after a while
   int64_t extent = 0;
   int64_t deadline_ns = 0;
   // Of the engine.

@@ -26,7 +26,10 @@ class CancelRequests {
 
   // They begin later. What the last operations of their slots had counts no more.
   static void put_off(std::span<Operation* const> later) {
-    for (Operation* operation : later) operation->end_given = false;
+    for (Operation* operation : later) {
+      operation->end_given = false;
+      operation->result_known = false;
+    }
   }
 
   void for_one(Operation& operation) { operation.end_asked = true; }

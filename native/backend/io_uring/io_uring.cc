@@ -169,7 +169,7 @@ class IoUring final : public Backend {
     }
     if (loss_.error != 0) return true;
     Operation& operation = (*operations_)[target.slot];
-    if (operation.end_given) return true;
+    if (operation.end_given || waits_for_memory(operation)) return true;
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
     cancel_requests_.for_one(operation);
@@ -178,6 +178,12 @@ class IoUring final : public Backend {
     entry->flags |= IOSQE_CQE_SKIP_SUCCESS;  // 5.17
     io_uring_sqe_set_data64(entry, uring::user_data_of_cancel(operation));
     return true;
+  }
+
+  // A send without a copy that has its result: the kernel finds it no more, and the rest takes as
+  // long as it takes.
+  static bool waits_for_memory(const Operation& operation) {
+    return operation.zero_copy && operation.result_known;
   }
 
   // For an end that the backend wants itself. A cancel that misses is not repeated here: by then
