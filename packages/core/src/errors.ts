@@ -357,6 +357,8 @@ const SOCKET_PATH_ADVICE =
   "the path of a unix socket has 107 bytes at most, 103 on macOS and the BSDs: take a shorter " +
   "one, or a relative one";
 
+const LIMIT_ADVICE = "the timeoutMs of the call has passed";
+
 const BROADCAST_ADVICE =
   "a broadcast address needs the option broadcast: true of the socket, and a unix socket the " +
   "right to write to its file; other addresses are forbidden by the system, as by a firewall";
@@ -378,8 +380,8 @@ const OWN_ADVICE: ReadonlyMap<string, string> = new Map([
       "and a unix socket the right to write to its folder",
   ],
   // No peer is asked for anything.
-  ["poll ETIMEDOUT", "the timeoutMs of the call has passed"],
-  ["timeout ETIMEDOUT", "the timeoutMs of the call has passed"],
+  ["poll ETIMEDOUT", LIMIT_ADVICE],
+  ["timeout ETIMEDOUT", LIMIT_ADVICE],
   ["bind ENAMETOOLONG", SOCKET_PATH_ADVICE],
   ["connect ENAMETOOLONG", SOCKET_PATH_ADVICE],
   ["sendMessage EACCES", BROADCAST_ADVICE],
@@ -480,6 +482,9 @@ function adviceFor(
   if (code === "EINVAL" && TRANSFERS.has(operation)) return DIRECT_ADVICE;
   if (code === "EINVAL") return INVALID_ADVICE.get(operation);
   if (code === "EBADF" && TRANSFERS.has(operation)) return ACCESS_ADVICE;
+  if (code === "ETIMEDOUT" && kind === "file") {
+    return `${LIMIT_ADVICE}, or the server of its file system does not answer`;
+  }
   if (code === "ENOSPC" && (kind === "stream" || kind === "multishot")) return WATCHES_ADVICE;
   return ADVICE.get(code);
 }
@@ -624,9 +629,10 @@ export function numberError(
 
 const SCOPE = "scope";
 
-/** Why a scope has cancelled: its time limit. */
-export function scopeElapsed(timeoutMs: number): IOError {
-  const message = `the time limit of the scope has passed, ${timeoutMs} ms`;
+/** Why a scope has cancelled: its time limit, or that of the call that is made of it. */
+export function scopeElapsed(timeoutMs: number, call?: string): IOError {
+  const limit = call === undefined ? "the time limit of the scope has passed," : `${call} has taken`;
+  const message = `${limit} ${timeoutMs} ms`;
   const errno = -constants.errno.ETIMEDOUT;
   return new IOError({ code: "ETIMEDOUT", errno, operation: SCOPE, message });
 }

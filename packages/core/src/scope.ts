@@ -44,13 +44,15 @@ export class Scope implements Disposable, AsyncDisposable {
   readonly #outer: AbortSignal | undefined;
   readonly #onOuterAbort: () => void;
   readonly #limit: Completion | null;
+  readonly #call: string | undefined;
   #ending = false;
   #closing: Promise<void> | null = null;
 
   /** @internal */
-  constructor(operations: Operations, { signal, timeoutMs }: Endings) {
+  constructor(operations: Operations, { signal, timeoutMs }: Endings, call?: string) {
     checkMade(operations, "Scope", "io.scope()");
     this.#operations = operations;
+    this.#call = call;
     this.signal = this.#controller.signal;
     this.#limit = timeoutMs === undefined ? null : this.#startLimit(timeoutMs);
     this.#outer = signal;
@@ -117,7 +119,7 @@ export class Scope implements Disposable, AsyncDisposable {
     const limit = new Completion();
     limit._flags = ENTRY_FLAG_UNREF; // a limit alone keeps no process alive
     const elapsed = (_limit: Completion, result: number): void => {
-      if (result === 0) this.cancel(scopeElapsed(timeoutMs));
+      if (result === 0) this.cancel(scopeElapsed(timeoutMs, this.#call));
     };
     this.#operations.apart();
     this.#operations.ring.timeout(limit, elapsed, nanosecondsOf(timeoutMs));
@@ -129,4 +131,10 @@ export class Scope implements Disposable, AsyncDisposable {
 export function openScope(operations: Operations, options?: OperationOptions | null): Scope {
   operations.check("scope");
   return new Scope(operations, endingsFrom(options, SCOPE));
+}
+
+/** The scope that a call is made of, which the error of its time limit names. */
+export function scopeOf(operations: Operations, endings: Endings, call: string): Scope {
+  operations.check(call);
+  return new Scope(operations, endings, call);
 }

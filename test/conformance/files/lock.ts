@@ -148,6 +148,7 @@ async function waitEnds(trial: Trial): Promise<void> {
   await holder.lock();
   const late = await failure(file.lock({ timeoutMs: 30 }));
   assert.equal([late.code, late.operation, late.path], ["ETIMEDOUT", "lock", trial.path()]);
+  assert.match(late.message, "the timeoutMs of the call has passed, or the server of its file");
   assert.is(await failureCode(file.lock({ timeoutMs: 0 })), "ETIMEDOUT");
   const controller = new AbortController();
   const aborted = failureCode(file.lock({ signal: controller.signal }));

@@ -176,8 +176,11 @@ function registerEndings(suite: Suite): void {
     const ended = await passing;
     assert.equal([ended.code, ended.transferred], ["ABORT_ERR", 4]);
     assert.is(await failureCode(left.served.pipeTo(right.client, { signal })), "ABORT_ERR");
-    const limited = failureCode(left.served.pipeTo(right.client, { maxBytes: 9, timeoutMs: 5 }));
-    assert.is(await limited, "ETIMEDOUT");
+    for (const maxBytes of [9, undefined]) {
+      const limited = await failure(left.served.pipeTo(right.client, { maxBytes, timeoutMs: 5 }));
+      assert.is(limited.code, "ETIMEDOUT");
+      assert.match(limited.message, / failed: ETIMEDOUT, pipeTo has taken 5 ms$/);
+    }
     const again = left.served.pipeTo(right.client);
     await roundTrips(left.io, 2);
     const refused = failureCode(left.served.pipeTo(right.client));

@@ -10,7 +10,7 @@ import {
 } from "../ring/promises.js";
 import type { ShutdownHow } from "../ring/ring_sockets.js";
 import { stoppedAfter } from "../ring/whole_call.js";
-import { openScope } from "../scope.js";
+import { scopeOf } from "../scope.js";
 import { flag, knows, wholeNumber, wholeOrBigint } from "../support/check.js";
 
 /**
@@ -82,7 +82,7 @@ export async function pipe(
   const { signal, timeoutMs } = endings;
   if (signal?.aborted) throw aborted("pipeTo", signal);
   const passing = new Passing(destination, maxBytes);
-  const scope = timeoutMs === undefined ? null : openScope(operations, endings);
+  const scope = timeoutMs === undefined ? null : scopeOf(operations, endings, "pipeTo");
   const ends: OperationOptions = { signal: scope?.signal ?? signal };
   try {
     const hasEnded =
