@@ -631,7 +631,8 @@ const SCOPE = "scope";
 
 /** Why a scope has cancelled: its time limit, or that of the call that is made of it. */
 export function scopeElapsed(timeoutMs: number, call?: string): IOError {
-  const limit = call === undefined ? "the time limit of the scope has passed," : `${call} has taken`;
+  const limit =
+    call === undefined ? "the time limit of the scope has passed," : `${call} has taken`;
   const message = `${limit} ${timeoutMs} ms`;
   const errno = -constants.errno.ETIMEDOUT;
   return new IOError({ code: "ETIMEDOUT", errno, operation: SCOPE, message });
