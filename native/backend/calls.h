@@ -59,8 +59,9 @@ bool fits_receiver(const Operation& operation);
 // Whether a send may wait although its peer takes nothing more: no poll of Linux reports that the
 // peer of a unix connection has shut down receiving, nor that another process that shares the
 // socket has shut down sending. A try says so, by EPIPE.
-inline bool may_stall(const Operation& operation, const Descriptor& descriptor) {
-  return descriptor.unix_connection && is(operation.opcode, trait::sends | trait::writes);
+inline bool may_stall(const Operation& operation, Descriptors& descriptors) {
+  return is(operation.opcode, trait::sends | trait::writes) &&
+         descriptors.at(operation.number).unix_connection;
 }
 
 // The events of poll(2), from and to those of a poll operation (abi::poll_*).

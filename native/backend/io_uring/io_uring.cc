@@ -618,7 +618,7 @@ class IoUring final : public Backend {
     if (!descriptors_->at(operation.number).is_stream || writable_.closed()) return false;
     operation.without_waiting = true;
     if (!writable_.await(operation.number, uring::user_data_of(operation))) return false;
-    if (may_stall(operation, descriptors_->at(operation.number))) {
+    if (may_stall(operation, *descriptors_)) {
       revisits_->add(operation, Revisit::retry, operation.refusals);
       if (operation.refusals < UINT8_MAX) operation.refusals++;
     }

@@ -366,7 +366,7 @@ class Reactor final : public Backend {
   // Whether no event may say that it has nothing to wait for: the other end of such a pipe is
   // closed, or the peer of a unix socket has shut down receiving, which Linux reports to no poll.
   bool waits_unseen(const Operation& operation, const Watch& watch) const {
-    return watch.ends_unseen || may_stall(operation, descriptors_->at(operation.number));
+    return watch.ends_unseen || may_stall(operation, *descriptors_);
   }
 
   // A pipe is asked at the same intervals, and a send is tried ever more seldom.
