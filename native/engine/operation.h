@@ -202,7 +202,7 @@ struct BackendState {
   Place place = Place::nowhere;
   bool begun = false;            // connect: the kernel is at it
   bool in_row = false;           // with those of the same file that move its position
-  uint8_t refusals = 0;          // a send on a unix socket: how often it was tried in vain
+  uint8_t refusals = 0;          // a send on a unix socket: how often it had to go on waiting
   bool joined = false;           // the next one in the pool's line goes to the same thread
   bool taken_by_thread = false;  // guarded by the pool's lock
   // Where it stands among the times that the engine or the backend looks at, counted from 1; 0 for

@@ -1145,7 +1145,7 @@ class IoUring final : public Backend {
     return error;
   }
 
-  // A read or write of a socket that does not block. After 128 tries in vain the kernel's worker
+  // A read or write of a socket that does not block. After 128 tries the kernel's worker
   // gives EAGAIN: a poll that is always ready, as when the peer has shut down sending, makes that
   // many (IO_POLL_UNMASK and APOLL_MAX_RETRY of Linux 6.18).
   bool is_transfer_of_socket(const Operation& operation) const {
