@@ -43,12 +43,25 @@ class Timers {
   Operation& first() const { return *heap_.front().operation; }
   Operation& at(size_t index) const { return *heap_[index].operation; }
 
-  void add(Operation& operation, int64_t due_ns) { add_late(operation, due_ns, 0); }
-  // A timeout begins. Of those that ring together the one goes first that was due first.
+  // Due then and not before.
+  void add(Operation& operation, int64_t due_ns) { add(operation, due_ns, due_ns); }
+
+  // A timeout that begins now.
   void add_timeout(Operation& timeout, int64_t now_ns) {
     const int64_t duration_ns = ends_early(timeout) ? timeout.deadline_ns : timeout.offset;
-    const int64_t rings_ns = rings_at_ns(now_ns, duration_ns);
-    add_late(timeout, rings_ns, rings_ns - now_ns - duration_ns);
+    add(timeout, now_ns + duration_ns, rings_at_ns(now_ns, duration_ns));
+  }
+
+  // Takes out what is due, in order, and calls `take` with each. When there is any, those go with
+  // it that may ring already, since the thread is awake now and need not be woken for them again.
+  template <class Take>
+  void take_due(int64_t now_ns, Take take) {
+    if (empty() || due_ns() > now_ns) return;
+    while (!empty() && heap_.front().earliest_ns <= now_ns) {
+      Operation& operation = first();
+      remove(operation);
+      take(operation);
+    }
   }
 
   void remove(Operation& operation) {
@@ -67,27 +80,24 @@ class Timers {
   }
 
  private:
-  // Of entries with the same time the one goes first that is looked at later than it is due, by
-  // more than the others, and then the oldest. Both stand in one number, so that an entry stays
-  // small.
-  static constexpr int sequence_bits = 43;
-  static_assert(lateness_limit_ns < 1 << (64 - sequence_bits));
-
   struct Entry {
     int64_t due_ns;
-    uint64_t order;
+    int64_t earliest_ns;
+    uint64_t sequence;
     Operation* operation;
+    // Of entries that are due together the one goes first that might have rung first, then the
+    // older one.
     bool before(const Entry& other) const {
-      return due_ns != other.due_ns ? due_ns < other.due_ns : order < other.order;
+      if (due_ns != other.due_ns) return due_ns < other.due_ns;
+      return earliest_ns != other.earliest_ns ? earliest_ns < other.earliest_ns
+                                              : sequence < other.sequence;
     }
   };
 
-  void add_late(Operation& operation, int64_t due_ns, int64_t late_ns) {
+  void add(Operation& operation, int64_t earliest_ns, int64_t due_ns) {
     CHECK(operation.timer_index == 0);
-    CHECK(late_ns >= 0 && late_ns <= lateness_limit_ns);
-    const uint64_t order = static_cast<uint64_t>(lateness_limit_ns - late_ns) << sequence_bits;
-    const uint64_t age = sequence_++ & ((uint64_t{1} << sequence_bits) - 1);
-    const Entry entry = {due_ns, order | age, &operation};
+    CHECK(earliest_ns <= due_ns);
+    const Entry entry = {due_ns, earliest_ns, sequence_++, &operation};
     heap_.push_back(entry);
     rise(heap_.size() - 1, entry);
   }

@@ -289,6 +289,39 @@ NATIVE_TEST(timeouts_ring_within_a_quarter_and_meet) {
   REQUIRE_EQUAL(io::rings_at_ns(begun_ns, 0), begun_ns);
 }
 
+NATIVE_TEST(timeouts_that_may_ring_go_with_one_that_is_due) {
+  Random random(seed());
+  std::vector<Operation> operations = make_operations(300, Opcode::timeout);
+  std::vector<int64_t> earliest_ns(operations.size());
+  Timers timers;
+  int64_t now_ns = 1;
+  for (int round = 0; round < 20'000; round++) {
+    now_ns += random.below(100'000);
+    const size_t index = random.below(300);
+    Operation& operation = operations[index];
+    if (operation.timer_index == 0) {
+      const bool sleeps = random.one_in(2);
+      operation.offset = random.below(4'000'000);
+      earliest_ns[index] = now_ns + operation.offset;
+      if (sleeps)
+        timers.add_timeout(operation, now_ns);
+      else
+        timers.add(operation, earliest_ns[index]);
+    }
+    const bool is_one_due = !timers.empty() && timers.due_ns() <= now_ns;
+    size_t taken = 0;
+    timers.take_due(now_ns, [&](Operation& one) {
+      REQUIRE(earliest_ns[one.slot] <= now_ns);
+      REQUIRE_EQUAL(one.timer_index, 0u);
+      taken++;
+    });
+    REQUIRE_EQUAL(taken > 0, is_one_due);
+    if (!timers.empty()) REQUIRE(timers.due_ns() > now_ns);
+    // The thread was awake for nothing that it has to be woken for again.
+    if (taken > 0 && !timers.empty()) REQUIRE(earliest_ns[timers.first().slot] > now_ns);
+  }
+}
+
 // A program that always has more done than one poll takes.
 NATIVE_TEST(reactor_done_stays_small_though_it_is_never_empty) {
   io::CompletionFifo done;

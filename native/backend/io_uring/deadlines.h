@@ -64,12 +64,10 @@ class Deadlines {
   // Calls `cancel` with the operations whose deadlines have passed, and with timeouts that ring.
   template <class Cancel>
   void expire(int64_t now_ns, Cancel cancel) {
-    while (!timers_.empty() && timers_.due_ns() <= now_ns) {
-      Operation& operation = timers_.first();
-      timers_.remove(operation);
+    timers_.take_due(now_ns, [&](Operation& operation) {
       operation.deadline_fired = true;
       cancel(operation);
-    }
+    });
   }
 
   static bool is_late(const Operation& operation) {

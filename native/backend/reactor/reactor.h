@@ -817,16 +817,14 @@ class Reactor final : public Backend {
   }
 
   void expire(int64_t now) {
-    while (!timers_.empty() && timers_.due_ns() <= now) {
-      Operation& operation = timers_.first();
-      timers_.remove(operation);
+    timers_.take_due(now, [this](Operation& operation) {
       // A timeout that elapses has succeeded. A call that a thread has begun cannot be ended, and
       // its own result counts.
       if (operation.place == Place::asleep)
         finish(operation, ends_early(operation) ? -ETIMEDOUT : 0);
       else if (end(operation, -ETIMEDOUT) != 0)
         operation.deadline_fired = true;
-    }
+    });
   }
 
   // Before the pool, whose threads call it to their end.
