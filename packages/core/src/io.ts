@@ -740,14 +740,23 @@ export class IO extends PathOperations implements AsyncDisposable {
    * @throws the codes of every operation: {@link IOError.code}
    * @category Time
    */
-  async sleep(durationMs: number, options?: OperationOptions | null): Promise<void> {
-    const durationNs = nanosecondsOf(milliseconds(durationMs, "durationMs", "sleep"));
-    await this.#operations.run(
-      (pending, settle) => this.ring.timeout(pending, settle, durationNs),
-      options,
-      SLEEPING,
-      SLEEP,
-    );
+  sleep(durationMs: number, options?: OperationOptions | null): Promise<void> {
+    let durationNs: number;
+    try {
+      durationNs = nanosecondsOf(milliseconds(durationMs, "durationMs", "sleep"));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    // Its promise is the only one: an asynchronous function would make a second one.
+    const promise: Promise<unknown> = this.#operations.begin(options, SLEEPING, SLEEP);
+    const pending = this.#operations.begun;
+    if (pending === null) return promise as Promise<void>;
+    try {
+      this.ring.timeout(pending, this.#operations.settleEmpty, durationNs);
+    } catch (error) {
+      this.#operations.fail(pending, error);
+    }
+    return promise as Promise<void>;
   }
 
   /**

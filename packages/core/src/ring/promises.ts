@@ -95,7 +95,7 @@ export interface SendSteps {
   released: Promise<void>;
 }
 
-type Resolve = (result: number | PromiseLike<never>) => void;
+type Resolve = (result: number | undefined | PromiseLike<never>) => void;
 type Reject = (error: unknown) => void;
 
 /** What a call that says nothing of its own knows. */
@@ -198,6 +198,8 @@ export class Operations {
   fileSender: { closing(socket: Descriptor): void } | null = null;
   /** The callback of every verb that is started with a completion from `begin`. */
   readonly settle: Callback;
+  /** The same for a promise of nothing. */
+  readonly settleEmpty: Callback;
   /** The same for a send that may end in two steps: it settles with the second. */
   readonly settleReleased: Callback;
 
@@ -228,9 +230,11 @@ export class Operations {
     this.ring = ring;
     this.backend = backend;
     this.#queue = queue;
-    this.settle = (completion, result) => this.#settle(completion as Pending, result);
+    this.settle = (completion, result) => this.#settle(completion as Pending, result, result);
+    this.settleEmpty = (completion, result) =>
+      this.#settle(completion as Pending, result, undefined);
     this.settleReleased = (completion, result) => {
-      if (!completion.active) this.#settle(completion as Pending, result);
+      if (!completion.active) this.#settle(completion as Pending, result, result);
     };
   }
 
@@ -322,7 +326,7 @@ export class Operations {
             return;
           }
           const reused = this.reuses?.take(pending);
-          this.#settle(pending, result); // when it is settled already, that changes nothing
+          this.#settle(pending, result, result); // when it is settled already, that changes nothing
           if (reused) complain(reused);
           else release();
         });
@@ -360,7 +364,8 @@ export class Operations {
     this.#returned = 0;
     const pending = this.#pool.pop() ?? new Pending();
     taking = pending;
-    const promise = new Promise<number>(take);
+    // Of a number, unless the callback is `settleEmpty`.
+    const promise = new Promise<number | undefined>(take) as Promise<number>;
     taking = null; // it would keep the whole IO
     this.begun = pending;
     pending.subject = subject;
@@ -464,7 +469,7 @@ export class Operations {
     if (timeoutMs !== undefined) pending.timeoutNs = nanosecondsOf(timeoutMs);
   }
 
-  #settle(pending: Pending, result: number): void {
+  #settle(pending: Pending, result: number, value: number | undefined): void {
     if (result < 0) {
       this.#settleFailure(pending, result);
       return;
@@ -472,7 +477,7 @@ export class Operations {
     const { resolve } = pending;
     this.#recycle(pending);
     const reused = this.reuses?.take(pending);
-    resolve?.(reused ? Promise.reject(reused) : result);
+    resolve?.(reused ? Promise.reject(reused) : value);
   }
 
   #settleFailure(pending: Pending, result: number): void {
