@@ -24,8 +24,14 @@ const releases = ["bullseye", "bookworm", "bookworm-backports", "trixie", "trixi
 // The kernels for clouds have the drivers of an emulated machine built in.
 const kernelPackage = /^linux-(?:image|binary)-(\d\S*)-cloud-amd64$/;
 
-/** What tests need of the modules. They depend on no other ones. */
-const modules = ["ifb", "sch_tbf"];
+/** What tests need of the modules, in the order in which they are loaded: each behind its needs. */
+const modules = [
+  "ifb",
+  "sch_tbf",
+  "vsock",
+  "vmw_vsock_virtio_transport_common",
+  "vsock_loopback",
+];
 
 /** The parts of the machine's sources for its own release, asked for `releases` instead. */
 function writeSources(folder) {
@@ -113,10 +119,16 @@ async function takeParts(unpackedFolder, to) {
     /\/vmlinuz[^/]*$|\.ko(\.xz)?$/.test(path),
   );
   for (const path of paths) {
-    const name = basename(path).replace(/^vmlinuz.*/, "vmlinuz");
-    if (name !== "vmlinuz" && !modules.includes(name.replace(/\.ko(\.xz)?$/, ""))) continue;
-    renameSync(`${root}/${path}`, `${to}/${name}`);
-    if (name.endsWith(".xz")) await runOrFail("xz", ["-d", `${to}/${name}`]);
+    const name = basename(path);
+    if (name.startsWith("vmlinuz")) {
+      renameSync(`${root}/${path}`, `${to}/vmlinuz`);
+      continue;
+    }
+    const order = modules.indexOf(name.replace(/\.ko(\.xz)?$/, ""));
+    if (order === -1) continue;
+    const numbered = `${to}/${order}-${name}`; // the machine loads them in the order of their names
+    renameSync(`${root}/${path}`, numbered);
+    if (name.endsWith(".xz")) await runOrFail("xz", ["-d", numbered]);
   }
 }
 
