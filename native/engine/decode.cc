@@ -12,6 +12,7 @@
 #include "system/address.h"
 #include "system/control.h"
 #include "system/system.h"
+#include "system/vsock.h"
 #include "support/check.h"
 
 namespace io {
@@ -291,6 +292,14 @@ int decode_socket(const abi::Entry& entry, const DecodeContext&, Operation& oper
     case abi::family_unix:
       operation.argument = AF_UNIX;
       return 0;
+    case abi::family_vsock: {
+      const int family = vsock_family();
+      if (family < 0) return family;
+      // A message that waits for space is torn by Linux: docs/decisions/vsock.md.
+      if (operation.argument_extra != SOCK_STREAM) return -ESOCKTNOSUPPORT;
+      operation.argument = static_cast<uint32_t>(family);
+      return 0;
+    }
     default:
       return -EAFNOSUPPORT;
   }

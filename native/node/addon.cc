@@ -27,6 +27,7 @@
 #include "system/socket_constants.h"
 #include "system/socket_options.h"
 #include "system/system.h"
+#include "system/vsock.h"
 #include "backend/unavailable.h"
 #if IO_HAVE_LIBURING
 #include "backend/zcrx/zcrx.h"
@@ -1042,6 +1043,17 @@ Napi::Value kind_of_number(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), io::system::kind_of(number));
 }
 
+// () -> the cids of this machine, or a negative errno
+Napi::Value vsock_cids(const Napi::CallbackInfo& info) {
+  std::vector<uint32_t> cids;
+  const int error = io::find_vsock_cids(cids);
+  if (error != 0) return Napi::Number::New(info.Env(), error);
+  Napi::Array list = Napi::Array::New(info.Env());
+  uint32_t index = 0;
+  for (const uint32_t cid : cids) list.Set(index++, Napi::Number::New(info.Env(), cid));
+  return list;
+}
+
 // (id, value) -> 0 or a negative errno. From any thread, with or without an engine of its own.
 Napi::Value notify(const Napi::CallbackInfo& info) {
   const int64_t id = info[0].As<Napi::Number>().Int64Value();
@@ -1075,6 +1087,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("processLimits", Napi::Function::New(env, process_limits));
   exports.Set("addressRemainder", Napi::Function::New(env, address_remainder));
   exports.Set("kindOf", Napi::Function::New(env, kind_of_number));
+  exports.Set("vsockCids", Napi::Function::New(env, vsock_cids));
   exports.Set("notify", Napi::Function::New(env, notify));
   exports.Set("takeSignalsAgain", Napi::Function::New(env, take_signals_again));
   exports.Set("errorName", Napi::Function::New(env, error_name));

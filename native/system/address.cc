@@ -15,6 +15,7 @@
 
 #include "abi/abi.h"
 #include "system/system.h"
+#include "system/vsock.h"
 
 namespace io {
 
@@ -85,6 +86,15 @@ int parse_ipv6(const std::string& host, sockaddr_in6& address) {
   return 0;
 }
 
+// The cid of a vsock address stands where the host of another does, in digits.
+int parse_vsock(const AddressText& text, sockaddr_storage& storage, socklen_t& size_bytes) {
+  uint32_t cid = 0;
+  const char* end = text.host.data() + text.host.size();
+  const auto [stop, error] = std::from_chars(text.host.data(), end, cid);
+  if (error != std::errc() || stop != end) return -EINVAL;
+  return set_vsock(cid, text.port, storage, size_bytes);
+}
+
 std::string format_ipv6(const sockaddr_in6& address) {
   char text[INET6_ADDRSTRLEN];
   inet_ntop(AF_INET6, &address.sin6_addr, text, sizeof(text));
@@ -100,6 +110,7 @@ std::string format_ipv6(const sockaddr_in6& address) {
 
 int parse_address(const AddressText& text, sockaddr_storage& storage, socklen_t& size_bytes) {
   std::memset(&storage, 0, sizeof(storage));
+  if (text.family == abi::family_vsock) return parse_vsock(text, storage, size_bytes);
   if (text.port > UINT16_MAX) return -EINVAL;
   // The calls that read an address stop at a zero byte, and would not see what follows.
   const bool is_ip = text.family != abi::family_unix;
@@ -136,7 +147,11 @@ int format_address(const sockaddr_storage& storage, socklen_t size_bytes, Addres
     text = {abi::family_unix, 0,
             path_of(reinterpret_cast<const sockaddr_un&>(storage), size_bytes)};
   } else {
-    return -EAFNOSUPPORT;
+    uint32_t cid = 0;
+    uint32_t port = 0;
+    const int error = read_vsock(storage, size_bytes, cid, port);
+    if (error != 0) return error;
+    text = {abi::family_vsock, port, std::to_string(cid)};
   }
   return 0;
 }

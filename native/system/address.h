@@ -13,7 +13,7 @@ namespace io {
 struct AddressText {
   uint32_t family = 0;  // abi::family_*
   uint32_t port = 0;
-  std::string host;  // digits, or the path of a unix socket
+  std::string host;  // digits (of vsock those of the cid), or the path of a unix socket
 };
 
 // All return 0 or a negative errno.

@@ -9,6 +9,7 @@
 
 #include "abi/abi.h"
 #include "system/system.h"
+#include "system/vsock.h"
 #include "system/common.h"
 
 #if defined(__APPLE__)
@@ -28,7 +29,9 @@ int kind_of_socket(int number) {
   int type = 0;
   const int error = option_of(number, SO_TYPE, type);
   if (error != 0) return error;
-  if (type == SOCK_DGRAM) return abi::descriptor_kind_datagram;
+  // VMware's datagrams of vsock have addresses that no record of ours holds.
+  const bool is_vsock = family_of(number) == vsock_family();
+  if (type == SOCK_DGRAM && !is_vsock) return abi::descriptor_kind_datagram;
   if (type != SOCK_STREAM) return abi::descriptor_kind_other;
   int listens = 0;
   if (option_of(number, SO_ACCEPTCONN, listens) != 0) listens = 0;

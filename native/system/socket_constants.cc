@@ -7,6 +7,10 @@
 #include <netinet/udp.h>
 #include <sys/socket.h>
 
+#if defined(__linux__)
+#include <linux/vm_sockets.h>
+#endif
+
 namespace io {
 
 namespace {
@@ -23,6 +27,9 @@ constexpr SocketConstant names[] = {
     IO_NAME(IPPROTO_UDP),
 #ifdef SOL_UDP
     IO_NAME(SOL_UDP),
+#endif
+#ifdef AF_VSOCK
+    IO_NAME(AF_VSOCK),  // the level of the options of vsock
 #endif
 #ifdef SOL_VSOCK
     IO_NAME(SOL_VSOCK),
@@ -179,6 +186,18 @@ constexpr SocketConstant names[] = {
 #endif
 #ifdef SO_USER_COOKIE
     IO_NAME(SO_USER_COOKIE),
+#endif
+#ifdef SO_VM_SOCKETS_BUFFER_SIZE
+    IO_NAME(SO_VM_SOCKETS_BUFFER_SIZE),
+#endif
+#ifdef SO_VM_SOCKETS_BUFFER_MIN_SIZE
+    IO_NAME(SO_VM_SOCKETS_BUFFER_MIN_SIZE),
+#endif
+#ifdef SO_VM_SOCKETS_BUFFER_MAX_SIZE
+    IO_NAME(SO_VM_SOCKETS_BUFFER_MAX_SIZE),
+#endif
+#ifdef SO_VM_SOCKETS_CONNECT_TIMEOUT
+    IO_NAME(SO_VM_SOCKETS_CONNECT_TIMEOUT),
 #endif
 #ifdef SO_ZEROCOPY
     IO_NAME(SO_ZEROCOPY),

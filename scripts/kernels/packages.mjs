@@ -25,13 +25,7 @@ const releases = ["bullseye", "bookworm", "bookworm-backports", "trixie", "trixi
 const kernelPackage = /^linux-(?:image|binary)-(\d\S*)-cloud-amd64$/;
 
 /** What tests need of the modules, in the order in which they are loaded: each behind its needs. */
-const modules = [
-  "ifb",
-  "sch_tbf",
-  "vsock",
-  "vmw_vsock_virtio_transport_common",
-  "vsock_loopback",
-];
+const modules = ["ifb", "sch_tbf", "vsock", "vmw_vsock_virtio_transport_common", "vsock_loopback"];
 
 /** The parts of the machine's sources for its own release, asked for `releases` instead. */
 function writeSources(folder) {

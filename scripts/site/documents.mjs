@@ -20,6 +20,7 @@ const guides = [
   "cores",
   "descriptors",
   "datagrams",
+  "vsock",
   "containers",
   "backends",
   "limits",

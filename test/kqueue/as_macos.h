@@ -6,6 +6,8 @@
 
 #include "../../scripts/cross/bsd_names.h"
 
+#include <linux/vm_sockets.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/param.h>
 #include <sys/select.h>

@@ -1,11 +1,14 @@
 // decode() over entries that no program would write: millions of them, random and mutated. It may
 // refuse or accept, but an accepted entry lies inside the memory that it was given.
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <string>
 
 #include "engine/decode.h"
 #include "support.h"
+#include "system/address.h"
 
 namespace native_tests {
 
@@ -97,10 +100,9 @@ void check_accepted(const World& world, const Operation& operation) {
     REQUIRE(world.inside(operation.address, io::abi::stat_fields * sizeof(double)));
     REQUIRE_EQUAL(reinterpret_cast<uintptr_t>(operation.address) % sizeof(double), 0);
   }
-  const bool vectored = operation.opcode == Opcode::read_vectored ||
-                        operation.opcode == Opcode::write_vectored ||
-                        operation.opcode == Opcode::send_vectored ||
-                        operation.opcode == Opcode::receive_vectored;
+  const bool vectored =
+      operation.opcode == Opcode::read_vectored || operation.opcode == Opcode::write_vectored ||
+      operation.opcode == Opcode::send_vectored || operation.opcode == Opcode::receive_vectored;
   if (vectored) check_vectors(world, *operation.extra);
   if (operation.opcode == Opcode::send_message || operation.opcode == Opcode::receive_message ||
       operation.opcode == Opcode::peek_message) {
@@ -357,6 +359,43 @@ NATIVE_TEST(decode_messages) {
   check_released(world);
 }
 
+// The cid of a vsock address is 32 bits in digits, and its port has 32 bits too.
+NATIVE_TEST(decode_vsock_addresses) {
+  World world;
+  Operation operation;
+  const auto decoded = [&](const std::string& cid, uint32_t port) {
+    std::memcpy(world.text.bytes.get(), cid.data(), cid.size());
+    Entry entry = entry_of(Opcode::connect);
+    entry.descriptor = world.open[0];
+    entry.argument = io::abi::family_vsock;
+    entry.argument_extra = port;
+    entry.length = static_cast<uint32_t>(cid.size());
+    entry.buffer_offset = 0;
+    const int error = io::decode(entry, world.context(), operation);
+    if (error != 0) return std::to_string(error);
+    io::AddressText text;
+    const io::Extra& extra = *operation.extra;
+    REQUIRE_EQUAL(io::format_address(extra.address, extra.address_size_bytes, text), 0);
+    io::let_go(world.context(), operation);
+    REQUIRE_EQUAL(text.family, io::abi::family_vsock);
+    return text.host + ":" + std::to_string(text.port);
+  };
+  const std::string refused = std::to_string(-EINVAL);
+  REQUIRE(decoded("3", 5000) == "3:5000");
+  REQUIRE(decoded("0", 0) == "0:0");
+  REQUIRE(decoded("4294967295", 4294967295) == "4294967295:4294967295");
+  for (const char* cid : {"", "-1", "4294967296", "3 ", " 3", "0x3", "+3", "3.5"}) {
+    REQUIRE(decoded(cid, 5000) == refused);
+  }
+  Entry entry = entry_of(Opcode::socket);
+  entry.argument = io::abi::family_vsock;
+  entry.argument_extra = io::abi::socket_kind_seqpacket;
+  REQUIRE_EQUAL(io::decode(entry, world.context(), operation), -ESOCKTNOSUPPORT);
+  entry.argument_extra = io::abi::socket_kind_stream;
+  REQUIRE(try_entry(world, entry, operation));
+  check_released(world);
+}
+
 // Paths and addresses at the very end of the text area, without an end mark behind them.
 NATIVE_TEST(decode_text_at_the_end) {
   World world;
@@ -371,7 +410,7 @@ NATIVE_TEST(decode_text_at_the_end) {
       REQUIRE(accepted == (more <= 0 && length > 0));
       entry.operation = static_cast<uint32_t>(Opcode::connect);
       entry.descriptor = world.open[0];
-      entry.argument = 1 + length % 3;
+      entry.argument = 1 + length % 4;
       try_entry(world, entry, operation);
     }
   }

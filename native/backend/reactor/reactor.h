@@ -222,7 +222,8 @@ class Reactor final : public Backend {
     calls_++;
     const int type = static_cast<int>(operation.argument_extra);
     const int number = system::open_socket(family, type);
-    const bool drains = P::short_transfer_drains && family != AF_UNIX && type == SOCK_STREAM;
+    const bool is_internet = family == AF_INET || family == AF_INET6;
+    const bool drains = P::short_transfer_drains && is_internet && type == SOCK_STREAM;
     if (number >= 0) know_socket(number, drains);
     finish(operation, number);
   }

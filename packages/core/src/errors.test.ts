@@ -3,16 +3,19 @@
 import { constants } from "node:os";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Address, addressFrom, formatAddress, type Place } from "./address.js";
+import { type Address, addressFrom, formatAddress, type Place, peerOf } from "./address.js";
 import {
   FAMILY_IPV4,
   FAMILY_IPV6,
   FAMILY_UNIX,
+  FAMILY_VSOCK,
   OPCODE_BIND,
+  OPCODE_CONNECT,
   OPCODE_LINK,
   OPCODE_OPEN,
   OPCODE_READ,
   OPCODE_RECEIVE,
+  OPCODE_SOCKET,
   OPCODE_WRITE,
   OPERATIONS,
 } from "./engine/abi.js";
@@ -34,7 +37,8 @@ import { alternated, withAddress } from "./sockets/lookup.js";
 
 const test = suite("errors");
 const { ECANCELED, EIO, EINVAL, ENOENT, EMFILE, ENOSPC } = constants.errno;
-const { EACCES, EADDRNOTAVAIL, ENAMETOOLONG } = constants.errno;
+const { EACCES, EADDRNOTAVAIL, EAFNOSUPPORT, ENAMETOOLONG } = constants.errno;
+const { ECONNRESET, ENODEV, ETIMEDOUT } = constants.errno;
 
 test("an operation's error has what Node's errors have", () => {
   const error = operationError(OPCODE_OPEN, -ENOENT, "io_uring", { path: "/a" });
@@ -126,6 +130,31 @@ test("addresses are written as people write them", () => {
   assert.is(formatAddress(addressFrom(FAMILY_UNIX, 0, "/run/a")), "/run/a");
   assert.is(formatAddress(addressFrom(FAMILY_UNIX, 0, "\0name")), "@name");
   assert.equal(addressFrom(FAMILY_UNIX, 0, "/a"), { family: "unix", path: "/a" });
+  assert.equal(addressFrom(FAMILY_VSOCK, 80, "3"), { family: "vsock", cid: 3, port: 80 });
+  assert.is(formatAddress(addressFrom(FAMILY_VSOCK, 80, "3")), "vsock:3:80");
+  const any = addressFrom(FAMILY_VSOCK, 0xffffffff, "4294967295");
+  assert.is(formatAddress(any), "vsock:any:any");
+});
+
+test("errors of vsock say what to load, and what is at the other end", () => {
+  const peer = peerOf({ family: "vsock", cid: 3, port: 5000 });
+  const rows: [opcode: number, errno: number, advice: RegExp][] = [
+    [OPCODE_CONNECT, ENODEV, /vhost_vsock, and to the cid 1 vsock_loopback; load it by modprobe/],
+    [OPCODE_CONNECT, ECONNRESET, /nothing listens at this port/],
+    [OPCODE_CONNECT, ETIMEDOUT, /SO_VM_SOCKETS_CONNECT_TIMEOUT/],
+    [OPCODE_SOCKET, EAFNOSUPPORT, /Linux has it in its module vsock, and macOS has it/],
+    [OPCODE_BIND, EADDRNOTAVAIL, /io\.capabilities\.vsock has those it has/],
+    [OPCODE_BIND, EACCES, /0 as well: "any" is any free port/],
+  ];
+  for (const [opcode, errno, advice] of rows) {
+    const error = operationError(opcode, -errno, "epoll", { peer });
+    assert.match(error.message, advice);
+    assert.match(error.message, "'vsock:3:5000' failed");
+    assert.equal([error.address, error.port, error.path], ["3", 5000, undefined]);
+    // Another family has other causes.
+    const other = peerOf({ family: "ipv4", host: "127.0.0.1", port: 1 });
+    assert.not.match(operationError(opcode, -errno, "epoll", { peer: other }).message, advice);
+  }
 });
 
 test("an IP address needs no look-up", async () => {

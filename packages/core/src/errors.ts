@@ -92,8 +92,8 @@ export interface IOErrorFields {
   /** The second path: of a rename, a link or a copy. */
   dest?: string;
   /**
-   * The other end of a socket, or its own address where it has none yet: the host, or the path of a
-   * unix socket.
+   * The other end of a socket, or its own address where it has none yet: the host, the path of a
+   * unix socket, or the cid of a vsock socket as text.
    */
   address?: string;
   /** The port of that address. */
@@ -181,9 +181,10 @@ export class IOError extends Error {
   /** The path that a file was to be renamed to, linked as, or copied to. */
   declare readonly dest?: string;
   /**
-   * The address of the socket's peer, or the one that the operation was given: its host, or the
-   * path of a unix socket, as Node has it. It is missing where the system did not know the peer any
-   * more: an accepted connection that was reset before the program asked for `remoteAddress`.
+   * The address of the socket's peer, or the one that the operation was given: its host, the path
+   * of a unix socket, as Node has it, or the cid of a vsock socket as text. It is missing where the
+   * system did not know the peer any more: an accepted connection that was reset before the program
+   * asked for `remoteAddress`.
    */
   declare readonly address?: string;
   /** The port of that address, where it has one. */
@@ -245,6 +246,8 @@ export interface Peer {
   readonly path?: string;
   /** As the message calls it: "127.0.0.1:80". */
   readonly name: string;
+  /** Its errors have causes of their own. */
+  readonly isVsock?: boolean;
 }
 
 /** What an operation was about, for its error. */
@@ -418,6 +421,37 @@ const OWN_ADVICE: ReadonlyMap<string, string> = new Map([
   ],
 ]);
 
+const NO_TRANSPORT =
+  "no transport of vsock leads to this cid: in a virtual machine the module " +
+  "vmw_vsock_virtio_transport does (or that of its hypervisor), on its host vhost_vsock, and to " +
+  "the cid 1 vsock_loopback; load it by modprobe. io.capabilities.vsock has the cids of this " +
+  "machine";
+
+// The same of operations on a socket of vsock.
+const VSOCK_ADVICE: ReadonlyMap<string, string> = new Map([
+  [
+    "socket EAFNOSUPPORT",
+    "this system has no vsock: Linux has it in its module vsock, and macOS has it",
+  ],
+  ["socket ESOCKTNOSUPPORT", "vsock has streams alone here"],
+  ["connect ENODEV", NO_TRANSPORT],
+  ["connect ECONNRESET", "nothing listens at this port, or as many wait there as may"],
+  [
+    "connect ETIMEDOUT",
+    "the timeoutMs of the call has passed, or the machine does not answer within the 2 seconds " +
+      "of vsock, which the option SO_VM_SOCKETS_CONNECT_TIMEOUT changes",
+  ],
+  [
+    "bind EADDRNOTAVAIL",
+    'this machine has not this cid: io.capabilities.vsock has those it has, and "any" is all of ' +
+      "them",
+  ],
+  [
+    "bind EACCES",
+    'a port below 1024 needs CAP_NET_BIND_SERVICE or root, 0 as well: "any" is any free port',
+  ],
+]);
+
 /** Of a file that was opened for something else: what it was opened for, and how to open it. */
 function accessAdvice(code: string, operation: string, only: Subject["only"]): string | undefined {
   // ftruncate(2) says EINVAL where the other calls say EBADF. macOS has it for an allocate, too,
@@ -470,14 +504,15 @@ function flagsAdvice(code: string, flags: readonly string[]): string | undefined
 function adviceFor(
   code: string,
   opcode: number,
-  { only, flags = [] }: Pick<Subject, "only" | "flags">,
+  { only, flags = [], peer }: Pick<Subject, "only" | "flags" | "peer">,
 ): string | undefined {
   const { name: operation = "", kind } = OPERATIONS.get(opcode) ?? {};
   const access = accessAdvice(code, operation, only);
   if (access !== undefined) return access;
   const ofFlags = flagsAdvice(code, flags);
   if (flags.length > 0 && ofFlags !== undefined) return ofFlags;
-  const own = OWN_ADVICE.get(`${rowOf(opcode).name} ${code}`);
+  const event = `${rowOf(opcode).name} ${code}`;
+  const own = (peer?.isVsock && VSOCK_ADVICE.get(event)) || OWN_ADVICE.get(event);
   if (own !== undefined) return own;
   if (code === "EINVAL" && TRANSFERS.has(operation)) return DIRECT_ADVICE;
   if (code === "EINVAL") return INVALID_ADVICE.get(operation);

@@ -13,7 +13,14 @@
  *
  * @module @io/core
  */
-export type { Address, InternetAddress, UnixAddress } from "./address.js";
+export type {
+  Address,
+  DatagramAddress,
+  InternetAddress,
+  UnixAddress,
+  VsockAddress,
+  VsockCid,
+} from "./address.js";
 export type { Adopted } from "./descriptors/adopt.js";
 export { BorrowedDescriptor, type PollEvents } from "./descriptors/borrowed.js";
 export type { DescriptorKind } from "./descriptors/kinds.js";
@@ -143,6 +150,7 @@ export type {
   InternetListenOptions,
   ListenOptions,
   UnixListenOptions,
+  VsockListenOptions,
 } from "./sockets/opening.js";
 export type {
   CommonSocketOptions,

@@ -1,5 +1,5 @@
 // The front of the library: opens the engine, and gives files, sockets, timers and memory.
-import type { InternetAddress, UnixAddress } from "./address.js";
+import type { InternetAddress, UnixAddress, VsockAddress } from "./address.js";
 import { type Adopted, adopt, openPipe, socketPair } from "./descriptors/adopt.js";
 import type { BorrowedDescriptor, PollEvents } from "./descriptors/borrowed.js";
 import type { DescriptorKind } from "./descriptors/kinds.js";
@@ -38,6 +38,7 @@ import {
   type Capability,
   capabilitiesOf,
   machineRow,
+  vsockRow,
 } from "./probe/capabilities.js";
 import {
   areaFrom,
@@ -61,6 +62,7 @@ import {
   type ListenOptions,
   openListener,
   type UnixListenOptions,
+  type VsockListenOptions,
 } from "./sockets/opening.js";
 import type { Socket } from "./sockets/socket.js";
 import { type Stats, statsFrom } from "./stats.js";
@@ -359,6 +361,7 @@ export class IO extends PathOperations implements AsyncDisposable {
       this.#session.lacking,
       this.#session.features,
       this.#zeroCopyReceiveRow(),
+      vsockRow(loadNative()),
     );
     return this.#capabilities;
   }
@@ -455,6 +458,22 @@ export class IO extends PathOperations implements AsyncDisposable {
   /**
    * The same, on another kind of address.
    *
+   * @param options The cid and the port, the backlog, and options of the socket.
+   * @returns the listener; close it with `await using` or `close()`
+   * @throws `EAFNOSUPPORT` where the system has no vsock; `EADDRINUSE`, `EADDRNOTAVAIL` for a cid
+   *   that this machine has not, `EACCES` for a port below 1024 without the right, `EMFILE`; the
+   *   codes of every operation: {@link IOError.code}
+   * @category Sockets
+   */
+  listen(options: VsockListenOptions & OperationOptions): Promise<
+    Listener & {
+      /** Where it listens: a cid and a port. */
+      readonly address: VsockAddress;
+    }
+  >;
+  /**
+   * The same, on another kind of address.
+   *
    * @param options The port or the path, the backlog, and options of the socket.
    * @returns the listener; close it with `await using` or `close()`
    * @throws `ENOTFOUND` or `EAI_AGAIN` when a name cannot be looked up; `ABORT_ERR` and `ETIMEDOUT`
@@ -482,8 +501,8 @@ export class IO extends PathOperations implements AsyncDisposable {
    * @param options The address, how it is tried, and options of the socket.
    * @returns the connected socket; close it with `await using` or `close()`
    * @throws `ENOTFOUND` or `EAI_AGAIN` when a name cannot be looked up; `ECONNREFUSED`,
-   *   `ECONNRESET`, `EHOSTUNREACH`, `ENETUNREACH`, `ENOENT` for the path of a unix socket,
-   *   `EMFILE`; `EADDRNOTAVAIL` and `EADDRINUSE` for `localAddress` and `localPort`; `ENOTSUP` for
+   *   `ECONNRESET` (of vsock also when nothing listens), `EHOSTUNREACH`, `ENETUNREACH`, `ENOENT` for
+   *   the path of a unix socket, `ENODEV` and `EAFNOSUPPORT` without vsock, `EMFILE`; `EADDRNOTAVAIL` and `EADDRINUSE` for `localAddress` and `localPort`; `ENOTSUP` for
    *   an option that this system does not have; `errors` has one for each address of a name; the
    *   codes of every operation: {@link IOError.code}
    * @category Sockets

@@ -147,6 +147,7 @@ export class Server implements AsyncDisposable {
   get url(): string {
     const { address } = this;
     if (address.family === "unix") return `unix:${String(address.path)}`;
+    if (address.family === "vsock") return `vsock:${address.cid}:${address.port}`;
     const host = address.family === "ipv6" ? `[${address.host}]` : address.host;
     return `http://${host}:${address.port}/`;
   }
@@ -244,11 +245,12 @@ export class Server implements AsyncDisposable {
     const { connections, connectionsPerAddress } = this.#limits;
     if (this.#connections.size >= connections) return null;
     if (connectionsPerAddress === Number.MAX_SAFE_INTEGER || address === null) return "";
-    if (address.family === "unix") return "";
-    const count = this.#perAddress.get(address.host) ?? 0;
+    const { host } = address;
+    if (host === undefined) return "";
+    const count = this.#perAddress.get(host) ?? 0;
     if (count >= connectionsPerAddress) return null;
-    this.#perAddress.set(address.host, count + 1);
-    return address.host;
+    this.#perAddress.set(host, count + 1);
+    return host;
   }
 
   #forget(connection: Connection, closing: Promise<void>): void {
@@ -453,7 +455,7 @@ function isBecauseOf(error: unknown, reason: unknown): boolean {
 }
 
 function hostOf(address: Address | null): string {
-  return address === null || address.family === "unix" ? "" : address.host;
+  return address?.host ?? "";
 }
 
 function otherwise(

@@ -291,5 +291,7 @@ async function refuse(socket: Socket): Promise<void> {
 
 function describeAddress(address: Address | null): string {
   if (address === null) return "";
-  return address.family === "unix" ? String(address.path) : `${address.host}:${address.port}`;
+  if (address.family === "unix") return String(address.path);
+  if (address.family === "vsock") return `vsock:${address.cid}:${address.port}`;
+  return `${address.host}:${address.port}`;
 }

@@ -6,6 +6,7 @@ import {
   type Address,
   Completion,
   type ConnectOptions,
+  type DatagramAddress,
   type DatagramOptions,
   type DatagramPlace,
   type DatagramTarget,
@@ -138,6 +139,14 @@ const lookup = orAbsent(KINDS.callback);
 const family = wordOrAbsent("ipv4");
 const socketType = wordOrAbsent("stream");
 const place3 = { host, port: portOrAbsent, path: orAbsent(KINDS.socketPath), lookup };
+/** A cid of vsock, beside which a port up to 2^32 - 1 is right. */
+const isCid = whole(0, 0xffffffff);
+const cid: Kind = orAbsent({
+  takes: isCid.takes,
+  codes: (value) => [
+    typeof value === "string" ? "ERR_INVALID_ARG_VALUE" : (isCid.codes(value)[0] as string),
+  ],
+});
 const chunked = options({
   ...ENDINGS,
   chunkBytes: orAbsent(whole(1, 1024 * 1024)),
@@ -275,12 +284,15 @@ function ioRows(scene: Scene): Rows<IO> {
     backlog,
     reusePort: KINDS.boolean,
     family,
+    cid,
   };
   const connecting: KeyRows<ConnectOptions & OperationOptions> = {
     ...place3,
     ...ENDINGS,
     ...STREAM_OPTIONS,
     type: socketType,
+    family,
+    cid,
     localAddress,
     localPort,
     autoSelectFamily: KINDS.boolean,
@@ -309,7 +321,7 @@ function ioRows(scene: Scene): Rows<IO> {
       }),
     ],
     listen: [record(() => ({ port: 0 }), listening)],
-    connect: [record(() => ({ port: listener.address.port }), { ...connecting, family })],
+    connect: [record(() => ({ port: listener.address.port }), connecting)],
     openDatagram: [record(() => ({ port: 0 }), opening)],
     notifier: [],
     signals: [argument(() => ["SIGUSR2"], list)],
@@ -431,12 +443,15 @@ const path = argument(() => "/nowhere/at/all", KINDS.path);
 const zeroCopy = argument(() => "never", wordOrAbsent("never", "auto", "always"));
 const mode = argument(() => 0, KINDS.mode);
 const more = argument(() => false, KINDS.boolean);
-const families = oneWord("ipv4", "ipv6", "unix");
+const families = oneWord("ipv4", "ipv6", "unix", "vsock");
 const ipAddress: Kind = { takes: () => false, codes: KINDS.text.codes };
 const address: Argument & { fields: KeyRows<Address> } = record(
   () => ({ family: "ipv4", host: "127.0.0.1", port: 9, path: undefined }),
   // The verbs take any host; the engine says that it is no address. Beside it no path counts.
-  { family: { ...families, takes: () => true }, host: KINDS.text, port, path: anything() },
+  {
+    family: { ...families, takes: () => true },
+    ...{ host: KINDS.text, port, path: anything(), cid: anything() },
+  },
 );
 
 function anything(): Kind {
@@ -958,9 +973,12 @@ const interfaceName: Kind = {
 };
 
 /** A numeric address. The setter checks it. */
-const inDigits: Argument & { fields: KeyRows<Address> } = record(
+const inDigits: Argument & { fields: KeyRows<DatagramAddress> } = record(
   () => ({ family: "ipv4", host: "127.0.0.1", port: 9, path: undefined }),
-  { family: { ...families, takes: () => false }, host: ipAddress, port, path: anything() },
+  {
+    family: { ...families, takes: () => false },
+    ...{ host: ipAddress, port, path: anything(), cid: anything() },
+  },
 );
 
 // Refused by the limit of the IO, with a code of its own.

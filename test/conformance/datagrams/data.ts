@@ -1,6 +1,6 @@
 // Datagrams between sockets of every family: messages stay messages, and keep their order.
 
-import type { Address, DatagramSocket } from "@io/core";
+import type { DatagramAddress, DatagramSocket } from "@io/core";
 import * as assert from "uvu/assert";
 import { pattern, sameBytes, text } from "../support/data.js";
 import { boundPair, connectedPair, FAMILIES, type Family } from "../support/datagrams.js";
@@ -253,7 +253,7 @@ function registerDisconnected(suite: Suite, family: Family): void {
 /** What to send with when the receiver has no room, each in its own way. */
 const WAYS: readonly [
   name: string,
-  send: (near: DatagramSocket, data: Buffer, far: Address) => Promise<number>,
+  send: (near: DatagramSocket, data: Buffer, far: DatagramAddress) => Promise<number>,
 ][] = [
   ["send", (near, data) => near.send(data)],
   ["sendVectored", (near, data) => near.sendVectored(halves(data))],

@@ -1,6 +1,12 @@
 // Datagrams by the verbs of the ring, in both modes.
 
-import { type Address, Completion, type Descriptor, type IO, SocketAddress } from "@io/core";
+import {
+  Completion,
+  type DatagramAddress,
+  type Descriptor,
+  type IO,
+  SocketAddress,
+} from "@io/core";
 import * as assert from "uvu/assert";
 import { isBsdHere } from "../../support/system.js";
 import { text } from "../support/data.js";
@@ -28,8 +34,8 @@ export function datagramsRing(suite: Suite): void {
 }
 
 /** Two bound unix sockets, whose addresses are known without asking the system. */
-async function descriptors(io: IO): Promise<[Descriptor, Address][]> {
-  const pair: [Descriptor, Address][] = [];
+async function descriptors(io: IO): Promise<[Descriptor, DatagramAddress][]> {
+  const pair: [Descriptor, DatagramAddress][] = [];
   for (let count = 0; count < 2; count++) {
     const address = unixAddress();
     const descriptor = await success(io, (c, callback) =>
@@ -71,8 +77,8 @@ function registerVerbs(suite: Suite, mode: Mode): void {
     const io = await trial.open({ mode });
     const { ring } = io;
     const [[near, nearAddress], [far, farAddress]] = (await descriptors(io)) as [
-      [Descriptor, Address],
-      [Descriptor, Address],
+      [Descriptor, DatagramAddress],
+      [Descriptor, DatagramAddress],
     ];
     const buffer = new Uint8Array(16);
     const peer = new SocketAddress();
@@ -116,8 +122,8 @@ function registerPeers(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: a peer belongs to one receive at a time`, async (trial) => {
     const io = await trial.open({ mode });
     const [[near], [far, farAddress]] = (await descriptors(io)) as [
-      [Descriptor, Address],
-      [Descriptor, Address],
+      [Descriptor, DatagramAddress],
+      [Descriptor, DatagramAddress],
     ];
     const peer = new SocketAddress();
     const buffer = new Uint8Array(16);
@@ -152,7 +158,7 @@ function registerPeers(suite: Suite, mode: Mode): void {
 function registerCancel(suite: Suite, mode: Mode): void {
   suite.test(`${mode}: receives of messages are cancelled, parked ones too`, async (trial) => {
     const io = await trial.open({ mode });
-    const [[near]] = (await descriptors(io)) as [[Descriptor, Address]];
+    const [[near]] = (await descriptors(io)) as [[Descriptor, DatagramAddress]];
     const receives = Array.from(
       { length: 3 },
       () =>
@@ -173,7 +179,7 @@ function registerCancel(suite: Suite, mode: Mode): void {
 
 function registerPeerText(suite: Suite): void {
   suite.test("a peer says the address that it was given", async () => {
-    const addresses: Address[] = [
+    const addresses: DatagramAddress[] = [
       { family: "ipv4", host: "127.0.0.1", port: 1 },
       { family: "ipv4", host: "255.0.10.99", port: 65_535 },
       { family: "ipv6", host: "::", port: 80 },
@@ -186,7 +192,7 @@ function registerPeerText(suite: Suite): void {
     }
     for (const address of addresses) assert.equal(SocketAddress.of(address).address, address);
     assert.is(new SocketAddress().address, null);
-    const peer = SocketAddress.of(addresses[0] as Address);
+    const peer = SocketAddress.of(addresses[0] as DatagramAddress);
     for (const wrong of ["127.0.0", "localhost", "::1", ""]) {
       const call = (): void => peer.set({ family: "ipv4", host: wrong, port: 1 });
       assert.is(refusalCode(call), "ERR_INVALID_ARG_VALUE", wrong);

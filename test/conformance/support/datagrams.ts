@@ -1,13 +1,13 @@
 // Pairs of datagram sockets of every family, for the tests of both layers.
 
-import type { Address, DatagramSocket, IO, IOOptions } from "@io/core";
+import type { DatagramAddress, DatagramSocket, IO, IOOptions } from "@io/core";
 import type { Trial } from "./harness.js";
 import { FAMILIES as STREAMS, type Family as StreamFamily, unixAddress } from "./network.js";
 
 /** One way for a datagram to reach another socket of this machine. */
 export interface Family {
   readonly name: string;
-  readonly family: Address["family"];
+  readonly family: DatagramAddress["family"];
   /** Why it is not available here, or null. */
   readonly missing: string | null;
   /** The longest datagram, or null where the size of the send buffer decides. */

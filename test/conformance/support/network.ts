@@ -1,7 +1,7 @@
 // Connected sockets of every family, for the tests of both layers.
 
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, type Socket as NodeSocket } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +14,7 @@ import type {
   Listener,
   ListenOptions,
   Socket,
+  UnixAddress,
 } from "@io/core";
 import * as assert from "uvu/assert";
 import { isBsdHere } from "../../support/system.js";
@@ -28,12 +29,26 @@ export interface Family {
   readonly missing: string | null;
   listening(trial: Trial): ListenOptions;
   /** The error of a connect when the listener was closed: the file of a path goes with it. */
-  readonly gone: "ECONNREFUSED" | "ENOENT";
+  readonly gone: "ECONNREFUSED" | "ENOENT" | "ECONNRESET";
 }
 
 const hasIpv6 = Object.values(networkInterfaces())
   .flat()
   .some((one) => one?.address === "::1");
+
+const MODULES = "/proc/modules";
+
+/**
+ * Why no test may connect over vsock here, or null. Without this module a connection to the cid 1
+ * would leave a machine that is a virtual one, for its host.
+ */
+export function whyNoLoopback(): string | null {
+  if (isBsdHere()) return "only Linux connects a machine to itself over vsock";
+  // A kernel without modules has no such file.
+  const modules = existsSync(MODULES) ? readFileSync(MODULES, "utf8") : "";
+  const isThere = /^vsock_loopback .* Live /m.test(modules);
+  return isThere ? null : `the module vsock_loopback is not in ${MODULES}`;
+}
 
 let abstractNames = 0;
 
@@ -65,6 +80,13 @@ export const FAMILIES: readonly Family[] = [
     missing: isBsdHere() ? "only Linux has abstract names" : null,
     listening: () => ({ path: `\0io-conformance-${process.pid}-${abstractNames++}` }),
     gone: "ECONNREFUSED",
+  },
+  {
+    name: "vsock",
+    family: "vsock",
+    missing: whyNoLoopback(),
+    listening: () => ({ cid: "local", port: "any" }),
+    gone: "ECONNRESET",
   },
 ];
 
@@ -107,6 +129,7 @@ export async function connectedToNode(trial: Trial): Promise<NodePair> {
 
 export function targetOf(address: Address): ConnectOptions {
   if (address.family === "unix") return { path: address.path };
+  if (address.family === "vsock") return { cid: address.cid, port: address.port };
   return { host: address.host, port: address.port };
 }
 
@@ -128,7 +151,7 @@ function pathOfProcess(name: string): string {
 }
 
 /** A unix address of its own: a path of the trial, or an abstract one where there are. */
-export function unixAddress(trial?: Trial): Address {
+export function unixAddress(trial?: Trial): UnixAddress {
   const name = `io-conformance-ring-${process.pid}-${names++}`;
   const unnamed = isBsdHere() ? pathOfProcess(name) : `\0${name}`;
   return { family: "unix", path: trial?.path(name) ?? unnamed };
@@ -149,7 +172,7 @@ export async function listeningDescriptor(io: IO, address: Address): Promise<Des
 /** Two connected stream sockets, by the verbs of the ring. */
 export async function pairOfDescriptors(
   io: IO,
-  address = unixAddress(),
+  address: Address = unixAddress(),
 ): Promise<{ listening: Descriptor; near: Descriptor; far: Descriptor }> {
   const listening = await listeningDescriptor(io, address);
   const accept = new Started((completion, callback) =>

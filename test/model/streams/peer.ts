@@ -16,7 +16,7 @@ export interface PlainTarget {
 /** Where to connect, without the family. */
 export function targetOf(address: Address): { path: string } | { host: string; port: number } {
   if (address.family === "unix") return { path: address.path as string };
-  return { host: address.host, port: address.port };
+  return { host: address.host as string, port: address.port };
 }
 
 export class Peer extends Side {

@@ -30,7 +30,7 @@ import { ReceivedDescriptor } from "./passing.js";
 export interface Adopted {
   /** A regular file, a directory, or a disk. */
   file: File;
-  /** A connected stream socket, TCP or unix. */
+  /** A connected stream socket, TCP, unix or vsock. */
   socket: Socket;
   /** A listening stream socket. */
   listener: Listener;
@@ -73,8 +73,8 @@ class Adopter {
     const { backend } = operations;
     const name = session.name(descriptor, false);
     const address = typeof name === "number" ? null : addressFrom(...name);
-    const isUnix = address === null || address.family === "unix";
-    const ofConnections = settingsFrom(isUnix ? {} : { noDelay: true }, ["noDelay"], "adopt");
+    const isInternet = address?.family === "ipv4" || address?.family === "ipv6";
+    const ofConnections = settingsFrom(isInternet ? { noDelay: true } : {}, ["noDelay"], "adopt");
     return new Listener(
       operations,
       descriptor,

@@ -1,5 +1,5 @@
 // The record of what goes beside the bytes of a message, which the engine reads and writes.
-import type { Address } from "../address.js";
+import type { DatagramAddress } from "../address.js";
 import * as abi from "../engine/abi.js";
 import type { Region } from "../engine/memory.js";
 import type { Descriptor } from "../ring/types.js";
@@ -106,7 +106,7 @@ export class MessageControl {
   }
 
   /** The address that it was sent to. Null: not known. */
-  get localAddress(): Address | null {
+  get localAddress(): DatagramAddress | null {
     if ((this.#flags & abi.CONTROL_HAS_LOCAL) === 0) return null;
     return this.#addressAt(abi.CONTROL_LOCAL);
   }
@@ -125,7 +125,7 @@ export class MessageControl {
   }
 
   /** Of a receive: the sender; null when it has no address. */
-  get sender(): Address | null {
+  get sender(): DatagramAddress | null {
     return this.#addressAt(abi.CONTROL_PEER);
   }
 
@@ -193,7 +193,7 @@ export class MessageControl {
     this.#words[word] = value ?? 0;
   }
 
-  #addressAt(place: number): Address | null {
+  #addressAt(place: number): DatagramAddress | null {
     this.#address.record.set(this.record.subarray(place, place + abi.PEER_SIZE_BYTES));
     return this.#address.address;
   }

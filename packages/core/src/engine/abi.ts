@@ -189,6 +189,7 @@ export const SYNC_LEVEL_BARRIER = 3;
 export const FAMILY_IPV4 = 1;
 export const FAMILY_IPV6 = 2;
 export const FAMILY_UNIX = 3;
+export const FAMILY_VSOCK = 4;
 export const POLL_READABLE = 1;
 export const POLL_WRITABLE = 2;
 export const POLL_HANG_UP = 4;

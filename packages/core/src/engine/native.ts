@@ -144,6 +144,8 @@ export interface Native {
   processLimits(): { lockedMemoryBytes: number; descriptors: number };
   /** DESCRIPTOR_KIND_* of a number of the system, or a negative errno. */
   kindOf(number: number): number;
+  /** The cids of this machine for vsock, or a negative errno. The kernel may load its module. */
+  vsockCids(): readonly number[] | number;
   /** A value for a notifier of any thread of the process; 0 or a negative errno. */
   notify(id: number, value: number): number;
   /** Where other code has set handlers above those of the signals that are taken. */

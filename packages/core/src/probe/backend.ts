@@ -5,7 +5,7 @@ import { loadNative } from "../engine/load.js";
 import type { Native, NativeCandidate, NativeSession } from "../engine/native.js";
 import { errnoName, IOError, typeError } from "../errors.js";
 import { shown } from "../support/check.js";
-import { type Capabilities, capabilitiesOf, machineRow } from "./capabilities.js";
+import { type Capabilities, capabilitiesOf, machineRow, vsockRow } from "./capabilities.js";
 
 /**
  * The names of the backends.
@@ -104,6 +104,7 @@ export function probe(): Probe {
       row?.lacking ?? [],
       row?.features ?? 0,
       row?.name === "io_uring" ? machineRow(native) : undefined,
+      vsockRow(native),
     ),
   };
 }

@@ -1,5 +1,6 @@
 // The table of capabilities: every operation has a row with a reason on every backend.
 
+import { constants } from "node:os";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -12,11 +13,12 @@ import {
   OPCODE_TRUNCATE,
   OPERATIONS,
 } from "../engine/abi.js";
-import { capabilitiesOf } from "./capabilities.js";
+import type { Native } from "../engine/native.js";
+import { capabilitiesOf, vsockRow } from "./capabilities.js";
 
 const test = suite("capabilities");
 const added = [
-  ...["chain", "deadline", "registeredMemory", "zeroCopySend", "zeroCopyReceive"],
+  ...["chain", "deadline", "registeredMemory", "zeroCopySend", "zeroCopyReceive", "vsock"],
   ...["writeDsync", "writeUncached", "writeAtomic", "writeAppend", "writeNowait"],
 ];
 const names = [...[...OPERATIONS.values()].map(({ name }) => name), ...added];
@@ -81,6 +83,19 @@ test("sends without a copy are as good as the kernel", () => {
   assert.match(of(FEATURE_SEND_ZERO_COPY).reason, '"auto" copies');
   const full = of(FEATURE_SEND_ZERO_COPY | FEATURE_REPORTS_COPIES);
   assert.not.match(full.reason, '"auto"');
+});
+
+test("vsock is there when the machine has a cid, and says which", () => {
+  const of = (cids: readonly number[] | number) => vsockRow({ vsockCids: () => cids } as Native);
+  assert.equal(of([3]), { support: "native", reason: "this machine has the cid 3" });
+  assert.is(of([2, 1]).reason, "this machine has the cids 2 and 1");
+  assert.is(of([]).support, "unsupported");
+  assert.match(of([]).reason, /modprobe vmw_vsock_virtio_transport .*vhost_vsock .*vsock_loopback/);
+  const none = of(-constants.errno.EAFNOSUPPORT);
+  assert.is(none.support, "unsupported");
+  assert.match(none.reason, "EAFNOSUPPORT (Linux and macOS have vsock)");
+  assert.is(capabilitiesOf(null, [], 0, undefined, of([3])).vsock.support, "unsupported");
+  assert.is(capabilitiesOf("epoll", [], 0, undefined, of([3])).vsock.support, "native");
 });
 
 test.run();

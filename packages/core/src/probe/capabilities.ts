@@ -12,6 +12,7 @@ import {
   type OperationRow,
 } from "../engine/abi.js";
 import type { Native } from "../engine/native.js";
+import { errnoName } from "../errors.js";
 
 /**
  * How an operation is done: "native" by the kernel's own interface, without a thread waiting for
@@ -40,7 +41,8 @@ export interface Capability {
  * operations: "chain" (linked operations), "deadline" (`timeoutMs`), "registeredMemory"
  * (`io.buffers` that the kernel keeps mapped), "zeroCopySend" (`zeroCopy` of sends),
  * "zeroCopyReceive" (the network device writes into the program's memory, see
- * {@link probeZeroCopyReceive}), and the flags of a write ("writeDsync" and so on, see
+ * {@link probeZeroCopyReceive}), "vsock" (connections of a virtual machine and its host, which are
+ * "native" where a transport is loaded, with the cids of this machine), and the flags of a write ("writeDsync" and so on, see
  * {@link WriteOptions}), which a file system may still refuse.
  *
  * @category Diagnostics
@@ -52,6 +54,7 @@ export type CapabilityName =
   | "registeredMemory"
   | "zeroCopySend"
   | "zeroCopyReceive"
+  | "vsock"
   | WriteFlagName;
 
 /**
@@ -197,6 +200,27 @@ export function machineRow(native: Native): Capability {
   return { support: "native", reason: `IO.open({ zeroCopyReceive }): ${reason}` };
 }
 
+/**
+ * Which numbers the machine has for vsock: without one nothing leads to it or from it.
+ *
+ * @internal
+ */
+export function vsockRow(native: Native): Capability {
+  const cids = native.vsockCids();
+  if (typeof cids === "number") {
+    const why = `a socket of vsock cannot be made here: ${errnoName(cids)[0]}`;
+    return { support: "unsupported", reason: `${why} (Linux and macOS have vsock)` };
+  }
+  if (cids.length === 0) {
+    const reason =
+      "no transport is loaded: modprobe vmw_vsock_virtio_transport in a virtual machine, " +
+      "vhost_vsock on its host, vsock_loopback for connections of one machine";
+    return { support: "unsupported", reason };
+  }
+  const numbers = cids.length === 1 ? `the cid ${cids[0]}` : `the cids ${cids.join(" and ")}`;
+  return { support: "native", reason: `this machine has ${numbers}` };
+}
+
 function onIoUring(row: OperationRow, lacks: boolean): Capability {
   if (lacks) return byThread(row);
   return row.madeByEngine ? MADE_AT_ONCE : BY_IO_URING;
@@ -204,7 +228,8 @@ function onIoUring(row: OperationRow, lacks: boolean): Capability {
 
 /**
  * The table of a backend, or of none; `lacking` are the opcodes that its kernel lacks, `features`
- * what it can do beyond operations (FEATURE_*), and `zeroCopyReceive` its row, where it is known.
+ * what it can do beyond operations (FEATURE_*), and the others are rows that ask the machine, where
+ * they are known.
  *
  * @internal
  */
@@ -213,6 +238,7 @@ export function capabilitiesOf(
   lacking: readonly number[],
   features: number,
   zeroCopyReceive: Capability = UNTRIED,
+  vsock: Capability = UNTRIED,
 ): Capabilities {
   const table: Partial<Record<CapabilityName, Capability>> = {};
   for (const [opcode, row] of OPERATIONS) {
@@ -228,6 +254,7 @@ export function capabilitiesOf(
   if (backend === "io_uring" || zeroCopyReceive !== UNTRIED) {
     table.zeroCopyReceive = zeroCopyReceive;
   }
+  table.vsock = vsock;
   const whole = table as Record<CapabilityName, Capability>;
   if (backend !== null) return whole;
   const nothing: Capability = { support: "unsupported", reason: "no backend works here" };

@@ -1,5 +1,5 @@
 // A chunk: memory of a group that a stream hands to the program until it is released.
-import type { Address } from "../address.js";
+import type { DatagramAddress } from "../address.js";
 import { PEER_SIZE_BYTES } from "../engine/abi.js";
 import { POISON } from "../engine/memory.js";
 import { IOError } from "../errors.js";
@@ -140,7 +140,7 @@ let reading: SocketAddress | undefined;
 export class DatagramChunk extends Chunk {
   /** Whether the datagram was longer than `chunkBytes`; the kernel dropped the rest. */
   readonly truncated: boolean;
-  #address: Address | null | undefined = undefined;
+  #address: DatagramAddress | null | undefined = undefined;
 
   /** @internal */
   constructor(owner: ChunkOwner, place: ChunkPlace, byteLength: number, truncated: boolean) {
@@ -153,7 +153,7 @@ export class DatagramChunk extends Chunk {
    *
    * @throws `ERR_IO_CHUNK_RELEASED` when it is first read after the release
    */
-  get address(): Address | null {
+  get address(): DatagramAddress | null {
     if (this.#address === undefined) {
       // One record for all of them: to make one costs more than the rest of a datagram.
       reading ??= new SocketAddress();

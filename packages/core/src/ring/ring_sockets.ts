@@ -49,8 +49,8 @@ export abstract class SocketVerbs extends ControlVerbs {
    *
    * @param completion Carries the operation. It may be used again when its `active` is false.
    * @param callback Called with the completion and the result.
-   * @param family "ipv4", "ipv6" or "unix".
-   * @param kind "stream" (the default), "datagram" or "seqpacket".
+   * @param family "ipv4", "ipv6", "unix" or "vsock".
+   * @param kind "stream" (the default), "datagram" or "seqpacket"; "vsock" has streams alone.
    * @throws As every verb: see {@link Ring}
    */
   socket<C>(
@@ -75,7 +75,8 @@ export abstract class SocketVerbs extends ControlVerbs {
    * @param completion Carries the operation. It may be used again when its `active` is false.
    * @param callback Called with the completion and the result.
    * @param descriptor What the operation works on: a descriptor of this IO.
-   * @param address The address: `{ family, host, port }` or `{ family, path }`.
+   * @param address The address: `{ family, host, port }`, `{ family, path }` or `{ family, cid,
+   *   port }`.
    * @throws As every verb: see {@link Ring}
    */
   bind<C>(
@@ -147,7 +148,8 @@ export abstract class SocketVerbs extends ControlVerbs {
    * @param completion Carries the operation. It may be used again when its `active` is false.
    * @param callback Called with the completion and the result.
    * @param descriptor What the operation works on: a descriptor of this IO.
-   * @param address The address: `{ family, host, port }` or `{ family, path }`.
+   * @param address The address: `{ family, host, port }`, `{ family, path }` or `{ family, cid,
+   *   port }`.
    * @throws As every verb: see {@link Ring}
    */
   connect<C>(

@@ -1,5 +1,5 @@
 // Datagram sockets with promises, over the ring.
-import { type Address, checkFamily, type Place, socketPath } from "../address.js";
+import { checkFamily, type DatagramAddress, type Place, socketPath } from "../address.js";
 import { callError } from "../descriptors/call_error.js";
 import { MessageControl } from "../descriptors/message_control.js";
 import { type Moment, momentOfMask } from "../engine/mask.js";
@@ -105,7 +105,7 @@ export type DatagramOptions = DatagramSocketOptions &
          * The family of a socket that has no address yet: the system gives it one with its first
          * send.
          */
-        family: Address["family"];
+        family: DatagramAddress["family"];
       }
   );
 
@@ -191,7 +191,7 @@ export interface Datagram {
   /** Bytes in the buffer; 0 for an empty datagram, which ends nothing. */
   byteLength: number;
   /** The sender; null for a unix socket that has no address. */
-  address: Address | null;
+  address: DatagramAddress | null;
   /** Whether it was longer than the buffer; the kernel dropped the rest. */
   truncated: boolean;
 }
@@ -209,7 +209,7 @@ export interface DatagramMessage extends Datagram {
    */
   segmentBytes: number | null;
   /** With `receivePacketInfo`: the address that it was sent to; its port is 0. */
-  localAddress: Address | null;
+  localAddress: DatagramAddress | null;
   /** With `receivePacketInfo`: the number of the interface that it came by. */
   interfaceIndex: number | null;
   /** With `receiveTos`: the type of service or traffic class; its lower two bits are ECN. */
@@ -286,7 +286,10 @@ export interface DatagramBytes extends Uint8Array {
  * if (address !== null) await server.sendTo(buffer.subarray(0, byteLength), address);
  * ```
  */
-export class DatagramSocket extends SocketBase implements AsyncIterable<DatagramBytes> {
+export class DatagramSocket
+  extends SocketBase<DatagramAddress>
+  implements AsyncIterable<DatagramBytes>
+{
   readonly #senders: SocketAddress[] = [];
   readonly #controls: MessageControl[] = [];
   // Whether the kernel cuts what is sent into datagrams; null before that was asked.
@@ -876,7 +879,7 @@ interface TargetFields {
   readonly family?: unknown;
 }
 
-function addressOf(target: Exclude<DatagramTarget, SocketAddress>): Address {
+function addressOf(target: Exclude<DatagramTarget, SocketAddress>): DatagramAddress {
   if (typeof target !== "object" || target === null) {
     const right = "give a SocketAddress, { host, port } or { path }";
     throw typeError("sendTo", `the target is ${shown(target)}: ${right}`);
@@ -922,8 +925,8 @@ export async function openDatagram(
 async function openAt(
   operations: Operations,
   settings: Settings,
-  family: Address["family"],
-  address: Address | null,
+  family: DatagramAddress["family"],
+  address: DatagramAddress | null,
   moment: Moment,
 ): Promise<DatagramSocket> {
   const descriptor: Descriptor = await operations.run(

@@ -8,6 +8,7 @@ import {
   type InternetAddress,
   type Place,
   placeOf,
+  type UnixAddress,
 } from "../address.js";
 import { OPCODE_CONNECT } from "../engine/abi.js";
 import { builtin } from "../engine/builtin.js";
@@ -131,7 +132,7 @@ export async function withAddress<T>(
   operation: string,
   target: Place & LookupOptions,
   options: Endings,
-  use: (address: Address, options: OperationOptions) => Promise<T>,
+  use: (address: InternetAddress | UnixAddress, options: OperationOptions) => Promise<T>,
 ): Promise<T> {
   const place = placeOf(target, operation);
   const lookup = lookupFrom(target, operation);
@@ -142,7 +143,7 @@ export async function withAddress<T>(
   const limit = new Limit(operations, operation, place, options);
   try {
     const [address] = await limit.race(addressesOf(host, port, operation, lookup));
-    return await use(address as Address, { signal: limit.signal });
+    return await use(address as InternetAddress, { signal: limit.signal });
   } catch (error) {
     throw fromHere(limit.error ?? error);
   } finally {

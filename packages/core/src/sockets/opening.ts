@@ -1,5 +1,12 @@
 // Opens stream sockets: those that listen, and those that connect.
-import { type Address, addressFrom, placeOf } from "../address.js";
+import {
+  type Address,
+  addressFrom,
+  type Place,
+  placeOf,
+  type VsockCid,
+  vsockPlaceOf,
+} from "../address.js";
 import { type Moment, momentOfMask } from "../engine/mask.js";
 import type { NativeSession } from "../engine/native.js";
 import {
@@ -39,11 +46,12 @@ import { Socket } from "./socket.js";
 import { ownFile } from "./socket_file.js";
 
 /**
- * Where to listen: an address with a port (0: any free one), or a unix socket's path.
+ * Where to listen: an address with a port (0: any free one), a unix socket's path, or a cid and a
+ * port of vsock.
  *
  * @category Sockets
  */
-export type ListenOptions = InternetListenOptions | UnixListenOptions;
+export type ListenOptions = InternetListenOptions | UnixListenOptions | VsockListenOptions;
 
 /**
  * @category Sockets
@@ -100,7 +108,28 @@ export interface UnixListenOptions extends BacklogOptions {
 }
 
 /**
- * Where to connect: a TCP address, or the path of a unix socket. All addresses of a name are tried.
+ * A port of vsock to listen on, for connections between a virtual machine and its host: vsock(7).
+ *
+ * @category Sockets
+ */
+export interface VsockListenOptions extends BacklogOptions {
+  /**
+   * "any" for every number that this machine has, "local" for connections of this machine alone
+   * (Linux, with the module vsock_loopback), or one of its numbers.
+   */
+  cid: VsockCid;
+  /**
+   * The port, 0 to 2^32 - 1, or "any" for any free one, which `listener.address.port` then names.
+   * One below 1024, 0 too, needs the right to it.
+   */
+  port: number | "any";
+  /** "vsock", as an `Address` of the library has it; it may be left out. */
+  family?: "vsock" | null | undefined;
+}
+
+/**
+ * Where to connect: a TCP address, the path of a unix socket, or a cid and a port of vsock. All
+ * addresses of a name are tried.
  *
  * @category Sockets
  */
@@ -124,20 +153,34 @@ export type ConnectOptions =
       path: string | Uint8Array;
       /** "stream", the default, or "seqpacket", as the listener has it. */
       type?: "stream" | "seqpacket" | null | undefined;
+    } & SocketOptions)
+  | ({
+      /** The number of the machine: "host" of a virtual machine, "local" for this one (vsock). */
+      cid: VsockCid;
+      /** The port of vsock, 0 to 2^32 - 2. */
+      port: number;
+      /** "vsock", as an `Address` of the library has it; it may be left out. */
+      family?: "vsock" | null | undefined;
+      /** The port to connect from; any free one by default. */
+      localPort?: number | null | undefined;
     } & SocketOptions);
 
 const DEFAULT_BACKLOG = 511;
 const MAX_PORT = 65_535;
+// The next number stands for any free port, and for every cid.
+const MAX_VSOCK_PORT = 0xfffffffe;
+const ANY_CID = 0xffffffff;
 
 // An Address that the library gave may be listened on and connected to.
 const LISTEN = knows(
   "listen",
-  ...["host", "port", "path", "family", "type", "backlog", "reusePort", "lookup"],
+  ...["host", "port", "path", "cid", "family", "type", "backlog", "reusePort", "lookup"],
   ...STREAM_OPTIONS,
 );
 const CONNECT = knows(
   "connect",
-  ...["host", "port", "path", "family", "type", "localAddress", "localPort", ...STREAM_OPTIONS],
+  ...["host", "port", "path", "cid", "family", "type", "localAddress", "localPort"],
+  ...STREAM_OPTIONS,
   ...["lookup", "autoSelectFamily", "autoSelectFamilyAttemptTimeoutMs"],
 );
 
@@ -145,6 +188,7 @@ const CONNECT = knows(
 // because not every system has it inherit them.
 const AFTER_LISTEN: readonly OptionName[] = ["fastOpen"];
 const OF_CONNECTIONS: readonly OptionName[] = ["noDelay", "zeroCopyThresholdBytes"];
+const OF_VSOCK_CONNECTIONS: readonly OptionName[] = ["zeroCopyThresholdBytes"];
 const BEFORE_BIND: readonly OptionName[] = [
   "reuseAddress",
   "reusePort",
@@ -175,8 +219,16 @@ export async function openListener(
     reusePort?: boolean;
     path?: unknown;
   };
+  const vsock = vsockPlaceOf(options, "listen");
   const isUnix = path !== undefined && path !== null;
+  const isInternet = !isUnix && vsock === null;
   const shares = flag(reusePort, false, "reusePort", "listen");
+  if (shares && vsock !== null) {
+    throw valueError(
+      "listen",
+      "reusePort is true, and a vsock socket shares no port: leave it out",
+    );
+  }
   const backlog = wholeNumber(
     options.backlog ?? DEFAULT_BACKLOG,
     0,
@@ -186,20 +238,29 @@ export async function openListener(
   );
   const values: OptionValues = {
     ...given,
-    noDelay: given.noDelay ?? (isUnix ? undefined : true),
-    reuseAddress: isUnix ? undefined : true,
-    reusePort: shares && !isUnix ? true : undefined,
+    noDelay: given.noDelay ?? (isInternet ? true : undefined),
+    reuseAddress: isInternet ? true : undefined,
+    reusePort: shares && isInternet ? true : undefined,
   };
+  // The listener itself refuses what its connections would.
+  const beforeBind: readonly OptionName[] =
+    vsock === null ? BEFORE_BIND : [...BEFORE_BIND, "noDelay"];
   const how: Listening = {
     type: typeFrom(options, isUnix, "listen"),
     backlog,
-    beforeBind: settingsFrom(values, BEFORE_BIND, "listen"),
+    beforeBind: settingsFrom(values, beforeBind, "listen"),
     afterListen: settingsFrom(values, AFTER_LISTEN, "listen"),
-    ofConnections: settingsFrom(values, OF_CONNECTIONS, "listen"),
+    ofConnections: settingsFrom(
+      values,
+      vsock === null ? OF_CONNECTIONS : OF_VSOCK_CONNECTIONS,
+      "listen",
+    ),
   };
   const moment = momentOfMask();
   const opener = new Opener(operations, session);
-  return withAddress(operations, "listen", options, endings, (address) =>
+  if (vsock !== null) return opener.listen(vsock, how, moment);
+  const place = options as InternetListenOptions | UnixListenOptions;
+  return withAddress(operations, "listen", place, endings, (address) =>
     opener.listen(address, how, moment),
   );
 }
@@ -213,17 +274,18 @@ export async function connectSocket(
   checkGiven(options, CONNECT);
   const endings = endingsFrom(options, CONNECT);
   const attempts = attemptsFrom(options as AttemptOptions);
-  const place = placeOf(options, "connect");
-  const from = await localFrom(options as LocalOptions, "family" in place);
+  const place = vsockPlaceOf(options, "connect") ?? placeOf(options as Place, "connect");
+  const from = await localFrom(options as LocalOptions, "family" in place ? place.family : null);
+  const isVsock = "family" in place && place.family === "vsock";
   const given = options as SocketOptions;
   const values: OptionValues = {
     ...given,
     noDelay: given.noDelay ?? ("family" in place ? undefined : true),
     // As Node does: the port may be taken again while an ended connection still lingers on it.
-    reuseAddress: from === null || from.port === 0 ? undefined : true,
+    reuseAddress: from === null || from.port === 0 || isVsock ? undefined : true,
   };
   const settings = settingsFrom(values, BEFORE_CONNECT, "connect");
-  const type = typeFrom(options, "family" in place, "connect");
+  const type = typeFrom(options, "family" in place && place.family === "unix", "connect");
   const opener = new Opener(operations, session);
   const connect = (address: Address, ends: OperationOptions): Promise<Socket> =>
     opener.connect(address, type, from, settings, ends);
@@ -273,22 +335,27 @@ interface LocalPlace {
 
 async function localFrom(
   { localAddress, localPort }: LocalOptions,
-  isUnix: boolean,
+  family: Address["family"] | null,
 ): Promise<LocalPlace | null> {
   const host = localAddress ?? null;
   if (host === null && (localPort === undefined || localPort === null)) return null;
-  if (isUnix) {
+  if (family === "unix") {
     throw valueError("connect", "localAddress and localPort are not for the path of a unix socket");
+  }
+  if (family === "vsock") {
+    if (host !== null) throw valueError("connect", "localAddress is not for a cid: localPort is");
+    const vsockPort = wholeNumber(localPort, 0, MAX_VSOCK_PORT, "localPort", "connect");
+    return { family: null, host: null, port: vsockPort };
   }
   const port = wholeNumber(localPort ?? 0, 0, MAX_PORT, "localPort", "connect");
   if (host === null) return port === 0 ? null : { family: null, host: null, port };
   checkHost(host, "connect");
-  const family = await familyOf(host as string);
-  if (family === 0) {
+  const version = await familyOf(host as string);
+  if (version === 0) {
     const right = "give an IP address of this machine";
     throw valueError("connect", `localAddress is ${shown(host)}: ${right}`);
   }
-  return { family: family === 6 ? "ipv6" : "ipv4", host: host as string, port };
+  return { family: version === 6 ? "ipv6" : "ipv4", host: host as string, port };
 }
 
 /** Opens sockets of one IO. */
@@ -355,13 +422,19 @@ class Opener {
   }
 
   async #bind(target: OptionTarget, address: Address, from: LocalPlace): Promise<void> {
+    const { port } = from;
+    if (address.family === "vsock") return this.#bindTo(target, { ...address, cid: ANY_CID, port });
     const family = address.family === "ipv6" ? "ipv6" : "ipv4";
     const host = from.host ?? (family === "ipv6" ? "::" : "0.0.0.0");
-    const local: Address = { family: from.family ?? family, host, port: from.port };
+    const local: Address = { family: from.family ?? family, host, port };
     // Else the bind takes a port from all peers at once, and there are few of them.
-    if (from.port === 0 && hasOption("bindWithoutPort")) {
+    if (port === 0 && hasOption("bindWithoutPort")) {
       trySettings(target, settingsFrom({ bindWithoutPort: true }, ["bindWithoutPort"], "connect"));
     }
+    await this.#bindTo(target, local);
+  }
+
+  async #bindTo(target: OptionTarget, local: Address): Promise<void> {
     await this.#operations.run(
       (pending, settle) => this.#operations.ring.bind(pending, settle, target.number, local),
       undefined,

@@ -1,7 +1,7 @@
 // Options of sockets, for all kinds of sockets: a row for each that has a type, and any other by
 // its level and its name.
 import { constants } from "node:os";
-import { FAMILY_IPV6, FAMILY_UNIX } from "../engine/abi.js";
+import { FAMILY_IPV6, FAMILY_UNIX, FAMILY_VSOCK } from "../engine/abi.js";
 import { loadNative } from "../engine/load.js";
 import { checkView } from "../engine/memory.js";
 import type { NativeSession } from "../engine/native.js";
@@ -325,7 +325,7 @@ export function readOptions(
 function readKeepAlive(target: OptionTarget, operation: string): unknown {
   if (readOption(target, "keepAlive", ROWS.keepAlive, operation) === false) return false;
   const times = KEEP_ALIVE_NAMES.filter((name) => nameOf(KEEP_ALIVE[name].at) !== null);
-  if (familyOf(target) === FAMILY_UNIX) return true;
+  if (WITHOUT_TCP.has(familyOf(target))) return true;
   return Object.fromEntries(
     times.map((name) => {
       return [name, readOption(target, `keepAlive.${name}`, KEEP_ALIVE[name], operation)];
@@ -452,6 +452,11 @@ function lacking(label: string, row: Row, operation: string): IOError {
 // What a socket says of an option of another kind of socket.
 const OF_OTHERS: ReadonlySet<string> = new Set(["EINVAL", "ENOPROTOOPT", "ENOTSUP", "EOPNOTSUPP"]);
 
+const WITHOUT_TCP: ReadonlyMap<number, string> = new Map([
+  [FAMILY_UNIX, "unix"],
+  [FAMILY_VSOCK, "vsock"],
+]);
+
 function failure(
   target: OptionTarget,
   label: string,
@@ -468,8 +473,9 @@ function failure(
   if (code === "EINVAL") advice ??= "the value, or the state of the socket, does not allow it";
   if (code === "EDOM") advice ??= "the value is outside of what the system takes";
   const family = familyOf(target);
-  if (OF_OTHERS.has(code) && option.level !== "SOL_SOCKET" && family === FAMILY_UNIX) {
-    advice = "a unix socket has no such option";
+  const kind = WITHOUT_TCP.get(family);
+  if (OF_OTHERS.has(code) && option.level !== "SOL_SOCKET" && kind !== undefined) {
+    advice = `a ${kind} socket has no such option`;
   }
   return callError(target, operation, `${label} (${name})`, syscall, errno, advice);
 }

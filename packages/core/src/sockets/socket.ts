@@ -81,7 +81,7 @@ const STREAM: ChunkKind<Chunk> = {
 const ownBytes = owning((chunk: Chunk) => chunk.bytes.slice());
 
 /**
- * A connected stream socket, TCP or unix.
+ * A connected stream socket, TCP, unix or vsock.
  *
  * A unix socket of the type "seqpacket" carries messages: each send is one, and each receive takes
  * one, of which that is lost which does not fit into its memory. `chunks`, loops, `reader`,
@@ -600,8 +600,8 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array> {
 
   /**
    * Closes the socket at once: what is in flight ends, bytes that were not sent yet are dropped,
-   * and the peer of a TCP connection sees a reset, "ECONNRESET". The peer of a unix socket sees
-   * its end, as after `close()`. May be called again, and after `close()`, with the same promise.
+   * and the peer of a TCP connection sees a reset, "ECONNRESET". The peer of a unix or vsock
+   * socket sees its end, as after `close()`. May be called again, and after `close()`, with the same promise.
    *
    * @throws Nothing that `close()` does not
    */

@@ -1,5 +1,5 @@
 // The other end of a datagram, in memory that the engine reads and writes.
-import { type Address, addressFrom, addressParts } from "../address.js";
+import { addressFrom, addressParts, type DatagramAddress } from "../address.js";
 import * as abi from "../engine/abi.js";
 import { loadNative } from "../engine/load.js";
 import type { Region } from "../engine/memory.js";
@@ -59,7 +59,7 @@ export class SocketAddress {
    * @throws `ERR_INVALID_ARG_VALUE` when the host is not numeric, `ERR_INVALID_ARG_TYPE`,
    *   `ERR_OUT_OF_RANGE`
    */
-  static of(address: Address): SocketAddress {
+  static of(address: DatagramAddress): SocketAddress {
     const made = new SocketAddress();
     made.set(address);
     return made;
@@ -72,14 +72,17 @@ export class SocketAddress {
    * @throws `ERR_INVALID_ARG_VALUE` when the host is not numeric, `ERR_INVALID_ARG_TYPE`,
    *   `ERR_OUT_OF_RANGE`
    */
-  set(address: Address): void {
+  set(address: DatagramAddress): void {
     this.name(address, "SocketAddress.set");
   }
 
   /** The same for another call, which its errors name. @internal */
-  name(address: Address, operation: string): void {
+  name(address: DatagramAddress, operation: string): void {
     const [number, port, text] = addressParts(address, operation);
     const { family } = address;
+    if (number === abi.FAMILY_VSOCK) {
+      throw valueError(operation, "a cid and a port of vsock are for streams alone");
+    }
     const name = bytesFromText(text);
     const result = loadNative().writeAddress(number, port, name, this.record);
     if (result === 0) return;
@@ -99,15 +102,16 @@ export class SocketAddress {
   }
 
   /** The address; null when there is none, as of a unix socket that sent and was not bound. */
-  get address(): Address | null {
+  get address(): DatagramAddress | null {
     const family = this.#words[abi.PEER_FAMILY] as number;
     if (family === 0) return null;
     if (family === abi.FAMILY_IPV4) {
-      return addressFrom(family, this.#words[abi.PEER_PORT] as number, this.#ipv4Host());
+      const port = this.#words[abi.PEER_PORT] as number;
+      return { family: "ipv4", host: this.#ipv4Host(), port };
     }
     const name = loadNative().readAddress(this.record);
     if (typeof name === "number") throw new Error("the engine has written a record it cannot read");
-    return addressFrom(...name);
+    return addressFrom(...name) as DatagramAddress | null;
   }
 
   #ipv4Host(): string {

@@ -35,15 +35,15 @@ import { ownFile } from "./socket_file.js";
 
 const RECEIVING = knows("chunks", "chunkBytes");
 
-export abstract class SocketBase implements AsyncDisposable {
+export abstract class SocketBase<At extends Address = Address> implements AsyncDisposable {
   /** @internal */
   readonly number: Descriptor;
   /** @internal */
   protected readonly operations: Operations;
   /** What it was connected to, for when the system does not know the peer any more. @internal */
-  target: Address | null = null;
-  #localAddress: Address | null = null;
-  #remoteAddress: Address | null = null;
+  target: At | null = null;
+  #localAddress: At | null = null;
+  #remoteAddress: At | null = null;
   #watched = true; // as long as Forgotten looks after it
   #closing: Promise<void> | null = null;
   #receiving: ChunkStream<Chunk> | null = null;
@@ -76,7 +76,7 @@ export abstract class SocketBase implements AsyncDisposable {
    * Its own address. The system is asked once, when the program first asks: so it is null when that
    * is after the close. A unix socket that was not bound has none.
    */
-  get localAddress(): Address | null {
+  get localAddress(): At | null {
     this.#localAddress ??= this.#name(false);
     return this.#localAddress;
   }
@@ -86,7 +86,7 @@ export abstract class SocketBase implements AsyncDisposable {
    * that is after an accepted connection was reset. A peer that is a unix socket and was not bound
    * has none.
    */
-  get remoteAddress(): Address | null {
+  get remoteAddress(): At | null {
     this.#remoteAddress ??= this.#name(true) ?? this.target;
     return this.#remoteAddress;
   }
@@ -343,7 +343,7 @@ export abstract class SocketBase implements AsyncDisposable {
     this.#remoteAddress = null;
   }
 
-  #name(peer: boolean): Address | null {
-    return addressOf(this.#session, this.number, peer);
+  #name(peer: boolean): At | null {
+    return addressOf(this.#session, this.number, peer) as At | null;
   }
 }

@@ -216,7 +216,7 @@ export class Server extends EventEmitter implements SocketOwner {
   }
 
   #isBlocked({ remoteAddress }: CoreSocket, blockList: BlockList): boolean {
-    if (remoteAddress === null || remoteAddress.family === "unix") return false;
+    if (remoteAddress?.family !== "ipv4" && remoteAddress?.family !== "ipv6") return false;
     return blockList.check(remoteAddress.host, remoteAddress.family);
   }
 

@@ -649,7 +649,7 @@ function writeAfterEnd(
 
 /** An address as `node:net` gives it; null of one without a name. */
 export function infoOf(address: Address | null): AddressInfo | null {
-  if (address === null || address.family === "unix") return null;
+  if (address?.family !== "ipv4" && address?.family !== "ipv6") return null;
   const family = address.family === "ipv6" ? "IPv6" : "IPv4";
   return { address: address.host, family, port: address.port };
 }
