@@ -18,6 +18,7 @@
 #include "support/check.h"
 #include "support/fifo.h"
 #include "support/clock.h"
+#include "system/vsock.h"
 #include "engine/buffer_groups.h"
 #include "backend/unavailable.h"
 #include "backend/calls.h"
@@ -665,6 +666,7 @@ class IoUring final : public Backend {
   void start_again(Operation& operation) {
     if (operation.wait == Wait::none) return;
     leave_wait(operation);
+    if (operation.begun) return go_on_connecting(operation);
     if (operation.zero_copy) notifications_.start(operation);
     again_.push_back(&operation);
   }
@@ -1131,6 +1133,9 @@ class IoUring final : public Backend {
       // system (io_write() of Linux 6.18). The call asks it, and does not wait either.
       if (refuses_to_wait(operation) && is_of_disk(operation.number)) return perform(operation);
     }
+    // vsock wakes the kernel's poll for a connect a moment before that has ended, and says so when
+    // the kernel tries it again (seen on Linux 7.3). It goes on by itself.
+    if (error == -EALREADY && is_connect_of_vsock(operation)) return connection_of(operation);
     // The kernel's operation closes no ring (io_close()), as close(2) does.
     if (error == -EBADF && operation.opcode == Opcode::close && is_ring(operation.number)) {
       return perform(operation);
@@ -1152,6 +1157,24 @@ class IoUring final : public Backend {
     if (!is(operation.opcode, trait::transfers) || refuses_to_wait(operation)) return false;
     const Descriptor& descriptor = descriptors_->at(operation.number);
     return operation.linked_next == nullptr && (descriptor.is_stream || descriptor.unix_datagram);
+  }
+
+  // The kernel has cancelled what it has linked to it, so such a one stays refused.
+  static bool is_connect_of_vsock(const Operation& operation) {
+    return operation.opcode == Opcode::connect && operation.linked_next == nullptr &&
+           operation.extra->address.ss_family == vsock_family();
+  }
+
+  // How far the kernel is with a connect, or made_later.
+  int32_t connection_of(Operation& operation) {
+    operation.begun = true;
+    const int32_t result = attempt(operation);
+    return result == -EAGAIN ? asked_later(operation) : result;
+  }
+
+  void go_on_connecting(Operation& connect) {
+    const int32_t result = connection_of(connect);
+    if (result != made_later) end_here(connect, result);
   }
 
   // Of a receive on a datagram socket that was shut down: whether it has ended by that. The kernel

@@ -76,6 +76,24 @@ function registerAddresses(suite: Suite): void {
     assert.equal([refused.address, refused.port, refused.syscall], ["1", port, "connect"]);
   });
 
+  // The kernel's own poll for a connect may be woken before that has ended.
+  suite.test("many connect at once, and each is connected", async (trial) => {
+    const io = await trial.open();
+    const listener = await io.listen({ cid: "local", port: "any" });
+    for (let round = 0; round < 4; round++) {
+      const connecting = Array.from({ length: 150 }, () => io.connect(listener.address));
+      const served = await Promise.all(connecting.map(() => listener.accept()));
+      const clients = await Promise.all(connecting);
+      const ports = clients.map(({ localAddress }) => localAddress?.port as number);
+      const far = served.map(({ remoteAddress }) => remoteAddress?.port as number);
+      assert.equal(far.sort(), ports.sort());
+      await Promise.all(clients.map((client) => client.sendAll("x")));
+      const counts = await Promise.all(served.map((one) => one.receive(new Uint8Array(2))));
+      assert.ok(counts.every((count) => count === 1));
+      await Promise.all([...clients, ...served].map((one) => one.close()));
+    }
+  });
+
   suite.test("a connect is aborted", async (trial) => {
     const io = await trial.open();
     const listener = await io.listen({ cid: "local", port: "any" });
