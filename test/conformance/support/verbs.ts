@@ -170,7 +170,8 @@ export function assertSystemError(
   assert.is(error.operation, expected.operation);
   // Of a unix socket both are its path, as in Node.
   assert.is(error.path, expected.path ?? at?.path);
-  assert.is(error.address, at?.host ?? at?.path);
+  const cid = at?.cid === undefined ? undefined : String(at.cid);
+  assert.is(error.address, at?.host ?? at?.path ?? cid);
   assert.is(error.port, at?.port);
   assert.is(error.name, "IOError");
   assert.match(error.message, expected.code);
