@@ -95,8 +95,10 @@ export type Address = InternetAddress | UnixAddress | VsockAddress;
  */
 export type DatagramAddress = InternetAddress | UnixAddress;
 
-const CIDS = { any: 0xffffffff, hypervisor: 0, local: 1, host: 2 } as const;
 const ANY = 0xffffffff;
+const CIDS: Readonly<Record<Exclude<VsockCid, number>, number>> = {
+  ...{ any: ANY, hypervisor: 0, local: 1, host: 2 },
+};
 
 /**
  * The number of a machine for vsock, or a word for one: "host" (2) is the host of a virtual
@@ -106,7 +108,7 @@ const ANY = 0xffffffff;
  *
  * @category Sockets
  */
-export type VsockCid = number | keyof typeof CIDS;
+export type VsockCid = number | "any" | "hypervisor" | "local" | "host";
 
 const FAMILIES = {
   ipv4: FAMILY_IPV4,
