@@ -103,8 +103,8 @@ const CIDS: Readonly<Record<Exclude<VsockCid, number>, number>> = {
 /**
  * The number of a machine for vsock, or a word for one: "host" (2) is the host of a virtual
  * machine, "local" (1) the machine itself, "hypervisor" (0) what runs the virtual machine, and
- * "any" all numbers of a machine that listens. Others are given by whoever starts the virtual
- * machine.
+ * "any" all numbers of a machine that listens. Others are given when a virtual machine is
+ * started.
  *
  * @category Sockets
  */

@@ -501,10 +501,11 @@ export class IO extends PathOperations implements AsyncDisposable {
    * @param options The address, how it is tried, and options of the socket.
    * @returns the connected socket; close it with `await using` or `close()`
    * @throws `ENOTFOUND` or `EAI_AGAIN` when a name cannot be looked up; `ECONNREFUSED`,
-   *   `ECONNRESET` (of vsock also when nothing listens), `EHOSTUNREACH`, `ENETUNREACH`, `ENOENT` for
-   *   the path of a unix socket, `ENODEV` and `EAFNOSUPPORT` without vsock, `EMFILE`; `EADDRNOTAVAIL` and `EADDRINUSE` for `localAddress` and `localPort`; `ENOTSUP` for
-   *   an option that this system does not have; `errors` has one for each address of a name; the
-   *   codes of every operation: {@link IOError.code}
+   *   `ECONNRESET` (of vsock also when nothing listens), `EHOSTUNREACH`, `ENETUNREACH`, `ENOENT`
+   *   for the path of a unix socket, `ENODEV` and `EAFNOSUPPORT` without vsock, `EMFILE`;
+   *   `EADDRNOTAVAIL` and `EADDRINUSE` for `localAddress` and `localPort`; `ENOTSUP` for an option
+   *   that this system does not have; `errors` has one for each address of a name; the codes of
+   *   every operation: {@link IOError.code}
    * @category Sockets
    */
   connect(options: ConnectOptions & OperationOptions): Promise<Socket> {

@@ -42,8 +42,8 @@ export interface Capability {
  * (`io.buffers` that the kernel keeps mapped), "zeroCopySend" (`zeroCopy` of sends),
  * "zeroCopyReceive" (the network device writes into the program's memory, see
  * {@link probeZeroCopyReceive}), "vsock" (connections of a virtual machine and its host, which are
- * "native" where a transport is loaded, with the cids of this machine), and the flags of a write ("writeDsync" and so on, see
- * {@link WriteOptions}), which a file system may still refuse.
+ * "native" where a transport is loaded, with the cids of this machine), and the flags of a write
+ * ("writeDsync" and so on, see {@link WriteOptions}), which a file system may still refuse.
  *
  * @category Diagnostics
  */

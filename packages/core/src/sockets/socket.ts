@@ -601,7 +601,8 @@ export class Socket extends SocketBase implements AsyncIterable<Uint8Array> {
   /**
    * Closes the socket at once: what is in flight ends, bytes that were not sent yet are dropped,
    * and the peer of a TCP connection sees a reset, "ECONNRESET". The peer of a unix or vsock
-   * socket sees its end, as after `close()`. May be called again, and after `close()`, with the same promise.
+   * socket sees its end, as after `close()`. May be called again, and after `close()`, with the
+   * same promise.
    *
    * @throws Nothing that `close()` does not
    */
