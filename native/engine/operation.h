@@ -41,9 +41,9 @@ enum class Revisit : uint8_t {
   retry,            // with the backend: it has to be tried again
 };
 
-// Why an operation that the io_uring backend has taken back from the kernel waits: for nothing, for
-// an event, for its next try, or for a peer that is full.
-enum class Wait : uint8_t { none, event, retry, full_peer };
+// Why an operation that the kernel does not have waits in the io_uring backend: for nothing, for an
+// event, for its next try, for a peer that is full, or for its time.
+enum class Wait : uint8_t { none, event, retry, full_peer, alarm };
 
 inline constexpr uint8_t uses_descriptor = 1;
 inline constexpr uint8_t uses_buffer = 2;

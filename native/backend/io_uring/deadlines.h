@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "engine/revisits.h"
 #include "engine/deadline_heap.h"
@@ -37,6 +38,19 @@ class Deadlines {
   // It ends, or has rung.
   void wake(Operation& timeout) {
     if (timeout.timer_index != 0) timers_.remove(timeout);
+  }
+
+  // A deadline or a timeout.
+  bool any() const { return !timers_.empty(); }
+  // Calls back with each timeout, which may end it.
+  template <class Visit>
+  void each_timeout(Visit visit) {
+    std::vector<Operation*> timeouts;
+    for (size_t index = 0; index < timers_.size(); index++) {
+      Operation& operation = timers_.at(index);
+      if (operation.opcode == abi::Opcode::timeout) timeouts.push_back(&operation);
+    }
+    for (Operation* timeout : timeouts) visit(*timeout);
   }
 
   // The kernel has ended it. Returns its result.

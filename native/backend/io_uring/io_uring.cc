@@ -61,6 +61,9 @@ constexpr uint64_t min_internal = internal_threads;
 // Results of failure_of() for an operation that has not ended.
 constexpr int32_t made_again = INT32_MIN;
 constexpr int32_t made_later = INT32_MIN + 1;
+// In the place of the time at which a batch begins, which is above 0.
+constexpr int64_t no_batch_ns = -1;
+constexpr int64_t unknown_ns = 0;
 // The header in front of a message, which becomes the record of the sender.
 constexpr auto head_bytes = static_cast<int32_t>(abi::peer_size_bytes);
 
@@ -89,6 +92,7 @@ class IoUring final : public Backend {
 
   void submit(std::span<Operation* const> batch) override {
     if (!waiting_.empty()) take_waiting();
+    batch_begun_ns_ = unknown_ns;
     size_t taken = 0;
     unsigned room = io_uring_sq_space_left(&ring_);
     while (taken < batch.size() && waiting_.empty()) {
@@ -112,6 +116,7 @@ class IoUring final : public Backend {
     const auto rest = batch.subspan(taken);
     uring::CancelRequests::put_off(rest);
     waiting_.insert(waiting_.end(), rest.begin(), rest.end());
+    batch_begun_ns_ = no_batch_ns;
   }
 
   void flush() override {
@@ -439,9 +444,17 @@ class IoUring final : public Backend {
     operation.linked_next = next;
     if (operation.zero_copy) notifications_.start(operation);
     const bool sleeps = operation.opcode == Opcode::timeout;
-    if (operation.has_deadline && !sleeps) deadlines_.begin(operation, now_ns());
+    if (operation.has_deadline && !sleeps) deadlines_.begin(operation, begun_ns());
     if (is(operation.opcode, trait::waits_for_space)) begin_waiting_for_space(operation);
     start(operation);
+  }
+
+  // When the time of an operation begins. All of a batch was queued before, and most are handed
+  // over at once: one look at the clock serves them all.
+  int64_t begun_ns() {
+    if (batch_begun_ns_ == no_batch_ns) return now_ns();
+    if (batch_begun_ns_ == unknown_ns) batch_begun_ns_ = now_ns();
+    return batch_begun_ns_;
   }
 
   void begin_waiting_for_space(Operation& operation) {
@@ -513,9 +526,8 @@ class IoUring final : public Backend {
   // It waits here, a thread makes its call, or it is the cancel of one of those.
   [[gnu::noinline]] bool starts_without_entry(Operation& operation) {
     if (operation.opcode == Opcode::timeout) {
-      deadlines_.sleep(operation, now_ns());
-      operation.wait = Wait::event;
-      awaited_.push(operation);
+      deadlines_.sleep(operation, begun_ns());
+      operation.wait = Wait::alarm;
       return true;
     }
     if (operation.opcode == Opcode::detach) {
@@ -586,7 +598,7 @@ class IoUring final : public Backend {
   // Operations that the kernel has given back, because it would block a worker for them, or because
   // nothing reports when they can go on. They stay with the backend until that is so.
   bool any_waits() const {
-    return !awaited_.empty() || !retried_.empty() || full_peers_.size() > 0;
+    return !awaited_.empty() || !retried_.empty() || full_peers_.size() > 0 || deadlines_.any();
   }
 
   // The engine has one receive or send of a socket with the backend, which is not in a chain.
@@ -633,8 +645,9 @@ class IoUring final : public Backend {
   }
 
   void leave_wait(Operation& operation) {
-    if (operation.opcode == Opcode::timeout) deadlines_.wake(operation);
-    if (operation.wait == Wait::full_peer)
+    if (operation.wait == Wait::alarm)
+      deadlines_.wake(operation);
+    else if (operation.wait == Wait::full_peer)
       full_peers_.remove(operation);
     else
       (operation.wait == Wait::event ? awaited_ : retried_).remove(operation);
@@ -656,6 +669,7 @@ class IoUring final : public Backend {
     if (number != no_descriptor) {
       descriptors_->at(number).operations.each(end);
     } else {
+      deadlines_.each_timeout(end);
       awaited_.each(end);
       retried_.each(end);
       full_peers_.each(end);
@@ -1308,6 +1322,7 @@ class IoUring final : public Backend {
   OperationQueue retried_;         // for a while
   FullPeers full_peers_;
   bool alarm_rang_ = false;
+  int64_t batch_begun_ns_ = no_batch_ns;
   uint64_t system_calls_ = 0;
   uring::Writable writable_;
   uring::Threads threads_;
