@@ -89,7 +89,8 @@ export {
   StatRecord,
 } from "./files/stat.js";
 export { type StatFs, StatFsRecord } from "./files/stat_fs.js";
-export { Watch, type WatchAction, type WatchEvent, type WatchOptions } from "./files/watch.js";
+export type { WatchAction, WatchEvent, WatchOptions } from "./files/watch/events.js";
+export { Watch } from "./files/watch/index.js";
 export { type DebugOptions, IO, type IOOptions } from "./io.js";
 export {
   type BackendName,

@@ -50,7 +50,8 @@ import { MAX_PATH_BYTES } from "./paths.js";
 import { type BigIntStat, type DirectAlignment, type Stat, StatRecord } from "./stat.js";
 import { type StatFs, StatFsRecord } from "./stat_fs.js";
 import { makeDirectories, makeTemporary, remove } from "./trees.js";
-import { type Watch, type WatchOptions, watch } from "./watch.js";
+import type { WatchOptions } from "./watch/events.js";
+import { type Watch, watch } from "./watch/index.js";
 
 /**
  * How each path that is relative to a {@link Directory} is resolved. A path that breaks a rule
