@@ -4,5 +4,7 @@
 namespace kqueue_layer {
 
 void before_close(int number);
+// Whether it is a kqueue: see kqueue.cc.
+bool is_queue(int number);
 
 }  // namespace kqueue_layer

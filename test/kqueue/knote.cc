@@ -1,22 +1,21 @@
 // The common part of all knotes, and the class of each filter. See layer.h.
-#include <unistd.h>
-
 #include <utility>
 
 #include "layer.h"
+#include "real.h"
 
 namespace kqueue_layer {
 
 Owned& Owned::operator=(Owned&& other) noexcept {
   if (this != &other) {
-    if (valid()) ::close(number_);
+    if (valid()) __real_close(number_);
     number_ = other.release();
   }
   return *this;
 }
 
 Owned::~Owned() {
-  if (valid()) ::close(number_);
+  if (valid()) __real_close(number_);
 }
 
 int Owned::release() {
@@ -52,7 +51,7 @@ struct kevent Knote::event() const {
 }
 
 bool takes_descriptor(int16_t filter) {
-  return filter == EVFILT_READ || filter == EVFILT_WRITE;
+  return filter == EVFILT_READ || filter == EVFILT_WRITE || filter == EVFILT_VNODE;
 }
 
 std::unique_ptr<Knote> make_knote(const Sources& sources, uint64_t id,
@@ -61,6 +60,8 @@ std::unique_ptr<Knote> make_knote(const Sources& sources, uint64_t id,
     case EVFILT_READ:
     case EVFILT_WRITE:
       return make_readiness_knote(sources, id, change);
+    case EVFILT_VNODE:
+      return make_vnode_knote(sources, id, change);
     case EVFILT_PROC:
       return make_process_knote(sources, id, change);
     case EVFILT_TIMER:

@@ -35,6 +35,16 @@ class Registry {
     return found == queues_.end() ? nullptr : found->second;
   }
 
+  // Closing a file takes it out of every queue. Nothing else closes one at the same time.
+  void forget(int number) {
+    std::vector<std::shared_ptr<Queue>> all;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [of, queue] : queues_) all.push_back(queue);
+    }
+    for (const auto& queue : all) queue->forget(number);
+  }
+
   // The caller ends it, when the lock is free: that closes descriptors, which comes here again.
   std::shared_ptr<Queue> take(int number) {
     const std::lock_guard lock(mutex_);
@@ -73,6 +83,10 @@ class Registry {
 
 }  // namespace kqueue_layer
 
+bool kqueue_layer::is_queue(int number) {
+  return Registry::get().find(number) != nullptr;
+}
+
 using kqueue_layer::Queue;
 using kqueue_layer::Registry;
 
@@ -101,6 +115,7 @@ int kevent(int number, const struct kevent* changes, int change_count, struct ke
 extern "C" int __wrap_close(int number) {
   const std::shared_ptr<Queue> queue = Registry::get().take(number);
   if (queue != nullptr) queue->close();
+  Registry::get().forget(number);
   kqueue_layer::before_close(number);
   return __real_close(number);
 }

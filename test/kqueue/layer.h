@@ -7,6 +7,7 @@
 //   processes.cc  EVFILT_PROC of the end of a process                              on a pidfd
 //   timers.cc     EVFILT_TIMER                                                     on a timerfd
 //   user.cc       EVFILT_USER
+//   vnodes.cc     EVFILT_VNODE of files and directories                            on inotify
 //
 // Other filters, and EVFILT_READ of regular files, are refused: the backend uses none of them.
 //
@@ -19,7 +20,7 @@
 // file that it was attached to, and drops it otherwise. epoll knows exactly: it has registered the
 // file and not the number, so adding the number once more fails with EEXIST as long as it is the
 // same file. The queue's own number is different, since the queue behind it has to be freed:
-// programs are linked with -Wl,--wrap=close.
+// programs are linked with -Wl,--wrap=close, which tells EVFILT_VNODE too.
 #pragma once
 
 #include <sys/event.h>
@@ -56,6 +57,7 @@ struct Sources {
   int own;
   int reading;
   int writing;
+  class Vnodes* vnodes;
 };
 
 // One (ident, filter) on a queue. Everything is called under the queue's lock.
@@ -115,5 +117,6 @@ std::unique_ptr<Knote> make_readiness_knote(const Sources&, uint64_t id, const s
 std::unique_ptr<Knote> make_process_knote(const Sources&, uint64_t id, const struct kevent&);
 std::unique_ptr<Knote> make_timer_knote(const Sources&, uint64_t id, const struct kevent&);
 std::unique_ptr<Knote> make_user_knote(const Sources&, uint64_t id, const struct kevent&);
+std::unique_ptr<Knote> make_vnode_knote(const Sources&, uint64_t id, const struct kevent&);
 
 }  // namespace kqueue_layer

@@ -191,6 +191,7 @@ void Queue::collect_from(int source) {
       const uint64_t id = news[index].data.u64;
       if (id == reading_id) collect_from(reading_.get());
       if (id == writing_id) collect_from(writing_.get());
+      if (id == vnodes_id) vnodes_.collect([this](Knote& knote) { activate(knote); });
       const auto found = by_id_.find(id);
       if (found != by_id_.end()) activate(*found->second);
     }
@@ -241,12 +242,19 @@ void Queue::close() {
   sync_awake();
 }
 
+void Queue::forget(int number) {
+  const std::lock_guard lock(mutex_);
+  const Key key(EVFILT_VNODE, static_cast<uintptr_t>(number));
+  if (knotes_.contains(key)) remove(key);
+}
+
 void Queue::abandon() {
   // Not the destructors: they would act on the parent's descriptors too. The numbers stay where
   // they are, since the object is not used again.
   for (const Owned* owned : {&own_, &reading_, &writing_, &awake_}) {
     ::syscall(SYS_close, owned->get());
   }
+  if (vnodes_.number() >= 0) ::syscall(SYS_close, vnodes_.number());
 }
 
 }  // namespace kqueue_layer

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "layer.h"
+#include "vnodes.h"
 
 namespace kqueue_layer {
 
@@ -26,6 +27,8 @@ class Queue {
 
   // The program has closed its number: calls under way end with EBADF.
   void close();
+  // The program closes a file, which takes it out of every queue.
+  void forget(int number);
   // In a child after fork(): its copies of the descriptors go, and nothing else may be touched.
   void abandon();
 
@@ -40,7 +43,7 @@ class Queue {
   void collect_from(int source);
   int scan(struct kevent* events, int event_count);
   void sync_awake();
-  Sources sources() const { return {own_.get(), reading_.get(), writing_.get()}; }
+  Sources sources() { return {own_.get(), reading_.get(), writing_.get(), &vnodes_}; }
 
   std::mutex mutex_;
   Owned own_;
@@ -51,6 +54,7 @@ class Queue {
   Owned awake_;
   bool awake_set_ = false;
   bool closed_ = false;
+  Vnodes vnodes_;  // before the knotes, which leave it
   std::map<Key, std::unique_ptr<Knote>> knotes_;
   std::unordered_map<uint64_t, Knote*> by_id_;
   std::deque<uint64_t> active_;  // ids, since a knote on the list may be removed

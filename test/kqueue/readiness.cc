@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "calls.h"
 #include "layer.h"
 #include "real.h"
 #include "systems.h"
@@ -91,6 +92,7 @@ class ReadinessKnote : public Knote {
     // report an event. A program has to live with the refusal.
     if (filter == EVFILT_READ && access == O_WRONLY) return EINVAL;
     if (filter == EVFILT_WRITE && access == O_RDONLY) return EINVAL;
+    if (filter == EVFILT_WRITE && is_queue(number)) return EINVAL;
     // Kernels answer on files, too. Nothing here asks, since a file is never waited for.
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return EINVAL;
     is_quiet_ = is_pipe_ && system_here().fifo_is_its_bytes && is_fifo(number);

@@ -30,6 +30,13 @@ struct System {
   // EVFILT_PROC of a process that has ended and was not waited for: proc_find() of XNU and NetBSD
   // does not know it, and OpenBSD's filt_procattach asks. FreeBSD reports its end.
   bool ended_process_is_unknown = false;
+  // EVFILT_VNODE. NetBSD's vop_remove_post: a file that has other names gets NOTE_LINK, where the
+  // others post NOTE_DELETE for every unlink().
+  bool unlink_of_one_is_link = false;
+  // OpenBSD's ufs_rename posts to the directory of the old name before that is gone, and not after:
+  // who looks at that very moment finds it there. Of a directory that is moved it is always so
+  // here.
+  bool rename_is_posted_early = false;
 
   // ---- sockets
   bool is_bsd = false;  // what all four have in common, see calls.cc

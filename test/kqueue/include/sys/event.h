@@ -14,6 +14,7 @@
 
 #define EVFILT_READ (-1)
 #define EVFILT_WRITE (-2)
+#define EVFILT_VNODE (-4)
 #define EVFILT_PROC (-5)
 #define EVFILT_TIMER (-7)
 #ifndef KQUEUE_LAYER_OLD
@@ -43,6 +44,15 @@
 
 // EVFILT_READ and EVFILT_WRITE.
 #define NOTE_LOWAT 0x0001
+
+// EVFILT_VNODE. Every system has these under the same numbers.
+#define NOTE_DELETE 0x0001
+#define NOTE_WRITE 0x0002
+#define NOTE_EXTEND 0x0004
+#define NOTE_ATTRIB 0x0008
+#define NOTE_LINK 0x0010
+#define NOTE_RENAME 0x0020
+#define NOTE_REVOKE 0x0040
 
 // EVFILT_PROC. The status is in the data: always, but on macOS only with the second.
 #define NOTE_EXIT 0x80000000U
