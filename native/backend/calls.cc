@@ -122,6 +122,11 @@ int classify(int number, Kind& kind) {
     kind = Kind::socket;
     return system::prepare_socket(number);
   }
+  // A kqueue says that it is a FIFO, and refuses to be made non-blocking.
+  if (!S_ISCHR(status.st_mode) && system::is_watch(number)) {
+    kind = Kind::watch;
+    return 0;
+  }
   kind = S_ISFIFO(status.st_mode) ? Kind::pipe : Kind::device;
   if (S_ISCHR(status.st_mode)) kind = Kind::unknown;
   return is_stream(kind) ? system::set_non_blocking(number) : 0;
@@ -224,6 +229,11 @@ int32_t attempt(Operation& operation) {
     default:
       CHECK(!"an operation that never waits for a stream");
   }
+}
+
+int32_t attempt_on_watch(Operation& operation) {
+  if (operation.opcode != Opcode::read) return -EINVAL;
+  return system::read_watch(operation.number, operation.address, operation.length);
 }
 
 #ifdef RWF_NOWAIT

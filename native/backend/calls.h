@@ -14,16 +14,17 @@ namespace io {
 // The kind of a descriptor, which decides which thread makes the calls on it.
 enum class Kind : uint8_t {
   unknown,
-  socket,  // these three are tried at once, and again when they are ready
+  socket,  // these four are tried at once, and again when they are ready
   pipe,
   device,     // a terminal, or another device that can be polled
+  watch,      // a kqueue of io.watch(): a stream of records
   file,       // its calls wait for a disk: left to the pool
   uncached,   // the same, opened for direct I/O: its pages are never in memory
   unwatched,  // a device that cannot be waited for: left to the pool, and asked again after a while
 };
 
 inline bool is_stream(Kind kind) {
-  return kind == Kind::socket || kind == Kind::pipe || kind == Kind::device;
+  return kind == Kind::socket || kind == Kind::pipe || kind == Kind::device || kind == Kind::watch;
 }
 
 inline bool is_file(Kind kind) {
@@ -43,6 +44,8 @@ bool writes_to_end(int number);
 
 // Tries an operation on a stream without waiting; -EAGAIN when it would have to wait.
 int32_t attempt(Operation& operation);
+// The same on a kqueue of io.watch(), of which only a read gives anything.
+int32_t attempt_on_watch(Operation& operation);
 
 // Whether the result says that the receive buffer of a unix datagram's receiver is full. A sender
 // that names the receiver in each datagram is always writable, so no event says when there is

@@ -216,19 +216,6 @@ int link_open_file(int, const char*) {
   return -ENOTSUP;
 }
 
-// EVFILT_VNODE says that something in a directory has changed, and not what.
-int open_watch() {
-  return -ENOTSUP;
-}
-
-int add_watch(int, int) {
-  return -ENOTSUP;
-}
-
-int remove_watch(int, uint32_t) {
-  return -ENOTSUP;
-}
-
 }  // namespace io::system
 
 #endif

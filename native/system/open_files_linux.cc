@@ -264,6 +264,14 @@ int remove_watch(int watch, uint32_t added) {
   return result_of([&] { return ::inotify_rm_watch(watch, static_cast<int>(added)); });
 }
 
+bool is_watch(int) {
+  return false;
+}
+
+int32_t read_watch(int watch, uint8_t* into, size_t size_bytes) {
+  return result_of([&] { return ::read(watch, into, size_bytes); });
+}
+
 }  // namespace io::system
 
 #endif

@@ -154,17 +154,24 @@ int stat_file_system_of(int number, double* fields);
 // Gives an open file a name, also one that has none.
 int link_open_file(int number, const char* path);
 
-// A number from which events of the files that are added to it are read, as inotify(7) has them.
-// It does not block. -ENOTSUP on other systems than Linux.
+// A number from which events of the files that are added to it are read. It does not block. On
+// Linux read_file() gives the records of inotify(7). On other systems it is a kqueue of its own,
+// and read_watch() gives records of the same form, without names, whose mask has the NOTE_* of
+// EVFILT_VNODE. A kqueue knows of a file only as long as that is open.
 #if defined(__linux__)
-inline constexpr bool has_watch = true;
+inline constexpr bool watch_is_kqueue = false;
 #else
-inline constexpr bool has_watch = false;
+inline constexpr bool watch_is_kqueue = true;
 #endif
 int open_watch();
-// Adds an open file or directory; the result is its number in the events.
+// Adds an open file or directory; the result is its number in the events. In a kqueue that is the
+// file's own.
 int add_watch(int watch, int file);
 int remove_watch(int watch, uint32_t added);
+// Whether a number is a kqueue; false on Linux.
+bool is_watch(int number);
+// The records that there are, as many as have space; -EAGAIN when there is none.
+int32_t read_watch(int watch, uint8_t* into, size_t size_bytes);
 
 // ---- Paths
 //

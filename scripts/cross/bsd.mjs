@@ -10,6 +10,7 @@ const files = [
   "native/system/stat_bsd_darwin.cc",
   "native/system/open_files_bsd_darwin.cc",
   "native/system/socket_options.cc",
+  "native/system/watch_bsd_darwin.cc",
   "native/backend/candidates.cc",
   "native/backend/reactor/kqueue.cc",
 ];

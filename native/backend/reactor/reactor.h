@@ -170,12 +170,10 @@ class Reactor final : public Backend {
 
   static Facts facts_of() {
     const auto has = [](Opcode opcode) {
-      if (opcode == Opcode::send_file) return system::has_send_file;
-      const bool watches =
-          opcode == Opcode::watch || opcode == Opcode::watch_add || opcode == Opcode::watch_remove;
-      return !watches || system::has_watch;
+      return opcode != Opcode::send_file || system::has_send_file;
     };
-    return {lacking_of(has), system::write_features()};
+    constexpr uint32_t watches = system::watch_is_kqueue ? abi::feature_watch_kqueue : 0;
+    return {lacking_of(has), system::write_features() | watches};
   }
 
   // The engine ends what the threads have not begun. Its slots may get other operations then, so
@@ -251,7 +249,8 @@ class Reactor final : public Backend {
 
   void start_close(Operation& operation) {
     Watch& watch = watches_.at(operation.number);
-    const bool at_once = is_stream(watch.kind);
+    // A watch takes as long as it has files.
+    const bool at_once = is_stream(watch.kind) && watch.kind != Kind::watch;
     if (watch.watched) poller_.forget(operation.number);
     watches_.forget(operation.number);
     if (operation.opcode == Opcode::detach) return finish(operation, operation.number);
@@ -378,6 +377,7 @@ class Reactor final : public Backend {
 
   int32_t try_once(Operation& operation, Watch& watch) {
     calls_++;
+    if (watch.kind == Kind::watch) return attempt_on_watch(operation);
     const bool of_pipe = watch.kind == Kind::pipe && direction_of(operation) == direction_in;
     const int32_t result = of_pipe ? attempt_of_pipe(operation, watch) : attempt(operation);
     return meaning_of(operation, watch, result);

@@ -396,13 +396,8 @@ const OWN_ADVICE: ReadonlyMap<string, string> = new Map([
     "the file system, or the system, cannot share blocks: btrfs, XFS and bcachefs of Linux do",
   ],
   [
-    "watch ENOTSUP",
-    "Linux alone has inotify, which says what has changed in a directory: ask by stat() from " +
-      "time to time",
-  ],
-  [
     "watch EMFILE",
-    "the process has no descriptor left, or its user has as many watches as the sysctl " +
+    "the process has no descriptor left, or on Linux its user has as many watches as the sysctl " +
       "fs.inotify.max_user_instances allows: close some",
   ],
   [

@@ -461,20 +461,8 @@ async function failing(
     ["readlink", "ENOENT", (c, done) => ring.readlink(c, done, missing, memory)],
     ["unlink", "ENOENT", (c, done) => ring.unlink(c, done, missing, false)],
     ["mkdir", "ENOENT", (c, done) => ring.mkdir(c, done, missing, 0o700)],
-    [
-      "watchAdd",
-      here === "linux" ? "EINVAL" : "ENOTSUP",
-      (c, done) => {
-        ring.watchAdd(c, done, locked, readOnly);
-      },
-    ],
-    [
-      "watchRemove",
-      here === "linux" ? "EINVAL" : "ENOTSUP",
-      (c, done) => {
-        ring.watchRemove(c, done, locked, 1);
-      },
-    ],
+    ["watchAdd", "EINVAL", (c, done) => ring.watchAdd(c, done, locked, readOnly)],
+    ["watchRemove", "EINVAL", (c, done) => ring.watchRemove(c, done, locked, 1)],
     ["accept", "EINVAL", (c, done) => ring.accept(c, done, socket)],
     ["send", "ENOTSOCK", (c, done) => ring.send(c, done, readOnly, memory)],
     ["receive", "ENOTCONN", (c, done) => ring.receive(c, done, socket, memory)],

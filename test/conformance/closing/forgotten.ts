@@ -1,7 +1,7 @@
 // An object that was never closed and is garbage is closed, and a warning names it. An object in
 // use is not.
 
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Completion, type File, IO, type Socket } from "@io/core";
@@ -52,6 +52,21 @@ function registerClosed(suite: Suite): void {
     await until(io, () => seen.length > 0, "the warning");
     assert.ok(seen.length <= 3, "many share a warning");
     assert.ok(seen.some(({ message }) => message.includes(trial.path())));
+  });
+
+  suite.test("watches that are garbage are closed with all that they hold", async (trial) => {
+    const io = await trial.open();
+    const seen = warnings(trial);
+    const folder = trial.path("tree");
+    mkdirSync(`${folder}/a/b`, { recursive: true });
+    writeFileSync(`${folder}/a/file`, "");
+    const { descriptors } = io.stats();
+    for (let index = 0; index < 3; index++) await io.watch(folder, { recursive: true });
+    assert.ok(io.stats().descriptors > descriptors);
+    await collect(() => io.stats().descriptors === descriptors);
+    assert.is(io.stats().descriptors, descriptors);
+    await until(io, () => seen.length > 0, "the warning");
+    assert.ok(seen.some(({ message }) => message.includes(`the watch of '${folder}'`)));
   });
 
   suite.test("the place of the open is shown on request", async (trial) => {

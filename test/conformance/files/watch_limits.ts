@@ -1,8 +1,8 @@
 // Watches where there is no room for more, and of what is unmounted.
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import * as assert from "uvu/assert";
-import { runChildApart, whyNotApart } from "../support/children.js";
+import { runChildApart, runChildWithDescriptors, whyNotApart } from "../support/children.js";
 import type { Suite } from "../support/harness.js";
 
 const LIMITS =
@@ -25,7 +25,7 @@ export function filesWatchLimits(suite: Suite): void {
       }
       const environment = { WATCH_FOLDER: folder };
       const ended = await runChildApart(LIMITS, "watch-limits", suite.backend, environment);
-      if (ended.output === "unsupported\n") return;
+      if (ended.output === "by kqueue\n") return;
       assert.is(
         ended.output,
         lines(
@@ -38,6 +38,18 @@ export function filesWatchLimits(suite: Suite): void {
     });
   }
 
+  suite.test("a watch that has no descriptors left does without, and says so", async (trial) => {
+    const folder = trial.path("many");
+    for (let index = 0; index < 4; index++) mkdirSync(`${folder}/${index}`, { recursive: true });
+    for (let index = 0; index < 200; index++) writeFileSync(`${folder}/${index % 4}/f${index}`, "");
+    const environment = { WATCH_FOLDER: folder };
+    const name = "watch-descriptors";
+    const ended = await runChildWithDescriptors(100, name, suite.backend, environment);
+    if (ended.output === "by inotify\n") return;
+    assert.is(ended.output, lines("true true", "0 descriptors"));
+    assert.is(ended.status, 0);
+  });
+
   const unmounting = "a watch tells what is there when a file system below is unmounted";
   const noMount = whyNotApart("mount -t tmpfs none /mnt");
   if (noMount !== null) suite.skip(unmounting, noMount);
@@ -48,7 +60,7 @@ export function filesWatchLimits(suite: Suite): void {
       const setUp = `mount -t tmpfs none ${folder}/mount && mkdir ${folder}/mount/over`;
       const environment = { WATCH_FOLDER: folder };
       const ended = await runChildApart(setUp, "watch-unmount", suite.backend, environment);
-      if (ended.output === "unsupported\n") return;
+      if (ended.output === "by kqueue\n") return;
       const told = ended.output.trim().split("\n");
       // What was in it goes in any order.
       const inside = told.filter((line) => line.startsWith("removed mount/")).sort();

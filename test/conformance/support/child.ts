@@ -361,7 +361,7 @@ const programs: Record<string, Program> = {
   "watch-limits": async (backend) => {
     const io = await IO.open({ backend });
     const folder = process.env["WATCH_FOLDER"] ?? "";
-    if (io.capabilities.watch.support === "unsupported") return say("unsupported");
+    if (io.capabilities.watch.reason.includes("EVFILT_VNODE")) return say("by kqueue");
     const recursive = true;
     const wide = await io.watch(`${folder}/wide`, { recursive }).catch((error: IOError) => error);
     say(`${(wide as IOError).code} ${(wide as IOError).message.includes("max_user_watches")}`);
@@ -383,11 +383,39 @@ const programs: Record<string, Program> = {
     await io.close();
   },
 
+  // A kqueue needs a descriptor for each file, and the process has fewer.
+  "watch-descriptors": async (backend) => {
+    const io = await IO.open({ backend });
+    const folder = process.env["WATCH_FOLDER"] ?? "";
+    if (!io.capabilities.watch.reason.includes("EVFILT_VNODE")) return say("by inotify");
+    const watch = await io.watch(folder, { recursive: true });
+    await io.mkdir(`${folder}/new`);
+    const unwatched: string[] = [];
+    const events = { next: () => watch.next(), [Symbol.asyncIterator]: () => events };
+    for await (const { action, filename } of events) {
+      if (action === "unwatched") unwatched.push(filename);
+      if (filename === "new") break;
+    }
+    say(`${unwatched.length > 100} ${new Set(unwatched).size === unwatched.length}`);
+    // There is space for others again, and the names are told.
+    await (await io.openFile(`${folder}/new/file`, { write: true, create: true })).close();
+    const [first] = unwatched;
+    await io.unlink(`${folder}/${first}`);
+    const left = new Set(["created new/file", `removed ${first}`]);
+    for await (const { action, filename } of events) {
+      left.delete(`${action} ${filename}`);
+      if (left.size === 0) break;
+    }
+    await watch.close();
+    say(`${io.stats().descriptors} descriptors`);
+    await io.close();
+  },
+
   // A file system is mounted below, and is the shell's to unmount.
   "watch-unmount": async (backend) => {
     const io = await IO.open({ backend });
     const folder = process.env["WATCH_FOLDER"] ?? "";
-    if (io.capabilities.watch.support === "unsupported") return say("unsupported");
+    if (io.capabilities.watch.reason.includes("EVFILT_VNODE")) return say("by kqueue");
     const watch = await io.watch(folder, { recursive: true });
     const end = async (): Promise<void> => {
       await io.mkdir(`${folder}/end`);

@@ -839,9 +839,9 @@ export abstract class PathOperations {
    *   how long it takes to begin.
    * @returns the events, as an async iterable; leaving the loop closes it, as do `await using` and
    *   `close()`
-   * @throws `ENOENT`, `EACCES`, `ENOTDIR`, `ELOOP`, `ENAMETOOLONG`; `ENOTSUP` outside of Linux,
-   *   `EMFILE` and `ENOSPC` at the limits of fs.inotify; the codes of every operation: {@link
-   *   IOError.code}
+   * @throws `ENOENT`, `EACCES`, `ENOTDIR`, `ELOOP`, `ENAMETOOLONG`; `EMFILE` when the process has
+   *   no descriptor left, on Linux also that and `ENOSPC` at the limits of fs.inotify; the codes of
+   *   every operation: {@link IOError.code}
    * @category Files
    *
    * @example
@@ -849,14 +849,12 @@ export abstract class PathOperations {
    * import { IO } from "@io/core";
    *
    * await using io = await IO.open();
-   * if (io.capabilities.watch.support !== "unsupported") {
-   *   const path = await io.mkdtemp("/tmp/watched-");
-   *   const watch = await io.watch(path, { recursive: true });
-   *   await io.mkdir(`${path}/new`);
-   *   for await (const { eventType, filename, action } of watch) {
-   *     process.stdout.write(`${eventType} ${filename} ${action}\n`); // rename new created
-   *     break;
-   *   }
+   * const path = await io.mkdtemp("/tmp/watched-");
+   * const watch = await io.watch(path, { recursive: true });
+   * await io.mkdir(`${path}/new`);
+   * for await (const { eventType, filename, action } of watch) {
+   *   process.stdout.write(`${eventType} ${filename} ${action}\n`); // rename new created
+   *   break;
    * }
    * ```
    */

@@ -2,6 +2,7 @@
 import {
   FEATURE_REPORTS_COPIES,
   FEATURE_SEND_ZERO_COPY,
+  FEATURE_WATCH_KQUEUE,
   FEATURE_WRITE_APPEND,
   FEATURE_WRITE_ATOMIC,
   FEATURE_WRITE_DATA_SYNC,
@@ -142,9 +143,9 @@ const NO_SEND_FILE: Capability = {
   reason: "there is no such call: socket.sendFile() reads into io.buffers and sends that",
 };
 
-const NO_WATCH: Capability = {
-  support: "unsupported",
-  reason: "Linux alone has inotify; kqueue does not say what has changed in a directory",
+const BY_KQUEUE: Capability = {
+  support: "native",
+  reason: "a kqueue says which open file has changed (EVFILT_VNODE)",
 };
 
 // "auto" needs the kernel's word on what became of a send, so without it every send is plain.
@@ -245,9 +246,11 @@ export function capabilitiesOf(
     const { name } = row;
     const lacks = lacking.includes(opcode);
     if (backend === "io_uring") table[name] = onIoUring(row, lacks || row.since === "");
-    else if (lacks) table[name] = name === "sendFile" ? NO_SEND_FILE : NO_WATCH;
+    else if (lacks)
+      table[name] = NO_SEND_FILE; // of what a reactor may lack, the only one
     else table[name] = BY_REACTOR[row.kind];
   }
+  if ((features & FEATURE_WATCH_KQUEUE) !== 0) table.watch = BY_KQUEUE;
   Object.assign(table, backend === "io_uring" ? ADDED_BY_IO_URING : ADDED_BY_REACTOR);
   Object.assign(table, writeFlags(features));
   table.zeroCopySend = zeroCopySend(features);

@@ -11,7 +11,8 @@ export abstract class WatchVerbs extends PollVerbs {
   /**
    * Opens a watch, to which files and directories are added; completes with its descriptor. A read
    * of it gives the records of inotify(7), as many as have space, and waits until there is one. On
-   * other systems than Linux it completes with -ENOTSUP.
+   * macOS and the BSDs it is a kqueue: its records have no names, and their mask is one of the
+   * NOTE_* of EVFILT_VNODE.
    *
    * @param completion Carries the operation. It may be used again when its `active` is false.
    * @param callback Called with the completion and the result.
@@ -23,8 +24,9 @@ export abstract class WatchVerbs extends PollVerbs {
   }
 
   /**
-   * Adds an open file or directory to a watch; completes with its number in the records. The same
-   * file has the same number. It may be closed afterwards.
+   * Adds an open file or directory to a watch; completes with its number in the records. On Linux
+   * the same file has the same number, and may be closed afterwards. On macOS and the BSDs the
+   * descriptor has the number, and its close takes the file out of the watch.
    *
    * @param completion Carries the operation. It may be used again when its `active` is false.
    * @param callback Called with the completion and the result.

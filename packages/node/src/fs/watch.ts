@@ -3,7 +3,7 @@
 import type { PathLike } from "node:fs";
 import { checkBoolean } from "../checks.js";
 import { sharedIO } from "../engine/environment.js";
-import { nodeError, notSupported } from "../errors.js";
+import { nodeError } from "../errors.js";
 import { nameIn, optionsFrom, pathFrom, systemPath } from "./arguments.js";
 import { abortError, fileError } from "./errors.js";
 
@@ -48,8 +48,8 @@ const LOST = "more has happened than was read, and the system has dropped some o
  * @param path The file or directory.
  * @param options The encoding of the names, or an object.
  * @returns the events, as an async iterable
- * @throws `ENOENT`, `EACCES`; `ENOSPC` when the user has as many watches as the system allows;
- *   `ABORT_ERR` when `signal` is aborted; `ERR_IO_NOT_SUPPORTED` elsewhere than on Linux
+ * @throws `ENOENT`, `EACCES`; `ENOSPC` when the user has as many watches as Linux allows; `EMFILE`;
+ *   `ABORT_ERR` when `signal` is aborted
  */
 export async function* watch(
   path: PathLike,
@@ -81,8 +81,6 @@ export async function* watch(
     };
     if (operation === undefined) throw error;
     if (code === "ABORT_ERR") throw abortError(signal?.reason);
-    if (code === "ENOTSUP")
-      throw notSupported("watch", "this system does not say what has changed");
     throw errno === undefined ? error : fileError(errno, { syscall: "watch", path: checked });
   }
 }

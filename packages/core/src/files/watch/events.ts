@@ -24,7 +24,8 @@ export interface WatchOptions extends OperationOptions {
  *
  * "overflow": more has happened than was read, and the system has dropped some of it. Look at
  * everything again. "unwatched": a directory below may not be read, or the system has no room to
- * watch it, and nothing of what happens in it is known.
+ * watch it, and nothing of what happens in it is known. On macOS and the BSDs it comes of a file
+ * too, whose bytes and attributes are not watched then; its name is.
  *
  * @category Files
  */

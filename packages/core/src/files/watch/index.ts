@@ -1,7 +1,9 @@
-// Events of files: of a file, of the names in a directory, and of those below it. They wait in the
-// kernel, which keeps them in bounded memory. What they are made of is in inotify.ts.
+// Events of files: of a file, of the names in a directory, and of those below it. What says so
+// differs: inotify on Linux (inotify.ts), EVFILT_VNODE on macOS and the BSDs (vnode.ts). Both wait
+// in the kernel, which keeps them in bounded memory.
 //
 // No event is read before the ones before it are taken, so that a slow reader fills no memory here.
+import { FEATURE_WATCH_KQUEUE } from "../../engine/abi.js";
 import { textFromBytes } from "../../engine/text.js";
 import { checkedEndings, type Operations } from "../../ring/promises.js";
 import { checkMade, checkOptions, flag, type Path, pathFrom } from "../../support/check.js";
@@ -12,6 +14,7 @@ import { pathFromHere } from "../paths.js";
 import type { WatchEvent, WatchOptions } from "./events.js";
 import { InotifySource } from "./inotify.js";
 import { type RawEvent, type Source, WATCH } from "./source.js";
+import { VnodeSource } from "./vnode.js";
 
 const HEAD_BYTES = 16;
 // The longest record: a name of 255 bytes with its end, in steps of the head.
@@ -43,8 +46,9 @@ function recordsOf(bytes: Buffer, count: number): RawEvent[] {
  * `for await`, once. The loop ends when what is watched is removed, and of a recursive watch also
  * when it is renamed; that is its last event. It ends too when the watch or its IO is closed.
  *
- * Events that are not taken yet wait in the kernel, 16,384 at most by default (the sysctl
- * fs.inotify.max_queued_events). When more have come, an event with the action "overflow" says so.
+ * Events that are not taken yet wait in the kernel. Linux keeps 16,384 at most by default (the
+ * sysctl fs.inotify.max_queued_events). When more have come, an event with the action "overflow"
+ * says so. On macOS and the BSDs they merge: what is different when they are taken is an event.
  *
  * Of a recursive watch: after a directory has come, whether made or moved, each name below it comes
  * as "created". What happens in it between its move and that is not an event of its own.
@@ -54,16 +58,14 @@ function recordsOf(bytes: Buffer, count: number): RawEvent[] {
  * import { IO } from "@io/core";
  *
  * await using io = await IO.open();
- * if (io.capabilities.watch.support !== "unsupported") {
- *   const folder = await io.mkdtemp("/tmp/watched-");
- *   await using watch = await io.watch(folder, { recursive: true });
- *   await io.mkdir(`${folder}/a`);
- *   for await (const { action, filename } of watch) {
- *     process.stdout.write(`${action} ${filename}\n`); // created a
- *     break;
- *   }
- *   await io.rm(folder, { recursive: true });
+ * const folder = await io.mkdtemp("/tmp/watched-");
+ * await using watch = await io.watch(folder, { recursive: true });
+ * await io.mkdir(`${folder}/a`);
+ * for await (const { action, filename } of watch) {
+ *   process.stdout.write(`${action} ${filename}\n`); // created a
+ *   break;
  * }
+ * await io.rm(folder, { recursive: true });
  * ```
  * @category Files
  */
@@ -240,7 +242,9 @@ export async function watch(
   );
   const { operations } = base;
   const signal = endings.signal ?? undefined;
-  const source = new InotifySource(base, bytes, descriptor, recursive, next);
+  const byKqueue = (operations.session.features & FEATURE_WATCH_KQUEUE) !== 0;
+  const Kind = byKqueue ? VnodeSource : InotifySource;
+  const source = new Kind(base, bytes, descriptor, recursive, next);
   const opened = new Watch(operations, source, signal);
   try {
     await opened._begin(optionsOfEach("watch", "watchAdd", { signal }));

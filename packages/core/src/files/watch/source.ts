@@ -61,7 +61,7 @@ export function lastPart(path: string): string {
 export abstract class Source {
   readonly path: string;
   readonly descriptor: Descriptor;
-  /** What is to be told next. */
+  /** What is to be reported next. */
   readonly ready: WatchEvent[] = [];
   /** The last event has come. */
   ended = false;
