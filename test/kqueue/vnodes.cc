@@ -125,7 +125,7 @@ class VnodeKnote : public Knote {
     }
     if ((mask & IN_ATTRIB) == 0) return;
     const struct stat before = std::exchange(was_, now);
-    was_.st_size = before.st_size;  // until that is told
+    was_.st_size = before.st_size;  // until that is reported
     if (now.st_nlink < before.st_nlink) post_unlink(now.st_nlink);
     if (now.st_nlink > before.st_nlink) posted_ |= NOTE_LINK;
     const bool as_it_was =

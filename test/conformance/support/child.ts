@@ -397,7 +397,7 @@ const programs: Record<string, Program> = {
       if (filename === "new") break;
     }
     say(`${unwatched.length > 100} ${new Set(unwatched).size === unwatched.length}`);
-    // There is space for others again, and the names are told.
+    // There is space for others again, and the names are events.
     await (await io.openFile(`${folder}/new/file`, { write: true, create: true })).close();
     const [first] = unwatched;
     await io.unlink(`${folder}/${first}`);

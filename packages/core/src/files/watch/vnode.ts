@@ -4,9 +4,9 @@
 // a file that has gone from one name and come under another was renamed.
 //
 // Events of one read are taken together, in four steps: files that were written to; the lists of
-// the directories that have changed; what has come is opened, with all below it; and only then is
-// told what has gone, the deepest first, and what has come. So both names of a rename are known
-// before one of them is reported. What changes meanwhile is an event of the next read.
+// the directories that have changed; what has come is opened, with all below it; and only then
+// what has gone becomes an event, the deepest first, and what has come. So both names of a rename
+// are known before one of them is an event. What changes meanwhile is left to the next read.
 //
 // Who owns the descriptors: this source, each from the moment it is open (`#held`) until its name
 // has gone, or until `release`. A close takes a file out of the kqueue.
