@@ -59,12 +59,12 @@ export function availableBackends(): BackendName[] {
   return found.map((candidate) => candidate.name as BackendName);
 }
 
-/** Whether `io.watch()` works there. */
+/** Whether `io.watch()` is inotify's there, whose events the model knows. */
 export function canWatch(backend: BackendName): boolean {
   const io = IO.openSync({ backend });
   const { support } = io.capabilities.watch;
   void io.close();
-  return support !== "unsupported";
+  return support === "emulated"; // a kqueue watches natively
 }
 
 /** Runs programs until they had so many operations together, or one fails. */

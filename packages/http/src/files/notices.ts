@@ -1,7 +1,8 @@
 // What the system says of changes in the folders of kept files, which spares clients the second
-// until a file is looked at again. It is a help and no promise: not every system has it, it does
-// not see changes through links, mounts, mmap and network file systems, and folders beyond a
-// number are not watched. So files are still looked at.
+// until a file is looked at again. It is a help and no promise: it does not see changes through
+// links, mounts, mmap and network file systems, and folders beyond a number are not watched. So
+// files are still looked at. A kqueue (macOS, the BSDs) would hold every file of a folder open,
+// also those that no client asks for: there nothing is watched.
 
 import type { AsyncResource } from "node:async_hooks";
 import type { IO, Watch, WatchAction } from "@io/core";
@@ -35,6 +36,7 @@ export class Notices {
   readonly #root: string;
   readonly #owner: NoticeOwner;
   readonly #context: AsyncResource;
+  readonly #holdsFilesOpen: boolean;
   readonly #folders = new Map<string, NoticedFolder>();
 
   /** `context` is that of the program: a loop over events outlives the request that begins it. */
@@ -43,10 +45,13 @@ export class Notices {
     this.#root = root;
     this.#owner = owner;
     this.#context = context;
+    // Only a kqueue watches natively.
+    this.#holdsFilesOpen = io.capabilities.watch.support === "native";
   }
 
-  /** A file of the folder is kept; null when there are too many folders. */
+  /** A file of the folder is kept; null when there are too many folders, or none is watched. */
   add(path: string): NoticedFolder | null {
+    if (this.#holdsFilesOpen) return null;
     let folder = this.#folders.get(path);
     if (folder === undefined) {
       if (this.#folders.size >= MAX_FOLDERS) return null;
