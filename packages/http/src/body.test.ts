@@ -335,6 +335,62 @@ test("a client that goes behind the answer ends what is read of its body", async
   });
 });
 
+test("a body that is left full behind the answer does not keep the connection", async () => {
+  const request = async (one: Exchange): Promise<void> => {
+    await one.body.next();
+    one.respond(200);
+  };
+  const limits = { bodyTimeoutMs: 200 };
+  await withServer({ request, limits }, async (_server, port) => {
+    const bytes = withLength("/", bytesOf(1_000_000, 7));
+    // So much that nothing more is taken of it, and nothing stands behind that.
+    using client = new Client(port);
+    client.sendBytes(bytes.subarray(0, 1000));
+    assert.is((await client.answer()).status, 200);
+    client.sendBytes(bytes.subarray(1000, 1000 + 64 * 1024));
+    await client.ended();
+  });
+});
+
+/** How a handler leaves a body that it has begun to read. */
+const leavers: Record<string, (one: Exchange) => Promise<unknown>> = {
+  return: async ({ body }) => {
+    await body.next();
+    return body.return();
+  },
+  throw: ({ body }) => {
+    const left = (): void => {
+      throw new Error("left");
+    };
+    return body.forEachChunk(left).catch(() => undefined);
+  },
+};
+
+test("a body that is left behind the answer is not taken without an end", async () => {
+  const request = async (one: Exchange): Promise<void> => {
+    const leave = leavers[one.path.slice(1)]!;
+    await one.body.next();
+    const leaving = leave(one);
+    one.respond(200);
+    await leaving;
+  };
+  const chunk = Buffer.concat([Buffer.from("8000\r\n"), Buffer.alloc(0x8000), Buffer.from("\r\n")]);
+  await withServer({ request }, async (server, port) => {
+    for (const name of Object.keys(leavers)) {
+      const before = server.metrics.receivedBytes;
+      using client = new Client(port);
+      client.send(`POST /${name} HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n`);
+      client.sendBytes(chunk);
+      assert.is((await client.answer()).status, 200);
+      const taken = (): number => server.metrics.receivedBytes - before;
+      for (; !client.closed && taken() < 64 * 1024 * 1024; await turn()) {
+        if (client.socket.writableLength === 0) client.sendBytes(chunk);
+      }
+      assert.ok(client.closed, `${name}: the server has taken ${taken()} bytes`);
+    }
+  });
+});
+
 test("the callback of a reading runs in the context of the handler", async () => {
   const storage = new AsyncLocalStorage<string>();
   const request = (one: Exchange): Promise<void> =>

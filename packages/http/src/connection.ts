@@ -283,9 +283,12 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
 
   #readBody(bytes: Uint8Array, start: number, end: number): number {
     const body = this.#body!;
+    const exchange = this.#exchange!;
+    // A handler that went on behind its answer may have left the body meanwhile.
+    if (exchange.ended && !body.drops) this.#dropBody(exchange);
     const at = body.take(bytes, start, end);
     // Requests may stand behind it: they do not wait for a handler that has left it.
-    const isStuck = at === -1 && this.#exchange!.ended;
+    const isStuck = at === -1 && exchange.ended;
     if (isStuck !== body.isStuck) {
       body.isStuck = isStuck;
       this.#await(isStuck ? this.#server.ticks.look : this.#server.ticks.body);
@@ -727,11 +730,14 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
       else if (this.#timesHead || this.#hasIdled) this.destroy();
       else if (ticks.idle > 0) this.#await(this.#idleSince + ticks.idle - wheel.now);
     } else if (this.#phase === BODY) {
-      // A handler that does not read is not the client's fault.
-      if (this.#body?.isStuck) {
-        this.#body.drop();
+      // A handler that does not read is not the client's fault. What it has left behind its answer
+      // does not keep the connection.
+      const isFull = !this.#body?.drops && (this.#exchange?.startedBody?.isFull ?? false);
+      if (this.#body?.isStuck || (isFull && this.#exchange?.ended)) {
+        this.#body?.drop();
+        this.#await(ticks.body);
         this.#goOn();
-      } else if (!this.#body?.drops && this.#exchange?.startedBody?.isFull) this.#await(ticks.body);
+      } else if (isFull) this.#await(ticks.body);
       else this.#refuse(faults.SLOW_BODY);
     }
   }
