@@ -391,6 +391,19 @@ test("a body that is left behind the answer is not taken without an end", async 
   });
 });
 
+test("a reader that has asked for nothing keeps no client that waits for a word", async () => {
+  const fetch = (given: Request): Response => {
+    given.body!.getReader();
+    return new Response("no", { status: 401 });
+  };
+  await withServer({ fetch, limits: { bodyTimeoutMs: 500 } }, async (server, port) => {
+    using client = new Client(port);
+    client.send("POST / HTTP/1.1\nHost: a\nExpect: 100-continue\nContent-Length: 5\n\n");
+    assert.match(await client.ended(), /^HTTP\/1\.1 401 /);
+    assert.is(server.metrics.requestsRefused, 0, "the body was waited for");
+  });
+});
+
 test("the callback of a reading runs in the context of the handler", async () => {
   const storage = new AsyncLocalStorage<string>();
   const request = (one: Exchange): Promise<void> =>

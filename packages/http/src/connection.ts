@@ -313,8 +313,9 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
 
   // It was answered before all of it had come. A handler that reads goes on with it.
   #dropBody(exchange: Exchange): void {
-    if (exchange.startedBody?.isWanted) return;
     const body = this.#body!;
+    // A stream may have a reader that has asked for nothing, and then the client knows nothing of it.
+    if (!body.continueWaits && exchange.startedBody?.isWanted) return;
     body.drop();
     // The client waits for a word that will not come, or has sent the body anyway: nothing tells.
     if (body.continueWaits) this.#linger();
