@@ -679,6 +679,13 @@ test("a wrong response is 500 or broken off, its stream cancelled, the next righ
     await response.text();
     return response;
   };
+  const usedInPart = async (): Promise<Response> => {
+    const response = new Response(counted(onCancel));
+    const reader = response.body!.getReader();
+    await reader.read();
+    reader.releaseLock();
+    return response;
+  };
   // What answers, what comes of it (null: it is broken off), and whether its stream is cancelled.
   const cases: Record<string, [() => unknown, string | null, boolean]> = {
     right: [() => withLength("10"), "200 1234512345", false],
@@ -689,9 +696,11 @@ test("a wrong response is 500 or broken off, its stream cancelled, the next righ
     "fails in pull()": [() => new Response(counted(onCancel, throws)), null, false],
     locked: [locked, "500", false],
     used: [used, "500", false],
+    "used in part": [usedInPart, "500", true],
     text: [() => "text", "500", false],
     "a rejected number": [() => Promise.reject(5), "500", false],
     HEAD: [() => new Response(counted(onCancel)), "200", true],
+    "HEAD, no length": [() => withLength("x"), "500", true],
     "HEAD, and cancel() throws": [() => new Response(counted(cancelThrows)), "200", true],
   };
   const fetch = (request: Request): Response => {

@@ -57,7 +57,9 @@ export function answerWith(exchange: Exchange, response: unknown): Promise<void>
     return undefined;
   }
   if (given.bodyUsed) {
-    throw new HttpError("ERR_HTTP_RESPONSE", "the body of the response was read before");
+    const error = new HttpError("ERR_HTTP_RESPONSE", "the body of the response was read before");
+    cancelBody(response, error)?.catch(() => undefined); // it may have been read in part
+    throw error;
   }
   const { status, headers, body } = given;
   if (body === null) {
@@ -134,12 +136,15 @@ async function sendStream(
   lengthBytes?: number,
 ): Promise<void> {
   if (exchange.method === "HEAD" || hasNoContent(status)) {
-    if (lengthBytes === undefined) exchange.respond(status, fields);
-    else {
-      exchange.begin(status, fields, lengthBytes);
-      exchange.end();
+    try {
+      if (lengthBytes === undefined) exchange.respond(status, fields);
+      else {
+        exchange.begin(status, fields, lengthBytes);
+        exchange.end();
+      }
+    } finally {
+      await body.cancel();
     }
-    await body.cancel();
     return;
   }
   const reader = body.getReader();
