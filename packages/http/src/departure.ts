@@ -66,6 +66,8 @@ export class Departure implements WheelEntry {
     try {
       this.#socket.setOptions({ keepAlive: PROBES });
     } catch (error) {
+      // macOS takes no option for a connection that was reset, which the look tells.
+      if (codeOf(error) === "EINVAL") return;
       if (codeOf(error) !== "ENOTSUP") throw error;
       this.#socket.setOptions({ keepAlive: true }); // OpenBSD has one time for all connections
     }

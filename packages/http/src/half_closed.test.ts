@@ -280,6 +280,7 @@ test("an endless stream ends with its client, by a reset and otherwise", async (
     await none.ended();
     await until(() => cancelled > expected + 1);
     await until(() => server.connections === 0);
+    assert.is(server.metrics.connectionsFailed + local.metrics.connectionsFailed, 0);
   });
 });
 
@@ -327,6 +328,7 @@ test("what a handler waits for ends with a reset that comes behind the end", asy
     await calm(() => server.metrics.receivedBytes);
     client.resetAndDestroy();
     while (broken === 0 || server.connections > 0) await turn();
+    assert.is(server.metrics.connectionsFailed, 0, "a reset is the client's");
   });
 });
 
