@@ -335,6 +335,41 @@ test("a client that goes behind the answer ends what is read of its body", async
   });
 });
 
+test("a slow reader behind the answer gets all, as long as it takes some", async () => {
+  const whole = bytesOf(300_000, 8);
+  let taken = 0;
+  let reading: Promise<Uint8Array> = Promise.resolve(whole);
+  const request = (one: Exchange): void => {
+    const { body } = one;
+    reading = (async () => {
+      const pieces: Uint8Array[] = [];
+      // More than two looks at it, in which more waits than the server has room for.
+      const end = performance.now() + 4000;
+      while (performance.now() < end) {
+        const { value } = await body.next();
+        pieces.push(value!);
+        taken++;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      return Buffer.concat([...pieces, await body.bytes()]);
+    })();
+    one.respond(200);
+  };
+  await withServer({ request }, async (server, port) => {
+    using client = new Client(port);
+    const bytes = withLength("/", whole);
+    const small = 110_000;
+    // In pieces of a few bytes, each of which the reader has to take.
+    for (let at = 0; at < small; at += 1000) {
+      client.sendBytes(bytes.subarray(at, at + 1000));
+      while (server.metrics.receivedBytes < at + 1000) await turn();
+    }
+    client.sendBytes(bytes.subarray(small));
+    const all = await reading;
+    assert.ok(Buffer.from(all).equals(whole), `${all.length} bytes after ${taken} pieces`);
+  });
+});
+
 test("a body that is left full behind the answer does not keep the connection", async () => {
   const request = async (one: Exchange): Promise<void> => {
     await one.body.next();

@@ -27,6 +27,7 @@ export class BodyReceiver {
   #left: number;
   #givenBytes = 0;
   #droppedBytes = 0;
+  #takenAtLastLook = 0;
 
   constructor(exchange: Exchange, head: RequestHead, limits: HeadLimits, maxBytes: number) {
     this.#exchange = exchange;
@@ -44,6 +45,14 @@ export class BodyReceiver {
   /** The client goes on sending what is dropped. */
   get isEndless(): boolean {
     return this.#droppedBytes > MAX_DROPPED_BYTES;
+  }
+
+  /** Whether the handler has taken some since this was last asked. */
+  hasGoneOn(): boolean {
+    const { takenPieces } = this.#exchange.body;
+    const goesOn = takenPieces !== this.#takenAtLastLook;
+    this.#takenAtLastLook = takenPieces;
+    return goesOn;
   }
 
   /** What still comes is of no use; who reads it then learns that. */

@@ -730,16 +730,23 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
       if (this.#isInHead) this.#refuseHeld(this.#head!, faults.SLOW_HEAD);
       else if (this.#timesHead || this.#hasIdled) this.destroy();
       else if (ticks.idle > 0) this.#await(this.#idleSince + ticks.idle - wheel.now);
-    } else if (this.#phase === BODY) {
-      // A handler that does not read is not the client's fault. What it has left behind its answer
-      // does not keep the connection.
-      const isFull = !this.#body?.drops && (this.#exchange?.startedBody?.isFull ?? false);
-      if (this.#body?.isStuck || (isFull && this.#exchange?.ended)) {
-        this.#body?.drop();
-        this.#await(ticks.body);
-        this.#goOn();
-      } else if (isFull) this.#await(ticks.body);
-      else this.#refuse(faults.SLOW_BODY);
+    } else if (this.#phase === BODY) this.#onBodyDeadline();
+  }
+
+  // A handler that does not read is not the client's fault. One that has answered, and takes none of
+  // what waits for it, is waited for no longer.
+  #onBodyDeadline(): void {
+    const { ticks } = this.#server;
+    const body = this.#body!;
+    const exchange = this.#exchange!;
+    const isFull = body.isStuck || (!body.drops && (exchange.startedBody?.isFull ?? false));
+    if (!isFull) this.#refuse(faults.SLOW_BODY);
+    else if (!exchange.ended || body.hasGoneOn()) {
+      this.#await(body.isStuck ? ticks.look : ticks.body);
+    } else {
+      body.drop();
+      this.#await(ticks.body);
+      this.#goOn();
     }
   }
 }

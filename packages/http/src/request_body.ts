@@ -57,6 +57,8 @@ interface Taker {
  * ```
  */
 export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined> {
+  /** How many pieces that have waited were taken. @internal */
+  takenPieces = 0;
   readonly #source: BodySource;
   readonly #lengthBytes: number;
   readonly #waiting: Uint8Array[] = [];
@@ -109,6 +111,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
     const piece = this.#waiting.shift();
     if (piece !== undefined) {
       const wasFull = this.isFull;
+      this.takenPieces++;
       this.#bytes -= piece.length;
       if (wasFull && !this.isFull) this.#source.onBodyRoom();
       return Promise.resolve({ value: piece, done: false });
