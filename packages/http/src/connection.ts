@@ -314,7 +314,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   // It was answered before all of it had come. A handler that reads goes on with it.
   #dropBody(exchange: Exchange): void {
     const body = this.#body!;
-    // A stream may have a reader that has asked for nothing, and then the client knows nothing of it.
+    // Of a stream's reader that has asked for nothing the client knows nothing.
     if (!body.continueWaits && exchange.startedBody?.isWanted) return;
     body.drop();
     // The client waits for a word that will not come, or has sent the body anyway: nothing tells.
@@ -733,8 +733,8 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     } else if (this.#phase === BODY) this.#onBodyDeadline();
   }
 
-  // A handler that does not read is not the client's fault. One that has answered, and takes none of
-  // what waits for it, is waited for no longer.
+  // A handler that does not read is not the client's fault. One that has answered, and takes none
+  // of what waits for it, is waited for no longer.
   #onBodyDeadline(): void {
     const { ticks } = this.#server;
     const body = this.#body!;

@@ -167,7 +167,7 @@ export class Exchange {
 
   /**
    * The body. It can be read while an answer is given, and behind it by a handler that has begun to
-   * read before. When that leaves 64 KiB for a second, reading fails and the rest is dropped.
+   * read before. When that takes none of 64 KiB for a second, the rest is dropped and it fails.
    */
   get body(): RequestBody {
     if (this.#body === null) {
