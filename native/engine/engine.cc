@@ -259,7 +259,7 @@ void Engine::end_again(int number) {
 // The revisits that are due by now.
 void Engine::visit_due() {
   const int64_t now = now_ns();
-  if (revisits_.due_ns() > now) return;
+  if (revisits_.due_ns(operations_) > now) return;
   flush_batch();  // the backend does not find operations that it has not got yet
   end_late_parked(now);
   revisits_.visit_due(operations_, now, [this](Operation& one, Revisit why) { visit(one, why); });
@@ -350,7 +350,7 @@ uint32_t Engine::poll_once(int64_t deadline_ns, uint32_t max) {
     // caller asked for, because the program would send the next ones in two parts.
     if (!local_.empty()) publish_local(shared_.completion_count, left);
   }
-  if (revisits_.due_ns() != Revisits::never) visit_due();
+  if (revisits_.due_ns(operations_) != Revisits::never) visit_due();
   if (!due_.empty()) start_due();
   count(Counter::completed) += published_;
   if (shutdown_.has_begun()) go_on_ending(published_ > 0);

@@ -48,9 +48,10 @@ class Revisits {
   // When the engine itself is to be looked at.
   void set_engine_due(int64_t due_ns) { engine_due_ns_ = due_ns; }
 
-  // When the first visit or deadline is due.
-  int64_t due_ns() const {
-    int64_t due_ns = later_count_ == 0 ? engine_due_ns_ : std::min(engine_due_ns_, later_due_ns());
+  // When the first visit or deadline is due. An operation that has ended wakes no thread.
+  int64_t due_ns(const OperationTable& operations) {
+    int64_t due_ns = engine_due_ns_;
+    if (later_count_ > 0) due_ns = std::min(due_ns, later_due_ns(operations));
     if (!deadlines_.empty()) due_ns = std::min(due_ns, deadlines_.due_ns());
     return due_ns;
   }
@@ -92,12 +93,21 @@ class Revisits {
     Revisit why;
   };
 
-  int64_t later_due_ns() const {
+  int64_t later_due_ns(const OperationTable& operations) {
     int64_t due_ns = never;
-    for (const Fifo<Entry>& later : later_) {
+    for (Fifo<Entry>& later : later_) {
+      while (!later.empty() && has_ended(operations, later.front().token)) {
+        later.pop();
+        later_count_--;
+      }
       if (!later.empty()) due_ns = std::min(due_ns, later.front().due_ns);
     }
     return due_ns;
+  }
+
+  static bool has_ended(const OperationTable& operations, const Token& token) {
+    const Operation& operation = operations[token.slot];
+    return operation.generation != token.generation || operation.phase == Phase::free;
   }
 
   static Token token_of(const Operation& operation) {

@@ -416,7 +416,9 @@ class IoUring final : public Backend {
   }
 
   // When something is due that no event reports, for the engine or here.
-  int64_t next_look_ns() const { return std::min(revisits_->due_ns(), full_peers_.due_ns()); }
+  int64_t next_look_ns() const {
+    return std::min(revisits_->due_ns(*operations_), full_peers_.due_ns());
+  }
 
   // When there is no room for the entry now, the next poll finds that it is wanted.
   void set_alarm() {

@@ -759,7 +759,9 @@ class Reactor final : public Backend {
 
   // ---- time, and what happened elsewhere
 
-  int64_t next_look_ns() const { return std::min(revisits_->due_ns(), full_peers_.due_ns()); }
+  int64_t next_look_ns() const {
+    return std::min(revisits_->due_ns(*operations_), full_peers_.due_ns());
+  }
 
   int64_t next_due_ns() const {
     return timers_.empty() ? next_look_ns() : std::min(next_look_ns(), timers_.due_ns());
