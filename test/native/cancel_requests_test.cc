@@ -2,6 +2,7 @@
 // operation, and that one which is not begun has a cancel of its own.
 #if defined(__linux__)
 
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -177,6 +178,29 @@ NATIVE_TEST(cancels_of_what_waits_to_begin_are_its_own) {
   poll_until(ring, 64, [&] { return ring.ended[4] && ring.ended[5]; });
   REQUIRE_EQUAL(ring.results[4], -ECANCELED);
   REQUIRE_EQUAL(ring.results[5], -ECANCELED);
+}
+
+// A connect of vsock goes on outside of the kernel. What it left in its slot counts for no other.
+NATIVE_TEST(revisits_of_io_uring_know_a_connect_from_what_has_its_slot_next) {
+  Ring ring;
+  REQUIRE(ring.backend().wait_descriptor() >= 0);
+  const int number = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  Operation& poll = ring.operation(3, Opcode::poll_multishot);
+  poll.number = number;
+  poll.argument = io::abi::poll_readable;
+  poll.begun = true;
+  ring.submit({&poll});
+  if (!has(ring.wanted(3), Revisit::retry)) skip("the kernel has the poll");
+  const uint64_t one = 1;
+  REQUIRE(::write(number, &one, sizeof(one)) == sizeof(one));
+  ring.backend().revisit(poll, Revisit::retry);
+  ring.completions.clear();
+  ring.completions.limit(64);
+  ring.backend().poll(0, ring.completions);
+  REQUIRE_EQUAL(ring.completions.size(), 1);
+  REQUIRE(ring.completions.at(0).more);
+  poll.phase = Phase::free;
+  ::close(number);
 }
 
 }  // namespace native_tests

@@ -463,6 +463,7 @@ class IoUring final : public Backend {
     operation.was_writable = false;
     operation.without_waiting = false;
     operation.refusals = 0;
+    operation.begun = false;
     Descriptor& descriptor = descriptors_->at(operation.number);
     if (descriptor.is_stream) writable_.begin(operation, descriptor);
     if (sends_shut_.has(operation.number)) operation.without_waiting = true;
@@ -682,7 +683,8 @@ class IoUring final : public Backend {
   void start_again(Operation& operation) {
     if (operation.wait == Wait::none) return;
     leave_wait(operation);
-    if (operation.begun) return go_on_connecting(operation);
+    const bool connects = operation.opcode == Opcode::connect;
+    if (connects && operation.begun) return go_on_connecting(operation);
     if (operation.zero_copy) notifications_.start(operation);
     again_.push_back(&operation);
   }
