@@ -180,6 +180,23 @@ NATIVE_TEST(cancels_of_what_waits_to_begin_are_its_own) {
   REQUIRE_EQUAL(ring.results[5], -ECANCELED);
 }
 
+// When the kernel has released its memory, a send without a copy that found no space would wait.
+NATIVE_TEST(cancels_of_sends_that_wait_for_their_memory_count) {
+  Ring ring;
+  const int number = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  Operation& send = ring.operation(6, Opcode::send);
+  send.number = number;
+  send.zero_copy = true;
+  send.result = -EAGAIN;
+  send.result_known = true;
+  send.release = io::Release::pending;
+  REQUIRE(ring.backend().cancel(send));
+  REQUIRE(send.end_asked);
+  REQUIRE(!send.end_given);
+  send.phase = Phase::free;
+  ::close(number);
+}
+
 // A connect of vsock goes on outside of the kernel. What it left in its slot counts for no other.
 NATIVE_TEST(revisits_of_io_uring_know_a_connect_from_what_has_its_slot_next) {
   Ring ring;

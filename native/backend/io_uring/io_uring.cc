@@ -175,7 +175,12 @@ class IoUring final : public Backend {
     }
     if (loss_.error != 0) return true;
     Operation& operation = (*operations_)[target.slot];
-    if (operation.end_given || waits_for_memory(operation)) return true;
+    if (operation.end_given) return true;
+    if (waits_for_memory(operation)) {
+      // A result that says to try again is not its end.
+      cancel_requests_.for_one(operation);
+      return true;
+    }
     io_uring_sqe* entry = internal_entry();
     if (entry == nullptr) return false;
     cancel_requests_.for_one(operation);
