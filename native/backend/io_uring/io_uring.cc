@@ -690,6 +690,7 @@ class IoUring final : public Backend {
     leave_wait(operation);
     const bool connects = operation.opcode == Opcode::connect;
     if (connects && operation.begun) return go_on_connecting(operation);
+    if (is_transfer_of_socket(operation) && never_blocks(operation)) return try_transfer(operation);
     if (operation.zero_copy) notifications_.start(operation);
     again_.push_back(&operation);
   }
@@ -1198,6 +1199,22 @@ class IoUring final : public Backend {
   void go_on_connecting(Operation& connect) {
     const int32_t result = connection_of(connect);
     if (result != made_later) end_here(connect, result);
+  }
+
+  // One that blocks has its own time limit, as by SO_SNDTIMEO.
+  bool never_blocks(const Operation& transfer) {
+    system_calls_++;
+    const int flags = ::fcntl(transfer.number, F_GETFL);
+    return flags >= 0 && (flags & O_NONBLOCK) != 0;
+  }
+
+  // By a call, since the kernel's operation would make 128 tries once more.
+  void try_transfer(Operation& transfer) {
+    system_calls_++;
+    int32_t result = attempt(transfer);
+    if (result == -EAGAIN)
+      result = has_come_to_end(transfer, result) ? 0 : asked_later(transfer);
+    if (result != made_later) end_here(transfer, result);
   }
 
   // Of a receive on a datagram socket that was shut down: whether it has ended by that. The kernel

@@ -258,6 +258,27 @@ function registerOthers(suite: Suite): void {
     },
   );
 
+  suite.test("a write that waits keeps nobody busy, whatever its poll says", async (trial) => {
+    const io = await trial.open();
+    const large = new Uint8Array(8 << 20);
+    const [near, far] = io.socketPair();
+    const start = (): Started =>
+      new Started((c, done) => io.ring.write(c, done, near.descriptor, large, -1));
+    const first = start();
+    await until(io, () => first.done, "a write into an empty socket");
+    const writing = start();
+    await far.shutdown("send");
+    await roundTrips(io, 50);
+    const { systemCalls: before } = io.stats();
+    await io.sleep(400);
+    const calls = io.stats().systemCalls - before;
+    assert.is(writing.done, false);
+    assert.ok(calls < 400, `${calls} calls`);
+    await far.shutdown("receive");
+    await until(io, () => writing.done, "the end of the write");
+    assert.ok(writing.result < 0);
+  });
+
   suite.test("a receive on a listener fails while an accept waits", async (trial) => {
     const io = await trial.open();
     const { descriptor } = await io.listen((FAMILIES[0] as Family).listening(trial));
