@@ -764,6 +764,7 @@ export class IO extends PathOperations implements AsyncDisposable {
     let durationNs: number;
     try {
       durationNs = nanosecondsOf(milliseconds(durationMs, "durationMs", "sleep"));
+      this.#operations.check("sleep");
     } catch (error) {
       return Promise.reject(error);
     }

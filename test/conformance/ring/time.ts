@@ -373,6 +373,10 @@ function registerSleep(suite: Suite): void {
     await io.nop();
     controller.abort();
     assert.match((await left).message, /^sleep was aborted/);
+    await trial.close(io);
+    const closed = await failure(io.sleep(1));
+    assert.equal([closed.code, closed.operation], ["ERR_IO_CLOSED", "sleep"]);
+    assert.match(closed.message, /^sleep: the IO is closed/);
   });
 
   suite.test("cancelAll rejects what is pending with ECANCELED and counts it", async (trial) => {
