@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { systemHere } from "../../support/system.js";
 import { text } from "../support/data.js";
 import type { Suite, Trial } from "../support/harness.js";
-import { failureCode, refusalCode } from "../support/verbs.js";
+import { failure, failureCode, refusalCode } from "../support/verbs.js";
 
 const IP_MULTICAST_IF = 32; // of Linux; it takes the address of the interface
 
@@ -131,6 +131,11 @@ function registerMany(suite: Suite): void {
     assert.is(text(bytes, (await far.receive(bytes)).byteLength), "words");
     assert.is((await far.receive(bytes)).byteLength, 3);
     assert.is((await far.receive(bytes)).byteLength, 0);
+    const sparse: Uint8Array[] = new Array(1);
+    assert.match(
+      (await failure(near.sendMany(sparse))).message,
+      /^sendMany: the data is undefined/,
+    );
   });
 }
 
