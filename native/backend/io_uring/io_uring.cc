@@ -1212,8 +1212,7 @@ class IoUring final : public Backend {
   void try_transfer(Operation& transfer) {
     system_calls_++;
     int32_t result = attempt(transfer);
-    if (result == -EAGAIN)
-      result = has_come_to_end(transfer, result) ? 0 : asked_later(transfer);
+    if (result == -EAGAIN) result = has_come_to_end(transfer, result) ? 0 : asked_later(transfer);
     if (result != made_later) end_here(transfer, result);
   }
 
