@@ -20,7 +20,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, relative } from "node:path";
-import type { Directory, IO, Watch, WatchEvent } from "@io/core";
+import type { Directory, IO, IOError, Watch, WatchEvent } from "@io/core";
 import * as assert from "uvu/assert";
 import { Random, seedOf } from "../../fuzz/support.js";
 import { systemHere } from "../../support/system.js";
@@ -264,6 +264,33 @@ function registerEnd(suite: Suite): void {
     } else assert.ok(told >= limit - 10 && told <= limit, `${told} of ${limit}`);
     writeFileSync(`${folder}/later/below/file`, "");
     assert.equal(await untilMark(watch, folder), ["created later/below/file"]);
+  });
+}
+
+function registerLimit(suite: Suite): void {
+  suite.test("a watch has begun wholly within its time, or is refused", async (trial) => {
+    const io = await trial.open();
+    const folder = trial.path("crowded");
+    mkdirSync(`${folder}/deep`, { recursive: true });
+    for (let index = 0; index < 400; index++) {
+      writeFileSync(`${folder}/${index % 2 === 0 ? "" : "deep/"}${index}`, "");
+    }
+    const { descriptors } = io.stats();
+    // Which of them end while it begins, and where, is a matter of the machine.
+    for (let timeoutMs = 1; timeoutMs < 300; timeoutMs += Math.ceil(timeoutMs / 4)) {
+      let watch: Watch;
+      try {
+        watch = await io.watch(folder, { recursive: true, timeoutMs });
+      } catch (error) {
+        assert.is((error as IOError).code, "ETIMEDOUT", `${error}`);
+        assert.is(io.stats().descriptors, descriptors);
+        continue;
+      }
+      // What was there is neither new nor without a watch.
+      assert.equal(await untilMark(watch, folder), [], `within ${timeoutMs} ms`);
+      await watch.close();
+    }
+    assert.is(io.stats().descriptors, descriptors);
   });
 }
 
@@ -768,6 +795,7 @@ export function filesWatch(suite: Suite): void {
   registerOne(suite);
   registerOther(suite);
   registerEnd(suite);
+  registerLimit(suite);
   registerTree(suite);
   registerWide(suite);
   registerMoves(suite);

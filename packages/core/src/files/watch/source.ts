@@ -105,6 +105,14 @@ export abstract class Source {
   /** Closes what it has opened beside the watch itself. */
   abstract release(): Promise<void>;
 
+  /**
+   * Whether the watch does without what has failed so. Until it has begun, ETIMEDOUT is the limit
+   * of the caller, who gets it.
+   */
+  protected goesOnAfter(error: unknown): boolean {
+    return isOfSystem(error) && (this.begun || (error as IOError).code !== "ETIMEDOUT");
+  }
+
   protected async openFirst(): Promise<Descriptor> {
     try {
       return await this.open(this.place, OpenFlags.read | OpenFlags.directory);

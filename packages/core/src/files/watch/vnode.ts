@@ -18,7 +18,7 @@ import { type EntryKind, Listing } from "../listing.js";
 import { type BigIntStat, StatRecord } from "../stat.js";
 import { inParallel } from "../trees.js";
 import type { WatchAction } from "./events.js";
-import { below, isGone, isOfSystem, type RawEvent, Source, WATCH } from "./source.js";
+import { below, isGone, type RawEvent, Source, WATCH } from "./source.js";
 
 // Of sys/event.h: the same numbers on macOS and on each BSD.
 const NOTE_DELETE = 0x1;
@@ -242,7 +242,7 @@ export class VnodeSource extends Source {
       folder.isUnwatched = false;
     } catch (error) {
       if (isGone(error)) return names; // it is removed, and empty
-      if (!this.begun || !isOfSystem(error)) throw error;
+      if (!this.begun || !this.goesOnAfter(error)) throw error;
       this.#tellUnwatched(folder);
       return null;
     } finally {
@@ -317,7 +317,7 @@ export class VnodeSource extends Source {
   // At the beginning the caller gets the error, of what the whole watch has too little of.
   async #goOnWithout(entry: Entry, error: unknown): Promise<void> {
     const isOfOne = !entry.isDirectory || (error as IOError).code === "EACCES" || this.begun;
-    if (!isOfOne || !isOfSystem(error)) throw error;
+    if (!isOfOne || !this.goesOnAfter(error)) throw error;
     if (!entry.isDirectory && hasNoRoom(error) && !this.#isFull) {
       this.#isFull = true;
       await this.#giveBack();
@@ -402,7 +402,7 @@ export class VnodeSource extends Source {
     try {
       return (await this.#stat(descriptor)).nlink === 0n;
     } catch (error) {
-      if (isOfSystem(error)) return true;
+      if (this.goesOnAfter(error)) return true;
       throw error;
     }
   }
@@ -428,7 +428,7 @@ export class VnodeSource extends Source {
         ring.stat(pending, settle, path, record, follow, at, rules),
       );
     } catch (error) {
-      if (isGone(error) || isOfSystem(error)) return "";
+      if (isGone(error) || this.goesOnAfter(error)) return "";
       throw error;
     }
     return idOf(record.bigint);
