@@ -10,6 +10,7 @@
 //
 // Who owns the descriptors: this source, each from the moment it is open (`#held`) until its name
 // has gone, or until `release`. A close takes a file out of the kqueue.
+import { loadNative } from "../../engine/load.js";
 import type { IOError } from "../../errors.js";
 import { OpenFlags } from "../../ring/ring_paths.js";
 import type { Descriptor } from "../../ring/types.js";
@@ -95,7 +96,7 @@ export class VnodeSource extends Source {
   // Those that are open, by their numbers in the records.
   readonly #held = new Map<number, Entry>();
   #cookies = 0;
-  // In this round the process has had no descriptor left: files do without.
+  // In this round the process has had no descriptor left for a file: others do without.
   #isFull = false;
   #released = false;
 
@@ -285,6 +286,7 @@ export class VnodeSource extends Source {
       try {
         const open = () => this.#openIn(base, entry);
         await (entry.isDirectory ? this.#withRoom(open) : open());
+        if (!entry.isDirectory && entry.number >= numbersOfFiles()) await this.#leaveRoom(entry);
         return;
       } catch (error) {
         if (!isGone(error)) await this.#goOnWithout(entry, error);
@@ -333,6 +335,13 @@ export class VnodeSource extends Source {
       if (!hasNoRoom(error) || !(await this.#giveBack())) throw error;
       return open();
     }
+  }
+
+  /** Of a file: half of the descriptors are for directories, and for the rest of the program. */
+  #leaveRoom(entry: Entry): Promise<void> {
+    this.#isFull = true;
+    this.#tellUnwatched(entry);
+    return this.#close([entry]);
   }
 
   async #giveBack(): Promise<boolean> {
@@ -454,6 +463,11 @@ export class VnodeSource extends Source {
     );
     await Promise.all(closes);
   }
+}
+
+// A new descriptor has the lowest number that is free: one above this says that as many are in use.
+function numbersOfFiles(): number {
+  return Math.ceil(loadNative().processLimits().descriptors / 2);
 }
 
 function hasNoRoom(error: unknown): boolean {
