@@ -294,6 +294,30 @@ function registerLimit(suite: Suite): void {
   });
 }
 
+function registerSockets(suite: Suite): void {
+  suite.test("a unix socket that is made again has gone and come", async (trial) => {
+    const io = await trial.open();
+    const folder = trial.path("sockets");
+    mkdirSync(folder);
+    const path = join(folder, "s");
+    let listener = await io.listen({ path });
+    await using watch = await io.watch(folder);
+    // The file system may give the number of the first one to the second one, or not. Its clock has
+    // steps: the second one is made in a later one.
+    const clock = trial.path("clock");
+    for (let round = 0; round < 20; round++) {
+      const { mtimeNs } = lstatSync(path, { bigint: true });
+      do writeFileSync(clock, "");
+      while (lstatSync(clock, { bigint: true }).mtimeNs === mtimeNs);
+      await listener.close();
+      rmSync(path, { force: true });
+      listener = await io.listen({ path });
+      assert.equal(await untilMark(watch, folder), ["removed s", "created s"], `round ${round}`);
+    }
+    await listener.close();
+  });
+}
+
 function registerTree(suite: Suite): void {
   suite.test("a recursive watch follows directories as they come and go", async (trial) => {
     const io = await trial.open();
@@ -796,6 +820,7 @@ export function filesWatch(suite: Suite): void {
   registerOther(suite);
   registerEnd(suite);
   registerLimit(suite);
+  registerSockets(suite);
   registerTree(suite);
   registerWide(suite);
   registerMoves(suite);

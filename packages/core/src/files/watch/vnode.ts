@@ -475,7 +475,9 @@ function hasNoRoom(error: unknown): boolean {
   return code === "EMFILE" || code === "ENFILE";
 }
 
-// A symbolic link is never written to: with its time, since a file system uses a number again.
+// A file system uses a number again, of what is not held open. Nothing writes to a symbolic link or
+// to the file of a unix socket, so that their times tell them apart.
 function idOf(stat: BigIntStat): string {
-  return `${stat.dev}:${stat.ino}${stat.isSymbolicLink() ? `:${stat.mtimeNs}` : ""}`;
+  const isAsMade = stat.isSymbolicLink() || stat.isSocket();
+  return `${stat.dev}:${stat.ino}${isAsMade ? `:${stat.mtimeNs}` : ""}`;
 }
