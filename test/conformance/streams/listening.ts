@@ -44,7 +44,9 @@ function registerRefused(suite: Suite, family: Family): void {
         ? `[::1]:${listener.address.port}`
         : family.family === "ipv4"
           ? `127.0.0.1:${listener.address.port}`
-          : String(listener.address.path).replace("\0", "@");
+          : family.family === "vsock"
+            ? `vsock:${listener.address.cid}:${listener.address.port}`
+            : String(listener.address.path).replace("\0", "@");
     assertSystemError(error, {
       code: family.gone,
       syscall: "connect",
