@@ -21,7 +21,7 @@ import { Sending, type SendingOwner } from "./sending.js";
 import type { ServerCore } from "./server_core.js";
 import { refusal } from "./status.js";
 import { Upgraded } from "./upgraded.js";
-import type { WheelEntry } from "./wheel.js";
+import { WheelEntry } from "./wheel.js";
 
 /** A receive ends when so much has come, and is made again when the connection wants more. */
 const RECEIVE_BYTES = 64 * 1024;
@@ -41,16 +41,10 @@ const UPGRADED = 3;
 /** The server has said its last: they are dropped. */
 const LINGERING = 4;
 
-export class Connection implements SendingOwner, BodySource, WheelEntry {
+export class Connection extends WheelEntry implements SendingOwner, BodySource {
   readonly socket: Socket;
   /** What the connection is counted under for its limit. */
   readonly addressKey: string;
-  // Of the wheel.
-  deadline = 0;
-  slot = -1;
-  due = 0;
-  previous: WheelEntry | null = null;
-  next: WheelEntry | null = null;
 
   readonly #server: ServerCore;
   readonly #receiving = new MultishotCompletion<Connection>(this);
@@ -83,6 +77,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
   #writtenBefore = 0;
 
   constructor(server: ServerCore, socket: Socket, addressKey: string) {
+    super();
     this.#server = server;
     this.socket = socket;
     this.addressKey = addressKey;
@@ -713,7 +708,7 @@ export class Connection implements SendingOwner, BodySource, WheelEntry {
     return ticks.idle > 0 && wheel.now >= this.#idleSince + ticks.idle;
   }
 
-  onDeadline(): void {
+  override onDeadline(): void {
     const { ticks, wheel } = this.#server;
     if (this.#requestEnd > 0 && wheel.now >= this.#requestEnd) {
       this.#refuse(faults.SLOW_REQUEST);

@@ -9,18 +9,11 @@
 import { Completion, PollFlags, type Socket } from "@io/core";
 import { codeOf } from "./errors.js";
 import type { ServerCore } from "./server_core.js";
-import type { WheelEntry } from "./wheel.js";
+import { WheelEntry } from "./wheel.js";
 
 const PROBES = { idleMs: 15_000, intervalMs: 15_000, count: 4 };
 
-export class Departure implements WheelEntry {
-  // Of the wheel.
-  deadline = 0;
-  slot = -1;
-  due = 0;
-  previous: WheelEntry | null = null;
-  next: WheelEntry | null = null;
-
+export class Departure extends WheelEntry {
   readonly #server: ServerCore;
   readonly #socket: Socket;
   readonly #onGone: () => void;
@@ -35,6 +28,7 @@ export class Departure implements WheelEntry {
     onGone: () => void,
     onFailed: (cause: unknown) => void,
   ) {
+    super();
     this.#server = server;
     this.#socket = socket;
     this.#onGone = onGone;
@@ -47,7 +41,7 @@ export class Departure implements WheelEntry {
     this.#server.wheel.remove(this);
   }
 
-  onDeadline(): void {
+  override onDeadline(): void {
     const { ring, wheel, ticks } = this.#server;
     wheel.set(this, ticks.look);
     if (this.#looking.active) return; // the client has bytes to take, which have their own time

@@ -2,17 +2,14 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Wheel, type WheelEntry } from "./wheel.js";
+import { Wheel, WheelEntry } from "./wheel.js";
 
 const test = suite("wheel");
 
-class Entry implements WheelEntry {
-  deadline = 0;
-  slot = -1;
-  due = 0;
-  previous: WheelEntry | null = null;
-  next: WheelEntry | null = null;
-  constructor(readonly onDeadline: () => void) {}
+class Entry extends WheelEntry {
+  constructor(override readonly onDeadline: () => void) {
+    super();
+  }
 }
 
 test("deadlines come in order, beyond a turn too, and none that was removed", async () => {

@@ -2,17 +2,17 @@
 // off costs one store: the entry stays in its slot and is looked at when that comes up.
 
 /** Something with a deadline. The fields are the wheel's. */
-export interface WheelEntry {
+export abstract class WheelEntry {
   /** The tick at which the time is over; 0 for none. */
-  deadline: number;
+  deadline = 0;
   /** The slot that it stands in; -1 when it is in none. */
-  slot: number;
+  slot = -1;
   /** The tick at which that comes up. */
-  due: number;
-  previous: WheelEntry | null;
-  next: WheelEntry | null;
+  due = 0;
+  previous: WheelEntry | null = null;
+  next: WheelEntry | null = null;
   /** Called when the time is over. */
-  onDeadline(): void;
+  abstract onDeadline(): void;
 }
 
 const SLOTS = 512; // a power of two
