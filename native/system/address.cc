@@ -86,7 +86,7 @@ int parse_ipv6(const std::string& host, sockaddr_in6& address) {
   return 0;
 }
 
-// The cid of a vsock address stands where the host of another does, in digits.
+// In a vsock address the text of the host is the decimal number of the cid.
 int parse_vsock(const AddressText& text, sockaddr_storage& storage, socklen_t& size_bytes) {
   uint32_t cid = 0;
   const char* end = text.host.data() + text.host.size();

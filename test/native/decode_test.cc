@@ -359,7 +359,7 @@ NATIVE_TEST(decode_messages) {
   check_released(world);
 }
 
-// The cid of a vsock address is 32 bits in digits, and its port has 32 bits too.
+// The cid and the port of a vsock address have 32 bits each; the cid comes as a decimal number.
 NATIVE_TEST(decode_vsock_addresses) {
   World world;
   Operation operation;

@@ -64,7 +64,7 @@ function registerAddresses(suite: Suite): void {
     }
   });
 
-  suite.test("nobody listens: the error says so", async (trial) => {
+  suite.test("without a listener, connecting fails, and the error says so", async (trial) => {
     const io = await trial.open();
     const listener = await io.listen({ cid: "local", port: "any" });
     const { port } = listener.address;
